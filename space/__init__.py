@@ -1,0 +1,1 @@
+"""Search spaces: the files under ``space/`` and their typed form."""

@@ -1,0 +1,129 @@
+"""The config of one training run: data, model and training, typed, frozen and complete.
+
+A `RunConfig` is everything that one run depends on besides the code and the machine. Search-space
+files hold one as the fixed part of a study; each trial's parameters are laid over it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["DataConfig", "FrozenModel", "ModelConfig", "RunConfig", "TrainingConfig"]
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+OptionValue = bool | int | float | str
+
+
+class FrozenModel(BaseModel):
+    """Base of every config type: immutable, unknown keys refused, no NaN or infinity."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
+
+
+class DataConfig(FrozenModel):
+    """Which pairs of digits a run sees."""
+
+    source: Literal["auto", "mnist", "digits"] = "auto"
+    """mnist: torchvision's MNIST; digits: scikit-learn's bundled 8 x 8 digits; auto: MNIST where it
+    is on disk or can be downloaded within a short time, else digits."""
+    root: str | None = None
+    """Data root in torchvision's layout (it holds MNIST/raw); default: $SEARCH_DATA_ROOT, else
+    data/ under the working directory."""
+    n_train_pairs: Annotated[int, Field(ge=2)] | None = None
+    """Pairs drawn from the source's training images; default: 1000 (mnist), 600 (digits)."""
+    n_test_pairs: Annotated[int, Field(ge=1)] | None = None
+    """Pairs drawn from the source's test images; default: 1000 (mnist), 298 (digits)."""
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training pairs held out for validation."""
+    augment: bool = False
+    """On-the-fly pair augmentation: an epoch visits each single training image once as the first of
+    a pair, with a second one drawn uniformly at random with replacement."""
+    data_seed: Seed = 0
+    """Draws the pairs and the train/validation split."""
+
+
+class ModelConfig(FrozenModel):
+    """Which network a run trains."""
+
+    name: str
+    """A registered model; `python -m trainables` lists them."""
+    width: Annotated[int, Field(ge=1)] = 128
+    """Channels of the network's widest repeated layer; 128 is the report's."""
+    options: dict[str, OptionValue] = Field(default_factory=dict)
+    """Further arguments of that model's constructor, e.g. {dropout: 0.5}."""
+
+
+class TrainingConfig(FrozenModel):
+    """How a run is trained."""
+
+    epochs: Annotated[int, Field(ge=1)] = 25
+    """Passes over the training pairs."""
+    batch_size: Annotated[int, Field(ge=1)] = 50
+    """Pairs an optimizer step."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Adam's learning rate in the first epoch."""
+    learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate after every epoch; 1 keeps it constant."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Adam's L2 coefficient."""
+    aux_weight: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Total weight w of the auxiliary digit losses; the comparison loss gets 1 - w. Default: 0.6
+    (the report's 0.6 / 0.4) for a model with auxiliary heads, 0 for one without."""
+    training_seed: Seed = 0
+    """Draws the initial weights, the order of pairs, the augmentation and the dropout masks."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU that the worker was given, else the CPU."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16: mixed precision, on a GPU only."""
+    tf32: bool = False
+    """TF32 matrix products and convolutions, on a GPU only."""
+
+
+class RunConfig(FrozenModel):
+    """Everything that one training run depends on besides the code and the machine."""
+
+    data: DataConfig = Field(default_factory=DataConfig)
+    """The pairs of digits."""
+    model: ModelConfig
+    """The network."""
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    """The optimisation."""
+
+    def with_values(self, values: dict[str, Any]) -> RunConfig:
+        """A copy with the settings named by dotted paths replaced, validated again.
+
+        Args:
+            values: Dotted path -> value, e.g. ``{"training.learning_rate": 1e-3,
+                "model.options.dropout": 0.3}``.
+
+        Returns:
+            The new config.
+
+        Raises:
+            pydantic.ValidationError: If a path or a value is not allowed.
+        """
+        tree = self.model_dump(mode="json")
+        for path, value in values.items():
+            *parents, leaf = path.split(".")
+            node = tree
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[leaf] = value
+        return RunConfig.model_validate(tree)
+
+    def config_hash(self) -> str:
+        """16 hexadecimal digits that identify the config but for its data root and its device."""
+        tree = self.model_dump(mode="json")
+        del tree["data"]["root"], tree["training"]["device"]
+        text = json.dumps(tree, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
