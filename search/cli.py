@@ -1,0 +1,149 @@
+"""What every command shares: errors as one sentence, logging, and stopping when asked to."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import optuna
+
+from space.errors import UsageError, UserError
+
+__all__ = [
+    "EXIT_DONE",
+    "EXIT_INTERRUPTED",
+    "EXIT_NOTHING",
+    "EXIT_USER",
+    "Parser",
+    "configure_logging",
+    "positive_int",
+    "run_command",
+    "stop_signals",
+]
+
+EXIT_DONE = 0
+EXIT_NOTHING = 1
+EXIT_USER = 2
+EXIT_INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence, like all others."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Make a parser that does not guess abbreviated options."""
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(f"{self.prog}: {message}; see --help.")
+
+
+def positive_int(text: str) -> int:
+    """An option's whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+    return value
+
+
+def run_command(main: Callable[[list[str]], int]) -> NoReturn:
+    """Run a command and leave with its exit status.
+
+    A `UserError` is one sentence on stderr and exit status 2; a bug of ours keeps its traceback.
+
+    Args:
+        main: Takes the arguments, returns the exit status.
+    """
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        status = EXIT_USER
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`). Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_NOTHING
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        status = EXIT_INTERRUPTED
+    sys.exit(status)
+
+
+def configure_logging(*, verbose: bool) -> None:
+    """Send our messages to stderr and keep the libraries' to themselves, unless asked for.
+
+    Args:
+        verbose: Let the libraries' own messages and warnings through.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "%(message)s",
+        datefmt="%H:%M:%S",
+    )
+    for name in ("search", "space", "storage", "trainables", "dashboards"):
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+    optuna.logging.disable_default_handler()
+    optuna.logging.set_verbosity(logging.INFO if verbose else logging.ERROR)
+    if verbose:
+        optuna.logging.enable_propagation()
+    else:
+        # Among them Optuna's that some samplers and options are experimental.
+        warnings.simplefilter("ignore")
+
+
+class StopFlag:
+    """Whether somebody asked the command to stop."""
+
+    def __init__(self) -> None:
+        """Nobody did yet."""
+        self.requested = False
+
+    def __call__(self) -> bool:
+        """Whether somebody did."""
+        return self.requested
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopFlag]:
+    """Turn the first SIGINT or SIGTERM into a request to stop; a second one stops at once.
+
+    Yields:
+        The flag that is raised.
+    """
+    flag = StopFlag()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if flag.requested:
+            raise KeyboardInterrupt
+        flag.requested = True
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

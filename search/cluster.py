@@ -1,0 +1,152 @@
+"""Starting Ray here, or joining the Ray cluster that is there."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from space import Space
+from space.errors import ClusterError
+
+__all__ = ["Slots", "ray_session", "slots_for"]
+
+# Read when Ray is imported or its processes start, so they are set before. Tune's own result files
+# and snapshots repeat what the store holds; its trial directories are not used.
+_ENVIRONMENT = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "10",
+}
+
+OBJECT_STORE_BYTES = 300 * 2**20
+"""For a Ray of our own: it holds one copy of the training images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """What the machine or the cluster offers a search.
+
+    Attributes:
+        cpus: CPUs in all.
+        gpus: GPUs in all.
+        nodes: Machines.
+        concurrency: Trials that run at once.
+        gpus_per_trial: GPUs, or a share of one, that each trial gets.
+    """
+
+    cpus: float
+    gpus: float
+    nodes: int
+    concurrency: int
+    gpus_per_trial: float
+
+
+@contextmanager
+def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
+    """Ray, ready, for as long as the block lasts.
+
+    Args:
+        address: None starts a Ray of our own on this machine, bound to loopback and without its
+            dashboard; ``auto`` or ``HOST:PORT`` joins a cluster.
+        verbose: Let Ray's own messages through.
+
+    Yields:
+        A scratch directory for Tune, gone after the block.
+
+    Raises:
+        ClusterError: If Ray cannot be started or reached.
+    """
+    for key, value in _ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    import ray
+
+    level = logging.INFO if verbose else logging.ERROR
+    options: dict[str, object] = {
+        "logging_level": level,
+        "log_to_driver": verbose,
+        "configure_logging": verbose,
+    }
+    logging.getLogger("ray").setLevel(level)
+    with tempfile.TemporaryDirectory(prefix="ray-search-") as scratch:
+        if address is None:
+            options |= {
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_node_ip_address": "127.0.0.1",
+            }
+        else:
+            options["address"] = address
+        try:
+            ray.init(**options)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            where = "on this machine" if address is None else f"at '{address}'"
+            first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
+            raise ClusterError(
+                f"Ray cannot be {'started' if address is None else 'reached'} {where}: {first}; "
+                "check --ray-address and that the cluster is up (`ray status`)."
+            ) from error
+        try:
+            yield Path(scratch)
+        finally:
+            ray.shutdown()
+
+
+def slots_for(space: Space) -> Slots:
+    """Place a space's trials on the Ray that is running.
+
+    Args:
+        space: With `resources` a trial, and `concurrency`.
+
+    Returns:
+        How many trials run at once, and with what.
+
+    Raises:
+        ClusterError: If not even one trial fits.
+    """
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cpus = sum(node.get("CPU", 0.0) for node in nodes)
+    gpus = sum(node.get("GPU", 0.0) for node in nodes)
+    wanted = space.resources.gpus
+    share = (1.0 if gpus else 0.0) if wanted == "auto" else float(wanted)
+    fit = sum(_fit(node, space.resources.cpus, share) for node in nodes)
+    if fit == 0:
+        raise ClusterError(
+            f"resources: a trial wants {space.resources.cpus:g} CPUs and {share:g} GPUs on one "
+            f"machine, which none of the {len(nodes)} has ({cpus:g} CPUs and {gpus:g} GPUs in all); "
+            "lower resources.cpus or resources.gpus."
+        )
+    concurrency = fit if space.concurrency == "auto" else min(fit, int(space.concurrency))
+    return Slots(
+        cpus=cpus, gpus=gpus, nodes=len(nodes), concurrency=concurrency, gpus_per_trial=share
+    )
+
+
+def _fit(node: dict[str, float], cpus: float, gpus: float) -> int:
+    """How many trials one machine takes."""
+    by_cpus = math.floor(node.get("CPU", 0.0) / cpus + 1e-9) if cpus else 10**9
+    if not gpus:
+        return by_cpus
+    available = node.get("GPU", 0.0)
+    # A trial's share of a GPU lies within one GPU.
+    by_gpus = (
+        math.floor(available) * math.floor(1 / gpus + 1e-9)
+        if gpus < 1
+        else math.floor(available / gpus + 1e-9)
+    )
+    return min(by_cpus, by_gpus)

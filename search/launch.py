@@ -1,0 +1,147 @@
+"""Run a search: ``python -m search.launch --space space/siamese.yaml``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from search.cli import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_NOTHING,
+    Parser,
+    configure_logging,
+    positive_int,
+    run_command,
+    stop_signals,
+)
+from search.dry_run import print_dry_run
+from search.estimate import measure
+from search.plan import Plan, make_plan
+from search.progress import LineProgress, LiveProgress
+from search.provenance import collect_provenance, command_line
+from search.result import print_result, result_as_json
+from search.snapshot import take_snapshot
+from space import parse_duration
+from space.errors import SpaceError, UsageError
+from storage import open_store
+
+__all__ = ["build_parser", "main"]
+
+_EPILOG = """\
+The same command goes on with a study that was stopped, however it was stopped.
+
+exit status: 0 done; 1 nothing finished; 2 something you can mend; 130 interrupted
+environment: SEARCH_STORAGE stands in for --storage, SEARCH_DATA_ROOT for data.root
+"""
+
+
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m search.launch",
+        description="Search the hyperparameters of a model, or go on with a search.",
+        epilog=_EPILOG,
+    )
+    add = parser.add_argument
+    add("--space", required=True, metavar="FILE", help="the search-space file")
+    add("--study", metavar="NAME", help="the study's name, over the file's")
+    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add("--trials", type=positive_int, metavar="N", help="trials of the study in all")
+    add("--time-limit", metavar="TIME", help="stop this launch after e.g. 90s, 10m or 1h30m")
+    add("--seed", metavar="N", help="seed of the sampler")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override any setting")
+    add("--concurrency", type=positive_int, metavar="N", help="trials at once, at the most")
+    add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")
+    add("--dry-run", action="store_true", help="show the plan and an estimate; run nothing")
+    add("--format", choices=("text", "json"), default="text", help="of the result on stdout")
+    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = build_parser().parse_args(argv)
+    configure_logging(verbose=options.verbose)
+    plan = make_plan(
+        options.space,
+        overrides=_overrides(options),
+        storage=options.storage,
+        command=command_line("search.launch", argv),
+        provenance=collect_provenance(),
+        ray_address=options.ray_address,
+        verbose=options.verbose,
+    )
+    if options.dry_run:
+        return _dry_run(plan, options.format)
+    return _run(plan, options.format)
+
+
+def _overrides(options: Any) -> list[str]:
+    """The options that stand for settings of the file, after `--set` and so over it."""
+    given = {
+        "study": options.study,
+        "budget.trials": options.trials,
+        "budget.time_limit": options.time_limit,
+        "sampler.seed": options.seed,
+        "concurrency": options.concurrency,
+    }
+    if options.time_limit is not None:
+        try:
+            parse_duration(options.time_limit)
+        except SpaceError as error:
+            raise UsageError(f"--time-limit: {error}") from error
+    settings = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
+    return [*options.set, *settings]
+
+
+def _run(plan: Plan, output_format: str) -> int:
+    # Imported late: Ray takes its time, and a mistake in the file should not wait for it.
+    from search.study import open_study, run_study
+
+    errors = Console(stderr=True)
+    progress = LiveProgress(plan, errors) if errors.is_terminal else LineProgress(plan, errors)
+    store = open_store(plan.storage)
+    try:
+        with stop_signals() as stop:
+            try:
+                outcome = run_study(plan, store, progress, stop_requested=stop)
+            finally:
+                progress.close()
+        snapshot = take_snapshot(open_study(plan, store))
+        if output_format == "json":
+            json.dump(result_as_json(plan, store, outcome, snapshot), sys.stdout, indent=2)
+            sys.stdout.write("\n")
+        else:
+            print_result(plan, store, outcome, snapshot, Console(soft_wrap=True))
+    finally:
+        store.close()
+    if outcome.status == "interrupted":
+        return EXIT_INTERRUPTED
+    return EXIT_DONE if snapshot.n_finished else EXIT_NOTHING
+
+
+def _dry_run(plan: Plan, output_format: str) -> int:
+    from search.cluster import ray_session, slots_for
+
+    with ray_session(plan.ray_address, verbose=plan.verbose):
+        slots = slots_for(plan.space)
+    print_dry_run(plan, slots, measure(plan), output_format)
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    run_command(main)

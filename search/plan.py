@@ -1,0 +1,187 @@
+"""What a launch will do, resolved once: command line over file over default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from trainables.resolve import resolve_config
+from trainables.runs import needs_images
+
+from search.provenance import Provenance
+from search.sampling import propose
+from space import RunConfig, Space, load_space
+from space.errors import ModelError, SpaceError, TrainingError
+from storage import DEFAULT_URL, NewLaunch, StudyRecord
+from storage.engine import parse_url
+from trainables.sources import ImageSet, load_source
+
+__all__ = ["DATA_VARIABLE", "STORAGE_VARIABLE", "Plan", "default_storage", "make_plan"]
+
+STORAGE_VARIABLE = "SEARCH_STORAGE"
+DATA_VARIABLE = "SEARCH_DATA_ROOT"
+N_PROBES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything a launch needs to know.
+
+    Attributes:
+        space: The space file with the command line laid over it and its data source settled.
+        images: The training images, or None where the model needs none.
+        storage: The store's URL.
+        checkpoints: The directory for the state of runs that are not finished.
+        command: The command line, as it may be shown and stored.
+        provenance: Code, libraries and machine.
+        ray_address: The cluster to join, or None for a Ray of our own.
+        verbose: Let the libraries' own messages through.
+    """
+
+    space: Space
+    images: ImageSet | None
+    storage: str
+    checkpoints: Path
+    command: str
+    provenance: Provenance
+    ray_address: str | None = None
+    verbose: bool = False
+
+    @property
+    def data_source(self) -> str:
+        """The data set that every run of the launch sees."""
+        return "none" if self.images is None else self.images.source
+
+    @property
+    def data_fingerprint(self) -> str:
+        """What the training images hash to."""
+        return "none" if self.images is None else self.images.fingerprint
+
+    @property
+    def max_trials(self) -> int | None:
+        """Trials that the study may hold in all, over all launches."""
+        trials = self.space.budget.trials
+        if self.space.sampler.name != "grid":
+            return trials
+        # A grid has nothing more to propose once every point has been tried.
+        n_points = self.space.n_grid_points + len(self.space.baseline_params())
+        return n_points if trials is None else min(trials, n_points)
+
+    def resolve(self, params: Mapping[str, Any]) -> RunConfig:
+        """The complete config of a trial with these parameters."""
+        return resolve_config(self.space.resolve(params), self.data_source)
+
+    def checkpoint_path(self, run_id: int) -> Path:
+        """Where a run's state lies until it is finished."""
+        return self.checkpoints / self.space.study / f"{run_id}.pt"
+
+    def identity(self) -> dict[str, Any]:
+        """The terms that may not change within the study."""
+        return self.space.identity()
+
+    def differences(self, record: StudyRecord) -> list[str]:
+        """How the study's terms in the store differ from this plan's, a phrase each."""
+        lines = self.space.difference(record.identity)
+        if record.data_fingerprint != self.data_fingerprint:
+            lines.append(
+                f"data: {record.data_source} with fingerprint {record.data_fingerprint}, "
+                f"now {self.data_source} with {self.data_fingerprint}"
+            )
+        return lines
+
+    def new_launch(self, study_id: int, changes: list[str]) -> NewLaunch:
+        """The launch's record for the store."""
+        provenance = self.provenance
+        return NewLaunch(
+            study_id=study_id,
+            command=self.command,
+            config=self.space.model_dump(mode="json"),
+            changes=changes,
+            git_commit=provenance.git_commit,
+            git_dirty=provenance.git_dirty,
+            versions=provenance.versions,
+            hardware=provenance.hardware,
+            data_source=self.data_source,
+            data_fingerprint=self.data_fingerprint,
+            host=provenance.host,
+            pid=provenance.pid,
+        )
+
+
+def default_storage(option: str | None) -> str:
+    """The store to use: ``--storage``, else the environment's, else a file of our own."""
+    return option or os.environ.get(STORAGE_VARIABLE) or DEFAULT_URL
+
+
+def make_plan(
+    path: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    storage: str | None = None,
+    command: str,
+    provenance: Provenance,
+    ray_address: str | None = None,
+    verbose: bool = False,
+) -> Plan:
+    """Read a space file and settle everything that a launch depends on.
+
+    Args:
+        path: The space file.
+        overrides: ``KEY=VALUE`` settings that go over the file's, last one first in force.
+        storage: ``--storage``, if given.
+        command: The command line, for the record.
+        provenance: Code, libraries and machine, for the record.
+        ray_address: ``--ray-address``, if given.
+        verbose: ``-v``.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UserError: If the file, an override, the model, the data or the storage URL is wrong.
+    """
+    space = load_space(path, overrides)
+    url = parse_url(default_storage(storage))
+    images = None
+    if needs_images(space.model):
+        images = load_source(space.data, "train")
+        # From here on "auto" is what it was found to be, also when the study goes on elsewhere.
+        data = space.data.model_copy(update={"source": images.source})
+        space = space.model_copy(update={"data": data})
+    if url.get_backend_name() == "sqlite":
+        checkpoints = Path(str(url.database)).parent / "checkpoints"
+    else:
+        checkpoints = Path("results/checkpoints").resolve()
+    plan = Plan(
+        space=space,
+        images=images,
+        storage=url.render_as_string(hide_password=False),
+        checkpoints=checkpoints,
+        command=command,
+        provenance=provenance,
+        ray_address=ray_address,
+        verbose=verbose,
+    )
+    _probe(plan, path)
+    return plan
+
+
+def _probe(plan: Plan, path: str | Path) -> None:
+    """Resolve some points of the space, so that an impossible config is refused before any trial.
+
+    Raises:
+        SpaceError: If the space can propose a config that no run can be trained with.
+    """
+    points = list(plan.space.baseline_params())
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    points += [propose(study.ask(), plan.space) for _ in range(N_PROBES)]
+    for params in points:
+        try:
+            plan.resolve(params)
+        except (ModelError, TrainingError) as error:
+            shown = ", ".join(f"{name}={value}" for name, value in params.items())
+            raise SpaceError(f"{path}: with {shown or 'its fixed values'}: {error}") from error

@@ -1,0 +1,153 @@
+"""From a space's typed sampler, pruner and parameters to Optuna's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from space import CategoricalParameter, FloatParameter, IntParameter, Space
+
+__all__ = ["distribution", "make_pruner", "make_sampler", "propose"]
+
+
+def distribution(
+    parameter: FloatParameter | IntParameter | CategoricalParameter,
+) -> BaseDistribution:
+    """Optuna's distribution of a parameter."""
+    match parameter:
+        case FloatParameter():
+            return FloatDistribution(
+                parameter.low, parameter.high, log=parameter.log, step=parameter.step
+            )
+        case IntParameter():
+            return IntDistribution(
+                parameter.low, parameter.high, log=parameter.log, step=parameter.step or 1
+            )
+        case CategoricalParameter():
+            return CategoricalDistribution(parameter.choices)
+
+
+def propose(trial: optuna.Trial, space: Space) -> dict[str, Any]:
+    """Let the sampler choose every parameter that is active.
+
+    Args:
+        trial: A trial that was asked for; what it holds already (a baseline's values, those of an
+            interrupted trial) stays.
+        space: The search space, its parameters in an order where conditions precede.
+
+    Returns:
+        Parameter -> value, the active ones alone.
+    """
+    params: dict[str, Any] = {}
+    for name, parameter in space.parameters.items():
+        if space.is_active(name, params):
+            params[name] = _suggest(trial, name, distribution(parameter))
+    return params
+
+
+def _suggest(trial: optuna.Trial, name: str, wanted: BaseDistribution) -> Any:
+    match wanted:
+        case FloatDistribution():
+            return trial.suggest_float(
+                name, wanted.low, wanted.high, log=wanted.log, step=wanted.step
+            )
+        case IntDistribution():
+            return trial.suggest_int(
+                name, wanted.low, wanted.high, log=wanted.log, step=wanted.step
+            )
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, wanted.choices)
+    raise TypeError(f"no parameter has the distribution {wanted}")
+
+
+class AskedGridSampler(optuna.samplers.GridSampler):
+    """Optuna's grid sampler for studies that are asked and told.
+
+    Optuna's own ends `Study.optimize` when the grid is used up, which raises where no such loop
+    runs. Here the budget, which is the size of the grid, ends the search.
+    """
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        state: optuna.trial.TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Nothing: the driver's budget ends the search."""
+
+
+def make_sampler(space: Space, *, n_existing_trials: int) -> optuna.samplers.BaseSampler:
+    """The sampler that a space asks for.
+
+    Args:
+        space: The search space.
+        n_existing_trials: How many trials the study holds. A relaunched search must not repeat the
+            proposals of its first launch, so this number enters the seed; but for the samplers that
+            keep their place in one seeded sequence in the store (grid, QMC).
+
+    Returns:
+        Optuna's sampler, every option spelled out.
+    """
+    config = space.sampler
+    options = config.model_dump(exclude={"name", "seed"})
+    seed = config.seed
+    if config.name not in ("grid", "qmc"):
+        entropy = np.random.SeedSequence([config.seed, n_existing_trials])
+        seed = int(entropy.generate_state(1)[0])
+    samplers = optuna.samplers
+    match config.name:
+        case "tpe":
+            return samplers.TPESampler(**options, seed=seed, warn_independent_sampling=False)
+        case "random":
+            return samplers.RandomSampler(seed=seed)
+        case "grid":
+            return AskedGridSampler(space.grid(), seed=seed)
+        case "qmc":
+            return samplers.QMCSampler(
+                **options,
+                seed=seed,
+                warn_independent_sampling=False,
+                warn_asynchronous_seeding=False,
+            )
+        case "cmaes":
+            return samplers.CmaEsSampler(**options, seed=seed, warn_independent_sampling=False)
+        case "gp":
+            return samplers.GPSampler(**options, seed=seed, warn_independent_sampling=False)
+        case "nsga2":
+            return samplers.NSGAIISampler(**options, seed=seed)
+
+
+def make_pruner(space: Space) -> optuna.pruners.BasePruner:
+    """The pruner that a space asks for, every option spelled out."""
+    return _pruner(space.pruner, space.config.training.epochs)
+
+
+def _pruner(config: Any, epochs: int) -> optuna.pruners.BasePruner:
+    options: Mapping[str, Any] = config.model_dump(exclude={"name", "max_resource", "pruner"})
+    pruners = optuna.pruners
+    match config.name:
+        case "asha":
+            return pruners.SuccessiveHalvingPruner(**options)
+        case "hyperband":
+            return pruners.HyperbandPruner(**options, max_resource=config.max_resource or epochs)
+        case "median":
+            return pruners.MedianPruner(**options)
+        case "percentile":
+            return pruners.PercentilePruner(**options)
+        case "threshold":
+            return pruners.ThresholdPruner(**options)
+        case "patient":
+            wrapped = None if config.pruner is None else _pruner(config.pruner, epochs)
+            return pruners.PatientPruner(wrapped, **options)
+        case _:
+            return pruners.NopPruner()

@@ -1,0 +1,111 @@
+"""A study at a glance: the numbers behind the live display, the final table and `--format json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from search.ledger import BASELINE, FAIL_REASON
+
+__all__ = ["Snapshot", "TrialRow", "take_snapshot"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRow:
+    """One trial of a table.
+
+    Attributes:
+        number: Optuna's number.
+        state: Optuna's state.
+        values: Objective values; of a trial that is not complete, the last it reported.
+        params: Parameter -> value.
+        n_epochs: Epochs reported.
+        is_baseline: Whether the space file asked for it.
+        reason: Why it failed, if it did.
+    """
+
+    number: int
+    state: str
+    values: list[float]
+    params: dict[str, object]
+    n_epochs: int
+    is_baseline: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A study at one moment.
+
+    Attributes:
+        counts: Trials by Optuna's state.
+        best: Trials on the Pareto front, which for one objective is the best complete one.
+        leading: All trials that have a value, complete ones first, best first.
+        baseline: The best complete baseline, else the baseline that got furthest.
+        mean_epochs: Mean epochs of the trials that ended complete or pruned, or None.
+        n_finished: Trials that ended complete or pruned.
+    """
+
+    counts: dict[str, int]
+    best: list[TrialRow]
+    leading: list[TrialRow]
+    baseline: TrialRow | None
+    mean_epochs: float | None
+    n_finished: int
+
+
+def take_snapshot(study: optuna.Study) -> Snapshot:
+    """Read a study.
+
+    Args:
+        study: The study; of several objectives, the first one orders the tables.
+
+    Returns:
+        Its snapshot.
+    """
+    sign = -1.0 if study.directions[0] == StudyDirection.MAXIMIZE else 1.0
+    trials = study.get_trials(deepcopy=False)
+    counts = {state.name: 0 for state in TrialState}
+    for trial in trials:
+        counts[trial.state.name] += 1
+    rows = [_row(trial) for trial in trials]
+    ended = [row for row in rows if row.state in ("COMPLETE", "PRUNED")]
+
+    def order(row: TrialRow) -> tuple[bool, float, int]:
+        return (row.state != "COMPLETE", sign * row.values[0], row.number)
+
+    leading = sorted((row for row in rows if row.values), key=order)
+    complete = [row for row in leading if row.state == "COMPLETE"]
+    if len(study.directions) == 1:
+        best = complete[:1]
+    else:
+        front = {trial.number for trial in study.best_trials}
+        best = [row for row in complete if row.number in front]
+    baselines = [row for row in leading if row.is_baseline]
+    return Snapshot(
+        counts=counts,
+        best=best,
+        leading=leading,
+        baseline=baselines[0] if baselines else None,
+        mean_epochs=sum(row.n_epochs for row in ended) / len(ended) if ended else None,
+        n_finished=len(ended),
+    )
+
+
+def _row(trial: FrozenTrial) -> TrialRow:
+    reports = trial.intermediate_values
+    values = trial.values
+    if values is None:
+        values = [reports[max(reports)]] if reports else []
+    return TrialRow(
+        number=trial.number,
+        state=trial.state.name,
+        values=list(values),
+        params=dict(trial.params),
+        n_epochs=max(reports) if reports else 0,
+        is_baseline=BASELINE in trial.user_attrs,
+        reason=trial.user_attrs.get(FAIL_REASON),
+    )

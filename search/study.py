@@ -1,0 +1,193 @@
+"""Running one launch of a study, from its plan to its outcome."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import optuna
+
+from search.cluster import Slots, ray_session, slots_for
+from search.lease import HEARTBEAT_SECONDS, reclaim_stale
+from search.ledger import BASELINE, Ledger, Observer
+from search.plan import Plan
+from search.sampling import make_pruner, make_sampler
+from search.tune_bridge import Watch
+from search.tune_loop import run_tune
+from space.errors import StorageError, StudyMismatchError
+from storage import Store
+
+__all__ = ["LaunchObserver", "Outcome", "open_study", "run_study"]
+
+logger = logging.getLogger(__name__)
+
+
+class LaunchObserver(Observer, Protocol):
+    """Hears of the launch as a whole, too."""
+
+    def on_launch(self, study: optuna.Study, slots: Slots, n_reclaimed: int) -> None:
+        """The study is open, Ray is up and the first trial is about to start."""
+
+    def on_tick(self) -> None:
+        """Time passed; called many times a second."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a launch ended.
+
+    Attributes:
+        status: ``"done"`` (the budget of trials or epochs is spent), ``"time limit"`` or
+            ``"interrupted"``.
+        launch_id: The launch in the store.
+        n_interrupted: Trials stopped in their course, which go on with the next launch.
+        seconds: How long the launch took.
+    """
+
+    status: str
+    launch_id: int
+    n_interrupted: int
+    seconds: float
+
+
+def run_study(
+    plan: Plan,
+    store: Store,
+    observer: LaunchObserver,
+    *,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Run a launch: ask, train, report and tell until the budget is spent or it must stop.
+
+    Args:
+        plan: What to run, where, and with which budget.
+        store: The study store; of this launch, only this process writes to it.
+        observer: Hears of every event.
+        stop_requested: Called many times a second; whether a person asks the launch to stop.
+
+    Returns:
+        How it ended. Whatever was interrupted goes on with the next launch.
+
+    Raises:
+        UserError: If the study, the store or the cluster does not allow it.
+    """
+    started = time.monotonic()
+    study = open_study(plan, store)
+    launch_id = store.begin_launch(plan.new_launch(study._study_id))
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=launch_id,
+        observer=observer,
+        max_trials=plan.max_trials,
+        max_epochs=plan.space.budget.epochs,
+    )
+    status = "failed"
+    try:
+        n_reclaimed = reclaim_stale(study, store, launch_id=launch_id)
+        with ray_session(plan.ray_address, verbose=plan.verbose) as scratch:
+            slots = slots_for(plan.space)
+            observer.on_launch(study, slots, n_reclaimed)
+            on_step = _Stepper(plan, store, launch_id, started, observer, stop_requested)
+            status = run_tune(plan, ledger, slots, Watch(on_step), scratch)
+            n_interrupted = ledger.interrupt(status)
+            store.end_launch(launch_id, status)
+    except BaseException:
+        _leave_true(ledger, store, launch_id)
+        raise
+    seconds = time.monotonic() - started
+    return Outcome(status=status, launch_id=launch_id, n_interrupted=n_interrupted, seconds=seconds)
+
+
+def open_study(plan: Plan, store: Store) -> optuna.Study:
+    """Create the study, or go on with it; its baselines are in the queue.
+
+    Args:
+        plan: The launch's plan.
+        store: The store.
+
+    Returns:
+        The study with its sampler and pruner.
+
+    Raises:
+        StudyMismatchError: If it was begun under other terms.
+    """
+    space = plan.space
+    metrics = [objective.metric for objective in space.objectives]
+    study = optuna.create_study(
+        study_name=space.study,
+        storage=store.optuna_storage,
+        directions=[objective.direction for objective in space.objectives],
+        load_if_exists=True,
+    )
+    record = store.add_study(
+        study._study_id,
+        identity=plan.identity(),
+        metrics=metrics,
+        data_source=plan.data_source,
+        data_fingerprint=plan.data_fingerprint,
+    )
+    differences = plan.differences(record)
+    if differences:
+        raise StudyMismatchError(
+            f"study '{space.study}' in {store.name} was begun under other terms "
+            f"({'; '.join(differences)}); name a new study with --study."
+        )
+    known = study.get_trials(deepcopy=False)
+    if not known:
+        study.set_metric_names(metrics)
+    study.sampler = make_sampler(space, n_existing_trials=len(known))
+    study.pruner = make_pruner(space)
+    enqueued = [trial.user_attrs[BASELINE] for trial in known if BASELINE in trial.user_attrs]
+    for params in space.baseline_params():
+        if params not in enqueued:
+            study.enqueue_trial(params, user_attrs={BASELINE: params})
+    return study
+
+
+class _Stepper:
+    """What happens between two events: the lease, the display, and whether to stop."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        launch_id: int,
+        started: float,
+        observer: LaunchObserver,
+        stop_requested: Callable[[], bool],
+    ) -> None:
+        limit = plan.space.budget.time_limit
+        self._deadline = None if limit is None else started + limit
+        self._store = store
+        self._launch_id = launch_id
+        self._observer = observer
+        self._stop_requested = stop_requested
+        self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
+
+    def __call__(self) -> str | None:
+        """Why the search must stop now, or None."""
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._store.beat(self._launch_id)
+            self._next_beat = now + HEARTBEAT_SECONDS
+        self._observer.on_tick()
+        if self._stop_requested():
+            return "interrupted"
+        if self._deadline is not None and now >= self._deadline:
+            return "time limit"
+        return None
+
+
+def _leave_true(ledger: Ledger, store: Store, launch_id: int) -> None:
+    """Close what is open before an error goes on its way; a store that is gone cannot be told."""
+    try:
+        ledger.interrupt("the launch failed")
+        store.end_launch(launch_id, "failed")
+    except StorageError:
+        logger.warning("the store could not be told; the next launch puts it right")

@@ -1,0 +1,174 @@
+"""Ray Tune's three hooks onto the ledger: searcher, scheduler and callback.
+
+Ray's `OptunaSearch` records pruned trials as complete, loses the report that triggers a stop and
+leaves running rows behind on a loss that is not finite. Here every result goes to the scheduler,
+which Tune calls for each result without exception as long as no trainable says ``done`` itself; ours
+never do. The scheduler hands it to the ledger, and the ledger's decision is Tune's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from search.ledger import Ledger
+from search.reports import Report
+
+__all__ = ["LedgerScheduler", "LedgerSearcher", "StopSearch", "Watch"]
+
+logger = logging.getLogger(__name__)
+
+# Tune calls a trial's config by this key; see `trainables.ray_trainable`.
+RUNS = "runs"
+
+
+class StopSearch(BaseException):
+    """Leaves Tune's loop at once, between two events.
+
+    Not an `Exception`, because Tune would first wait for every epoch in flight. What the workers hold
+    is given up; the store and the checkpoints have everything up to their last full epoch.
+    """
+
+
+class LedgerSearcher(Searcher):
+    """Hands Tune the ledger's assignments, no more at a time than can run at once."""
+
+    def __init__(
+        self, ledger: Ledger, *, max_concurrent: int, checkpoint_path: Callable[[int], Path | None]
+    ) -> None:
+        """Make the searcher.
+
+        Args:
+            ledger: The launch's ledger.
+            max_concurrent: How many trials may run at once; a trial is proposed only when a worker
+                is free for it, with all that is known by then.
+            checkpoint_path: Run number -> where its checkpoint lies.
+        """
+        super().__init__()
+        self._ledger = ledger
+        self._max_concurrent = max_concurrent
+        self._checkpoint_path = checkpoint_path
+        self.run_ids: dict[str, list[int]] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next assignment, None while no worker is free, FINISHED when the budget is spent."""
+        if self._ledger.n_open >= self._max_concurrent:
+            return None
+        assignment = self._ledger.next_assignment()
+        if assignment is None:
+            return str(Searcher.FINISHED)
+        run = assignment.run
+        path = self._checkpoint_path(run.run_id)
+        self.run_ids[trial_id] = [run.run_id]
+        return {
+            RUNS: [
+                {
+                    "run_id": run.run_id,
+                    "config": assignment.config.model_dump(mode="json"),
+                    "checkpoint": None if path is None else str(path),
+                    "n_epochs": run.n_epochs,
+                }
+            ]
+        }
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Forget a Tune trial; what the ledger has not closed by now, its worker did not survive."""
+        for run_id in self.run_ids.pop(trial_id, []):
+            self._ledger.fail(run_id, "the worker ended without a report")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the store has it all."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the store has it all."""
+
+
+class LedgerScheduler(TrialScheduler):
+    """Hands every result to the ledger, and the ledger's decision to Tune."""
+
+    _supports_buffered_results = False
+
+    def __init__(self, ledger: Ledger, searcher: LedgerSearcher) -> None:
+        """Make the scheduler of a launch."""
+        super().__init__()
+        self._ledger = ledger
+        self._searcher = searcher
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Report a step's epochs; stop the Tune trial when none of its runs goes on."""
+        open_runs = set(self._searcher.run_ids[trial.trial_id])
+        for message in result["reports"]:
+            if not self._ledger.report(Report.from_wire(message)):
+                open_runs.discard(message["run_id"])
+        self._searcher.run_ids[trial.trial_id] = sorted(open_runs)
+        if self._ledger.epochs_spent:
+            raise StopSearch("epochs")
+        return str(TrialScheduler.CONTINUE if open_runs else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """A worker died. Tune starts another, up to a bound; after that the trial is FAIL."""
+        retrying = trial.should_recover() and trial.status == Trial.ERROR
+        reason = _last_line(trial)
+        logger.warning("a worker died (%s)%s", reason, "; starting another" if retrying else "")
+        if not retrying:
+            for run_id in self._searcher.run_ids.get(trial.trial_id, []):
+                n = trial.run_metadata.num_failures
+                self._ledger.fail(run_id, f"its worker died {n} times: {reason}")
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The first pending trial; Tune's own scheduler looks through all that ever were."""
+        for trial in tune_controller.get_live_trials():
+            if trial.status == Trial.PENDING:
+                return trial
+        return None
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Nothing to do."""
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Nothing to do: the ledger closed the trial when it heard its last report."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """Nothing to do."""
+
+    def debug_string(self) -> str:
+        """What Tune shows of the scheduler."""
+        return "Optuna's pruner decides, over the reports in the store."
+
+
+def _last_line(trial: Trial) -> str:
+    error = trial.get_error()
+    lines = str(error).strip().splitlines() if error is not None else []
+    return lines[0].strip() if lines else "no reason was given"
+
+
+class Watch(Callback):
+    """Between Tune's events: keeps the launch's lease, the display and the time limit."""
+
+    def __init__(self, on_step: Callable[[], str | None]) -> None:
+        """Make the callback.
+
+        Args:
+            on_step: Called about ten times a second or more; returns why the search must stop now, or
+                None.
+        """
+        self._on_step = on_step
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Stop the search where it must stop.
+
+        Raises:
+            StopSearch: To leave Tune's loop.
+        """
+        reason = self._on_step()
+        if reason is not None:
+            raise StopSearch(reason)

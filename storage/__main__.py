@@ -1,0 +1,138 @@
+"""``python -m storage list`` and ``python -m storage show STUDY``: what a store holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from space.errors import UserError
+from storage.engine import DEFAULT_URL
+from storage.overview import describe_study, list_studies
+from storage.store import open_store
+
+
+def main(argv: list[str]) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m storage", description=__doc__)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--storage", metavar="URL", help="default: $SEARCH_STORAGE")
+    shared.add_argument("--format", choices=("text", "json"), default="text")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", parents=[shared], help="the studies of a store")
+    show = commands.add_parser("show", parents=[shared], help="one study")
+    show.add_argument("study")
+    options = parser.parse_args(argv)
+    url = options.storage or os.environ.get("SEARCH_STORAGE") or DEFAULT_URL
+    try:
+        store = open_store(url, create=False)
+        try:
+            found = (
+                list_studies(store)
+                if options.command == "list"
+                else describe_study(store, options.study)
+            )
+        finally:
+            store.close()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.format == "json":
+        print(json.dumps(found, indent=2))
+    elif isinstance(found, list):
+        _print_studies(found, store.name)
+    else:
+        _print_study(found)
+    return 0
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title)
+    return table
+
+
+def _states(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {state.lower()}" for state, n in counts.items() if n) or "none"
+
+
+def _values(trial: dict[str, Any] | None) -> str:
+    if trial is None or not trial["values"]:
+        return "-"
+    return " ".join(f"{value:.4g}" for value in trial["values"])
+
+
+def _params(params: dict[str, Any]) -> Text:
+    parts = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())
+    return Text(" ".join(parts))
+
+
+def _print_studies(studies: list[dict[str, Any]], name: str) -> None:
+    if not studies:
+        print(f"{name} holds no studies yet")
+        return
+    table = _table("study", "trials", "best", "data", "launches", "last launch (UTC)")
+    for row in studies:
+        table.add_row(
+            Text(row["study"]),
+            _states(row["trials"]),
+            f"{_values(row['best'])} {' '.join(row['metrics'])}",
+            row["data_source"] or "-",
+            str(row["launches"]),
+            row["last_launch"] or "-",
+        )
+    Console(soft_wrap=True).print(table)
+
+
+def _print_study(study: dict[str, Any]) -> None:
+    say = Console(soft_wrap=True, highlight=False).print
+    say(f"study     {study['study']}", markup=False)
+    say(
+        f"objective {', '.join(map(' '.join, zip(study['directions'], study['metrics'], strict=False)))}"
+    )
+    say(f"data      {study['data_source']}, fingerprint {study['data_fingerprint']}")
+    say(f"trials    {_states(study['trials_by_state'])}")
+    say(f"spent     {study['epochs']} epochs, {study['train_seconds']:.1f} s of training")
+    for launch in study["launches"]:
+        dirty = {True: " with uncommitted changes", False: "", None: ""}[launch["git_dirty"]]
+        versions = " ".join(f"{k} {v}" for k, v in launch["versions"].items())
+        say(
+            f"\nlaunch {launch['launch']}: {launch['status']}, {launch['started_at']} to "
+            f"{launch['ended_at'] or 'now'} (UTC) on {launch['host']}",
+            markup=False,
+        )
+        say(f"  command  {launch['command']}", markup=False)
+        say(f"  code     {launch['git_commit'] or 'no git checkout'}{dirty}", markup=False)
+        say(f"  versions {versions}", markup=False)
+        hardware = launch["hardware"]
+        say(
+            f"  machine  {hardware.get('processor')}, {hardware.get('cpus')} CPUs, "
+            f"GPUs: {', '.join(hardware.get('gpus', [])) or 'none'}",
+            markup=False,
+        )
+        for change in launch["changes"]:
+            say(f"  changed  {change}", markup=False)
+    table = _table("trial", "state", "value", "epochs", "parameters", "reason")
+    best = study["best"]
+    for trial in study["trials"]:
+        table.add_row(
+            f"{trial['number']}{' best' if best and best['number'] == trial['number'] else ''}",
+            trial["state"],
+            _values(trial),
+            str(trial["epochs"]),
+            _params(trial["params"]),
+            Text(trial["reason"] or ""),
+        )
+    say("")
+    say(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

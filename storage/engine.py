@@ -1,0 +1,230 @@
+"""Opening a store: the URL, the database engine and the schema version."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+import alembic.script
+import optuna
+import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from space.errors import StorageError
+
+__all__ = [
+    "DEFAULT_URL",
+    "ensure_schema",
+    "open_optuna_storage",
+    "parse_url",
+    "redact",
+    "translated",
+]
+
+DEFAULT_URL = "sqlite:///results/search.db"
+VERSION_TABLE = "search_schema_version"
+BUSY_TIMEOUT_SECONDS = 30
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def parse_url(text: str) -> sa.URL:
+    """Read a storage URL.
+
+    Args:
+        text: An SQLAlchemy URL, or the path of an SQLite file.
+
+    Returns:
+        The URL; an SQLite path in it is absolute.
+
+    Raises:
+        StorageError: If it is no URL, or one of a kind that is not supported.
+    """
+    if "://" not in text:
+        text = f"sqlite:///{text}"
+    try:
+        url = sa.make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise StorageError(
+            "--storage: not a database URL; write e.g. sqlite:///results/search.db or "
+            "postgresql+psycopg://user@host/database."
+        ) from error
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise StorageError(
+                "--storage: an SQLite store needs a file, e.g. sqlite:///results/search.db."
+            )
+        url = url.set(database=str(Path(url.database).expanduser().resolve()))
+    elif url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StorageError(
+            f"--storage: '{url.drivername}' is not supported; use sqlite or postgresql+psycopg."
+        )
+    return url
+
+
+def redact(url: sa.URL) -> str:
+    """The URL as it may be shown: without its password and its query."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+@contextmanager
+def translated(url: sa.URL) -> Iterator[None]:
+    """Turn the database's errors inside the block into one sentence.
+
+    Raises:
+        StorageError: For every error of SQLAlchemy, of the database driver or of Optuna's storage.
+    """
+    try:
+        yield
+    except optuna.exceptions.StorageInternalError as error:
+        raise StorageError(_sentence(url, error.__cause__ or error)) from error
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise StorageError(_sentence(url, error)) from error
+
+
+def _sentence(url: sa.URL, error: BaseException) -> str:
+    """Name the store, what the database said and what usually mends it."""
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+    said = cause[0] if cause else type(error).__name__
+    lowered = said.lower()
+    if isinstance(error, NoSuchModuleError | ModuleNotFoundError):
+        mend = "install the driver: pip install 'psycopg[binary]'"
+    elif "not a database" in lowered or "malformed" in lowered:
+        mend = "the file is no SQLite database or is damaged; name another file"
+    elif "locked" in lowered:
+        mend = "another process holds it; wait or stop that process, then run the command again"
+    elif "readonly" in lowered or "read-only" in lowered or "permission" in lowered:
+        mend = "make the file and its directory writable"
+    elif "full" in lowered or "no space" in lowered:
+        mend = "free some disk space, then run the same command again"
+    else:
+        mend = "check the URL and that the database is running"
+    return f"storage {redact(url)}: {said}; {mend}."
+
+
+def open_optuna_storage(url: sa.URL, *, create: bool) -> optuna.storages.RDBStorage:
+    """Open the database for Optuna and for us: both use the engine of the storage returned.
+
+    Args:
+        url: From `parse_url`.
+        create: Whether a database that is absent may be made.
+
+    Returns:
+        Optuna's storage, its tables in place. SQLite runs in WAL mode, where a killed process loses
+        nothing it has committed.
+
+    Raises:
+        StorageError: If the database is absent (and `create` is off), cannot be reached, is no store
+            of ours or of Optuna's, or is of another version.
+    """
+    is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite:
+        _prepare_sqlite_file(Path(str(url.database)), url, create=create)
+    kwargs: dict[str, Any] = (
+        {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
+        if is_sqlite
+        else {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+    )
+    with translated(url):
+        try:
+            if not create:
+                _require_tables(url, kwargs)
+            storage = optuna.storages.RDBStorage(
+                url.render_as_string(hide_password=False), engine_kwargs=kwargs
+            )
+        except ImportError as error:
+            raise StorageError(_sentence(url, error)) from error
+        except RuntimeError as error:
+            raise StorageError(
+                f"storage {redact(url)}: it was made by another Optuna release than "
+                f"{optuna.__version__}; run `optuna storage upgrade` on it or name another store."
+            ) from error
+        if is_sqlite:
+            sa.event.listen(storage.engine, "connect", _tune_sqlite)
+            storage.engine.dispose()
+    return storage
+
+
+def _prepare_sqlite_file(path: Path, url: sa.URL, *, create: bool) -> None:
+    if path.is_dir():
+        raise StorageError(f"storage {redact(url)}: this is a directory; name a file in it.")
+    if not path.exists():
+        if not create:
+            raise StorageError(
+                f"storage {redact(url)}: there is no such file; start a search with "
+                "`python -m search.launch` or name the right one with --storage."
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"storage {redact(url)}: cannot make its directory ({error.strerror}); "
+                "name a writable place with --storage."
+            ) from error
+
+
+def _require_tables(url: sa.URL, kwargs: dict[str, Any]) -> None:
+    """Refuse a database that is not Optuna's before anything is written into it."""
+    engine = sa.create_engine(url, **kwargs)
+    try:
+        tables = set(sa.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+    if not {"studies", "trials", "trial_params"} <= tables:
+        raise StorageError(
+            f"storage {redact(url)}: this database holds no studies; name the right one with "
+            "--storage."
+        )
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
+    except sqlite3.Error:
+        # A read-only database can still be read.
+        logging.getLogger(__name__).debug("SQLite pragmas were refused", exc_info=True)
+    finally:
+        cursor.close()
+
+
+def ensure_schema(engine: sa.Engine, url: sa.URL, *, create: bool) -> None:
+    """Check our tables' version, and make them in a store that has none.
+
+    Args:
+        engine: The store's engine.
+        url: The store's URL, for the error.
+        create: Whether the tables may be made.
+
+    Raises:
+        StorageError: If they are of another release, or cannot be made.
+    """
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("version_table", VERSION_TABLE)
+    head = alembic.script.ScriptDirectory.from_config(config).get_current_head()
+    with translated(url), engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        current = context.get_current_revision()
+        connection.rollback()
+        if current == head:
+            return
+        if current is not None:
+            raise StorageError(
+                f"storage {redact(url)}: its schema version is {current}, this release's is {head}; "
+                "use the release that made it, or name another store."
+            )
+        if create:
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+            connection.commit()

@@ -1,0 +1,121 @@
+"""Studies of a store as plain dictionaries: what ``python -m storage`` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from storage.records import LaunchRecord
+from storage.store import Store
+
+__all__ = ["describe_study", "list_studies"]
+
+
+def list_studies(store: Store) -> list[dict[str, Any]]:
+    """Every study of a store: name, states, best value and last activity.
+
+    Returns:
+        One dictionary a study, in the order they were begun. Studies that were made by other tools
+        are among them, without launches.
+    """
+    launches: dict[int | None, list[LaunchRecord]] = {}
+    for launch in store.launches():
+        launches.setdefault(launch.study_id, []).append(launch)
+    records = store.study_records()
+    rows = []
+    for study in store.optuna_storage.get_all_studies():
+        trials = store.optuna_storage.get_all_trials(study._study_id, deepcopy=False)
+        record = records.get(study._study_id)
+        own = launches.get(study._study_id, [])
+        rows.append(
+            {
+                "study": study.study_name,
+                "trials": _counts(trials),
+                "best": _best(trials, study.directions),
+                "metrics": [] if record is None else record.metrics,
+                "data_source": None if record is None else record.data_source,
+                "launches": len(own),
+                "last_launch": own[-1].started_at.isoformat(timespec="seconds") if own else None,
+            }
+        )
+    return rows
+
+
+def describe_study(store: Store, name: str) -> dict[str, Any]:
+    """All there is to say of one study: terms, states, best trial, launches, trials.
+
+    Raises:
+        StudyNotFoundError: If the store does not hold it.
+    """
+    study_id = store.study_id(name)
+    storage = store.optuna_storage
+    trials = storage.get_all_trials(study_id, deepcopy=False)
+    record = store.study_records().get(study_id)
+    runs = {run.trial_id: run for run in store.runs(study_id)}
+    directions = storage.get_study_directions(study_id)
+    return {
+        "study": name,
+        "created_at": None if record is None else record.created_at.isoformat(timespec="seconds"),
+        "metrics": [] if record is None else record.metrics,
+        "directions": [direction.name.lower() for direction in directions],
+        "data_source": None if record is None else record.data_source,
+        "data_fingerprint": None if record is None else record.data_fingerprint,
+        "trials_by_state": _counts(trials),
+        "epochs": sum(run.n_epochs for run in runs.values()),
+        "train_seconds": sum(run.train_seconds for run in runs.values()),
+        "best": _best(trials, directions),
+        "launches": [_launch(launch) for launch in store.launches(study_id)],
+        "trials": [
+            {
+                **_trial(trial),
+                "run": runs[trial._trial_id].run_id if trial._trial_id in runs else None,
+                "epochs": runs[trial._trial_id].n_epochs if trial._trial_id in runs else 0,
+                "reason": runs[trial._trial_id].reason if trial._trial_id in runs else None,
+            }
+            for trial in trials
+        ],
+    }
+
+
+def _counts(trials: list[FrozenTrial]) -> dict[str, int]:
+    counts = {state.name: 0 for state in TrialState}
+    for trial in trials:
+        counts[trial.state.name] += 1
+    return counts
+
+
+def _best(trials: list[FrozenTrial], directions: list[Any]) -> dict[str, Any] | None:
+    """The best complete trial; of several objectives, by the first."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not complete:
+        return None
+    sign = -1 if directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
+    return _trial(min(complete, key=lambda trial: (sign * trial.values[0], trial.number)))
+
+
+def _trial(trial: FrozenTrial) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": trial.state.name,
+        "values": trial.values,
+        "params": trial.params,
+    }
+
+
+def _launch(launch: LaunchRecord) -> dict[str, Any]:
+    ended = launch.ended_at
+    return {
+        "launch": launch.launch_id,
+        "status": launch.status,
+        "started_at": launch.started_at.isoformat(timespec="seconds"),
+        "ended_at": None if ended is None else ended.isoformat(timespec="seconds"),
+        "command": launch.command,
+        "changes": launch.changes,
+        "git_commit": launch.git_commit,
+        "git_dirty": launch.git_dirty,
+        "versions": launch.versions,
+        "hardware": launch.hardware,
+        "host": launch.host,
+    }

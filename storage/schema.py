@@ -1,0 +1,120 @@
+"""Our tables, beside Optuna's in the same database.
+
+Optuna's own tables are the truth about trials: numbers, states, parameters, objective values and
+the reports that its pruners judge. These tables hold what Optuna's do not. They refer to its rows by
+number without foreign keys, so that every Optuna tool may still delete a study.
+
+    search_studies   what a study is about: the terms that all its launches share
+    search_launches  one row a launch of a command: who, when, with which config, code and data
+    search_runs      one row a training run: its full config, where and how it went
+    search_epochs    one row an epoch of a run: every metric
+
+Times are UTC. A metric that is not finite is stored as NULL.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+__all__ = ["epochs", "launches", "metadata", "runs", "studies", "utc_now"]
+
+
+class UtcDateTime(sa.TypeDecorator[datetime.datetime]):
+    """A point in time; UTC in the database, timezone-aware in Python."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime.datetime | None, dialect: Any) -> Any:
+        """Aware time -> naive UTC."""
+        return None if value is None else value.astimezone(datetime.UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Any) -> datetime.datetime | None:
+        """Naive UTC -> aware time."""
+        return None if value is None else value.replace(tzinfo=datetime.UTC)
+
+
+def utc_now() -> datetime.datetime:
+    """The time, timezone-aware."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+studies = sa.Table(
+    "search_studies",
+    metadata,
+    sa.Column("study_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("identity", sa.JSON, nullable=False),
+    sa.Column("metrics", sa.JSON, nullable=False),
+    sa.Column("data_source", sa.String(64), nullable=False),
+    sa.Column("data_fingerprint", sa.String(64), nullable=False),
+)
+
+launches = sa.Table(
+    "search_launches",
+    metadata,
+    sa.Column("launch_id", sa.Integer, primary_key=True),
+    sa.Column("study_id", sa.Integer, index=True),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("heartbeat_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("command", sa.Text, nullable=False),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("changes", sa.JSON, nullable=False),
+    sa.Column("git_commit", sa.String(64)),
+    sa.Column("git_dirty", sa.Boolean),
+    sa.Column("versions", sa.JSON, nullable=False),
+    sa.Column("hardware", sa.JSON, nullable=False),
+    sa.Column("data_source", sa.String(64), nullable=False),
+    sa.Column("data_fingerprint", sa.String(64), nullable=False),
+)
+
+runs = sa.Table(
+    "search_runs",
+    metadata,
+    sa.Column("run_id", sa.Integer, primary_key=True),
+    sa.Column("launch_id", sa.Integer, nullable=False, index=True),
+    sa.Column("study_id", sa.Integer, index=True),
+    sa.Column("trial_id", sa.Integer),
+    sa.Column("replicate", sa.Integer, nullable=False),
+    sa.Column("config_hash", sa.String(64), nullable=False, index=True),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("worker", sa.String(255)),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("n_epochs", sa.Integer, nullable=False),
+    sa.Column("best_epoch", sa.Integer),
+    sa.Column("train_seconds", sa.Float, nullable=False),
+    sa.UniqueConstraint("trial_id", "replicate"),
+)
+
+epochs = sa.Table(
+    "search_epochs",
+    metadata,
+    sa.Column("run_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("launch_id", sa.Integer, nullable=False),
+    sa.Column("train_loss", sa.Float),
+    sa.Column("val_loss", sa.Float),
+    sa.Column("train_error", sa.Float),
+    sa.Column("val_error", sa.Float),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("reported_at", UtcDateTime, nullable=False),
+)

@@ -1,0 +1,302 @@
+"""The study store: Optuna's storage and our tables behind one small interface.
+
+One process, the driver, writes; any number may read. Every method is one transaction, and every
+method that records something may be repeated without harm, so that a killed driver leaves nothing
+half done and its successor may simply say again what it is not sure was heard.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from space.errors import StudyNotFoundError, nearest
+from storage import schema
+from storage.engine import ensure_schema, open_optuna_storage, parse_url, redact, translated
+from storage.records import EpochRecord, LaunchRecord, NewLaunch, RunRecord, StudyRecord
+
+__all__ = ["RUN_STATES", "Store", "open_store"]
+
+RUN_STATES = ("running", "complete", "pruned", "failed", "interrupted")
+"""interrupted: stopped before its end and waiting to go on from its last checkpoint."""
+
+
+def open_store(url: str, *, create: bool = True) -> Store:
+    """Open a study store.
+
+    Args:
+        url: An SQLAlchemy URL of SQLite or PostgreSQL, or the path of an SQLite file.
+        create: Make the database, its directory and its tables where they are absent.
+
+    Returns:
+        The store.
+
+    Raises:
+        StorageError: If it cannot be opened, or is not a store of this release.
+    """
+    return Store(parse_url(url), create=create)
+
+
+class Store:
+    """A study store; see the module's docstring for its contract.
+
+    Attributes:
+        url: The database's URL with its password; show `name` instead.
+        engine: The database's engine, shared with Optuna.
+        optuna_storage: Optuna's own view of the same database.
+
+    Raises:
+        StorageError: From every method, when the database fails.
+    """
+
+    def __init__(self, url: sa.URL, *, create: bool) -> None:
+        """Open the store; prefer `open_store`."""
+        self.url = url
+        rdb = open_optuna_storage(url, create=create)
+        self.engine = rdb.engine
+        self.optuna_storage = optuna.storages.get_storage(rdb)
+        ensure_schema(self.engine, url, create=create)
+        with translated(url):
+            self._has_tables = sa.inspect(self.engine).has_table(schema.runs.name)
+
+    @property
+    def name(self) -> str:
+        """The URL as it may be shown."""
+        return redact(self.url)
+
+    def close(self) -> None:
+        """Give every database connection back."""
+        self.engine.dispose()
+
+    # -- studies -----------------------------------------------------------------------------
+
+    def study_id(self, name: str) -> int:
+        """The number of a study.
+
+        Raises:
+            StudyNotFoundError: If the store does not hold it.
+        """
+        with translated(self.url):
+            try:
+                return self.optuna_storage.get_study_id_from_name(name)
+            except KeyError as error:
+                names = [study.study_name for study in self.optuna_storage.get_all_studies()]
+                held = f"it holds {', '.join(sorted(names))}" if names else "it holds none"
+                raise StudyNotFoundError(
+                    f"storage {self.name}: no study '{name}'; {held}{nearest(name, names)}"
+                ) from error
+
+    def add_study(
+        self,
+        study_id: int,
+        *,
+        identity: dict[str, Any],
+        metrics: list[str],
+        data_source: str,
+        data_fingerprint: str,
+    ) -> StudyRecord:
+        """Record the terms of a study, unless they are recorded already.
+
+        Args:
+            study_id: Optuna's number of the study.
+            identity: The terms that may not change within the study.
+            metrics: The objectives' metrics in order.
+            data_source: Which data set its runs see.
+            data_fingerprint: What that data set's content hashes to.
+
+        Returns:
+            The terms in the store: those given, or those recorded by the study's first launch.
+        """
+        values = {
+            "study_id": study_id,
+            "created_at": schema.utc_now(),
+            "identity": identity,
+            "metrics": metrics,
+            "data_source": data_source,
+            "data_fingerprint": data_fingerprint,
+        }
+        with translated(self.url), self.engine.begin() as connection:
+            connection.execute(self._insert_new(schema.studies, values))
+            query = sa.select(schema.studies).where(schema.studies.c.study_id == study_id)
+            return StudyRecord(**connection.execute(query).one()._mapping)
+
+    def study_records(self) -> dict[int, StudyRecord]:
+        """The terms of all studies, by Optuna's number."""
+        rows = self._rows(sa.select(schema.studies))
+        return {row["study_id"]: StudyRecord(**row) for row in rows}
+
+    # -- launches ----------------------------------------------------------------------------
+
+    def begin_launch(self, launch: NewLaunch) -> int:
+        """Record that a launch began, and return its number."""
+        now = schema.utc_now()
+        values = {**vars(launch), "status": "running", "started_at": now, "heartbeat_at": now}
+        with translated(self.url), self.engine.begin() as connection:
+            result = connection.execute(schema.launches.insert().values(values))
+            return int(result.inserted_primary_key[0])  # type: ignore[index]
+
+    def beat(self, launch_id: int) -> None:
+        """Record that a launch is alive."""
+        self._update_launch(launch_id, heartbeat_at=schema.utc_now())
+
+    def end_launch(self, launch_id: int, status: str) -> None:
+        """Record how a launch ended."""
+        now = schema.utc_now()
+        self._update_launch(launch_id, status=status, heartbeat_at=now, ended_at=now)
+
+    def launches(self, study_id: int | None = None) -> list[LaunchRecord]:
+        """The launches of one study or of all, oldest first."""
+        query = sa.select(schema.launches).order_by(schema.launches.c.launch_id)
+        if study_id is not None:
+            query = query.where(schema.launches.c.study_id == study_id)
+        return [LaunchRecord(**row) for row in self._rows(query)]
+
+    # -- runs and epochs ---------------------------------------------------------------------
+
+    def begin_run(
+        self,
+        *,
+        launch_id: int,
+        study_id: int | None,
+        trial_id: int | None,
+        replicate: int,
+        config_hash: str,
+        config: dict[str, Any],
+    ) -> RunRecord:
+        """Record that a run began, or that an interrupted one goes on.
+
+        Args:
+            launch_id: The launch that trains it now.
+            study_id: Its study, if any.
+            trial_id: Optuna's number of its trial, if any.
+            replicate: Which of the trial's runs it is, from 0.
+            config_hash: `RunConfig.config_hash()`.
+            config: The whole `RunConfig`.
+
+        Returns:
+            The run as the store knows it; `n_epochs` says how many epochs are recorded already.
+        """
+        table = schema.runs
+        new = {
+            "launch_id": launch_id,
+            "study_id": study_id,
+            "trial_id": trial_id,
+            "replicate": replicate,
+            "config_hash": config_hash,
+            "config": config,
+            "state": "running",
+            "started_at": schema.utc_now(),
+            "n_epochs": 0,
+            "train_seconds": 0.0,
+        }
+        again = {"launch_id": launch_id, "state": "running", "reason": None, "ended_at": None}
+        with translated(self.url), self.engine.begin() as connection:
+            found = None
+            if trial_id is not None:
+                key = (table.c.trial_id == trial_id) & (table.c.replicate == replicate)
+                found = connection.execute(sa.select(table.c.run_id).where(key)).scalar()
+            if found is None:
+                result = connection.execute(table.insert().values(new))
+                found = result.inserted_primary_key[0]  # type: ignore[index]
+            else:
+                query = table.update().where(table.c.run_id == found)
+                connection.execute(query.values(again))
+            row = connection.execute(sa.select(table).where(table.c.run_id == found)).one()
+            return RunRecord(**row._mapping)
+
+    def record_epoch(
+        self, run_id: int, launch_id: int, epoch: EpochRecord, *, best_epoch: int, worker: str
+    ) -> None:
+        """Record an epoch of a run; one that is there already stays as it is.
+
+        Args:
+            run_id: The run.
+            launch_id: The launch that trained the epoch.
+            epoch: Its metrics.
+            best_epoch: The epoch whose state the run keeps so far.
+            worker: Where it was trained, e.g. ``"host pid device"``.
+        """
+        values = {
+            "run_id": run_id,
+            "launch_id": launch_id,
+            "reported_at": schema.utc_now(),
+            **{key: _finite(value) for key, value in vars(epoch).items()},
+        }
+        runs = schema.runs
+        progress = (
+            runs.update()
+            .where((runs.c.run_id == run_id) & (runs.c.n_epochs < epoch.epoch))
+            .values(
+                n_epochs=epoch.epoch,
+                best_epoch=best_epoch,
+                worker=worker,
+                train_seconds=runs.c.train_seconds + epoch.seconds,
+            )
+        )
+        with translated(self.url), self.engine.begin() as connection:
+            connection.execute(self._insert_new(schema.epochs, values))
+            connection.execute(progress)
+
+    def end_run(self, run_id: int, state: str, reason: str | None = None) -> None:
+        """Record how a run ended: one of `RUN_STATES` but for running, and why."""
+        query = schema.runs.update().where(schema.runs.c.run_id == run_id)
+        values = {"state": state, "reason": reason, "ended_at": schema.utc_now()}
+        with translated(self.url), self.engine.begin() as connection:
+            connection.execute(query.values(values))
+
+    def runs(self, study_id: int | None = None) -> list[RunRecord]:
+        """The runs of one study or of all, oldest first."""
+        query = sa.select(schema.runs).order_by(schema.runs.c.run_id)
+        if study_id is not None:
+            query = query.where(schema.runs.c.study_id == study_id)
+        return [RunRecord(**row) for row in self._rows(query)]
+
+    def n_epochs(self, study_id: int) -> int:
+        """How many epochs the runs of a study have trained in all."""
+        query = sa.select(sa.func.coalesce(sa.func.sum(schema.runs.c.n_epochs), 0))
+        query = query.where(schema.runs.c.study_id == study_id)
+        with translated(self.url), self.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def epochs(self, run_ids: Iterable[int]) -> dict[int, list[EpochRecord]]:
+        """The epochs of some runs, in order, by run."""
+        wanted = list(run_ids)
+        found: dict[int, list[EpochRecord]] = {run_id: [] for run_id in wanted}
+        table = schema.epochs
+        columns = [table.c[name] for name in EpochRecord.__dataclass_fields__]
+        # Databases bound the number of parameters a statement may have.
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            query = sa.select(table.c.run_id, *columns).where(table.c.run_id.in_(part))
+            for row in self._rows(query.order_by(table.c.run_id, table.c.epoch)):
+                found[row.pop("run_id")].append(EpochRecord(**row))
+        return found
+
+    # -- helpers -----------------------------------------------------------------------------
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        if not self._has_tables:
+            return []
+        with translated(self.url), self.engine.connect() as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]
+
+    def _insert_new(self, table: sa.Table, values: dict[str, Any]) -> sa.Insert:
+        """An insert that leaves a row with the same primary key as it is."""
+        if self.engine.dialect.name == "postgresql":
+            return postgresql.insert(table).values(values).on_conflict_do_nothing()
+        return sqlite.insert(table).values(values).on_conflict_do_nothing()
+
+    def _update_launch(self, launch_id: int, **values: datetime.datetime | str) -> None:
+        query = schema.launches.update().where(schema.launches.c.launch_id == launch_id)
+        with translated(self.url), self.engine.begin() as connection:
+            connection.execute(query.values(values))
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

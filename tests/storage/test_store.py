@@ -1,0 +1,220 @@
+"""The store's contract: every record can be said twice, and reads give back what was written."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import optuna
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from space.errors import StorageError, StudyNotFoundError
+from storage import EpochRecord, NewLaunch, Store, open_store
+from storage.engine import parse_url, redact
+from storage.schema import metadata
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = open_store(str(tmp_path / "deep" / "er" / "s.db"))
+    yield opened
+    opened.close()
+
+
+def new_launch(study_id: int | None) -> NewLaunch:
+    return NewLaunch(
+        study_id=study_id,
+        command="python -m search.launch",
+        config={"a": [1, None]},
+        changes=["b"],
+        git_commit="c" * 40,
+        git_dirty=True,
+        versions={"torch": "2"},
+        hardware={"cpus": 2},
+        data_source="digits",
+        data_fingerprint="f",
+        host="h",
+        pid=1,
+    )
+
+
+def epoch(number: int, **changes: float) -> EpochRecord:
+    values = {
+        "train_loss": 0.5,
+        "val_loss": 0.6,
+        "train_error": 0.25,
+        "val_error": 0.1 * number,
+        "seconds": 2.0,
+    }
+    return EpochRecord(epoch=number, **{**values, **changes})
+
+
+def begin_run(store: Store, launch_id: int, trial_id: int | None = 7, replicate: int = 0):
+    return store.begin_run(
+        launch_id=launch_id,
+        study_id=3,
+        trial_id=trial_id,
+        replicate=replicate,
+        config_hash="x",
+        config={"model": {"name": "mlp"}},
+    )
+
+
+def test_launch_round_trip(store: Store) -> None:
+    launch_id = store.begin_launch(new_launch(3))
+    (found,) = store.launches(3)
+    assert found.launch_id == launch_id
+    assert found.status == "running"
+    assert found.ended_at is None
+    assert {key: getattr(found, key) for key in vars(new_launch(3))} == vars(new_launch(3))
+    store.beat(launch_id)
+    assert store.launches(3)[0].heartbeat_at > found.heartbeat_at
+    store.end_launch(launch_id, "done")
+    ended = store.launches()[0]
+    assert ended.status == "done"
+    assert ended.ended_at is not None
+    assert ended.ended_at.tzinfo is not None
+    assert store.launches(4) == []
+
+
+def test_study_terms_are_those_of_its_first_launch(store: Store) -> None:
+    first = store.add_study(
+        3, identity={"a": 1}, metrics=["val_error"], data_source="mnist", data_fingerprint="f"
+    )
+    again = store.add_study(
+        3, identity={"a": 2}, metrics=["val_loss"], data_source="digits", data_fingerprint="g"
+    )
+    assert again == first
+    assert store.study_records() == {3: first}
+
+
+def test_epochs_are_counted_once_however_often_they_are_said(store: Store) -> None:
+    launch_id = store.begin_launch(new_launch(3))
+    run = begin_run(store, launch_id)
+    for number in (1, 2, 2, 1):
+        store.record_epoch(run.run_id, launch_id, epoch(number), best_epoch=1, worker="w")
+    store.record_epoch(run.run_id, launch_id, epoch(2, val_error=9.0), best_epoch=2, worker="w")
+    assert store.epochs([run.run_id]) == {run.run_id: [epoch(1), epoch(2)]}
+    (found,) = store.runs(3)
+    assert (found.n_epochs, found.best_epoch, found.train_seconds) == (2, 1, 4.0)
+    assert store.n_epochs(3) == 2
+    assert store.n_epochs(4) == 0
+
+
+def test_metrics_that_are_not_finite_are_null(store: Store) -> None:
+    launch_id = store.begin_launch(new_launch(3))
+    run = begin_run(store, launch_id)
+    bad = epoch(1, train_loss=math.nan, val_loss=math.inf)
+    store.record_epoch(run.run_id, launch_id, bad, best_epoch=1, worker="w")
+    (found,) = store.epochs([run.run_id])[run.run_id]
+    assert found.train_loss is None
+    assert found.val_loss is None
+    assert found.train_error == 0.25
+
+
+def test_interrupted_run_goes_on_as_the_same_run(store: Store) -> None:
+    first = store.begin_launch(new_launch(3))
+    run = begin_run(store, first)
+    store.record_epoch(run.run_id, first, epoch(1), best_epoch=1, worker="w")
+    store.end_run(run.run_id, "interrupted", "time limit")
+    (ended,) = store.runs(3)
+    assert (ended.state, ended.reason) == ("interrupted", "time limit")
+    assert ended.ended_at is not None
+    second = store.begin_launch(new_launch(3))
+    again = begin_run(store, second)
+    assert again.run_id == run.run_id
+    assert (again.launch_id, again.state, again.n_epochs) == (second, "running", 1)
+    assert again.ended_at is None
+    assert again.started_at == run.started_at
+
+
+def test_replicates_and_runs_without_a_trial_are_runs_of_their_own(store: Store) -> None:
+    launch_id = store.begin_launch(new_launch(3))
+    keys = [(7, 0), (7, 1), (8, 0), (None, 0), (None, 0)]
+    runs = [begin_run(store, launch_id, *key).run_id for key in keys]
+    assert len(set(runs)) == 5
+
+
+def test_optuna_alone_reads_the_store(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "s.db"))
+    study = optuna.create_study(study_name="a", storage=store.optuna_storage)
+    study.tell(study.ask(), 0.5)
+    store.close()
+    alone = optuna.load_study(study_name="a", storage=f"sqlite:///{tmp_path / 's.db'}")
+    assert [trial.value for trial in alone.trials] == [0.5]
+
+
+def test_sqlite_runs_in_wal_mode(store: Store) -> None:
+    with store.engine.connect() as connection:
+        assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+def test_migrations_make_the_schema_of_the_code(store: Store) -> None:
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_name": lambda name, kind, _: (
+                    kind != "table" or str(name) in metadata.tables
+                )
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_store_of_another_schema_version_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.db")
+    store = open_store(path)
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE search_schema_version SET version_num = '9999'"))
+    store.close()
+    with pytest.raises(StorageError, match="schema version is 9999, this release's is 0001"):
+        open_store(path)
+
+
+def test_missing_study_names_those_there_are(store: Store) -> None:
+    optuna.create_study(study_name="siamese", storage=store.optuna_storage)
+    with pytest.raises(StudyNotFoundError, match="did you mean 'siamese'"):
+        store.study_id("siamse")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda p: None, "there is no such file"),
+        (lambda p: p.write_text("no database" * 999), "not a database"),
+        (lambda p: p.mkdir(), "this is a directory"),
+        (lambda p: p.touch(), "holds no studies"),
+    ],
+)
+def test_what_is_no_store_is_refused_for_reading(tmp_path: Path, make, sentence: str) -> None:
+    path = tmp_path / "s.db"
+    make(path)
+    with pytest.raises(StorageError, match=sentence) as caught:
+        open_store(str(path), create=False)
+    assert "\n" not in str(caught.value)
+    assert "s.db" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:secret@h/d", "sqlite://", "nonsense://", "://", "oracle+x://u:secret@h"]
+)
+def test_bad_urls_are_one_sentence_without_the_password(url: str) -> None:
+    with pytest.raises(StorageError) as caught:
+        parse_url(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_password_and_query_are_never_shown() -> None:
+    url = parse_url("postgresql://user:secret@host/db?password=secret2")
+    assert redact(url) == "postgresql+psycopg://user:***@host/db"
+
+
+def test_database_that_does_not_answer_is_one_sentence() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(StorageError, match="check the URL and that the database is running") as e:
+        open_store("postgresql://user:secret@127.0.0.1:1/db")
+    assert "secret" not in str(e.value)
