@@ -1,0 +1,1 @@
+"""Data, models, losses and the training loop: plain PyTorch, without Ray, Optuna or SQL."""

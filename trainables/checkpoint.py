@@ -1,0 +1,113 @@
+"""Saves and restores a run.
+
+A file is one line, ``trainables-checkpoint-1 <sha256 of the rest>``, then what `torch.save` writes.
+torch's own format does not notice a changed byte inside a tensor; the checksum does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from space.errors import CheckpointError
+from trainables.runs import Run
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+_MAGIC = b"trainables-checkpoint-1 "
+
+
+def save_checkpoint(run: Run, path: Path) -> None:
+    """Writes a run's state, so that the file is at every moment either the old one or the new one.
+
+    Args:
+        run: The run, between two epochs.
+        path: The file; its directory must exist.
+
+    Raises:
+        CheckpointError: If the file cannot be written.
+    """
+    buffer = io.BytesIO()
+    content = {
+        "config_hash": run.config.config_hash(),
+        "fingerprint": run.fingerprint,
+        "state": run.state_dict(),
+    }
+    torch.save(content, buffer)
+    payload = buffer.getbuffer()
+    digest = hashlib.sha256(payload).hexdigest().encode()
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(_MAGIC + digest + b"\n")
+                file.write(payload)
+                file.flush()
+                # Else a power cut could leave the new name with the old disk's content.
+                os.fsync(file.fileno())
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise CheckpointError(
+            f"the checkpoint {path} cannot be written ({error.strerror or error}): check the disk "
+            "and the rights on its directory"
+        ) from error
+
+
+def load_checkpoint(run: Run, path: Path) -> None:
+    """Brings a run to a saved state; its epochs to come are those of the run that was saved.
+
+    Args:
+        run: A run of the same config, on any device.
+        path: What `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: If the file cannot be read, is damaged, or is of another config or other
+            data. The run is then as it was.
+    """
+    content = _read(path)
+    own_hash = run.config.config_hash()
+    if content["config_hash"] != own_hash:
+        raise CheckpointError(
+            f"the checkpoint {path} is of another config (hash {content['config_hash']}, this run's "
+            f"is {own_hash}): resume with the config it was saved under, or start anew without it"
+        )
+    if content["fingerprint"] != run.fingerprint:
+        raise CheckpointError(
+            f"the checkpoint {path} was trained on other images (fingerprint "
+            f"{content['fingerprint']}, not {run.fingerprint}): bring back the data it was trained "
+            "on, or start anew without it"
+        )
+    run.load_state_dict(content["state"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"the checkpoint {path} cannot be read ({error.strerror or error}): check its path, or "
+            "start anew without it"
+        ) from error
+    header, _, payload = data.partition(b"\n")
+    if not header.startswith(_MAGIC):
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this version: check its path, or start anew without it"
+        )
+    if hashlib.sha256(payload).hexdigest().encode() != header.removeprefix(_MAGIC):
+        raise CheckpointError(
+            f"the checkpoint {path} is damaged or cut short: start anew without it, or from an "
+            "earlier one"
+        )
+    content: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    return content

@@ -1,0 +1,66 @@
+"""What ends one run without being anyone's mistake.
+
+TrialFailure
+├── NonFiniteLossError    the loss of an epoch is infinite or not a number
+└── OutOfMemoryFailure    the device has too little memory for the run
+
+A study goes on after these. Each survives a journey between processes by pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from trainables.metrics import EpochMetrics
+
+__all__ = ["NonFiniteLossError", "OutOfMemoryFailure", "TrialFailure", "out_of_memory_translated"]
+
+
+class TrialFailure(Exception):
+    """A run cannot go on; its text says why. The run is over: its state is not to be used."""
+
+
+class NonFiniteLossError(TrialFailure):
+    """The training or validation loss of an epoch is infinite or not a number."""
+
+    def __init__(self, metrics: EpochMetrics) -> None:
+        """
+        Args:
+            metrics: The epoch's numbers.
+        """
+        super().__init__(metrics)
+        self.metrics = metrics
+
+    def __str__(self) -> str:
+        m = self.metrics
+        return (
+            f"the loss is not finite in epoch {m.epoch} "
+            f"(train_loss {m.train_loss:g}, val_loss {m.val_loss:g})"
+        )
+
+
+class OutOfMemoryFailure(TrialFailure):
+    """The device has too little memory for the run."""
+
+
+@contextmanager
+def out_of_memory_translated(model_name: str) -> Iterator[None]:
+    """Turns torch's error for exhausted device memory into `OutOfMemoryFailure`.
+
+    Args:
+        model_name: The network that the memory is for.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        OutOfMemoryFailure: If the body runs out of device memory.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        first_line = str(error).partition("\n")[0]
+        raise OutOfMemoryFailure(f"'{model_name}' ran out of memory: {first_line}") from error

@@ -1,0 +1,79 @@
+"""Spells out everything that a config leaves to defaults, and refuses what cannot be done."""
+
+from __future__ import annotations
+
+from space.config import RunConfig
+from space.errors import TrainingError
+from trainables.closed_form import CLOSED_FORM
+from trainables.device import check_device, pick_device
+from trainables.epoch_draws import n_epoch_pairs
+from trainables.image_set import SourceName
+from trainables.models.registry import check_model, model_class
+from trainables.pairs import default_n_pairs, n_validation_pairs
+from trainables.sources import resolve_source
+
+__all__ = ["DEFAULT_AUX_WEIGHT", "resolve_config"]
+
+DEFAULT_AUX_WEIGHT = 0.6
+"""Weight of the digits for a network that predicts them (the report's section IV-A)."""
+
+
+def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunConfig:
+    """The same config with nothing left to a default that may change.
+
+    Args:
+        config: A config. A resolved one comes back equal.
+        source: What ``data.source: auto`` means here; looked up where it is not given. Runs of
+            ``closed-form`` need no data: for them it is the digits.
+
+    Returns:
+        The config with its source, numbers of pairs, auxiliary weight and model options filled in.
+        The device is left open, for a worker to pick.
+
+    Raises:
+        DataError: If the data cannot be had.
+        ModelError: If the model's name or an option is wrong.
+        TrainingError: If the model or the device cannot honour a training setting.
+    """
+    model = check_model(config.model)
+    is_closed_form = model.name == CLOSED_FORM
+    if config.data.source != "auto":
+        source = config.data.source
+    elif source is None:
+        source = "digits" if is_closed_form else resolve_source(config.data)
+    has_aux = is_closed_form or model_class(model.name).has_aux
+
+    data = config.data.model_copy(
+        update={
+            "source": source,
+            "n_train_pairs": config.data.n_train_pairs or default_n_pairs(source, "train"),
+            "n_test_pairs": config.data.n_test_pairs or default_n_pairs(source, "test"),
+        }
+    )
+    aux_weight = config.training.aux_weight
+    if aux_weight is None:
+        aux_weight = DEFAULT_AUX_WEIGHT if has_aux else 0.0
+    training = config.training.model_copy(update={"aux_weight": aux_weight})
+    resolved = RunConfig(data=data, model=model, training=training)
+
+    if aux_weight > 0 and not has_aux:
+        raise TrainingError(
+            f"training.aux_weight is {aux_weight:g}, but '{model.name}' does not predict the digits: "
+            "set it to 0, or choose a model with auxiliary heads"
+        )
+    if not is_closed_form:
+        check_device(training, pick_device(training.device))
+        _check_last_batch(resolved, model_class(model.name).smallest_batch)
+    return resolved
+
+
+def _check_last_batch(config: RunConfig, smallest: int) -> None:
+    n_pairs = config.data.n_train_pairs or 0
+    n_train = n_pairs - n_validation_pairs(n_pairs, config.data.validation_fraction)
+    batch_size = config.training.batch_size
+    n_last = n_epoch_pairs(n_train, config.data.augment) % batch_size or batch_size
+    if n_last < smallest:
+        raise TrainingError(
+            f"training.batch_size {batch_size} leaves {n_last} pair for the last batch of an epoch, "
+            f"but '{config.model.name}' normalises over at least {smallest}: choose another size"
+        )

@@ -1,0 +1,78 @@
+"""What a study steps through, whichever model it is."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from space.config import RunConfig
+from trainables.closed_form import CLOSED_FORM, ClosedForm
+from trainables.device import pick_device
+from trainables.image_set import ImageSet
+from trainables.metrics import EpochMetrics, Kept
+from trainables.sources import load_source
+from trainables.training import Training
+
+__all__ = ["Run", "open_run"]
+
+
+class Run(Protocol):
+    """One training run, an epoch at a time. See `Training` for what each member means."""
+
+    config: RunConfig
+    fingerprint: str
+    history: list[EpochMetrics]
+    kept: Kept | None
+
+    @property
+    def epoch(self) -> int:
+        """Completed epochs."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs of the config are completed."""
+
+    def run_epoch(self) -> EpochMetrics:
+        """Runs one epoch.
+
+        Returns:
+            Its numbers.
+
+        Raises:
+            TrialFailure: If the run cannot go on.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the epochs to come depend on besides config and data.
+
+        Returns:
+            Tensors and plain types, possibly live: save them before the next epoch.
+        """
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes back, or on, to a state.
+
+        Args:
+            state: What `state_dict` gave in a run of the same config; left untouched.
+        """
+
+
+def open_run(config: RunConfig, images: ImageSet | None = None) -> Run:
+    """A run at its beginning.
+
+    Args:
+        config: A resolved config (see `resolve_config`).
+        images: The training split of its source; loaded where it is not given and needed.
+
+    Returns:
+        A `ClosedForm` for the model ``closed-form``, else a `Training` on the device that the
+        config means in this process.
+
+    Raises:
+        DataError: If the data cannot be had or do not suffice.
+        TrainingError: If the config's device is not there or cannot honour its settings.
+    """
+    if config.model.name == CLOSED_FORM:
+        return ClosedForm(config)
+    if images is None:
+        images = load_source(config.data, "train")
+    return Training(config, images, pick_device(config.training.device))

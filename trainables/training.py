@@ -1,0 +1,257 @@
+"""The training loop of one run."""
+
+from __future__ import annotations
+
+import copy
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from space.config import RunConfig
+from trainables.device import check_device, prepare_device
+from trainables.epoch_draws import draw_epoch
+from trainables.failures import NonFiniteLossError, out_of_memory_translated
+from trainables.image_set import ImageSet
+from trainables.losses import n_wrong, pair_loss
+from trainables.metrics import EpochMetrics, Kept
+from trainables.models.base import PairModel
+from trainables.models.registry import build_model
+from trainables.optimizer import (
+    build_optimizer,
+    learning_rate_of,
+    restore_optimizer,
+    set_learning_rate,
+)
+from trainables.pairs import Pairs, draw_train_validation
+from trainables.resolve import resolve_config
+from trainables.seeds import Stream, generator
+
+__all__ = ["Training"]
+
+EVALUATION_BATCH = 250
+"""Pairs evaluated at once. A constant, so that a result does not depend on the batch size."""
+
+
+class Training:
+    """One run: data, network and optimizer, trained an epoch at a time.
+
+    The same config on the same machine with the same number of threads gives the same numbers, in
+    whatever process and after whatever else. A run that raised a `TrialFailure` is over.
+    """
+
+    def __init__(self, config: RunConfig, images: ImageSet, device: torch.device) -> None:
+        """
+        Args:
+            config: A resolved config (see `resolve_config`).
+            images: The training split of its source.
+            device: Where to compute.
+
+        Raises:
+            DataError: If the images do not suffice for the pairs.
+            TrainingError: If the device cannot honour the config.
+            ValueError: If the config is not resolved, or its source is not that of the images.
+        """
+        check_device(config.training, device)
+        if config.data.source != images.source or config != resolve_config(config):
+            raise ValueError(f"the config is not resolved for images of '{images.source}'")
+        self.config = config
+        self.device = device
+        self.fingerprint = images.fingerprint
+        """Identifies the images trained on."""
+        self.history: list[EpochMetrics] = []
+        """The numbers of every completed epoch."""
+        self.kept: Kept | None = None
+        """The numbers of the epoch whose state is kept; None before the first epoch's end."""
+        prepare_device(config.training, device)
+        self.pairs = draw_train_validation(images, config.data).to(device)
+        """The pairs trained on and validated with, on the device."""
+        with out_of_memory_translated(config.model.name):
+            self.model = self._laid_out(build_model(config.model, config.training.training_seed))
+        self.optimizer = build_optimizer(self.model, config.training)
+        self._generator = generator(config.training.training_seed, Stream.EPOCHS)
+        self._kept_state: dict[str, Tensor] = {}
+
+    @property
+    def epoch(self) -> int:
+        """Completed epochs."""
+        return len(self.history)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs of the config are completed."""
+        return self.epoch >= self.config.training.epochs
+
+    def run_epoch(self) -> EpochMetrics:
+        """Trains for one epoch, validates, and keeps the state if it is the best so far.
+
+        Returns:
+            The epoch's numbers.
+
+        Raises:
+            NonFiniteLossError: If the training or validation loss is not finite.
+            OutOfMemoryFailure: If the device's memory is exhausted.
+            RuntimeError: If the run is finished.
+        """
+        if self.finished:
+            raise RuntimeError("the run is finished")
+        started = time.perf_counter()
+        train_loss, train_error = self._train_epoch()
+        val_loss, val_error = self.evaluate(self.pairs.validation)
+        metrics = EpochMetrics(
+            epoch=self.epoch + 1,
+            train_loss=train_loss,
+            val_loss=val_loss,
+            train_error=train_error,
+            val_error=val_error,
+            seconds=time.perf_counter() - started,
+        )
+        if not metrics.is_finite():
+            raise NonFiniteLossError(metrics)
+        if Kept.is_improved(self.kept, metrics):
+            self.kept = Kept.of(metrics)
+            self._kept_state = copy.deepcopy(self.model.state_dict())
+        self.history.append(metrics)
+        return metrics
+
+    def _train_epoch(self) -> tuple[float, float]:
+        training = self.config.training
+        prepare_device(training, self.device)
+        set_learning_rate(self.optimizer, learning_rate_of(training, self.epoch + 1))
+        dropouts = self.model.dropouts()
+        n_train = len(self.pairs.train)
+        draws = draw_epoch(self._generator, n_train, self.config.data.augment, dropouts)
+        draws = draws.to(self.device)
+        singles_NHW = self.pairs.train.x_N2HW.flatten(0, 1)
+        epoch = Pairs.of(singles_NHW, self.pairs.train.classes_N2.flatten(), draws.index_P2)
+
+        # Sums stay on the device until the epoch's end: reading them would wait for every step.
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        self.model.train()
+        with out_of_memory_translated(self.config.model.name):
+            for start in range(0, len(epoch), training.batch_size):
+                rows = slice(start, start + training.batch_size)
+                for dropout, keep_PRF in zip(dropouts, draws.keep_PRF, strict=True):
+                    dropout.keep_NF = keep_PRF[rows].flatten(0, 1)
+                batch = Pairs(epoch.x_N2HW[rows], epoch.classes_N2[rows], epoch.target_N[rows])
+                loss, wrong = self._forward(self.model, batch)
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                self.optimizer.step()
+                sums += torch.stack([loss.detach().double() * len(batch), wrong.double()])
+            loss_sum, wrong_sum = sums.tolist()
+        return loss_sum / len(epoch), wrong_sum / len(epoch)
+
+    def _forward(self, model: PairModel, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """The mean loss of some pairs, and how many of them are compared wrongly."""
+        x_N2HW = pairs.x_N2HW
+        if self._channels_last:
+            x_N2HW = x_N2HW.contiguous(memory_format=torch.channels_last)
+        with self._precision():
+            output = model(x_N2HW)
+            aux_weight = self.config.training.aux_weight or 0.0
+            loss = pair_loss(output, pairs.classes_N2, pairs.target_N, aux_weight)
+        return loss, n_wrong(output, pairs.target_N)
+
+    @property
+    def _channels_last(self) -> bool:
+        return self.device.type == "cpu" and self.model.channels_last
+
+    def _laid_out(self, model: PairModel) -> PairModel:
+        """A network on the device in the layout that is fastest there."""
+        if self.device.type == "cpu" and model.channels_last:
+            return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model.to(self.device)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.config.training.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def evaluate(self, pairs: Pairs) -> tuple[float, float]:
+        """The loss and the error of the network as it is now.
+
+        Args:
+            pairs: The pairs, on any device.
+
+        Returns:
+            Mean loss and share of pairs compared wrongly, in evaluation mode.
+
+        Raises:
+            OutOfMemoryFailure: If the device's memory is exhausted.
+        """
+        return self._evaluate(self.model, pairs)
+
+    def kept_model(self) -> PairModel:
+        """A copy of the network in the state kept, in evaluation mode.
+
+        Returns:
+            The network, on the run's device.
+
+        Raises:
+            RuntimeError: If no epoch is completed yet.
+        """
+        if self.kept is None:
+            raise RuntimeError("no state is kept before the first epoch's end")
+        model = self._laid_out(build_model(self.config.model, 0))
+        model.load_state_dict(self._kept_state)
+        return model.eval()
+
+    def evaluate_kept(self, pairs: Pairs) -> tuple[float, float]:
+        """The loss and the error of the state kept.
+
+        Args:
+            pairs: The pairs, on any device.
+
+        Returns:
+            Mean loss and share of pairs compared wrongly, in evaluation mode.
+
+        Raises:
+            OutOfMemoryFailure: If the device's memory is exhausted.
+            RuntimeError: If no epoch is completed yet.
+        """
+        return self._evaluate(self.kept_model(), pairs)
+
+    @torch.no_grad()
+    def _evaluate(self, model: PairModel, pairs: Pairs) -> tuple[float, float]:
+        prepare_device(self.config.training, self.device)
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        model.eval()
+        with out_of_memory_translated(self.config.model.name):
+            pairs = pairs.to(self.device)
+            for rows in torch.arange(len(pairs), device=self.device).split(EVALUATION_BATCH):
+                loss, wrong = self._forward(model, pairs.select(rows))
+                sums += torch.stack([loss.double() * len(rows), wrong.double()])
+            loss_sum, wrong_sum = sums.tolist()
+        return loss_sum / len(pairs), wrong_sum / len(pairs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the epochs to come depend on besides config and data.
+
+        Returns:
+            Tensors and plain types. The tensors are the live ones: save them before the next epoch.
+        """
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self._generator.get_state(),
+            "history": [asdict(metrics) for metrics in self.history],
+            "kept": None if self.kept is None else asdict(self.kept),
+            "kept_model": self._kept_state,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes back, or on, to a state; what follows is the same to the bit as without it.
+
+        Args:
+            state: What `state_dict` gave in a run of the same config; left untouched.
+        """
+        self.model.load_state_dict(state["model"])
+        restore_optimizer(self.optimizer, state["optimizer"])
+        self._generator.set_state(state["generator"].cpu())
+        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
+        self.kept = None if state["kept"] is None else Kept(**state["kept"])
+        self._kept_state = copy.deepcopy(state["kept_model"])
