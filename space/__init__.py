@@ -1,1 +1,51 @@
-"""Search spaces: the files under ``space/`` and their typed form."""
+"""Search spaces: the files under ``space/`` and their typed form.
+
+`load_space` reads a file into a `Space`; `RunConfig` is what a single run depends on.
+"""
+
+from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from space.durations import format_duration, parse_duration
+from space.load import load_space, load_tree, parse_space, parse_tree
+from space.overrides import Override, parse_override
+from space.parameters import (
+    CategoricalParameter,
+    Condition,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    Value,
+)
+from space.pruners import Pruner
+from space.samplers import Sampler
+from space.schema import json_schema
+from space.space import Space
+from space.terms import Budget, Metric, Objective, Resources
+
+__all__ = [
+    "Budget",
+    "CategoricalParameter",
+    "Condition",
+    "DataConfig",
+    "FloatParameter",
+    "IntParameter",
+    "Metric",
+    "ModelConfig",
+    "Objective",
+    "Override",
+    "Parameter",
+    "Pruner",
+    "Resources",
+    "RunConfig",
+    "Sampler",
+    "Space",
+    "TrainingConfig",
+    "Value",
+    "format_duration",
+    "json_schema",
+    "load_space",
+    "load_tree",
+    "parse_duration",
+    "parse_override",
+    "parse_space",
+    "parse_tree",
+]

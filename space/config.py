@@ -19,11 +19,16 @@ OptionValue = bool | int | float | str
 
 
 class FrozenModel(BaseModel):
-    """Base of every config type: immutable, unknown keys refused, no NaN or infinity."""
+    """Base of every config type: immutable, unknown keys refused, no NaN or infinity.
+
+    Types are strict (``true`` is no integer, ``"3"`` no number) but that an integer stands for a
+    number: what a file says is what a run gets.
+    """
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        strict=True,
         allow_inf_nan=False,
         protected_namespaces=(),
         use_attribute_docstrings=True,

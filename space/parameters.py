@@ -1,0 +1,254 @@
+"""What a search varies: numbers, whole numbers and choices, each perhaps under a condition."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from space.config import FrozenModel
+from space.messages import describe, listed, refusal
+
+__all__ = [
+    "CategoricalParameter",
+    "Condition",
+    "FloatParameter",
+    "IntParameter",
+    "Parameter",
+    "Value",
+]
+
+Value = bool | int | float | str
+"""What a parameter may be set to."""
+
+_Bound = Annotated[float, Field(ge=-1e100, le=1e100)]
+_IntBound = Annotated[int, Field(ge=-(2**53), le=2**53)]
+_MOST_STEPS = 1_000_000
+
+
+class Condition(FrozenModel):
+    """When a parameter takes part: its parent does too and has a value that fits."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    parameter: str
+    """The parent, another parameter."""
+    values: Annotated[tuple[Value, ...], Field(strict=False, min_length=1)] | None = Field(
+        None, alias="in"
+    )
+    """Values of the parent, categorical or int, that make this parameter active."""
+    above: _Bound | None = None
+    """A number that the parent, float or int, must exceed."""
+    below: _Bound | None = None
+    """A number that the parent, float or int, must stay below."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        bounded = self.above is not None or self.below is not None
+        if bounded == (self.values is not None):
+            raise refusal("expected either 'in' or 'above' and 'below' (one of them or both)")
+        return self
+
+    def holds(self, value: Value) -> bool:
+        """Whether a value of the parent makes the parameter active."""
+        if self.values is not None:
+            return any(_same(value, each) for each in self.values)
+        if isinstance(value, str):
+            return False
+        return (self.above is None or value > self.above) and (
+            self.below is None or value < self.below
+        )
+
+
+class _Parameter(FrozenModel):
+    when: Condition | None = None
+    """Take part only under this condition on another parameter; default: always."""
+
+
+class FloatParameter(_Parameter):
+    """A number between two bounds, both included."""
+
+    type: Literal["float"]
+    """The kind of parameter."""
+    low: _Bound
+    """The smallest value."""
+    high: _Bound
+    """The largest value."""
+    log: bool = False
+    """Search on a logarithmic scale."""
+    step: Annotated[_Bound, Field(gt=0)] | None = None
+    """Allow only low, low + step, low + 2 step ..."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step)
+        if self.step is not None:
+            if (self.high - self.low) / self.step > _MOST_STEPS:
+                raise refusal(f"found {describe(self.step)}: over a million steps", "step")
+            span = Decimal(str(self.high)) - Decimal(str(self.low))
+            if span % Decimal(str(self.step)):
+                raise _uneven(self.high, self.low, self.step)
+        return self
+
+    @property
+    def n_points(self) -> int | None:
+        """How many values there are; None where they are continuous."""
+        if self.step is None:
+            return 1 if self.low == self.high else None
+        return round((self.high - self.low) / self.step) + 1
+
+    def points(self) -> list[Value]:
+        """Every value, ascending; only where `n_points` is not None."""
+        low, step = Decimal(str(self.low)), Decimal(str(self.step or 1))
+        return [float(low + index * step) for index in range(self.n_points or 0)]
+
+    def contains(self, value: object) -> bool:
+        """Whether the parameter may have this value."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if not self.low <= value <= self.high:
+            return False
+        steps = 0.0 if self.step is None else (value - self.low) / self.step
+        return abs(steps - round(steps)) < 1e-8
+
+    def normalise(self, value: Any) -> Value:
+        """A contained value in the parameter's own type."""
+        return float(value)
+
+    def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
+        """The outermost values with the keys that set them."""
+        return [(("low",), self.low), (("high",), self.high)]
+
+    def span(self) -> str:
+        """The allowed values in words."""
+        return _span(self.low, self.high, self.step)
+
+
+class IntParameter(_Parameter):
+    """A whole number between two bounds, both included."""
+
+    type: Literal["int"]
+    """The kind of parameter."""
+    low: _IntBound
+    """The smallest value."""
+    high: _IntBound
+    """The largest value."""
+    log: bool = False
+    """Search on a logarithmic scale."""
+    step: Annotated[_IntBound, Field(ge=1)] | None = None
+    """Allow only low, low + step, low + 2 step ...; default: every whole number."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step)
+        if self.step is not None and (self.high - self.low) % self.step:
+            raise _uneven(self.high, self.low, self.step)
+        return self
+
+    @property
+    def n_points(self) -> int | None:
+        """How many values there are; None on a logarithmic scale."""
+        if self.log and self.low < self.high:
+            return None
+        return (self.high - self.low) // (self.step or 1) + 1
+
+    def points(self) -> list[Value]:
+        """Every value, ascending; only where `n_points` is not None."""
+        return list(range(self.low, self.high + 1, self.step or 1))
+
+    def contains(self, value: object) -> bool:
+        """Whether the parameter may have this value."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return self.low <= value <= self.high and (value - self.low) % (self.step or 1) == 0
+
+    def normalise(self, value: Any) -> Value:
+        """A contained value in the parameter's own type."""
+        return int(value)
+
+    def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
+        """The outermost values with the keys that set them."""
+        return [(("low",), self.low), (("high",), self.high)]
+
+    def span(self) -> str:
+        """The allowed values in words."""
+        return _span(self.low, self.high, self.step, whole=True)
+
+
+class CategoricalParameter(_Parameter):
+    """One of several values without an order."""
+
+    type: Literal["categorical"]
+    """The kind of parameter."""
+    choices: Annotated[tuple[Value, ...], Field(strict=False, min_length=1)]
+    """The values, all different."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for index, choice in enumerate(self.choices):
+            if choice in self.choices[:index]:
+                raise refusal(f"found {describe(choice)} a second time", "choices", index)
+        return self
+
+    @property
+    def n_points(self) -> int:
+        """How many values there are."""
+        return len(self.choices)
+
+    def points(self) -> list[Value]:
+        """Every value in the file's order."""
+        return list(self.choices)
+
+    def contains(self, value: object) -> bool:
+        """Whether the parameter may have this value."""
+        return any(_same(value, choice) for choice in self.choices)
+
+    def normalise(self, value: Any) -> Value:
+        """A contained value in the parameter's own type."""
+        return next(choice for choice in self.choices if _same(value, choice))
+
+    def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
+        """Every value with the keys that set it."""
+        return [(("choices", index), choice) for index, choice in enumerate(self.choices)]
+
+    def span(self) -> str:
+        """The allowed values in words."""
+        return listed(self.choices)
+
+
+Parameter = Annotated[
+    FloatParameter | IntParameter | CategoricalParameter, Field(discriminator="type")
+]
+
+
+def _same(one: object, other: object) -> bool:
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
+    if low > high:
+        raise refusal(f"found {describe(low)}; expected at most high, {describe(high)}", "low")
+    if log and step is not None:
+        raise refusal("expected either 'log' or 'step', not both", "step")
+    if log and low <= 0:
+        raise refusal(
+            f"found {describe(low)}; expected more than 0, since the scale is logarithmic", "low"
+        )
+
+
+def _uneven(high: float, low: float, step: float) -> PydanticCustomError:
+    start, stride = Decimal(str(low)), Decimal(str(step))
+    last = start + (Decimal(str(high)) - start) // stride * stride
+    return refusal(
+        f"found {describe(high)}; expected low plus a whole number of steps, such as "
+        f"{describe(float(last))}",
+        "high",
+    )
+
+
+def _span(low: float, high: float, step: float | None, *, whole: bool = False) -> str:
+    kind = "a whole number" if whole else "a number"
+    steps = "" if step is None else f" in steps of {describe(step)}"
+    return f"{kind} from {describe(low)} to {describe(high)}{steps}"

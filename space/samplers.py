@@ -1,0 +1,141 @@
+"""The samplers that may propose trials, with Optuna's names for their options.
+
+Every option that decides what is proposed is spelled out with its value, so that a study does not
+change with the library's defaults.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from space.config import FrozenModel, Seed
+from space.messages import refusal
+
+__all__ = [
+    "CmaEsSampler",
+    "GPSampler",
+    "GridSampler",
+    "NSGA2Sampler",
+    "QMCSampler",
+    "RandomSampler",
+    "Sampler",
+    "TPESampler",
+]
+
+_Count = Annotated[int, Field(ge=0)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Sampler(FrozenModel):
+    seed: Seed = 0
+    """The sampler's seed; the model's and the data's have their own."""
+
+
+class TPESampler(_Sampler):
+    """Tree-structured Parzen estimator: good with few trials and with conditions."""
+
+    name: Literal["tpe"] = "tpe"
+    """The sampler."""
+    n_startup_trials: _Count = 10
+    """Trials drawn at random before the estimator is used."""
+    n_ei_candidates: Annotated[int, Field(ge=1)] = 24
+    """Candidates among which the expected improvement is maximised."""
+    multivariate: bool = True
+    """Model the parameters together instead of one by one."""
+    group: bool = False
+    """With conditions: model together the parameters that are active together."""
+    constant_liar: bool = True
+    """Keep concurrent trials apart."""
+
+    @model_validator(mode="after")
+    def _grouped(self) -> Self:
+        if self.group and not self.multivariate:
+            raise refusal("found true; expected false, since multivariate is false", "group")
+        return self
+
+
+class RandomSampler(_Sampler):
+    """Independent draws."""
+
+    name: Literal["random"]
+    """The sampler."""
+
+
+class GridSampler(_Sampler):
+    """Every combination once, in an order that the seed decides."""
+
+    name: Literal["grid"]
+    """The sampler."""
+
+
+class QMCSampler(_Sampler):
+    """A low-discrepancy sequence: random search that covers the space evenly."""
+
+    name: Literal["qmc"]
+    """The sampler."""
+    qmc_type: Literal["sobol", "halton"] = "sobol"
+    """The sequence."""
+    scramble: bool = True
+    """Randomise the sequence with the seed; without, it begins in a corner of the space."""
+
+
+class CmaEsSampler(_Sampler):
+    """Covariance matrix adaptation: one objective, numbers, many trials."""
+
+    name: Literal["cmaes"]
+    """The sampler."""
+    n_startup_trials: _Count = 1
+    """Trials drawn at random before the strategy is used."""
+    popsize: Annotated[int, Field(ge=2)] | None = None
+    """Trials a generation; default: 4 + 3 ln(number of parameters)."""
+    consider_pruned_trials: bool = False
+    """Learn from pruned trials too."""
+    use_separable_cma: bool = False
+    """Keep the covariance diagonal."""
+    with_margin: bool = False
+    """Keep parameters with steps from being stuck on one value."""
+    lr_adapt: bool = False
+    """Adapt the strategy's own learning rate, for noisy objectives."""
+
+    @model_validator(mode="after")
+    def _one_variant(self) -> Self:
+        chosen = [
+            key for key in ("use_separable_cma", "with_margin", "lr_adapt") if getattr(self, key)
+        ]
+        if len(chosen) > 1:
+            raise refusal(f"found true; expected false beside {chosen[0]}", chosen[1])
+        return self
+
+
+class GPSampler(_Sampler):
+    """Gaussian-process optimisation: few, expensive trials."""
+
+    name: Literal["gp"]
+    """The sampler."""
+    n_startup_trials: _Count = 10
+    """Trials drawn at random before the process is used."""
+    deterministic_objective: bool = False
+    """Take the objective to be free of noise."""
+
+
+class NSGA2Sampler(_Sampler):
+    """A genetic algorithm, mostly for several objectives and many trials."""
+
+    name: Literal["nsga2"]
+    """The sampler."""
+    population_size: Annotated[int, Field(ge=2)] = 50
+    """Trials a generation."""
+    mutation_prob: _Share | None = None
+    """Chance that a parameter is drawn anew; default: 1 / number of parameters."""
+    crossover_prob: _Share = 0.9
+    """Chance that a child has two parents."""
+    swapping_prob: _Share = 0.5
+    """Chance that a parameter comes from the second parent."""
+
+
+Sampler = Annotated[
+    TPESampler | RandomSampler | GridSampler | QMCSampler | CmaEsSampler | GPSampler | NSGA2Sampler,
+    Field(discriminator="name"),
+]

@@ -1,0 +1,220 @@
+"""A search space: what is fixed, what is searched, how, towards what and how long."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from space import baselines, checks, identity
+from space.config import DataConfig, FrozenModel, ModelConfig, RunConfig, TrainingConfig
+from space.errors import SpaceError, nearest
+from space.messages import describe, dotted, listed, mistakes, refusal
+from space.ordering import ordered
+from space.parameters import Parameter, Value
+from space.paths import config_path
+from space.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner
+from space.samplers import Sampler, TPESampler
+from space.terms import Budget, Objective, Resources
+
+__all__ = ["Space"]
+
+_STUDY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+
+def _study_name(name: str) -> str:
+    if not _STUDY.fullmatch(name):
+        raise refusal(
+            f"found {describe(name)}; expected 1 to 100 letters, digits, '.', '_' or '-', "
+            "the first a letter, a digit or '_'"
+        )
+    return name
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, dict | Objective) else value
+
+
+def _tpe_by_default(value: Any) -> Any:
+    return {"name": "tpe", **value} if isinstance(value, dict) else value
+
+
+class Space(FrozenModel):
+    """A search-space file.
+
+    ``model``, ``data`` and ``training`` are the fixed config; a trial's parameters are laid over
+    it. An instance is consistent throughout: every parameter's range is allowed by the setting that
+    it searches, conditions can be met, sampler, pruner and objectives go together, baselines are
+    complete.
+    """
+
+    study: Annotated[
+        str,
+        AfterValidator(_study_name),
+        Field(json_schema_extra={"pattern": f"^{_STUDY.pattern}$"}),
+    ]
+    """The study's name in the store: letters, digits, '.', '_' and '-'."""
+    model: ModelConfig
+    """The network."""
+    data: DataConfig = Field(default_factory=DataConfig)
+    """The pairs of digits."""
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    """The optimisation; its epochs are the most that a trial may train."""
+    parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
+    """What is searched: settings of `training` by their names, `model` (the network's name),
+    `width`, `augment` and `options.NAME`; those that others depend on come first."""
+    objective: Annotated[
+        tuple[Objective, ...],
+        Field(strict=False, min_length=1),
+        BeforeValidator(_as_list, json_schema_input_type=Objective | list[Objective]),
+    ] = (Objective(),)
+    """The metric that decides, or a list of them for their trade-off; a pruner judges the metric of
+    a single objective."""
+    sampler: Annotated[Sampler, BeforeValidator(_tpe_by_default)] = TPESampler()
+    """Who proposes trials."""
+    pruner: Pruner = NoPruner()
+    """Who stops them early."""
+    baselines: Annotated[tuple[dict[str, Value], ...], Field(strict=False)] = ()
+    """Settings to try first; what one leaves out comes from the fixed config, so {} is that."""
+    budget: Budget
+    """When the study ends."""
+    resources: Resources = Resources()
+    """What one trial occupies."""
+    concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Trials at a time; auto: as many as the machine or cluster has room for."""
+
+    @field_validator("parameters", mode="after")
+    @classmethod
+    def _conditions_first(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
+        return ordered(parameters)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        checks.check(self)
+        return self
+
+    @property
+    def config(self) -> RunConfig:
+        """The fixed config."""
+        return RunConfig(data=self.data, model=self.model, training=self.training)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The objectives, also where there is but one."""
+        return self.objective
+
+    @property
+    def parameter_paths(self) -> dict[str, str]:
+        """Parameter -> dotted path of the setting in a `RunConfig`."""
+        return {name: config_path(name) for name in self.parameters}
+
+    def is_active(self, name: str, params: Mapping[str, Value]) -> bool:
+        """Whether a parameter takes part.
+
+        Args:
+            name: A parameter.
+            params: The values of the active parameters before it, at least.
+
+        Returns:
+            True if it has no condition or its parent is in ``params`` with a value that fits.
+        """
+        when = self.parameters[name].when
+        return when is None or (when.parameter in params and when.holds(params[when.parameter]))
+
+    def active(self, params: Mapping[str, Value]) -> list[str]:
+        """The parameters that take part, given the values of their parents, in order.
+
+        Args:
+            params: Parameter -> value; those of inactive parameters are disregarded.
+        """
+        kept: dict[str, Value] = {}
+        names = []
+        for name in self.parameters:
+            if self.is_active(name, kept):
+                names.append(name)
+                if name in params:
+                    kept[name] = params[name]
+        return names
+
+    def resolve(self, params: Mapping[str, Value]) -> RunConfig:
+        """The fixed config with a trial's parameters laid over it.
+
+        Args:
+            params: Parameter -> value. Values of inactive parameters are disregarded; one that is
+                missing stays as fixed. A value may lie outside the range, since a study's ranges
+                may change, but not outside what the setting allows.
+
+        Returns:
+            The complete config of the trial.
+
+        Raises:
+            SpaceError: If a parameter is unknown or a value is not allowed.
+        """
+        for name in params:
+            if name not in self.parameters:
+                raise SpaceError(
+                    f"parameter {describe(name)} is not searched; searched: "
+                    f"{listed(self.parameters)}{nearest(name, self.parameters)}"
+                )
+        values = {config_path(name): params[name] for name in self.active(params) if name in params}
+        try:
+            return self.config.with_values(values)
+        except ValidationError as error:
+            first = mistakes(error, RunConfig, None)[0]
+            raise SpaceError(f"{dotted(first.path)}: {first.problem}") from error
+
+    def baseline_params(self) -> list[dict[str, Value]]:
+        """The baselines, each complete: every active parameter with its value."""
+        return baselines.complete(self)
+
+    @property
+    def n_grid_points(self) -> int:
+        """How many combinations a grid over the parameters has.
+
+        Raises:
+            SpaceError: If a parameter has a condition or is continuous.
+        """
+        return math.prod(len(points) for points in self.grid().values())
+
+    def grid(self) -> dict[str, list[Value]]:
+        """Every parameter's values, for a grid search.
+
+        Raises:
+            SpaceError: If a parameter has a condition or is continuous, or the grid is too large.
+        """
+        problem = checks.grid_problem(self)
+        if problem is not None:
+            raise SpaceError(problem)
+        return {name: parameter.points() for name, parameter in self.parameters.items()}
+
+    def rungs(self) -> list[int]:
+        """The epochs at which ASHA or Hyperband decide, ascending; empty for other pruners."""
+        if not isinstance(self.pruner, AshaPruner | HyperbandPruner):
+            return []
+        rung, factor = self.pruner.min_resource, self.pruner.reduction_factor
+        if isinstance(self.pruner, AshaPruner):
+            rung *= factor**self.pruner.min_early_stopping_rate
+        end = self.pruner.max_resource or self.training.epochs
+        found = []
+        while rung < end:
+            found.append(rung)
+            rung *= factor
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        """The terms that may not change within a study, as a flat mapping that JSON can hold."""
+        return identity.of(self)
+
+    def difference(self, earlier: Mapping[str, Any]) -> list[str]:
+        """What changed since an earlier `identity`, a readable line for each term."""
+        return identity.difference(earlier, self.identity())

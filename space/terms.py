@@ -1,0 +1,59 @@
+"""What a study aims at and what it may cost: objectives, budget, resources."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from space.config import FrozenModel
+from space.durations import Duration
+from space.messages import describe, refusal
+
+__all__ = ["Budget", "Metric", "Objective", "Resources"]
+
+Metric = Literal[
+    "val_error", "val_loss", "train_error", "train_loss", "train_seconds", "n_parameters"
+]
+_Positive = Annotated[int, Field(ge=1)]
+
+
+def _schedulable(amount: float) -> float:
+    if amount > 1 and amount != int(amount):
+        raise refusal(f"found {describe(amount)}; expected a whole number or less than 1")
+    return amount
+
+
+class Objective(FrozenModel):
+    """A metric that the search makes small or large."""
+
+    metric: Metric = "val_error"
+    """What is measured; val_ and train_ name the split, a search never reads the test split."""
+    direction: Literal["minimize", "maximize"] = "minimize"
+    """Which values are better."""
+
+
+class Budget(FrozenModel):
+    """When a study ends: at whichever limit is reached first."""
+
+    trials: _Positive | None = None
+    """Finished trials, baselines included, over all launches."""
+    time_limit: Duration | None = None
+    """Wall time of one launch: 90s, 10m, 1h30m, 2h or seconds."""
+    epochs: _Positive | None = None
+    """Epochs trained, over all trials and launches."""
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.trials is None and self.time_limit is None and self.epochs is None:
+            raise refusal("a study must end; expected one of trials, time_limit and epochs")
+        return self
+
+
+class Resources(FrozenModel):
+    """What one trial occupies."""
+
+    cpus: Annotated[float, Field(gt=0), AfterValidator(_schedulable)] = 1.0
+    """CPU cores; the trial's threads follow."""
+    gpus: Annotated[float, Field(ge=0), AfterValidator(_schedulable)] = 0.0
+    """GPUs; 0.25 lets four trials share one."""
