@@ -79,8 +79,8 @@ def load_checkpoint(run: Run, path: Path) -> None:
     own_hash = run.config.config_hash()
     if content["config_hash"] != own_hash:
         raise CheckpointError(
-            f"the checkpoint {path} is of another config (hash {content['config_hash']}, this run's "
-            f"is {own_hash}): resume with the config it was saved under, or start anew without it"
+            f"the checkpoint {path} is of another config (hash {content['config_hash']}, not "
+            f"{own_hash}): resume with the config it was saved under, or start anew without it"
         )
     if content["fingerprint"] != run.fingerprint:
         raise CheckpointError(

@@ -48,8 +48,8 @@ class ClosedFormOptions:
 def final_error(training: TrainingConfig) -> float:
     """The validation error that a run's curve tends to, before noise.
 
-    A bowl in log10 of the learning rate (best at 1e-3), log10 of the weight decay (best at 1e-3) and
-    the auxiliary weight (best at 0.6), levelled off below 0.5:
+    A bowl in log10 of the learning rate (best at 1e-3), in log10 of the weight decay (best at 1e-3)
+    and in the auxiliary weight (best at 0.6), levelled off below 0.5:
 
         z = 0.5 (log10 lr + 3)^2 + 0.05 (log10(wd + 1e-6) + 3)^2 + 0.5 (w - 0.6)^2
         final = 0.03 + 0.47 (1 - exp(-z))
@@ -73,12 +73,14 @@ class ClosedForm:
 
         final + (0.5 - final) exp(-e / tau) + 0.005 g,    tau = 5 (lr / 1e-3)^(-1/4)
 
-    with g a standard normal number drawn from the training seed and e. A low learning rate is slow, so
-    curves cross. The losses and the training error are linear in the validation error.
+    with g a standard normal number drawn from the training seed and e. A low learning rate is slow,
+    so curves cross. The losses and the training error are linear in the validation error.
     """
 
     fingerprint = ""
     """No data."""
+    n_parameters = 0
+    """No network."""
 
     def __init__(self, config: RunConfig) -> None:
         """

@@ -79,4 +79,4 @@ def prepare_device(training: TrainingConfig, device: torch.device) -> None:
     torch.backends.cudnn.benchmark = False
     precision = "tf32" if training.tf32 else "ieee"
     torch.backends.cuda.matmul.fp32_precision = precision
-    torch.backends.cudnn.conv.fp32_precision = precision
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Fetches MNIST in a process of its own: ``python -m trainables.download DIRECTORY``.
 
-torchvision sets no limit on the time a download takes, and a network that swallows packets can hold a
-thread for ever. A child process can be stopped.
+torchvision sets no limit on the time a download takes, and a network that swallows packets can hold
+a thread for ever. A child process can be stopped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from trainables.torchvision_compat import mnist_class
 
-__all__ = ["MNIST_FILES", "DownloadFailure", "download_mnist"]
+__all__ = ["MNIST_FILES", "DownloadError", "download_mnist"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ MNIST_FILES = (
 """What lies in ROOT/MNIST/raw in torchvision's layout."""
 
 
-class DownloadFailure(Exception):
+class DownloadError(Exception):
     """MNIST could not be fetched; the text says why in a few words."""
 
 
@@ -44,7 +44,7 @@ def download_mnist(root: Path, timeout_seconds: float) -> None:
         timeout_seconds: How long the download may take.
 
     Raises:
-        DownloadFailure: If the time is over, nothing can be fetched or the root cannot be written.
+        DownloadError: If the time is over, nothing can be fetched or the root cannot be written.
     """
     made_root = not root.exists()
     try:
@@ -56,10 +56,10 @@ def download_mnist(root: Path, timeout_seconds: float) -> None:
             for name in MNIST_FILES:
                 os.replace(Path(directory) / "MNIST" / "raw" / name, raw / name)
     except OSError as error:
-        raise DownloadFailure(f"cannot write {root}: {error.strerror or error}") from error
+        raise DownloadError(f"cannot write {root}: {error.strerror or error}") from error
     finally:
         if made_root:
-            # Another process may have put its files there meanwhile: then it is not empty, and stays.
+            # Where another process has put its files there meanwhile, it is not empty, and stays.
             with contextlib.suppress(OSError):
                 root.rmdir()
 
@@ -78,11 +78,11 @@ def _fetch(directory: str, timeout_seconds: float) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise DownloadFailure(f"not done after {timeout_seconds:g} s") from error
+        raise DownloadError(f"not done after {timeout_seconds:g} s") from error
     if child.returncode != 0:
         _log.debug("download of MNIST: %s", child.stderr)
         lines = child.stderr.strip().splitlines()
-        raise DownloadFailure(lines[-1] if lines else f"exit status {child.returncode}")
+        raise DownloadError(lines[-1] if lines else f"exit status {child.returncode}")
 
 
 if __name__ == "__main__":

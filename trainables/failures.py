@@ -19,7 +19,7 @@ from trainables.metrics import EpochMetrics
 __all__ = ["NonFiniteLossError", "OutOfMemoryFailure", "TrialFailure", "out_of_memory_translated"]
 
 
-class TrialFailure(Exception):
+class TrialFailure(Exception):  # noqa: N818 - an end that a study expects, no error
     """A run cannot go on; its text says why. The run is over: its state is not to be used."""
 
 

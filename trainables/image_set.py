@@ -33,7 +33,7 @@ class ImageArrays(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """The images of one split of a source, on the CPU. Never written to: the memory may be shared."""
+    """The images of one split of a source, on the CPU. Never written to: memory may be shared."""
 
     source: SourceName
     """Where the images come from."""
@@ -62,8 +62,8 @@ class ImageSet:
             The image set, holding the tensors themselves.
         """
         digest = hashlib.sha256(f"{source}/{split}".encode())
-        digest.update(images_NHW.contiguous().numpy())
-        digest.update(labels_N.contiguous().numpy())
+        digest.update(images_NHW.contiguous().numpy().data)
+        digest.update(labels_N.contiguous().numpy().data)
         return cls(source, split, images_NHW, labels_N, digest.hexdigest()[:16])
 
     def __len__(self) -> int:

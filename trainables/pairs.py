@@ -69,6 +69,19 @@ class Pairs:
         """
         return Pairs(self.x_N2HW[index], self.classes_N2[index], self.target_N[index])
 
+    def rows(self, start: int, stop: int) -> Pairs:
+        """A run of consecutive pairs, without a copy.
+
+        Args:
+            start: The first.
+            stop: The one after the last; beyond the end means up to the end.
+
+        Returns:
+            At most stop - start pairs.
+        """
+        part = slice(start, stop)
+        return Pairs(self.x_N2HW[part], self.classes_N2[part], self.target_N[part])
+
     def to(self, device: torch.device) -> Pairs:
         """The pairs on a device.
 
@@ -78,9 +91,7 @@ class Pairs:
         Returns:
             The pairs; on the device where they are already, nothing is copied.
         """
-        return Pairs(
-            self.x_N2HW.to(device), self.classes_N2.to(device), self.target_N.to(device)
-        )
+        return Pairs(self.x_N2HW.to(device), self.classes_N2.to(device), self.target_N.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +146,8 @@ def draw_pairs(images: ImageSet, n_pairs: int, data_seed: int, stream: Stream) -
     """
     if 2 * n_pairs > len(images):
         raise DataError(
-            f"data.n_{images.split}_pairs is {n_pairs}, but the {len(images)} {images.split} images "
-            f"of {images.source} suffice for {len(images) // 2} pairs: ask for at most that many"
+            f"data.n_{images.split}_pairs is {n_pairs}, but the {len(images)} {images.split} "
+            f"images of {images.source} suffice for {len(images) // 2} pairs: ask for no more"
         )
     order = torch.randperm(len(images), generator=generator(data_seed, stream))
     return Pairs.of(images.images_NHW, images.labels_N, order[: 2 * n_pairs].view(n_pairs, 2))
@@ -172,9 +183,7 @@ def draw_train_validation(images: ImageSet, config: DataConfig) -> TrainValidati
     _check_split(images, "train")
     n_pairs = config.n_train_pairs or default_n_pairs(images.source, "train")
     pairs = draw_pairs(images, n_pairs, config.data_seed, Stream.TRAIN_PAIRS)
-    order = torch.randperm(
-        n_pairs, generator=generator(config.data_seed, Stream.VALIDATION_SPLIT)
-    )
+    order = torch.randperm(n_pairs, generator=generator(config.data_seed, Stream.VALIDATION_SPLIT))
     n_validation = n_validation_pairs(n_pairs, config.validation_fraction)
     return TrainValidation(
         train=pairs.select(order[n_validation:]), validation=pairs.select(order[:n_validation])

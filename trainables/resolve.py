@@ -58,8 +58,8 @@ def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunCo
 
     if aux_weight > 0 and not has_aux:
         raise TrainingError(
-            f"training.aux_weight is {aux_weight:g}, but '{model.name}' does not predict the digits: "
-            "set it to 0, or choose a model with auxiliary heads"
+            f"training.aux_weight is {aux_weight:g}, but '{model.name}' does not predict the "
+            "digits: set it to 0, or choose a model with auxiliary heads"
         )
     if not is_closed_form:
         check_device(training, pick_device(training.device))
@@ -74,6 +74,6 @@ def _check_last_batch(config: RunConfig, smallest: int) -> None:
     n_last = n_epoch_pairs(n_train, config.data.augment) % batch_size or batch_size
     if n_last < smallest:
         raise TrainingError(
-            f"training.batch_size {batch_size} leaves {n_last} pair for the last batch of an epoch, "
+            f"training.batch_size {batch_size} leaves {n_last} pair for an epoch's last batch, "
             f"but '{config.model.name}' normalises over at least {smallest}: choose another size"
         )

@@ -24,6 +24,10 @@ class Run(Protocol):
     kept: Kept | None
 
     @property
+    def n_parameters(self) -> int:
+        """Trainable parameters."""
+
+    @property
     def epoch(self) -> int:
         """Completed epochs."""
 

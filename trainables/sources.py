@@ -13,7 +13,7 @@ from torch import Tensor
 
 from space.config import DataConfig
 from space.errors import DataError
-from trainables.download import MNIST_FILES, DownloadFailure, download_mnist
+from trainables.download import MNIST_FILES, DownloadError, download_mnist
 from trainables.image_set import N_CLASSES, SIDE, ImageSet, SourceName, Split
 from trainables.torchvision_compat import mnist_class
 
@@ -85,7 +85,7 @@ def _resolve_auto(root: Path) -> SourceName:
         return "mnist"
     try:
         download_mnist(root, AUTO_TIMEOUT_SECONDS)
-    except DownloadFailure as failure:
+    except DownloadError as failure:
         _log.warning(
             "MNIST is neither in %s nor to be had by download (%s): using scikit-learn's digits",
             root,
@@ -104,7 +104,7 @@ def _load_mnist(root: Path, split: Split) -> ImageSet:
     if not _is_complete(root):
         try:
             download_mnist(root, EXPLICIT_TIMEOUT_SECONDS)
-        except DownloadFailure as failure:
+        except DownloadError as failure:
             raise DataError(
                 f"MNIST is neither in {root} nor to be had by download ({failure}): put its four "
                 f"files into {root / 'MNIST' / 'raw'}, set SEARCH_DATA_ROOT to where they are, or "

@@ -1,11 +1,11 @@
 """The one place that imports torchvision.
 
-torchvision brings compiled operators that it looks up while it is imported. Where its build does not
-fit torch's (a wheel built for CUDA beside the CPU wheel of torch, say), the library holding them does
-not load, and ``import torchvision`` fails with ``operator torchvision::nms does not exist`` although
-nothing here needs that operator: reading MNIST is plain Python. Declaring the two operators that are
-looked up, without an implementation, is enough for the import to pass. They are declared only after
-an import failed, so that a torchvision that fits is left as it is.
+torchvision brings compiled operators that it looks up while it is imported. Where its build does
+not fit torch's (a wheel built for CUDA beside the CPU wheel of torch, say), the library holding
+them does not load, and ``import torchvision`` fails with ``operator torchvision::nms does not
+exist`` although nothing here needs that operator: reading MNIST is plain Python. Declaring the
+two operators that are looked up, without an implementation, is enough for the import to pass.
+They are declared only after an import failed, so that a torchvision that fits is left as it is.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _SCHEMAS = {
 @cache
 def _declared() -> torch.library.Library:
     """Declares the operators that are missing; the library is kept, else they would vanish."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name, schema in _SCHEMAS.items():
         if not hasattr(torch.ops.torchvision, name):
-            library.define(schema)
+            library.define(schema)  # type: ignore[no-untyped-call]
     return library
 
 
@@ -68,4 +68,5 @@ def mnist_class() -> type[MNIST]:
 def _import() -> type[MNIST]:
     from torchvision.datasets import MNIST
 
-    return MNIST
+    found: type[MNIST] = MNIST
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -12,11 +11,11 @@ import torch
 from torch import Tensor
 
 from space.config import RunConfig
+from trainables.compute import Compute
 from trainables.device import check_device, prepare_device
 from trainables.epoch_draws import draw_epoch
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
 from trainables.image_set import ImageSet
-from trainables.losses import n_wrong, pair_loss
 from trainables.metrics import EpochMetrics, Kept
 from trainables.models.base import PairModel
 from trainables.models.registry import build_model
@@ -31,9 +30,6 @@ from trainables.resolve import resolve_config
 from trainables.seeds import Stream, generator
 
 __all__ = ["Training"]
-
-EVALUATION_BATCH = 250
-"""Pairs evaluated at once. A constant, so that a result does not depend on the batch size."""
 
 
 class Training:
@@ -69,8 +65,8 @@ class Training:
         prepare_device(config.training, device)
         self.pairs = draw_train_validation(images, config.data).to(device)
         """The pairs trained on and validated with, on the device."""
-        with out_of_memory_translated(config.model.name):
-            self.model = self._laid_out(build_model(config.model, config.training.training_seed))
+        self._compute = Compute(config, device)
+        self.model = self._compute.place(build_model(config.model, config.training.training_seed))
         self.optimizer = build_optimizer(self.model, config.training)
         self._generator = generator(config.training.training_seed, Stream.EPOCHS)
         self._kept_state: dict[str, Tensor] = {}
@@ -84,6 +80,11 @@ class Training:
     def finished(self) -> bool:
         """Whether all epochs of the config are completed."""
         return self.epoch >= self.config.training.epochs
+
+    @property
+    def n_parameters(self) -> int:
+        """The network's trainable parameters."""
+        return self.model.n_parameters()
 
     def run_epoch(self) -> EpochMetrics:
         """Trains for one epoch, validates, and keeps the state if it is the best so far.
@@ -99,7 +100,7 @@ class Training:
         if self.finished:
             raise RuntimeError("the run is finished")
         started = time.perf_counter()
-        train_loss, train_error = self._train_epoch()
+        train_loss, train_error = self.train_epoch()
         val_loss, val_error = self.evaluate(self.pairs.validation)
         metrics = EpochMetrics(
             epoch=self.epoch + 1,
@@ -117,7 +118,15 @@ class Training:
         self.history.append(metrics)
         return metrics
 
-    def _train_epoch(self) -> tuple[float, float]:
+    def train_epoch(self) -> tuple[float, float]:
+        """The steps of one epoch alone, neither validated nor recorded: `run_epoch` is the rest.
+
+        Returns:
+            Mean loss and share of pairs compared wrongly, each batch before its own update.
+
+        Raises:
+            OutOfMemoryFailure: If the device's memory is exhausted.
+        """
         training = self.config.training
         prepare_device(training, self.device)
         set_learning_rate(self.optimizer, learning_rate_of(training, self.epoch + 1))
@@ -133,43 +142,17 @@ class Training:
         self.model.train()
         with out_of_memory_translated(self.config.model.name):
             for start in range(0, len(epoch), training.batch_size):
-                rows = slice(start, start + training.batch_size)
+                stop = start + training.batch_size
                 for dropout, keep_PRF in zip(dropouts, draws.keep_PRF, strict=True):
-                    dropout.keep_NF = keep_PRF[rows].flatten(0, 1)
-                batch = Pairs(epoch.x_N2HW[rows], epoch.classes_N2[rows], epoch.target_N[rows])
-                loss, wrong = self._forward(self.model, batch)
+                    dropout.keep_NF = keep_PRF[start:stop].flatten(0, 1)
+                batch = epoch.rows(start, stop)
+                loss, wrong = self._compute.forward(self.model, batch)
                 self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 self.optimizer.step()
                 sums += torch.stack([loss.detach().double() * len(batch), wrong.double()])
             loss_sum, wrong_sum = sums.tolist()
         return loss_sum / len(epoch), wrong_sum / len(epoch)
-
-    def _forward(self, model: PairModel, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """The mean loss of some pairs, and how many of them are compared wrongly."""
-        x_N2HW = pairs.x_N2HW
-        if self._channels_last:
-            x_N2HW = x_N2HW.contiguous(memory_format=torch.channels_last)
-        with self._precision():
-            output = model(x_N2HW)
-            aux_weight = self.config.training.aux_weight or 0.0
-            loss = pair_loss(output, pairs.classes_N2, pairs.target_N, aux_weight)
-        return loss, n_wrong(output, pairs.target_N)
-
-    @property
-    def _channels_last(self) -> bool:
-        return self.device.type == "cpu" and self.model.channels_last
-
-    def _laid_out(self, model: PairModel) -> PairModel:
-        """A network on the device in the layout that is fastest there."""
-        if self.device.type == "cpu" and model.channels_last:
-            return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return model.to(self.device)
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.config.training.precision == "bfloat16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
 
     def evaluate(self, pairs: Pairs) -> tuple[float, float]:
         """The loss and the error of the network as it is now.
@@ -183,7 +166,7 @@ class Training:
         Raises:
             OutOfMemoryFailure: If the device's memory is exhausted.
         """
-        return self._evaluate(self.model, pairs)
+        return self._compute.evaluate(self.model, pairs)
 
     def kept_model(self) -> PairModel:
         """A copy of the network in the state kept, in evaluation mode.
@@ -196,7 +179,7 @@ class Training:
         """
         if self.kept is None:
             raise RuntimeError("no state is kept before the first epoch's end")
-        model = self._laid_out(build_model(self.config.model, 0))
+        model = self._compute.place(build_model(self.config.model, 0))
         model.load_state_dict(self._kept_state)
         return model.eval()
 
@@ -213,20 +196,7 @@ class Training:
             OutOfMemoryFailure: If the device's memory is exhausted.
             RuntimeError: If no epoch is completed yet.
         """
-        return self._evaluate(self.kept_model(), pairs)
-
-    @torch.no_grad()
-    def _evaluate(self, model: PairModel, pairs: Pairs) -> tuple[float, float]:
-        prepare_device(self.config.training, self.device)
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        model.eval()
-        with out_of_memory_translated(self.config.model.name):
-            pairs = pairs.to(self.device)
-            for rows in torch.arange(len(pairs), device=self.device).split(EVALUATION_BATCH):
-                loss, wrong = self._forward(model, pairs.select(rows))
-                sums += torch.stack([loss.double() * len(rows), wrong.double()])
-            loss_sum, wrong_sum = sums.tolist()
-        return loss_sum / len(pairs), wrong_sum / len(pairs)
+        return self._compute.evaluate(self.kept_model(), pairs)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the epochs to come depend on besides config and data.

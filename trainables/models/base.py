@@ -24,9 +24,9 @@ class Output(NamedTuple):
 class PairModel(nn.Module):
     """Base of the networks.
 
-    A subclass's constructor takes ``width`` and, as keywords with defaults, the options that a config
-    may set; pydantic checks them against their annotations. A forward pass draws no random numbers:
-    dropout masks are set from outside (see `Dropout`).
+    A subclass's constructor takes ``width`` and, as keywords with defaults, the options that a
+    config may set; pydantic checks them against their annotations. A forward pass draws no random
+    numbers: dropout masks are set from outside (see `Dropout`).
     """
 
     has_aux: ClassVar[bool] = False

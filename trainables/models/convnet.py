@@ -18,6 +18,7 @@ class ConvNet(PairModel):
         The study served here, section III-A.2.
     """
 
+    channels_last = True
     # One value for each feature leaves no variance to normalise the flattened features by.
     smallest_batch = 2
 

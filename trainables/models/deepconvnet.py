@@ -18,8 +18,8 @@ N_BLOCKS_AFTER_HEAD = 9
 class DeepTrunk(nn.Module):
     """Twenty convolutions, global average pooling, dropout and a linear layer.
 
-    The last convolution has a quarter of the width. The auxiliary head, where there is one, takes the
-    tenth convolution's output.
+    The last convolution has a quarter of the width. The auxiliary head, where there is one, takes
+    the tenth convolution's output.
 
     Source:
         The study served here, section III-A.3; the head: section IV-A.

@@ -20,7 +20,14 @@ from trainables.models.resnet import ResNet
 from trainables.models.siamese import Siamese, SiameseAux
 from trainables.seeds import Stream, derive_seed
 
-__all__ = ["MODELS", "build_model", "check_model", "check_options", "default_options", "model_class"]
+__all__ = [
+    "MODELS",
+    "build_model",
+    "check_model",
+    "check_options",
+    "default_options",
+    "model_class",
+]
 
 MODELS: dict[str, type[PairModel]] = {
     "mlp": MLP,
@@ -80,7 +87,8 @@ def default_options(constructor: type) -> dict[str, OptionValue]:
 
 @cache
 def _adapters(constructor: type) -> dict[str, TypeAdapter[Any]]:
-    hints = get_type_hints(constructor.__init__, include_extras=True)
+    init = constructor.__init__  # type: ignore[misc]
+    hints = get_type_hints(init, include_extras=True)
     return {name: TypeAdapter(hints[name]) for name in default_options(constructor)}
 
 
@@ -118,7 +126,9 @@ def check_model(config: ModelConfig) -> ModelConfig:
         ModelError: If the name or an option is unknown, or a value is not allowed.
     """
     is_closed_form = config.name == CLOSED_FORM
-    options = check_options(config, ClosedFormOptions if is_closed_form else model_class(config.name))
+    options = check_options(
+        config, ClosedFormOptions if is_closed_form else model_class(config.name)
+    )
     return config.model_copy(update={"options": options})
 
 

@@ -1,0 +1,164 @@
+"""``python -m trainables.step_benchmark``: a training step beside the machine's matrix product.
+
+Both rates are measured in turn in one process, since what else runs on the machine would otherwise
+favour one of them. Their ratio says how much of the machine the training loop uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import torch
+
+from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from trainables.command_line import positive_int, run_command, table
+from trainables.epoch_draws import draw_epoch
+from trainables.flops import step_flops
+from trainables.models.registry import build_model, model_class
+from trainables.resolve import resolve_config
+from trainables.sources import load_source
+from trainables.training import Training
+
+__all__ = ["StepBenchmark", "measure"]
+
+GEMM_SIZES = (1024, 2048)
+
+
+@dataclass(frozen=True)
+class StepBenchmark:
+    """The rates of one model on one machine, on the CPU in float32."""
+
+    model: str
+    width: int
+    batch_size: int
+    threads: int
+    torch_version: str
+    step_flops: int
+    """Floating-point operations of a step, forward and backward, without the optimizer's."""
+    step_seconds: float
+    """The best time of a step with the optimizer's."""
+    step_gflops_per_second: float
+    gemm_gflops_per_second: float
+    """The best rate of a square matrix product."""
+    ratio: float
+    """The step's rate over the matrix product's."""
+
+
+def measure(model: str, width: int, batch_size: int, repeats: int) -> StepBenchmark:
+    """Measures a model's training step and the machine's matrix product in turn.
+
+    The data are scikit-learn's digits: a step costs the same on any images.
+
+    Args:
+        model: A network's name.
+        width: Its width.
+        batch_size: Pairs a step, at most 400.
+        repeats: Turns, of which the best counts.
+
+    Returns:
+        The rates.
+
+    Raises:
+        DataError: If the digits do not suffice for the batch.
+        ModelError: If no network has that name.
+        TrainingError: If the network cannot be trained on a batch of that size.
+    """
+    model_class(model)
+    # A third is held out, rounded to leave a batch: an epoch is then exactly one step.
+    n_train_pairs = batch_size + max(1, batch_size // 2)
+    config = resolve_config(
+        RunConfig(
+            data=DataConfig(
+                source="digits",
+                n_train_pairs=n_train_pairs,
+                validation_fraction=1 - batch_size / n_train_pairs,
+            ),
+            model=ModelConfig(name=model, width=width),
+            training=TrainingConfig(batch_size=batch_size, device="cpu"),
+        )
+    )
+    training = Training(config, load_source(config.data, "train"), torch.device("cpu"))
+    flops = _step_flops(config)
+    matrices = [torch.rand(n, n) for n in GEMM_SIZES]
+    training.train_epoch()
+    step_seconds = [float("inf")]
+    gemm_rates = [0.0]
+    for _ in range(repeats):
+        step_seconds.append(_seconds(training.train_epoch))
+        for a_NN in matrices:
+            seconds = _seconds(partial(torch.mm, a_NN, a_NN))
+            gemm_rates.append(2 * len(a_NN) ** 3 / seconds / 1e9)
+    step_rate = flops / min(step_seconds) / 1e9
+    return StepBenchmark(
+        model=model,
+        width=width,
+        batch_size=batch_size,
+        threads=torch.get_num_threads(),
+        torch_version=torch.__version__,
+        step_flops=flops,
+        step_seconds=min(step_seconds),
+        step_gflops_per_second=step_rate,
+        gemm_gflops_per_second=max(gemm_rates),
+        ratio=step_rate / max(gemm_rates),
+    )
+
+
+def _step_flops(config: RunConfig) -> int:
+    """The count for two pairs, scaled: it is linear in the batch."""
+    model = build_model(config.model, seed=0)
+    draws = draw_epoch(torch.Generator(), 2, augment=False, dropouts=model.dropouts())
+    for dropout, keep_PRF in zip(model.dropouts(), draws.keep_PRF, strict=True):
+        dropout.keep_NF = keep_PRF.flatten(0, 1)
+    return step_flops(model, 2) * config.training.batch_size // 2
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: Its arguments; those of the process by default.
+
+    Returns:
+        Exit status.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m trainables.step_benchmark",
+        description="Measures a training step and the machine's matrix product, on the CPU.",
+    )
+    parser.add_argument("--model", default="siamese-aux", help="default: siamese-aux")
+    parser.add_argument("--width", type=positive_int, default=128, help="default: 128")
+    parser.add_argument("--batch-size", type=positive_int, default=50, help="default: 50")
+    parser.add_argument("--repeats", type=positive_int, default=5, help="turns (default: 5)")
+    parser.add_argument("--threads", type=positive_int, help="default: torch's own choice")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+
+    def report() -> str:
+        result = measure(options.model, options.width, options.batch_size, options.repeats)
+        if options.json:
+            return json.dumps(asdict(result), indent=2)
+        return table(("", ""), [(k, _cell(v)) for k, v in asdict(result).items()]).lstrip("\n")
+
+    return run_command(report)
+
+
+def _cell(value: str | int | float) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
