@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from space.errors import SpaceError
 from space.messages import Mistake, describe, dotted, mistakes
 from space.overrides import Override, apply_overrides, parse_override
-from space.reader import read_yaml
+from space.reader import file_name, read_yaml
 from space.space import Space
 
 __all__ = ["load_space", "load_tree", "parse_space", "parse_tree"]
@@ -35,7 +35,7 @@ def load_space(path: str | Path, overrides: Sequence[str | Override] = ()) -> Sp
         SpaceError: If the file cannot be read, or it or an override is wrong: one sentence with the
             first mistake and the number of others.
     """
-    return parse_space(load_tree(path), str(path), overrides)
+    return parse_space(load_tree(path), file_name(path), overrides)
 
 
 def parse_space(
@@ -62,9 +62,11 @@ def load_tree(path: str | Path) -> dict[str, Any]:
     """
     tree = read_yaml(Path(path))
     if tree is None:
-        raise SpaceError(f"{path}: empty; expected a mapping of settings")
+        raise SpaceError(f"{file_name(path)}: empty; expected a mapping of settings")
     if not isinstance(tree, dict):
-        raise SpaceError(f"{path}: found {describe(tree)}; expected a mapping of settings")
+        raise SpaceError(
+            f"{file_name(path)}: found {describe(tree)}; expected a mapping of settings"
+        )
     return tree
 
 

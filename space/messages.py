@@ -191,7 +191,7 @@ def _walk(
         here = _bare(here)
         models = _models(here)
         if len(models) > 1:
-            here = next(model for model in models if key in _tags(model))
+            here = next((model for model in models if key in _tags(model)), None)
             continue
         if models:
             owner = models[0]

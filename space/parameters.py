@@ -86,7 +86,7 @@ class FloatParameter(_Parameter):
         _check_range(self.low, self.high, self.log, self.step)
         if self.step is not None:
             if (self.high - self.low) / self.step > _MOST_STEPS:
-                raise refusal(f"found {describe(self.step)}: over a million steps", "step")
+                raise refusal(f"found {describe(self.step)}; over a million steps", "step")
             span = Decimal(str(self.high)) - Decimal(str(self.low))
             if span % Decimal(str(self.step)):
                 raise _uneven(self.high, self.low, self.step)

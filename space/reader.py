@@ -19,7 +19,7 @@ import yaml
 from space.errors import SpaceError, nearest
 from space.messages import describe
 
-__all__ = ["DEEPEST", "LARGEST", "parse_yaml", "read_yaml"]
+__all__ = ["DEEPEST", "LARGEST", "file_name", "parse_yaml", "read_yaml"]
 
 LARGEST = 100_000
 """Bytes that a file may have."""
@@ -53,23 +53,30 @@ def read_yaml(path: Path) -> Any:
     Raises:
         SpaceError: If the file cannot be read or is not valid.
     """
+    name = file_name(path)
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except FileNotFoundError as error:
-        raise SpaceError(f"{path}: no such file{_sibling(path)}") from error
+        raise SpaceError(f"{name}: no such file{_sibling(path)}") from error
     except IsADirectoryError as error:
-        raise SpaceError(f"{path}: a directory; expected a YAML file") from error
+        raise SpaceError(f"{name}: a directory; expected a YAML file") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SpaceError(f"{describe(str(path))}: cannot be read: {reason}") from error
+        raise SpaceError(f"{name}: cannot be read: {reason}") from error
     if len(content) > LARGEST:
-        raise SpaceError(f"{path}: too large; at most {LARGEST:,} bytes")
+        raise SpaceError(f"{name}: too large; at most {LARGEST:,} bytes")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SpaceError(f"{path}: byte {error.start + 1} is not UTF-8 text") from error
-    return parse_yaml(text, str(path))
+        raise SpaceError(f"{name}: byte {error.start + 1} is not UTF-8 text") from error
+    return parse_yaml(text, name)
+
+
+def file_name(path: str | Path) -> str:
+    """A path as it may stand in a sentence."""
+    text = str(path)
+    return text if text.isprintable() and len(text) <= 250 else describe(text)
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -174,7 +181,8 @@ def _place(mark: Any) -> str:
 
 def _sibling(path: Path) -> str:
     try:
-        names = [str(other) for other in path.parent.iterdir() if other.suffix in (".yaml", ".yml")]
+        others = [other for other in path.parent.iterdir() if other.suffix in (".yaml", ".yml")]
     except OSError:
         return ""
-    return nearest(str(path), names)
+    near = nearest(path.name, [other.name for other in others])
+    return near.replace("'", f"'{file_name(path.parent)}/", 1).replace("'./", "'")

@@ -89,7 +89,7 @@ class Space(FrozenModel):
     budget: Budget
     """When the study ends."""
     resources: Resources = Resources()
-    """What one trial occupies."""
+    """CPU cores and GPUs for each trial."""
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Trials at a time; auto: as many as the machine or cluster has room for."""
 

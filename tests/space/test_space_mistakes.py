@@ -1,0 +1,420 @@
+"""Every kind of mistake in a space file, with the exact sentence it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from space import Space, load_space, parse_space
+from space.errors import SpaceError
+
+Build = Callable[..., Space]
+
+_TRAINING_KEYS = (
+    "aux_weight, batch_size, device, epochs, learning_rate, learning_rate_decay, precision, tf32, "
+    "training_seed, weight_decay"
+)
+_PRUNERS = "none, asha, hyperband, median, percentile, patient, threshold"
+
+# Where a value is put ("" removes the key), the value, and what the sentence says after the file.
+_BAD: list[tuple[str, Any, str]] = [
+    # names and kinds of values
+    (
+        "lerning_rate",
+        1,
+        "lerning_rate: unknown key; allowed: baselines, budget, concurrency, data, model, "
+        "objective, parameters, pruner, resources, sampler, study, training",
+    ),
+    (
+        "training.lerning_rate",
+        0.1,
+        f"training.lerning_rate: unknown key; allowed: {_TRAINING_KEYS}; did you mean "
+        "'learning_rate'?",
+    ),
+    ("study", ..., "study: required, but missing"),
+    ("budget", ..., "budget: required, but missing"),
+    ("model.name", ..., "model.name: required, but missing"),
+    ("study", 7, "study: found 7; expected a string"),
+    (
+        "study",
+        "../../etc",
+        "study: found '../../etc'; expected 1 to 100 letters, digits, '.', '_' or '-', the first "
+        "a letter, a digit or '_'",
+    ),
+    ("training", None, "training: found null; expected a mapping"),
+    ("training", [1], "training: found a list; expected a mapping"),
+    ("training.epochs", 0, "training.epochs: found 0; expected at least 1"),
+    ("training.epochs", 2.5, "training.epochs: found 2.5; expected an integer"),
+    ("training.epochs", "ten", "training.epochs: found 'ten'; expected an integer"),
+    ("training.epochs", True, "training.epochs: found true; expected an integer"),
+    ("training.tf32", "yes", "training.tf32: found 'yes'; expected true or false"),
+    ("training.learning_rate", 0, "training.learning_rate: found 0; expected more than 0"),
+    (
+        "training.weight_decay",
+        float("nan"),
+        "training.weight_decay: found nan; expected a finite number",
+    ),
+    (
+        "data.source",
+        "minst",
+        "data.source: found 'minst'; allowed: auto, mnist, digits; did you mean 'mnist'?",
+    ),
+    (
+        "model.options.dropout",
+        [0.5],
+        "model.options.dropout: found a list; expected true or false, an integer, a number or a "
+        "string",
+    ),
+    # parameters
+    ("parameters", {}, "parameters: empty; expected at least one entry"),
+    (
+        "parameters.weight_deca",
+        {"type": "float", "low": 0, "high": 1},
+        "parameters.weight_deca: unknown parameter; allowed: model, width, augment, batch_size, "
+        "learning_rate, learning_rate_decay, weight_decay, aux_weight, precision, tf32, "
+        "options.NAME; did you mean 'weight_decay'?",
+    ),
+    (
+        "parameters.learning_rate.type",
+        "flaot",
+        "parameters.learning_rate.type: found 'flaot'; allowed: float, int, categorical; did you "
+        "mean 'float'?",
+    ),
+    (
+        "parameters.learning_rate.type",
+        ...,
+        "parameters.learning_rate.type: required, but missing; allowed: float, int, categorical",
+    ),
+    ("parameters.learning_rate", 1e-3, "parameters.learning_rate: found 0.001; expected a mapping"),
+    ("parameters.learning_rate.low", ..., "parameters.learning_rate.low: required, but missing"),
+    (
+        "parameters.learning_rate.lo",
+        1,
+        "parameters.learning_rate.lo: unknown key of float; allowed: high, log, low, step, type, "
+        "when; did you mean 'low'?",
+    ),
+    (
+        "parameters.learning_rate.low",
+        "1e-3x",
+        "parameters.learning_rate.low: found '1e-3x'; expected a number",
+    ),
+    (
+        "parameters.learning_rate.low",
+        1.0,
+        "parameters.learning_rate.low: found 1; expected at most high, 0.01",
+    ),
+    (
+        "parameters.learning_rate.low",
+        0,
+        "parameters.learning_rate.low: found 0; expected more than 0, since the scale is "
+        "logarithmic",
+    ),
+    (
+        "parameters.learning_rate.step",
+        0.001,
+        "parameters.learning_rate.step: expected either 'log' or 'step', not both",
+    ),
+    (
+        "parameters.aux_weight.high",
+        0.95,
+        "parameters.aux_weight.high: found 0.95; expected low plus a whole number of steps, such "
+        "as 0.9",
+    ),
+    (
+        "parameters.aux_weight.step",
+        1e-9,
+        "parameters.aux_weight.step: found 1e-09; over a million steps",
+    ),
+    (
+        "parameters.aux_weight.high",
+        1.0,
+        "parameters.aux_weight.high: found 1; training.aux_weight must be less than 1",
+    ),
+    (
+        "parameters.width.high",
+        130,
+        "parameters.width.high: found 130; expected low plus a whole number of steps, such as 128",
+    ),
+    ("parameters.width.low", 0, "parameters.width.low: found 0; model.width must be at least 1"),
+    ("parameters.width.low", 16.0, "parameters.width.low: found 16; expected an integer"),
+    (
+        "parameters.precision",
+        {"type": "categorical", "choices": ["float32", "float16"]},
+        "parameters.precision.choices.1: found 'float16'; training.precision must be 'float32' or "
+        "'bfloat16'",
+    ),
+    (
+        "parameters.model.choices",
+        [],
+        "parameters.model.choices: empty; expected at least one entry",
+    ),
+    (
+        "parameters.model.choices",
+        ["siamese-aux", "a", "a"],
+        "parameters.model.choices.2: found 'a' a second time",
+    ),
+    (
+        "parameters.model.choices",
+        ["siamese-aux", None],
+        "parameters.model.choices.1: found null; expected true or false, an integer, a number or "
+        "a string",
+    ),
+    # conditions
+    (
+        "parameters.aux_weight.when.parameter",
+        "modl",
+        "parameters.aux_weight.when.parameter: found 'modl', which is not searched; searched: "
+        "learning_rate, width, model; did you mean 'model'?",
+    ),
+    (
+        "parameters.aux_weight.when.in",
+        ["siamse"],
+        "parameters.aux_weight.when.in.0: found 'siamse'; model allows siamese, siamese-aux",
+    ),
+    (
+        "parameters.aux_weight.when",
+        {"parameter": "model"},
+        "parameters.aux_weight.when: expected either 'in' or 'above' and 'below' (one of them or "
+        "both)",
+    ),
+    (
+        "parameters.aux_weight.when",
+        {"parameter": "model", "above": 1},
+        "parameters.aux_weight.when: model is categorical; expected 'in' instead",
+    ),
+    (
+        "parameters.aux_weight.when",
+        {"parameter": "learning_rate", "in": [0.001]},
+        "parameters.aux_weight.when.in: learning_rate is a float; expected 'above' or 'below' "
+        "instead",
+    ),
+    (
+        "parameters.aux_weight.when",
+        {"parameter": "width", "above": 128},
+        "parameters.aux_weight.when: never holds: width is a whole number from 16 to 128 in steps "
+        "of 16",
+    ),
+    (
+        "parameters.model.when",
+        {"parameter": "aux_weight", "above": 0.5},
+        "parameters.aux_weight.when: conditions go round in a circle: aux_weight -> model -> "
+        "aux_weight",
+    ),
+    # sampler
+    (
+        "sampler",
+        {"name": "tpee"},
+        "sampler.name: found 'tpee'; allowed: tpe, random, grid, qmc, cmaes, gp, nsga2; did you "
+        "mean 'tpe'?",
+    ),
+    (
+        "sampler",
+        {"name": "random", "n_startup_trials": 3},
+        "sampler.n_startup_trials: unknown key of random; allowed: name, seed",
+    ),
+    ("sampler", {"seed": -1}, "sampler.seed: found -1; expected at least 0"),
+    (
+        "sampler",
+        {"group": True, "multivariate": False},
+        "sampler.group: found true; expected false, since multivariate is false",
+    ),
+    (
+        "sampler",
+        {"name": "cmaes", "with_margin": True, "lr_adapt": True},
+        "sampler.lr_adapt: found true; expected false beside with_margin",
+    ),
+    (
+        "sampler",
+        {"name": "grid"},
+        "sampler.name: a grid has no conditions, but aux_weight has one",
+    ),
+    # pruner
+    ("pruner", {}, f"pruner.name: required, but missing; allowed: {_PRUNERS}"),
+    (
+        "pruner",
+        {"name": "hyprband"},
+        f"pruner.name: found 'hyprband'; allowed: {_PRUNERS}; did you mean 'hyperband'?",
+    ),
+    (
+        "pruner.min_resource",
+        10,
+        "pruner.min_resource: found 10; expected at most training.epochs, 9",
+    ),
+    (
+        "pruner",
+        {"name": "hyperband", "min_resource": 3, "max_resource": 2},
+        "pruner.min_resource: found 3; expected at most max_resource, 2",
+    ),
+    (
+        "pruner.max_resource",
+        10,
+        "pruner.max_resource: found 10; expected at most training.epochs, 9",
+    ),
+    (
+        "pruner",
+        {"name": "median", "n_warmup_steps": 12},
+        "pruner.n_warmup_steps: found 12; expected at most training.epochs, 9",
+    ),
+    ("pruner", {"name": "percentile"}, "pruner.percentile: required, but missing"),
+    ("pruner", {"name": "threshold"}, "pruner: expected 'lower' or 'upper' or both"),
+    (
+        "pruner",
+        {"name": "threshold", "lower": 2, "upper": 1},
+        "pruner.lower: found 2; expected at most upper, 1",
+    ),
+    (
+        "pruner",
+        {"name": "patient", "patience": 2, "pruner": {"name": "asha", "min_resource": 10}},
+        "pruner.pruner.min_resource: found 10; expected at most training.epochs, 9",
+    ),
+    (
+        "pruner",
+        {"name": "patient", "patience": 2, "pruner": {"name": "patient", "patience": 1}},
+        "pruner.pruner.name: found 'patient'; allowed: asha, hyperband, median, percentile, "
+        "threshold",
+    ),
+    # objective
+    (
+        "objective",
+        {"metric": "test_error"},
+        "objective.metric: found 'test_error'; allowed: val_error, val_loss, train_error, "
+        "train_loss, train_seconds, n_parameters; did you mean 'train_error'?",
+    ),
+    ("objective", "val_error", "objective: found 'val_error'; expected a list"),
+    ("objective", [], "objective: empty; expected at least one entry"),
+    (
+        "objective",
+        {"metric": "train_seconds"},
+        "objective: found train_seconds alone, which say nothing of how well a network does; "
+        "expected an error or a loss beside them",
+    ),
+    (
+        "objective",
+        [{"metric": "val_error"}, {"metric": "val_error"}],
+        "objective.1.metric: found 'val_error' a second time",
+    ),
+    (
+        "objective",
+        [{"metric": "val_error"}, {"metric": "n_parameters"}],
+        "pruner.name: found 'asha'; expected none, since a study of several objectives cannot "
+        "prune",
+    ),
+    # baselines
+    ("baselines", {}, "baselines: found a mapping; expected a list"),
+    (
+        "baselines",
+        [{"widht": 16}],
+        "baselines.0.widht: unknown parameter; searched: model, aux_weight, learning_rate, width; "
+        "did you mean 'width'?",
+    ),
+    (
+        "baselines",
+        [{"width": 17}],
+        "baselines.0.width: found 17; expected a whole number from 16 to 128 in steps of 16",
+    ),
+    (
+        "baselines",
+        [{"model": "siamese", "aux_weight": 0.1}],
+        "baselines.0.aux_weight: inactive here, since its condition does not hold",
+    ),
+    ("baselines", [{}, {"width": 32}], "baselines.1: the same as baselines.0"),
+    (
+        "training.aux_weight",
+        None,
+        "baselines.0: aux_weight is missing, and the fixed training.aux_weight, null, is not a "
+        "number from 0 to 0.9 in steps of 0.1",
+    ),
+    # budget, resources, concurrency
+    ("budget", {}, "budget: a study must end; expected one of trials, time_limit and epochs"),
+    ("budget.trials", 0, "budget.trials: found 0; expected at least 1"),
+    (
+        "budget.time_limit",
+        "10 minutes",
+        "budget.time_limit: found '10 minutes'; expected a duration such as 90s, 10m, 1h30m or 2h",
+    ),
+    ("budget.time_limit", 0, "budget.time_limit: found 0; expected more than 0"),
+    ("resources", {"cpus": 0}, "resources.cpus: found 0; expected more than 0"),
+    (
+        "resources",
+        {"gpus": 1.5},
+        "resources.gpus: found 1.5; expected a whole number or less than 1",
+    ),
+    ("concurrency", "all", "concurrency: found 'all'; expected 'auto' or an integer"),
+    ("concurrency", 0, "concurrency: found 0; expected 'auto' or at least 1"),
+]
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+    if value is ...:
+        del tree[leaf]
+    else:
+        tree[leaf] = value
+
+
+@pytest.mark.parametrize(("key", "value", "sentence"), _BAD, ids=[row[2][:60] for row in _BAD])
+def test_a_mistake_gets_its_sentence(
+    tree: dict[str, Any], tmp_path: Path, key: str, value: Any, sentence: str
+) -> None:
+    _put(tree, key, value)
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(tree, sort_keys=False))
+    with pytest.raises(SpaceError) as caught:
+        load_space(path)
+    assert str(caught.value) == f"{path}: {sentence}"
+
+
+def test_of_several_mistakes_the_first_is_told_and_the_others_counted(build: Build) -> None:
+    with pytest.raises(SpaceError) as caught:
+        build("training.epochs=0", "budget.trials=0", "concurrency=x")
+    assert str(caught.value) == "--set training.epochs=0: found 0; expected at least 1 (and 2 more)"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (
+            ["parameters.width.log=true", "parameters.width.step=null", "sampler={name: grid}",
+             "parameters.aux_weight.when=null"],
+            "--set sampler={name: grid}: sampler.name: a grid needs a finite set of values, but "
+            "learning_rate is a number from 0.0001 to 0.01",
+        ),
+        (
+            ["parameters={options.a: {type: int, low: 0, high: 100000}}", "baselines=[]",
+             "sampler={name: grid}"],
+            "--set sampler={name: grid}: sampler.name: the grid has 100001 points; at most 100000",
+        ),
+        (
+            ["sampler={name: cmaes}", "pruner={name: none}",
+             "objective=[{metric: val_error}, {metric: train_seconds}]"],
+            "--set sampler={name: cmaes}: sampler.name: cmaes takes one objective; for several: "
+            "tpe, nsga2, gp",
+        ),
+        (
+            ["sampler={name: cmaes}", "baselines=[]",
+             "parameters={model: {type: categorical, choices: [siamese]}}"],
+            "--set sampler={name: cmaes}: sampler.name: cmaes needs a float or int parameter "
+            "without a condition",
+        ),
+    ],
+)  # fmt: skip
+def test_sections_that_contradict_each_other(
+    build: Build, overrides: list[str], sentence: str
+) -> None:
+    with pytest.raises(SpaceError) as caught:
+        build(*overrides)
+    assert str(caught.value) == sentence
+
+
+def test_long_and_unprintable_values_are_shortened(tree: dict[str, Any]) -> None:
+    tree["study"] = "\x00\n" + "x" * 500
+    with pytest.raises(SpaceError) as caught:
+        parse_space(tree, "f")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 250
