@@ -26,6 +26,7 @@ __all__ = [
     "configure_logging",
     "positive_int",
     "run_command",
+    "seed",
     "stop_signals",
 ]
 
@@ -66,6 +67,17 @@ def positive_int(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return value
+
+
+def seed(text: str) -> int:
+    """An option's seed.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is no whole number from 0 to 2**63 - 1.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 2**63 - 1")
+    return int(text)
 
 
 def run_command(main: Callable[[list[str]], int]) -> NoReturn:

@@ -128,8 +128,8 @@ def slots_for(space: Space) -> Slots:
     if fit == 0:
         raise ClusterError(
             f"resources: a trial wants {space.resources.cpus:g} CPUs and {share:g} GPUs on one "
-            f"machine, which none of the {len(nodes)} has ({cpus:g} CPUs and {gpus:g} GPUs in all); "
-            "lower resources.cpus or resources.gpus."
+            f"machine, which none of the {len(nodes)} has ({cpus:g} CPUs and {gpus:g} GPUs in "
+            "all); lower resources.cpus or resources.gpus."
         )
     concurrency = fit if space.concurrency == "auto" else min(fit, int(space.concurrency))
     return Slots(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
+import math
 from dataclasses import dataclass
-from statistics import median
 
 import torch
-from trainables.runs import open_run
 
 from search.plan import Plan
+from trainables.runs import open_run
 
 __all__ = ["Estimate", "measure"]
-
-N_STEPS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +31,10 @@ class Estimate:
 
 
 def measure(plan: Plan) -> Estimate:
-    """Train a few steps of the space's fixed config and multiply.
+    """Train two single-step epochs of the space's first config and multiply the second's time.
 
     Args:
-        plan: The plan; what is measured is its baseline, or the file's fixed values.
+        plan: The plan; what is measured is its first baseline, or the file's fixed values.
 
     Returns:
         The estimate.
@@ -47,24 +44,29 @@ def measure(plan: Plan) -> Estimate:
     """
     baselines = plan.space.baseline_params()
     config = plan.resolve(baselines[0] if baselines else {})
+    batch, fraction = config.training.batch_size, config.data.validation_fraction
+    n_pairs = config.data.n_train_pairs or 0
+    n_train = round(n_pairs * (1 - fraction))
+    n_visited = 2 * n_train if config.data.augment else n_train
+    one_step = {
+        "data.n_train_pairs": min(n_pairs, math.ceil(batch / (1 - fraction)) + 1),
+        "data.augment": False,
+        "training.epochs": 2,
+    }
     n_threads = max(1, int(plan.space.resources.cpus))
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
-        run = open_run(config, plan.images)
-        seconds = []
-        for _ in range(N_STEPS):
-            started = time.perf_counter()
-            run.run_step()
-            seconds.append(time.perf_counter() - started)
+        run = open_run(config.with_values(one_step), plan.images)
+        run.run_epoch()  # The first epoch pays for PyTorch's warm-up.
+        step_seconds = run.run_epoch().seconds
     finally:
         torch.set_num_threads(before)
-    # The first step pays for PyTorch's warm-up.
-    step_seconds = median(seconds[1:])
-    epoch_seconds = step_seconds * run.n_steps
+    # A forward pass is a third of a step.
+    steps = math.ceil(n_visited / batch) + (n_pairs - n_train) / batch / 3
     return Estimate(
         n_threads=n_threads,
         step_seconds=step_seconds,
-        epoch_seconds=epoch_seconds,
-        trial_seconds=epoch_seconds * config.training.epochs,
+        epoch_seconds=step_seconds * steps,
+        trial_seconds=step_seconds * steps * config.training.epochs,
     )

@@ -6,8 +6,6 @@ import json
 import sys
 from typing import Any
 
-from rich.console import Console
-
 from search.cli import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
@@ -16,6 +14,7 @@ from search.cli import (
     configure_logging,
     positive_int,
     run_command,
+    seed,
     stop_signals,
 )
 from search.dry_run import print_dry_run
@@ -25,8 +24,8 @@ from search.progress import LineProgress, LiveProgress
 from search.provenance import collect_provenance, command_line
 from search.result import print_result, result_as_json
 from search.snapshot import take_snapshot
-from space import parse_duration
-from space.errors import SpaceError, UsageError
+from search.terminal import console_for
+from space import Override
 from storage import open_store
 
 __all__ = ["build_parser", "main"]
@@ -52,7 +51,7 @@ def build_parser() -> Parser:
     add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
     add("--trials", type=positive_int, metavar="N", help="trials of the study in all")
     add("--time-limit", metavar="TIME", help="stop this launch after e.g. 90s, 10m or 1h30m")
-    add("--seed", metavar="N", help="seed of the sampler")
+    add("--seed", type=seed, metavar="N", help="seed of the sampler")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override any setting")
     add("--concurrency", type=positive_int, metavar="N", help="trials at once, at the most")
     add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")
@@ -90,29 +89,30 @@ def main(argv: list[str]) -> int:
     return _run(plan, options.format)
 
 
-def _overrides(options: Any) -> list[str]:
+def _overrides(options: Any) -> list[str | Override]:
     """The options that stand for settings of the file, after `--set` and so over it."""
     given = {
-        "study": options.study,
-        "budget.trials": options.trials,
-        "budget.time_limit": options.time_limit,
-        "sampler.seed": options.seed,
-        "concurrency": options.concurrency,
+        "--study": ("study", options.study),
+        "--trials": ("budget.trials", options.trials),
+        "--time-limit": ("budget.time_limit", options.time_limit),
+        "--seed": ("sampler.seed", options.seed),
+        "--concurrency": ("concurrency", options.concurrency),
     }
-    if options.time_limit is not None:
-        try:
-            parse_duration(options.time_limit)
-        except SpaceError as error:
-            raise UsageError(f"--time-limit: {error}") from error
-    settings = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
-    return [*options.set, *settings]
+    return [
+        *options.set,
+        *(
+            Override(key=key, value=value, label=f"{option} {value}")
+            for option, (key, value) in given.items()
+            if value is not None
+        ),
+    ]
 
 
 def _run(plan: Plan, output_format: str) -> int:
     # Imported late: Ray takes its time, and a mistake in the file should not wait for it.
     from search.study import open_study, run_study
 
-    errors = Console(stderr=True)
+    errors = console_for(sys.stderr)
     progress = LiveProgress(plan, errors) if errors.is_terminal else LineProgress(plan, errors)
     store = open_store(plan.storage)
     try:
@@ -126,7 +126,7 @@ def _run(plan: Plan, output_format: str) -> int:
             json.dump(result_as_json(plan, store, outcome, snapshot), sys.stdout, indent=2)
             sys.stdout.write("\n")
         else:
-            print_result(plan, store, outcome, snapshot, Console(soft_wrap=True))
+            print_result(plan, store, outcome, snapshot, console_for())
     finally:
         store.close()
     if outcome.status == "interrupted":

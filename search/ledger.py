@@ -1,8 +1,8 @@
 """The ledger of a launch: what is asked, reported and told, and the truth about every trial.
 
-The ledger stands between Optuna, the store and whoever runs the trials, and knows nothing of Ray. Its
-vocabulary is the searcher's: `next_assignment` asks, `report` hears one epoch and decides, `fail` and
-`interrupt` close what cannot go on. It alone decides a trial's state:
+The ledger stands between Optuna, the store and whoever runs the trials, and knows nothing of Ray.
+Its vocabulary is the searcher's: `next_assignment` asks, `report` hears one epoch and decides,
+`fail` and `interrupt` close what cannot go on. It alone decides a trial's state:
 
     COMPLETE  the trial reached its full number of epochs
     PRUNED    the pruner stopped it; its value is the last one it reported
@@ -142,8 +142,8 @@ class Ledger:
         """Ask for the next run to train.
 
         Returns:
-            The run: an interrupted trial that goes on, a baseline, or what the sampler proposes. None
-            once the study's budget is used up.
+            The run: an interrupted trial that goes on, a baseline, or what the sampler proposes.
+            None once the study's budget is used up.
         """
         while not self.epochs_spent:
             if not self._may_start():
@@ -221,8 +221,8 @@ class Ledger:
     def _record(self, opened: _OpenTrial, report: Report) -> None:
         """Put an epoch into the store: first where the pruner looks, then every metric of it.
 
-        Both writes may be repeated, and only the second moves the run on, so a driver killed between
-        them leaves an epoch that will be trained and written again to the same effect.
+        Both writes may be repeated, and only the second moves the run on, so a driver killed
+        between them leaves an epoch that will be trained and written again to the same effect.
         """
         epoch = report.epoch
         if epoch is None:

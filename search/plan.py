@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from trainables.resolve import resolve_config
-from trainables.runs import needs_images
 
 from search.provenance import Provenance
 from search.sampling import propose
-from space import RunConfig, Space, load_space
+from space import Override, RunConfig, Space, load_space
 from space.errors import ModelError, SpaceError, TrainingError
 from storage import DEFAULT_URL, NewLaunch, StudyRecord
 from storage.engine import parse_url
-from trainables.sources import ImageSet, load_source
+from trainables.closed_form import CLOSED_FORM
+from trainables.image_set import ImageSet
+from trainables.resolve import resolve_config
+from trainables.sources import load_source
 
 __all__ = ["DATA_VARIABLE", "STORAGE_VARIABLE", "Plan", "default_storage", "make_plan"]
 
@@ -73,7 +74,7 @@ class Plan:
 
     def resolve(self, params: Mapping[str, Any]) -> RunConfig:
         """The complete config of a trial with these parameters."""
-        return resolve_config(self.space.resolve(params), self.data_source)
+        return resolve_config(self.space.resolve(params))
 
     def checkpoint_path(self, run_id: int) -> Path:
         """Where a run's state lies until it is finished."""
@@ -120,7 +121,7 @@ def default_storage(option: str | None) -> str:
 def make_plan(
     path: str | Path,
     *,
-    overrides: Sequence[str] = (),
+    overrides: Sequence[str | Override] = (),
     storage: str | None = None,
     command: str,
     provenance: Provenance,
@@ -147,7 +148,7 @@ def make_plan(
     space = load_space(path, overrides)
     url = parse_url(default_storage(storage))
     images = None
-    if needs_images(space.model):
+    if space.model.name != CLOSED_FORM:
         images = load_source(space.data, "train")
         # From here on "auto" is what it was found to be, also when the study goes on elsewhere.
         data = space.data.model_copy(update={"source": images.source})

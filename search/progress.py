@@ -83,9 +83,11 @@ class LineProgress:
         self._metrics = [objective.metric for objective in plan.space.objectives]
         self._rungs = set(plan.space.rungs())
 
-    def on_launch(self, study: optuna.Study, slots: Slots, n_reclaimed: int) -> None:
+    def on_launch(
+        self, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+    ) -> None:
         """Announce the study, the machine and the budget."""
-        self._say(*announcement(self._plan, study, slots, n_reclaimed))
+        self._say(*announcement(self._plan, study, slots, n_reclaimed, changes))
 
     def on_trial_start(self, trial: TrialView) -> None:
         """Announce a trial."""
@@ -143,9 +145,11 @@ class LiveProgress:
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._drawn_at = 0.0
 
-    def on_launch(self, study: optuna.Study, slots: Slots, n_reclaimed: int) -> None:
+    def on_launch(
+        self, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+    ) -> None:
         """Announce the launch and draw the first table."""
-        for line in announcement(self._plan, study, slots, n_reclaimed):
+        for line in announcement(self._plan, study, slots, n_reclaimed, changes):
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._study = study
         self._live.start()
@@ -228,7 +232,9 @@ def next_rung(plan: Plan, epoch: int) -> str:
     return str(ahead[0] if ahead else plan.space.training.epochs)
 
 
-def announcement(plan: Plan, study: optuna.Study, slots: Slots, n_reclaimed: int) -> list[str]:
+def announcement(
+    plan: Plan, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+) -> list[str]:
     """What is said before the first trial: study, data, machine and budget."""
     space = plan.space
     known = study.get_trials(deepcopy=False)
@@ -242,6 +248,7 @@ def announcement(plan: Plan, study: optuna.Study, slots: Slots, n_reclaimed: int
     ]
     if n_done or n_reclaimed:
         lines.append(f"going on: {n_done} trials are done, {n_waiting} wait to go on or to start")
+    lines += [f"changed since the last launch: {change}" for change in changes]
     limits = []
     if plan.max_trials is not None:
         limits.append(f"{plan.max_trials} trials in all")

@@ -20,6 +20,7 @@ class Report:
         kept: The metrics of the state that the run keeps so far; objectives are read from these.
         best_epoch: The epoch that state is of.
         failure: Why the run cannot go on, or None.
+        warning: What did not stop the run but should be known, or None.
         worker: Where the epoch was trained.
     """
 
@@ -28,6 +29,7 @@ class Report:
     kept: dict[str, float]
     best_epoch: int | None
     failure: str | None
+    warning: str | None
     worker: str
 
     @classmethod

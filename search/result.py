@@ -118,6 +118,6 @@ def _comparison(plan: Plan, snapshot: Snapshot) -> str:
     best = snapshot.best[0]
     metric = plan.space.objectives[0].metric
     return (
-        f"best {metric} {best.values[0]:.4g} beside the baseline's {baseline.values[0]:.4g}, on one "
-        "seed each: the best of many trials is partly luck"
+        f"best {metric} {best.values[0]:.4g} beside the baseline's {baseline.values[0]:.4g}, on "
+        "one seed each: the best of many trials is partly luck"
     )

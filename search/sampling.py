@@ -107,7 +107,7 @@ def make_sampler(space: Space, *, n_existing_trials: int) -> optuna.samplers.Bas
     samplers = optuna.samplers
     match config.name:
         case "tpe":
-            return samplers.TPESampler(**options, seed=seed, warn_independent_sampling=False)
+            return samplers.TPESampler(**options, seed=seed)
         case "random":
             return samplers.RandomSampler(seed=seed)
         case "grid":
@@ -116,20 +116,18 @@ def make_sampler(space: Space, *, n_existing_trials: int) -> optuna.samplers.Bas
             return samplers.QMCSampler(
                 **options,
                 seed=seed,
-                warn_independent_sampling=False,
-                warn_asynchronous_seeding=False,
             )
         case "cmaes":
-            return samplers.CmaEsSampler(**options, seed=seed, warn_independent_sampling=False)
+            return samplers.CmaEsSampler(**options, seed=seed)
         case "gp":
-            return samplers.GPSampler(**options, seed=seed, warn_independent_sampling=False)
+            return samplers.GPSampler(**options, seed=seed)
         case "nsga2":
             return samplers.NSGAIISampler(**options, seed=seed)
 
 
 def make_pruner(space: Space) -> optuna.pruners.BasePruner:
     """The pruner that a space asks for, every option spelled out."""
-    return _pruner(space.pruner, space.config.training.epochs)
+    return _pruner(space.pruner, space.training.epochs)
 
 
 def _pruner(config: Any, epochs: int) -> optuna.pruners.BasePruner:
@@ -137,9 +135,14 @@ def _pruner(config: Any, epochs: int) -> optuna.pruners.BasePruner:
     pruners = optuna.pruners
     match config.name:
         case "asha":
-            return pruners.SuccessiveHalvingPruner(**options)
+            halving = _BoundedHalving(**options)
+            halving.last_epoch = config.max_resource or epochs
+            return halving
         case "hyperband":
-            return pruners.HyperbandPruner(**options, max_resource=config.max_resource or epochs)
+            last_epoch = config.max_resource or epochs
+            hyperband = _BoundedHyperband(**options, max_resource=last_epoch)
+            hyperband.last_epoch = last_epoch
+            return hyperband
         case "median":
             return pruners.MedianPruner(**options)
         case "percentile":
@@ -151,3 +154,24 @@ def _pruner(config: Any, epochs: int) -> optuna.pruners.BasePruner:
             return pruners.PatientPruner(wrapped, **options)
         case _:
             return pruners.NopPruner()
+
+
+class _Bounded:
+    """Decides only before the highest resource; Optuna's halving knows no such bound."""
+
+    last_epoch: int
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        step = trial.last_step
+        if step is None or step >= self.last_epoch:
+            return False
+        decision: bool = super().prune(study, trial)  # type: ignore[misc]
+        return decision
+
+
+class _BoundedHalving(_Bounded, optuna.pruners.SuccessiveHalvingPruner):
+    pass
+
+
+class _BoundedHyperband(_Bounded, optuna.pruners.HyperbandPruner):
+    pass

@@ -6,10 +6,12 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import optuna
 
+from search.changes import changes_between
 from search.cluster import Slots, ray_session, slots_for
 from search.lease import HEARTBEAT_SECONDS, reclaim_stale
 from search.ledger import BASELINE, Ledger, Observer
@@ -20,7 +22,7 @@ from search.tune_loop import run_tune
 from space.errors import StorageError, StudyMismatchError
 from storage import Store
 
-__all__ = ["LaunchObserver", "Outcome", "open_study", "run_study"]
+__all__ = ["LaunchObserver", "Outcome", "open_study", "run_study", "search"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,9 @@ logger = logging.getLogger(__name__)
 class LaunchObserver(Observer, Protocol):
     """Hears of the launch as a whole, too."""
 
-    def on_launch(self, study: optuna.Study, slots: Slots, n_reclaimed: int) -> None:
+    def on_launch(
+        self, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+    ) -> None:
         """The study is open, Ray is up and the first trial is about to start."""
 
     def on_tick(self) -> None:
@@ -60,7 +64,7 @@ def run_study(
     *,
     stop_requested: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Run a launch: ask, train, report and tell until the budget is spent or it must stop.
+    """Start Ray and run a launch of a study on it.
 
     Args:
         plan: What to run, where, and with which budget.
@@ -75,8 +79,49 @@ def run_study(
         UserError: If the study, the store or the cluster does not allow it.
     """
     started = time.monotonic()
+    open_study(plan, store)  # A study that may not go on is refused before Ray is started.
+    with ray_session(plan.ray_address, verbose=plan.verbose) as scratch:
+        return search(
+            plan,
+            store,
+            observer,
+            slots=slots_for(plan.space),
+            scratch=scratch,
+            started=started,
+            stop_requested=stop_requested,
+        )
+
+
+def search(
+    plan: Plan,
+    store: Store,
+    observer: LaunchObserver,
+    *,
+    slots: Slots,
+    scratch: Path,
+    started: float | None = None,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Ask, train, report and tell until the budget is spent or the launch must stop.
+
+    Args:
+        plan: As for `run_study`.
+        store: As for `run_study`.
+        observer: As for `run_study`.
+        slots: Where trials run, on the Ray that is up.
+        scratch: A directory for what Tune insists on writing.
+        started: When the launch began (`time.monotonic`); the time limit counts from there.
+        stop_requested: As for `run_study`.
+
+    Returns:
+        As `run_study`.
+    """
+    started = time.monotonic() if started is None else started
     study = open_study(plan, store)
-    launch_id = store.begin_launch(plan.new_launch(study._study_id))
+    earlier = store.launches(study._study_id)
+    now = plan.space.model_dump(mode="json")
+    changes = changes_between(earlier[-1].config, now) if earlier else []
+    launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
     ledger = Ledger(
         study=study,
         store=store,
@@ -87,21 +132,22 @@ def run_study(
         max_trials=plan.max_trials,
         max_epochs=plan.space.budget.epochs,
     )
-    status = "failed"
     try:
         n_reclaimed = reclaim_stale(study, store, launch_id=launch_id)
-        with ray_session(plan.ray_address, verbose=plan.verbose) as scratch:
-            slots = slots_for(plan.space)
-            observer.on_launch(study, slots, n_reclaimed)
-            on_step = _Stepper(plan, store, launch_id, started, observer, stop_requested)
-            status = run_tune(plan, ledger, slots, Watch(on_step), scratch)
-            n_interrupted = ledger.interrupt(status)
-            store.end_launch(launch_id, status)
+        observer.on_launch(study, slots, n_reclaimed, changes)
+        on_step = _Stepper(plan, store, launch_id, started, observer, stop_requested)
+        status = run_tune(plan, ledger, slots, Watch(on_step), scratch)
+        n_interrupted = ledger.interrupt(status)
+        store.end_launch(launch_id, status)
     except BaseException:
         _leave_true(ledger, store, launch_id)
         raise
-    seconds = time.monotonic() - started
-    return Outcome(status=status, launch_id=launch_id, n_interrupted=n_interrupted, seconds=seconds)
+    return Outcome(
+        status=status,
+        launch_id=launch_id,
+        n_interrupted=n_interrupted,
+        seconds=time.monotonic() - started,
+    )
 
 
 def open_study(plan: Plan, store: Store) -> optuna.Study:
@@ -118,7 +164,7 @@ def open_study(plan: Plan, store: Store) -> optuna.Study:
         StudyMismatchError: If it was begun under other terms.
     """
     space = plan.space
-    metrics = [objective.metric for objective in space.objectives]
+    metrics: list[str] = [objective.metric for objective in space.objectives]
     study = optuna.create_study(
         study_name=space.study,
         storage=store.optuna_storage,

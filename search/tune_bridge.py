@@ -2,17 +2,19 @@
 
 Ray's `OptunaSearch` records pruned trials as complete, loses the report that triggers a stop and
 leaves running rows behind on a loss that is not finite. Here every result goes to the scheduler,
-which Tune calls for each result without exception as long as no trainable says ``done`` itself; ours
-never do. The scheduler hands it to the ledger, and the ledger's decision is Tune's.
+which Tune calls for each result without exception as long as no trainable says ``done`` itself;
+ours never do. The scheduler hands it to the ledger, and the ledger's decision is Tune's.
 """
 
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ray.exceptions import RayTaskError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
@@ -32,12 +34,12 @@ RUNS = "runs"
 class StopSearch(BaseException):
     """Leaves Tune's loop at once, between two events.
 
-    Not an `Exception`, because Tune would first wait for every epoch in flight. What the workers hold
-    is given up; the store and the checkpoints have everything up to their last full epoch.
+    Not an `Exception`, because Tune would first wait for every epoch in flight. What the workers
+    hold is given up; the store and the checkpoints have everything up to their last full epoch.
     """
 
 
-class LedgerSearcher(Searcher):
+class LedgerSearcher(Searcher):  # type: ignore[misc]
     """Hands Tune the ledger's assignments, no more at a time than can run at once."""
 
     def __init__(
@@ -81,7 +83,7 @@ class LedgerSearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Forget a Tune trial; what the ledger has not closed by now, its worker did not survive."""
+        """Forget a Tune trial; what the ledger has not closed yet, its worker did not survive."""
         for run_id in self.run_ids.pop(trial_id, []):
             self._ledger.fail(run_id, "the worker ended without a report")
 
@@ -92,7 +94,7 @@ class LedgerSearcher(Searcher):
         """Nothing: the store has it all."""
 
 
-class LedgerScheduler(TrialScheduler):
+class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
     """Hands every result to the ledger, and the ledger's decision to Tune."""
 
     _supports_buffered_results = False
@@ -117,7 +119,7 @@ class LedgerScheduler(TrialScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A worker died. Tune starts another, up to a bound; after that the trial is FAIL."""
         retrying = trial.should_recover() and trial.status == Trial.ERROR
-        reason = _last_line(trial)
+        reason = _reason(trial)
         logger.warning("a worker died (%s)%s", reason, "; starting another" if retrying else "")
         if not retrying:
             for run_id in self._searcher.run_ids.get(trial.trial_id, []):
@@ -145,21 +147,31 @@ class LedgerScheduler(TrialScheduler):
         return "Optuna's pruner decides, over the reports in the store."
 
 
-def _last_line(trial: Trial) -> str:
-    error = trial.get_error()
-    lines = str(error).strip().splitlines() if error is not None else []
-    return lines[0].strip() if lines else "no reason was given"
+def _reason(trial: Trial) -> str:
+    """Why a Tune trial's worker ended, in one line.
+
+    Tune pickles the error into the driver's own directory; it is read back from there.
+    """
+    try:
+        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
+    except (OSError, TypeError):
+        return "no reason was given"
+    if isinstance(error, RayTaskError):
+        return f"{type(error.cause).__name__}: {error.cause}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    details = [line for line in lines if "exit" in line.lower() or "oom" in line.lower()]
+    return " ".join(dict.fromkeys([*lines[:1], *details[:1]]))[:500]
 
 
-class Watch(Callback):
+class Watch(Callback):  # type: ignore[misc]
     """Between Tune's events: keeps the launch's lease, the display and the time limit."""
 
     def __init__(self, on_step: Callable[[], str | None]) -> None:
         """Make the callback.
 
         Args:
-            on_step: Called about ten times a second or more; returns why the search must stop now, or
-                None.
+            on_step: Called about ten times a second or more; returns why the search must stop now,
+                or None.
         """
         self._on_step = on_step
 

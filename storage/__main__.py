@@ -95,7 +95,8 @@ def _print_study(study: dict[str, Any]) -> None:
     say = Console(soft_wrap=True, highlight=False).print
     say(f"study     {study['study']}", markup=False)
     say(
-        f"objective {', '.join(map(' '.join, zip(study['directions'], study['metrics'], strict=False)))}"
+        "objective "
+        + ", ".join(f"{d} {m}" for d, m in zip(study["directions"], study["metrics"], strict=False))
     )
     say(f"data      {study['data_source']}, fingerprint {study['data_fingerprint']}")
     say(f"trials    {_states(study['trials_by_state'])}")

@@ -122,8 +122,8 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> optuna.storages.RDBStor
         nothing it has committed.
 
     Raises:
-        StorageError: If the database is absent (and `create` is off), cannot be reached, is no store
-            of ours or of Optuna's, or is of another version.
+        StorageError: If the database is absent (and `create` is off), cannot be reached, is no
+            store of ours or of Optuna's, or is of another version.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite:
@@ -221,8 +221,8 @@ def ensure_schema(engine: sa.Engine, url: sa.URL, *, create: bool) -> None:
             return
         if current is not None:
             raise StorageError(
-                f"storage {redact(url)}: its schema version is {current}, this release's is {head}; "
-                "use the release that made it, or name another store."
+                f"storage {redact(url)}: its schema version is {current}, this release's is "
+                f"{head}; use the release that made it, or name another store."
             )
         if create:
             config.attributes["connection"] = connection

@@ -1,8 +1,8 @@
 """Our tables, beside Optuna's in the same database.
 
 Optuna's own tables are the truth about trials: numbers, states, parameters, objective values and
-the reports that its pruners judge. These tables hold what Optuna's do not. They refer to its rows by
-number without foreign keys, so that every Optuna tool may still delete a study.
+the reports that its pruners judge. These tables hold what Optuna's do not. They refer to its rows
+by number without foreign keys, so that every Optuna tool may still delete a study.
 
     search_studies   what a study is about: the terms that all its launches share
     search_launches  one row a launch of a command: who, when, with which config, code and data

@@ -1,0 +1,112 @@
+"""Closed-form searches: real searcher, ledger and store, trials that take microseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from search.ledger import Ledger, TrialView
+from search.plan import Plan, make_plan
+from search.provenance import Provenance
+from search.reports import Report
+from storage import Store, open_store
+from trainables.worker import AssignedRun
+
+PROVENANCE = Provenance(
+    git_commit=None, git_dirty=None, versions={}, hardware={}, host="elsewhere", pid=1
+)
+
+SPACE: dict[str, Any] = {
+    "study": "closed",
+    "model": {"name": "closed-form"},
+    "training": {"epochs": 9},
+    "parameters": {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+        "weight_decay": {"type": "float", "low": 1e-6, "high": 1e-1, "log": True},
+    },
+    "sampler": {"name": "random", "seed": 0},
+    "budget": {"trials": 12},
+}
+
+
+class Recorder:
+    """An observer that remembers the events."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, int]] = []
+        self.launches: list[tuple[int, list[str]]] = []
+
+    def on_launch(self, study: Any, slots: Any, n_reclaimed: int, changes: list[str]) -> None:
+        self.launches.append((n_reclaimed, changes))
+
+    def on_trial_start(self, trial: TrialView) -> None:
+        self.events.append(("start", trial.number))
+
+    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+        self.events.append(("report", trial.number))
+
+    def on_trial_end(self, trial: TrialView) -> None:
+        self.events.append((trial.state.name, trial.number))
+
+    def on_tick(self) -> None:
+        pass
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(str(tmp_path / "s.db"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def plan_for(tmp_path: Path) -> Callable[..., Plan]:
+    """Makes a plan from the closed-form space with some top-level keys replaced."""
+
+    def make(**changes: Any) -> Plan:
+        path = tmp_path / "space.yaml"
+        path.write_text(yaml.safe_dump({**SPACE, **changes}))
+        return make_plan(path, storage=str(tmp_path / "s.db"), command="c", provenance=PROVENANCE)
+
+    return make
+
+
+def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None = None) -> None:
+    """Be the workers: train what the ledger assigns, a step of each in turn.
+
+    Args:
+        ledger: The ledger.
+        plan: Its plan, for the checkpoints' paths.
+        n_workers: Runs at once.
+        n_steps: Stop after so many steps of each worker, or go on until the ledger is done.
+    """
+    runs: dict[int, AssignedRun] = {}
+    done = 0
+    while n_steps is None or done < n_steps:
+        while len(runs) < n_workers:
+            assignment = ledger.next_assignment()
+            if assignment is None:
+                break
+            run = assignment.run
+            message = {
+                "run_id": run.run_id,
+                "config": assignment.config.model_dump(mode="json"),
+                "checkpoint": str(plan.checkpoint_path(run.run_id)),
+                "n_epochs": run.n_epochs,
+            }
+            runs[run.run_id] = AssignedRun(message, None)
+        if not runs:
+            return
+        for run_id, run in list(runs.items()):
+            if not ledger.report(Report.from_wire(run.step())):
+                del runs[run_id]
+        done += 1

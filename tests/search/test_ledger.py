@@ -1,0 +1,283 @@
+"""The ledger keeps the truth: states, values, reports, budgets, whatever the workers do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.ledger import FAIL_REASON, Ledger
+from search.plan import Plan
+from search.reports import Report
+from search.study import open_study
+from storage import Store
+from trainables import worker
+
+from .conftest import Recorder, work
+
+MakePlan = Callable[..., Plan]
+ASHA = {"name": "asha", "min_resource": 1, "reduction_factor": 3}
+
+
+def new_ledger(plan: Plan, store: Store, recorder: Recorder) -> tuple[Ledger, optuna.Study]:
+    study = open_study(plan, store)
+    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=launch_id,
+        observer=recorder,
+        max_trials=plan.max_trials,
+        max_epochs=plan.space.budget.epochs,
+    )
+    return ledger, study
+
+
+def reports_in_our_tables(store: Store, study: optuna.Study) -> dict[int, list[int]]:
+    runs = {run.trial_id: run.run_id for run in store.runs(study._study_id)}
+    epochs = store.epochs(runs.values())
+    return {
+        trial.number: [epoch.epoch for epoch in epochs[runs[trial._trial_id]]]
+        for trial in study.trials
+    }
+
+
+def test_without_a_pruner_every_trial_is_complete_with_every_report(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for()
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 12
+    for trial in study.trials:
+        assert list(trial.intermediate_values) == list(range(1, 10))
+        assert trial.value == trial.intermediate_values[9]
+        assert trial.value == min(trial.intermediate_values.values())
+    assert reports_in_our_tables(store, study) == {n: list(range(1, 10)) for n in range(12)}
+    assert {run.state for run in store.runs(study._study_id)} == {"complete"}
+    assert store.n_epochs(study._study_id) == 12 * 9
+
+
+def test_pruned_trials_keep_the_report_that_stopped_them(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for(pruner=ASHA, budget={"trials": 30})
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    pruned = study.get_trials(states=(TrialState.PRUNED,))
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    assert len(pruned) + len(complete) == 30
+    assert pruned
+    assert complete
+    for trial in pruned:
+        assert trial.last_step in (1, 3)
+        assert trial.value == trial.intermediate_values[trial.last_step]
+    ours = reports_in_our_tables(store, study)
+    for trial in study.trials:
+        assert ours[trial.number] == list(trial.intermediate_values)
+
+
+@pytest.mark.parametrize(
+    ("option", "reason", "n_reports"),
+    [
+        ("nan_at", "the loss is not finite in epoch 3", 3),
+        ("fail_at", "RuntimeError: closed-form fails in epoch 3", 2),
+    ],
+)
+def test_a_failing_trial_is_fail_with_its_reason_and_the_study_goes_on(
+    plan_for: MakePlan, store: Store, recorder: Recorder, option: str, reason: str, n_reports: int
+) -> None:
+    poisonous = {"type": "categorical", "choices": [0, 3]}
+    plan = plan_for(parameters={f"options.{option}": poisonous}, budget={"trials": 10})
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    failed = study.get_trials(states=(TrialState.FAIL,))
+    assert len(failed) + len(study.get_trials(states=(TrialState.COMPLETE,))) == 10
+    assert failed
+    runs = {run.trial_id: run for run in store.runs(study._study_id)}
+    for trial in failed:
+        assert trial.user_attrs[FAIL_REASON].startswith(reason)
+        run = runs[trial._trial_id]
+        assert (run.state, run.reason) == ("failed", trial.user_attrs[FAIL_REASON])
+        assert run.n_epochs == n_reports
+        assert trial.values is None
+    for trial in study.get_trials(states=(TrialState.COMPLETE,)):
+        assert trial.params[f"options.{option}"] == 0
+
+
+def test_interrupted_trials_go_on_under_their_numbers_with_no_epoch_twice(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for()
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan, n_steps=5)
+    assert ledger.interrupt("time limit") == 2
+    assert [trial.state for trial in study.trials] == [TrialState.WAITING] * 2
+    before = [dict(trial.intermediate_values) for trial in study.trials]
+    params = [trial.params for trial in study.trials]
+    assert [len(values) for values in before] == [5, 5]
+    assert {run.state for run in store.runs(study._study_id)} == {"interrupted"}
+
+    again = Recorder()
+    ledger, study = new_ledger(plan, store, again)
+    work(ledger, plan)
+    assert again.events[:2] == [("start", 0), ("start", 1)]
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 12
+    for number in range(2):
+        trial = study.trials[number]
+        assert trial.params == params[number]
+        values = dict(trial.intermediate_values)
+        assert {step: values[step] for step in before[number]} == before[number]
+    assert reports_in_our_tables(store, study) == {n: list(range(1, 10)) for n in range(12)}
+    assert len(store.runs(study._study_id)) == 12
+
+
+def test_interrupting_changes_nothing_in_the_result(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    def values(study_name: str, stops: list[int | None]) -> list[Any]:
+        plan = plan_for(
+            study=study_name,
+            pruner=ASHA,
+            sampler={"name": "grid"},
+            parameters={
+                "learning_rate": {"type": "categorical", "choices": [1e-4, 1e-3, 1e-2]},
+                "aux_weight": {"type": "float", "low": 0.0, "high": 0.8, "step": 0.2},
+            },
+            budget={"trials": 15},
+        )
+        for n_steps in stops:
+            ledger, study = new_ledger(plan, store, recorder)
+            work(ledger, plan, n_workers=1, n_steps=n_steps)
+            ledger.interrupt("test")
+        return sorted((t.params["learning_rate"], t.params["aux_weight"]) for t in study.trials)
+
+    whole = values("whole", [None])
+    assert len(set(whole)) == 15
+    assert values("pieces", [1, 2, 3, 5, 8, None]) == whole
+
+
+def test_reports_said_twice_count_once(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for()
+    ledger, study = new_ledger(plan, store, recorder)
+    assignment = ledger.next_assignment()
+    assert assignment is not None
+    message = {
+        "run_id": assignment.run.run_id,
+        "epoch": {
+            "epoch": 1,
+            "train_loss": 1.0,
+            "val_loss": 1.0,
+            "train_error": 0.5,
+            "val_error": 0.4,
+            "seconds": 2.0,
+        },
+        "kept": {"val_error": 0.4},
+        "best_epoch": 1,
+        "failure": None,
+        "warning": None,
+        "worker": "w",
+    }
+    assert ledger.report(Report.from_wire(message))
+    assert ledger.report(Report.from_wire(message))
+    assert ledger.n_epochs == store.n_epochs(study._study_id) == 1
+    assert recorder.events.count(("report", 0)) == 1
+    assert not ledger.report(Report.from_wire({**message, "run_id": 999}))
+
+
+def test_budget_of_trials_and_epochs_holds_over_launches(
+    plan_for: MakePlan, store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "CHECKPOINT_SECONDS", 0.0)
+    plan = plan_for(budget={"trials": 12, "epochs": 20})
+    ledger, study = new_ledger(plan, store, recorder)
+    while not ledger.epochs_spent:
+        work(ledger, plan, n_workers=1, n_steps=1)
+        ledger.interrupt("test")
+    assert store.n_epochs(study._study_id) == 20
+    ledger, _ = new_ledger(plan, store, recorder)
+    assert ledger.next_assignment() is None
+    more = plan_for(budget={"trials": 3})
+    ledger, study = new_ledger(more, store, recorder)
+    work(ledger, more)
+    assert len(study.trials) == 3
+    assert store.n_epochs(study._study_id) == 27
+
+
+def test_baselines_come_first_and_only_once(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    baselines = [{"learning_rate": 1e-3, "weight_decay": 1e-3}]
+    plan = plan_for(baselines=baselines, budget={"trials": 4})
+    for _ in range(3):
+        ledger, study = new_ledger(plan, store, recorder)
+        work(ledger, plan, n_steps=3)
+        ledger.interrupt("test")
+    work(new_ledger(plan, store, recorder)[0], plan)
+    assert study.trials[0].params == baselines[0]
+    assert sum(trial.params == baselines[0] for trial in study.trials) == 1
+    assert len(study.trials) == 4
+
+
+def test_conditional_parameters_are_there_only_when_active(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    parameters = {
+        "weight_decay": {"type": "categorical", "choices": [0.0, 0.1]},
+        "aux_weight": {
+            "type": "float",
+            "low": 0.1,
+            "high": 0.5,
+            "when": {"parameter": "weight_decay", "in": [0.1]},
+        },
+    }
+    plan = plan_for(parameters=parameters, sampler={"name": "tpe"})
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    with_condition = [trial for trial in study.trials if trial.params["weight_decay"] == 0.1]
+    assert 0 < len(with_condition) < 12
+    for trial in study.trials:
+        assert ("aux_weight" in trial.params) == (trial.params["weight_decay"] == 0.1)
+    configs = {run.trial_id: run.config["training"] for run in store.runs(study._study_id)}
+    for trial in study.trials:
+        expected = trial.params.get("aux_weight", 0.6)
+        assert configs[trial._trial_id]["aux_weight"] == expected
+
+
+def test_several_objectives(plan_for: MakePlan, store: Store, recorder: Recorder) -> None:
+    objective = [
+        {"metric": "val_error", "direction": "minimize"},
+        {"metric": "train_seconds", "direction": "minimize"},
+    ]
+    plan = plan_for(objective=objective, sampler={"name": "nsga2"})
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 12
+    assert study.metric_names == ["val_error", "train_seconds"]
+    assert reports_in_our_tables(store, study) == {n: list(range(1, 10)) for n in range(12)}
+    epochs = store.epochs([run.run_id for run in store.runs(study._study_id)])
+    for trial, run in zip(study.trials, store.runs(study._study_id), strict=True):
+        assert trial.values[0] == min(epoch.val_error for epoch in epochs[run.run_id])
+        assert trial.values[1] == pytest.approx(sum(e.seconds for e in epochs[run.run_id]))
+
+
+def test_decision_lost_with_its_driver_is_made_by_the_next(
+    plan_for: MakePlan, store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for()
+    ledger, study = new_ledger(plan, store, recorder)
+    monkeypatch.setattr(Ledger, "_decide", lambda *_: False)
+    work(ledger, plan, n_workers=1, n_steps=9)
+    ledger.interrupt("killed before the decision")
+    monkeypatch.undo()
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    assert study.trials[0].state == TrialState.COMPLETE
+    assert list(study.trials[0].intermediate_values) == list(range(1, 10))

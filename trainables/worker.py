@@ -1,0 +1,142 @@
+"""A worker's side of a search: trains an assigned run, checkpoints it and reports every epoch.
+
+An assignment and a report are plain dictionaries, so that they travel between any two processes:
+
+    assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3}
+    report      {"run_id": 7, "epoch": {...} | None, "kept": {...}, "best_epoch": 4 | None,
+                 "failure": "..." | None, "warning": "..." | None, "worker": "host 4711"}
+
+``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
+`EpochMetrics`; ``kept`` the objectives' metrics of the state kept so far.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from space.config import RunConfig
+from space.errors import CheckpointError, UserError
+from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.failures import NonFiniteLossError, TrialFailure
+from trainables.image_set import ImageSet
+from trainables.metrics import EpochMetrics, Kept
+from trainables.runs import Run, open_run
+from trainables.training import Training
+
+__all__ = ["CHECKPOINT_SECONDS", "AssignedRun"]
+
+CHECKPOINT_SECONDS = 5.0
+"""A run that lost its worker trains again at most this much, and the epoch it was in."""
+
+
+class AssignedRun:
+    """One assigned run.
+
+    Attributes:
+        closed: Whether the run has reported its last.
+    """
+
+    def __init__(self, assignment: dict[str, Any], images: ImageSet | None) -> None:
+        """Take an assignment; nothing is trained or loaded yet.
+
+        Args:
+            assignment: See the module's docstring.
+            images: The training images of its source, if it needs any.
+        """
+        self._run_id: int = assignment["run_id"]
+        self._config = RunConfig.model_validate(assignment["config"])
+        self._path = None if assignment["checkpoint"] is None else Path(assignment["checkpoint"])
+        self._n_reported: int = assignment["n_epochs"]
+        self._images = images
+        self._run: Run | None = None
+        self._warning: str | None = None
+        self._saved_at = time.monotonic()
+        self.closed = False
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch and report it.
+
+        An epoch that the checkpoint holds and the driver has not heard of is reported first.
+
+        Returns:
+            The report. Whatever goes wrong is a report too: the study must survive any trial.
+        """
+        self._warning = None
+        try:
+            if self._run is None:
+                self._run = self._open()
+            # A driver that died may have missed epochs which the checkpoint holds.
+            unreported = self._run.history[self._n_reported :]
+            metrics = unreported[0] if unreported else self._run.run_epoch()
+        except NonFiniteLossError as failure:
+            return self._fail(str(failure), failure.metrics)
+        except (TrialFailure, UserError) as failure:
+            return self._fail(str(failure))
+        except Exception as error:  # noqa: BLE001  the study must survive any trial's bug
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            return self._fail(f"{type(error).__name__}: {error} ({where})")
+        self._n_reported = max(self._n_reported, metrics.epoch)
+        self._save()
+        self.closed = self._run.finished and self._n_reported >= self._run.epoch
+        return self._report(metrics)
+
+    def _open(self) -> Run:
+        run = open_run(self._config, self._images)
+        if self._path is not None and self._path.exists():
+            try:
+                load_checkpoint(run, self._path)
+            except CheckpointError as error:
+                self._warning = f"{error}; the run starts from its first epoch"
+        return run
+
+    def _save(self) -> None:
+        """Write a checkpoint where one is due; training goes on where it cannot be written."""
+        now = time.monotonic()
+        if self._path is None or self._run is None or now - self._saved_at < CHECKPOINT_SECONDS:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(self._run, self._path)
+        except (CheckpointError, OSError) as error:
+            self._warning = f"no checkpoint: {error}"
+        self._saved_at = now
+
+    def _fail(self, reason: str, metrics: EpochMetrics | None = None) -> dict[str, Any]:
+        self.closed = True
+        return self._report(metrics, reason)
+
+    def _report(self, metrics: EpochMetrics | None, failure: str | None = None) -> dict[str, Any]:
+        kept: dict[str, float] = {}
+        best_epoch: int | None = None
+        if self._run is not None and metrics is not None:
+            history = self._run.history[: metrics.epoch]
+            state: Kept | None = None
+            for each in history:
+                if Kept.is_improved(state, each):
+                    state = Kept.of(each)
+            if state is not None:
+                kept = asdict(state)
+                best_epoch = int(kept.pop("best_epoch"))
+                kept["train_seconds"] = sum(each.seconds for each in history)
+                kept["n_parameters"] = float(_n_parameters(self._run))
+        return {
+            "run_id": self._run_id,
+            "epoch": None if metrics is None else asdict(metrics),
+            "kept": kept,
+            "best_epoch": best_epoch,
+            "failure": failure,
+            "warning": self._warning,
+            "worker": f"{socket.gethostname()} {os.getpid()}",
+        }
+
+
+def _n_parameters(run: Run) -> int:
+    """The trainable parameters of a run's network; a closed form has none."""
+    return run.model.n_parameters() if isinstance(run, Training) else 0
