@@ -69,22 +69,8 @@ def measure(model: str, width: int, batch_size: int, repeats: int) -> StepBenchm
         ModelError: If no network has that name.
         TrainingError: If the network cannot be trained on a batch of that size.
     """
-    model_class(model)
-    # A third is held out, rounded to leave a batch: an epoch is then exactly one step.
-    n_train_pairs = batch_size + max(1, batch_size // 2)
-    config = resolve_config(
-        RunConfig(
-            data=DataConfig(
-                source="digits",
-                n_train_pairs=n_train_pairs,
-                validation_fraction=1 - batch_size / n_train_pairs,
-            ),
-            model=ModelConfig(name=model, width=width),
-            training=TrainingConfig(batch_size=batch_size, device="cpu"),
-        )
-    )
-    training = Training(config, load_source(config.data, "train"), torch.device("cpu"))
-    flops = _step_flops(config)
+    training = benchmark_training(model, width, batch_size)
+    flops = _step_flops(training.config)
     matrices = [torch.rand(n, n) for n in GEMM_SIZES]
     training.train_epoch()
     step_seconds = [float("inf")]
@@ -107,6 +93,38 @@ def measure(model: str, width: int, batch_size: int, repeats: int) -> StepBenchm
         gemm_gflops_per_second=max(gemm_rates),
         ratio=step_rate / max(gemm_rates),
     )
+
+
+def benchmark_training(model: str, width: int, batch_size: int) -> Training:
+    """A run on the digits whose epoch is exactly one step.
+
+    Args:
+        model: A network's name.
+        width: Its width.
+        batch_size: Pairs a step, at most 400.
+
+    Returns:
+        The run, on the CPU.
+
+    Raises:
+        DataError: If the digits do not suffice for the batch.
+        ModelError: If no network has that name.
+        TrainingError: If the network cannot be trained on a batch of that size.
+    """
+    model_class(model)
+    n_train_pairs = batch_size + max(1, batch_size // 2)
+    config = resolve_config(
+        RunConfig(
+            data=DataConfig(
+                source="digits",
+                n_train_pairs=n_train_pairs,
+                validation_fraction=1 - batch_size / n_train_pairs,
+            ),
+            model=ModelConfig(name=model, width=width),
+            training=TrainingConfig(batch_size=batch_size, device="cpu"),
+        )
+    )
+    return Training(config, load_source(config.data, "train"), torch.device("cpu"))
 
 
 def _step_flops(config: RunConfig) -> int:

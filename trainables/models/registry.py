@@ -109,7 +109,7 @@ def model_class(name: str) -> type[PairModel]:
     except KeyError:
         raise ModelError(
             f"model.name: there is no model '{name}' (there are: {', '.join(MODELS)})"
-            f"{nearest(name, MODELS)}"
+            f"{nearest(name, [*MODELS, CLOSED_FORM])}"
         ) from None
 
 

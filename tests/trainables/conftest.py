@@ -1,0 +1,109 @@
+"""Small runs on the bundled digits, and a tiny MNIST on disk."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from space.config import DataConfig, ModelConfig, RunConfig
+from trainables import sources
+from trainables.image_set import ImageSet
+from trainables.resolve import resolve_config
+from trainables.training import Training
+
+MakeConfig = Callable[..., RunConfig]
+MakeTraining = Callable[..., Training]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Tiny networks are slower with more threads, and the machine may be shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def _fresh_sources() -> Iterator[None]:
+    """Sources as in a new process, before and after."""
+    cached = (sources._resolve_auto, sources._load_mnist)
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageSet:
+    """The training split of the bundled digits."""
+    return sources.load_source(DataConfig(source="digits"), "train")
+
+
+@pytest.fixture(scope="session")
+def digits_test() -> ImageSet:
+    """The test split of the bundled digits."""
+    return sources.load_source(DataConfig(source="digits"), "test")
+
+
+@pytest.fixture(scope="session")
+def make_config() -> MakeConfig:
+    """Builds a resolved config of a small run from dotted paths."""
+
+    def make(model: str = "mlp", width: int = 4, **values: Any) -> RunConfig:
+        base = RunConfig(
+            data=DataConfig(source="digits", n_train_pairs=40),
+            model=ModelConfig(name=model, width=width),
+        )
+        settings = {"training.device": "cpu", "training.epochs": 4, "training.batch_size": 16}
+        settings |= {key.replace("__", "."): value for key, value in values.items()}
+        return resolve_config(base.with_values(settings))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_training(make_config: MakeConfig, digits: ImageSet) -> MakeTraining:
+    """Builds a small run on the CPU."""
+
+    def make(model: str = "mlp", width: int = 4, **values: Any) -> Training:
+        return Training(make_config(model, width, **values), digits, torch.device("cpu"))
+
+    return make
+
+
+def _write_idx(path: Path, array: np.ndarray) -> None:
+    """Writes bytes in the IDX format of the original MNIST."""
+    header = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(
+        f">{array.ndim}I", *array.shape
+    )
+    path.write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+@pytest.fixture
+def mnist_arrays() -> dict[str, np.ndarray]:
+    """Twelve training and six test images of MNIST's size, by file name."""
+    rng = np.random.default_rng(0)
+    return {
+        "train-images-idx3-ubyte": rng.integers(0, 256, (12, 28, 28)),
+        "train-labels-idx1-ubyte": np.arange(12) % 10,
+        "t10k-images-idx3-ubyte": rng.integers(0, 256, (6, 28, 28)),
+        "t10k-labels-idx1-ubyte": np.arange(6)[::-1],
+    }
+
+
+@pytest.fixture
+def mnist_root(tmp_path: Path, mnist_arrays: dict[str, np.ndarray], _fresh_sources: None) -> Path:
+    """A data root with a tiny MNIST in torchvision's layout."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, array in mnist_arrays.items():
+        _write_idx(raw / name, array)
+    return tmp_path

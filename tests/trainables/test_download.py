@@ -1,0 +1,57 @@
+"""Fetching MNIST in a child process; no test touches a network."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from trainables.download import MNIST_FILES, DownloadError, download_mnist
+
+
+def _child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
+    """Puts a shell script in the place of the Python that would download; $3 is the directory."""
+    path = tmp_path / "child.sh"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(path))
+
+
+def test_files_appear_under_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = " ".join(MNIST_FILES)
+    script = f'mkdir -p "$3/MNIST/raw"; for f in {names}; do echo $f > "$3/MNIST/raw/$f"; done'
+    _child(monkeypatch, tmp_path, script)
+    root = tmp_path / "root"
+    stale = root / "MNIST" / "raw" / MNIST_FILES[0]
+    stale.parent.mkdir(parents=True)
+    stale.write_text("half a file")
+    download_mnist(root, 20)
+    found = {p.relative_to(root) for p in root.rglob("*") if p.is_file()}
+    assert found == {Path("MNIST/raw") / name for name in MNIST_FILES}
+    assert stale.read_text().strip() == MNIST_FILES[0]
+
+
+def test_a_hanging_download_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _child(monkeypatch, tmp_path, "exec sleep 60")
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match=r"not done after 0\.3 s"):
+        download_mnist(tmp_path / "root", 0.3)
+    assert time.monotonic() - started < 30
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_failed_download_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _child(monkeypatch, tmp_path, "echo Traceback >&2; echo 'URLError: no route' >&2; exit 1")
+    root = tmp_path / "root"
+    root.mkdir()
+    with pytest.raises(DownloadError, match=r"^URLError: no route$"):
+        download_mnist(root, 20)
+    assert list(root.iterdir()) == []
+
+
+def test_a_root_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DownloadError, match="cannot write"):
+        download_mnist(tmp_path / "file" / "root", 20)

@@ -1,0 +1,309 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from space.config import RunConfig
+from trainables import compute as compute_module
+from trainables.epoch_draws import draw_epoch
+from trainables.failures import NonFiniteLossError, OutOfMemoryFailure, TrialFailure
+from trainables.image_set import ImageSet
+from trainables.metrics import EpochMetrics, Kept
+from trainables.models import MODELS, build_model
+from trainables.pairs import Pairs, draw_test_pairs, draw_train_validation
+from trainables.runs import open_run
+from trainables.seeds import Stream, generator
+from trainables.training import Training
+
+MakeConfig = Callable[..., RunConfig]
+MakeTraining = Callable[..., Training]
+
+EVERYTHING = {
+    "data__augment": True,
+    "training__learning_rate_decay": 0.8,
+    "training__weight_decay": 0.01,
+}
+
+
+def _numbers(metrics: EpochMetrics) -> EpochMetrics:
+    return replace(metrics, seconds=0.0)
+
+
+def _finish(run: Training) -> list[EpochMetrics]:
+    while not run.finished:
+        run.run_epoch()
+    return [_numbers(metrics) for metrics in run.history]
+
+
+def test_loss_falls_on_digits(make_training: MakeTraining) -> None:
+    run = make_training(
+        "convnet", 64, data__n_train_pairs=600, training__epochs=8, training__batch_size=50
+    )
+    history = _finish(run)
+    assert history[-1].train_loss < 0.6 * history[0].train_loss
+    assert run.kept is not None
+    assert run.kept.val_error < 0.3
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_trains_to_the_same_numbers_again(
+    name: str, make_training: MakeTraining
+) -> None:
+    one = make_training(name, 4, training__epochs=2, **EVERYTHING)
+    history = _finish(one)
+    torch.rand(3)
+    two = make_training(name, 4, training__epochs=2, **EVERYTHING)
+    assert _finish(two) == history
+    other = make_training(name, 4, training__epochs=2, training__training_seed=1, **EVERYTHING)
+    assert _finish(other) != history
+    for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_runs_take_turns_without_touching_each_other(make_training: MakeTraining) -> None:
+    alone = _finish(make_training("convnet", 16))
+    one, two = make_training("convnet", 16), make_training("convnet", 16, **EVERYTHING)
+    while not one.finished:
+        one.run_epoch()
+        two.run_epoch()
+    assert [_numbers(metrics) for metrics in one.history] == alone
+
+
+def test_global_generators_are_left_alone(make_training: MakeTraining) -> None:
+    torch.manual_seed(2)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    run = make_training("siamese-aux", **EVERYTHING)
+    run.run_epoch()
+    run.evaluate_kept(run.pairs.validation)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert np.random.get_state()[1].tolist() == before[2]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("name", ["mlp", "convnet", "deepconvnet-aux"])
+@pytest.mark.parametrize("augment", [False, True])
+def test_against_a_loop_written_out(
+    name: str, augment: bool, make_config: MakeConfig, digits: ImageSet
+) -> None:
+    """A plain loop with torch's unfused Adam gives the same weights and the same numbers."""
+    has_aux = MODELS[name].has_aux
+    w = 0.3 if has_aux else 0.0
+    config = make_config(
+        name,
+        8,
+        data__augment=augment,
+        training__epochs=3,
+        training__learning_rate=1e-3,
+        training__learning_rate_decay=0.5,
+        training__weight_decay=0.05,
+        training__aux_weight=w,
+    )
+    run = Training(config, digits, torch.device("cpu"))
+    history = _finish(run)
+
+    pairs = draw_train_validation(digits, config.data)
+    singles, labels = pairs.train.x_N2HW.flatten(0, 1), pairs.train.classes_N2.flatten()
+    draws = generator(0, Stream.EPOCHS)
+    model = build_model(config.model, 0)
+    # Where a gradient is all rounding, Adam makes a full step of it; twenty layers add that up.
+    loss_rel, weight_abs = (1e-3, 3e-3) if has_aux else (1e-5, 1e-6)
+    layout = torch.channels_last if model.channels_last else torch.contiguous_format
+    model.to(memory_format=layout)
+    adam = torch.optim.Adam(
+        model.parameters(), lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05
+    )
+    for epoch in range(3):
+        adam.param_groups[0]["lr"] = 1e-3 * 0.5**epoch
+        drawn = draw_epoch(draws, 36, augment, model.dropouts())
+        n_epoch = 72 if augment else 36
+        losses, n_wrong = [], 0
+        for start in range(0, n_epoch, 16):
+            index = drawn.index_P2[start : start + 16]
+            classes = labels[index]
+            target = (classes[:, 0] <= classes[:, 1]).long()
+            for dropout, keep in zip(model.dropouts(), drawn.keep_PRF, strict=True):
+                dropout.keep_NF = keep[start : start + 16, 0]
+            x_N2HW = singles[index].contiguous(memory_format=layout)
+            output = model(x_N2HW)
+            loss = (1 - w) * F.cross_entropy(output.comparison_N2, target)
+            for digit in range(2 if has_aux else 0):
+                logits = output.digits[0][:, digit]
+                loss = loss + w / 2 * F.cross_entropy(logits, classes[:, digit])
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            losses += [loss.item()] * len(index)
+            n_wrong += int((output.comparison_N2.argmax(1) != target).sum())
+        assert len(losses) == n_epoch
+        assert history[epoch].train_loss == pytest.approx(sum(losses) / n_epoch, rel=loss_rel)
+        assert history[epoch].train_error == pytest.approx(n_wrong / n_epoch)
+    for mine, plain in zip(run.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(mine, plain, rtol=0, atol=weight_abs)
+
+
+def test_metrics_count_epochs_from_one(make_training: MakeTraining) -> None:
+    run = make_training(training__epochs=2)
+    assert (run.epoch, run.finished, run.kept) == (0, False, None)
+    first = run.run_epoch()
+    assert (first.epoch, run.epoch, run.finished) == (1, 1, False)
+    assert first.seconds > 0
+    assert run.run_epoch().epoch == 2
+    assert run.finished
+    with pytest.raises(RuntimeError, match="finished"):
+        run.run_epoch()
+
+
+VALIDATIONS = [
+    # (validation loss, validation error); the fourth is the best of the lowest errors.
+    (0.9, 0.5),
+    (0.5, 0.2),
+    (0.6, 0.2),
+    (0.4, 0.2),
+    (0.4, 0.2),
+    (0.1, 0.3),
+]
+
+
+def test_kept_state_is_that_of_the_lowest_error_then_loss(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_training(training__epochs=6)
+    bias = run.model.layers[-1].bias
+
+    def train_epoch() -> tuple[float, float]:
+        with torch.no_grad():
+            bias.fill_(run.epoch + 1)
+        return float(run.epoch + 1), 0.25
+
+    monkeypatch.setattr(run, "train_epoch", train_epoch)
+    monkeypatch.setattr(run, "evaluate", lambda pairs: VALIDATIONS[run.epoch])
+    best = []
+    for _ in range(6):
+        run.run_epoch()
+        assert run.kept is not None
+        best.append(run.kept.best_epoch)
+    assert best == [1, 2, 2, 4, 4, 4]
+    assert run.kept == Kept(
+        best_epoch=4, train_loss=4.0, train_error=0.25, val_loss=0.4, val_error=0.2
+    )
+    assert run.kept_model().layers[-1].bias.tolist() == [4.0, 4.0]
+    assert bias.tolist() == [6.0, 6.0]
+
+
+@pytest.mark.parametrize("name", ["convnet", "siamese-aux"])
+def test_kept_model_gives_the_kept_numbers(
+    name: str, make_training: MakeTraining, digits_test: ImageSet
+) -> None:
+    run = make_training(name, training__learning_rate=0.01)
+    _finish(run)
+    assert run.kept is not None
+    assert run.evaluate_kept(run.pairs.validation) == (run.kept.val_loss, run.kept.val_error)
+    test_pairs = draw_test_pairs(digits_test, run.config.data)
+    loss, error = run.evaluate_kept(test_pairs)
+    output = run.kept_model()(test_pairs.x_N2HW)
+    wrong = output.comparison_N2.argmax(1) != test_pairs.target_N
+    assert error == pytest.approx(wrong.double().mean().item())
+    assert np.isfinite(loss)
+
+
+def test_nothing_is_kept_before_the_first_epoch(make_training: MakeTraining) -> None:
+    with pytest.raises(RuntimeError, match="first epoch"):
+        make_training().kept_model()
+
+
+def test_evaluation_in_parts_is_the_mean_over_all(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_training("convnet")
+    run.run_epoch()
+    pairs = run.pairs.train
+    whole = run.evaluate(pairs)
+    monkeypatch.setattr(compute_module, "EVALUATION_BATCH", 7)
+    assert run.evaluate(pairs) == pytest.approx(whole, rel=1e-5)
+    again = run.evaluate(Pairs(pairs.x_N2HW, pairs.classes_N2, 1 - pairs.target_N))
+    assert again[1] == pytest.approx(1 - whole[1])
+
+
+def test_evaluation_changes_nothing(make_training: MakeTraining) -> None:
+    run, plain = make_training("siamese-aux"), make_training("siamese-aux")
+    for _ in range(3):
+        run.run_epoch()
+        plain.run_epoch()
+        run.evaluate(run.pairs.train)
+        run.evaluate_kept(run.pairs.train)
+    assert [_numbers(m) for m in run.history] == [_numbers(m) for m in plain.history]
+
+
+def test_loss_that_is_not_finite_ends_the_run(make_training: MakeTraining) -> None:
+    run = make_training("mlp", training__learning_rate=1e38)
+    with pytest.raises(NonFiniteLossError, match="not finite in epoch 1") as raised:
+        _finish(run)
+    failure = raised.value
+    assert isinstance(failure, TrialFailure)
+    assert failure.metrics.epoch == 1
+    assert not failure.metrics.is_finite()
+    assert run.kept is None
+    copied = pickle.loads(pickle.dumps(failure))
+    assert str(copied) == str(failure)
+    assert copied.metrics.epoch == 1
+
+
+def test_validation_loss_must_be_finite_too(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_training()
+    monkeypatch.setattr(run, "evaluate", lambda pairs: (float("inf"), 0.5))
+    with pytest.raises(NonFiniteLossError, match="val_loss inf"):
+        run.run_epoch()
+
+
+@pytest.mark.parametrize("step", ["train", "evaluate"])
+def test_exhausted_memory_is_a_trial_failure(
+    step: str, make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_training()
+
+    def forward(x: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\ndetails")
+
+    monkeypatch.setattr(run.model, "forward", forward)
+    with pytest.raises(OutOfMemoryFailure, match=r"'mlp' ran out of memory: .* 2 GiB$"):
+        run.run_epoch() if step == "train" else run.evaluate(run.pairs.train)
+
+
+def test_unresolved_configs_are_refused(make_config: MakeConfig, digits: ImageSet) -> None:
+    config = make_config()
+    for path, value in (("training.aux_weight", None), ("data.source", "mnist")):
+        with pytest.raises(ValueError, match="not resolved"):
+            Training(config.with_values({path: value}), digits, torch.device("cpu"))
+
+
+def test_open_run_trains_on_the_device_of_the_config(
+    make_config: MakeConfig, digits: ImageSet
+) -> None:
+    for images in (digits, None):
+        run = open_run(make_config(), images)
+        assert isinstance(run, Training)
+        assert run.device == torch.device("cpu")
+        assert run.fingerprint == digits.fingerprint
+        assert run.n_parameters == sum(p.numel() for p in run.model.parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", MODELS)
+def test_a_gpu_repeats_its_numbers(name: str, make_config: MakeConfig, digits: ImageSet) -> None:
+    config = make_config(name, 16, training__device="cuda", **EVERYTHING)
+    one, two = (_finish(Training(config, digits, torch.device("cuda"))) for _ in range(2))
+    assert one == two
