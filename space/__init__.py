@@ -3,17 +3,16 @@
 `load_space` reads a file into a `Space`; `RunConfig` is what a single run depends on.
 """
 
+from space.conditions import Condition, Value
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from space.durations import format_duration, parse_duration
 from space.load import load_space, load_tree, parse_space, parse_tree
 from space.overrides import Override, parse_override
 from space.parameters import (
     CategoricalParameter,
-    Condition,
     FloatParameter,
     IntParameter,
     Parameter,
-    Value,
 )
 from space.pruners import Pruner
 from space.samplers import Sampler

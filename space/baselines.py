@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from space.conditions import Value
 from space.errors import nearest
 from space.messages import describe, listed, refusal
-from space.parameters import Value
 from space.paths import config_path
 
 if TYPE_CHECKING:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-import types
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from space.errors import nearest
+from space.locations import tags, tags_at, walk
 
 __all__ = ["Mistake", "describe", "dotted", "listed", "mistakes", "phrase", "refusal"]
 
@@ -106,7 +105,7 @@ def mistakes(error: ValidationError, model: type[BaseModel], tree: object) -> li
     found: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
     owners: dict[tuple[str | int, ...], type[BaseModel]] = {}
     for details in error.errors(include_url=False):
-        path, owner = _walk(model, details["loc"], tree)
+        path, owner = walk(model, details["loc"], tree)
         if details["type"].startswith("union_tag"):
             path += (details["ctx"]["discriminator"].strip("'"),)
         elif details["type"] == "refusal":
@@ -147,12 +146,12 @@ def _problem(group: Sequence[ErrorDetails], owner: type[BaseModel]) -> str:
         case "extra_forbidden":
             key = str(first["loc"][-1])
             allowed = sorted(field.alias or name for name, field in owner.model_fields.items())
-            variant = "".join(f" of {tag}" for tag in _tags(owner)[:1])
+            variant = "".join(f" of {tag}" for tag in tags(owner)[:1])
             return f"unknown key{variant}; allowed: {listed(allowed)}{nearest(key, allowed)}"
         case "too_short":
             return "empty; expected at least one entry"
         case "union_tag_not_found":
-            return f"required, but missing; allowed: {listed(_tags_of(owner, first))}"
+            return f"required, but missing; allowed: {listed(tags_at(owner, first['loc']))}"
         case "union_tag_invalid":
             tag = found.get(context["discriminator"].strip("'"))
             return _choice(tag, _quoted(context["expected_tags"]))
@@ -168,87 +167,3 @@ def _choice(found: object, allowed: Sequence[str]) -> str:
 
 def _quoted(text: str) -> list[str]:
     return re.findall(r"'([^']*)'", text)
-
-
-def _tags_of(owner: type[BaseModel], details: ErrorDetails) -> list[str]:
-    here: Any = owner
-    for key in details["loc"]:
-        here = _below(here, key)
-    return [tag for model in _models(here) for tag in _tags(model)]
-
-
-def _walk(
-    root: type[BaseModel], location: Sequence[str | int], tree: object
-) -> tuple[tuple[str | int, ...], type[BaseModel]]:
-    """The keys of the file that lead to a location, and the innermost model on the way.
-
-    The library's locations hold more than keys: the tag of a union's member, an index where a
-    single mapping stood for a list, the name of a scalar type that was tried.
-    """
-    here: Any = root
-    owner, node, path = root, tree, []
-    for key in location:
-        here = _bare(here)
-        models = _models(here)
-        if len(models) > 1:
-            here = next((model for model in models if key in _tags(model)), None)
-            continue
-        if models:
-            owner = models[0]
-        elif get_origin(here) not in (dict, tuple):
-            break
-        here = _below(here, key)
-        if isinstance(key, int) and not isinstance(node, list | tuple):
-            continue
-        path.append(key)
-        node = _child(node, key)
-    return tuple(path), owner
-
-
-def _child(node: object, key: str | int) -> object:
-    if isinstance(node, dict):
-        return node.get(key)
-    if isinstance(node, list | tuple) and isinstance(key, int) and key < len(node):
-        return node[key]
-    return None
-
-
-def _below(here: Any, key: str | int) -> Any:
-    """The annotation of a key of a model, a dict or a tuple; None for a key it does not have."""
-    for model in _models(here):
-        for name, field in model.model_fields.items():
-            if key == (field.alias or name):
-                return field.annotation
-    here = _bare(here)
-    arguments = [each for each in get_args(here) if each not in (str, Ellipsis)]
-    return arguments[0] if get_origin(here) in (dict, tuple) and arguments else None
-
-
-def _bare(here: Any) -> Any:
-    """An annotation without its metadata and without ``| None``."""
-    if get_origin(here) is Annotated:
-        return _bare(get_args(here)[0])
-    if get_origin(here) in (Union, types.UnionType):
-        others = [each for each in get_args(here) if each is not types.NoneType]
-        return _bare(others[0]) if len(others) == 1 else here
-    return here
-
-
-def _models(here: Any) -> list[type[BaseModel]]:
-    """The models that an annotation allows, those of a union's members included."""
-    if inspect.isclass(here) and issubclass(here, BaseModel):
-        return [here]
-    if get_origin(here) is Annotated:
-        return _models(get_args(here)[0])
-    if get_origin(here) in (Union, types.UnionType):
-        return [model for each in get_args(here) for model in _models(each)]
-    return []
-
-
-def _tags(model: type[BaseModel]) -> tuple[str, ...]:
-    """The values of the field that tells a union's members apart; none for any other model."""
-    for key in ("name", "type"):
-        field = model.model_fields.get(key)
-        if field is not None and get_origin(field.annotation) is Literal:
-            return get_args(field.annotation)
-    return ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from space.conditions import Condition
 from space.errors import nearest
 from space.messages import describe, listed, refusal
-from space.parameters import CategoricalParameter, Condition, FloatParameter, Parameter
+from space.parameters import CategoricalParameter, FloatParameter, Parameter
 from space.paths import PARAMETER_NAMES, is_parameter
 
 __all__ = ["ordered"]

@@ -5,61 +5,22 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from space.conditions import Bound, Condition, Value, same
 from space.config import FrozenModel
 from space.messages import describe, listed, refusal
 
 __all__ = [
     "CategoricalParameter",
-    "Condition",
     "FloatParameter",
     "IntParameter",
     "Parameter",
-    "Value",
 ]
 
-Value = bool | int | float | str
-"""What a parameter may be set to."""
-
-_Bound = Annotated[float, Field(ge=-1e100, le=1e100)]
 _IntBound = Annotated[int, Field(ge=-(2**53), le=2**53)]
 _MOST_STEPS = 1_000_000
-
-
-class Condition(FrozenModel):
-    """When a parameter takes part: its parent does too and has a value that fits."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    parameter: str
-    """The parent, another parameter."""
-    values: Annotated[tuple[Value, ...], Field(strict=False, min_length=1)] | None = Field(
-        None, alias="in"
-    )
-    """Values of the parent, categorical or int, that make this parameter active."""
-    above: _Bound | None = None
-    """A number that the parent, float or int, must exceed."""
-    below: _Bound | None = None
-    """A number that the parent, float or int, must stay below."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        bounded = self.above is not None or self.below is not None
-        if bounded == (self.values is not None):
-            raise refusal("expected either 'in' or 'above' and 'below' (one of them or both)")
-        return self
-
-    def holds(self, value: Value) -> bool:
-        """Whether a value of the parent makes the parameter active."""
-        if self.values is not None:
-            return any(_same(value, each) for each in self.values)
-        if isinstance(value, str):
-            return False
-        return (self.above is None or value > self.above) and (
-            self.below is None or value < self.below
-        )
 
 
 class _Parameter(FrozenModel):
@@ -72,13 +33,13 @@ class FloatParameter(_Parameter):
 
     type: Literal["float"]
     """The kind of parameter."""
-    low: _Bound
+    low: Bound
     """The smallest value."""
-    high: _Bound
+    high: Bound
     """The largest value."""
     log: bool = False
     """Search on a logarithmic scale."""
-    step: Annotated[_Bound, Field(gt=0)] | None = None
+    step: Annotated[Bound, Field(gt=0)] | None = None
     """Allow only low, low + step, low + 2 step ..."""
 
     @model_validator(mode="after")
@@ -203,11 +164,11 @@ class CategoricalParameter(_Parameter):
 
     def contains(self, value: object) -> bool:
         """Whether the parameter may have this value."""
-        return any(_same(value, choice) for choice in self.choices)
+        return any(same(value, choice) for choice in self.choices)
 
     def normalise(self, value: Any) -> Value:
         """A contained value in the parameter's own type."""
-        return next(choice for choice in self.choices if _same(value, choice))
+        return next(choice for choice in self.choices if same(value, choice))
 
     def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
         """Every value with the keys that set it."""
@@ -221,10 +182,6 @@ class CategoricalParameter(_Parameter):
 Parameter = Annotated[
     FloatParameter | IntParameter | CategoricalParameter, Field(discriminator="type")
 ]
-
-
-def _same(one: object, other: object) -> bool:
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
 def _check_range(low: float, high: float, log: bool, step: float | None) -> None:

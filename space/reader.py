@@ -9,6 +9,7 @@ Source: YAML 1.2.2, section 10.3.2, tag resolution.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from space.errors import SpaceError, nearest
+from space.errors import SpaceError
 from space.messages import describe
 
 __all__ = ["DEEPEST", "LARGEST", "file_name", "parse_yaml", "read_yaml"]
@@ -184,5 +185,6 @@ def _sibling(path: Path) -> str:
         others = [other for other in path.parent.iterdir() if other.suffix in (".yaml", ".yml")]
     except OSError:
         return ""
-    near = nearest(path.name, [other.name for other in others])
-    return near.replace("'", f"'{file_name(path.parent)}/", 1).replace("'./", "'")
+    stems = {other.stem: other for other in others}
+    close = difflib.get_close_matches(path.stem, stems, n=1)
+    return f"; did you mean '{file_name(stems[close[0]])}'?" if close else ""

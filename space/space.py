@@ -17,11 +17,12 @@ from pydantic import (
 )
 
 from space import baselines, checks, identity
+from space.conditions import Value
 from space.config import DataConfig, FrozenModel, ModelConfig, RunConfig, TrainingConfig
 from space.errors import SpaceError, nearest
 from space.messages import describe, dotted, listed, mistakes, refusal
 from space.ordering import ordered
-from space.parameters import Parameter, Value
+from space.parameters import Parameter
 from space.paths import config_path
 from space.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner
 from space.samplers import Sampler, TPESampler

@@ -11,6 +11,7 @@ import yaml
 
 from space import Space, load_space, parse_space
 from space.errors import SpaceError
+from space.messages import describe
 
 Build = Callable[..., Space]
 
@@ -174,6 +175,12 @@ _BAD: list[tuple[str, Any, str]] = [
         "parameters.aux_weight.when.in",
         ["siamse"],
         "parameters.aux_weight.when.in.0: found 'siamse'; model allows siamese, siamese-aux",
+    ),
+    (
+        "parameters.aux_weight.when.in",
+        ["siamese", None],
+        "parameters.aux_weight.when.in.1: found null; expected true or false, an integer, a number "
+        "or a string",
     ),
     (
         "parameters.aux_weight.when",
@@ -418,3 +425,19 @@ def test_long_and_unprintable_values_are_shortened(tree: dict[str, Any]) -> None
         parse_space(tree, "f")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (2**64 - 1, "18446744073709551615"),
+        (2**64, "a very large integer"),
+        ("x" * 60, repr("x" * 60)),
+        ("x" * 61, repr("x" * 57 + "...")),
+        (1e14, "100000000000000"),
+        (1e15, "1000000000000000.0"),
+        ({1, 2}, "a set"),
+    ],
+)
+def test_values_in_sentences(value: object, words: str) -> None:
+    assert describe(value) == words

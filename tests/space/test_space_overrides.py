@@ -93,7 +93,19 @@ def test_a_wrong_override_gets_its_sentence(build: Build, text: str, problem: st
     assert str(caught.value) == f"--set {text}: {problem}"
 
 
+def test_the_label_is_printable_and_short(build: Build) -> None:
+    with pytest.raises(SpaceError) as caught:
+        build("study=a\nb")
+    assert str(caught.value).startswith("--set 'study=a\\nb': ")
+    assert str(caught.value).isprintable()
+    with pytest.raises(SpaceError) as caught:
+        build("concurrency=" + "x" * 900)
+    assert str(caught.value).startswith("--set 'concurrency=xxx")
+    assert len(str(caught.value)) < 250
+
+
 def test_too_long_and_too_deep_overrides(build: Build) -> None:
+    assert build("study=" + "x" * 100 + " " * 894).study == "x" * 100
     with pytest.raises(SpaceError, match=r"too long; at most 1000 characters$"):
         build("training.epochs=" + "1" * 1000)
     with pytest.raises(SpaceError, match=r"is not a key such as a\.b\.c$"):

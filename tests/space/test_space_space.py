@@ -209,6 +209,14 @@ def test_difference_tells_true_from_one(build: Build) -> None:
     assert after.difference(before) == ["model.options.flag: 1 before, true now"]
 
 
+def test_difference_with_terms_of_another_kind(build: Build) -> None:
+    before = build().identity() | {"parameters.model.choices": 3, "parameters.width.type": ["int"]}
+    assert build().difference(before) == [
+        "parameters.model.choices: 3 before, ['siamese', 'siamese-aux'] now",
+        "parameters.width.type: ['int'] before, 'int' now",
+    ]
+
+
 def test_spaces_are_frozen(build: Build) -> None:
     with pytest.raises(ValueError, match="frozen"):
         build().study = "other"  # type: ignore[misc]
