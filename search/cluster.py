@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from space import Space
-from space.errors import ClusterError
+from space.errors import ClusterError, TrainingError
 
 __all__ = ["Slots", "ray_session", "slots_for"]
 
@@ -91,7 +93,8 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
         else:
             options["address"] = address
         try:
-            ray.init(**options)
+            with _own_signal_handlers():
+                ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             where = "on this machine" if address is None else f"at '{address}'"
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
@@ -105,6 +108,19 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
             ray.shutdown()
 
 
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Keep this process's signal handlers: `ray.init` puts its own in their place."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 def slots_for(space: Space) -> Slots:
     """Place a space's trials on the Ray that is running.
 
@@ -116,6 +132,7 @@ def slots_for(space: Space) -> Slots:
 
     Raises:
         ClusterError: If not even one trial fits.
+        TrainingError: If trials get no GPU but a setting needs one.
     """
     import ray
 
@@ -131,10 +148,27 @@ def slots_for(space: Space) -> Slots:
             f"machine, which none of the {len(nodes)} has ({cpus:g} CPUs and {gpus:g} GPUs in "
             "all); lower resources.cpus or resources.gpus."
         )
+    if not share:
+        _refuse_gpu_settings(space)
     concurrency = fit if space.concurrency == "auto" else min(fit, int(space.concurrency))
     return Slots(
         cpus=cpus, gpus=gpus, nodes=len(nodes), concurrency=concurrency, gpus_per_trial=share
     )
+
+
+def _refuse_gpu_settings(space: Space) -> None:
+    """Refuse what only a GPU can do, where trials get none."""
+    training = space.training
+    for key, wanted, default in (
+        ("device", training.device == "cuda", "auto"),
+        ("precision", training.precision != "float32", "float32"),
+        ("tf32", training.tf32, "false"),
+    ):
+        if wanted:
+            raise TrainingError(
+                f"training.{key}: this needs a GPU, and trials get none here (resources.gpus is "
+                f"{space.resources.gpus}); set it to {default}."
+            )
 
 
 def _fit(node: dict[str, float], cpus: float, gpus: float) -> int:

@@ -49,17 +49,22 @@ def print_dry_run(plan: Plan, slots: Slots, estimate: Estimate, output_format: s
     )
     write(
         f"measured:  {estimate.step_seconds:.3g} s a step on {estimate.n_threads} thread(s), so "
-        f"{format_duration(estimate.epoch_seconds)} an epoch and "
-        f"{format_duration(estimate.trial_seconds)} a trial that is not pruned\n"
+        f"{_about(estimate.epoch_seconds)} an epoch and "
+        f"{_about(estimate.trial_seconds)} a trial that is not pruned\n"
     )
     if seconds is not None:
-        write(f"estimate:  at most {format_duration(seconds)} ({bound})\n")
+        write(f"estimate:  at most {_about(seconds)} ({bound})\n")
     limit = plan.space.budget.time_limit
     if limit is not None and limit < estimate.trial_seconds:
         write(
             "note:      no trial reaches its last epoch within the time limit of one launch; the "
             "same command goes on, and a narrower model (--set model.width=16) is faster\n"
         )
+
+
+def _about(seconds: float) -> str:
+    """A measured time, no more exact than it is."""
+    return format_duration(round(seconds) if seconds >= 10 else float(f"{seconds:.2g}"))
 
 
 def _search_seconds(plan: Plan, slots: Slots, estimate: Estimate) -> tuple[float | None, str]:

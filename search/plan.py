@@ -18,6 +18,7 @@ from storage import DEFAULT_URL, NewLaunch, StudyRecord
 from storage.engine import parse_url
 from trainables.closed_form import CLOSED_FORM
 from trainables.image_set import ImageSet
+from trainables.pairs import default_n_pairs, draw_train_validation
 from trainables.resolve import resolve_config
 from trainables.sources import load_source
 
@@ -150,9 +151,8 @@ def make_plan(
     images = None
     if space.model.name != CLOSED_FORM:
         images = load_source(space.data, "train")
-        # From here on "auto" is what it was found to be, also when the study goes on elsewhere.
-        data = space.data.model_copy(update={"source": images.source})
-        space = space.model_copy(update={"data": data})
+        space = _settle_data(space, images)
+        draw_train_validation(images, space.data)  # Too few images are found out before any trial.
     if url.get_backend_name() == "sqlite":
         checkpoints = Path(str(url.database)).parent / "checkpoints"
     else:
@@ -169,6 +169,19 @@ def make_plan(
     )
     _probe(plan, path)
     return plan
+
+
+def _settle_data(space: Space, images: ImageSet) -> Space:
+    """The space with its data source and numbers of pairs as they were found to be.
+
+    From here on ``auto`` means the same also when the study goes on elsewhere.
+    """
+    found = {
+        "source": images.source,
+        "n_train_pairs": space.data.n_train_pairs or default_n_pairs(images.source, "train"),
+        "n_test_pairs": space.data.n_test_pairs or default_n_pairs(images.source, "test"),
+    }
+    return space.model_copy(update={"data": space.data.model_copy(update=found)})
 
 
 def _probe(plan: Plan, path: str | Path) -> None:

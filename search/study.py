@@ -17,7 +17,6 @@ from search.lease import HEARTBEAT_SECONDS, reclaim_stale
 from search.ledger import BASELINE, Ledger, Observer
 from search.plan import Plan
 from search.sampling import make_pruner, make_sampler
-from search.tune_bridge import Watch
 from search.tune_loop import run_tune
 from space.errors import StorageError, StudyMismatchError
 from storage import Store
@@ -136,7 +135,7 @@ def search(
         n_reclaimed = reclaim_stale(study, store, launch_id=launch_id)
         observer.on_launch(study, slots, n_reclaimed, changes)
         on_step = _Stepper(plan, store, launch_id, started, observer, stop_requested)
-        status = run_tune(plan, ledger, slots, Watch(on_step), scratch)
+        status = run_tune(plan, ledger, slots, on_step, scratch)
         n_interrupted = ledger.interrupt(status)
         store.end_launch(launch_id, status)
     except BaseException:

@@ -1,4 +1,4 @@
-"""Ray Tune's three hooks onto the ledger: searcher, scheduler and callback.
+"""Ray Tune's three hooks onto the ledger: searcher, scheduler and stopper.
 
 Ray's `OptunaSearch` records pruned trials as complete, loses the report that triggers a stop and
 leaves running rows behind on a loss that is not finite. Here every result goes to the scheduler,
@@ -14,29 +14,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray.exceptions import RayTaskError
-from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
 
 from search.ledger import Ledger
 from search.reports import Report
 
-__all__ = ["LedgerScheduler", "LedgerSearcher", "StopSearch", "Watch"]
+__all__ = ["LedgerScheduler", "LedgerSearcher", "LedgerStopper"]
 
 logger = logging.getLogger(__name__)
 
 # Tune calls a trial's config by this key; see `trainables.ray_trainable`.
 RUNS = "runs"
-
-
-class StopSearch(BaseException):
-    """Leaves Tune's loop at once, between two events.
-
-    Not an `Exception`, because Tune would first wait for every epoch in flight. What the workers
-    hold is given up; the store and the checkpoints have everything up to their last full epoch.
-    """
 
 
 class LedgerSearcher(Searcher):  # type: ignore[misc]
@@ -104,6 +97,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         super().__init__()
         self._ledger = ledger
         self._searcher = searcher
+        self._trials: dict[str, Trial] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Report a step's epochs; stop the Tune trial when none of its runs goes on."""
@@ -112,9 +106,18 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
             if not self._ledger.report(Report.from_wire(message)):
                 open_runs.discard(message["run_id"])
         self._searcher.run_ids[trial.trial_id] = sorted(open_runs)
-        if self._ledger.epochs_spent:
-            raise StopSearch("epochs")
         return str(TrialScheduler.CONTINUE if open_runs else TrialScheduler.STOP)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the study's budget of epochs is used up."""
+        return self._ledger.epochs_spent
+
+    def kill_workers(self) -> None:
+        """Kill the worker of every trial that is not finished."""
+        for trial in self._trials.values():
+            if trial.temporary_state.ray_actor is not None:
+                ray.kill(trial.temporary_state.ray_actor)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A worker died. Tune starts another, up to a bound; after that the trial is FAIL."""
@@ -122,25 +125,29 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         reason = _reason(trial)
         logger.warning("a worker died (%s)%s", reason, "; starting another" if retrying else "")
         if not retrying:
+            self._trials.pop(trial.trial_id, None)
             for run_id in self._searcher.run_ids.get(trial.trial_id, []):
                 n = trial.run_metadata.num_failures
                 self._ledger.fail(run_id, f"its worker died {n} times: {reason}")
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The first pending trial; Tune's own scheduler looks through all that ever were."""
-        for trial in tune_controller.get_live_trials():
+        for trial in self._trials.values():
             if trial.status == Trial.PENDING:
                 return trial
         return None
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Nothing to do."""
+        """Remember a trial whose worker may have to be killed."""
+        self._trials[trial.trial_id] = trial
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Nothing to do: the ledger closed the trial when it heard its last report."""
+        """Forget a trial; the ledger closed it when it heard its last report."""
+        self._trials.pop(trial.trial_id, None)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """Nothing to do."""
+        """Forget a trial that never ran."""
+        self._trials.pop(trial.trial_id, None)
 
     def debug_string(self) -> str:
         """What Tune shows of the scheduler."""
@@ -163,24 +170,42 @@ def _reason(trial: Trial) -> str:
     return " ".join(dict.fromkeys([*lines[:1], *details[:1]]))[:500]
 
 
-class Watch(Callback):  # type: ignore[misc]
-    """Between Tune's events: keeps the launch's lease, the display and the time limit."""
+class LedgerStopper(Stopper):  # type: ignore[misc]
+    """Ends Tune's loop at once when the launch must stop.
 
-    def __init__(self, on_step: Callable[[], str | None]) -> None:
-        """Make the callback.
+    Tune would first wait for every epoch in flight, so the workers are killed: the store and the
+    checkpoints have everything up to their last full epoch.
+
+    Attributes:
+        reason: Why the launch stopped, or None while it has not.
+    """
+
+    def __init__(self, scheduler: LedgerScheduler, on_step: Callable[[], str | None]) -> None:
+        """Make the stopper.
 
         Args:
+            scheduler: The launch's scheduler.
             on_step: Called about ten times a second or more; returns why the search must stop now,
                 or None.
         """
+        self._scheduler = scheduler
         self._on_step = on_step
+        self.reason: str | None = None
 
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Stop the search where it must stop.
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its stopper at the end, and this one cannot be resumed."""
+        return {}
 
-        Raises:
-            StopSearch: To leave Tune's loop.
-        """
-        reason = self._on_step()
-        if reason is not None:
-            raise StopSearch(reason)
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Never: single trials are the scheduler's."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the launch must stop now."""
+        if self.reason is None:
+            self.reason = self._on_step()
+            if self.reason is None and self._scheduler.is_spent:
+                self.reason = "done"
+            if self.reason is not None:
+                self._scheduler.kill_workers()
+        return self.reason is not None

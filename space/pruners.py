@@ -72,7 +72,7 @@ class HyperbandPruner(_Halving):
 
 class _Stepwise(FrozenModel):
     n_warmup_steps: _Count = 0
-    """Epochs before the first decision."""
+    """No decision before this epoch."""
     interval_steps: _Positive = 1
     """Epochs between decisions."""
 

@@ -18,8 +18,8 @@ Metric = Literal[
 _Positive = Annotated[int, Field(ge=1)]
 
 
-def _schedulable(amount: float) -> float:
-    if amount > 1 and amount != int(amount):
+def _schedulable(amount: float | str) -> float | str:
+    if not isinstance(amount, str) and amount > 1 and amount != int(amount):
         raise refusal(f"found {describe(amount)}; expected a whole number or less than 1")
     return amount
 
@@ -37,7 +37,7 @@ class Budget(FrozenModel):
     """When a study ends: at whichever limit is reached first."""
 
     trials: _Positive | None = None
-    """Finished trials, baselines included, over all launches."""
+    """Trials in all, baselines and failures included, over all launches."""
     time_limit: Duration | None = None
     """Wall time of one launch: 90s, 10m, 1h30m, 2h or seconds."""
     epochs: _Positive | None = None
@@ -55,5 +55,7 @@ class Resources(FrozenModel):
 
     cpus: Annotated[float, Field(gt=0), AfterValidator(_schedulable)] = 1.0
     """CPU cores; the trial's threads follow."""
-    gpus: Annotated[float, Field(ge=0), AfterValidator(_schedulable)] = 0.0
-    """GPUs; 0.25 lets four trials share one."""
+    gpus: Annotated[
+        Literal["auto"] | Annotated[float, Field(ge=0)], AfterValidator(_schedulable)
+    ] = "auto"
+    """GPUs; 0.25 lets four trials share one; auto: one where there are any, else none."""

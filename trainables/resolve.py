@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+
 from space.config import RunConfig
 from space.errors import TrainingError
 from trainables.closed_form import CLOSED_FORM
-from trainables.device import check_device, pick_device
+from trainables.device import check_device
 from trainables.epoch_draws import n_epoch_pairs
 from trainables.image_set import SourceName
 from trainables.models.registry import check_model, model_class
@@ -62,7 +64,9 @@ def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunCo
             "digits: set it to 0, or choose a model with auxiliary heads"
         )
     if not is_closed_form:
-        check_device(training, pick_device(training.device))
+        if training.device == "cpu":
+            # What "auto" and "cuda" find is known only to the worker, which may sit elsewhere.
+            check_device(training, torch.device("cpu"))
         _check_last_batch(resolved, model_class(model.name).smallest_batch)
     return resolved
 

@@ -31,8 +31,11 @@ from trainables.training import Training
 
 __all__ = ["CHECKPOINT_SECONDS", "AssignedRun"]
 
-CHECKPOINT_SECONDS = 5.0
-"""A run that lost its worker trains again at most this much, and the epoch it was in."""
+CHECKPOINT_SECONDS = 1.0
+"""The least time between two checkpoints of a run."""
+CHECKPOINT_SHARE = 0.05
+"""The most of a run's time that may go into checkpoints. What lies between two checkpoints, and the
+epoch in progress, is what a run trains again that lost its worker."""
 
 
 class AssignedRun:
@@ -57,6 +60,7 @@ class AssignedRun:
         self._run: Run | None = None
         self._warning: str | None = None
         self._saved_at = time.monotonic()
+        self._save_seconds = 0.0
         self.closed = False
 
     def step(self) -> dict[str, Any]:
@@ -98,15 +102,17 @@ class AssignedRun:
 
     def _save(self) -> None:
         """Write a checkpoint where one is due; training goes on where it cannot be written."""
-        now = time.monotonic()
-        if self._path is None or self._run is None or now - self._saved_at < CHECKPOINT_SECONDS:
+        started = time.monotonic()
+        wait = max(CHECKPOINT_SECONDS, self._save_seconds / CHECKPOINT_SHARE)
+        if self._path is None or self._run is None or started - self._saved_at < wait:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             save_checkpoint(self._run, self._path)
         except (CheckpointError, OSError) as error:
             self._warning = f"no checkpoint: {error}"
-        self._saved_at = now
+        self._saved_at = time.monotonic()
+        self._save_seconds = self._saved_at - started
 
     def _fail(self, reason: str, metrics: EpochMetrics | None = None) -> dict[str, Any]:
         self.closed = True

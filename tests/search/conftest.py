@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from search.ledger import Ledger, TrialView
 from search.plan import Plan, make_plan
@@ -74,7 +74,7 @@ def plan_for(tmp_path: Path) -> Callable[..., Plan]:
 
     def make(**changes: Any) -> Plan:
         path = tmp_path / "space.yaml"
-        path.write_text(yaml.safe_dump({**SPACE, **changes}))
+        path.write_text(json.dumps({**SPACE, **changes}))
         return make_plan(path, storage=str(tmp_path / "s.db"), command="c", provenance=PROVENANCE)
 
     return make

@@ -1,0 +1,60 @@
+"""The way through the house is one-way, and `trainables` needs neither Ray nor Optuna nor SQL."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ALLOWED = {
+    "space": set(),
+    "trainables": {"space"},
+    "storage": {"space"},
+    "dashboards": {"space", "storage"},
+    "search": {"space", "trainables", "storage", "dashboards"},
+}
+FORBIDDEN_LIBRARIES = {
+    "space": {"torch", "ray", "optuna", "sqlalchemy", "plotly"},
+    "trainables": {"ray", "optuna", "sqlalchemy", "plotly"},
+    "storage": {"torch", "ray", "plotly"},
+    "dashboards": {"torch", "ray"},
+    "search": set(),
+}
+MODULES = [path for package in ALLOWED for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    names = imported(path)
+    assert not (names & set(ALLOWED)) - ALLOWED[package] - {package}
+    forbidden = FORBIDDEN_LIBRARIES[package]
+    if path.name == "ray_trainable.py":
+        forbidden = forbidden - {"ray"}
+    assert not names & forbidden
+
+
+def test_training_needs_no_ray_optuna_or_sql() -> None:
+    code = (
+        "import sys, trainables.training, trainables.worker, trainables.checkpoint\n"
+        "print(sorted({'ray', 'optuna', 'sqlalchemy', 'plotly'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
