@@ -1,0 +1,270 @@
+"""Words for the numbers of `search.statistics`: better, worse, consistent, and how optimistic.
+
+How to read an interval beside a verdict. The interval says how large the difference may be, of one
+comparison alone. The verdict says whether chance is ruled out, with every comparison of the table
+counted. The two never contradict: "better" and "worse" are only said where the interval, too, lies
+wholly on one side of zero. An interval that leaves zero out beside "not distinguishable with n
+seeds" is no contradiction: a bootstrap interval of few seeds is too short (in simulations 95 %
+intervals hold the truth in some 90 % of the cases with 10 seeds, 80 % where some runs collapse, and
+70 % with 3 seeds) and is not corrected for the size of the family. It is a reason to run more
+seeds, and `detectable_difference` says what these could have shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from search.statistics import (
+    Interval,
+    PairedComparison,
+    Summary,
+    compare_paired,
+    holm,
+    summarise,
+)
+
+__all__ = [
+    "Comparison",
+    "Optimism",
+    "ReportComparison",
+    "compare_all",
+    "compare_to_report",
+    "optimism",
+    "verdict",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One config of a benchmark against the reference.
+
+    Attributes:
+        name: The config.
+        reference: The config that it is compared with.
+        seeds: The seeds that both have, ascending; only these are compared.
+        paired: The comparison's numbers.
+        adjusted_p_value: The p-value, Holm-corrected for all comparisons of the benchmark.
+        verdict: "better", "worse" or "not distinguishable with n seeds", n filled in.
+    """
+
+    name: str
+    reference: str
+    seeds: tuple[int, ...]
+    paired: PairedComparison
+    adjusted_p_value: float
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportComparison:
+    """Our mean beside a reported one.
+
+    Attributes:
+        difference: Our mean minus the reported one.
+        interval: Its Welch interval.
+        p_value: Two-sided, of Welch's t test.
+        degrees_of_freedom: Of the Welch-Satterthwaite approximation.
+        confidence: Level of the interval.
+        verdict: "consistent" where the interval holds zero, else "not consistent". Consistent means
+            that no difference was shown; the interval says how large a one remains possible.
+    """
+
+    difference: float
+    interval: Interval
+    p_value: float
+    degrees_of_freedom: float
+    confidence: float
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimism:
+    """How much better a search's winner looked in the search than on fresh seeds.
+
+    Attributes:
+        search_value: The error that the search reported for its winner.
+        confirmed: The same config's errors on fresh seeds.
+        difference: Confirmed mean minus search value: positive where the search was optimistic.
+    """
+
+    search_value: float
+    confirmed: Summary
+    difference: float
+
+
+def verdict(comparison: PairedComparison, adjusted_p_value: float) -> str:
+    """Put a comparison into words. The module's docstring says how to read it.
+
+    Args:
+        comparison: The comparison.
+        adjusted_p_value: Its p-value, corrected for the family, in [0, 1].
+
+    Returns:
+        "better" or "worse" where the adjusted p-value is at most ``1 - comparison.confidence`` and
+        the interval, if there is one, leaves zero out; else "not distinguishable with n seeds".
+
+    Raises:
+        ValueError: If the adjusted p-value is below the comparison's own, or above 1.
+    """
+    if not comparison.p_value <= adjusted_p_value <= 1:
+        raise ValueError(
+            f"an adjusted p-value of {adjusted_p_value} does not lie between the raw one, "
+            f"{comparison.p_value}, and 1"
+        )
+    interval = comparison.interval
+    has_zero = interval is not None and interval.low <= 0 <= interval.high
+    if adjusted_p_value > 1 - comparison.confidence or has_zero:
+        return f"not distinguishable with {comparison.n} seeds"
+    return "better" if comparison.mean_difference < 0 else "worse"
+
+
+def compare_all(
+    results: Mapping[str, Mapping[int, float]],
+    reference: str,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compare every config of a benchmark with the reference; lower values are better.
+
+    Each config is paired with the reference on the seeds that both have, so an unfinished benchmark
+    can be compared too; the p-values are Holm-corrected over all configs but the reference.
+
+    Args:
+        results: For each config its errors by seed, finite. The order is kept.
+        reference: The name of the config to compare with.
+        confidence: Level of the intervals, in (0, 1); verdicts are at level ``1 - confidence``.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        A comparison for each config but the reference.
+
+    Raises:
+        ValueError: If the reference is not among the results, a config has fewer than 2 seeds in
+            common with it, or an error that is compared is not finite.
+    """
+    if reference not in results:
+        raise ValueError(
+            f"the reference '{reference}' is not among the results: {', '.join(results) or 'none'}"
+        )
+    names = [name for name in results if name != reference]
+    seeds = {name: _common_seeds(results, name, reference) for name in names}
+    paired = {
+        name: compare_paired(
+            [results[name][shared] for shared in seeds[name]],
+            [results[reference][shared] for shared in seeds[name]],
+            confidence=confidence,
+            n_comparisons=len(names),
+            seed=seed,
+        )
+        for name in names
+    }
+    adjusted = holm([paired[name].p_value for name in names])
+    return [
+        Comparison(
+            name=name,
+            reference=reference,
+            seeds=seeds[name],
+            paired=paired[name],
+            adjusted_p_value=float(adjusted_p_value),
+            verdict=verdict(paired[name], float(adjusted_p_value)),
+        )
+        for name, adjusted_p_value in zip(names, adjusted, strict=True)
+    ]
+
+
+def compare_to_report(
+    ours: Summary, *, mean: float, std: float, n: int, confidence: float = 0.95
+) -> ReportComparison:
+    """Compare our mean with a reported mean ± std by Welch's test, from the summaries alone.
+
+    Args:
+        ours: Our runs, at least 2.
+        mean: The reported mean, in the unit of ours.
+        std: The reported standard deviation, at least 0, taken to be with ddof 1.
+        n: The reported number of runs, at least 2.
+        confidence: Level of the interval, in (0, 1).
+
+    Returns:
+        The difference, its interval and the verdict.
+
+    Raises:
+        ValueError: If either side has fewer than 2 runs, a number is out of range, or neither side
+            scatters, so that there is nothing to judge the difference by.
+
+    Source:
+        Welch, The Generalization of Student's Problem when Several Different Population Variances
+        are Involved, Biometrika 34, 1947; degrees of freedom: Satterthwaite, Biometrics 2(6), 1946.
+    """
+    if ours.std is None or n < 2:
+        raise ValueError(
+            "a comparison with a report needs at least 2 runs on both sides, "
+            f"not {ours.n} of ours and {n} reported"
+        )
+    if not (math.isfinite(mean) and math.isfinite(std) and std >= 0):
+        raise ValueError(f"the reported {mean} ± {std} is no mean and standard deviation")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}, but lies between 0 and 1")
+    ours_squared_error, reported_squared_error = ours.std**2 / ours.n, std**2 / n
+    squared_error = ours_squared_error + reported_squared_error
+    if squared_error == 0:
+        raise ValueError("neither our runs nor the reported ones scatter: there is no interval")
+    degrees_of_freedom = squared_error**2 / (
+        ours_squared_error**2 / (ours.n - 1) + reported_squared_error**2 / (n - 1)
+    )
+    difference = ours.mean - mean
+    quantile = float(stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))
+    half_width = quantile * math.sqrt(squared_error)
+    test = stats.ttest_ind_from_stats(ours.mean, ours.std, ours.n, mean, std, n, equal_var=False)
+    return ReportComparison(
+        difference=difference,
+        interval=Interval(difference - half_width, difference + half_width),
+        p_value=float(test.pvalue),
+        degrees_of_freedom=degrees_of_freedom,
+        confidence=confidence,
+        verdict="consistent" if abs(difference) <= half_width else "not consistent",
+    )
+
+
+def optimism(search_value: float, confirmed_values_R: ArrayLike) -> Optimism:
+    """Compare what a search reported for its winner with the winner's errors on fresh seeds.
+
+    Args:
+        search_value: The error by which the winner was picked, finite.
+        confirmed_values_R: Its errors on R fresh seeds, shape (R,), finite, R at least 1.
+
+    Returns:
+        Both, and the difference.
+
+    Raises:
+        ValueError: If a number is not finite, or none was confirmed.
+    """
+    if not math.isfinite(search_value):
+        raise ValueError(f"the search's value is {search_value}, but must be finite")
+    confirmed = summarise(confirmed_values_R)
+    return Optimism(
+        search_value=search_value,
+        confirmed=confirmed,
+        difference=confirmed.mean - search_value,
+    )
+
+
+def _common_seeds(
+    results: Mapping[str, Mapping[int, float]], name: str, reference: str
+) -> tuple[int, ...]:
+    seeds = tuple(sorted(results[name].keys() & results[reference].keys()))
+    if len(seeds) < 2:
+        raise ValueError(
+            f"'{name}' and '{reference}' have {len(seeds)} seeds in common, "
+            "but a paired comparison needs at least 2"
+        )
+    for config in (name, reference):
+        for shared in seeds:
+            if not math.isfinite(results[config][shared]):
+                raise ValueError(f"'{config}' has no finite value for seed {shared}")
+    return seeds

@@ -1,0 +1,288 @@
+"""Verdicts in words: their rule, and how often they are right where the truth is known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from search.statistics import Interval, PairedComparison, compare_paired, summarise
+from search.verdicts import compare_all, compare_to_report, optimism, verdict
+from tests.benchmarks.verdict_calibration import (
+    MODELS,
+    OUTSIDE,
+    NullResult,
+    allowed_share,
+    main,
+    simulate_family,
+    simulate_null,
+    simulate_power,
+)
+
+N_SIMULATIONS = 200
+
+
+def comparison_with(**changes: Any) -> PairedComparison:
+    """A clear improvement with some numbers replaced."""
+    numbers: dict[str, Any] = {
+        "n": 10,
+        "confidence": 0.95,
+        "n_comparisons": 1,
+        "mean_difference": -0.02,
+        "std_difference": 0.01,
+        "interval": Interval(-0.03, -0.01),
+        "probability_better": 1.0,
+        "p_value": 0.01,
+        "detectable_difference": 0.01,
+    }
+    return PairedComparison(**{**numbers, **changes})
+
+
+class TestVerdict:
+    def test_says_better_and_worse(self) -> None:
+        assert verdict(comparison_with(), 0.01) == "better"
+        worse = comparison_with(mean_difference=0.02, interval=Interval(0.01, 0.03))
+        assert verdict(worse, 0.01) == "worse"
+
+    def test_goes_by_the_adjusted_p_value(self) -> None:
+        assert verdict(comparison_with(), 0.051) == "not distinguishable with 10 seeds"
+
+    def test_level_follows_the_confidence(self) -> None:
+        assert verdict(comparison_with(confidence=0.99), 0.02) == (
+            "not distinguishable with 10 seeds"
+        )
+        assert verdict(comparison_with(confidence=0.9), 0.09) == "better"
+
+    def test_never_contradicts_the_interval(self) -> None:
+        unsure = comparison_with(n=8, interval=Interval(-0.03, 0.001))
+        assert verdict(unsure, 0.01) == "not distinguishable with 8 seeds"
+
+    def test_equal_differences_need_no_interval(self) -> None:
+        assert verdict(comparison_with(interval=None), 0.01) == "better"
+
+    @pytest.mark.parametrize("adjusted", [0.001, 1.5, math.nan])
+    def test_refuses_a_p_value_that_is_not_adjusted(self, adjusted: float) -> None:
+        with pytest.raises(ValueError, match="adjusted"):
+            verdict(comparison_with(), adjusted)
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.lists(st.integers(0, 30), min_size=2, max_size=5))
+    def test_fewer_than_six_seeds_never_decide(self, n_wrong: list[int]) -> None:
+        values = np.array(n_wrong) / 1_000
+        comparison = compare_paired(values, np.ones(len(values)))
+        assert verdict(comparison, comparison.p_value).startswith("not distinguishable")
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.lists(st.integers(-5, 20), min_size=6, max_size=8))
+    def test_mirrors_when_the_arms_are_swapped(self, n_wrong: list[int]) -> None:
+        values, reference = np.array(n_wrong) / 1_000, np.zeros(len(n_wrong))
+        forth, back = compare_paired(values, reference), compare_paired(reference, values)
+        mirrored = {"better": "worse", "worse": "better"}
+        said = verdict(back, back.p_value)
+        assert verdict(forth, forth.p_value) == mirrored.get(said, said)
+
+
+class TestCompareAll:
+    @staticmethod
+    def benchmark(n: int = 10) -> dict[str, dict[int, float]]:
+        rng = np.random.default_rng(1)
+        shared = rng.normal(0.12, 0.02, n)
+        offsets = {"baseline": 0.0, "good": -0.05, "same": 0.0, "bad": 0.05}
+        return {
+            name: dict(enumerate(shared + offset + rng.normal(0, 0.01, n)))
+            for name, offset in offsets.items()
+        }
+
+    def test_tells_better_from_worse(self) -> None:
+        comparisons = compare_all(self.benchmark(), "baseline")
+        assert [(comparison.name, comparison.verdict) for comparison in comparisons] == [
+            ("good", "better"),
+            ("same", "not distinguishable with 10 seeds"),
+            ("bad", "worse"),
+        ]
+        assert {comparison.reference for comparison in comparisons} == {"baseline"}
+        assert {comparison.paired.n_comparisons for comparison in comparisons} == {3}
+
+    def test_corrects_for_the_family(self) -> None:
+        for comparison in compare_all(self.benchmark(), "baseline"):
+            assert comparison.adjusted_p_value >= comparison.paired.p_value
+        good = compare_all(self.benchmark(), "baseline")[0]
+        assert good.adjusted_p_value == pytest.approx(3 * good.paired.p_value)
+
+    def test_correction_can_change_the_verdict(self) -> None:
+        reference = dict.fromkeys(range(6), 0.2)
+        good = {seed: 0.1 + seed / 100 for seed in range(6)}
+        alone = compare_all({"reference": reference, "good": good}, "reference")
+        assert alone[0].verdict == "better"
+        two = compare_all({"reference": reference, "good": good, "too": good}, "reference")
+        assert two[0].verdict == "not distinguishable with 6 seeds"
+        assert two[0].paired.detectable_difference is None
+
+    def test_pairs_by_seed_whatever_the_order(self) -> None:
+        results = self.benchmark()
+        shuffled = {name: dict(reversed(list(errors.items()))) for name, errors in results.items()}
+        assert compare_all(shuffled, "baseline") == compare_all(results, "baseline")
+
+    def test_uses_the_common_seeds_only(self) -> None:
+        results = self.benchmark()
+        del results["good"][0]
+        del results["baseline"][9]
+        results["good"][77] = 0.9
+        good, same, _ = compare_all(results, "baseline")
+        assert good.seeds == tuple(range(1, 9))
+        assert good.paired.n == 8
+        assert same.seeds == tuple(range(9))
+
+    def test_values_that_are_not_compared_may_be_missing(self) -> None:
+        results = self.benchmark()
+        results["good"][77] = math.nan
+        assert compare_all(results, "baseline")[0].paired.n == 10
+
+    def test_two_seeds_decide_nothing(self) -> None:
+        results = {"a": {0: 0.5, 1: 0.6}, "b": {0: 0.01, 1: 0.02}}
+        assert compare_all(results, "a")[0].verdict == "not distinguishable with 2 seeds"
+
+    def test_a_reference_alone_has_no_comparisons(self) -> None:
+        assert compare_all({"a": {0: 0.5}}, "a") == []
+
+    @pytest.mark.parametrize(
+        ("results", "sentence"),
+        [
+            ({"b": {0: 0.1, 1: 0.2}}, "reference 'a' is not among the results: b"),
+            ({"a": {0: 0.1, 1: 0.2}, "b": {1: 0.1, 2: 0.2}}, "'b' and 'a' have 1 seeds in common"),
+            ({"a": {0: 0.1, 1: 0.2}, "b": {}}, "'b' and 'a' have 0 seeds in common"),
+            (
+                {"a": {0: 0.1, 1: 0.2}, "b": {0: 0.1, 1: math.nan}},
+                "'b' has no finite value for seed 1",
+            ),
+        ],
+    )
+    def test_refuses(self, results: Any, sentence: str) -> None:
+        with pytest.raises(ValueError, match=sentence):
+            compare_all(results, "a")
+
+
+class TestCompareToReport:
+    def test_agrees_with_welch_on_the_raw_values(self) -> None:
+        rng = np.random.default_rng(1)
+        ours, theirs = rng.normal(0.12, 0.01, 10), rng.normal(0.13, 0.03, 7)
+        expected = stats.ttest_ind(ours, theirs, equal_var=False)
+        compared = compare_to_report(
+            summarise(ours), mean=theirs.mean(), std=theirs.std(ddof=1), n=7
+        )
+        assert compared.difference == pytest.approx(ours.mean() - theirs.mean())
+        assert compared.p_value == pytest.approx(expected.pvalue)
+        assert compared.degrees_of_freedom == pytest.approx(expected.df)
+        assert compared.interval == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+    def test_verdict_interval_and_p_value_agree(self) -> None:
+        ours = summarise([0.11, 0.12, 0.13, 0.12, 0.11])
+        verdicts = []
+        for mean in np.linspace(0.08, 0.16, 81):
+            compared = compare_to_report(ours, mean=mean, std=0.01, n=10)
+            assert (compared.verdict == "consistent") == (compared.p_value >= 0.05)
+            holds_zero = compared.interval.low <= 0 <= compared.interval.high
+            assert (compared.verdict == "consistent") == holds_zero
+            verdicts.append(compared.verdict)
+        assert set(verdicts) == {"consistent", "not consistent"}
+
+    def test_says_not_consistent_at_the_stated_rate(self) -> None:
+        rng = np.random.default_rng(2)
+        n_said = 0
+        for _ in range(1_000):
+            ours, theirs = rng.normal(0.12, 0.01, 10), rng.normal(0.12, 0.02, 10)
+            compared = compare_to_report(
+                summarise(ours), mean=theirs.mean(), std=theirs.std(ddof=1), n=10
+            )
+            n_said += compared.verdict == "not consistent"
+        assert n_said / 1_000 <= allowed_share(1_000)
+        assert n_said > 0
+
+    def test_one_side_without_scatter_is_judged_by_the_other(self) -> None:
+        compared = compare_to_report(summarise([0.1, 0.1, 0.1]), mean=0.1, std=0.02, n=10)
+        assert compared.degrees_of_freedom == pytest.approx(9)
+        assert compared.verdict == "consistent"
+
+    @pytest.mark.parametrize(
+        ("values", "reported", "sentence"),
+        [
+            ([0.1], {"mean": 0.1, "std": 0.01, "n": 10}, "at least 2 runs on both sides"),
+            ([0.1, 0.2], {"mean": 0.1, "std": 0.01, "n": 1}, "at least 2 runs on both sides"),
+            ([0.1, 0.2], {"mean": 0.1, "std": -0.01, "n": 10}, "no mean and standard deviation"),
+            ([0.1, 0.2], {"mean": math.nan, "std": 0.01, "n": 10}, "no mean"),
+            ([0.5, 0.5], {"mean": 0.5, "std": 0.0, "n": 10}, "scatter"),
+            ([0.1, 0.2], {"mean": 0.1, "std": 0.01, "n": 10, "confidence": 95}, "confidence"),
+        ],
+    )
+    def test_refuses(self, values: Any, reported: Any, sentence: str) -> None:
+        with pytest.raises(ValueError, match=sentence):
+            compare_to_report(summarise(values), **reported)
+
+
+class TestOptimism:
+    def test_is_the_confirmed_mean_minus_the_search_value(self) -> None:
+        result = optimism(0.08, [0.10, 0.11, 0.126])
+        assert result.search_value == 0.08
+        assert result.confirmed == summarise([0.10, 0.11, 0.126])
+        assert result.difference == pytest.approx(0.032)
+
+    def test_one_confirmation_has_no_scatter(self) -> None:
+        assert optimism(0.08, [0.07]).confirmed.std is None
+        assert optimism(0.08, [0.07]).difference < 0
+
+    @pytest.mark.parametrize(("search_value", "confirmed"), [(math.nan, [0.1]), (0.1, [])])
+    def test_refuses(self, search_value: float, confirmed: list[float]) -> None:
+        with pytest.raises(ValueError, match=r"finite|at least one"):
+            optimism(search_value, confirmed)
+
+
+@pytest.fixture(scope="module")
+def nulls() -> list[NullResult]:
+    """Ten seeds of every model without a difference."""
+    return [simulate_null(model, 10, N_SIMULATIONS, seed=0) for model in MODELS]
+
+
+class TestCalibration:
+    def test_no_model_exceeds_the_level(self, nulls: list[NullResult]) -> None:
+        for result in nulls:
+            assert result.false_verdicts <= allowed_share(N_SIMULATIONS), result
+
+    def test_the_level_holds_over_a_thousand_comparisons(self, nulls: list[NullResult]) -> None:
+        n_comparisons = N_SIMULATIONS * len(nulls)
+        assert n_comparisons >= 1_000
+        pooled = np.mean([result.false_verdicts for result in nulls])
+        assert pooled <= allowed_share(n_comparisons)
+        # A procedure that never speaks keeps every level; this one is to use most of it.
+        assert pooled >= 0.02
+
+    @pytest.mark.parametrize("model", MODELS | OUTSIDE)
+    @pytest.mark.parametrize("n", [3, 5])
+    def test_five_seeds_never_decide(self, model: str, n: int) -> None:
+        assert simulate_null(model, n, 20, seed=0).false_verdicts == 0
+
+    def test_family_keeps_the_level(self) -> None:
+        assert simulate_family(10, 100, seed=0) <= allowed_share(100)
+
+    @pytest.mark.parametrize("n_configs", [1, 6])
+    def test_twice_the_detectable_difference_is_found(self, n_configs: int) -> None:
+        result = simulate_power(10, 2, N_SIMULATIONS // n_configs, seed=0, n_configs=n_configs)
+        assert result.found >= 0.95
+        assert result.wrong_sign == 0
+
+    def test_simulation_would_notice_a_wrong_level(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def always(comparison: PairedComparison, adjusted_p_value: float) -> str:
+            return "better" if comparison.mean_difference < 0 else "worse"
+
+        monkeypatch.setattr("tests.benchmarks.verdict_calibration.verdict", always)
+        assert simulate_null("normal", 10, 50, seed=0).false_verdicts > allowed_share(50)
+
+    def test_command_prints_the_tables(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["--simulations", "6"]) == 0
+        printed = capsys.readouterr().out
+        assert all(model in printed for model in MODELS | OUTSIDE)
+        assert "wrong sign" in printed
