@@ -46,7 +46,7 @@ def reclaim_stale(study: optuna.Study, store: Store, *, launch_id: int) -> int:
         launch for launch in store.launches(study._study_id) if launch.launch_id != launch_id
     ]
     alive = {launch.launch_id for launch in launches if is_alive(launch)}
-    owners = {run.trial_id: run for run in store.runs(study._study_id)}
+    owners = {run.trial_id: run for run in store.runs(study._study_id, "search")}
     n_reclaimed = 0
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         run = owners.get(trial._trial_id)

@@ -170,6 +170,7 @@ class Ledger:
             launch_id=self._launch_id,
             study_id=self._study._study_id,
             trial_id=trial._trial_id,
+            purpose="search",
             replicate=0,
             config_hash=config.config_hash(),
             config=config.model_dump(mode="json"),

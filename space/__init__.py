@@ -5,6 +5,7 @@
 
 from space.conditions import Condition, Value
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from space.configs import ConfigFile, MeanStd, NamedConfig, Reported, load_configs
 from space.durations import format_duration, parse_duration
 from space.load import load_space, load_tree, parse_space, parse_tree
 from space.overrides import Override, parse_override
@@ -24,15 +25,19 @@ __all__ = [
     "Budget",
     "CategoricalParameter",
     "Condition",
+    "ConfigFile",
     "DataConfig",
     "FloatParameter",
     "IntParameter",
+    "MeanStd",
     "Metric",
     "ModelConfig",
+    "NamedConfig",
     "Objective",
     "Override",
     "Parameter",
     "Pruner",
+    "Reported",
     "Resources",
     "RunConfig",
     "Sampler",
@@ -41,6 +46,7 @@ __all__ = [
     "Value",
     "format_duration",
     "json_schema",
+    "load_configs",
     "load_space",
     "load_tree",
     "parse_duration",

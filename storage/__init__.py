@@ -1,7 +1,14 @@
 """The SQL study store: Optuna's tables and ours in one database, the single source of truth."""
 
 from storage.engine import DEFAULT_URL
-from storage.records import EpochRecord, LaunchRecord, NewLaunch, RunRecord, StudyRecord
+from storage.records import (
+    EpochRecord,
+    LaunchRecord,
+    NewLaunch,
+    ResultRecord,
+    RunRecord,
+    StudyRecord,
+)
 from storage.store import Store, open_store
 
 __all__ = [
@@ -9,6 +16,7 @@ __all__ = [
     "EpochRecord",
     "LaunchRecord",
     "NewLaunch",
+    "ResultRecord",
     "RunRecord",
     "Store",
     "StudyRecord",

@@ -53,7 +53,7 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
     storage = store.optuna_storage
     trials = storage.get_all_trials(study_id, deepcopy=False)
     record = store.study_records().get(study_id)
-    runs = {run.trial_id: run for run in store.runs(study_id)}
+    runs = {run.trial_id: run for run in store.runs(study_id, "search")}
     directions = storage.get_study_directions(study_id)
     return {
         "study": name,

@@ -6,7 +6,14 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["EpochRecord", "LaunchRecord", "NewLaunch", "RunRecord", "StudyRecord"]
+__all__ = [
+    "EpochRecord",
+    "LaunchRecord",
+    "NewLaunch",
+    "ResultRecord",
+    "RunRecord",
+    "StudyRecord",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +59,16 @@ class LaunchRecord(NewLaunch):
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """One training run; `n_epochs` of its epochs are in the store, taking `train_seconds`."""
+    """One training run; `n_epochs` of its epochs are in the store, taking `train_seconds`.
+
+    Its purpose is ``"search"``, ``"confirm"`` or ``"benchmark"``.
+    """
 
     run_id: int
     launch_id: int
     study_id: int | None
     trial_id: int | None
+    purpose: str
     replicate: int
     config_hash: str
     config: dict[str, Any]
@@ -84,3 +95,20 @@ class EpochRecord:
     train_error: float | None
     val_error: float | None
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRecord:
+    """What a benchmark run ended in: errors (fractions of pairs) and losses (nats) of its kept state.
+
+    `data_fingerprint` is of the training and the test images together.
+    """
+
+    run_id: int
+    train_error: float
+    val_error: float
+    test_error: float
+    train_loss: float
+    val_loss: float
+    test_loss: float
+    data_fingerprint: str

@@ -8,6 +8,8 @@ by number without foreign keys, so that every Optuna tool may still delete a stu
     search_launches  one row a launch of a command: who, when, with which config, code and data
     search_runs      one row a training run: its full config, where and how it went
     search_epochs    one row an epoch of a run: every metric
+    search_results   one row a benchmark run that reached its end: the errors of the state it kept,
+                     the test error among them; no search has one
 
 Times are UTC. A metric that is not finite is stored as NULL.
 """
@@ -19,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-__all__ = ["epochs", "launches", "metadata", "runs", "studies", "utc_now"]
+__all__ = ["epochs", "launches", "metadata", "results", "runs", "studies", "utc_now"]
 
 
 class UtcDateTime(sa.TypeDecorator[datetime.datetime]):
@@ -91,6 +93,7 @@ runs = sa.Table(
     sa.Column("launch_id", sa.Integer, nullable=False, index=True),
     sa.Column("study_id", sa.Integer, index=True),
     sa.Column("trial_id", sa.Integer),
+    sa.Column("purpose", sa.String(16), nullable=False),
     sa.Column("replicate", sa.Integer, nullable=False),
     sa.Column("config_hash", sa.String(64), nullable=False, index=True),
     sa.Column("config", sa.JSON, nullable=False),
@@ -102,7 +105,20 @@ runs = sa.Table(
     sa.Column("n_epochs", sa.Integer, nullable=False),
     sa.Column("best_epoch", sa.Integer),
     sa.Column("train_seconds", sa.Float, nullable=False),
-    sa.UniqueConstraint("trial_id", "replicate"),
+    sa.UniqueConstraint("trial_id", "purpose", "replicate"),
+)
+
+results = sa.Table(
+    "search_results",
+    metadata,
+    sa.Column("run_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("train_error", sa.Float, nullable=False),
+    sa.Column("val_error", sa.Float, nullable=False),
+    sa.Column("test_error", sa.Float, nullable=False),
+    sa.Column("train_loss", sa.Float, nullable=False),
+    sa.Column("val_loss", sa.Float, nullable=False),
+    sa.Column("test_loss", sa.Float, nullable=False),
+    sa.Column("data_fingerprint", sa.String(64), nullable=False),
 )
 
 epochs = sa.Table(

@@ -19,7 +19,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from space.errors import StudyNotFoundError, nearest
 from storage import schema
 from storage.engine import ensure_schema, open_optuna_storage, parse_url, redact, translated
-from storage.records import EpochRecord, LaunchRecord, NewLaunch, RunRecord, StudyRecord
+from storage.records import (
+    EpochRecord,
+    LaunchRecord,
+    NewLaunch,
+    ResultRecord,
+    RunRecord,
+    StudyRecord,
+)
 
 __all__ = ["RUN_STATES", "Store", "open_store"]
 
@@ -165,6 +172,7 @@ class Store:
         launch_id: int,
         study_id: int | None,
         trial_id: int | None,
+        purpose: str,
         replicate: int,
         config_hash: str,
         config: dict[str, Any],
@@ -175,7 +183,8 @@ class Store:
             launch_id: The launch that trains it now.
             study_id: Its study, if any.
             trial_id: Optuna's number of its trial, if any.
-            replicate: Which of the trial's runs it is, from 0.
+            purpose: ``"search"``, ``"confirm"`` or ``"benchmark"``.
+            replicate: Which of the trial's runs for that purpose it is, from 0.
             config_hash: `RunConfig.config_hash()`.
             config: The whole `RunConfig`.
 
@@ -187,6 +196,7 @@ class Store:
             "launch_id": launch_id,
             "study_id": study_id,
             "trial_id": trial_id,
+            "purpose": purpose,
             "replicate": replicate,
             "config_hash": config_hash,
             "config": config,
@@ -197,10 +207,20 @@ class Store:
         }
         again = {"launch_id": launch_id, "state": "running", "reason": None, "ended_at": None}
         with translated(self.url), self.engine.begin() as connection:
-            found = None
             if trial_id is not None:
-                key = (table.c.trial_id == trial_id) & (table.c.replicate == replicate)
-                found = connection.execute(sa.select(table.c.run_id).where(key)).scalar()
+                key = (
+                    (table.c.trial_id == trial_id)
+                    & (table.c.purpose == purpose)
+                    & (table.c.replicate == replicate)
+                )
+            else:
+                # Without a trial the config itself, seeds and all, is what goes on.
+                key = (
+                    (table.c.config_hash == config_hash)
+                    & (table.c.purpose == purpose)
+                    & (table.c.state == "interrupted")
+                )
+            found = connection.execute(sa.select(table.c.run_id).where(key).limit(1)).scalar()
             if found is None:
                 result = connection.execute(table.insert().values(new))
                 found = result.inserted_primary_key[0]  # type: ignore[index]
@@ -250,17 +270,47 @@ class Store:
         with translated(self.url), self.engine.begin() as connection:
             connection.execute(query.values(values))
 
-    def runs(self, study_id: int | None = None) -> list[RunRecord]:
-        """The runs of one study or of all, oldest first."""
+    def record_result(self, result: ResultRecord) -> None:
+        """Record what a benchmark run ended in; what is there already stays as it is."""
+        with translated(self.url), self.engine.begin() as connection:
+            connection.execute(self._insert_new(schema.results, dict(vars(result))))
+
+    def results(self, config_hashes: Iterable[str]) -> list[tuple[RunRecord, ResultRecord]]:
+        """The benchmark runs of some configs that reached their end, oldest first."""
+        wanted = list(config_hashes)
+        found = []
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            query = (
+                sa.select(schema.runs.c.run_id)
+                .join(schema.results, schema.results.c.run_id == schema.runs.c.run_id)
+                .where(schema.runs.c.config_hash.in_(part))
+            )
+            ids = [row["run_id"] for row in self._rows(query)]
+            runs = sa.select(schema.runs).where(schema.runs.c.run_id.in_(ids))
+            results = sa.select(schema.results).where(schema.results.c.run_id.in_(ids))
+            by_run = {row["run_id"]: ResultRecord(**row) for row in self._rows(results)}
+            found += [
+                (RunRecord(**row), by_run[row["run_id"]])
+                for row in self._rows(runs.order_by(schema.runs.c.run_id))
+            ]
+        return found
+
+    def runs(self, study_id: int | None = None, purpose: str | None = None) -> list[RunRecord]:
+        """The runs of one study or of all, for one purpose or for all, oldest first."""
         query = sa.select(schema.runs).order_by(schema.runs.c.run_id)
         if study_id is not None:
             query = query.where(schema.runs.c.study_id == study_id)
+        if purpose is not None:
+            query = query.where(schema.runs.c.purpose == purpose)
         return [RunRecord(**row) for row in self._rows(query)]
 
     def n_epochs(self, study_id: int) -> int:
-        """How many epochs the runs of a study have trained in all."""
+        """How many epochs the trials of a study have trained in all."""
         query = sa.select(sa.func.coalesce(sa.func.sum(schema.runs.c.n_epochs), 0))
-        query = query.where(schema.runs.c.study_id == study_id)
+        query = query.where(
+            (schema.runs.c.study_id == study_id) & (schema.runs.c.purpose == "search")
+        )
         with translated(self.url), self.engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 

@@ -68,6 +68,7 @@ def test_only_trials_of_the_dead_are_reclaimed(plan_for: MakePlan, store: Store)
             launch_id=launch_id,
             study_id=study._study_id,
             trial_id=trial._trial_id,
+            purpose="search",
             replicate=0,
             config_hash="x",
             config={},

@@ -57,6 +57,7 @@ def begin_run(store: Store, launch_id: int, trial_id: int | None = 7, replicate:
         launch_id=launch_id,
         study_id=3,
         trial_id=trial_id,
+        purpose="search",
         replicate=replicate,
         config_hash="x",
         config={"model": {"name": "mlp"}},

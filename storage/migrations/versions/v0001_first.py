@@ -1,4 +1,4 @@
-"""The first schema: studies, launches, runs and epochs."""
+"""The first schema: studies, launches, runs, epochs and results."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Create the four tables."""
+    """Create the tables."""
     op.create_table(
         "search_studies",
         sa.Column("study_id", sa.Integer, autoincrement=False, nullable=False),
@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("launch_id", sa.Integer, nullable=False),
         sa.Column("study_id", sa.Integer),
         sa.Column("trial_id", sa.Integer),
+        sa.Column("purpose", sa.String(16), nullable=False),
         sa.Column("replicate", sa.Integer, nullable=False),
         sa.Column("config_hash", sa.String(64), nullable=False),
         sa.Column("config", sa.JSON, nullable=False),
@@ -59,7 +60,9 @@ def upgrade() -> None:
         sa.Column("best_epoch", sa.Integer),
         sa.Column("train_seconds", sa.Float, nullable=False),
         sa.PrimaryKeyConstraint("run_id", name="pk_search_runs"),
-        sa.UniqueConstraint("trial_id", "replicate", name="uq_search_runs_trial_id_replicate"),
+        sa.UniqueConstraint(
+            "trial_id", "purpose", "replicate", name="uq_search_runs_trial_id_purpose_replicate"
+        ),
     )
     op.create_index("ix_search_runs_launch_id", "search_runs", ["launch_id"])
     op.create_index("ix_search_runs_study_id", "search_runs", ["study_id"])
@@ -76,4 +79,16 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Float, nullable=False),
         sa.Column("reported_at", sa.DateTime, nullable=False),
         sa.PrimaryKeyConstraint("run_id", "epoch", name="pk_search_epochs"),
+    )
+    op.create_table(
+        "search_results",
+        sa.Column("run_id", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("train_error", sa.Float, nullable=False),
+        sa.Column("val_error", sa.Float, nullable=False),
+        sa.Column("test_error", sa.Float, nullable=False),
+        sa.Column("train_loss", sa.Float, nullable=False),
+        sa.Column("val_loss", sa.Float, nullable=False),
+        sa.Column("test_loss", sa.Float, nullable=False),
+        sa.Column("data_fingerprint", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", name="pk_search_results"),
     )
