@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from space import Space
+from space import Resources, TrainingConfig
 from space.errors import ClusterError, TrainingError
 
 __all__ = ["Slots", "ray_session", "slots_for"]
@@ -121,11 +122,15 @@ def _own_signal_handlers() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def slots_for(space: Space) -> Slots:
-    """Place a space's trials on the Ray that is running.
+def slots_for(
+    resources: Resources, concurrency: int | Literal["auto"], training: TrainingConfig
+) -> Slots:
+    """Place trials on the Ray that is running.
 
     Args:
-        space: With `resources` a trial, and `concurrency`.
+        resources: What one trial occupies.
+        concurrency: The most that may run at once, or as many as fit.
+        training: The settings of training, some of which need a GPU.
 
     Returns:
         How many trials run at once, and with what.
@@ -139,26 +144,27 @@ def slots_for(space: Space) -> Slots:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     cpus = sum(node.get("CPU", 0.0) for node in nodes)
     gpus = sum(node.get("GPU", 0.0) for node in nodes)
-    wanted = space.resources.gpus
-    share = (1.0 if gpus else 0.0) if wanted == "auto" else float(wanted)
-    fit = sum(_fit(node, space.resources.cpus, share) for node in nodes)
+    share = (1.0 if gpus else 0.0) if resources.gpus == "auto" else float(resources.gpus)
+    fit = sum(_fit(node, resources.cpus, share) for node in nodes)
     if fit == 0:
         raise ClusterError(
-            f"resources: a trial wants {space.resources.cpus:g} CPUs and {share:g} GPUs on one "
+            f"resources: a trial wants {resources.cpus:g} CPUs and {share:g} GPUs on one "
             f"machine, which none of the {len(nodes)} has ({cpus:g} CPUs and {gpus:g} GPUs in "
             "all); lower resources.cpus or resources.gpus."
         )
     if not share:
-        _refuse_gpu_settings(space)
-    concurrency = fit if space.concurrency == "auto" else min(fit, int(space.concurrency))
+        _refuse_gpu_settings(training, resources)
     return Slots(
-        cpus=cpus, gpus=gpus, nodes=len(nodes), concurrency=concurrency, gpus_per_trial=share
+        cpus=cpus,
+        gpus=gpus,
+        nodes=len(nodes),
+        concurrency=fit if concurrency == "auto" else min(fit, concurrency),
+        gpus_per_trial=share,
     )
 
 
-def _refuse_gpu_settings(space: Space) -> None:
+def _refuse_gpu_settings(training: TrainingConfig, resources: Resources) -> None:
     """Refuse what only a GPU can do, where trials get none."""
-    training = space.training
     for key, wanted, default in (
         ("device", training.device == "cuda", "auto"),
         ("precision", training.precision != "float32", "float32"),
@@ -167,7 +173,7 @@ def _refuse_gpu_settings(space: Space) -> None:
         if wanted:
             raise TrainingError(
                 f"training.{key}: this needs a GPU, and trials get none here (resources.gpus is "
-                f"{space.resources.gpus}); set it to {default}."
+                f"{resources.gpus}); set it to {default}."
             )
 
 

@@ -54,6 +54,8 @@ def build_parser() -> Parser:
     add("--seed", type=seed, metavar="N", help="seed of the sampler")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override any setting")
     add("--concurrency", type=positive_int, metavar="N", help="trials at once, at the most")
+    add("--confirm", type=positive_int, metavar="K", help="confirm the K best configs at the end")
+    add("--confirm-seeds", type=positive_int, metavar="R", help="on R fresh seeds each")
     add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")
     add("--dry-run", action="store_true", help="show the plan and an estimate; run nothing")
     add("--format", choices=("text", "json"), default="text", help="of the result on stdout")
@@ -97,6 +99,8 @@ def _overrides(options: Any) -> list[str | Override]:
         "--time-limit": ("budget.time_limit", options.time_limit),
         "--seed": ("sampler.seed", options.seed),
         "--concurrency": ("concurrency", options.concurrency),
+        "--confirm": ("confirm.top", options.confirm),
+        "--confirm-seeds": ("confirm.seeds", options.confirm_seeds),
     }
     return [
         *options.set,
@@ -135,10 +139,10 @@ def _run(plan: Plan, output_format: str) -> int:
 
 
 def _dry_run(plan: Plan, output_format: str) -> int:
-    from search.cluster import ray_session, slots_for
+    from search.cluster import ray_session
 
     with ray_session(plan.ray_address, verbose=plan.verbose):
-        slots = slots_for(plan.space)
+        slots = plan.slots()
     print_dry_run(plan, slots, measure(plan), output_format)
     return EXIT_DONE
 

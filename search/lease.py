@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from storage import LaunchRecord, Store
 from storage.schema import utc_now
 
-__all__ = ["HEARTBEAT_SECONDS", "LEASE_SECONDS", "is_alive", "reclaim_stale"]
+__all__ = ["HEARTBEAT_SECONDS", "LEASE_SECONDS", "is_alive", "reclaim_runs", "reclaim_stale"]
 
 HEARTBEAT_SECONDS = 5.0
 LEASE_SECONDS = 60.0
@@ -61,3 +61,27 @@ def reclaim_stale(study: optuna.Study, store: Store, *, launch_id: int) -> int:
         if launch.status == "running" and launch.launch_id not in alive:
             store.end_launch(launch.launch_id, "died")
     return n_reclaimed
+
+
+def reclaim_runs(store: Store, purpose: str) -> int:
+    """Free the runs of launches that died, for a purpose that knows no trials.
+
+    Args:
+        store: The store.
+        purpose: ``"confirm"`` or ``"benchmark"``.
+
+    Returns:
+        How many runs may go on.
+    """
+    alive = {launch.launch_id for launch in store.launches() if is_alive(launch)}
+    stale = [
+        run
+        for run in store.runs(purpose=purpose)
+        if run.state == "running" and run.launch_id not in alive
+    ]
+    for run in stale:
+        store.end_run(run.run_id, "interrupted", "its launch died")
+    for launch in store.launches():
+        if launch.status == "running" and launch.launch_id not in alive:
+            store.end_launch(launch.launch_id, "died")
+    return len(stale)

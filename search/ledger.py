@@ -9,12 +9,16 @@ Its vocabulary is the searcher's: `next_assignment` asks, `report` hears one epo
     FAIL      it raised, its loss was not finite, or its worker died too often; the reason is stored
     WAITING   it was interrupted; it goes on from its last checkpoint when a launch asks again
 
-Early stopping has one authority, Optuna's pruner, whose whole evidence is in the store.
+Early stopping has one authority, Optuna's pruner, whose whole evidence is in the store. A trial of
+several replicates reports their mean after each epoch that all of them have reached; under the
+Wilcoxon pruner, which compares replicates, it reports each replicate's final value instead.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,31 +26,39 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.reports import Report
+from search.objectives import RunProgress
+from search.reports import Assignment, Report
 from search.sampling import propose
+from search.seeds import replicate_config
 from space import RunConfig, Space
-from storage import RunRecord, Store
+from storage import Store
+from trainables.runs import count_parameters
 
-__all__ = ["Assignment", "Ledger", "Observer", "TrialView"]
+__all__ = ["BASELINE", "FAIL_REASON", "STANDARD_ERROR", "Ledger", "Observer", "TrialView"]
 
 logger = logging.getLogger(__name__)
 
 FAIL_REASON = "fail_reason"
 BASELINE = "baseline"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assignment:
-    """One run to train: the unit of work that the driver hands to a worker."""
-
-    run: RunRecord
-    config: RunConfig
-    trial_number: int
+STANDARD_ERROR = "standard_error"
+"""User attributes of trials: why one failed; the parameters that the space file asked to try; and
+of the mean over replicates, for each objective."""
 
 
 @dataclass(kw_only=True)
 class TrialView:
-    """A trial as the person at the terminal sees it."""
+    """A trial as the person at the terminal sees it.
+
+    Attributes:
+        number: Optuna's number.
+        params: Parameter -> value.
+        is_baseline: Whether the space file asked for it.
+        n_epochs: Epochs behind it; of several replicates, those that each of them has.
+        state: Optuna's state.
+        values: The objectives' values so far.
+        reason: Why it failed or was stopped.
+        resumed: Whether it goes on from an earlier launch.
+    """
 
     number: int
     params: dict[str, Any]
@@ -74,8 +86,10 @@ class Observer(Protocol):
 @dataclass(kw_only=True)
 class _OpenTrial:
     trial_id: int
-    run_id: int
     view: TrialView
+    runs: dict[int, RunProgress]
+    n_steps: int = 0
+    """Reports that Optuna has."""
 
 
 class Ledger:
@@ -113,15 +127,17 @@ class Ledger:
         self._store = store
         self._space = space
         self._resolve = resolve
-        self._epochs = space.config.training.epochs
+        self._epochs = space.training.epochs
         self._launch_id = launch_id
         self._observer = observer
         self._max_trials = max_trials
         self._max_epochs = max_epochs
         self._n_epochs = store.n_epochs(study._study_id)
         self._open: dict[int, _OpenTrial] = {}
+        self._by_run: dict[int, _OpenTrial] = {}
         self._metrics = [objective.metric for objective in space.objectives]
         self._is_single = len(self._metrics) == 1
+        self._in_turn = space.pruner.name == "wilcoxon"
 
     @property
     def n_open(self) -> int:
@@ -134,20 +150,22 @@ class Ledger:
         return self._n_epochs
 
     @property
-    def epochs_spent(self) -> bool:
+    def is_spent(self) -> bool:
         """Whether the study's budget of epochs is used up."""
         return self._max_epochs is not None and self._n_epochs >= self._max_epochs
 
+    def is_open(self, run_id: int) -> bool:
+        """Whether a run belongs to a trial in the hands of a worker, which may go on."""
+        return run_id in self._by_run
+
     def next_assignment(self) -> Assignment | None:
-        """Ask for the next run to train.
+        """Ask for the next trial to train.
 
         Returns:
-            The run: an interrupted trial that goes on, a baseline, or what the sampler proposes.
-            None once the study's budget is used up.
+            Its runs: an interrupted trial goes on, a baseline begins, or the sampler proposes. None
+            once the study's budget is used up.
         """
-        while not self.epochs_spent:
-            if not self._may_start():
-                return None
+        while not self.is_spent and self._may_start():
             trial = self._study.ask()
             params = propose(trial, self._space)
             assignment = self._open_trial(self._trials.get_trial(trial._trial_id), params)
@@ -166,31 +184,49 @@ class Ledger:
     def _open_trial(self, trial: FrozenTrial, params: dict[str, Any]) -> Assignment | None:
         """Record that a trial runs; None where its evidence already ends it."""
         config = self._resolve(params)
-        run = self._store.begin_run(
-            launch_id=self._launch_id,
-            study_id=self._study._study_id,
-            trial_id=trial._trial_id,
-            purpose="search",
-            replicate=0,
-            config_hash=config.config_hash(),
-            config=config.model_dump(mode="json"),
-        )
+        runs = []
+        for replicate in range(self._space.replicates):
+            of_run = replicate_config(config, replicate)
+            run = self._store.begin_run(
+                launch_id=self._launch_id,
+                study_id=self._study._study_id,
+                trial_id=trial._trial_id,
+                purpose="search",
+                replicate=replicate,
+                config_hash=of_run.config_hash(),
+                config=of_run.model_dump(mode="json"),
+            )
+            runs.append((run, of_run))
+        recorded = self._store.epochs(run.run_id for run, _ in runs if run.n_epochs)
+        n_parameters = count_parameters(config.model)
         view = TrialView(
             number=trial.number,
             params=params,
-            is_baseline=bool(trial.user_attrs.get(BASELINE)),
-            n_epochs=run.n_epochs,
-            resumed=run.n_epochs > 0,
+            is_baseline=BASELINE in trial.user_attrs,
+            n_epochs=min(run.n_epochs for run, _ in runs),
+            resumed=any(run.n_epochs for run, _ in runs),
         )
-        opened = _OpenTrial(trial_id=trial._trial_id, run_id=run.run_id, view=view)
-        self._open[run.run_id] = opened
-        if self._is_single and run.n_epochs > 0:
-            # A driver killed between a report and the decision on it left the decision to us.
-            view.values = [trial.intermediate_values[run.n_epochs]]
-            if self._decide(opened, run.n_epochs, view.values):
-                return None
+        opened = _OpenTrial(
+            trial_id=trial._trial_id,
+            view=view,
+            runs={
+                run.run_id: RunProgress(
+                    self._metrics,
+                    n_parameters=n_parameters,
+                    epochs=recorded.get(run.run_id, ()),
+                )
+                for run, _ in runs
+            },
+            n_steps=len(trial.intermediate_values) if self._is_single else 0,
+        )
+        self._open[trial._trial_id] = opened
+        self._by_run.update(dict.fromkeys(opened.runs, opened))
+        # A driver killed between a report and the decision on it left the decision to us.
+        if view.resumed and self._advance(opened, again=True):
+            return None
         self._observer.on_trial_start(view)
-        return Assignment(run=run, config=config, trial_number=trial.number)
+        unfinished = [(run, config) for run, config in runs if run.n_epochs < self._epochs]
+        return Assignment(runs=tuple(unfinished), in_turn=self._in_turn)
 
     def report(self, report: Report) -> bool:
         """Hear one report of a worker.
@@ -201,62 +237,95 @@ class Ledger:
         Returns:
             Whether the run goes on.
         """
-        opened = self._open.get(report.run_id)
+        opened = self._by_run.get(report.run_id)
         if opened is None:
             return False
+        progress = opened.runs[report.run_id]
         epoch = report.epoch
-        if epoch is not None and report.failure is None and epoch.epoch <= opened.view.n_epochs:
-            # The worker died after its last checkpoint, and its successor trained the epoch again.
-            return True
-        if epoch is not None and epoch.epoch > opened.view.n_epochs:
-            self._record(opened, report)
+        # A worker that died after its last checkpoint has a successor that trains epochs again.
+        is_new = epoch is not None and epoch.epoch == progress.n_epochs + 1
+        if epoch is not None and is_new:
+            progress.add(epoch)
+            self._n_epochs += 1
+            self._store.record_epoch(
+                report.run_id,
+                self._launch_id,
+                epoch,
+                best_epoch=progress.best_epoch,
+                worker=report.worker,
+            )
         if report.failure is not None:
             self.fail(report.run_id, report.failure)
             return False
-        if epoch is None:
-            raise ValueError(f"run {report.run_id} reported neither an epoch nor a failure")
-        values = [report.kept[metric] for metric in self._metrics]
-        self._observer.on_trial_report(opened.view, report)
-        return not self._decide(opened, epoch.epoch, values)
+        if is_new:
+            ended = self._advance(opened, report=report)
+            return not ended and progress.n_epochs < self._epochs
+        return True
 
-    def _record(self, opened: _OpenTrial, report: Report) -> None:
-        """Put an epoch into the store: first where the pruner looks, then every metric of it.
+    def _advance(
+        self, opened: _OpenTrial, *, report: Report | None = None, again: bool = False
+    ) -> bool:
+        """Report to Optuna what the runs have made known, and decide; say whether the trial ended.
 
-        Both writes may be repeated, and only the second moves the run on, so a driver killed
-        between them leaves an epoch that will be trained and written again to the same effect.
+        What the store has of a run comes first and Optuna's report after it, so a driver killed
+        between the two is made up for here.
         """
-        epoch = report.epoch
-        if epoch is None:
-            raise ValueError("there is no epoch to record")
-        values = [report.kept.get(metric, float("nan")) for metric in self._metrics]
+        opened.view.n_epochs = min(run.n_epochs for run in opened.runs.values())
+        n_steps = self._n_steps(opened)
         if self._is_single:
-            self._trials.set_trial_intermediate_value(opened.trial_id, epoch.epoch, values[0])
-        self._store.record_epoch(
-            opened.run_id,
-            self._launch_id,
-            epoch,
-            best_epoch=report.best_epoch or epoch.epoch,
-            worker=report.worker,
-        )
-        opened.view.n_epochs = epoch.epoch
-        opened.view.values = values
-        self._n_epochs += 1
-
-    def _decide(self, opened: _OpenTrial, epoch: int, values: list[float]) -> bool:
-        """End the trial if it is complete or should be pruned; say whether it ended."""
-        if epoch >= self._epochs:
-            self._tell(opened, TrialState.COMPLETE, values)
+            for step in range(opened.n_steps + 1, n_steps + 1):
+                value = self._step_values(opened, step)[0]
+                self._trials.set_trial_intermediate_value(opened.trial_id, step, value)
+        is_news = n_steps > opened.n_steps or again
+        opened.n_steps = n_steps
+        if n_steps:
+            opened.view.values = self._step_values(opened, n_steps)
+        if report is not None:
+            self._observer.on_trial_report(opened.view, report)
+        if opened.view.n_epochs >= self._epochs:
+            self._complete(opened)
             return True
-        if self._is_single and self._study.pruner.prune(
-            self._study, self._trials.get_trial(opened.trial_id)
-        ):
-            self._tell(opened, TrialState.PRUNED, None, f"pruned after epoch {epoch}")
+        if is_news and n_steps and self._is_single and self._should_prune(opened):
+            reason = f"pruned after {'replicate' if self._in_turn else 'epoch'} {n_steps}"
+            self._tell(opened, TrialState.PRUNED, None, reason)
             return True
         return False
 
+    def _n_steps(self, opened: _OpenTrial) -> int:
+        """Steps so far: epochs that every run has, or runs that have all their epochs."""
+        if self._in_turn:
+            return sum(run.n_epochs >= self._epochs for run in opened.runs.values())
+        return opened.view.n_epochs
+
+    def _step_values(self, opened: _OpenTrial, step: int) -> list[float]:
+        """The objectives' values at a step, from 1."""
+        runs = list(opened.runs.values())
+        if self._in_turn:
+            return runs[step - 1].values(self._epochs)
+        return self._mean([run.values(step) for run in runs])
+
+    @staticmethod
+    def _mean(values: list[list[float]]) -> list[float]:
+        return [statistics.fmean(column) for column in zip(*values, strict=True)]
+
+    def _should_prune(self, opened: _OpenTrial) -> bool:
+        trial = self._trials.get_trial(opened.trial_id)
+        return self._study.pruner.prune(self._study, trial)
+
+    def _complete(self, opened: _OpenTrial) -> None:
+        final = [run.values(self._epochs) for run in opened.runs.values()]
+        if len(final) > 1:
+            errors = [
+                statistics.stdev(column) / math.sqrt(len(final))
+                for column in zip(*final, strict=True)
+            ]
+            self._trials.set_trial_user_attr(opened.trial_id, STANDARD_ERROR, errors)
+        opened.view.values = self._mean(final)
+        self._tell(opened, TrialState.COMPLETE, opened.view.values)
+
     def fail(self, run_id: int, reason: str) -> None:
         """Close a run that cannot go on: its trial is FAIL, for this reason."""
-        opened = self._open.get(run_id)
+        opened = self._by_run.get(run_id)
         if opened is not None:
             self._trials.set_trial_user_attr(opened.trial_id, FAIL_REASON, reason)
             self._tell(opened, TrialState.FAIL, None, reason)
@@ -272,8 +341,9 @@ class Ledger:
         """
         n_open = len(self._open)
         for opened in list(self._open.values()):
+            for run_id in opened.runs:
+                self._store.end_run(run_id, "interrupted", reason)
             self._trials.set_trial_state_values(opened.trial_id, TrialState.WAITING)
-            self._store.end_run(opened.run_id, "interrupted", reason)
             self._close(opened, TrialState.WAITING, reason)
         return n_open
 
@@ -285,11 +355,14 @@ class Ledger:
         reason: str | None = None,
     ) -> None:
         self._study.tell(opened.view.number, values, state=state)
-        self._store.end_run(opened.run_id, _RUN_STATES[state], reason)
+        for run_id in opened.runs:
+            self._store.end_run(run_id, _RUN_STATES[state], reason)
         self._close(opened, state, reason)
 
     def _close(self, opened: _OpenTrial, state: TrialState, reason: str | None) -> None:
-        del self._open[opened.run_id]
+        del self._open[opened.trial_id]
+        for run_id in opened.runs:
+            del self._by_run[run_id]
         opened.view.state = state
         opened.view.reason = reason
         self._observer.on_trial_end(opened.view)

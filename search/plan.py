@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy as sa
 
+from search.cluster import Slots, slots_for
 from search.provenance import Provenance
 from search.sampling import propose
 from space import Override, RunConfig, Space, load_space
@@ -22,7 +24,14 @@ from trainables.pairs import default_n_pairs, draw_train_validation
 from trainables.resolve import resolve_config
 from trainables.sources import load_source
 
-__all__ = ["DATA_VARIABLE", "STORAGE_VARIABLE", "Plan", "default_storage", "make_plan"]
+__all__ = [
+    "DATA_VARIABLE",
+    "STORAGE_VARIABLE",
+    "Plan",
+    "checkpoint_directory",
+    "default_storage",
+    "make_plan",
+]
 
 STORAGE_VARIABLE = "SEARCH_STORAGE"
 DATA_VARIABLE = "SEARCH_DATA_ROOT"
@@ -81,6 +90,16 @@ class Plan:
         """Where a run's state lies until it is finished."""
         return self.checkpoints / self.space.study / f"{run_id}.pt"
 
+    def slots(self) -> Slots:
+        """How many trials the Ray that is running takes at once.
+
+        Raises:
+            ClusterError: If not even one fits.
+            TrainingError: If trials get no GPU but a setting needs one.
+        """
+        space = self.space
+        return slots_for(space.resources, space.concurrency, space.training)
+
     def identity(self) -> dict[str, Any]:
         """The terms that may not change within the study."""
         return self.space.identity()
@@ -119,6 +138,13 @@ def default_storage(option: str | None) -> str:
     return option or os.environ.get(STORAGE_VARIABLE) or DEFAULT_URL
 
 
+def checkpoint_directory(url: sa.URL) -> Path:
+    """Where the state of unfinished runs lies: beside an SQLite file, else under ``results/``."""
+    if url.get_backend_name() == "sqlite":
+        return Path(str(url.database)).parent / "checkpoints"
+    return Path("results/checkpoints").resolve()
+
+
 def make_plan(
     path: str | Path,
     *,
@@ -153,15 +179,11 @@ def make_plan(
         images = load_source(space.data, "train")
         space = _settle_data(space, images)
         draw_train_validation(images, space.data)  # Too few images are found out before any trial.
-    if url.get_backend_name() == "sqlite":
-        checkpoints = Path(str(url.database)).parent / "checkpoints"
-    else:
-        checkpoints = Path("results/checkpoints").resolve()
     plan = Plan(
         space=space,
         images=images,
         storage=url.render_as_string(hide_password=False),
-        checkpoints=checkpoints,
+        checkpoints=checkpoint_directory(url),
         command=command,
         provenance=provenance,
         ray_address=ray_address,

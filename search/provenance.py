@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -92,7 +93,16 @@ def command_line(module: str, argv: list[str]) -> str:
                 hidden = "***"
             argument = f"{option}={hidden}" if sep and "://" in value else hidden
         shown.append(argument)
-    return shlex.join([Path(sys.executable).name, "-m", module, *shown])
+    return shlex.join([_python(), "-m", module, *shown])
+
+
+def _python() -> str:
+    """This Python as one would type it here."""
+    own = Path(sys.executable)
+    found = shutil.which("python")
+    if found is not None and Path(found) == own:
+        return "python"
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
 
 
 def _git(*arguments: str) -> str | None:

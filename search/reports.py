@@ -1,13 +1,41 @@
-"""What a worker reports to the driver: plain dictionaries on the wire, typed at both ends."""
+"""What a worker is told and what it reports: plain dictionaries on the wire, typed here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from storage import EpochRecord
+from space import RunConfig
+from storage import EpochRecord, RunRecord
 
-__all__ = ["Report"]
+__all__ = ["Assignment", "Evaluation", "Report", "RunLedger"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What one worker trains: a run, or several that belong to one trial.
+
+    Attributes:
+        runs: Each run as the store knows it, with its complete config.
+        in_turn: Train them one after another instead of an epoch of each in turn.
+        evaluate: Measure the kept state's errors at the end, those on the test split among them.
+    """
+
+    runs: tuple[tuple[RunRecord, RunConfig], ...]
+    in_turn: bool = False
+    evaluate: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Errors (fractions of pairs) and losses (nats) of the state that a run kept."""
+
+    train_error: float
+    val_error: float
+    test_error: float
+    train_loss: float
+    val_loss: float
+    test_loss: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +45,7 @@ class Report:
     Attributes:
         run_id: The run in the store.
         epoch: The epoch's metrics, or None where the run failed before one was measured.
-        kept: The metrics of the state that the run keeps so far; objectives are read from these.
-        best_epoch: The epoch that state is of.
+        evaluation: What the run ended in, where that was asked for and the epoch is its last.
         failure: Why the run cannot go on, or None.
         warning: What did not stop the run but should be known, or None.
         worker: Where the epoch was trained.
@@ -26,14 +53,46 @@ class Report:
 
     run_id: int
     epoch: EpochRecord | None
-    kept: dict[str, float]
-    best_epoch: int | None
+    evaluation: Evaluation | None
     failure: str | None
     warning: str | None
     worker: str
 
     @classmethod
     def from_wire(cls, message: dict[str, Any]) -> Report:
-        """Read what `trainables.ray_trainable` sent."""
-        epoch = message["epoch"]
-        return cls(**{**message, "epoch": None if epoch is None else EpochRecord(**epoch)})
+        """Read what `trainables.worker` sent."""
+        epoch, evaluation = message["epoch"], message["evaluation"]
+        return cls(
+            **{
+                **message,
+                "epoch": None if epoch is None else EpochRecord(**epoch),
+                "evaluation": None if evaluation is None else Evaluation(**evaluation),
+            }
+        )
+
+
+class RunLedger(Protocol):
+    """Who assigns runs to workers, hears their reports and decides; see `search.ledger`."""
+
+    @property
+    def n_open(self) -> int:
+        """How many assignments are in the hands of workers."""
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether everything must stop because the budget of epochs is used up."""
+
+    def is_open(self, run_id: int) -> bool:
+        """Whether a run is in the hands of a worker and may go on."""
+
+    def next_assignment(self) -> Assignment | None:
+        """The next assignment, or None once there is none left."""
+
+    def report(self, report: Report) -> bool:
+        """Hear a report; say whether the run goes on."""
+
+    def fail(self, run_id: int, reason: str) -> None:
+        """Close a run that cannot go on."""
+
+    def interrupt(self, reason: str) -> int:
+        """Put every open assignment back, to go on later; say how many there were."""

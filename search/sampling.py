@@ -152,6 +152,8 @@ def _pruner(config: Any, epochs: int) -> optuna.pruners.BasePruner:
         case "patient":
             wrapped = None if config.pruner is None else _pruner(config.pruner, epochs)
             return pruners.PatientPruner(wrapped, **options)
+        case "wilcoxon":
+            return pruners.WilcoxonPruner(**options)
         case _:
             return pruners.NopPruner()
 

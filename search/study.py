@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from typing import Protocol
 import optuna
 
 from search.changes import changes_between
-from search.cluster import Slots, ray_session, slots_for
+from search.cluster import Slots, ray_session
+from search.confirm import confirm
 from search.lease import HEARTBEAT_SECONDS, reclaim_stale
 from search.ledger import BASELINE, Ledger, Observer
 from search.plan import Plan
 from search.sampling import make_pruner, make_sampler
+from search.terminal import console_for
 from search.tune_loop import run_tune
 from space.errors import StorageError, StudyMismatchError
 from storage import Store
@@ -36,6 +39,9 @@ class LaunchObserver(Observer, Protocol):
 
     def on_tick(self) -> None:
         """Time passed; called many times a second."""
+
+    def close(self) -> None:
+        """The search has ended; may be called more than once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +90,7 @@ def run_study(
             plan,
             store,
             observer,
-            slots=slots_for(plan.space),
+            slots=plan.slots(),
             scratch=scratch,
             started=started,
             stop_requested=stop_requested,
@@ -135,8 +141,30 @@ def search(
         n_reclaimed = reclaim_stale(study, store, launch_id=launch_id)
         observer.on_launch(study, slots, n_reclaimed, changes)
         on_step = _Stepper(plan, store, launch_id, started, observer, stop_requested)
-        status = run_tune(plan, ledger, slots, on_step, scratch)
+        status = run_tune(
+            ledger,
+            slots=slots,
+            cpus_per_trial=plan.space.resources.cpus,
+            checkpoint_path=plan.checkpoint_path,
+            on_step=on_step,
+            scratch=scratch,
+            images=plan.images,
+            verbose=plan.verbose,
+        )
         n_interrupted = ledger.interrupt(status)
+        observer.close()
+        if plan.space.confirm.top and status != "interrupted":
+            confirmed = confirm(
+                plan,
+                store,
+                study,
+                launch_id=launch_id,
+                slots=slots,
+                scratch=scratch,
+                console=console_for(sys.stderr),
+                stop_requested=stop_requested,
+            )
+            status = confirmed if confirmed != "done" else status
         store.end_launch(launch_id, status)
     except BaseException:
         _leave_true(ledger, store, launch_id)

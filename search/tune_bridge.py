@@ -21,22 +21,18 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
-from search.ledger import Ledger
-from search.reports import Report
+from search.reports import Report, RunLedger
 
 __all__ = ["LedgerScheduler", "LedgerSearcher", "LedgerStopper"]
 
 logger = logging.getLogger(__name__)
-
-# Tune calls a trial's config by this key; see `trainables.ray_trainable`.
-RUNS = "runs"
 
 
 class LedgerSearcher(Searcher):  # type: ignore[misc]
     """Hands Tune the ledger's assignments, no more at a time than can run at once."""
 
     def __init__(
-        self, ledger: Ledger, *, max_concurrent: int, checkpoint_path: Callable[[int], Path | None]
+        self, ledger: RunLedger, *, max_concurrent: int, checkpoint_path: Callable[[int], Path]
     ) -> None:
         """Make the searcher.
 
@@ -59,19 +55,24 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
         assignment = self._ledger.next_assignment()
         if assignment is None:
             return str(Searcher.FINISHED)
-        run = assignment.run
-        path = self._checkpoint_path(run.run_id)
-        self.run_ids[trial_id] = [run.run_id]
+        self.run_ids[trial_id] = [run.run_id for run, _ in assignment.runs]
         return {
-            RUNS: [
+            "in_turn": assignment.in_turn,
+            "runs": [
                 {
                     "run_id": run.run_id,
-                    "config": assignment.config.model_dump(mode="json"),
-                    "checkpoint": None if path is None else str(path),
+                    "config": config.model_dump(mode="json"),
+                    "checkpoint": str(self._checkpoint_path(run.run_id)),
                     "n_epochs": run.n_epochs,
+                    "evaluate": assignment.evaluate,
                 }
-            ]
+                for run, config in assignment.runs
+            ],
         }
+
+    def close_run(self, run_id: int) -> None:
+        """Delete the checkpoint of a run that needs none any more."""
+        self._checkpoint_path(run_id).unlink(missing_ok=True)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -92,7 +93,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
 
     _supports_buffered_results = False
 
-    def __init__(self, ledger: Ledger, searcher: LedgerSearcher) -> None:
+    def __init__(self, ledger: RunLedger, searcher: LedgerSearcher) -> None:
         """Make the scheduler of a launch."""
         super().__init__()
         self._ledger = ledger
@@ -101,17 +102,25 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Report a step's epochs; stop the Tune trial when none of its runs goes on."""
-        open_runs = set(self._searcher.run_ids[trial.trial_id])
+        open_runs = list(self._searcher.run_ids[trial.trial_id])
         for message in result["reports"]:
-            if not self._ledger.report(Report.from_wire(message)):
-                open_runs.discard(message["run_id"])
-        self._searcher.run_ids[trial.trial_id] = sorted(open_runs)
+            report = Report.from_wire(message)
+            if report.warning is not None:
+                logger.warning("run %d: %s", report.run_id, report.warning)
+            if not self._ledger.report(report):
+                open_runs.remove(report.run_id)
+        # The end of one run may be the end of the trial that others belong to.
+        open_runs = [run_id for run_id in open_runs if self._ledger.is_open(run_id)]
+        for run_id in self._searcher.run_ids[trial.trial_id]:
+            if run_id not in open_runs:
+                self._searcher.close_run(run_id)
+        self._searcher.run_ids[trial.trial_id] = open_runs
         return str(TrialScheduler.CONTINUE if open_runs else TrialScheduler.STOP)
 
     @property
     def is_spent(self) -> bool:
         """Whether the study's budget of epochs is used up."""
-        return self._ledger.epochs_spent
+        return self._ledger.is_spent
 
     def kill_workers(self) -> None:
         """Kill the worker of every trial that is not finished."""
@@ -129,6 +138,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
             for run_id in self._searcher.run_ids.get(trial.trial_id, []):
                 n = trial.run_metadata.num_failures
                 self._ledger.fail(run_id, f"its worker died {n} times: {reason}")
+                self._searcher.close_run(run_id)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The first pending trial; Tune's own scheduler looks through all that ever were."""

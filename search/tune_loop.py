@@ -10,9 +10,9 @@ from typing import Any
 from ray import tune
 
 from search.cluster import Slots
-from search.ledger import Ledger
-from search.plan import Plan
+from search.reports import RunLedger
 from search.tune_bridge import LedgerScheduler, LedgerSearcher, LedgerStopper
+from trainables.image_set import ImageSet
 from trainables.ray_trainable import RunTrainable
 
 __all__ = ["run_tune"]
@@ -22,30 +22,44 @@ MAX_WORKER_DEATHS = 2
 
 
 def run_tune(
-    plan: Plan, ledger: Ledger, slots: Slots, on_step: Callable[[], str | None], scratch: Path
+    ledger: RunLedger,
+    *,
+    slots: Slots,
+    cpus_per_trial: float,
+    checkpoint_path: Callable[[int], Path],
+    on_step: Callable[[], str | None],
+    scratch: Path,
+    images: ImageSet | None,
+    test_images: ImageSet | None = None,
+    verbose: bool = False,
 ) -> str:
-    """Run trials until the budget is spent or the search must stop.
+    """Run what a ledger assigns until there is nothing left or everything must stop.
 
     Args:
-        plan: The launch's plan.
-        ledger: Its ledger.
-        slots: Where and how many trials run at once.
+        ledger: Assigns, hears and decides.
+        slots: Where and how many assignments run at once.
+        cpus_per_trial: CPUs, or a share of one, for each; its threads follow.
+        checkpoint_path: Run number -> where its checkpoint lies.
         on_step: Called between Tune's events; returns why the search must stop now, or None.
         scratch: A directory for what Tune insists on writing.
+        images: The training images, or None where no run needs any.
+        test_images: The test images, for benchmarks alone.
+        verbose: Let Tune's own messages through.
 
     Returns:
         Why it ended: ``"done"``, or what `on_step` said.
     """
     searcher = LedgerSearcher(
-        ledger, max_concurrent=slots.concurrency, checkpoint_path=plan.checkpoint_path
+        ledger, max_concurrent=slots.concurrency, checkpoint_path=checkpoint_path
     )
-    resources = plan.space.resources
+    # Put into Ray's object store once, and read from shared memory by the workers of a machine.
     trainable: Any = tune.with_parameters(
         RunTrainable,
-        images=None if plan.images is None else plan.images.to_numpy(),
-        n_threads=max(1, int(resources.cpus)),
+        images=None if images is None else images.to_numpy(),
+        test_images=None if test_images is None else test_images.to_numpy(),
+        n_threads=max(1, int(cpus_per_trial)),
     )
-    logging.getLogger("ray.tune").setLevel(logging.INFO if plan.verbose else logging.CRITICAL)
+    logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     scheduler = LedgerScheduler(ledger, searcher)
     stopper = LedgerStopper(scheduler, on_step)
     tune.run(
@@ -56,7 +70,7 @@ def run_tune(
         scheduler=scheduler,
         stop=stopper,
         resources_per_trial=tune.PlacementGroupFactory(
-            [{"CPU": resources.cpus, "GPU": slots.gpus_per_trial}]
+            [{"CPU": cpus_per_trial, "GPU": slots.gpus_per_trial}]
         ),
         storage_path=str(scratch),
         reuse_actors=True,

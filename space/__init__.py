@@ -19,13 +19,14 @@ from space.pruners import Pruner
 from space.samplers import Sampler
 from space.schema import json_schema
 from space.space import Space
-from space.terms import Budget, Metric, Objective, Resources
+from space.terms import Budget, Confirm, Metric, Objective, Resources
 
 __all__ = [
     "Budget",
     "CategoricalParameter",
     "Condition",
     "ConfigFile",
+    "Confirm",
     "DataConfig",
     "FloatParameter",
     "IntParameter",

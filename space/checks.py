@@ -11,7 +11,14 @@ from space import baselines
 from space.messages import describe, phrase, refusal
 from space.parameters import CategoricalParameter
 from space.paths import config_path
-from space.pruners import AshaPruner, HyperbandPruner, NoPruner, PatientPruner, Pruner
+from space.pruners import (
+    AshaPruner,
+    HyperbandPruner,
+    NoPruner,
+    PatientPruner,
+    Pruner,
+    WilcoxonPruner,
+)
 
 if TYPE_CHECKING:
     from space.space import Space
@@ -106,6 +113,8 @@ def _check_pruner(space: Space) -> None:
             "pruner",
             "name",
         )
+    if isinstance(space.pruner, WilcoxonPruner) and space.replicates < 2:
+        raise refusal("wilcoxon compares replicates; expected 2 or more", "replicates")
     _check_epochs(space.pruner, space.training.epochs, "pruner")
 
 

@@ -33,6 +33,7 @@ def of(space: Space) -> dict[str, Any]:
         for path, value in _flat(space.config.model_dump(mode="json"))
         if path not in always_searched | _ELSEWHERE
     }
+    terms["replicates"] = space.replicates
     for index, objective in enumerate(space.objectives):
         terms[f"objective.{index}"] = f"{objective.direction} {objective.metric}"
     for name, parameter in space.parameters.items():

@@ -21,6 +21,7 @@ __all__ = [
     "PercentilePruner",
     "Pruner",
     "ThresholdPruner",
+    "WilcoxonPruner",
 ]
 
 _Count = Annotated[int, Field(ge=0)]
@@ -141,6 +142,20 @@ class PatientPruner(FrozenModel):
     """The other pruner; default: stop the trial."""
 
 
+class WilcoxonPruner(FrozenModel):
+    """Train a trial's replicates in turn, and stop one that is significantly worse than the best.
+
+    Steps are replicates here, not epochs: every replicate is trained to its last epoch.
+    """
+
+    name: Literal["wilcoxon"]
+    """The pruner."""
+    p_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Stop below this p value of Wilcoxon's signed-rank test against the best trial."""
+    n_startup_steps: Annotated[int, Field(ge=2)] = 2
+    """Replicates before the first decision."""
+
+
 Pruner = Annotated[
     NoPruner
     | AshaPruner
@@ -148,6 +163,7 @@ Pruner = Annotated[
     | MedianPruner
     | PercentilePruner
     | PatientPruner
-    | ThresholdPruner,
+    | ThresholdPruner
+    | WilcoxonPruner,
     Field(discriminator="name"),
 ]

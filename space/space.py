@@ -26,7 +26,7 @@ from space.parameters import Parameter
 from space.paths import config_path
 from space.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner
 from space.samplers import Sampler, TPESampler
-from space.terms import Budget, Objective, Resources
+from space.terms import Budget, Confirm, Objective, Resources
 
 __all__ = ["Space"]
 
@@ -87,6 +87,10 @@ class Space(FrozenModel):
     """Who stops them early."""
     baselines: Annotated[tuple[dict[str, Value], ...], Field(strict=False)] = ()
     """Settings to try first; what one leaves out comes from the fixed config, so {} is that."""
+    replicates: Annotated[int, Field(ge=1)] = 1
+    """Seeds that each trial is trained on; its objective is their mean."""
+    confirm: Confirm = Confirm()
+    """What is trained again on fresh seeds at the end."""
     budget: Budget
     """When the study ends."""
     resources: Resources = Resources()

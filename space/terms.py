@@ -10,7 +10,7 @@ from space.config import FrozenModel
 from space.durations import Duration
 from space.messages import describe, refusal
 
-__all__ = ["Budget", "Metric", "Objective", "Resources"]
+__all__ = ["Budget", "Confirm", "Metric", "Objective", "Resources"]
 
 Metric = Literal[
     "val_error", "val_loss", "train_error", "train_loss", "train_seconds", "n_parameters"
@@ -48,6 +48,15 @@ class Budget(FrozenModel):
         if self.trials is None and self.time_limit is None and self.epochs is None:
             raise refusal("a study must end; expected one of trials, time_limit and epochs")
         return self
+
+
+class Confirm(FrozenModel):
+    """Training the best configs again on fresh seeds, once a launch's search has ended."""
+
+    top: Annotated[int, Field(ge=0)] = 0
+    """So many distinct configs, and the baselines beside them; 0: none."""
+    seeds: Annotated[int, Field(ge=2)] = 5
+    """Fresh seeds for each: other pairs, splits and initialisations than the search saw."""
 
 
 class Resources(FrozenModel):

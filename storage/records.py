@@ -99,7 +99,7 @@ class EpochRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRecord:
-    """What a benchmark run ended in: errors (fractions of pairs) and losses (nats) of its kept state.
+    """What a benchmark run ended in: errors (fractions of pairs), losses (nats) of its kept state.
 
     `data_fingerprint` is of the training and the test images together.
     """

@@ -2,8 +2,9 @@
 
 This is the only module of `trainables` that imports Ray. It keeps nothing that the driver must
 save: a run's state goes to its own checkpoint file, which whoever trains the run next goes on from.
-A trial's config is ``{"runs": [assignment, ...]}``, a step's result ``{"reports": [report, ...]}``,
-as `trainables.worker` defines them.
+A trial's config is ``{"runs": [assignment, ...], "in_turn": False}``, a step's result
+``{"reports": [report, ...]}``, as `trainables.worker` defines them; in turn means one run after the
+other instead of an epoch of each.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         self,
         config: dict[str, Any],
         images: ImageArrays | None = None,
+        test_images: ImageArrays | None = None,
         n_threads: int | None = None,
     ) -> None:
         """Open the runs of an assignment.
@@ -33,11 +35,13 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         Args:
             config: The runs.
             images: The training images, or None where no run needs any.
+            test_images: The test images, for benchmarks alone.
             n_threads: Threads for PyTorch, or None to leave its choice.
         """
         if n_threads is not None:
             torch.set_num_threads(n_threads)
         self._images = None if images is None else ImageSet.from_numpy(images)
+        self._test_images = None if test_images is None else ImageSet.from_numpy(test_images)
         self._open(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -46,8 +50,13 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def _open(self, config: dict[str, Any]) -> None:
-        self._runs = [AssignedRun(assignment, self._images) for assignment in config["runs"]]
+        self._runs = [
+            AssignedRun(assignment, self._images, self._test_images)
+            for assignment in config["runs"]
+        ]
+        self._in_turn: bool = config["in_turn"]
 
     def step(self) -> dict[str, Any]:
-        """Train every open run for an epoch."""
-        return {"reports": [run.step() for run in self._runs if not run.closed]}
+        """Train every open run for an epoch, or only the first of them."""
+        open_runs = [run for run in self._runs if not run.closed]
+        return {"reports": [run.step() for run in open_runs[: 1 if self._in_turn else None]]}

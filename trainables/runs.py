@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Protocol
 
-from space.config import RunConfig
+import torch
+
+from space.config import ModelConfig, RunConfig
 from trainables.closed_form import CLOSED_FORM, ClosedForm
 from trainables.device import pick_device
 from trainables.image_set import ImageSet
 from trainables.metrics import EpochMetrics, Kept
+from trainables.models.registry import build_model
 from trainables.sources import load_source
 from trainables.training import Training
 
-__all__ = ["Run", "open_run"]
+__all__ = ["Run", "count_parameters", "open_run"]
 
 
 class Run(Protocol):
@@ -80,3 +84,23 @@ def open_run(config: RunConfig, images: ImageSet | None = None) -> Run:
     if images is None:
         images = load_source(config.data, "train")
     return Training(config, images, pick_device(config.training.device))
+
+
+def count_parameters(config: ModelConfig) -> int:
+    """The trainable parameters of a network, without giving it memory.
+
+    Args:
+        config: A model config; a closed form has none.
+
+    Raises:
+        ModelError: If the model's name or an option is wrong.
+    """
+    if config.name == CLOSED_FORM:
+        return 0
+    return _count(config.model_dump_json())
+
+
+@lru_cache(maxsize=256)
+def _count(config_json: str) -> int:
+    with torch.device("meta"):
+        return build_model(ModelConfig.model_validate_json(config_json), 0).n_parameters()

@@ -2,12 +2,14 @@
 
 An assignment and a report are plain dictionaries, so that they travel between any two processes:
 
-    assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3}
-    report      {"run_id": 7, "epoch": {...} | None, "kept": {...}, "best_epoch": 4 | None,
+    assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3,
+                 "evaluate": False}
+    report      {"run_id": 7, "epoch": {...} | None, "evaluation": {...} | None,
                  "failure": "..." | None, "warning": "..." | None, "worker": "host 4711"}
 
 ``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
-`EpochMetrics`; ``kept`` the objectives' metrics of the state kept so far.
+`EpochMetrics`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
+errors and losses on the training, validation and test pairs; nothing else reads the test split.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from space.errors import CheckpointError, UserError
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.failures import NonFiniteLossError, TrialFailure
 from trainables.image_set import ImageSet
-from trainables.metrics import EpochMetrics, Kept
+from trainables.metrics import EpochMetrics
+from trainables.pairs import draw_test_pairs
 from trainables.runs import Run, open_run
 from trainables.training import Training
 
@@ -45,13 +48,21 @@ class AssignedRun:
         closed: Whether the run has reported its last.
     """
 
-    def __init__(self, assignment: dict[str, Any], images: ImageSet | None) -> None:
+    def __init__(
+        self,
+        assignment: dict[str, Any],
+        images: ImageSet | None,
+        test_images: ImageSet | None = None,
+    ) -> None:
         """Take an assignment; nothing is trained or loaded yet.
 
         Args:
             assignment: See the module's docstring.
             images: The training images of its source, if it needs any.
+            test_images: The test images, where the assignment asks for an evaluation.
         """
+        self._evaluate: bool = assignment["evaluate"]
+        self._test_images = test_images
         self._run_id: int = assignment["run_id"]
         self._config = RunConfig.model_validate(assignment["config"])
         self._path = None if assignment["checkpoint"] is None else Path(assignment["checkpoint"])
@@ -89,7 +100,27 @@ class AssignedRun:
         self._n_reported = max(self._n_reported, metrics.epoch)
         self._save()
         self.closed = self._run.finished and self._n_reported >= self._run.epoch
-        return self._report(metrics)
+        evaluation = None
+        if self.closed and self._evaluate:
+            try:
+                evaluation = self._evaluation(self._run)
+            except TrialFailure as failure:
+                return self._fail(str(failure), metrics)
+        return self._report(metrics, evaluation=evaluation)
+
+    def _evaluation(self, run: Run) -> dict[str, float]:
+        """The kept state's losses and errors on all three parts of the data."""
+        if not isinstance(run, Training) or self._test_images is None:
+            raise TypeError("only a network can be evaluated, and on test images alone")
+        parts = {
+            "train": run.pairs.train,
+            "val": run.pairs.validation,
+            "test": draw_test_pairs(self._test_images, self._config.data),
+        }
+        found = {}
+        for name, pairs in parts.items():
+            found[f"{name}_loss"], found[f"{name}_error"] = run.evaluate_kept(pairs)
+        return found
 
     def _open(self) -> Run:
         run = open_run(self._config, self._images)
@@ -118,31 +149,17 @@ class AssignedRun:
         self.closed = True
         return self._report(metrics, reason)
 
-    def _report(self, metrics: EpochMetrics | None, failure: str | None = None) -> dict[str, Any]:
-        kept: dict[str, float] = {}
-        best_epoch: int | None = None
-        if self._run is not None and metrics is not None:
-            history = self._run.history[: metrics.epoch]
-            state: Kept | None = None
-            for each in history:
-                if Kept.is_improved(state, each):
-                    state = Kept.of(each)
-            if state is not None:
-                kept = asdict(state)
-                best_epoch = int(kept.pop("best_epoch"))
-                kept["train_seconds"] = sum(each.seconds for each in history)
-                kept["n_parameters"] = float(_n_parameters(self._run))
+    def _report(
+        self,
+        metrics: EpochMetrics | None,
+        failure: str | None = None,
+        evaluation: dict[str, float] | None = None,
+    ) -> dict[str, Any]:
         return {
             "run_id": self._run_id,
             "epoch": None if metrics is None else asdict(metrics),
-            "kept": kept,
-            "best_epoch": best_epoch,
+            "evaluation": evaluation,
             "failure": failure,
             "warning": self._warning,
             "worker": f"{socket.gethostname()} {os.getpid()}",
         }
-
-
-def _n_parameters(run: Run) -> int:
-    """The trainable parameters of a run's network; a closed form has none."""
-    return run.model.n_parameters() if isinstance(run, Training) else 0

@@ -23,7 +23,7 @@ from typing import Any
 import optuna
 
 from search.cli import configure_logging
-from search.cluster import ray_session, slots_for
+from search.cluster import ray_session
 from search.plan import make_plan
 from search.provenance import collect_provenance
 from search.study import search
@@ -72,7 +72,7 @@ def run_ours(folder: Path, n_trials: int, n_reports: int) -> tuple[float, int, i
     )
     store = open_store(plan.storage)
     started = time.perf_counter()
-    search(plan, store, Silent(), slots=slots_for(plan.space), scratch=folder)
+    search(plan, store, Silent(), slots=plan.slots(), scratch=folder)
     seconds = time.perf_counter() - started
     store.close()
     return seconds, *count_rows(database)

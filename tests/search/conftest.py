@@ -55,6 +55,9 @@ class Recorder:
     def on_tick(self) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture
 def recorder() -> Recorder:
@@ -89,24 +92,30 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
         n_workers: Runs at once.
         n_steps: Stop after so many steps of each worker, or go on until the ledger is done.
     """
-    runs: dict[int, AssignedRun] = {}
+    held: list[tuple[bool, list[tuple[int, AssignedRun]]]] = []
     done = 0
     while n_steps is None or done < n_steps:
-        while len(runs) < n_workers:
+        while len(held) < n_workers:
             assignment = ledger.next_assignment()
             if assignment is None:
                 break
-            run = assignment.run
-            message = {
-                "run_id": run.run_id,
-                "config": assignment.config.model_dump(mode="json"),
-                "checkpoint": str(plan.checkpoint_path(run.run_id)),
-                "n_epochs": run.n_epochs,
-            }
-            runs[run.run_id] = AssignedRun(message, None)
-        if not runs:
+            runs = []
+            for run, config in assignment.runs:
+                message = {
+                    "run_id": run.run_id,
+                    "config": config.model_dump(mode="json"),
+                    "checkpoint": str(plan.checkpoint_path(run.run_id)),
+                    "n_epochs": run.n_epochs,
+                    "evaluate": assignment.evaluate,
+                }
+                runs.append((run.run_id, AssignedRun(message, None)))
+            held.append((assignment.in_turn, runs))
+        if not held:
             return
-        for run_id, run in list(runs.items()):
-            if not ledger.report(Report.from_wire(run.step())):
-                del runs[run_id]
+        for in_turn, runs in held:
+            for run_id, run in runs[: 1 if in_turn else None]:
+                if not ledger.report(Report.from_wire(run.step())):
+                    runs.remove((run_id, run))
+            runs[:] = [(run_id, run) for run_id, run in runs if ledger.is_open(run_id)]
+        held = [(in_turn, runs) for in_turn, runs in held if runs]
         done += 1

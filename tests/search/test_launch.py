@@ -82,7 +82,7 @@ def test_siamese_search_on_real_digits(tmp_path: Path) -> None:
         (launch,) = connection.execute(
             "SELECT command, status, versions, data_fingerprint FROM search_launches"
         ).fetchall()
-    assert launch[0].startswith("python")
+    assert "python -m search.launch --space" in launch[0]
     assert launch[0].endswith("--format json")
     assert launch[1] == "done"
     assert json.loads(launch[2])["optuna"] == optuna.__version__

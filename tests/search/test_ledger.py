@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -170,7 +171,7 @@ def test_reports_said_twice_count_once(
     assignment = ledger.next_assignment()
     assert assignment is not None
     message = {
-        "run_id": assignment.run.run_id,
+        "run_id": assignment.runs[0][0].run_id,
         "epoch": {
             "epoch": 1,
             "train_loss": 1.0,
@@ -179,8 +180,7 @@ def test_reports_said_twice_count_once(
             "val_error": 0.4,
             "seconds": 2.0,
         },
-        "kept": {"val_error": 0.4},
-        "best_epoch": 1,
+        "evaluation": None,
         "failure": None,
         "warning": None,
         "worker": "w",
@@ -198,7 +198,7 @@ def test_budget_of_trials_and_epochs_holds_over_launches(
     monkeypatch.setattr(worker, "CHECKPOINT_SECONDS", 0.0)
     plan = plan_for(budget={"trials": 12, "epochs": 20})
     ledger, study = new_ledger(plan, store, recorder)
-    while not ledger.epochs_spent:
+    while not ledger.is_spent:
         work(ledger, plan, n_workers=1, n_steps=1)
         ledger.interrupt("test")
     assert store.n_epochs(study._study_id) == 20
@@ -273,7 +273,7 @@ def test_decision_lost_with_its_driver_is_made_by_the_next(
 ) -> None:
     plan = plan_for()
     ledger, study = new_ledger(plan, store, recorder)
-    monkeypatch.setattr(Ledger, "_decide", lambda *_: False)
+    monkeypatch.setattr(Ledger, "_advance", lambda *_, **__: False)
     work(ledger, plan, n_workers=1, n_steps=9)
     ledger.interrupt("killed before the decision")
     monkeypatch.undo()
@@ -281,3 +281,86 @@ def test_decision_lost_with_its_driver_is_made_by_the_next(
     work(ledger, plan)
     assert study.trials[0].state == TrialState.COMPLETE
     assert list(study.trials[0].intermediate_values) == list(range(1, 10))
+
+
+def test_replicates_report_their_mean_and_its_standard_error(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for(replicates=4, budget={"trials": 5}, pruner=ASHA)
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    runs = store.runs(study._study_id)
+    assert len(runs) == 20
+    assert len({run.config_hash for run in runs}) == 20
+    assert [run.config["data"]["data_seed"] for run in runs[:4]] == [0, 1, 2, 3]
+    epochs = store.epochs([run.run_id for run in runs])
+    for trial in study.trials:
+        own = [epochs[run.run_id] for run in runs if run.trial_id == trial._trial_id]
+        assert {len(each) for each in own} == {trial.last_step}
+        for step, value in trial.intermediate_values.items():
+            kept = [min(epoch.val_error for epoch in each[:step]) for each in own]
+            assert value == pytest.approx(sum(kept) / 4)
+        if trial.state == TrialState.COMPLETE:
+            last = [min(epoch.val_error for epoch in each) for each in own]
+            assert trial.value == pytest.approx(statistics.fmean(last))
+            assert trial.user_attrs["standard_error"] == [pytest.approx(statistics.stdev(last) / 2)]
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+def test_interrupted_replicates_go_on_where_each_was(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for(replicates=3, budget={"trials": 3})
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan, n_steps=4)
+    ledger.interrupt("test")
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    for trial in study.trials:
+        assert list(trial.intermediate_values) == list(range(1, 10))
+    epochs = store.epochs([run.run_id for run in store.runs()])
+    assert {tuple(e.epoch for e in each) for each in epochs.values()} == {tuple(range(1, 10))}
+
+
+def test_wilcoxon_pruner_compares_replicates_in_turn(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for(
+        replicates=8,
+        pruner={"name": "wilcoxon", "p_threshold": 0.1},
+        parameters={"learning_rate": {"type": "categorical", "choices": [1e-3, 1e-2, 1e-1]}},
+        sampler={"name": "grid"},
+        baselines=[{"learning_rate": 1e-3}],
+    )
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan, n_workers=1)
+    best, *others = study.trials
+    assert best.state == TrialState.COMPLETE
+    assert list(best.intermediate_values) == list(range(1, 9))
+    assert best.value == pytest.approx(statistics.fmean(best.intermediate_values.values()))
+    worse = [trial for trial in others if trial.params["learning_rate"] > 1e-3]
+    assert worse
+    for trial in worse:
+        assert trial.state == TrialState.PRUNED
+        assert 2 <= trial.last_step < 8
+        runs = [run for run in store.runs() if run.trial_id == trial._trial_id]
+        finished = [run for run in runs if run.n_epochs == 9]
+        assert len(finished) == trial.last_step
+        assert {run.n_epochs for run in runs} == {0, 9}
+
+
+def test_a_failing_replicate_fails_its_trial_alone(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for(
+        replicates=2,
+        parameters={"options.nan_at": {"type": "categorical", "choices": [0, 3]}},
+        budget={"trials": 6},
+    )
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    for trial in study.trials:
+        bad = trial.params["options.nan_at"] == 3
+        assert trial.state == (TrialState.FAIL if bad else TrialState.COMPLETE)
+        runs = [run for run in store.runs() if run.trial_id == trial._trial_id]
+        assert {run.state for run in runs} == {"failed" if bad else "complete"}

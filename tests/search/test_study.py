@@ -10,7 +10,7 @@ import pytest
 import ray
 from optuna.trial import TrialState
 
-from search.cluster import ray_session, slots_for
+from search.cluster import ray_session
 from search.ledger import FAIL_REASON
 from search.plan import Plan
 from search.study import Outcome, open_study, search
@@ -32,9 +32,7 @@ def scratch() -> Iterator[Path]:
 def launch(
     plan: Plan, store: Store, scratch: Path, recorder: Recorder | None = None
 ) -> tuple[Outcome, optuna.Study]:
-    outcome = search(
-        plan, store, recorder or Recorder(), slots=slots_for(plan.space), scratch=scratch
-    )
+    outcome = search(plan, store, recorder or Recorder(), slots=plan.slots(), scratch=scratch)
     return outcome, open_study(plan, store)
 
 
@@ -59,7 +57,7 @@ def test_search_to_the_end_of_its_budget(
     assert (record.status, record.changes) == ("done", [])
     workers = {run.worker for run in store.runs()}
     # Workers are reused: so many processes as run at once, not as there are trials.
-    assert len(workers) <= 2 * slots_for(plan.space).concurrency
+    assert len(workers) <= 2 * plan.slots().concurrency
 
 
 def test_bad_trials_do_not_end_the_study(plan_for: MakePlan, store: Store, scratch: Path) -> None:
@@ -147,13 +145,13 @@ def test_changes_between_launches_are_recorded_and_shown(
 def test_trial_that_fits_nowhere_is_one_sentence(plan_for: MakePlan, scratch: Path) -> None:
     plan = plan_for(resources={"cpus": 10_000})
     with pytest.raises(ClusterError, match=r"10000 CPUs .* lower resources.cpus"):
-        slots_for(plan.space)
+        plan.slots()
 
 
 def test_concurrency_is_bounded_by_the_file_and_the_machine(
     plan_for: MakePlan, scratch: Path
 ) -> None:
     cpus = int(ray.cluster_resources()["CPU"])
-    assert slots_for(plan_for().space).concurrency == cpus
-    assert slots_for(plan_for(concurrency=1).space).concurrency == 1
-    assert slots_for(plan_for(resources={"cpus": 0.5}).space).concurrency == 2 * cpus
+    assert plan_for().slots().concurrency == cpus
+    assert plan_for(concurrency=1).slots().concurrency == 1
+    assert plan_for(resources={"cpus": 0.5}).slots().concurrency == 2 * cpus

@@ -19,7 +19,7 @@ _TRAINING_KEYS = (
     "aux_weight, batch_size, device, epochs, learning_rate, learning_rate_decay, precision, tf32, "
     "training_seed, weight_decay"
 )
-_PRUNERS = "none, asha, hyperband, median, percentile, patient, threshold"
+_PRUNERS = "none, asha, hyperband, median, percentile, patient, threshold, wilcoxon"
 
 # Where a value is put ("" removes the key), the value, and what the sentence says after the file.
 _BAD: list[tuple[str, Any, str]] = [
@@ -27,8 +27,8 @@ _BAD: list[tuple[str, Any, str]] = [
     (
         "lerning_rate",
         1,
-        "lerning_rate: unknown key; allowed: baselines, budget, concurrency, data, model, "
-        "objective, parameters, pruner, resources, sampler, study, training",
+        "lerning_rate: unknown key; allowed: baselines, budget, concurrency, confirm, data, model, "
+        "objective, parameters, pruner, replicates, resources, sampler, study, training",
     ),
     (
         "training.lerning_rate",

@@ -1,0 +1,297 @@
+"""Run configs over seeds and compare them: ``python -m search.benchmark --config FILE --seeds 10``.
+
+The only place where the test split is read. Seed i fixes the data draw, the split, the
+initialisation and the order of a run, for every config alike, so that comparisons are paired. Each
+run is stored when it finishes, and the same command later runs only what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from search.batch import BatchProgress, train_queue
+from search.cli import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_NOTHING,
+    Parser,
+    configure_logging,
+    positive_int,
+    run_command,
+    stop_signals,
+)
+from search.lease import reclaim_runs
+from search.plan import checkpoint_directory, default_storage
+from search.provenance import collect_provenance, command_line
+from search.results import ConfigResult, collect, resolved
+from search.run_queue import QueuedRun
+from search.table_formats import render
+from search.tables import benchmark_table
+from search.terminal import console_for
+from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
+from space.errors import ModelError, SpaceError, TrainingError, UsageError
+from storage import NewLaunch, Store, open_store
+from trainables.image_set import ImageSet
+from trainables.sources import load_source
+
+__all__ = ["benchmark_fingerprint", "load_named", "main", "settle_source"]
+
+FORMATS = ("text", "markdown", "latex", "csv", "json")
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = _parser().parse_args(argv)
+    configure_logging(verbose=options.verbose)
+    configs, images, test_images = settle_source(load_named(options.config, _changes(options)))
+    fingerprint = benchmark_fingerprint(images, test_images)
+    seeds = range(options.seeds)
+    store = open_store(default_storage(options.storage))
+    try:
+        before = collect(store, configs, seeds, fingerprint=fingerprint)
+        benchmark_table(before, reference=options.reference)  # A wrong name shows before any run.
+        queue = _missing(before, configs, seeds)
+        status = "done"
+        if queue and not options.table_only:
+            status = _run(store, queue, options, argv, (images, test_images), fingerprint)
+        results = collect(store, configs, seeds, fingerprint=fingerprint)
+        table = benchmark_table(results, reference=options.reference)
+        sys.stdout.write(render(table, options.format))
+    finally:
+        store.close()
+    if status == "interrupted":
+        return EXIT_INTERRUPTED
+    return EXIT_DONE if any(result.seeds for result in results) else EXIT_NOTHING
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m search.benchmark",
+        description="Train configs on several seeds and compare their test errors.",
+        epilog="The same command later runs only the seeds that are missing.",
+    )
+    add = parser.add_argument
+    add("--config", nargs="+", required=True, metavar="FILE", help="config files")
+    add("--only", nargs="+", metavar="NAME", help="of their configs, these alone")
+    add("--seeds", type=positive_int, default=10, metavar="N", help="seeds 0 to N - 1")
+    add("--reference", metavar="NAME", help="the config that others are compared with")
+    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add("--epochs", type=positive_int, metavar="N", help="epochs of every config")
+    add("--augment", action="store_true", help="pair augmentation for every config")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override in every config")
+    add("--time-limit", metavar="TIME", help="stop after e.g. 90s, 10m or 1h30m")
+    add("--cpus", type=float, default=1.0, metavar="N", help="CPUs for a run")
+    add("--gpus", default="auto", metavar="N", help="GPUs for a run, or auto")
+    add("--concurrency", type=positive_int, metavar="N", help="runs at once, at the most")
+    add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")
+    add("--table-only", action="store_true", help="train nothing; show what the store has")
+    add("--format", choices=FORMATS, default="text", help="of the table on stdout")
+    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
+    return parser
+
+
+def _changes(options: Any) -> list[Override]:
+    """What the command line changes in every config."""
+    changes = [parse_override(text) for text in options.set]
+    if options.epochs is not None:
+        label = f"--epochs {options.epochs}"
+        changes.append(Override(key="training.epochs", value=options.epochs, label=label))
+    if options.augment:
+        changes.append(Override(key="data.augment", value=True, label="--augment"))
+    return changes
+
+
+def load_named(paths: Sequence[str | Path], changes: Sequence[Override] = ()) -> list[NamedConfig]:
+    """Read the configs of some files.
+
+    Args:
+        paths: Config files.
+        changes: Settings to replace in every config. One that changes a config takes what was
+            reported for it away, since the report is of other settings.
+
+    Returns:
+        The configs in order.
+
+    Raises:
+        SpaceError: If a file or a change is wrong, or two configs have one name.
+    """
+    found: list[NamedConfig] = []
+    for path in paths:
+        for named in load_configs(path).configs:
+            if named.name in (each.name for each in found):
+                raise SpaceError(f"{path}: a second config is named '{named.name}'; rename one.")
+            found.append(_changed(named, changes))
+    return found
+
+
+def _changed(named: NamedConfig, changes: Sequence[Override]) -> NamedConfig:
+    config = named.config
+    for change in changes:
+        try:
+            config = config.with_values({change.key: change.value})
+        except (ValidationError, AttributeError, TypeError) as error:
+            raise SpaceError(
+                f"{change.label}: not allowed for '{named.name}'; give a key of its data, model or "
+                "training section and a value that this key takes."
+            ) from error
+    if config == named.config:
+        return named
+    return named.model_copy(
+        update={
+            "data": config.data,
+            "model": config.model,
+            "training": config.training,
+            "reported": None,
+        }
+    )
+
+
+def settle_source(
+    configs: Sequence[NamedConfig],
+) -> tuple[list[NamedConfig], ImageSet, ImageSet]:
+    """Load the one data set that all configs are run on.
+
+    Args:
+        configs: The configs.
+
+    Returns:
+        The configs with their data source settled, the training images and the test images.
+
+    Raises:
+        DataError: If the data cannot be had.
+        SpaceError: If the configs want different sources, or one cannot be trained.
+    """
+    sources = {named.data.source for named in configs} - {"auto"}
+    if len(sources) > 1:
+        raise SpaceError(
+            f"--config: the configs want different data ({' and '.join(sorted(sources))}); "
+            "benchmark them apart."
+        )
+    wanted = configs[0].data.model_copy(update={"source": sources.pop() if sources else "auto"})
+    images, test_images = load_source(wanted, "train"), load_source(wanted, "test")
+    settled = []
+    for named in configs:
+        data = named.data.model_copy(update={"source": images.source, "root": None})
+        try:
+            complete = resolved(named.model_copy(update={"data": data}), 0)
+        except (ModelError, TrainingError) as error:
+            raise SpaceError(f"'{named.name}': {error}") from error
+        settled.append(
+            named.model_copy(
+                update={
+                    "data": complete.data,
+                    "model": complete.model,
+                    "training": complete.training,
+                }
+            )
+        )
+    return settled, images, test_images
+
+
+def benchmark_fingerprint(images: ImageSet, test_images: ImageSet) -> str:
+    """16 hexadecimal digits that identify the training and the test images together."""
+    text = f"{images.fingerprint}/{test_images.fingerprint}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _missing(
+    results: Sequence[ConfigResult], configs: Sequence[NamedConfig], seeds: Sequence[int]
+) -> list[QueuedRun]:
+    """The runs that no launch has finished, seed by seed, so that every config gets its share."""
+    return [
+        QueuedRun(label=f"{named.name}, seed {seed}", config=resolved(named, seed))
+        for seed in seeds
+        for named, result in zip(configs, results, strict=True)
+        if seed in result.missing
+    ]
+
+
+def _run(
+    store: Store,
+    queue: list[QueuedRun],
+    options: Any,
+    argv: list[str],
+    images: tuple[ImageSet, ImageSet],
+    fingerprint: str,
+) -> str:
+    """Train what is missing; say how it ended."""
+    deadline = None
+    if options.time_limit is not None:
+        try:
+            deadline = time.monotonic() + parse_duration(options.time_limit)
+        except SpaceError as error:
+            raise UsageError(f"--time-limit: {error}") from error
+    provenance = collect_provenance()
+    reclaim_runs(store, "benchmark")
+    launch_id = store.begin_launch(
+        NewLaunch(
+            study_id=None,
+            command=command_line("search.benchmark", argv),
+            config={"configs": [str(path) for path in options.config], "seeds": options.seeds},
+            changes=[],
+            git_commit=provenance.git_commit,
+            git_dirty=provenance.git_dirty,
+            versions=provenance.versions,
+            hardware=provenance.hardware,
+            data_source=images[0].source,
+            data_fingerprint=fingerprint,
+            host=provenance.host,
+            pid=provenance.pid,
+        )
+    )
+    status = "failed"
+    progress = BatchProgress(queue, console_for(sys.stderr))
+    try:
+        with stop_signals() as stop:
+            status = train_queue(
+                store,
+                queue,
+                purpose="benchmark",
+                launch_id=launch_id,
+                resources=_resources(options),
+                concurrency=options.concurrency or "auto",
+                checkpoints=checkpoint_directory(store.url) / "benchmark",
+                images=images[0],
+                test_images=images[1],
+                fingerprint=fingerprint,
+                progress=progress,
+                ray_address=options.ray_address,
+                verbose=options.verbose,
+                stop_requested=stop,
+                deadline=deadline,
+            )
+    finally:
+        progress.close()
+        store.end_launch(launch_id, status)
+    return status
+
+
+def _resources(options: Any) -> Resources:
+    try:
+        gpus = options.gpus if options.gpus == "auto" else float(options.gpus)
+        return Resources(cpus=options.cpus, gpus=gpus)
+    except (ValidationError, ValueError) as error:
+        raise UsageError(
+            "--cpus, --gpus: give whole numbers, or a share of one that is greater than 0."
+        ) from error
+
+
+if __name__ == "__main__":
+    run_command(main)

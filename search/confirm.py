@@ -1,0 +1,125 @@
+"""Confirming a search's winners: its best configs and its baselines on seeds it has not seen.
+
+The best of many trials on one seed is partly luck. Trained again on fresh pairs, splits and
+initialisations, the configs show what they are worth, and the search how optimistic it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from search.batch import BatchProgress, train_on
+from search.cluster import Slots
+from search.lease import reclaim_runs
+from search.ledger import BASELINE
+from search.plan import Plan
+from search.run_queue import QueuedRun
+from search.seeds import confirm_config
+from storage import Store
+
+__all__ = ["candidates", "confirm", "confirm_queue"]
+
+
+def candidates(study: optuna.Study, top: int) -> list[FrozenTrial]:
+    """The trials whose configs are to be confirmed.
+
+    Args:
+        study: The study; of several objectives the Pareto front is taken, in the first one's order.
+        top: So many distinct configs.
+
+    Returns:
+        The best complete trials, best first, then the complete baselines that are not among them.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    sign = -1.0 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1.0
+    pool = complete
+    if len(study.directions) > 1:
+        front = {trial.number for trial in study.best_trials}
+        pool = [trial for trial in complete if trial.number in front]
+    chosen: list[FrozenTrial] = []
+    for trial in sorted(pool, key=lambda trial: (sign * trial.values[0], trial.number)):
+        if len(chosen) < top and all(trial.params != other.params for other in chosen):
+            chosen.append(trial)
+    for trial in complete:
+        if BASELINE in trial.user_attrs and all(trial.params != other.params for other in chosen):
+            chosen.append(trial)
+    return chosen
+
+
+def confirm_queue(plan: Plan, store: Store, study: optuna.Study) -> list[QueuedRun]:
+    """The confirmation runs that are still to be trained, seed by seed."""
+    done = {
+        (run.trial_id, run.replicate)
+        for run in store.runs(study._study_id, "confirm")
+        if run.state == "complete"
+    }
+    chosen = candidates(study, plan.space.confirm.top)
+    return [
+        QueuedRun(
+            label=f"trial {trial.number}, fresh seed {replicate}",
+            config=confirm_config(plan.resolve(trial.params), replicate),
+            study_id=study._study_id,
+            trial_id=trial._trial_id,
+            replicate=replicate,
+        )
+        for replicate in range(plan.space.confirm.seeds)
+        for trial in chosen
+        if (trial._trial_id, replicate) not in done
+    ]
+
+
+def confirm(
+    plan: Plan,
+    store: Store,
+    study: optuna.Study,
+    *,
+    launch_id: int,
+    slots: Slots,
+    scratch: Path,
+    console: Console,
+    stop_requested: Callable[[], bool],
+) -> str:
+    """Train the confirmation runs that are missing, on the Ray that is up.
+
+    Args:
+        plan: The launch's plan.
+        store: The store.
+        study: The study.
+        launch_id: The launch.
+        slots: Where runs are trained.
+        scratch: A directory for what Tune insists on writing.
+        console: Shows the progress.
+        stop_requested: Whether a person asks to stop.
+
+    Returns:
+        ``"done"`` or ``"interrupted"``.
+    """
+    reclaim_runs(store, "confirm")
+    queue = confirm_queue(plan, store, study)
+    if not queue:
+        return "done"
+    progress = BatchProgress(queue, console)
+    try:
+        return train_on(
+            store,
+            queue,
+            slots=slots,
+            scratch=scratch,
+            purpose="confirm",
+            launch_id=launch_id,
+            cpus=plan.space.resources.cpus,
+            checkpoints=plan.checkpoints / plan.space.study / "confirm",
+            images=plan.images,
+            test_images=None,
+            fingerprint=plan.data_fingerprint,
+            progress=progress,
+            verbose=plan.verbose,
+            stop_requested=stop_requested,
+        )
+    finally:
+        progress.close()

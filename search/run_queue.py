@@ -1,0 +1,169 @@
+"""A ledger for runs that no sampler proposed and no pruner stops: confirmations and benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from search.objectives import RunProgress
+from search.reports import Assignment, Report
+from space import RunConfig
+from storage import ResultRecord, Store
+
+__all__ = ["QueuedRun", "RunQueue"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedRun:
+    """One run to train to its last epoch.
+
+    Attributes:
+        label: What to call it on the screen.
+        config: Its complete config.
+        study_id: The study it belongs to, if any.
+        trial_id: The trial whose config it is, if any.
+        replicate: Which of that trial's runs it is.
+    """
+
+    label: str
+    config: RunConfig
+    study_id: int | None = None
+    trial_id: int | None = None
+    replicate: int = 0
+
+
+@dataclass(kw_only=True)
+class _Open:
+    queued: QueuedRun
+    progress: RunProgress
+
+
+class RunQueue:
+    """Assigns queued runs in order, records every epoch, and never stops one early.
+
+    A run that was interrupted by an earlier launch goes on from its checkpoint.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Sequence[QueuedRun],
+        *,
+        purpose: str,
+        launch_id: int,
+        evaluate: bool,
+        fingerprint: str,
+        on_end: Callable[[QueuedRun, str | None], None],
+        on_epoch: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make the queue.
+
+        Args:
+            store: The store.
+            queue: The runs, in the order they begin.
+            purpose: ``"confirm"`` or ``"benchmark"``.
+            launch_id: The launch that trains them.
+            evaluate: Measure and record each run's final errors, the test error among them.
+            fingerprint: Of the data, recorded with each result.
+            on_end: Called with a run that ended, and why it failed or None.
+            on_epoch: Called with every epoch recorded.
+        """
+        self._store = store
+        self._queue = list(reversed(queue))
+        self._purpose = purpose
+        self._launch_id = launch_id
+        self._evaluate = evaluate
+        self._fingerprint = fingerprint
+        self._on_end = on_end
+        self._on_epoch = on_epoch
+        self._open: dict[int, _Open] = {}
+        self.n_failed = 0
+
+    @property
+    def n_open(self) -> int:
+        """How many runs are in the hands of workers."""
+        return len(self._open)
+
+    @property
+    def is_spent(self) -> bool:
+        """Never: every run in the queue is trained."""
+        return False
+
+    def is_open(self, run_id: int) -> bool:
+        """Whether a run is in the hands of a worker."""
+        return run_id in self._open
+
+    def next_assignment(self) -> Assignment | None:
+        """The next run of the queue, or None once it is empty."""
+        if not self._queue:
+            return None
+        queued = self._queue.pop()
+        run = self._store.begin_run(
+            launch_id=self._launch_id,
+            study_id=queued.study_id,
+            trial_id=queued.trial_id,
+            purpose=self._purpose,
+            replicate=queued.replicate,
+            config_hash=queued.config.config_hash(),
+            config=queued.config.model_dump(mode="json"),
+        )
+        epochs = self._store.epochs([run.run_id])[run.run_id]
+        progress = RunProgress((), n_parameters=0, epochs=epochs)
+        self._open[run.run_id] = _Open(queued=queued, progress=progress)
+        # The evaluation comes with the last epoch, so a run that lost it trains that one again.
+        last = queued.config.training.epochs - 1
+        if run.n_epochs > last:
+            run = run.__class__(**{**vars(run), "n_epochs": last})
+        return Assignment(runs=((run, queued.config),), evaluate=self._evaluate)
+
+    def report(self, report: Report) -> bool:
+        """Record a run's epoch; say whether the run goes on."""
+        opened = self._open.get(report.run_id)
+        if opened is None:
+            return False
+        epoch, progress = report.epoch, opened.progress
+        if epoch is not None and epoch.epoch == progress.n_epochs + 1:
+            progress.add(epoch)
+            self._store.record_epoch(
+                report.run_id,
+                self._launch_id,
+                epoch,
+                best_epoch=progress.best_epoch,
+                worker=report.worker,
+            )
+            self._on_epoch()
+        if report.failure is not None:
+            self.fail(report.run_id, report.failure)
+            return False
+        if epoch is None or epoch.epoch < opened.queued.config.training.epochs:
+            return True
+        if self._evaluate:
+            if report.evaluation is None:
+                raise ValueError(f"run {report.run_id} ended without an evaluation")
+            self._store.record_result(
+                ResultRecord(
+                    run_id=report.run_id,
+                    data_fingerprint=self._fingerprint,
+                    **vars(report.evaluation),
+                )
+            )
+        self._end(report.run_id, "complete")
+        return False
+
+    def fail(self, run_id: int, reason: str) -> None:
+        """Close a run that cannot go on."""
+        if run_id in self._open:
+            self.n_failed += 1
+            self._end(run_id, "failed", reason)
+
+    def interrupt(self, reason: str) -> int:
+        """Leave every open run to go on from its checkpoint; say how many there were."""
+        n_open = len(self._open)
+        for run_id in list(self._open):
+            self._store.end_run(run_id, "interrupted", reason)
+            del self._open[run_id]
+        return n_open
+
+    def _end(self, run_id: int, state: str, reason: str | None = None) -> None:
+        self._store.end_run(run_id, state, reason)
+        self._on_end(self._open.pop(run_id).queued, reason)
