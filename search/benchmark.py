@@ -34,10 +34,10 @@ from search.results import ConfigResult, collect, resolved
 from search.run_queue import QueuedRun
 from search.table_formats import render
 from search.tables import benchmark_table
-from search.terminal import console_for
 from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
 from space.errors import ModelError, SpaceError, TrainingError, UsageError
 from storage import NewLaunch, Store, open_store
+from storage.terminal import console_for
 from trainables.image_set import ImageSet
 from trainables.sources import load_source
 

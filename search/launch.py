@@ -24,9 +24,9 @@ from search.progress import LineProgress, LiveProgress
 from search.provenance import collect_provenance, command_line
 from search.result import print_result, result_as_json
 from search.snapshot import take_snapshot
-from search.terminal import console_for
 from space import Override
 from storage import open_store
+from storage.terminal import console_for
 
 __all__ = ["build_parser", "main"]
 

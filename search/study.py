@@ -19,10 +19,10 @@ from search.lease import HEARTBEAT_SECONDS, reclaim_stale
 from search.ledger import BASELINE, Ledger, Observer
 from search.plan import Plan
 from search.sampling import make_pruner, make_sampler
-from search.terminal import console_for
 from search.tune_loop import run_tune
 from space.errors import StorageError, StudyMismatchError
 from storage import Store
+from storage.terminal import console_for
 
 __all__ = ["LaunchObserver", "Outcome", "open_study", "run_study", "search"]
 

@@ -8,7 +8,6 @@ import os
 import sys
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from space.errors import UserError
 from storage.engine import DEFAULT_URL
 from storage.overview import describe_study, list_studies
 from storage.store import open_store
+from storage.terminal import console_for
 
 
 def main(argv: list[str]) -> int:
@@ -88,11 +88,11 @@ def _print_studies(studies: list[dict[str, Any]], name: str) -> None:
             str(row["launches"]),
             row["last_launch"] or "-",
         )
-    Console(soft_wrap=True).print(table)
+    console_for().print(table)
 
 
 def _print_study(study: dict[str, Any]) -> None:
-    say = Console(soft_wrap=True, highlight=False).print
+    say = console_for().print
     say(f"study     {study['study']}", markup=False)
     say(
         "objective "

@@ -1,0 +1,187 @@
+"""Queued runs: trained once each to their last epoch, evaluated, and resumed where they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from search.confirm import candidates, confirm_queue
+from search.ledger import Ledger
+from search.plan import Plan
+from search.reports import Report
+from search.results import collect, resolved
+from search.run_queue import QueuedRun, RunQueue
+from search.study import open_study
+from space import DataConfig, ModelConfig, NamedConfig, TrainingConfig
+from storage import Store
+from trainables.image_set import ImageSet
+from trainables.sources import load_source
+from trainables.worker import AssignedRun
+
+from .conftest import Recorder, work
+
+MakePlan = Callable[..., Plan]
+CONFIG = NamedConfig(
+    name="tiny",
+    data=DataConfig(source="digits"),
+    model=ModelConfig(name="mlp", width=8),
+    training=TrainingConfig(epochs=3),
+)
+
+
+@pytest.fixture
+def images() -> tuple[ImageSet, ImageSet]:
+    data = DataConfig(source="digits")
+    return load_source(data, "train"), load_source(data, "test")
+
+
+def new_queue(store: Store, runs: list[QueuedRun], ended: list[str], launch_id: int) -> RunQueue:
+    return RunQueue(
+        store,
+        runs,
+        purpose="benchmark",
+        launch_id=launch_id,
+        evaluate=True,
+        fingerprint="f",
+        on_end=lambda queued, failure: ended.append(f"{queued.label} {failure}"),
+    )
+
+
+def train(
+    queue: RunQueue, images: tuple[ImageSet, ImageSet], n_epochs: int | None = None
+) -> list[dict[str, object]]:
+    """Be the one worker; say what was reported."""
+    reports: list[dict[str, object]] = []
+    while (assignment := queue.next_assignment()) is not None:
+        ((run, config),) = assignment.runs
+        message = {
+            "run_id": run.run_id,
+            "config": config.model_dump(mode="json"),
+            "checkpoint": None,
+            "n_epochs": run.n_epochs,
+            "evaluate": assignment.evaluate,
+        }
+        worker = AssignedRun(message, *images)
+        goes_on = True
+        while goes_on:
+            if len(reports) == n_epochs:
+                return reports
+            reports.append(worker.step())
+            goes_on = queue.report(Report.from_wire(reports[-1]))
+    return reports
+
+
+def test_seeds_are_trained_once_and_evaluated(
+    store: Store, images: tuple[ImageSet, ImageSet]
+) -> None:
+    runs = [QueuedRun(label=f"seed {s}", config=resolved(CONFIG, s)) for s in range(3)]
+    ended: list[str] = []
+    reports = train(new_queue(store, runs, ended, 1), images)
+    assert ended == [f"seed {s} None" for s in range(3)]
+    assert len(reports) == 9
+    assert [report["evaluation"] is not None for report in reports] == [False, False, True] * 3
+    (result,) = collect(store, [CONFIG], range(4), fingerprint="f")
+    assert list(result.seeds) == [0, 1, 2]
+    assert result.missing == (3,)
+    for seed, found in result.seeds.items():
+        assert found.run.config["data"]["data_seed"] == seed
+        assert found.run.config["training"]["training_seed"] == seed
+        assert found.run.n_epochs == 3
+        epochs = store.epochs([found.run.run_id])[found.run.run_id]
+        assert found.result.val_error == min(epoch.val_error for epoch in epochs)
+        for name in ("train_error", "test_error"):
+            assert 0 <= getattr(found.result, name) <= 1
+    assert len({found.result.test_error for found in result.seeds.values()}) > 1
+    (other,) = collect(store, [CONFIG], range(3), fingerprint="of other data")
+    assert other.missing == (0, 1, 2)
+
+
+def test_interrupted_run_goes_on_as_the_same_run_with_the_same_result(
+    store: Store, images: tuple[ImageSet, ImageSet]
+) -> None:
+    run = QueuedRun(label="x", config=resolved(CONFIG, 0))
+    queue = new_queue(store, [run], [], 1)
+    first = train(queue, images, n_epochs=2)
+    assert queue.interrupt("test") == 1
+    assert [each.state for each in store.runs()] == ["interrupted"]
+    train(new_queue(store, [run], [], 2), images)
+    (record,) = store.runs()
+    assert (record.state, record.n_epochs, record.launch_id) == ("complete", 3, 2)
+    epochs = store.epochs([record.run_id])[record.run_id]
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
+    assert vars(epochs[1])["val_loss"] == first[1]["epoch"]["val_loss"]  # type: ignore[index]
+    assert len(store.results([record.config_hash])) == 1
+
+
+def test_result_lost_with_its_driver_is_made_up_for(
+    store: Store, images: tuple[ImageSet, ImageSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = QueuedRun(label="x", config=resolved(CONFIG, 0))
+    queue = new_queue(store, [run], [], 1)
+    monkeypatch.setattr(store, "record_result", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(queue, images)
+    queue.interrupt("killed")
+    monkeypatch.undo()
+    train(new_queue(store, [run], [], 2), images)
+    (record,) = store.runs()
+    assert (record.state, record.n_epochs) == ("complete", 3)
+    assert len(store.results([record.config_hash])) == 1
+
+
+def test_failed_run_is_missing_still(store: Store, images: tuple[ImageSet, ImageSet]) -> None:
+    training = TrainingConfig(epochs=3, learning_rate=1e30)
+    named = CONFIG.model_copy(update={"training": training})
+    ended: list[str] = []
+    queue = new_queue(store, [QueuedRun(label="x", config=resolved(named, 0))], ended, 1)
+    train(queue, images)
+    assert queue.n_failed == 1
+    assert "the loss is not finite" in ended[0]
+    assert store.runs()[0].state == "failed"
+    assert collect(store, [named], range(1), fingerprint="f")[0].missing == (0,)
+
+
+def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for(
+        confirm={"top": 3, "seeds": 4},
+        baselines=[{"learning_rate": 1e-1, "weight_decay": 1e-1}],
+        replicates=2,
+    )
+    study = open_study(plan, store)
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=1,
+        observer=recorder,
+        max_trials=12,
+        max_epochs=None,
+    )
+    work(ledger, plan)
+    chosen = candidates(study, 3)
+    by_value = sorted(study.trials, key=lambda trial: trial.value)
+    assert [trial.number for trial in chosen] == [*(t.number for t in by_value[:3]), 0]
+    queue = confirm_queue(plan, store, study)
+    assert len(queue) == 16
+    assert [queued.trial_id for queued in queue[:4]] == [trial._trial_id for trial in chosen]
+    searched = {run.config["data"]["data_seed"] for run in store.runs()}
+    confirmed = {queued.config.data.data_seed for queued in queue}
+    assert len(confirmed) == 4
+    assert not searched & confirmed
+    # What is done is not done again.
+    for queued in queue[:5]:
+        run = store.begin_run(
+            launch_id=1,
+            study_id=queued.study_id,
+            trial_id=queued.trial_id,
+            purpose="confirm",
+            replicate=queued.replicate,
+            config_hash="x",
+            config={},
+        )
+        store.end_run(run.run_id, "complete")
+    assert confirm_queue(plan, store, study) == queue[5:]

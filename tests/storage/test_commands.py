@@ -1,0 +1,117 @@
+"""``python -m storage list`` and ``show``: what is there, one sentence where nothing is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+
+from storage import EpochRecord, NewLaunch, open_store
+from storage.__main__ import main
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A store with a study of ours, one trial complete and one failed, and a study of Optuna's."""
+    path = str(tmp_path / "s.db")
+    store = open_store(path)
+    study = optuna.create_study(study_name="[bold]ours[/]", storage=store.optuna_storage)
+    store.add_study(
+        study._study_id,
+        identity={},
+        metrics=["val_error"],
+        data_source="digits",
+        data_fingerprint="abc",
+    )
+    launch_id = store.begin_launch(
+        NewLaunch(
+            study_id=study._study_id,
+            command="python -m search.launch --space s.yaml",
+            config={},
+            changes=["budget.trials: 1, now 2"],
+            git_commit="f00d",
+            git_dirty=True,
+            versions={"torch": "2.13.0"},
+            hardware={"processor": "abacus", "cpus": 2, "gpus": []},
+            data_source="digits",
+            data_fingerprint="abc",
+            host="h",
+            pid=1,
+        )
+    )
+    for state, value in (("complete", 0.25), ("failed", None)):
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        run = store.begin_run(
+            launch_id=launch_id,
+            study_id=study._study_id,
+            trial_id=trial._trial_id,
+            purpose="search",
+            replicate=0,
+            config_hash="h",
+            config={},
+        )
+        epoch = EpochRecord(
+            epoch=1, train_loss=1, val_loss=1, train_error=0.5, val_error=0.25, seconds=2.0
+        )
+        store.record_epoch(run.run_id, launch_id, epoch, best_epoch=1, worker="w")
+        study.tell(trial, value, state=None if value else optuna.trial.TrialState.FAIL)
+        store.end_run(run.run_id, state, None if value else "it caught fire")
+    optuna.create_study(study_name="theirs", storage=store.optuna_storage)
+    store.close()
+    return path
+
+
+def test_list_as_json(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--storage", url, "--format", "json"]) == 0
+    ours, theirs = json.loads(capsys.readouterr().out)
+    assert ours["study"] == "[bold]ours[/]"
+    assert ours["trials"]["COMPLETE"] == ours["trials"]["FAIL"] == 1
+    assert ours["best"]["values"] == [0.25]
+    assert ours["launches"] == 1
+    assert (theirs["study"], theirs["launches"], theirs["best"]) == ("theirs", 0, None)
+
+
+def test_list_as_text(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--storage", url]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "[bold]ours[/]" in lines[1]
+    assert "1 complete, 1 fail" in lines[1]
+    assert "0.25 val_error" in lines[1]
+    assert "theirs" in lines[2]
+
+
+def test_show(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "[bold]ours[/]", "--storage", url]) == 0
+    text = capsys.readouterr().out
+    for part in (
+        "minimize val_error",
+        "digits, fingerprint abc",
+        "2 epochs, 4.0 s",
+        "f00d with uncommitted",
+        "torch 2.13.0",
+        "abacus",
+        "budget.trials: 1, now 2",
+        "it caught fire",
+        "0 best",
+    ):
+        assert part in text
+    assert main(["show", "[bold]ours[/]", "--storage", url, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [trial["state"] for trial in found["trials"]] == ["COMPLETE", "FAIL"]
+    assert found["trials"][1]["reason"] == "it caught fire"
+
+
+@pytest.mark.parametrize("arguments", [["show", "theirss"], ["list"]])
+def test_what_is_not_there_is_one_sentence_and_status_2(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    where = url if arguments[0] == "show" else str(tmp_path / "none.db")
+    assert main([*arguments, "--storage", where]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert len(captured.err.splitlines()) == 1
+    assert ("did you mean 'theirs'" if arguments[0] == "show" else "no such file") in captured.err
