@@ -1,4 +1,4 @@
-"""``python -m space``: check search-space files, print their JSON Schema."""
+"""``python -m space``: check search-space files and config files, print their JSON Schemas."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from space.configs import ConfigFile
 from space.durations import format_duration
 from space.errors import SpaceError
-from space.load import load_space
-from space.schema import json_schema_text
+from space.load import load_tree, parse_space, parse_tree
+from space.reader import file_name
+from space.schema import config_schema_text, json_schema_text
 from space.space import Space
 
 
@@ -19,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 if a file is wrong.
     """
-    parser = argparse.ArgumentParser(prog="python -m space", description="Search-space files.")
+    parser = argparse.ArgumentParser(
+        prog="python -m space", description="Search-space files and config files."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="check files, an exit status of 2 if one is wrong")
     check.add_argument("files", nargs="+", metavar="FILE")
@@ -31,19 +35,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="KEY=VALUE",
         help="lay a setting over each file's, e.g. training.epochs=10",
     )
-    commands.add_parser("schema", help="print the JSON Schema of the files")
+    schema = commands.add_parser("schema", help="print the JSON Schema of search-space files")
+    schema.add_argument("--configs", action="store_true", help="of config files instead")
     options = parser.parse_args(arguments)
     if options.command == "schema":
-        sys.stdout.write(json_schema_text())
+        sys.stdout.write(config_schema_text() if options.configs else json_schema_text())
         return 0
     status = 0
     for file in options.files:
         try:
-            print(f"{file}: {_summary(load_space(file, options.overrides))}")
+            print(f"{file}: {_checked(file, options.overrides)}")
         except SpaceError as error:
             print(error, file=sys.stderr)
             status = 2
     return status
+
+
+def _checked(file: str, overrides: Sequence[str]) -> str:
+    """What a valid file holds, in a line; ``configs`` is what makes it a config file.
+
+    Raises:
+        SpaceError: If it or an override is wrong.
+    """
+    tree, source = load_tree(file), file_name(file)
+    if "configs" in tree:
+        return _configs_summary(parse_tree(ConfigFile, tree, source, overrides))
+    return _summary(parse_space(tree, source, overrides))
+
+
+def _configs_summary(file: ConfigFile) -> str:
+    return f"{len(file.configs)} configs: {', '.join(named.name for named in file.configs)}"
 
 
 def _summary(space: Space) -> str:

@@ -1,0 +1,126 @@
+"""What confirmation runs say of trials: their values on seeds that the search never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from optuna.study import StudyDirection
+
+from search.objectives import RunProgress
+from space import RunConfig
+from storage import LaunchRecord, RunRecord, Store
+from storage.engine import translated
+from trainables.runs import count_parameters
+
+__all__ = ["ConfirmedTrial", "confirmed_trials", "final_values"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmedTrial:
+    """A trial that was trained again on fresh seeds.
+
+    Attributes:
+        trial_number: Optuna's number.
+        trial_id: Optuna's number in the store.
+        values: The objective on each fresh seed that is complete, in the seeds' order; at least
+            one. Replicate i has the same seed in every trial.
+        search_value: The objective by which the search judged it.
+        is_finished: Whether every seed that was asked for is complete. A trial of which one failed
+            never is.
+    """
+
+    trial_number: int
+    trial_id: int
+    values: tuple[float, ...]
+    search_value: float
+    is_finished: bool
+
+    @property
+    def mean(self) -> float:
+        """The mean over the fresh seeds."""
+        return fmean(self.values)
+
+
+def confirmed_trials(store: Store, study_id: int, metric: str) -> list[ConfirmedTrial]:
+    """The trials of a study that were confirmed, best first.
+
+    Args:
+        store: The store.
+        study_id: The study.
+        metric: One of the study's objectives.
+
+    Returns:
+        The finished ones, ordered by their mean over the fresh seeds, then those that are not:
+        means over unlike seeds are no comparison. Equal ones are in the order of their numbers.
+
+    Raises:
+        ValueError: If the metric is none of the study's objectives.
+    """
+    runs = store.runs(study_id, "confirm")
+    if not runs:
+        return []
+    metrics = store.study_records()[study_id].metrics
+    if metric not in metrics:
+        raise ValueError(f"'{metric}' is no objective of the study: {', '.join(metrics)}")
+    index = metrics.index(metric)
+    with translated(store.url):
+        trials = {
+            trial._trial_id: trial
+            for trial in store.optuna_storage.get_all_trials(study_id, deepcopy=False)
+        }
+        direction = store.optuna_storage.get_study_directions(study_id)[index]
+    sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
+    wanted = _n_seeds(runs, store.launches(study_id))
+    complete: dict[int, list[RunRecord]] = {}
+    for run in sorted(runs, key=lambda run: run.replicate):
+        if run.state == "complete" and run.trial_id is not None:
+            complete.setdefault(run.trial_id, []).append(run)
+    values = final_values(store, [run for of in complete.values() for run in of], metric)
+    found = [
+        ConfirmedTrial(
+            trial_number=trials[trial_id].number,
+            trial_id=trial_id,
+            values=tuple(values[run.run_id] for run in of),
+            search_value=trials[trial_id].values[index],
+            is_finished={run.replicate for run in of} >= set(range(wanted)),
+        )
+        for trial_id, of in complete.items()
+    ]
+    return sorted(
+        found, key=lambda each: (not each.is_finished, sign * each.mean, each.trial_number)
+    )
+
+
+def final_values(store: Store, runs: Sequence[RunRecord], metric: str) -> dict[int, float]:
+    """An objective of some complete runs: that of the state each of them kept.
+
+    Args:
+        store: The store.
+        runs: Runs whose epochs are all in the store.
+        metric: What is measured.
+
+    Returns:
+        The value by run.
+    """
+    epochs = store.epochs(run.run_id for run in runs)
+    found = {}
+    for run in runs:
+        n_parameters = 0
+        if metric == "n_parameters":
+            n_parameters = count_parameters(RunConfig.model_validate(run.config).model)
+        progress = RunProgress([metric], n_parameters=n_parameters, epochs=epochs[run.run_id])
+        found[run.run_id] = progress.values(progress.n_epochs)[0]
+    return found
+
+
+def _n_seeds(runs: Sequence[RunRecord], launches: Sequence[LaunchRecord]) -> int:
+    """The fresh seeds that the latest launch with confirmation runs asked for."""
+    latest = max(run.launch_id for run in runs)
+    config: dict[str, Any] = next(
+        (launch.config for launch in launches if launch.launch_id == latest), {}
+    )
+    seeds = config.get("confirm", {}).get("seeds")
+    return int(seeds) if seeds else 1 + max(run.replicate for run in runs)
