@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from space import NamedConfig, Reported, RunConfig
 from storage import ResultRecord, RunRecord, Store
-from trainables.models import build_model
+from trainables.closed_form import CLOSED_FORM
 from trainables.models.registry import model_class
 from trainables.resolve import resolve_config
+from trainables.runs import count_parameters
 
-__all__ = ["ConfigResult", "SeedResult", "collect", "resolved"]
+__all__ = ["ConfigResult", "SeedResult", "collect", "resolved", "usual_fingerprint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,30 @@ def resolved(named: NamedConfig, seed: int) -> RunConfig:
     return resolve_config(named.with_seed(seed))
 
 
+def usual_fingerprint(
+    store: Store, configs: Sequence[NamedConfig], seeds: Sequence[int]
+) -> str | None:
+    """The data that most of the results of some configs over some seeds are of.
+
+    Args:
+        store: The store.
+        configs: The configs, their data source settled.
+        seeds: The seeds asked for.
+
+    Returns:
+        The fingerprint, the smallest of several that are as frequent; None without results.
+    """
+    hashes = {resolved(named, seed).config_hash() for named in configs for seed in seeds}
+    counts = Counter(result.data_fingerprint for _, result in store.results(sorted(hashes)))
+    return min(counts, key=lambda found: (-counts[found], found), default=None)
+
+
 def collect(
-    store: Store, configs: Sequence[NamedConfig], seeds: Sequence[int], *, fingerprint: str
+    store: Store,
+    configs: Sequence[NamedConfig],
+    seeds: Sequence[int],
+    *,
+    fingerprint: str | None = None,
 ) -> list[ConfigResult]:
     """Read the results of some configs over some seeds.
 
@@ -66,11 +90,13 @@ def collect(
         store: The store.
         configs: The configs, their data source settled.
         seeds: The seeds asked for.
-        fingerprint: Of the data; runs on other data are not counted.
+        fingerprint: Of the data; runs on other data are not counted. Default: that of most results.
 
     Returns:
         One result a config, in order. Of several runs of one config and seed the first counts.
     """
+    if fingerprint is None:
+        fingerprint = usual_fingerprint(store, configs, seeds)
     found = []
     for named in configs:
         hashes = {resolved(named, seed).config_hash(): seed for seed in seeds}
@@ -80,12 +106,13 @@ def collect(
             if seed not in done and result.data_fingerprint == fingerprint:
                 done[seed] = SeedResult(seed=seed, run=run, result=result)
         config = resolved(named, 0)
+        is_closed_form = config.model.name == CLOSED_FORM
         found.append(
             ConfigResult(
                 name=named.name,
                 config=config,
-                n_parameters=build_model(config.model, 0).n_parameters(),
-                has_aux=model_class(config.model.name).has_aux,
+                n_parameters=count_parameters(config.model),
+                has_aux=is_closed_form or model_class(config.model.name).has_aux,
                 reported=named.reported,
                 seeds=dict(sorted(done.items())),
                 missing=tuple(seed for seed in seeds if seed not in done),

@@ -1,0 +1,129 @@
+"""A table of strings, drawn as text, Markdown or LaTeX, whatever characters are in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+__all__ = ["NOTHING", "Sheet", "draw", "escape_latex", "escape_markdown"]
+
+NOTHING = "-"
+"""Stands in a cell that has nothing to say."""
+
+# A bracket alone is text; one that closes a link's text is not.
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*_<>|~&$#]|\](?=[(\[]))")
+_LATEX_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    # At the start of a row LaTeX takes these for arguments of the line break before it.
+    "[": "{[}",
+    "*": "{*}",
+}
+_LATEX_PATTERN = re.compile("|".join(map(re.escape, _LATEX_SPECIAL)))
+_MINUS = re.compile(r"(?<!\w)-(?=\d)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A table of strings, none of which has a line break.
+
+    Attributes:
+        title: Its heading; may be empty.
+        columns: The columns' headings.
+        left: The columns that are aligned to the left, by number; the others are to the right.
+        rows: The cells, as many a row as there are columns.
+        notes: What to say below it, a line each.
+    """
+
+    title: str = ""
+    columns: Sequence[str]
+    left: frozenset[int] = frozenset({0})
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def draw(sheet: Sheet, kind: str) -> str:
+    """Draw a sheet.
+
+    Args:
+        sheet: The sheet.
+        kind: ``"text"``, ``"markdown"`` or ``"latex"``.
+
+    Returns:
+        Whole lines.
+    """
+    return _DRAWERS[kind](sheet)
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Markdown (GitHub's) shows as it is, in a table too."""
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", text)
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX typesets as it is, negative numbers with a minus sign.
+
+    Letters beyond ASCII stay: today's LaTeX reads UTF-8, and a font must have them.
+    """
+    escaped = _LATEX_PATTERN.sub(lambda match: _LATEX_SPECIAL[match.group()], text)
+    return _MINUS.sub("$-$", escaped)
+
+
+def _text(sheet: Sheet) -> str:
+    lines = [sheet.columns, *sheet.rows]
+    widths = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
+    drawn = [sheet.title] if sheet.title else []
+    for cells in lines:
+        padded = []
+        for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+            room = " " * (width - cell_len(cell))
+            padded.append(cell + room if index in sheet.left else room + cell)
+        drawn.append("  ".join(padded).rstrip())
+    return "".join(f"{line}\n" for line in [*drawn, *sheet.notes])
+
+
+def _markdown(sheet: Sheet) -> str:
+    def row(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    ruler = [":--" if index in sheet.left else "--:" for index in range(len(sheet.columns))]
+    drawn = [f"**{escape_markdown(sheet.title)}**", ""] if sheet.title else []
+    drawn += [row([*map(escape_markdown, sheet.columns)]), row(ruler)]
+    drawn += [row([*map(escape_markdown, cells)]) for cells in sheet.rows]
+    for note in sheet.notes:
+        drawn += ["", escape_markdown(note)]
+    return "".join(f"{line}\n" for line in drawn)
+
+
+def _latex(sheet: Sheet) -> str:
+    def row(cells: Sequence[str]) -> str:
+        return f"{' & '.join(map(escape_latex, cells))} \\\\"
+
+    alignment = "".join("l" if index in sheet.left else "r" for index in range(len(sheet.columns)))
+    drawn = [f"% {sheet.title}"] if sheet.title else []
+    drawn += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", row(sheet.columns), r"\midrule"]
+    drawn += [row(cells) for cells in sheet.rows]
+    drawn += [r"\bottomrule", r"\end{tabular}", *(f"% {note}" for note in sheet.notes)]
+    return "".join(f"{line}\n" for line in drawn)
+
+
+_DRAWERS: dict[str, Callable[[Sheet], str]] = {
+    "text": _text,
+    "markdown": _markdown,
+    "latex": _latex,
+}

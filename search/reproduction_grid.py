@@ -1,0 +1,70 @@
+"""The grid search over the auxiliary weight, as the reproduction shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from search.drawing import escape_markdown
+from space.errors import UsageError
+from storage import RunRecord, Store
+from storage.engine import translated
+
+__all__ = ["GRID_STUDY", "grid_runs", "grid_section"]
+
+GRID_STUDY = "aux-weight-grid"
+"""Name of the study, and beginning of the names of those at other widths."""
+PARAMETER, REPORTED = "aux_weight", 0.6
+"""What the grid is over, and the report's choice."""
+
+
+def grid_section(store: Store) -> str:
+    """What the grid searches found, or that there are none yet.
+
+    Args:
+        store: The store.
+
+    Returns:
+        The section, in Markdown; the same for the same store.
+    """
+    blocks = ["## Weight of the auxiliary losses\n"]
+    runs = grid_runs(store)
+    if not any(runs.values()):
+        missing = f"Not yet run: no run of a study `{GRID_STUDY}` is complete.\n"
+        return "\n".join([*blocks, missing])
+    blocks.append(
+        f"The report chose {REPORTED:g} by a grid search. Ours is on validation errors, every "
+        "point on the same seeds; differences are the point's error minus that of "
+        f"{REPORTED:g}, paired seed by seed.\n"
+    )
+    blocks += [_study(store, study, complete) for study, complete in runs.items() if complete]
+    return "\n".join(blocks)
+
+
+def grid_runs(store: Store) -> dict[str, list[RunRecord]]:
+    """The complete runs of every grid search over the auxiliary weight, by study."""
+    with translated(store.url):
+        studies = {
+            study.study_name: study._study_id for study in store.optuna_storage.get_all_studies()
+        }
+    return {
+        name: [run for run in store.runs(number, "search") if run.state == "complete"]
+        for name, number in sorted(studies.items())
+        if name == GRID_STUDY or name.startswith(f"{GRID_STUDY}-")
+    }
+
+
+def _study(store: Store, study: str, runs: list[RunRecord]) -> str:
+    # Imported late: only a store with such a study needs it.
+    from search.grid import read_grid
+    from search.grid_report import render
+
+    widths = sorted({run.config["model"]["width"] for run in runs})
+    epochs = sorted({run.config["training"]["epochs"] for run in runs})
+    terms = f"width {' or '.join(map(str, widths))}, {' or '.join(map(str, epochs))} epochs"
+    heading = f"**Study {escape_markdown(study)}: {terms}**\n"
+    try:
+        report = read_grid(store, study, parameter=PARAMETER, reference=REPORTED)
+    except UsageError as error:
+        return f"{heading}\nNot shown: {escape_markdown(str(error))}\n"
+    # Where the store lies is no part of the result.
+    return f"{heading}\n{render(dataclasses.replace(report, storage='the store'), 'markdown')}"

@@ -1,0 +1,101 @@
+"""A benchmark's table for programs: CSV of every seed's raw values, JSON of everything."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from search.tables import ERRORS, BenchmarkTable, Row
+
+__all__ = ["as_csv", "as_json"]
+
+_LOSSES = ("train_loss", "val_loss", "test_loss")
+_COLUMNS = (
+    "name",
+    "seed",
+    "config_hash",
+    "run_id",
+    *ERRORS,
+    *_LOSSES,
+    "best_epoch",
+    "train_seconds",
+    "launch_id",
+    "data_fingerprint",
+)
+
+
+def as_csv(table: BenchmarkTable) -> str:
+    """A line a config and finished seed, unrounded."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in table.rows:
+        writer.writerows(_raw(row))
+    return stream.getvalue()
+
+
+def as_json(table: BenchmarkTable) -> str:
+    """Everything: summaries, comparisons, and every seed's raw values."""
+    tree = {
+        "title": table.title,
+        "reference": table.reference,
+        "rows": [_row_as_json(row) for row in table.rows],
+    }
+    return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _row_as_json(row: Row) -> dict[str, Any]:
+    result = row.result
+    return {
+        "name": row.name,
+        "n_parameters": result.n_parameters,
+        "aux_weight": row.aux_weight,
+        "learning_rate": result.config.training.learning_rate,
+        "weight_decay": result.config.training.weight_decay,
+        "config": result.config.model_dump(mode="json"),
+        "n": row.n,
+        "missing": list(result.missing),
+        **{metric: asdict(row.errors[metric]) if row.errors else None for metric in ERRORS},
+        "train_seconds": row.train_seconds,
+        "comparison": None if row.comparison is None else asdict(row.comparison),
+        "verdict": row.verdict,
+        "reported": _reported_as_json(row),
+        "seeds": list(_raw(row)),
+    }
+
+
+def _reported_as_json(row: Row) -> dict[str, Any] | None:
+    reported = row.result.reported
+    if reported is None:
+        return None
+    errors = {
+        error.metric: {
+            **error.reported.model_dump(),
+            "comparison": None if error.comparison is None else asdict(error.comparison),
+            "verdict": error.verdict,
+        }
+        for error in row.reported
+    }
+    return {"source": reported.source, "n": reported.n, **errors}
+
+
+def _raw(row: Row) -> Iterator[dict[str, Any]]:
+    """One flat record a finished seed."""
+    for seed, found in row.result.seeds.items():
+        run, result = found.run, found.result
+        yield {
+            "name": row.name,
+            "seed": seed,
+            "config_hash": run.config_hash,
+            "run_id": run.run_id,
+            **{metric: getattr(result, metric) for metric in ERRORS},
+            **{loss: getattr(result, loss) for loss in _LOSSES},
+            "best_epoch": run.best_epoch,
+            "train_seconds": run.train_seconds,
+            "launch_id": run.launch_id,
+            "data_fingerprint": result.data_fingerprint,
+        }

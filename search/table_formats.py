@@ -1,0 +1,242 @@
+"""A benchmark's table for people (text, Markdown, LaTeX) and for programs (CSV, JSON)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from search.drawing import NOTHING, Sheet, draw
+from search.statistics import Interval, Summary
+from search.table_data import as_csv, as_json
+from search.tables import ERRORS, BenchmarkTable, Row, count
+
+__all__ = [
+    "FORMATS",
+    "comparison_sheet",
+    "render",
+    "report_sheet",
+    "results_sheet",
+    "settings",
+    "show_mean",
+    "show_seeds",
+]
+
+FORMATS = ("text", "markdown", "latex", "csv", "json")
+
+_RESULTS_COLUMNS = (
+    "model",
+    "parameters",
+    "aux",
+    "learning rate",
+    "weight decay",
+    "n",
+    "train error",
+    "validation error",
+    "test error",
+    "95 % interval",
+    "train s",
+)
+_COMPARISON_COLUMNS = (
+    "model",
+    "n",
+    "difference",
+    "95 % interval",
+    "P(better)",
+    "p (Holm)",
+    "detectable",
+    "verdict",
+)
+_REPORT_COLUMNS = (
+    "model",
+    "error",
+    "n",
+    "ours",
+    "n reported",
+    "reported",
+    "ours - reported",
+    "95 % interval",
+    "verdict",
+)
+_VERDICTS = (
+    "better, worse: chance is ruled out at the 5 % level with all comparisons of this table "
+    "counted (sign-flip test, Holm); detectable: the smallest true difference that so many seeds "
+    "find 4 times in 5"
+)
+_CONSISTENCY = (
+    "consistent: the 95 % interval of the difference (Welch) holds zero, and says how large a "
+    "difference remains possible; of rows that truly agree, 1 in 20 is called not consistent"
+)
+
+
+def render(table: BenchmarkTable, format: str) -> str:
+    """Draw a table.
+
+    Args:
+        table: The table.
+        format: One of `FORMATS`. ``csv`` has a line a config and seed, ``json`` everything.
+
+    Returns:
+        Whole lines, the same for the same table.
+
+    Raises:
+        ValueError: If there is no such format.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"format is '{format}', but there are {', '.join(FORMATS)}")
+    if format == "csv":
+        return as_csv(table)
+    if format == "json":
+        return as_json(table)
+    sheets = [results_sheet(table)]
+    if len(table.rows) > 1:
+        sheets.append(comparison_sheet(table))
+    if any(row.reported for row in table.rows):
+        sheets.append(report_sheet(table))
+    preamble = "% \\usepackage{booktabs}\n" if format == "latex" else ""
+    return preamble + "\n".join(draw(sheet, format) for sheet in sheets)
+
+
+def results_sheet(table: BenchmarkTable) -> Sheet:
+    """The report's columns, n, the 95 % t interval of the mean test error, and the time."""
+    rows = [
+        (
+            *settings(row),
+            _n(row),
+            *(show_mean(row.errors.get(metric)) for metric in ERRORS),
+            _interval(row.errors["test_error"].interval if row.errors else None),
+            NOTHING if row.train_seconds is None else f"{row.train_seconds:.1f}",
+        )
+        for row in table.rows
+    ]
+    notes = ["mean ± standard deviation (ddof 1) over n seeds; errors are fractions of the pairs"]
+    missing = [
+        f"{row.name}: {show_seeds(row.result.missing)}" for row in table.rows if row.result.missing
+    ]
+    if missing:
+        notes.append(f"seeds not yet run: {'; '.join(missing)}")
+    return Sheet(title=table.title, columns=_RESULTS_COLUMNS, rows=rows, notes=notes)
+
+
+def settings(row: Row) -> tuple[str, str, str, str, str]:
+    """A row's name, parameters, auxiliary weight, learning rate and weight decay."""
+    training = row.result.config.training
+    return (
+        row.name,
+        f"{row.result.n_parameters:,}",
+        NOTHING if row.aux_weight is None else f"{row.aux_weight:g}",
+        f"{training.learning_rate:g}",
+        f"{training.weight_decay:g}",
+    )
+
+
+def comparison_sheet(table: BenchmarkTable) -> Sheet:
+    """Each config's test error against the reference's, on the seeds that both have."""
+    columns: tuple[str, ...] = (
+        "model",
+        "n",
+        "difference",
+        "95 % interval",
+        "P(better)",
+        "p (Holm)",
+    )
+    columns += ("detectable", "verdict")
+    rows = []
+    for row in table.rows:
+        cells = [NOTHING] * 6
+        if row.comparison is not None:
+            paired = row.comparison.paired
+            detectable = paired.detectable_difference
+            cells = [
+                str(paired.n),
+                _signed(paired.mean_difference),
+                _interval(paired.interval),
+                f"{paired.probability_better:.2f}",
+                f"{row.comparison.adjusted_p_value:.2g}",
+                NOTHING if detectable is None else f"{detectable:.4f}",
+            ]
+        rows.append((row.name, *cells, row.verdict))
+    return Sheet(
+        title=f"Test error against {table.reference}, seed by seed: negative is better",
+        columns=_COMPARISON_COLUMNS,
+        left=frozenset({0, 7}),
+        rows=rows,
+        notes=[_VERDICTS],
+    )
+
+
+def report_sheet(table: BenchmarkTable, *, metrics: Iterable[str] = ("test_error",)) -> Sheet:
+    """Some errors of every config for which something is reported, beside what is.
+
+    Args:
+        table: The table.
+        metrics: Of `ERRORS`; with several, each row says which one it is of.
+    """
+    wanted = tuple(metrics)
+    names = {"train_error": "train", "val_error": "validation", "test_error": "test"}
+    rows = []
+    for row in table.rows:
+        for error in row.reported:
+            if error.metric not in wanted:
+                continue
+            reported, compared = error.reported, error.comparison
+            rows.append(
+                (
+                    row.name,
+                    names[error.metric],
+                    str(row.n),
+                    show_mean(row.errors.get(error.metric)),
+                    str(error.reported_n),
+                    f"{_as_reported(reported.mean)} ± {_as_reported(reported.std)}",
+                    NOTHING if compared is None else _signed(compared.difference),
+                    _interval(None if compared is None else compared.interval),
+                    error.verdict,
+                )
+            )
+    sources = {row.result.reported.source for row in table.rows if row.result.reported is not None}
+    return Sheet(
+        title=f"{' and '.join(names[metric] for metric in wanted).capitalize()} error beside the "
+        f"reported values ({', '.join(sorted(sources))})",
+        columns=_REPORT_COLUMNS,
+        left=frozenset({0, 1, 8}),
+        rows=rows,
+        notes=[_CONSISTENCY],
+    )
+
+
+def show_mean(summary: Summary | None) -> str:
+    """A mean and its standard deviation, as far as there are any."""
+    if summary is None:
+        return NOTHING
+    return f"{summary.mean:.4f}" + ("" if summary.std is None else f" ± {summary.std:.4f}")
+
+
+def show_seeds(seeds: Sequence[int]) -> str:
+    """Seeds in ascending order, runs of them as ranges: ``0-3, 7``."""
+    ranges: list[list[int]] = []
+    for seed in sorted(seeds):
+        if ranges and seed == ranges[-1][1] + 1:
+            ranges[-1][1] = seed
+        else:
+            ranges.append([seed, seed])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges) or count(0, "seed")
+
+
+def _as_reported(number: float) -> str:
+    """Four decimals, or as many as were reported."""
+    return f"{number:.4f}" if round(number, 4) == number else f"{number}"
+
+
+def _n(row: Row) -> str:
+    n_asked = row.n + len(row.result.missing)
+    return str(row.n) if row.n == n_asked else f"{row.n} of {n_asked}"
+
+
+def _interval(interval: Interval | None) -> str:
+    if interval is None:
+        return NOTHING
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return f"[{round(interval.low, 4) + 0.0:.4f}, {round(interval.high, 4) + 0.0:.4f}]"
+
+
+def _signed(number: float) -> str:
+    rounded = round(number, 4)
+    return f"{rounded:+.4f}" if rounded else "0.0000"

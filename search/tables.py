@@ -1,0 +1,231 @@
+"""A benchmark's results as a table of numbers; `search.table_formats` draws it.
+
+Errors are fractions of pairs, losses nats, times seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.results import ConfigResult
+from search.statistics import Summary, summarise
+from search.verdicts import Comparison, ReportComparison, compare_all, compare_to_report
+from space import MeanStd, Reported
+from space.errors import UsageError, nearest
+
+__all__ = [
+    "ERRORS",
+    "BenchmarkTable",
+    "ReportedError",
+    "Row",
+    "against_report",
+    "benchmark_table",
+    "count",
+]
+
+ERRORS = ("train_error", "val_error", "test_error")
+"""The errors of the state that a run keeps, in the report's order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedError:
+    """One of a config's errors beside what a publication reports for it.
+
+    Attributes:
+        metric: One of `ERRORS`.
+        reported: The publication's mean and standard deviation.
+        reported_n: The runs that these are over.
+        comparison: Ours against it; None where one side is too little for that.
+        verdict: "consistent" or "not consistent", or why there is no comparison: "not run",
+            "1 seed", "reported without a spread".
+    """
+
+    metric: str
+    reported: MeanStd
+    reported_n: int
+    comparison: ReportComparison | None
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One config of a benchmark.
+
+    Attributes:
+        result: Its runs, seed by seed, and the seeds that are missing.
+        errors: Each of `ERRORS` summarised over the seeds; empty where none has finished.
+        train_seconds: Mean seconds that a run trained for; None where none has finished.
+        comparison: Its test errors against the reference's; None for the reference itself, for a
+            table of one config, and where the two have fewer than 2 seeds in common.
+        verdict: The comparison's in words, "reference", or "not compared: n common seeds"; empty in
+            a table of one config.
+        reported: Each of `ERRORS` beside the reported one; empty where nothing is reported.
+    """
+
+    result: ConfigResult
+    errors: dict[str, Summary]
+    train_seconds: float | None
+    comparison: Comparison | None
+    verdict: str
+    reported: tuple[ReportedError, ...]
+
+    @property
+    def name(self) -> str:
+        """What the config is called."""
+        return self.result.name
+
+    @property
+    def n(self) -> int:
+        """How many of the seeds asked for have finished."""
+        return len(self.result.seeds)
+
+    @property
+    def aux_weight(self) -> float | None:
+        """Weight of the auxiliary losses; None for a network without auxiliary heads."""
+        return self.result.config.training.aux_weight if self.result.has_aux else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkTable:
+    """A row a config, in the order given.
+
+    Attributes:
+        title: What the table is headed with, on one line; may be empty.
+        reference: The config that the others are compared with.
+        rows: The rows.
+    """
+
+    title: str
+    reference: str
+    rows: tuple[Row, ...]
+
+
+def benchmark_table(
+    results: Sequence[ConfigResult], *, reference: str | None = None, title: str = ""
+) -> BenchmarkTable:
+    """Summarise a benchmark, finished or not, and compare its configs.
+
+    Args:
+        results: At least one config's results; names are distinct.
+        reference: The config that the others are compared with; default: the first.
+        title: What the table is headed with.
+
+    Returns:
+        The table. It is the same for the same results.
+
+    Raises:
+        UsageError: If no config is called like the reference.
+        ValueError: If there is no config, or two have one name.
+    """
+    names = [result.name for result in results]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"a table needs configs with distinct names, not {names}")
+    if reference is None:
+        reference = names[0]
+    elif reference not in names:
+        raise UsageError(
+            f"--reference: there is no config '{reference}' (there are: {', '.join(names)})"
+            f"{nearest(reference, names)}"
+        )
+    compared = _compared(results, reference)
+    return BenchmarkTable(
+        title=" ".join(title.split()),
+        reference=reference,
+        rows=tuple(_row(result, names, reference, compared) for result in results),
+    )
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things in words: "no seeds", "1 seed", "2 seeds"."""
+    return f"{n or 'no'} {noun}{'' if n == 1 else 's'}"
+
+
+def _row(
+    result: ConfigResult,
+    names: Sequence[str],
+    reference: str,
+    compared: dict[str, tuple[Comparison | None, str]],
+) -> Row:
+    errors, train_seconds = {}, None
+    if result.seeds:
+        errors = {metric: summarise(list(_values(result, metric).values())) for metric in ERRORS}
+        seconds = [seed.run.train_seconds for seed in result.seeds.values()]
+        train_seconds = summarise(seconds).mean
+    comparison, verdict = compared.get(result.name, (None, ""))
+    if len(names) > 1 and result.name == reference:
+        verdict = "reference"
+    return Row(
+        result=result,
+        errors=errors,
+        train_seconds=train_seconds,
+        comparison=comparison,
+        verdict=verdict,
+        reported=against_report(errors, result.reported),
+    )
+
+
+def _values(result: ConfigResult, metric: str) -> dict[int, float]:
+    return {seed: getattr(found.result, metric) for seed, found in result.seeds.items()}
+
+
+def _compared(
+    results: Sequence[ConfigResult], reference: str
+) -> dict[str, tuple[Comparison | None, str]]:
+    """Every config but the reference: its comparison, and the verdict or why there is none."""
+    test_errors = {result.name: _values(result, "test_error") for result in results}
+    found: dict[str, tuple[Comparison | None, str]] = {}
+    family = {reference: test_errors[reference]}
+    for name, values in test_errors.items():
+        n_common = len(values.keys() & test_errors[reference].keys())
+        if name == reference:
+            continue
+        if n_common < 2:
+            found[name] = None, f"not compared: {count(n_common, 'common seed')}"
+        else:
+            family[name] = values
+    for comparison in compare_all(family, reference):
+        found[comparison.name] = comparison, comparison.verdict
+    return found
+
+
+def against_report(
+    errors: dict[str, Summary], reported: Reported | None
+) -> tuple[ReportedError, ...]:
+    """Put errors beside the reported ones.
+
+    Args:
+        errors: Each of `ERRORS` summarised, or nothing where no run has finished.
+        reported: What a publication reports, if anything.
+
+    Returns:
+        One comparison for each of `ERRORS`, or none where nothing is reported.
+    """
+    if reported is None:
+        return ()
+    return tuple(
+        _reported_error(metric, errors.get(metric), getattr(reported, metric), reported.n)
+        for metric in ERRORS
+    )
+
+
+def _reported_error(
+    metric: str, ours: Summary | None, reported: MeanStd, reported_n: int
+) -> ReportedError:
+    comparison = None
+    if ours is None:
+        verdict = "not run"
+    elif ours.std is None:
+        verdict = count(ours.n, "seed")
+    elif reported_n < 2 or (ours.std == 0 and reported.std == 0):
+        verdict = "reported without a spread"
+    else:
+        comparison = compare_to_report(ours, mean=reported.mean, std=reported.std, n=reported_n)
+        verdict = comparison.verdict
+    return ReportedError(
+        metric=metric,
+        reported=reported,
+        reported_n=reported_n,
+        comparison=comparison,
+        verdict=verdict,
+    )

@@ -1,0 +1,113 @@
+"""Stores filled with benchmark results that nobody trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from search.results import resolved
+from space import NamedConfig
+from space.load import parse_tree
+from storage import EpochRecord, NewLaunch, ResultRecord, Store
+
+__all__ = ["add_run", "add_runs", "begin_launch", "named_config"]
+
+
+def named_config(name: str, model: str = "mlp", **changes: Any) -> NamedConfig:
+    """A config of MNIST for three epochs, with some top-level keys replaced."""
+    tree = {
+        "name": name,
+        "data": {"source": "mnist"},
+        "model": {"name": model, "width": 8},
+        "training": {"epochs": 3, "learning_rate": 1e-4, "weight_decay": 0.1},
+        **changes,
+    }
+    return parse_tree(NamedConfig, tree, name, ())
+
+
+def begin_launch(store: Store, **changes: Any) -> int:
+    """Begin a benchmark's launch."""
+    known: dict[str, Any] = {
+        "study_id": None,
+        "command": "/home/somebody/bin/python -m search.benchmark",
+        "config": {},
+        "changes": [],
+        "git_commit": "0123456789abcdef",
+        "git_dirty": False,
+        "versions": {"torch": "2.9", "numpy": "2.0"},
+        "hardware": {"processor": "Abacus|7", "cpus": 2, "memory_bytes": 2**33, "gpus": []},
+        "data_source": "mnist",
+        "data_fingerprint": "f" * 16,
+        "host": "somewhere",
+        "pid": 1,
+    }
+    return store.begin_launch(NewLaunch(**{**known, **changes}))
+
+
+def add_run(
+    store: Store,
+    launch_id: int,
+    named: NamedConfig,
+    seed: int,
+    errors: tuple[float, float, float],
+    *,
+    losses: Sequence[tuple[float | None, float | None]] = ((0.7, 0.8), (0.5, 0.6), (0.3, 0.7)),
+    fingerprint: str = "f" * 16,
+) -> int:
+    """Record a finished run.
+
+    Args:
+        store: The store.
+        launch_id: Its launch.
+        named: Its config.
+        seed: Its seed.
+        errors: Train, validation and test error of the state it kept.
+        losses: Training and validation loss of each epoch.
+        fingerprint: Of its data.
+
+    Returns:
+        The run's number.
+    """
+    config = resolved(named, seed)
+    run_id = store.begin_run(
+        launch_id=launch_id,
+        study_id=None,
+        trial_id=None,
+        purpose="benchmark",
+        replicate=0,
+        config_hash=config.config_hash(),
+        config=config.model_dump(mode="json"),
+    ).run_id
+    train_error, val_error, test_error = errors
+    for number, (train_loss, val_loss) in enumerate(losses, start=1):
+        epoch = EpochRecord(
+            epoch=number,
+            train_loss=train_loss,
+            val_loss=val_loss,
+            train_error=train_error,
+            val_error=val_error,
+            seconds=2.0,
+        )
+        store.record_epoch(run_id, launch_id, epoch, best_epoch=1, worker="somewhere 1")
+    store.record_result(
+        ResultRecord(
+            run_id=run_id,
+            train_error=train_error,
+            val_error=val_error,
+            test_error=test_error,
+            train_loss=0.1,
+            val_loss=0.2,
+            test_loss=0.3,
+            data_fingerprint=fingerprint,
+        )
+    )
+    store.end_run(run_id, "complete")
+    return run_id
+
+
+def add_runs(
+    store: Store, launch_id: int, named: NamedConfig, test_errors: Mapping[int, float]
+) -> None:
+    """Record a run a seed; train and validation error lie 0.1 and 0.05 below the test error."""
+    for seed, error in test_errors.items():
+        add_run(store, launch_id, named, seed, (error - 0.1, error - 0.05, error))

@@ -1,0 +1,325 @@
+"""Benchmark tables: numbers against hand-computed ones, every format read back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import pytest
+from scipy import stats
+
+from search.drawing import Sheet, draw, escape_latex, escape_markdown
+from search.results import ConfigResult, collect, usual_fingerprint
+from search.table_formats import FORMATS, render, show_seeds
+from search.tables import BenchmarkTable, benchmark_table
+from space import NamedConfig, Reported
+from space.errors import UsageError
+from storage import Store
+from tests.search.results_store import add_run, add_runs, begin_launch, named_config
+
+NASTY = "a|b & c_d <e> 100% $x$ {é} ~^# \\ *[日本]*"
+REPORTED = {
+    "source": "Table I",
+    "n": 10,
+    "train_error": {"mean": 0.05, "std": 0.01},
+    "val_error": {"mean": 0.2, "std": 0.02},
+    "test_error": {"mean": 0.22, "std": 0.02},
+}
+TEN = {seed: 0.3 + 0.001 * seed for seed in range(10)}
+BETTER = {seed: value - 0.05 - 0.002 * (seed % 3) for seed, value in TEN.items()}
+
+
+def filled(
+    store: Store,
+    runs: Sequence[tuple[NamedConfig, Mapping[int, float]]],
+    n_seeds: int = 10,
+) -> list[ConfigResult]:
+    """The results of some configs whose runs have just been recorded."""
+    launch_id = begin_launch(store)
+    for named, test_errors in runs:
+        add_runs(store, launch_id, named, test_errors)
+    return collect(store, [named for named, _ in runs], range(n_seeds))
+
+
+@pytest.fixture
+def table(store: Store) -> BenchmarkTable:
+    """A reference, a better config, one with one seed, one without any, with awkward names."""
+    return benchmark_table(
+        filled(
+            store,
+            [
+                (named_config("MLP", reported=REPORTED), TEN),
+                (named_config(NASTY, "siamese-aux", reported=REPORTED), BETTER),
+                (named_config("=one", "convnet", reported=REPORTED), {3: 0.25}),
+                (named_config("none_yet", "resnet", reported=REPORTED), {}),
+            ],
+        ),
+        title="Table I,\n  restated",
+    )
+
+
+class TestNumbers:
+    def test_summaries_are_those_of_the_seeds(self, store: Store) -> None:
+        values = [0.10, 0.13, 0.16]
+        (result,) = filled(store, [(named_config("a"), dict(enumerate(values)))], n_seeds=4)
+        (row,) = benchmark_table([result]).rows
+        test = row.errors["test_error"]
+        assert (test.n, row.n, row.result.missing) == (3, 3, (3,))
+        assert test.mean == pytest.approx(0.13)
+        assert test.std == pytest.approx(0.03)  # ddof 1; ddof 0 gives 0.0245.
+        half_width = 4.302653 * 0.03 / math.sqrt(3)  # The t quantile of 2 degrees of freedom.
+        assert test.interval == pytest.approx((0.13 - half_width, 0.13 + half_width), abs=1e-7)
+        assert row.errors["train_error"].mean == pytest.approx(0.03)
+        assert row.errors["val_error"].mean == pytest.approx(0.08)
+        assert row.train_seconds == pytest.approx(6.0)
+
+    def test_row_describes_its_config(self, table: BenchmarkTable) -> None:
+        mlp, siamese, *_ = table.rows
+        assert mlp.result.n_parameters == 9_235
+        assert mlp.aux_weight is None
+        assert siamese.aux_weight == 0.6
+        assert table.title == "Table I, restated"
+
+    def test_comparison_is_paired_by_seed(self, store: Store) -> None:
+        # Seed 9 is the reference's alone, seed 7 the other's: neither is in a pair.
+        ours = {seed: value - 0.01 * (seed + 1) for seed, value in TEN.items() if seed != 9}
+        theirs = {seed: value for seed, value in TEN.items() if seed != 7}
+        results = filled(
+            store, [(named_config("ref"), theirs), (named_config("b", "convnet"), ours)]
+        )
+        reference, row = benchmark_table(results).rows
+        assert (reference.comparison, reference.verdict) == (None, "reference")
+        assert row.comparison is not None
+        assert row.comparison.seeds == (0, 1, 2, 3, 4, 5, 6, 8)
+        paired = row.comparison.paired
+        assert paired.mean_difference == pytest.approx(-0.01 * (1 + 2 + 3 + 4 + 5 + 6 + 7 + 9) / 8)
+        assert paired.probability_better == 1.0
+        assert paired.p_value == pytest.approx(2 / 2**8)
+        assert row.verdict == "better"
+
+    def test_p_values_are_corrected_for_the_configs_compared(self, table: BenchmarkTable) -> None:
+        better = table.rows[1].comparison
+        assert better is not None
+        assert better.paired.n_comparisons == 1  # The other two have too few seeds to be compared.
+        assert [row.verdict for row in table.rows] == [
+            "reference",
+            "better",
+            "not compared: 1 common seed",
+            "not compared: no common seeds",
+        ]
+
+    def test_reference_may_be_any_config(self, store: Store) -> None:
+        results = filled(store, [(named_config("a"), BETTER), (named_config("b", "convnet"), TEN)])
+        assert [row.verdict for row in benchmark_table(results).rows] == ["reference", "worse"]
+        other = benchmark_table(results, reference="b")
+        assert [row.verdict for row in other.rows] == ["better", "reference"]
+
+    def test_few_seeds_are_never_called_different(self, store: Store) -> None:
+        runs = [
+            (named_config("a"), {0: 0.5, 1: 0.5, 2: 0.51}),
+            (named_config("b", "convnet"), {0: 0.1, 1: 0.12, 2: 0.1}),
+        ]
+        row = benchmark_table(filled(store, runs, n_seeds=3)).rows[1]
+        assert row.verdict == "not distinguishable with 3 seeds"
+
+    def test_one_config_is_compared_with_nothing(self, store: Store) -> None:
+        (row,) = benchmark_table(filled(store, [(named_config("a"), TEN)])).rows
+        assert (row.comparison, row.verdict, row.reported) == (None, "", ())
+
+    def test_reported_values_are_compared_by_welch(self, table: BenchmarkTable) -> None:
+        *_, test = table.rows[0].reported
+        assert test.comparison is not None
+        ours = [0.3 + 0.001 * seed for seed in range(10)]
+        mean, std = sum(ours) / 10, math.sqrt(sum((x - 0.3045) ** 2 for x in ours) / 9)
+        expected = stats.ttest_ind_from_stats(mean, std, 10, 0.22, 0.02, 10, equal_var=False)
+        assert test.comparison.difference == pytest.approx(0.0845)
+        assert test.comparison.p_value == pytest.approx(expected.pvalue)
+        assert test.verdict == "not consistent"
+
+    def test_reported_verdicts_of_rows_that_say_little(self, table: BenchmarkTable) -> None:
+        verdicts = [[error.verdict for error in row.reported] for row in table.rows]
+        assert verdicts[2] == ["1 seed"] * 3
+        assert verdicts[3] == ["not run"] * 3
+
+    def test_values_close_to_the_report_are_consistent(self, store: Store) -> None:
+        near = {seed: 0.22 + 0.01 * (-1) ** seed for seed in range(10)}
+        (row,) = benchmark_table(filled(store, [(named_config("a", reported=REPORTED), near)])).rows
+        assert row.reported[2].verdict == "consistent"
+
+    @pytest.mark.parametrize("change", [{"n": 1}, {"test_error": {"mean": 0.2, "std": 0.0}}])
+    def test_report_without_a_spread_is_not_compared(
+        self, store: Store, change: dict[str, object]
+    ) -> None:
+        reported = Reported.model_validate({**REPORTED, **change}).model_dump()
+        named = named_config("a", reported=reported)
+        (row,) = benchmark_table(filled(store, [(named, dict.fromkeys(range(4), 0.25))])).rows
+        assert row.reported[2].verdict == "reported without a spread"
+        assert row.reported[2].comparison is None
+
+    def test_unknown_reference_suggests_the_nearest(self, store: Store) -> None:
+        results = filled(store, [(named_config("Siamese"), {}), (named_config("MLP"), {})])
+        with pytest.raises(UsageError, match=r"no config 'Siamse'.*did you mean 'Siamese'"):
+            benchmark_table(results, reference="Siamse")
+
+    def test_names_are_distinct(self, store: Store) -> None:
+        results = filled(store, [(named_config("a"), {}), (named_config("a", "convnet"), {})])
+        with pytest.raises(ValueError, match="distinct"):
+            benchmark_table(results)
+        with pytest.raises(ValueError, match="distinct"):
+            benchmark_table([])
+
+
+class TestData:
+    def test_runs_on_other_data_are_not_counted(self, store: Store) -> None:
+        named, launch_id = named_config("a"), begin_launch(store)
+        for seed, fingerprint in enumerate(["new", "old", "old"]):
+            add_run(store, launch_id, named, seed, (0.1, 0.1, 0.1), fingerprint=fingerprint)
+        assert usual_fingerprint(store, [named], range(3)) == "old"
+        assert list(collect(store, [named], range(3))[0].seeds) == [1, 2]
+        assert list(collect(store, [named], range(3), fingerprint="new")[0].seeds) == [0]
+        assert usual_fingerprint(store, [named], range(1)) == "new"
+
+    def test_as_frequent_fingerprints_give_way_to_the_smallest(self, store: Store) -> None:
+        named, launch_id = named_config("a"), begin_launch(store)
+        for seed, fingerprint in enumerate(["b", "a"]):
+            add_run(store, launch_id, named, seed, (0.1, 0.1, 0.1), fingerprint=fingerprint)
+        assert usual_fingerprint(store, [named], range(2)) == "a"
+
+    def test_empty_store_has_no_fingerprint(self, store: Store) -> None:
+        assert usual_fingerprint(store, [named_config("a")], range(2)) is None
+        assert collect(store, [named_config("a")], range(2))[0].missing == (0, 1)
+
+
+class TestFormats:
+    def test_markdown_makes_no_links_of_names(self) -> None:
+        assert escape_markdown("[a](b) [-0.1, 0.2]") == r"[a\](b) [-0.1, 0.2]"
+
+    @pytest.mark.parametrize("format", FORMATS)
+    def test_same_table_same_bytes(self, table: BenchmarkTable, format: str) -> None:
+        drawn = render(table, format)
+        assert drawn == render(table, format)
+        assert drawn.endswith("\n")
+
+    @pytest.mark.parametrize("format", FORMATS)
+    def test_unfinished_benchmark_can_be_drawn(self, store: Store, format: str) -> None:
+        results = filled(store, [(named_config("a"), {}), (named_config("b", "convnet"), {})])
+        assert render(benchmark_table(results), format)
+
+    def test_unknown_format_is_refused(self, table: BenchmarkTable) -> None:
+        with pytest.raises(ValueError, match="yaml"):
+            render(table, "yaml")
+
+    def test_text_columns_line_up(self, table: BenchmarkTable) -> None:
+        lines = render(table, "text").splitlines()
+        assert lines[0] == "Table I, restated"
+        header, mlp = lines[1], lines[2]
+        test_error = "0.3045 ± 0.0030"
+        assert header.index("test error") + 10 == mlp.index(test_error) + len(test_error)
+        assert header.index("parameters") + 10 == mlp.index("9,235") + 5
+        assert "1 of 10" in lines[4]
+        assert "seeds not yet run: =one: 0-2, 4-9; none_yet: 0-9" in lines[7]
+        assert sum(line.startswith("better, worse: ") for line in lines) == 1
+        assert sum(line.startswith("consistent: ") for line in lines) == 1
+
+    def test_text_counts_wide_characters(self) -> None:
+        sheet = Sheet(columns=("name", "n"), rows=[("日本", "1"), ("ab", "2")])
+        assert draw(sheet, "text") == "name  n\n日本  1\nab    2\n"
+
+    def test_markdown_rows_have_the_headings_cells(self, table: BenchmarkTable) -> None:
+        blocks: list[list[list[str]]] = [[]]
+        for line in render(table, "markdown").splitlines():
+            if line.startswith("|"):
+                blocks[-1].append(re.split(r"(?<!\\)\|", line)[1:-1])
+            elif blocks[-1]:
+                blocks.append([])
+        found = [block for block in blocks if block]
+        assert [len(block) for block in found] == [6, 6, 6]
+        for block in found:
+            assert len({len(cells) for cells in block}) == 1
+            assert re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", block[3][0]).strip() == NASTY
+
+    def test_reported_values_keep_their_decimals(self, store: Store) -> None:
+        reported = {**REPORTED, "test_error": {"mean": 0.2, "std": 0.04335}}
+        results = filled(store, [(named_config("a", reported=reported), {})])
+        assert "0.2000 ± 0.04335" in render(benchmark_table(results), "text")
+
+    def test_latex_is_balanced_and_escaped(self, table: BenchmarkTable) -> None:
+        drawn = render(table, "latex")
+        assert drawn.count(r"\begin{tabular}") == drawn.count(r"\end{tabular}") == 3
+        for block in re.findall(r"\\begin\{tabular\}(.*?)\\end\{tabular\}", drawn, re.DOTALL):
+            alignment, *lines = block.strip().splitlines()
+            n_columns = len(alignment.strip("{}"))
+            rows = [line for line in lines if line.endswith(r"\\")]
+            assert len(rows) == 5
+            for row in rows:
+                bare = re.sub(r"\\[{}&%$#_]", "", row)
+                assert bare.count("&") == n_columns - 1
+                assert bare.count("{") == bare.count("}")
+                assert bare.count("$") % 2 == 0
+                assert not set(re.sub(r"\$.*?\$", "", bare)) & set("%#_~^<>|±")
+        assert r"$-$0.05" in drawn
+
+    def test_latex_escapes(self) -> None:
+        assert escape_latex("a_b & 5% \\ ± [x]") == (r"a\_b \& 5\% \textbackslash{} $\pm$ {[}x]")
+        assert escape_latex("[-0.1, 1e-05] x-3") == r"{[}$-$0.1, 1e-05] x-3"
+
+    def test_csv_holds_every_seeds_raw_values(self, table: BenchmarkTable) -> None:
+        rows = list(csv.DictReader(io.StringIO(render(table, "csv"))))
+        assert len(rows) == 21
+        seeds = table.rows[1].result.seeds
+        for row, (seed, found) in zip(rows[10:20], seeds.items(), strict=True):
+            assert row["name"] == NASTY
+            assert int(row["seed"]) == seed
+            assert float(row["test_error"]) == BETTER[seed]
+            assert int(row["run_id"]) == found.run.run_id
+            assert row["config_hash"] == found.run.config_hash
+        assert rows[0] | {"config_hash": "", "train_error": "", "val_error": ""} == {
+            "name": "MLP",
+            "seed": "0",
+            "config_hash": "",
+            "run_id": "1",
+            "train_error": "",
+            "val_error": "",
+            "test_error": "0.3",
+            "train_loss": "0.1",
+            "val_loss": "0.2",
+            "test_loss": "0.3",
+            "best_epoch": "1",
+            "train_seconds": "6.0",
+            "launch_id": "1",
+            "data_fingerprint": "f" * 16,
+        }
+
+    def test_json_holds_everything(self, table: BenchmarkTable) -> None:
+        tree = json.loads(render(table, "json"))
+        assert (tree["title"], tree["reference"]) == ("Table I, restated", "MLP")
+        mlp, siamese, one, none = tree["rows"]
+        assert siamese["name"] == NASTY
+        assert siamese["comparison"]["paired"]["mean_difference"] == pytest.approx(-0.0518)
+        assert siamese["comparison"]["paired"]["interval"][1] < 0
+        assert siamese["verdict"] == "better"
+        assert [seed["test_error"] for seed in siamese["seeds"]] == list(BETTER.values())
+        assert mlp["test_error"]["mean"] == pytest.approx(0.3045)
+        assert mlp["reported"]["source"] == "Table I"
+        assert mlp["reported"]["test_error"]["comparison"]["difference"] == pytest.approx(0.0845)
+        assert mlp["config"]["training"]["epochs"] == 3
+        assert one["test_error"]["std"] is None
+        assert (none["test_error"], none["train_seconds"], none["seeds"]) == (None, None, [])
+        assert none["missing"] == list(range(10))
+
+    def test_tiny_differences_have_no_negative_zero(self, store: Store) -> None:
+        nearly = {seed: value - 1e-6 for seed, value in TEN.items()}
+        results = filled(store, [(named_config("a"), TEN), (named_config("b", "convnet"), nearly)])
+        assert "-0.0000" not in render(benchmark_table(results), "text")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "shown"),
+    [((), "no seeds"), ((4,), "4"), ((0, 1, 2), "0-2"), ((7, 0, 1, 5), "0-1, 5, 7")],
+)
+def test_seeds_are_shown_as_ranges(seeds: tuple[int, ...], shown: str) -> None:
+    assert show_seeds(seeds) == shown
