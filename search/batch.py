@@ -189,7 +189,7 @@ def train_on(
             ledger,
             slots=slots,
             cpus_per_trial=cpus,
-            checkpoint_path=lambda run_id: checkpoints / f"{run_id}.pt",
+            checkpoint_path=lambda uid: checkpoints / f"{uid}.pt",
             on_step=on_step,
             scratch=scratch,
             images=images,

@@ -22,7 +22,7 @@ __all__ = ["Slots", "ray_session", "slots_for"]
 # Read when Ray is imported or its processes start, so they are set before. Tune's own result files
 # and snapshots repeat what the store holds; its trial directories are not used.
 _ENVIRONMENT = {
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DEDUP_LOGS": "0",
@@ -87,6 +87,8 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ray-search-") as scratch:
         if address is None:
             options |= {
+                # Not the cluster that RAY_ADDRESS names or that `ray start` has left here.
+                "address": "local",
                 "include_dashboard": False,
                 "object_store_memory": OBJECT_STORE_BYTES,
                 "_node_ip_address": "127.0.0.1",

@@ -83,6 +83,7 @@ def confirm(
     scratch: Path,
     console: Console,
     stop_requested: Callable[[], bool],
+    deadline: float | None,
 ) -> str:
     """Train the confirmation runs that are missing, on the Ray that is up.
 
@@ -95,9 +96,10 @@ def confirm(
         scratch: A directory for what Tune insists on writing.
         console: Shows the progress.
         stop_requested: Whether a person asks to stop.
+        deadline: When to stop (`time.monotonic`), or None.
 
     Returns:
-        ``"done"`` or ``"interrupted"``.
+        ``"done"``, ``"time limit"`` or ``"interrupted"``.
     """
     reclaim_runs(store, "confirm")
     queue = confirm_queue(plan, store, study)
@@ -120,6 +122,7 @@ def confirm(
             progress=progress,
             verbose=plan.verbose,
             stop_requested=stop_requested,
+            deadline=deadline,
         )
     finally:
         progress.close()

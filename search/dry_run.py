@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import asdict
 
@@ -71,7 +72,8 @@ def _search_seconds(plan: Plan, slots: Slots, estimate: Estimate) -> tuple[float
     """An upper bound on a launch's seconds, pruning nothing, and what sets it."""
     bounds: list[tuple[float, str]] = []
     if plan.max_trials is not None:
-        seconds = plan.max_trials * estimate.trial_seconds / slots.concurrency
+        rounds = math.ceil(plan.max_trials / slots.concurrency)
+        seconds = rounds * estimate.trial_seconds
         bounds.append((seconds, f"{plan.max_trials} trials, none of them pruned"))
     if plan.space.budget.epochs is not None:
         seconds = plan.space.budget.epochs * estimate.epoch_seconds / slots.concurrency

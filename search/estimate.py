@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from search.cluster import Slots
 from search.plan import Plan
 from trainables.runs import open_run
 
@@ -21,7 +22,7 @@ class Estimate:
         n_threads: Threads that a trial gets.
         step_seconds: Seconds for an optimizer step.
         epoch_seconds: Seconds for an epoch.
-        trial_seconds: Seconds for a trial that is not pruned.
+        trial_seconds: Seconds for a trial that is not pruned, all its replicates included.
     """
 
     n_threads: int
@@ -30,11 +31,12 @@ class Estimate:
     trial_seconds: float
 
 
-def measure(plan: Plan) -> Estimate:
+def measure(plan: Plan, slots: Slots) -> Estimate:
     """Train two single-step epochs of the space's first config and multiply the second's time.
 
     Args:
         plan: The plan; what is measured is its first baseline, or the file's fixed values.
+        slots: Whether trials get a GPU.
 
     Returns:
         The estimate.
@@ -52,6 +54,7 @@ def measure(plan: Plan) -> Estimate:
         "data.n_train_pairs": min(n_pairs, math.ceil(batch / (1 - fraction)) + 1),
         "data.augment": False,
         "training.epochs": 2,
+        "training.device": config.training.device if slots.gpus_per_trial else "cpu",
     }
     n_threads = max(1, int(plan.space.resources.cpus))
     before = torch.get_num_threads()
@@ -68,5 +71,5 @@ def measure(plan: Plan) -> Estimate:
         n_threads=n_threads,
         step_seconds=step_seconds,
         epoch_seconds=step_seconds * steps,
-        trial_seconds=step_seconds * steps * config.training.epochs,
+        trial_seconds=step_seconds * steps * config.training.epochs * plan.space.replicates,
     )

@@ -22,8 +22,7 @@ from search.estimate import measure
 from search.plan import Plan, make_plan
 from search.progress import LineProgress, LiveProgress
 from search.provenance import collect_provenance, command_line
-from search.result import print_result, result_as_json
-from search.snapshot import take_snapshot
+from search.result import print_result, read_result, result_as_json
 from space import Override
 from storage import open_store
 from storage.terminal import console_for
@@ -125,17 +124,17 @@ def _run(plan: Plan, output_format: str) -> int:
                 outcome = run_study(plan, store, progress, stop_requested=stop)
             finally:
                 progress.close()
-        snapshot = take_snapshot(open_study(plan, store))
+        result = read_result(store, plan, open_study(plan, store), outcome)
         if output_format == "json":
-            json.dump(result_as_json(plan, store, outcome, snapshot), sys.stdout, indent=2)
+            json.dump(result_as_json(result), sys.stdout, indent=2)
             sys.stdout.write("\n")
         else:
-            print_result(plan, store, outcome, snapshot, console_for())
+            print_result(result, console_for())
     finally:
         store.close()
     if outcome.status == "interrupted":
         return EXIT_INTERRUPTED
-    return EXIT_DONE if snapshot.n_finished else EXIT_NOTHING
+    return EXIT_DONE if result.snapshot.n_finished else EXIT_NOTHING
 
 
 def _dry_run(plan: Plan, output_format: str) -> int:
@@ -143,7 +142,7 @@ def _dry_run(plan: Plan, output_format: str) -> int:
 
     with ray_session(plan.ray_address, verbose=plan.verbose):
         slots = plan.slots()
-    print_dry_run(plan, slots, measure(plan), output_format)
+    print_dry_run(plan, slots, measure(plan, slots), output_format)
     return EXIT_DONE
 
 

@@ -8,12 +8,27 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from storage import LaunchRecord, Store
+from storage import LaunchRecord, RunRecord, Store
 from storage.schema import utc_now
 
-__all__ = ["HEARTBEAT_SECONDS", "LEASE_SECONDS", "is_alive", "reclaim_runs", "reclaim_stale"]
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "LEASE_SECONDS",
+    "STATE_OF_RUNS",
+    "is_alive",
+    "reclaim_runs",
+    "reclaim_stale",
+    "sweep_checkpoints",
+]
 
 HEARTBEAT_SECONDS = 5.0
+STATE_OF_RUNS = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+"""Trial state -> the state of its runs."""
+
 LEASE_SECONDS = 60.0
 """A launch that was not heard of for so long is dead, and its trials are free to go on."""
 
@@ -21,13 +36,18 @@ LEASE_SECONDS = 60.0
 def is_alive(launch: LaunchRecord) -> bool:
     """Whether a launch may still be running its trials.
 
-    Its lease tells; where it ran on this very machine, so does the absence of its process.
+    Its lease tells; where it ran on this very machine, so does the absence of its process. That a
+    process has its number says nothing: numbers are used again.
     """
     if launch.status != "running":
         return False
     processes = Path("/proc")
-    if launch.host == platform.node() and processes.exists():
-        return (processes / str(launch.pid)).exists()
+    if (
+        launch.host == platform.node()
+        and processes.exists()
+        and not (processes / str(launch.pid)).exists()
+    ):
+        return False
     return (utc_now() - launch.heartbeat_at).total_seconds() < LEASE_SECONDS
 
 
@@ -41,25 +61,31 @@ def reclaim_stale(study: optuna.Study, store: Store, *, launch_id: int) -> int:
 
     Returns:
         How many trials were put back.
+
+    Raises:
+        StorageError: If the database fails.
     """
-    launches = [
-        launch for launch in store.launches(study._study_id) if launch.launch_id != launch_id
-    ]
-    alive = {launch.launch_id for launch in launches if is_alive(launch)}
-    owners = {run.trial_id: run for run in store.runs(study._study_id, "search")}
-    n_reclaimed = 0
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        run = owners.get(trial._trial_id)
-        # Without a run it was asked for by a launch that had no time to say so, perhaps a live one.
-        if (run.launch_id in alive) if run is not None else alive:
-            continue
-        store.optuna_storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-        if run is not None:
-            store.end_run(run.run_id, "interrupted", "its launch died")
-        n_reclaimed += 1
-    for launch in launches:
-        if launch.status == "running" and launch.launch_id not in alive:
-            store.end_launch(launch.launch_id, "died")
+    alive = _alive(store) - {launch_id}
+    in_study = any(launch.launch_id in alive for launch in store.launches(study._study_id))
+    with store.guarded():
+        trials = {trial._trial_id: trial for trial in study.get_trials(deepcopy=False)}
+        owned: dict[int, list[RunRecord]] = {}
+        for run in store.runs(study._study_id, "search"):
+            owned.setdefault(run.trial_id or 0, []).append(run)
+        n_reclaimed = 0
+        for trial_id, trial in trials.items():
+            runs = owned.get(trial_id, [])
+            if trial.state == TrialState.RUNNING:
+                # Without a run it was asked for by a launch that had no time to say so.
+                if any(run.launch_id in alive for run in runs) or (in_study and not runs):
+                    continue
+                store.optuna_storage.set_trial_state_values(trial_id, TrialState.WAITING)
+                n_reclaimed += 1
+            for run in runs:
+                if run.state == "running" and run.launch_id not in alive:
+                    state = STATE_OF_RUNS.get(trial.state, "interrupted")
+                    store.end_run(run.run_id, state, "its launch died")
+    _close_dead(store, alive | {launch_id})
     return n_reclaimed
 
 
@@ -73,7 +99,7 @@ def reclaim_runs(store: Store, purpose: str) -> int:
     Returns:
         How many runs may go on.
     """
-    alive = {launch.launch_id for launch in store.launches() if is_alive(launch)}
+    alive = _alive(store)
     stale = [
         run
         for run in store.runs(purpose=purpose)
@@ -81,7 +107,31 @@ def reclaim_runs(store: Store, purpose: str) -> int:
     ]
     for run in stale:
         store.end_run(run.run_id, "interrupted", "its launch died")
+    _close_dead(store, alive)
+    return len(stale)
+
+
+def _alive(store: Store) -> set[int]:
+    return {launch.launch_id for launch in store.launches() if is_alive(launch)}
+
+
+def _close_dead(store: Store, alive: set[int]) -> None:
     for launch in store.launches():
         if launch.status == "running" and launch.launch_id not in alive:
             store.end_launch(launch.launch_id, "died")
-    return len(stale)
+
+
+def sweep_checkpoints(directory: Path, store: Store, study_id: int) -> None:
+    """Delete what a killed launch left of runs that need no checkpoint any more.
+
+    Args:
+        directory: Where the study's checkpoints lie; other stores' may lie there too.
+        store: The store.
+        study_id: The study.
+    """
+    unfinished = ("running", "interrupted")
+    finished = {run.uid for run in store.runs(study_id) if run.state not in unfinished}
+    if directory.is_dir():
+        for path in directory.rglob("*.pt*"):
+            if path.name.lstrip(".").partition(".")[0] in finished:
+                path.unlink(missing_ok=True)

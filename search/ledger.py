@@ -26,12 +26,13 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from search.lease import STATE_OF_RUNS
 from search.objectives import RunProgress
 from search.reports import Assignment, Report
 from search.sampling import propose
 from search.seeds import replicate_config
 from space import RunConfig, Space
-from storage import Store
+from storage import EpochRecord, RunRecord, Store
 from trainables.runs import count_parameters
 
 __all__ = ["BASELINE", "FAIL_REASON", "STANDARD_ERROR", "Ledger", "Observer", "TrialView"]
@@ -165,12 +166,13 @@ class Ledger:
             Its runs: an interrupted trial goes on, a baseline begins, or the sampler proposes. None
             once the study's budget is used up.
         """
-        while not self.is_spent and self._may_start():
-            trial = self._study.ask()
-            params = propose(trial, self._space)
-            assignment = self._open_trial(self._trials.get_trial(trial._trial_id), params)
-            if assignment is not None:
-                return assignment
+        with self._store.guarded():
+            while not self.is_spent and self._may_start():
+                trial = self._study.ask()
+                params = propose(trial, self._space)
+                assignment = self._open_trial(self._trials.get_trial(trial._trial_id), params)
+                if assignment is not None:
+                    return assignment
         return None
 
     def _may_start(self) -> bool:
@@ -221,12 +223,33 @@ class Ledger:
         )
         self._open[trial._trial_id] = opened
         self._by_run.update(dict.fromkeys(opened.runs, opened))
+        self._observer.on_trial_start(view)
+        lost = self._lost_failure(trial, runs, recorded)
+        if lost is not None:
+            self.fail(runs[0][0].run_id, lost)
+            return None
         # A driver killed between a report and the decision on it left the decision to us.
         if view.resumed and self._advance(opened, again=True):
             return None
-        self._observer.on_trial_start(view)
         unfinished = [(run, config) for run, config in runs if run.n_epochs < self._epochs]
         return Assignment(runs=tuple(unfinished), in_turn=self._in_turn)
+
+    def _lost_failure(
+        self,
+        trial: FrozenTrial,
+        runs: list[tuple[RunRecord, RunConfig]],
+        recorded: dict[int, list[EpochRecord]],
+    ) -> str | None:
+        """Why a trial that was taken up again has failed already, or None."""
+        if FAIL_REASON in trial.user_attrs:
+            return str(trial.user_attrs[FAIL_REASON])
+        for run, config in runs:
+            if run.config_hash != config.config_hash():
+                return "its config was changed by the space file after it was interrupted"
+            for epoch in recorded.get(run.run_id, ()):
+                if epoch.train_loss is None or epoch.val_loss is None:
+                    return f"the loss is not finite in epoch {epoch.epoch}"
+        return None
 
     def report(self, report: Report) -> bool:
         """Hear one report of a worker.
@@ -237,6 +260,10 @@ class Ledger:
         Returns:
             Whether the run goes on.
         """
+        with self._store.guarded():
+            return self._report(report)
+
+    def _report(self, report: Report) -> bool:
         opened = self._by_run.get(report.run_id)
         if opened is None:
             return False
@@ -260,7 +287,7 @@ class Ledger:
         if is_new:
             ended = self._advance(opened, report=report)
             return not ended and progress.n_epochs < self._epochs
-        return True
+        return progress.n_epochs < self._epochs
 
     def _advance(
         self, opened: _OpenTrial, *, report: Report | None = None, again: bool = False
@@ -327,8 +354,9 @@ class Ledger:
         """Close a run that cannot go on: its trial is FAIL, for this reason."""
         opened = self._by_run.get(run_id)
         if opened is not None:
-            self._trials.set_trial_user_attr(opened.trial_id, FAIL_REASON, reason)
-            self._tell(opened, TrialState.FAIL, None, reason)
+            with self._store.guarded():
+                self._trials.set_trial_user_attr(opened.trial_id, FAIL_REASON, reason)
+                self._tell(opened, TrialState.FAIL, None, reason)
 
     def interrupt(self, reason: str) -> int:
         """Put every open trial back in the queue, to go on from its last checkpoint.
@@ -340,11 +368,12 @@ class Ledger:
             How many trials were open.
         """
         n_open = len(self._open)
-        for opened in list(self._open.values()):
-            for run_id in opened.runs:
-                self._store.end_run(run_id, "interrupted", reason)
-            self._trials.set_trial_state_values(opened.trial_id, TrialState.WAITING)
-            self._close(opened, TrialState.WAITING, reason)
+        with self._store.guarded():
+            for opened in list(self._open.values()):
+                for run_id in opened.runs:
+                    self._store.end_run(run_id, "interrupted", reason)
+                self._trials.set_trial_state_values(opened.trial_id, TrialState.WAITING)
+                self._close(opened, TrialState.WAITING, reason)
         return n_open
 
     def _tell(
@@ -356,7 +385,7 @@ class Ledger:
     ) -> None:
         self._study.tell(opened.view.number, values, state=state)
         for run_id in opened.runs:
-            self._store.end_run(run_id, _RUN_STATES[state], reason)
+            self._store.end_run(run_id, STATE_OF_RUNS[state], reason)
         self._close(opened, state, reason)
 
     def _close(self, opened: _OpenTrial, state: TrialState, reason: str | None) -> None:
@@ -366,10 +395,3 @@ class Ledger:
         opened.view.state = state
         opened.view.reason = reason
         self._observer.on_trial_end(opened.view)
-
-
-_RUN_STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,14 @@ from search.cluster import Slots, slots_for
 from search.provenance import Provenance
 from search.sampling import propose
 from space import Override, RunConfig, Space, load_space
-from space.errors import ModelError, SpaceError, TrainingError
-from storage import DEFAULT_URL, NewLaunch, StudyRecord
+from space.errors import (
+    ModelError,
+    SpaceError,
+    StorageError,
+    StudyNotFoundError,
+    TrainingError,
+)
+from storage import DEFAULT_URL, NewLaunch, StudyRecord, open_store
 from storage.engine import parse_url
 from trainables.closed_form import CLOSED_FORM
 from trainables.image_set import ImageSet
@@ -55,7 +61,7 @@ class Plan:
 
     space: Space
     images: ImageSet | None
-    storage: str
+    storage: str = field(repr=False)
     checkpoints: Path
     command: str
     provenance: Provenance
@@ -86,9 +92,9 @@ class Plan:
         """The complete config of a trial with these parameters."""
         return resolve_config(self.space.resolve(params))
 
-    def checkpoint_path(self, run_id: int) -> Path:
+    def checkpoint_path(self, uid: str) -> Path:
         """Where a run's state lies until it is finished."""
-        return self.checkpoints / self.space.study / f"{run_id}.pt"
+        return self.checkpoints / self.space.study / f"{uid}.pt"
 
     def slots(self) -> Slots:
         """How many trials the Ray that is running takes at once.
@@ -176,6 +182,7 @@ def make_plan(
     url = parse_url(default_storage(storage))
     images = None
     if space.model.name != CLOSED_FORM:
+        space = _keep_source(space, url)
         images = load_source(space.data, "train")
         space = _settle_data(space, images)
         draw_train_validation(images, space.data)  # Too few images are found out before any trial.
@@ -191,6 +198,30 @@ def make_plan(
     )
     _probe(plan, path)
     return plan
+
+
+def _keep_source(space: Space, url: sa.URL) -> Space:
+    """The space with the data source that its study was begun with, where it says ``auto``.
+
+    A study that began on the digits goes on with them also once MNIST can be had.
+    """
+    if space.data.source != "auto":
+        return space
+    try:
+        store = open_store(url.render_as_string(hide_password=False), create=False)
+    except StorageError:
+        return space  # There is none yet; one that cannot be read is an error when it is opened.
+    try:
+        record = store.study_records().get(store.study_id(space.study))
+    except StudyNotFoundError:
+        record = None
+    finally:
+        store.close()
+    if record is None or record.data_source not in ("mnist", "digits"):
+        return space
+    return space.model_copy(
+        update={"data": space.data.model_copy(update={"source": record.data_source})}
+    )
 
 
 def _settle_data(space: Space, images: ImageSet) -> Space:

@@ -83,17 +83,23 @@ def command_line(module: str, argv: list[str]) -> str:
     Returns:
         A shell line; storage URLs in it are without their passwords.
     """
-    shown = []
-    for argument in argv:
-        option, sep, value = argument.partition("=")
-        if "://" in argument:
-            try:
-                hidden = redact(parse_url(value if sep and "://" in value else argument))
-            except StorageError:
-                hidden = "***"
-            argument = f"{option}={hidden}" if sep and "://" in value else hidden
-        shown.append(argument)
+    shown = list(argv)
+    for index, argument in enumerate(argv):
+        option, equals, value = argument.partition("=")
+        if option == "--storage" and equals:
+            shown[index] = f"{option}={_shown_storage(value)}"
+        elif index and argv[index - 1] == "--storage":
+            shown[index] = _shown_storage(argument)
     return shlex.join([_python(), "-m", module, *shown])
+
+
+def _shown_storage(url: str) -> str:
+    if "://" not in url:
+        return url
+    try:
+        return redact(parse_url(url))
+    except StorageError:
+        return "***"
 
 
 def _python() -> str:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import optuna
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.confirmation import (
+    Confirmation,
+    confirmation_as_json,
+    print_confirmation,
+    read_confirmation,
+)
 from search.plan import Plan
 from search.progress import show_params
-from search.snapshot import Snapshot, TrialRow
+from search.snapshot import Snapshot, TrialRow, take_snapshot
 from search.study import Outcome
 from space import format_duration
 from storage import Store
 
-__all__ = ["print_result", "result_as_json"]
+__all__ = ["Result", "print_result", "read_result", "result_as_json"]
 
 N_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a launch has come to: how it ended, the study now, and what is confirmed of it."""
+
+    plan: Plan
+    store: str
+    outcome: Outcome
+    snapshot: Snapshot
+    confirmation: Confirmation | None
+
 
 _ENDINGS = {
     "done": "the budget is spent",
@@ -27,11 +46,24 @@ _ENDINGS = {
 }
 
 
-def result_as_json(plan: Plan, store: Store, outcome: Outcome, snapshot: Snapshot) -> Any:
+def read_result(store: Store, plan: Plan, study: optuna.Study, outcome: Outcome) -> Result:
+    """Read what a launch has come to."""
+    with store.guarded():
+        snapshot = take_snapshot(study, store.runs(study._study_id, "search"))
+    baselines = [row.number for row in snapshot.leading if row.is_baseline]
+    metric = plan.space.objectives[0].metric
+    found = read_confirmation(store, study._study_id, metric, baselines)
+    return Result(
+        plan=plan, store=store.name, outcome=outcome, snapshot=snapshot, confirmation=found
+    )
+
+
+def result_as_json(result: Result) -> Any:
     """The result for `--format json`."""
+    plan, outcome, snapshot = result.plan, result.outcome, result.snapshot
     return {
         "study": plan.space.study,
-        "storage": store.name,
+        "storage": result.store,
         "launch": outcome.launch_id,
         "ended": outcome.status,
         "seconds": round(outcome.seconds, 3),
@@ -42,14 +74,14 @@ def result_as_json(plan: Plan, store: Store, outcome: Outcome, snapshot: Snapsho
         "best": [asdict(row) for row in snapshot.best],
         "baseline": None if snapshot.baseline is None else asdict(snapshot.baseline),
         "leading": [asdict(row) for row in snapshot.leading[:N_SHOWN]],
+        "confirmation": confirmation_as_json(result.confirmation),
         "continue": plan.command,
     }
 
 
-def print_result(
-    plan: Plan, store: Store, outcome: Outcome, snapshot: Snapshot, console: Console
-) -> None:
+def print_result(result: Result, console: Console) -> None:
     """Print the result: the best trials, where everything is, and what to do next."""
+    plan, outcome, snapshot = result.plan, result.outcome, result.snapshot
 
     def say(line: str = "") -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -66,13 +98,18 @@ def print_result(
         say(_comparison(plan, snapshot))
     else:
         say("no trial has a value yet")
+    if result.confirmation is not None:
+        print_confirmation(result.confirmation, console)
     say()
-    say(f"every trial and epoch: {store.name}, launch {outcome.launch_id}")
-    if outcome.status != "done" or counts["WAITING"]:
+    say(f"every trial and epoch: {result.store}, launch {outcome.launch_id}")
+    if outcome.status != "done":
         say(f"go on with:            {plan.command}")
     elif plan.space.budget.trials is not None:
         say(f"search further with:   {plan.command} --trials {2 * plan.space.budget.trials}")
-    say(f"look at it with:       optuna-dashboard {store.name}")
+    say(f"look at it with:       optuna-dashboard {result.store}")
+    if snapshot.best:
+        study = plan.space.study
+        say(f"export the best with:  python -m search.export --study {study} --output {study}.yaml")
 
 
 def _table(plan: Plan, snapshot: Snapshot) -> Table:

@@ -86,7 +86,9 @@ class AskedGridSampler(optuna.samplers.GridSampler):
         """Nothing: the driver's budget ends the search."""
 
 
-def make_sampler(space: Space, *, n_existing_trials: int) -> optuna.samplers.BaseSampler:
+def make_sampler(
+    space: Space, *, n_existing_trials: int, n_earlier_launches: int = 0
+) -> optuna.samplers.BaseSampler:
     """The sampler that a space asks for.
 
     Args:
@@ -94,6 +96,7 @@ def make_sampler(space: Space, *, n_existing_trials: int) -> optuna.samplers.Bas
         n_existing_trials: How many trials the study holds. A relaunched search must not repeat the
             proposals of its first launch, so this number enters the seed; but for the samplers that
             keep their place in one seeded sequence in the store (grid, QMC).
+        n_earlier_launches: How many launches the study has seen, so that two at a time differ.
 
     Returns:
         Optuna's sampler, every option spelled out.
@@ -102,7 +105,7 @@ def make_sampler(space: Space, *, n_existing_trials: int) -> optuna.samplers.Bas
     options = config.model_dump(exclude={"name", "seed"})
     seed = config.seed
     if config.name not in ("grid", "qmc"):
-        entropy = np.random.SeedSequence([config.seed, n_existing_trials])
+        entropy = np.random.SeedSequence([config.seed, n_existing_trials, n_earlier_launches])
         seed = int(entropy.generate_state(1)[0])
     samplers = optuna.samplers
     match config.name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import optuna
@@ -9,6 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.ledger import BASELINE, FAIL_REASON
+from storage import RunRecord
 
 __all__ = ["Snapshot", "TrialRow", "take_snapshot"]
 
@@ -22,7 +24,7 @@ class TrialRow:
         state: Optuna's state.
         values: Objective values; of a trial that is not complete, the last it reported.
         params: Parameter -> value.
-        n_epochs: Epochs reported.
+        n_epochs: Epochs of its longest run.
         is_baseline: Whether the space file asked for it.
         reason: Why it failed, if it did.
     """
@@ -57,11 +59,12 @@ class Snapshot:
     n_finished: int
 
 
-def take_snapshot(study: optuna.Study) -> Snapshot:
+def take_snapshot(study: optuna.Study, runs: Iterable[RunRecord] = ()) -> Snapshot:
     """Read a study.
 
     Args:
         study: The study; of several objectives, the first one orders the tables.
+        runs: Its runs, which know their epochs; without them the reports are counted.
 
     Returns:
         Its snapshot.
@@ -71,7 +74,10 @@ def take_snapshot(study: optuna.Study) -> Snapshot:
     counts = {state.name: 0 for state in TrialState}
     for trial in trials:
         counts[trial.state.name] += 1
-    rows = [_row(trial) for trial in trials]
+    n_epochs: dict[int | None, int] = {}
+    for run in runs:
+        n_epochs[run.trial_id] = max(run.n_epochs, n_epochs.get(run.trial_id, 0))
+    rows = [_row(trial, n_epochs.get(trial._trial_id)) for trial in trials]
     ended = [row for row in rows if row.state in ("COMPLETE", "PRUNED")]
 
     def order(row: TrialRow) -> tuple[bool, float, int]:
@@ -95,7 +101,7 @@ def take_snapshot(study: optuna.Study) -> Snapshot:
     )
 
 
-def _row(trial: FrozenTrial) -> TrialRow:
+def _row(trial: FrozenTrial, n_epochs: int | None) -> TrialRow:
     reports = trial.intermediate_values
     values = trial.values
     if values is None:
@@ -105,7 +111,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         state=trial.state.name,
         values=list(values),
         params=dict(trial.params),
-        n_epochs=max(reports) if reports else 0,
+        n_epochs=n_epochs if n_epochs is not None else max(reports, default=0),
         is_baseline=BASELINE in trial.user_attrs,
         reason=trial.user_attrs.get(FAIL_REASON),
     )

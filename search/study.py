@@ -15,7 +15,7 @@ import optuna
 from search.changes import changes_between
 from search.cluster import Slots, ray_session
 from search.confirm import confirm
-from search.lease import HEARTBEAT_SECONDS, reclaim_stale
+from search.lease import HEARTBEAT_SECONDS, reclaim_stale, sweep_checkpoints
 from search.ledger import BASELINE, Ledger, Observer
 from search.plan import Plan
 from search.sampling import make_pruner, make_sampler
@@ -122,11 +122,16 @@ def search(
         As `run_study`.
     """
     started = time.monotonic() if started is None else started
+    limit = plan.space.budget.time_limit
+    deadline = None if limit is None else started + limit
     study = open_study(plan, store)
     earlier = store.launches(study._study_id)
     now = plan.space.model_dump(mode="json")
     changes = changes_between(earlier[-1].config, now) if earlier else []
     launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
+    study.sampler = make_sampler(
+        plan.space, n_existing_trials=len(study.trials), n_earlier_launches=len(earlier)
+    )
     ledger = Ledger(
         study=study,
         store=store,
@@ -139,22 +144,22 @@ def search(
     )
     try:
         n_reclaimed = reclaim_stale(study, store, launch_id=launch_id)
+        sweep_checkpoints(plan.checkpoints, store, study._study_id)
         observer.on_launch(study, slots, n_reclaimed, changes)
-        on_step = _Stepper(plan, store, launch_id, started, observer, stop_requested)
         status = run_tune(
             ledger,
             slots=slots,
             cpus_per_trial=plan.space.resources.cpus,
             checkpoint_path=plan.checkpoint_path,
-            on_step=on_step,
+            on_step=_Stepper(store, launch_id, deadline, observer, stop_requested),
             scratch=scratch,
             images=plan.images,
             verbose=plan.verbose,
         )
         n_interrupted = ledger.interrupt(status)
         observer.close()
-        if plan.space.confirm.top and status != "interrupted":
-            confirmed = confirm(
+        if status == "done" and plan.space.confirm.top:
+            status = confirm(
                 plan,
                 store,
                 study,
@@ -163,11 +168,13 @@ def search(
                 scratch=scratch,
                 console=console_for(sys.stderr),
                 stop_requested=stop_requested,
+                deadline=deadline,
             )
-            status = confirmed if confirmed != "done" else status
+        sweep_checkpoints(plan.checkpoints, store, study._study_id)
         store.end_launch(launch_id, status)
-    except BaseException:
-        _leave_true(ledger, store, launch_id)
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        _leave_true(ledger, store, launch_id, "interrupted" if interrupted else "failed")
         raise
     return Outcome(
         status=status,
@@ -185,41 +192,49 @@ def open_study(plan: Plan, store: Store) -> optuna.Study:
         store: The store.
 
     Returns:
-        The study with its sampler and pruner.
+        The study with its pruner; a launch gives it its sampler.
 
     Raises:
         StudyMismatchError: If it was begun under other terms.
+        StorageError: If the database fails.
     """
     space = plan.space
     metrics: list[str] = [objective.metric for objective in space.objectives]
-    study = optuna.create_study(
-        study_name=space.study,
-        storage=store.optuna_storage,
-        directions=[objective.direction for objective in space.objectives],
-        load_if_exists=True,
-    )
-    record = store.add_study(
-        study._study_id,
-        identity=plan.identity(),
-        metrics=metrics,
-        data_source=plan.data_source,
-        data_fingerprint=plan.data_fingerprint,
-    )
-    differences = plan.differences(record)
-    if differences:
-        raise StudyMismatchError(
-            f"study '{space.study}' in {store.name} was begun under other terms "
-            f"({'; '.join(differences)}); name a new study with --study."
+    directions = [objective.direction for objective in space.objectives]
+    with store.guarded():
+        study = optuna.create_study(
+            study_name=space.study,
+            storage=store.optuna_storage,
+            directions=directions,
+            load_if_exists=True,
         )
-    known = study.get_trials(deepcopy=False)
-    if not known:
-        study.set_metric_names(metrics)
-    study.sampler = make_sampler(space, n_existing_trials=len(known))
+        found = [direction.name.lower() for direction in study.directions]
+        if found != directions:
+            raise StudyMismatchError(
+                f"study '{space.study}' in {store.name} was begun to {' and '.join(found)}, not to "
+                f"{' and '.join(directions)}; name a new study with --study."
+            )
+        record = store.add_study(
+            study._study_id,
+            identity=plan.identity(),
+            metrics=metrics,
+            data_source=plan.data_source,
+            data_fingerprint=plan.data_fingerprint,
+        )
+        differences = plan.differences(record)
+        if differences:
+            raise StudyMismatchError(
+                f"study '{space.study}' in {store.name} was begun under other terms "
+                f"({'; '.join(differences)}); name a new study with --study."
+            )
+        known = study.get_trials(deepcopy=False)
+        if not known:
+            study.set_metric_names(metrics)
+        enqueued = [trial.user_attrs[BASELINE] for trial in known if BASELINE in trial.user_attrs]
+        for params in space.baseline_params():
+            if params not in enqueued:
+                study.enqueue_trial(params, user_attrs={BASELINE: params})
     study.pruner = make_pruner(space)
-    enqueued = [trial.user_attrs[BASELINE] for trial in known if BASELINE in trial.user_attrs]
-    for params in space.baseline_params():
-        if params not in enqueued:
-            study.enqueue_trial(params, user_attrs={BASELINE: params})
     return study
 
 
@@ -228,15 +243,13 @@ class _Stepper:
 
     def __init__(
         self,
-        plan: Plan,
         store: Store,
         launch_id: int,
-        started: float,
+        deadline: float | None,
         observer: LaunchObserver,
         stop_requested: Callable[[], bool],
     ) -> None:
-        limit = plan.space.budget.time_limit
-        self._deadline = None if limit is None else started + limit
+        self._deadline = deadline
         self._store = store
         self._launch_id = launch_id
         self._observer = observer
@@ -257,10 +270,10 @@ class _Stepper:
         return None
 
 
-def _leave_true(ledger: Ledger, store: Store, launch_id: int) -> None:
+def _leave_true(ledger: Ledger, store: Store, launch_id: int, status: str) -> None:
     """Close what is open before an error goes on its way; a store that is gone cannot be told."""
     try:
-        ledger.interrupt("the launch failed")
-        store.end_launch(launch_id, "failed")
+        ledger.interrupt(f"the launch was {status}")
+        store.end_launch(launch_id, status)
     except StorageError:
         logger.warning("the store could not be told; the next launch puts it right")

@@ -22,6 +22,7 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from search.reports import Report, RunLedger
+from space.errors import UserError
 
 __all__ = ["LedgerScheduler", "LedgerSearcher", "LedgerStopper"]
 
@@ -32,7 +33,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
     """Hands Tune the ledger's assignments, no more at a time than can run at once."""
 
     def __init__(
-        self, ledger: RunLedger, *, max_concurrent: int, checkpoint_path: Callable[[int], Path]
+        self, ledger: RunLedger, *, max_concurrent: int, checkpoint_path: Callable[[str], Path]
     ) -> None:
         """Make the searcher.
 
@@ -40,13 +41,14 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
             ledger: The launch's ledger.
             max_concurrent: How many trials may run at once; a trial is proposed only when a worker
                 is free for it, with all that is known by then.
-            checkpoint_path: Run number -> where its checkpoint lies.
+            checkpoint_path: A run's uid -> where its checkpoint lies.
         """
         super().__init__()
         self._ledger = ledger
         self._max_concurrent = max_concurrent
         self._checkpoint_path = checkpoint_path
         self.run_ids: dict[str, list[int]] = {}
+        self._checkpoints: dict[str, list[Path]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next assignment, None while no worker is free, FINISHED when the budget is spent."""
@@ -56,23 +58,29 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
         if assignment is None:
             return str(Searcher.FINISHED)
         self.run_ids[trial_id] = [run.run_id for run, _ in assignment.runs]
+        self._checkpoints[trial_id] = [self._checkpoint_path(run.uid) for run, _ in assignment.runs]
         return {
             "in_turn": assignment.in_turn,
             "runs": [
                 {
                     "run_id": run.run_id,
                     "config": config.model_dump(mode="json"),
-                    "checkpoint": str(self._checkpoint_path(run.run_id)),
+                    "checkpoint": str(self._checkpoint_path(run.uid)),
                     "n_epochs": run.n_epochs,
                     "evaluate": assignment.evaluate,
+                    "keep": len(assignment.runs) > 1,
                 }
                 for run, config in assignment.runs
             ],
         }
 
-    def close_run(self, run_id: int) -> None:
-        """Delete the checkpoint of a run that needs none any more."""
-        self._checkpoint_path(run_id).unlink(missing_ok=True)
+    def delete_checkpoints(self, trial_id: str) -> None:
+        """Delete the checkpoints of an assignment that has ended for good.
+
+        Until then those of its finished runs stay: a worker that dies starts all of them again.
+        """
+        for path in self._checkpoints.pop(trial_id, []):
+            path.unlink(missing_ok=True)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -99,23 +107,32 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         self._ledger = ledger
         self._searcher = searcher
         self._trials: dict[str, Trial] = {}
+        self.error: UserError | None = None
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Report a step's epochs; stop the Tune trial when none of its runs goes on."""
-        open_runs = list(self._searcher.run_ids[trial.trial_id])
-        for message in result["reports"]:
+        try:
+            open_runs = self._hear(trial.trial_id, result["reports"])
+        except UserError as error:
+            # Tune would wrap it; the stopper raises it as it is.
+            self.error = error
+            open_runs = []
+        return str(TrialScheduler.CONTINUE if open_runs else TrialScheduler.STOP)
+
+    def _hear(self, trial_id: str, messages: list[dict[str, Any]]) -> list[int]:
+        """Hand a step's reports to the ledger; say which runs go on."""
+        open_runs = self._searcher.run_ids[trial_id]
+        for message in messages:
             report = Report.from_wire(message)
             if report.warning is not None:
                 logger.warning("run %d: %s", report.run_id, report.warning)
-            if not self._ledger.report(report):
+            if not self._ledger.report(report) and report.run_id in open_runs:
                 open_runs.remove(report.run_id)
         # The end of one run may be the end of the trial that others belong to.
-        open_runs = [run_id for run_id in open_runs if self._ledger.is_open(run_id)]
-        for run_id in self._searcher.run_ids[trial.trial_id]:
-            if run_id not in open_runs:
-                self._searcher.close_run(run_id)
-        self._searcher.run_ids[trial.trial_id] = open_runs
-        return str(TrialScheduler.CONTINUE if open_runs else TrialScheduler.STOP)
+        open_runs[:] = [run_id for run_id in open_runs if self._ledger.is_open(run_id)]
+        if not open_runs:
+            self._searcher.delete_checkpoints(trial_id)
+        return open_runs
 
     @property
     def is_spent(self) -> bool:
@@ -135,10 +152,13 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         logger.warning("a worker died (%s)%s", reason, "; starting another" if retrying else "")
         if not retrying:
             self._trials.pop(trial.trial_id, None)
-            for run_id in self._searcher.run_ids.get(trial.trial_id, []):
-                n = trial.run_metadata.num_failures
-                self._ledger.fail(run_id, f"its worker died {n} times: {reason}")
-                self._searcher.close_run(run_id)
+            n_deaths = trial.run_metadata.num_failures
+            try:
+                for run_id in self._searcher.run_ids.get(trial.trial_id, []):
+                    self._ledger.fail(run_id, f"its worker died {n_deaths} times: {reason}")
+            except UserError as error:
+                self.error = error
+            self._searcher.delete_checkpoints(trial.trial_id)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The first pending trial; Tune's own scheduler looks through all that ever were."""
@@ -171,10 +191,10 @@ def _reason(trial: Trial) -> str:
     """
     try:
         error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
-    except (OSError, TypeError):
+    except (OSError, TypeError, AttributeError, ImportError, EOFError, pickle.UnpicklingError):
         return "no reason was given"
     if isinstance(error, RayTaskError):
-        return f"{type(error.cause).__name__}: {error.cause}"
+        return " ".join(f"{type(error.cause).__name__}: {error.cause}".split())[:500]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     details = [line for line in lines if "exit" in line.lower() or "oom" in line.lower()]
     return " ".join(dict.fromkeys([*lines[:1], *details[:1]]))[:500]
@@ -211,7 +231,14 @@ class LedgerStopper(Stopper):  # type: ignore[misc]
         return False
 
     def stop_all(self) -> bool:
-        """Whether the launch must stop now."""
+        """Whether the launch must stop now.
+
+        Raises:
+            UserError: What the scheduler met and Tune would have wrapped.
+        """
+        if self._scheduler.error is not None:
+            self._scheduler.kill_workers()
+            raise self._scheduler.error
         if self.reason is None:
             self.reason = self._on_step()
             if self.reason is None and self._scheduler.is_spent:

@@ -26,7 +26,7 @@ def run_tune(
     *,
     slots: Slots,
     cpus_per_trial: float,
-    checkpoint_path: Callable[[int], Path],
+    checkpoint_path: Callable[[str], Path],
     on_step: Callable[[], str | None],
     scratch: Path,
     images: ImageSet | None,
@@ -39,7 +39,7 @@ def run_tune(
         ledger: Assigns, hears and decides.
         slots: Where and how many assignments run at once.
         cpus_per_trial: CPUs, or a share of one, for each; its threads follow.
-        checkpoint_path: Run number -> where its checkpoint lies.
+        checkpoint_path: A run's uid -> where its checkpoint lies.
         on_step: Called between Tune's events; returns why the search must stop now, or None.
         scratch: A directory for what Tune insists on writing.
         images: The training images, or None where no run needs any.
@@ -58,6 +58,7 @@ def run_tune(
         images=None if images is None else images.to_numpy(),
         test_images=None if test_images is None else test_images.to_numpy(),
         n_threads=max(1, int(cpus_per_trial)),
+        use_gpu=slots.gpus_per_trial > 0,
     )
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     scheduler = LedgerScheduler(ledger, searcher)

@@ -38,6 +38,8 @@ def of(space: Space) -> dict[str, Any]:
         terms[f"objective.{index}"] = f"{objective.direction} {objective.metric}"
     for name, parameter in space.parameters.items():
         terms[f"parameters.{name}.type"] = parameter.type
+        if parameter.when is not None:
+            terms[f"parameters.{name}.when"] = str(parameter.when.model_dump(mode="json"))
         if isinstance(parameter, CategoricalParameter):
             terms[f"parameters.{name}.choices"] = list(parameter.choices)
         else:

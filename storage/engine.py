@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,11 @@ def parse_url(text: str) -> sa.URL:
         StorageError: If it is no URL, or one of a kind that is not supported.
     """
     if "://" not in text:
+        if re.match(r"[A-Za-z][A-Za-z0-9+]+:/", text):
+            raise StorageError(
+                "--storage: a database URL has '://' after its kind, e.g. "
+                "postgresql+psycopg://user@host/database."
+            )
         text = f"sqlite:///{text}"
     try:
         url = sa.make_url(text)

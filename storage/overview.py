@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from storage.records import LaunchRecord
+from storage.records import LaunchRecord, RunRecord
 from storage.store import Store
 
 __all__ = ["describe_study", "list_studies"]
@@ -53,7 +53,10 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
     storage = store.optuna_storage
     trials = storage.get_all_trials(study_id, deepcopy=False)
     record = store.study_records().get(study_id)
-    runs = {run.trial_id: run for run in store.runs(study_id, "search")}
+    runs: dict[int | None, list[RunRecord]] = {}
+    for run in store.runs(study_id, "search"):
+        runs.setdefault(run.trial_id, []).append(run)
+    every = [run for own in runs.values() for run in own]
     directions = storage.get_study_directions(study_id)
     return {
         "study": name,
@@ -63,16 +66,16 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         "data_source": None if record is None else record.data_source,
         "data_fingerprint": None if record is None else record.data_fingerprint,
         "trials_by_state": _counts(trials),
-        "epochs": sum(run.n_epochs for run in runs.values()),
-        "train_seconds": sum(run.train_seconds for run in runs.values()),
+        "epochs": sum(run.n_epochs for run in every),
+        "train_seconds": sum(run.train_seconds for run in every),
         "best": _best(trials, directions),
         "launches": [_launch(launch) for launch in store.launches(study_id)],
         "trials": [
             {
                 **_trial(trial),
-                "run": runs[trial._trial_id].run_id if trial._trial_id in runs else None,
-                "epochs": runs[trial._trial_id].n_epochs if trial._trial_id in runs else 0,
-                "reason": runs[trial._trial_id].reason if trial._trial_id in runs else None,
+                "runs": [run.run_id for run in runs.get(trial._trial_id, [])],
+                "epochs": sum(run.n_epochs for run in runs.get(trial._trial_id, [])),
+                "reason": next((run.reason for run in runs.get(trial._trial_id, [])), None),
             }
             for trial in trials
         ],

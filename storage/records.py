@@ -61,10 +61,12 @@ class LaunchRecord(NewLaunch):
 class RunRecord:
     """One training run; `n_epochs` of its epochs are in the store, taking `train_seconds`.
 
-    Its purpose is ``"search"``, ``"confirm"`` or ``"benchmark"``.
+    Its purpose is ``"search"``, ``"confirm"`` or ``"benchmark"``; its `uid` belongs to no other run
+    of any store, and names its checkpoint.
     """
 
     run_id: int
+    uid: str
     launch_id: int
     study_id: int | None
     trial_id: int | None

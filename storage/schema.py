@@ -90,6 +90,7 @@ runs = sa.Table(
     "search_runs",
     metadata,
     sa.Column("run_id", sa.Integer, primary_key=True),
+    sa.Column("uid", sa.String(32), nullable=False),
     sa.Column("launch_id", sa.Integer, nullable=False, index=True),
     sa.Column("study_id", sa.Integer, index=True),
     sa.Column("trial_id", sa.Integer),

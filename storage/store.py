@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import datetime
 import math
+import uuid
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import optuna
@@ -80,6 +82,10 @@ class Store:
     def close(self) -> None:
         """Give every database connection back."""
         self.engine.dispose()
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """Turn the errors of Optuna's side of the database into `StorageError`, too."""
+        return translated(self.url)
 
     # -- studies -----------------------------------------------------------------------------
 
@@ -193,6 +199,7 @@ class Store:
         """
         table = schema.runs
         new = {
+            "uid": uuid.uuid4().hex,
             "launch_id": launch_id,
             "study_id": study_id,
             "trial_id": trial_id,

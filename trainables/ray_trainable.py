@@ -9,6 +9,7 @@ other instead of an epoch of each.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         images: ImageArrays | None = None,
         test_images: ImageArrays | None = None,
         n_threads: int | None = None,
+        use_gpu: bool = True,
     ) -> None:
         """Open the runs of an assignment.
 
@@ -37,7 +39,10 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
             images: The training images, or None where no run needs any.
             test_images: The test images, for benchmarks alone.
             n_threads: Threads for PyTorch, or None to leave its choice.
+            use_gpu: Whether the trial was given a GPU; without, none may be seen.
         """
+        if not use_gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
         if n_threads is not None:
             torch.set_num_threads(n_threads)
         self._images = None if images is None else ImageSet.from_numpy(images)

@@ -3,13 +3,15 @@
 An assignment and a report are plain dictionaries, so that they travel between any two processes:
 
     assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3,
-                 "evaluate": False}
+                 "evaluate": False, "keep": False}
     report      {"run_id": 7, "epoch": {...} | None, "evaluation": {...} | None,
                  "failure": "..." | None, "warning": "..." | None, "worker": "host 4711"}
 
 ``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
 `EpochMetrics`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
 errors and losses on the training, validation and test pairs; nothing else reads the test split.
+``keep`` leaves a checkpoint of the finished run, for a worker that takes over while other runs of
+the same trial go on.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ CHECKPOINT_SHARE = 0.05
 epoch in progress, is what a run trains again that lost its worker."""
 
 
+LONGEST_REASON = 500
+"""Characters of a failure's reason; the rest says nothing that the beginning does not."""
+
+
 class AssignedRun:
     """One assigned run.
 
@@ -62,6 +68,7 @@ class AssignedRun:
             test_images: The test images, where the assignment asks for an evaluation.
         """
         self._evaluate: bool = assignment["evaluate"]
+        self._keep: bool = assignment["keep"]
         self._test_images = test_images
         self._run_id: int = assignment["run_id"]
         self._config = RunConfig.model_validate(assignment["config"])
@@ -93,7 +100,9 @@ class AssignedRun:
             return self._fail(str(failure), failure.metrics)
         except (TrialFailure, UserError) as failure:
             return self._fail(str(failure))
-        except Exception as error:  # noqa: BLE001  the study must survive any trial's bug
+        except Exception as error:  # the study must survive any trial's bug
+            if "CUDA error" in str(error):
+                raise  # It outlives the run that met it, so this process must end.
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(frame.filename).name}:{frame.lineno}"
             return self._fail(f"{type(error).__name__}: {error} ({where})")
@@ -135,7 +144,10 @@ class AssignedRun:
         """Write a checkpoint where one is due; training goes on where it cannot be written."""
         started = time.monotonic()
         wait = max(CHECKPOINT_SECONDS, self._save_seconds / CHECKPOINT_SHARE)
-        if self._path is None or self._run is None or started - self._saved_at < wait:
+        if self._path is None or self._run is None:
+            return
+        is_last = self._keep and self._run.finished
+        if started - self._saved_at < wait and not is_last:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +159,7 @@ class AssignedRun:
 
     def _fail(self, reason: str, metrics: EpochMetrics | None = None) -> dict[str, Any]:
         self.closed = True
-        return self._report(metrics, reason)
+        return self._report(metrics, " ".join(reason.split())[:LONGEST_REASON])
 
     def _report(
         self,

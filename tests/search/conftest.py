@@ -104,9 +104,10 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
                 message = {
                     "run_id": run.run_id,
                     "config": config.model_dump(mode="json"),
-                    "checkpoint": str(plan.checkpoint_path(run.run_id)),
+                    "checkpoint": str(plan.checkpoint_path(run.uid)),
                     "n_epochs": run.n_epochs,
                     "evaluate": assignment.evaluate,
+                    "keep": len(assignment.runs) > 1,
                 }
                 runs.append((run.run_id, AssignedRun(message, None)))
             held.append((assignment.in_turn, runs))

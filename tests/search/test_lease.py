@@ -41,7 +41,8 @@ def age(store: Store, launch_id: int, seconds: float) -> None:
     [
         ("elsewhere", NO_PROCESS, 0, True),
         ("elsewhere", NO_PROCESS, LEASE_SECONDS + 1, False),
-        (platform.node(), os.getpid(), LEASE_SECONDS + 1, True),
+        (platform.node(), os.getpid(), LEASE_SECONDS + 1, False),
+        (platform.node(), os.getpid(), 0, True),
         (platform.node(), NO_PROCESS, 0, False),
     ],
 )

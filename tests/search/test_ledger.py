@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from search.ledger import FAIL_REASON, Ledger
 from search.plan import Plan
 from search.reports import Report
+from search.sampling import make_sampler
 from search.study import open_study
 from storage import Store
 from trainables import worker
@@ -25,6 +26,11 @@ ASHA = {"name": "asha", "min_resource": 1, "reduction_factor": 3}
 
 def new_ledger(plan: Plan, store: Store, recorder: Recorder) -> tuple[Ledger, optuna.Study]:
     study = open_study(plan, store)
+    study.sampler = make_sampler(
+        plan.space,
+        n_existing_trials=len(study.trials),
+        n_earlier_launches=len(store.launches(study._study_id)),
+    )
     launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
     ledger = Ledger(
         study=study,

@@ -61,6 +61,7 @@ def train(
             "checkpoint": None,
             "n_epochs": run.n_epochs,
             "evaluate": assignment.evaluate,
+            "keep": len(assignment.runs) > 1,
         }
         worker = AssignedRun(message, *images)
         goes_on = True

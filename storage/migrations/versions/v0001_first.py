@@ -44,6 +44,7 @@ def upgrade() -> None:
     op.create_table(
         "search_runs",
         sa.Column("run_id", sa.Integer, nullable=False),
+        sa.Column("uid", sa.String(32), nullable=False),
         sa.Column("launch_id", sa.Integer, nullable=False),
         sa.Column("study_id", sa.Integer),
         sa.Column("trial_id", sa.Integer),

@@ -1,0 +1,123 @@
+"""What the confirmation says: the winner on fresh seeds, and how optimistic the search was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from search.confirmed import ConfirmedTrial, confirmed_trials
+from search.verdicts import Comparison, Optimism, compare_all, optimism
+from storage import Store
+
+__all__ = ["Confirmation", "confirmation_as_json", "print_confirmation", "read_confirmation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """The confirmed trials of a study.
+
+    Attributes:
+        metric: The objective that decides.
+        trials: The confirmed trials, best mean first; the first is the winner.
+        optimism: What the search said of the winner, and what the fresh seeds say.
+        baseline: The number of the baseline that the others are compared with, if it is confirmed.
+        comparisons: Trial number -> its comparison with that baseline, seed by seed.
+    """
+
+    metric: str
+    trials: tuple[ConfirmedTrial, ...]
+    optimism: Optimism
+    baseline: int | None
+    comparisons: dict[int, Comparison]
+
+    @property
+    def winner(self) -> ConfirmedTrial:
+        """The trial with the best mean over the fresh seeds."""
+        return self.trials[0]
+
+
+def read_confirmation(
+    store: Store, study_id: int, metric: str, baselines: Sequence[int]
+) -> Confirmation | None:
+    """Read what is confirmed of a study.
+
+    Args:
+        store: The store.
+        study_id: The study.
+        metric: The objective that decides.
+        baselines: Numbers of the trials that are baselines.
+
+    Returns:
+        The confirmation, or None while no trial has all its fresh seeds.
+    """
+    trials = [trial for trial in confirmed_trials(store, study_id, metric) if trial.is_finished]
+    if not trials:
+        return None
+    numbers = [trial.trial_number for trial in trials]
+    baseline = next((number for number in numbers if number in baselines), None)
+    comparisons = {}
+    if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
+        results = {str(trial.trial_number): dict(enumerate(trial.values)) for trial in trials}
+        for comparison in compare_all(results, str(baseline)):
+            comparisons[int(comparison.name)] = comparison
+    return Confirmation(
+        metric=metric,
+        trials=tuple(trials),
+        optimism=optimism(trials[0].search_value, trials[0].values),
+        baseline=baseline,
+        comparisons=comparisons,
+    )
+
+
+def print_confirmation(found: Confirmation, console: Console) -> None:
+    """Print the confirmed trials, the winner and the search's optimism."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("", "trial", f"searched {found.metric}", "confirmed mean ± std", "seeds"):
+        table.add_column(title, justify="left" if not title else "right")
+    table.add_column("beside the baseline")
+    for trial in found.trials:
+        role = "winner" if trial is found.winner else ""
+        if trial.trial_number == found.baseline:
+            role = f"{role}, baseline".lstrip(", ")
+        comparison = found.comparisons.get(trial.trial_number)
+        confirmed = optimism(trial.search_value, trial.values).confirmed
+        table.add_row(
+            role,
+            str(trial.trial_number),
+            f"{trial.search_value:.4g}",
+            f"{confirmed.mean:.4g} ± {confirmed.std or 0:.2g}",
+            str(len(trial.values)),
+            "" if comparison is None else _beside(comparison),
+        )
+    console.print()
+    console.print("confirmed on fresh seeds:")
+    console.print(table)
+    said = found.optimism
+    console.print(
+        f"of the winner the search said {said.search_value:.4g}; confirmed "
+        f"{said.confirmed.mean:.4g} ± {said.confirmed.std or 0:.2g}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _beside(comparison: Comparison) -> str:
+    return f"{comparison.paired.mean_difference:+.4g}, {comparison.verdict}"
+
+
+def confirmation_as_json(found: Confirmation | None) -> Any:
+    """The confirmation for `--format json`."""
+    if found is None:
+        return None
+    return {
+        "metric": found.metric,
+        "winner": found.winner.trial_number,
+        "baseline": found.baseline,
+        "optimism": asdict(found.optimism),
+        "trials": [asdict(trial) for trial in found.trials],
+        "comparisons": {number: asdict(each) for number, each in found.comparisons.items()},
+    }
