@@ -1,0 +1,218 @@
+"""Print a grid search's curves: ``python -m search.grid_report --study aux-weight-grid``.
+
+Error against a parameter with mean, standard deviation and interval of every point, and whether a
+reference value (the report's auxiliary weight, 0.6) is the best point, within noise of it, or
+worse.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from search.cli import EXIT_DONE, Parser, configure_logging, run_command
+from search.grid import GridCurve, GridPoint, GridReport, read_grid, seeds_needed
+from search.plan import default_storage
+from storage import open_store
+
+__all__ = ["main", "render", "sentence"]
+
+FORMATS = ("text", "markdown", "json")
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = _parser().parse_args(argv)
+    configure_logging(verbose=options.verbose)
+    store = open_store(default_storage(options.storage), create=False)
+    try:
+        report = read_grid(
+            store, options.study, parameter=options.parameter, reference=options.reference
+        )
+    finally:
+        store.close()
+    sys.stdout.write(render(report, options.format))
+    return EXIT_DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m search.grid_report",
+        description="Show a grid search as error against a parameter, and judge one value of it.",
+        epilog="environment: SEARCH_STORAGE stands in for --storage",
+    )
+    add = parser.add_argument
+    add("--study", required=True, metavar="NAME", help="the study of the grid search")
+    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add("--parameter", default="aux_weight", metavar="NAME", help="default: aux_weight")
+    add("--reference", type=float, default=0.6, metavar="X", help="default: the report's 0.6")
+    add("--format", choices=FORMATS, default="text", help="of the report on stdout")
+    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
+    return parser
+
+
+def render(report: GridReport, output_format: str) -> str:
+    """A report as text, Markdown or JSON."""
+    if output_format == "json":
+        return json.dumps(_as_json(report), indent=2) + "\n"
+    is_markdown = output_format == "markdown"
+    lines = [_title(report), ""]
+    for curve in report.curves:
+        heading = ", ".join(f"{name} {value}" for name, value in curve.group.items())
+        if heading:
+            lines += [f"### {heading}" if is_markdown else heading, ""]
+        rows = [_row(report, point) for point in curve.points]
+        lines += _markdown(_header(report), rows) if is_markdown else _text(_header(report), rows)
+        lines += ["", sentence(report, curve), ""]
+    lines.append(_footnote(report))
+    return "\n".join(lines) + "\n"
+
+
+def sentence(report: GridReport, curve: GridCurve) -> str:
+    """What a curve says of the reference, with its uncertainty."""
+    found = curve.finding
+    name = f"{report.parameter} {report.reference:g}"
+    if found.rival is None or found.difference is None:
+        return f"{name} cannot be judged: no other point shares 2 or more seeds with it."
+    against = {point.value: point.comparison for point in curve.points if point.comparison}
+    comparison = against[found.rival]
+    paired = comparison.paired
+    by = f"{abs(found.difference):.4f}"
+    evidence = f"paired over {found.n} seeds"
+    if paired.interval is not None:
+        low, high = sorted((-paired.interval.low, -paired.interval.high))
+        evidence += f", 95 % interval of {report.reference:g} minus {found.rival:g} "
+        evidence += f"{low:+.4f} to {high:+.4f}"
+    evidence += f", Holm-corrected p = {comparison.adjusted_p_value:.2g}"
+    match found.verdict:
+        case "best" if found.difference == 0:
+            words = f"{name} is the best of {found.n_points} points, level with {found.rival:g}"
+        case "best":
+            words = f"{name} is the best of {found.n_points} points, {by} lower than the next, "
+            words += f"{found.rival:g}"
+        case "worse":
+            words = f"{name} is worse than {found.rival:g} by {by}"
+        case _:
+            words = f"{name} is within noise of the best of {found.n_points} points, "
+            words += f"{found.rival:g}, which is {by} lower"
+    return f"{words} ({evidence}). {_power(curve)}"
+
+
+def _power(curve: GridCurve) -> str:
+    """What the seeds could have shown."""
+    found = curve.finding
+    needed = seeds_needed(found.n_points)
+    if found.n < needed:
+        return (
+            f"With {found.n} seeds no difference between {found.n_points} points could have been "
+            f"shown, however large: that takes {needed} or more."
+        )
+    shown = f"{found.n_worse} of the other {found.n_points - 1} points are distinguishably worse"
+    comparisons = [point.comparison for point in curve.points if point.comparison is not None]
+    detectable = [
+        each.paired.detectable_difference
+        for each in comparisons
+        if each.paired.detectable_difference is not None
+    ]
+    if not detectable:
+        return f"{shown}."
+    return (
+        f"{shown}; {found.n} seeds would have shown a difference of {max(detectable):.4f} at any "
+        "point in 4 of 5 cases."
+    )
+
+
+def _title(report: GridReport) -> str:
+    return (
+        f"study '{report.study}' on {report.data_source}: {report.metric} against "
+        f"{report.parameter}, mean over seeds"
+    )
+
+
+def _footnote(report: GridReport) -> str:
+    others = {state: n for state, n in report.trials.items() if state != "COMPLETE"}
+    note = f"{report.trials['COMPLETE']} complete trials in {report.storage}"
+    if others:
+        note += "; not counted: " + ", ".join(f"{n} {state}" for state, n in others.items())
+    return note
+
+
+def _header(report: GridReport) -> list[str]:
+    return [
+        report.parameter,
+        "mean",
+        "std",
+        "n",
+        "95 % interval",
+        f"minus {report.reference:g}",
+        "95 % interval",
+        "p (Holm)",
+        "verdict",
+    ]
+
+
+def _row(report: GridReport, point: GridPoint) -> list[str]:
+    summary = point.summary
+    row = [
+        f"{point.value:g}",
+        f"{summary.mean:.4f}",
+        "" if summary.std is None else f"{summary.std:.4f}",
+        str(summary.n),
+        _interval(summary.interval, ".4f"),
+    ]
+    if point.comparison is None:
+        is_reference = point.value == report.reference
+        return [*row, "", "", "", "reference" if is_reference else "not compared"]
+    paired = point.comparison.paired
+    return [
+        *row,
+        f"{paired.mean_difference:+.4f}",
+        _interval(paired.interval, "+.4f"),
+        f"{point.comparison.adjusted_p_value:.2g}",
+        point.comparison.verdict,
+    ]
+
+
+def _interval(interval: tuple[float, float] | None, form: str) -> str:
+    return "" if interval is None else f"{interval[0]:{form}} to {interval[1]:{form}}"
+
+
+def _text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    *_, last = range(len(header))
+    return [
+        "  ".join(
+            cell if index == last else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (header, *rows)
+    ]
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    *numbers, _ = header
+    rule = ["---:"] * len(numbers) + ["---"]
+    return [f"| {' | '.join(row)} |" for row in (header, rule, *rows)]
+
+
+def _as_json(report: GridReport) -> dict[str, object]:
+    tree = asdict(report)
+    for curve, drawn in zip(report.curves, tree["curves"], strict=True):
+        drawn["sentence"] = sentence(report, curve)
+    return tree
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,341 @@
+"""The grid report: curves and verdicts on stores whose truth is known."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pytest
+
+from search.grid import GridCurve, GridReport, curve_of, read_grid, seeds_needed
+from search.grid_report import main, render, sentence
+from search.ledger import Ledger
+from search.plan import Plan
+from search.sampling import make_sampler
+from search.seeds import replicate_config
+from search.statistics import compare_paired, holm
+from search.study import open_study
+from space.errors import UsageError, UserError
+from storage import EpochRecord, Store
+
+from .conftest import Recorder, work
+
+MakePlan = Callable[..., Plan]
+WEIGHTS = [round(0.1 * step, 1) for step in range(10)]
+GRID: dict[str, Any] = {
+    "study": "grid",
+    "parameters": {
+        "augment": {"type": "categorical", "choices": [False, True]},
+        "aux_weight": {"type": "float", "low": 0.0, "high": 0.9, "step": 0.1},
+    },
+    "sampler": {"name": "grid"},
+    "budget": {"time_limit": "1h"},
+}
+
+
+def noisy(means: dict[float, float], n: int, *, scatter: float = 0.002) -> dict[Any, Any]:
+    """Errors around the means: what a seed adds to all points, and a little of their own."""
+    rng = random.Random(0)
+    shared = [rng.gauss(0, 0.03) for _ in range(n)]
+    return {
+        value: {seed: mean + common + rng.gauss(0, scatter) for seed, common in enumerate(shared)}
+        for value, mean in means.items()
+    }
+
+
+def fill(plan: Plan, store: Store, errors: dict[Any, dict[int, float]]) -> optuna.Study:
+    """A study whose trials are complete with given errors: by (augment, weight), then by seed."""
+    study = open_study(plan, store)
+    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
+    for (augment, weight), of_point in errors.items():
+        params = {"augment": augment, "aux_weight": weight}
+        study.enqueue_trial(params)
+        trial = study.ask()
+        trial.suggest_categorical("augment", [False, True])
+        trial.suggest_float("aux_weight", 0.0, 0.9, step=0.1)
+        assert trial.params == params
+        for replicate, error in of_point.items():
+            config = replicate_config(plan.resolve(params), replicate)
+            run = store.begin_run(
+                launch_id=launch_id,
+                study_id=study._study_id,
+                trial_id=trial._trial_id,
+                purpose="search",
+                replicate=replicate,
+                config_hash=config.config_hash(),
+                config=config.model_dump(mode="json"),
+            )
+            # The second epoch is kept: it validates best.
+            for epoch, val_error in enumerate([error + 0.1, error, error + 0.2], start=1):
+                record = EpochRecord(
+                    epoch=epoch,
+                    train_loss=1.0,
+                    val_loss=1.0,
+                    train_error=0.5,
+                    val_error=val_error,
+                    seconds=1.0,
+                )
+                store.record_epoch(run.run_id, launch_id, record, best_epoch=2, worker="w")
+            store.end_run(run.run_id, "complete")
+        study.tell(trial, sum(of_point.values()) / len(of_point))
+    return study
+
+
+def text_of(curve: GridCurve) -> str:
+    report = GridReport(
+        study="grid",
+        storage="s",
+        metric="val_error",
+        parameter="aux_weight",
+        reference=0.6,
+        curves=(curve,),
+        data_source="mnist",
+        trials={"COMPLETE": len(curve.points)},
+    )
+    return sentence(report, curve)
+
+
+def bowl(best: float, depth: float) -> dict[float, float]:
+    return {weight: 0.1 + depth * (weight - best) ** 2 for weight in WEIGHTS}
+
+
+def test_the_best_reference_is_called_best() -> None:
+    curve = curve_of({}, noisy(bowl(0.6, 1.0), 10), 0.6)
+    found = curve.finding
+    assert (found.verdict, found.n, found.n_points) == ("best", 10, 10)
+    assert found.rival in (0.5, 0.7)
+    assert found.difference is not None
+    assert found.difference == pytest.approx(-0.01, abs=0.003)
+    assert found.n_worse == 9
+    words = text_of(curve)
+    assert words.startswith(
+        f"aux_weight 0.6 is the best of 10 points, {-found.difference:.4f} lower than the next, "
+        f"{found.rival:g} (paired over 10 seeds, 95 % interval of 0.6 minus {found.rival:g} "
+    )
+    assert "9 of the other 9 points are distinguishably worse; 10 seeds would have shown" in words
+
+
+def test_a_worse_reference_is_called_worse_and_by_how_much() -> None:
+    curve = curve_of({}, noisy(bowl(0.2, 1.0), 10), 0.6)
+    found = curve.finding
+    assert (found.verdict, found.rival, found.n) == ("worse", 0.2, 10)
+    assert found.difference == pytest.approx(0.16, abs=0.003)
+    words = text_of(curve)
+    assert words.startswith(f"aux_weight 0.6 is worse than 0.2 by {found.difference:.4f} (paired")
+    assert "3 of the other 9 points are distinguishably worse" in words
+    # 0.7, 0.8 and 0.9 lie farther from the bottom.
+    assert found.n_worse == 3
+
+
+def test_noise_is_called_noise() -> None:
+    curve = curve_of({}, noisy(dict.fromkeys(WEIGHTS, 0.1), 10, scatter=0.02), 0.6)
+    found = curve.finding
+    assert found.verdict == "within noise"
+    assert found.rival == min(curve.points, key=lambda point: point.summary.mean).value
+    assert found.difference is not None
+    assert found.difference > 0
+    assert "is within noise of the best of 10 points" in text_of(curve)
+
+
+def test_noise_is_seldom_called_a_difference() -> None:
+    """Under no difference "worse" is said in at most 5 % of the curves."""
+    rng = random.Random(1)
+    n_curves, n_worse = 100, 0
+    for _ in range(n_curves):
+        points = {w: {s: rng.gauss(0.1, 0.02) for s in range(8)} for w in (0.5, 0.6, 0.7)}
+        n_worse += curve_of({}, points, 0.6).finding.verdict == "worse"
+    # P(more than 11 of 100 at 5 %) is 0.4 %, and the test is discrete, so below 5 %.
+    assert n_worse <= 11
+
+
+def test_too_few_seeds_are_owned_up_to() -> None:
+    curve = curve_of({}, noisy(bowl(0.2, 1.0), 5, scatter=1e-6), 0.6)
+    assert curve.finding.verdict == "within noise"
+    assert "With 5 seeds no difference between 10 points could have been shown" in text_of(curve)
+    assert "that takes 9 or more" in text_of(curve)
+
+
+@pytest.mark.parametrize("n_points", [2, 3, 10, 20])
+def test_the_seeds_needed_are_the_fewest_that_can_show_anything(n_points: int) -> None:
+    def smallest(n: int) -> float:
+        paired = compare_paired([0.1] * n, [0.9] * n)
+        return float(holm([paired.p_value] * (n_points - 1))[0])
+
+    needed = seeds_needed(n_points)
+    assert smallest(needed) <= 0.05 < smallest(needed - 1)
+
+
+def test_points_are_paired_over_the_seeds_they_share() -> None:
+    points = {
+        0.5: {0: 0.10, 1: 0.20, 2: 0.30, 7: 0.01},
+        0.6: {0: 0.15, 1: 0.25, 2: 0.38, 3: 0.9},
+        0.7: {3: 0.1, 9: 0.1},
+    }
+    curve = curve_of({"model": "m"}, points, 0.6)
+    first, reference, lonely = curve.points
+    assert first.comparison is not None
+    assert first.comparison.seeds == (0, 1, 2)
+    assert first.comparison.paired.mean_difference == pytest.approx(-0.06)
+    assert reference.comparison is lonely.comparison is None
+    assert first.summary.n == 4
+    assert curve.finding.difference == pytest.approx(0.06)
+    assert (curve.finding.n, curve.finding.n_points) == (3, 2)
+
+
+def test_without_a_shared_seed_nothing_is_said() -> None:
+    for points in ({0.5: {0: 0.1}, 0.6: {1: 0.1}}, {0.5: {0: 0.1, 1: 0.2}, 0.4: {0: 0.1}}):
+        curve = curve_of({}, points, 0.6)
+        assert curve.finding.verdict == "not known"
+        assert "cannot be judged" in text_of(curve)
+
+
+def test_level_points_are_best() -> None:
+    curve = curve_of({}, {w: {0: 0.1, 1: 0.2} for w in (0.5, 0.6)}, 0.6)
+    assert (curve.finding.verdict, curve.finding.difference) == ("best", 0.0)
+    assert "level with 0.5" in text_of(curve)
+
+
+def test_a_study_gives_a_curve_for_each_group(plan_for: MakePlan, store: Store) -> None:
+    plan = plan_for(**GRID, replicates=10)
+    truths = {False: bowl(0.6, 1.0), True: bowl(0.3, 1.0)}
+    errors = {
+        (augment, weight): of_weight
+        for augment, means in truths.items()
+        for weight, of_weight in noisy(means, 10).items()
+    }
+    study = fill(plan, store, errors)
+    report = read_grid(store, "grid", parameter="aux_weight", reference=0.6)
+    assert [curve.group for curve in report.curves] == [{"augment": False}, {"augment": True}]
+    assert [curve.finding.verdict for curve in report.curves] == ["best", "worse"]
+    assert report.curves[1].finding.rival == pytest.approx(0.3)
+    assert (report.metric, report.data_source, report.trials) == (
+        "val_error", "none", {"COMPLETE": 20},
+    )  # fmt: skip
+    for curve in report.curves:
+        assert [point.value for point in curve.points] == WEIGHTS
+        for point in curve.points:
+            assert point.errors == errors[bool(curve.group["augment"]), point.value]
+            assert point.summary.mean == pytest.approx(
+                next(
+                    trial.value
+                    for trial in study.trials
+                    if trial.params == {**curve.group, "aux_weight": point.value}
+                )
+            )
+
+
+def test_a_real_grid_with_replicates_a_baseline_and_an_interruption(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_for(**GRID, replicates=2, baselines=[{"aux_weight": 0.6}])
+    study = open_study(plan, store)
+    study.sampler = make_sampler(plan.space, n_existing_trials=0)
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=store.begin_launch(plan.new_launch(study._study_id, [])),
+        observer=Recorder(),
+        max_trials=plan.max_trials,
+        max_epochs=None,
+    )
+    work(ledger, plan, n_workers=3, n_steps=40)
+    ledger.interrupt("the test ends")
+    assert main(["--study", "grid", "--storage", str(store.url.database)]) == 0
+    n_complete = sum(trial.state.name == "COMPLETE" for trial in study.trials)
+    assert 4 < n_complete < 21
+    printed = capsys.readouterr().out
+    assert f"{n_complete} complete trials in {store.name}; not counted: 3 WAITING" in printed
+    report = read_grid(store, "grid", parameter="aux_weight", reference=0.6)
+    points = [(curve.group["augment"], p.value) for curve in report.curves for p in curve.points]
+    of_trials = {
+        (trial.params["augment"], round(trial.params["aux_weight"], 1))
+        for trial in study.trials
+        if trial.state.name == "COMPLETE"
+    }
+    assert points == sorted(of_trials)
+    assert all(point.summary.n == 2 for curve in report.curves for point in curve.points)
+
+
+def test_a_point_that_was_trained_twice_counts_once(plan_for: MakePlan, store: Store) -> None:
+    plan = plan_for(**GRID, replicates=2)
+    errors = {(False, 0.5): {0: 0.1, 1: 0.2}, (False, 0.6): {0: 0.3, 1: 0.3}}
+    fill(plan, store, errors)
+    fill(plan, store, {(False, 0.6): {0: 0.3, 1: 0.3, 2: 0.6}})
+    (curve,) = read_grid(store, "grid", parameter="aux_weight", reference=0.6).curves
+    assert [point.errors for point in curve.points] == [
+        {0: 0.1, 1: 0.2},
+        {0: 0.3, 1: 0.3, 2: 0.6},
+    ]
+
+
+def test_text_markdown_and_json_say_the_same(plan_for: MakePlan, store: Store) -> None:
+    errors = {(False, weight): of_weight for weight, of_weight in noisy(bowl(0.2, 1.0), 9).items()}
+    fill(plan_for(**GRID, replicates=9), store, errors)
+    report = read_grid(store, "grid", parameter="aux_weight", reference=0.6)
+    (curve,) = report.curves
+    text, markdown = render(report, "text"), render(report, "markdown")
+    tree = json.loads(render(report, "json"))
+    assert tree["curves"][0]["sentence"] == sentence(report, curve)
+    assert [point["value"] for point in tree["curves"][0]["points"]] == WEIGHTS
+    assert tree["curves"][0]["points"][0]["errors"]["8"] == errors[False, 0.0][8]
+    assert tree["curves"][0]["finding"]["verdict"] == "worse"
+    for shown in (text, markdown):
+        assert sentence(report, curve) in shown
+        assert "augment False" in shown
+        for point in curve.points:
+            assert f"{point.summary.mean:.4f}" in shown
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + len(WEIGHTS)
+    assert len({row.count("|") for row in rows}) == 1
+    lines = {line.split()[0]: line for line in text.splitlines() if line.startswith("       ")}
+    assert lines["0.6"].endswith("reference")
+    assert lines["0.2"].endswith("better")
+    assert lines["0.9"].endswith("worse")
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--study", "grdi"], "no study 'grdi'"),
+        (["--parameter", "aux_wieght"], "did you mean 'aux_weight'?"),
+        (["--parameter", "augment"], "are no numbers"),
+        (["--reference", "0.65"], "no complete trial has it; aux_weight is 0.5, 0.6."),
+        (["--reference", "nan"], "no complete trial has it"),
+        (["--reference", "x"], "--reference"),
+        (["--format", "latex"], "--format"),
+        (["--storage", "/absent/s.db"], "/absent/s.db"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    plan_for: MakePlan, store: Store, arguments: list[str], words: str
+) -> None:
+    fill(plan_for(**GRID), store, {(False, w): {0: 0.1} for w in (0.5, 0.6)})
+    with pytest.raises(UserError) as caught:
+        main(["--study", "grid", "--storage", str(store.url.database), *arguments])
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_studies_without_a_curve_are_refused(plan_for: MakePlan, store: Store) -> None:
+    def read(study: str) -> GridReport:
+        return read_grid(store, study, parameter="aux_weight", reference=0.6)
+
+    open_study(plan_for(**GRID), store)
+    with pytest.raises(UsageError, match="no trial is complete yet"):
+        read("grid")
+    fill(plan_for(**GRID | {"study": "point"}), store, {(False, 0.6): {0: 0.1, 1: 0.2}})
+    with pytest.raises(UsageError, match="no two complete trials differ in aux_weight alone"):
+        read("point")
+    upwards = {"metric": "val_error", "direction": "maximize"}
+    fill(plan_for(**GRID | {"study": "up"}, objective=upwards), store, {(False, 0.6): {0: 0.1}})
+    with pytest.raises(UsageError, match="maximises val_error"):
+        read("up")
+    optuna.create_study(study_name="theirs", storage=store.optuna_storage)
+    with pytest.raises(UsageError, match=r"not begun by search\.launch"):
+        read("theirs")
