@@ -32,7 +32,7 @@ from search.plan import checkpoint_directory, default_storage
 from search.provenance import collect_provenance, command_line
 from search.results import ConfigResult, collect, resolved
 from search.run_queue import QueuedRun
-from search.table_formats import render
+from search.table_formats import FORMATS, render
 from search.tables import benchmark_table
 from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
 from space.errors import ModelError, SpaceError, TrainingError, UsageError
@@ -42,8 +42,6 @@ from trainables.image_set import ImageSet
 from trainables.sources import load_source
 
 __all__ = ["benchmark_fingerprint", "load_named", "main", "settle_source"]
-
-FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 
 def main(argv: list[str]) -> int:

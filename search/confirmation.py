@@ -106,7 +106,8 @@ def print_confirmation(found: Confirmation, console: Console) -> None:
 
 
 def _beside(comparison: Comparison) -> str:
-    return f"{comparison.paired.mean_difference:+.4g}, {comparison.verdict}"
+    # A difference that is zero on paper may be a rounding error away from it.
+    return f"{round(comparison.paired.mean_difference, 6):+.4g}, {comparison.verdict}"
 
 
 def confirmation_as_json(found: Confirmation | None) -> Any:

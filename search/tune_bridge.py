@@ -85,9 +85,8 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Forget a Tune trial; what the ledger has not closed yet, its worker did not survive."""
-        for run_id in self.run_ids.pop(trial_id, []):
-            self._ledger.fail(run_id, "the worker ended without a report")
+        """Forget a Tune trial; the ledger has closed its runs, or will interrupt them."""
+        self.run_ids.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the store has it all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -15,7 +16,7 @@ from search.plan import Plan
 from search.reports import Report
 from search.sampling import make_sampler
 from search.study import open_study
-from storage import Store
+from storage import Store, open_store
 from trainables import worker
 
 from .conftest import Recorder, work
@@ -150,7 +151,7 @@ def test_interrupting_changes_nothing_in_the_result(
     def values(study_name: str, stops: list[int | None]) -> list[Any]:
         plan = plan_for(
             study=study_name,
-            pruner=ASHA,
+            pruner={"name": "threshold", "upper": 0.3, "n_warmup_steps": 3},
             sampler={"name": "grid"},
             parameters={
                 "learning_rate": {"type": "categorical", "choices": [1e-4, 1e-3, 1e-2]},
@@ -162,10 +163,13 @@ def test_interrupting_changes_nothing_in_the_result(
             ledger, study = new_ledger(plan, store, recorder)
             work(ledger, plan, n_workers=1, n_steps=n_steps)
             ledger.interrupt("test")
-        return sorted((t.params["learning_rate"], t.params["aux_weight"]) for t in study.trials)
+        return sorted(
+            (*trial.params.values(), trial.state.name, tuple(trial.intermediate_values.items()))
+            for trial in study.trials
+        )
 
     whole = values("whole", [None])
-    assert len(set(whole)) == 15
+    assert len({entry[:2] for entry in whole}) == 15
     assert values("pieces", [1, 2, 3, 5, 8, None]) == whole
 
 
@@ -370,3 +374,70 @@ def test_a_failing_replicate_fails_its_trial_alone(
         assert trial.state == (TrialState.FAIL if bad else TrialState.COMPLETE)
         runs = [run for run in store.runs() if run.trial_id == trial._trial_id]
         assert {run.state for run in runs} == {"failed" if bad else "complete"}
+
+
+def test_a_new_store_takes_nothing_from_an_old_ones_checkpoints(
+    plan_for: MakePlan,
+    store: Store,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(worker, "CHECKPOINT_SECONDS", 0.0)
+    plan = plan_for()
+    ledger, _ = new_ledger(plan, store, recorder)
+    work(ledger, plan, n_steps=5)
+    ledger.interrupt("test")
+    assert list(plan.checkpoints.rglob("*.pt"))
+    fresh = open_store(str(tmp_path / "fresh.db"))
+    ledger, _ = new_ledger(plan, fresh, recorder)
+    work(ledger, plan, n_steps=1)
+    ledger.interrupt("test")
+    assert {run.n_epochs for run in fresh.runs()} == {1}
+    fresh.close()
+
+
+def test_loss_that_was_not_finite_is_not_forgotten_with_its_driver(
+    plan_for: MakePlan, store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for(
+        parameters={"options.nan_at": {"type": "categorical", "choices": [9]}},
+        budget={"trials": 1},
+    )
+    ledger, study = new_ledger(plan, store, recorder)
+    monkeypatch.setattr(Ledger, "fail", lambda *_: None)
+    work(ledger, plan, n_workers=1, n_steps=9)
+    ledger.interrupt("killed before the trial was closed")
+    monkeypatch.undo()
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    assert study.trials[0].state == TrialState.FAIL
+    assert study.trials[0].user_attrs[FAIL_REASON] == "the loss is not finite in epoch 9"
+
+
+def test_decision_to_prune_lost_with_its_driver_is_made_by_the_next(
+    plan_for: MakePlan, store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for(pruner={"name": "threshold", "upper": 0.0, "n_warmup_steps": 4})
+    ledger, study = new_ledger(plan, store, recorder)
+    monkeypatch.setattr(Ledger, "_should_prune", lambda *_: False)
+    work(ledger, plan, n_workers=1, n_steps=4)
+    ledger.interrupt("killed before the decision")
+    monkeypatch.undo()
+    ledger, study = new_ledger(plan, store, recorder)
+    ledger.next_assignment()
+    assert study.trials[0].state == TrialState.PRUNED
+    assert study.trials[0].last_step == 4
+
+
+def test_two_launches_at_a_time_propose_different_trials(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for()
+    ledgers = [new_ledger(plan, store, recorder)[0] for _ in range(2)]
+    proposals = [
+        assignment.runs[0][1].training.learning_rate
+        for ledger in ledgers
+        if (assignment := ledger.next_assignment()) is not None
+    ]
+    assert len(set(proposals)) == 2

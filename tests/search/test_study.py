@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 import ray
 from optuna.trial import TrialState
 
-from search.cluster import ray_session
+from search.cluster import _fit, ray_session
+from search.confirmation import read_confirmation
 from search.ledger import FAIL_REASON
 from search.plan import Plan
 from search.study import Outcome, open_study, search
-from space.errors import ClusterError, StudyMismatchError
+from space.errors import ClusterError, StorageError, StudyMismatchError
 from storage import Store
 
 from .conftest import Recorder
@@ -132,6 +134,88 @@ def test_study_begun_under_other_terms_is_refused(plan_for: MakePlan, store: Sto
         open_study(plan_for(training={"epochs": 8}), store)
 
 
+def test_nothing_is_left_of_checkpoints_but_those_of_unfinished_runs(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    slow = {"name": "closed-form", "options": {"sleep": 0.5}}
+    plan = plan_for(model=slow, budget={"trials": 2, "time_limit": "7s"}, concurrency=2)
+    (plan.checkpoints / "closed").mkdir(parents=True)
+    foreign = plan.checkpoints / "closed" / "of-another-store.pt"
+    foreign.touch()
+    outcome, _ = launch(plan, store, scratch)
+    assert outcome.status == "time limit"
+    uids = {run.uid for run in store.runs() if run.state == "interrupted"}
+    kept = {path.name for path in plan.checkpoints.rglob("*.pt*")} - {foreign.name}
+    assert kept
+    assert kept <= {f"{uid}.pt" for uid in uids}
+    while outcome.status != "done":
+        outcome, _ = launch(plan, store, scratch)
+    assert list(plan.checkpoints.rglob("*.pt*")) == [foreign]
+
+
+def test_store_that_fails_in_mid_search_is_one_sentence(
+    plan_for: MakePlan, store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for()
+    calls = []
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        calls.append(args)
+        if len(calls) == 5:
+            raise optuna.exceptions.StorageInternalError("x") from OSError("disk full")
+
+    monkeypatch.setattr(store.optuna_storage, "set_trial_intermediate_value", fail)
+    with pytest.raises(StorageError, match="disk full; free some disk space"):
+        launch(plan, store, scratch)
+    monkeypatch.undo()
+    study = open_study(plan, store)
+    assert TrialState.RUNNING not in {trial.state for trial in study.trials}
+    assert store.launches()[0].status == "failed"
+    launch(plan, store, scratch)
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+    assert {len(trial.intermediate_values) for trial in study.trials} == {9}
+
+
+def test_replicates_whose_worker_dies_are_trained_no_second_time(
+    plan_for: MakePlan, store: Store, scratch: Path, tmp_path: Path
+) -> None:
+    options = {"exit_at": 5, "exit_marker": str(tmp_path / "died")}
+    plan = plan_for(
+        model={"name": "closed-form", "options": options},
+        replicates=3,
+        pruner={"name": "wilcoxon"},
+        budget={"trials": 1},
+    )
+    (tmp_path / "died").touch()
+    _, study = launch(plan, store, scratch)
+    (trial,) = study.trials
+    assert trial.state == TrialState.COMPLETE
+    assert list(trial.intermediate_values) == [1, 2, 3]
+    assert {run.n_epochs for run in store.runs()} == {9}
+    assert list(plan.checkpoints.rglob("*.pt*")) == []
+
+
+def test_confirmation_is_trained_after_the_search_and_only_once(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    plan = plan_for(
+        confirm={"top": 2, "seeds": 3}, baselines=[{"learning_rate": 0.1, "weight_decay": 0.1}]
+    )
+    outcome, study = launch(plan, store, scratch)
+    assert outcome.status == "done"
+    runs = store.runs(study._study_id, "confirm")
+    assert len(runs) == 9
+    assert {run.state for run in runs} == {"complete"}
+    found = read_confirmation(store, study._study_id, "val_error", [0])
+    assert found is not None
+    assert found.baseline == 0
+    assert found.trials[-1].trial_number == 0
+    assert found.optimism.search_value == study.trials[found.winner.trial_number].value
+    launch(plan, store, scratch)
+    assert len(store.runs(study._study_id, "confirm")) == 9
+    assert store.n_epochs(study._study_id) == 12 * 9
+
+
 def test_changes_between_launches_are_recorded_and_shown(
     plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
 ) -> None:
@@ -155,3 +239,28 @@ def test_concurrency_is_bounded_by_the_file_and_the_machine(
     assert plan_for().slots().concurrency == cpus
     assert plan_for(concurrency=1).slots().concurrency == 1
     assert plan_for(resources={"cpus": 0.5}).slots().concurrency == 2 * cpus
+
+
+@pytest.mark.parametrize(
+    ("node", "cpus", "gpus", "expected"),
+    [
+        ({"CPU": 8.0}, 1, 0, 8),
+        ({"CPU": 8.0}, 3, 0, 2),
+        ({"CPU": 8.0, "GPU": 2.0}, 1, 0.5, 4),
+        ({"CPU": 8.0, "GPU": 2.0}, 1, 0.3, 6),
+        ({"CPU": 2.0, "GPU": 2.0}, 1, 0.25, 2),
+        ({"CPU": 8.0, "GPU": 2.0}, 1, 2, 1),
+        ({"CPU": 8.0}, 1, 1, 0),
+        ({"CPU": 8.0}, 0.1, 0, 80),
+    ],
+)
+def test_how_many_trials_fit_on_a_machine(
+    node: dict[str, float], cpus: float, gpus: float, expected: int
+) -> None:
+    assert _fit(node, cpus, gpus) == expected
+
+
+def test_study_of_another_direction_is_refused(plan_for: MakePlan, store: Store) -> None:
+    optuna.create_study(study_name="closed", storage=store.optuna_storage, direction="maximize")
+    with pytest.raises(StudyMismatchError, match="was begun to maximize, not to minimize"):
+        open_study(plan_for(), store)
