@@ -35,7 +35,7 @@ from search.run_queue import QueuedRun
 from search.table_formats import FORMATS, render
 from search.tables import benchmark_table
 from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
-from space.errors import ModelError, SpaceError, TrainingError, UsageError
+from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
 from storage import NewLaunch, Store, open_store
 from storage.terminal import console_for
 from trainables.image_set import ImageSet
@@ -58,7 +58,8 @@ def main(argv: list[str]) -> int:
     """
     options = _parser().parse_args(argv)
     configure_logging(verbose=options.verbose)
-    configs, images, test_images = settle_source(load_named(options.config, _changes(options)))
+    named = _only(load_named(options.config, _changes(options)), options.only)
+    configs, images, test_images = settle_source(named)
     fingerprint = benchmark_fingerprint(images, test_images)
     seeds = range(options.seeds)
     store = open_store(default_storage(options.storage))
@@ -137,6 +138,20 @@ def load_named(paths: Sequence[str | Path], changes: Sequence[Override] = ()) ->
                 raise SpaceError(f"{path}: a second config is named '{named.name}'; rename one.")
             found.append(_changed(named, changes))
     return found
+
+
+def _only(configs: list[NamedConfig], names: Sequence[str] | None) -> list[NamedConfig]:
+    """The configs that ``--only`` names, in the files' order."""
+    if names is None:
+        return configs
+    known = [named.name for named in configs]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--only: no config is named '{name}'; there are {', '.join(known)}"
+                f"{nearest(name, known)}"
+            )
+    return [named for named in configs if named.name in names]
 
 
 def _changed(named: NamedConfig, changes: Sequence[Override]) -> NamedConfig:
