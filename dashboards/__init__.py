@@ -1,0 +1,1 @@
+"""Figures and pages over a study store: reads `storage`, trains nothing."""

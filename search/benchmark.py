@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: What the user can mend.
     """
-    options = _parser().parse_args(argv)
+    options = build_parser().parse_args(argv)
     configure_logging(verbose=options.verbose)
     named = _only(load_named(options.config, _changes(options)), options.only)
     configs, images, test_images = settle_source(named)
@@ -80,7 +80,8 @@ def main(argv: list[str]) -> int:
     return EXIT_DONE if any(result.seeds for result in results) else EXIT_NOTHING
 
 
-def _parser() -> Parser:
+def build_parser() -> Parser:
+    """The command's options."""
     parser = Parser(
         prog="python -m search.benchmark",
         description="Train configs on several seeds and compare their test errors.",

@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: What the user can mend.
     """
-    options = _parser().parse_args(argv)
+    options = build_parser().parse_args(argv)
     configure_logging(verbose=options.verbose)
     output = Path(options.output)
     check_output(output)
@@ -99,7 +99,8 @@ def main(argv: list[str]) -> int:
     return EXIT_DONE
 
 
-def _parser() -> Parser:
+def build_parser() -> Parser:
+    """The command's options."""
     parser = Parser(
         prog="python -m search.export",
         description="Write the best config of a study, complete and with its provenance.",

@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: What the user can mend.
     """
-    options = _parser().parse_args(argv)
+    options = build_parser().parse_args(argv)
     configure_logging(verbose=options.verbose)
     store = open_store(default_storage(options.storage), create=False)
     try:
@@ -47,7 +47,8 @@ def main(argv: list[str]) -> int:
     return EXIT_DONE
 
 
-def _parser() -> Parser:
+def build_parser() -> Parser:
+    """The command's options."""
     parser = Parser(
         prog="python -m search.grid_report",
         description="Show a grid search as error against a parameter, and judge one value of it.",

@@ -1,0 +1,69 @@
+"""What the README shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+from pathlib import Path
+
+import pytest
+import torch
+
+from search import benchmark, export, launch
+from storage import open_store
+from trainables.models.base import PairModel
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_model_it_adds_is_a_model() -> None:
+    code = next(block for block in blocks("python") if "class Linear" in block)
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    model = names["Linear"](width=8)  # type: ignore[operator]
+    assert isinstance(model, PairModel)
+    output = model(torch.zeros(3, 2, 14, 14))
+    assert output.comparison_N2.shape == (3, 2)
+    assert output.digits == ()
+
+
+def test_its_query_runs_on_a_store(tmp_path: Path) -> None:
+    open_store(str(tmp_path / "s.db")).close()
+    (query,) = blocks("sql")
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        assert connection.execute(query).fetchall() == []
+
+
+COMMANDS = {
+    "search.launch": launch.build_parser,
+    "search.benchmark": benchmark.build_parser,
+    "search.export": export.build_parser,
+}
+LINES = [
+    line
+    for block in blocks("sh")
+    for line in block.replace("\\\n", " ").splitlines()
+    if re.search(r"-m search\.", line)
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_its_commands_parse_and_name_files_that_are_there(line: str) -> None:
+    words = shlex.split(line)
+    module = words[words.index("-m") + 1]
+    arguments = words[words.index("-m") + 2 :]
+    options = COMMANDS[module]().parse_args(arguments)
+    if module == "search.launch":
+        assert (ROOT / options.space).exists()
+    for path in re.findall(r"space/[\w/-]+\.yaml", README):
+        assert (ROOT / path).exists()
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(LINES) >= 5
