@@ -71,7 +71,7 @@ def main(argv: list[str]) -> int:
         if queue and not options.table_only:
             status = _run(store, queue, options, argv, (images, test_images), fingerprint)
         results = collect(store, configs, seeds, fingerprint=fingerprint)
-        table = benchmark_table(results, reference=options.reference)
+        table = benchmark_table(results, reference=options.reference, title=_title(options))
         sys.stdout.write(render(table, options.format))
     finally:
         store.close()
@@ -105,6 +105,12 @@ def build_parser() -> Parser:
     add("--format", choices=FORMATS, default="text", help="of the table on stdout")
     add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
     return parser
+
+
+def _title(options: Any) -> str:
+    """What heads the table: the title of the one file it is of, if it is of one as it stands."""
+    changed = options.set or options.augment or options.epochs is not None
+    return load_configs(options.config[0]).title if len(options.config) == 1 and not changed else ""
 
 
 def _changes(options: Any) -> list[Override]:

@@ -336,6 +336,8 @@ class Ledger:
         return [statistics.fmean(column) for column in zip(*values, strict=True)]
 
     def _should_prune(self, opened: _OpenTrial) -> bool:
+        if isinstance(self._study.pruner, optuna.pruners.NopPruner):
+            return False
         trial = self._trials.get_trial(opened.trial_id)
         return self._study.pruner.prune(self._study, trial)
 
