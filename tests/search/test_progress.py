@@ -1,0 +1,123 @@
+"""What a person sees: every number on the screen is one of the study's."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import optuna
+import pytest
+from rich.console import Console
+
+from search.cluster import Slots
+from search.ledger import Ledger
+from search.plan import Plan
+from search.progress import LineProgress, LiveProgress, Pace
+from search.result import print_result, read_result, result_as_json
+from search.snapshot import take_snapshot
+from search.study import Outcome, open_study
+from storage import Store
+
+from .conftest import work
+
+MakePlan = Callable[..., Plan]
+SLOTS = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
+CHANGES = {
+    "pruner": {"name": "asha", "min_resource": 1},
+    "baselines": [{"learning_rate": 1e-3, "weight_decay": 1e-3}],
+}
+
+
+def follow(plan: Plan, store: Store, progress: LineProgress | LiveProgress) -> optuna.Study:
+    """Run a search under a display, as a launch does."""
+    study = open_study(plan, store)
+    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=launch_id,
+        observer=progress,
+        max_trials=plan.max_trials,
+        max_epochs=None,
+    )
+    progress.on_launch(study, SLOTS, 1, ["budget.trials: 1, now 12"])
+    progress.on_tick()
+    work(ledger, plan)
+    ledger.interrupt("end")
+    progress.close()
+    return study
+
+
+def test_one_line_an_event(plan_for: MakePlan, store: Store) -> None:
+    text = io.StringIO()
+    plan = plan_for(**CHANGES)
+    study = follow(plan, store, LineProgress(plan, Console(file=text, width=200)))
+    lines = text.getvalue().splitlines()
+    assert all(re.match(r"\d\d:\d\d:\d\d \S", line) for line in lines)
+    body = [line[9:] for line in lines]
+    assert body[0] == "study 'closed' on none: 2 CPUs; 2 trials at once, 1 CPUs each"
+    assert "changed since the last launch: budget.trials: 1, now 12" in body
+    assert "budget: 12 trials in all; the same command goes on from there" in body
+    assert "trial 0 (baseline) starts: learning_rate=0.001 weight_decay=0.001" in body
+    for trial in study.trials:
+        if trial.state.is_finished():
+            ended = f"trial {trial.number} {trial.state.name} after {trial.last_step} epochs"
+            assert f"{ended}: val_error={trial.value:.4g}" in body
+    assert sum(" starts: " in line for line in body) >= 12
+
+
+def test_live_table(plan_for: MakePlan, store: Store) -> None:
+    plan = plan_for(**CHANGES)
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    progress = LiveProgress(plan, console)
+    study = follow(plan, store, progress)
+    snapshot = take_snapshot(study)
+    shown = Console(file=io.StringIO(), width=120)
+    shown.print(progress._render(snapshot))
+    text = shown.file.getvalue()  # type: ignore[attr-defined]
+    counts = snapshot.counts
+    done = counts["COMPLETE"] + counts["PRUNED"]
+    assert f"trials {done}/12: {counts['COMPLETE']} complete, {counts['PRUNED']} pruned" in text
+    best = snapshot.best[0]
+    assert f"best val_error {best.values[0]:.4g} (trial {best.number})" in text
+    assert snapshot.baseline is not None
+    assert f"baseline {snapshot.baseline.values[0]:.4g} (trial 0" in text
+
+
+def test_estimate_is_the_epochs_left_at_the_pace_so_far(
+    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for(budget={"trials": 10, "time_limit": "1000s"})
+    study = open_study(plan, store)
+    pace = Pace(plan)
+    monkeypatch.setattr(Pace, "elapsed", 30.0)
+    snapshot = take_snapshot(study)
+    assert pace.remaining(snapshot, 0, 0) == 970  # nothing measured: the time limit
+    for _ in range(15):
+        pace.epoch()
+    # 10 trials of 9 epochs, 5 of them behind the running ones, at 2 s an epoch
+    assert pace.remaining(snapshot, 5, 2) == pytest.approx((90 - 5) * 2)
+
+
+def test_result_as_table_and_as_json(plan_for: MakePlan, store: Store) -> None:
+    plan = plan_for(**CHANGES)
+    study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))
+    outcome = Outcome(status="time limit", launch_id=1, n_interrupted=0, seconds=75.0)
+    result = read_result(store, plan, study, outcome)
+    console = Console(file=io.StringIO(), width=150)
+    print_result(result, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    best = study.best_trial
+    assert "study 'closed': the time limit was reached after 1m15s" in text
+    assert f"best val_error {best.value:.4g} beside the baseline's" in text
+    assert re.search(rf"^ *best\b.* {best.number} +{best.value:.4g}", text, re.MULTILINE)
+    assert f"go on with:            {plan.command}" in text
+    assert "search.export --study closed" in text
+    found = result_as_json(result)
+    assert found["best"][0]["number"] == best.number
+    assert found["trials"]["PRUNED"] == sum(t.state.name == "PRUNED" for t in study.trials)
+    assert found["baseline"]["number"] == 0
+    assert found["ended"] == "time limit"
