@@ -43,6 +43,10 @@ class Recorder:
     def on_launch(self, study: Any, slots: Any, n_reclaimed: int, changes: list[str]) -> None:
         self.launches.append((n_reclaimed, changes))
 
+    @property
+    def n_reports(self) -> int:
+        return sum(event == "report" for event, _ in self.events)
+
     def on_trial_start(self, trial: TrialView) -> None:
         self.events.append(("start", trial.number))
 

@@ -55,7 +55,7 @@ def run(folder: Path, space: str, *options: str) -> subprocess.CompletedProcess[
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -112,9 +112,9 @@ def test_stopping_keeps_everything_and_the_same_command_goes_on(
     wait_for_epochs(tmp_path / "s.db", 12)
     process.send_signal(number)
     started = time.monotonic()
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 40
     assert "it was interrupted" in stdout
     assert "go on with:" in stdout
     assert f"--space {path}" in stdout
@@ -123,7 +123,7 @@ def test_stopping_keeps_everything_and_the_same_command_goes_on(
     assert {trial.state for trial in study.trials} == {TrialState.WAITING}
     assert not remains(process.pid)
 
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
     for trial in study.trials:
@@ -140,10 +140,10 @@ def test_killed_driver_loses_nothing(tmp_path: Path) -> None:
     process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     wait_for_epochs(tmp_path / "s.db", 12)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     study = optuna.load_study(study_name="slow", storage=f"sqlite:///{tmp_path / 's.db'}")
     assert TrialState.RUNNING in {trial.state for trial in study.trials}
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
     for trial in study.trials:
@@ -152,7 +152,7 @@ def test_killed_driver_loses_nothing(tmp_path: Path) -> None:
 
 def wait_for_epochs(database: Path, n_epochs: int) -> None:
     """Wait until so many epochs are recorded."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         if database.exists():
             try:
@@ -163,7 +163,7 @@ def wait_for_epochs(database: Path, n_epochs: int) -> None:
             except sqlite3.OperationalError:
                 pass  # The tables are not there yet.
         time.sleep(0.1)
-    pytest.fail(f"{n_epochs} epochs were not recorded within a minute")
+    pytest.fail(f"{n_epochs} epochs were not recorded within three minutes")
 
 
 def remains(pid: int) -> bool:

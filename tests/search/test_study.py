@@ -32,9 +32,27 @@ def scratch() -> Iterator[Path]:
 
 
 def launch(
-    plan: Plan, store: Store, scratch: Path, recorder: Recorder | None = None
+    plan: Plan,
+    store: Store,
+    scratch: Path,
+    recorder: Recorder | None = None,
+    stop_after: int | None = None,
 ) -> tuple[Outcome, optuna.Study]:
-    outcome = search(plan, store, recorder or Recorder(), slots=plan.slots(), scratch=scratch)
+    """Run a launch, perhaps only until so many new epochs are recorded."""
+    recorder = recorder or Recorder()
+    before = recorder.n_reports
+
+    def stop_requested() -> bool:
+        return stop_after is not None and recorder.n_reports - before >= stop_after
+
+    outcome = search(
+        plan,
+        store,
+        recorder,
+        slots=plan.slots(),
+        scratch=scratch,
+        stop_requested=stop_requested,
+    )
     return outcome, open_study(plan, store)
 
 
@@ -103,28 +121,38 @@ def test_trial_whose_workers_always_die_is_fail_and_the_study_goes_on(
     assert by_option[2].user_attrs[FAIL_REASON].startswith("its worker died 3 times")
 
 
-def test_time_limit_interrupts_and_the_next_launch_goes_on(
+def test_stopped_again_and_again_a_search_comes_to_its_end(
     plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
 ) -> None:
     slow = {"name": "closed-form", "options": {"sleep": 0.3}}
-    plan = plan_for(model=slow, budget={"trials": 3, "time_limit": "5s"}, concurrency=2)
+    plan = plan_for(model=slow, budget={"trials": 3}, concurrency=2)
     statuses = []
-    for _ in range(8):
-        outcome, study = launch(plan, store, scratch, recorder)
+    for _ in range(10):
+        outcome, study = launch(plan, store, scratch, recorder, stop_after=8)
         statuses.append(outcome.status)
         if outcome.status == "done":
             break
-        states = {trial.state for trial in study.trials}
-        assert TrialState.RUNNING not in states
+        assert outcome.status == "interrupted"
+        assert TrialState.RUNNING not in {trial.state for trial in study.trials}
         n_waiting = sum(trial.state == TrialState.WAITING for trial in study.trials)
-        assert 0 < outcome.n_interrupted <= n_waiting
-    assert statuses[0] == "time limit"
+        assert outcome.n_interrupted <= n_waiting
+    assert len(statuses) > 2
     assert statuses[-1] == "done"
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
     for trial in study.trials:
         assert list(trial.intermediate_values) == list(range(1, 10))
     assert len(store.runs()) == 3
     assert store.n_epochs(study._study_id) == 27
+
+
+def test_time_limit_stops_a_launch_in_time(plan_for: MakePlan, store: Store, scratch: Path) -> None:
+    slow = {"name": "closed-form", "options": {"sleep": 30.0}}
+    plan = plan_for(model=slow, budget={"trials": 2, "time_limit": "6s"})
+    outcome, study = launch(plan, store, scratch)
+    assert outcome.status == "time limit"
+    assert 6 <= outcome.seconds < 25  # It does not wait for the epochs of 30 s in flight.
+    assert {trial.state for trial in study.trials} == {TrialState.WAITING}
+    assert store.launches()[0].status == "time limit"
 
 
 def test_study_begun_under_other_terms_is_refused(plan_for: MakePlan, store: Store) -> None:
@@ -138,18 +166,17 @@ def test_nothing_is_left_of_checkpoints_but_those_of_unfinished_runs(
     plan_for: MakePlan, store: Store, scratch: Path
 ) -> None:
     slow = {"name": "closed-form", "options": {"sleep": 0.5}}
-    plan = plan_for(model=slow, budget={"trials": 2, "time_limit": "7s"}, concurrency=2)
+    plan = plan_for(model=slow, budget={"trials": 2}, concurrency=2)
     (plan.checkpoints / "closed").mkdir(parents=True)
     foreign = plan.checkpoints / "closed" / "of-another-store.pt"
     foreign.touch()
-    outcome, _ = launch(plan, store, scratch)
-    assert outcome.status == "time limit"
+    outcome, _ = launch(plan, store, scratch, stop_after=8)
+    assert outcome.status == "interrupted"
     uids = {run.uid for run in store.runs() if run.state == "interrupted"}
     kept = {path.name for path in plan.checkpoints.rglob("*.pt*")} - {foreign.name}
     assert kept
     assert kept <= {f"{uid}.pt" for uid in uids}
-    while outcome.status != "done":
-        outcome, _ = launch(plan, store, scratch)
+    assert launch(plan, store, scratch)[0].status == "done"
     assert list(plan.checkpoints.rglob("*.pt*")) == [foreign]
 
 
