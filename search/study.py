@@ -130,7 +130,9 @@ def search(
     changes = changes_between(earlier[-1].config, now) if earlier else []
     launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
     study.sampler = make_sampler(
-        plan.space, n_existing_trials=len(study.trials), n_earlier_launches=len(earlier)
+        plan.space,
+        n_existing_trials=len(study.get_trials(deepcopy=False)),
+        n_earlier_launches=len(earlier),
     )
     ledger = Ledger(
         study=study,
