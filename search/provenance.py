@@ -97,9 +97,11 @@ def _shown_storage(url: str) -> str:
     if "://" not in url:
         return url
     try:
-        return redact(parse_url(url))
+        parsed = parse_url(url)
     except StorageError:
         return "***"
+    # A file's path stays as it was typed, so that the command can be typed again elsewhere.
+    return url if parsed.get_backend_name() == "sqlite" else redact(parsed)
 
 
 def _python() -> str:

@@ -16,6 +16,7 @@ from search.provenance import collect_provenance, command_line
         (["--ray-address", "ray://head:10001"], "--ray-address ray://head:10001"),
         (["--set", "data.root=s3://bucket"], "--set data.root=s3://bucket"),
         (["--storage", "results/x.db"], "--storage results/x.db"),
+        (["--storage", "sqlite:///results/x.db"], "--storage sqlite:///results/x.db"),
         (
             ["--storage", "postgresql+psycopg://u:secret@h/d?password=secret"],
             "--storage 'postgresql+psycopg://u:***@h/d'",
