@@ -16,7 +16,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dashboards.numbers.results import ConfigResult, collect
+from dashboards.numbers.tables import benchmark_table
 from search.batch import BatchProgress, train_queue
+from search.benchmark_configs import benchmark_configs, resolved
 from search.cli import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
@@ -30,18 +33,19 @@ from search.cli import (
 from search.lease import reclaim_runs
 from search.plan import checkpoint_directory, default_storage
 from search.provenance import collect_provenance, command_line
-from search.results import ConfigResult, collect, resolved
 from search.run_queue import QueuedRun
 from search.table_formats import FORMATS, render
-from search.tables import benchmark_table
 from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
 from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
-from storage import NewLaunch, Store, open_store
+from storage import BenchmarkRecord, NewLaunch, Store, open_store
+from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.terminal import console_for
 from trainables.image_set import ImageSet
 from trainables.sources import load_source
 
 __all__ = ["benchmark_fingerprint", "load_named", "main", "settle_source"]
+
+LONGEST_NAME = 255
 
 
 def main(argv: list[str]) -> int:
@@ -58,19 +62,22 @@ def main(argv: list[str]) -> int:
     """
     options = build_parser().parse_args(argv)
     configure_logging(verbose=options.verbose)
-    named = _only(load_named(options.config, _changes(options)), options.only)
-    configs, images, test_images = settle_source(named)
+    every = load_named(options.config, _changes(options))
+    named, images, test_images = settle_source(_only(every, options.only))
     fingerprint = benchmark_fingerprint(images, test_images)
-    seeds = range(options.seeds)
+    configs = benchmark_configs(named, options.seeds)
     store = open_store(default_storage(options.storage))
     try:
-        before = collect(store, configs, seeds, fingerprint=fingerprint)
+        before = collect(store, configs, fingerprint=fingerprint)
         benchmark_table(before, reference=options.reference)  # A wrong name shows before any run.
-        queue = _missing(before, configs, seeds)
+        queue = _missing(before, named)
         status = "done"
+        if not options.table_only:
+            of_source = [each for each in every if each.data.source in ("auto", images.source)]
+            _record(store, _settled(of_source, images.source), options, images.source, fingerprint)
         if queue and not options.table_only:
             status = _run(store, queue, options, argv, (images, test_images), fingerprint)
-        results = collect(store, configs, seeds, fingerprint=fingerprint)
+        results = collect(store, configs, fingerprint=fingerprint)
         table = benchmark_table(results, reference=options.reference, title=_title(options))
         sys.stdout.write(render(table, options.format))
     finally:
@@ -206,9 +213,14 @@ def settle_source(
         )
     wanted = configs[0].data.model_copy(update={"source": sources.pop() if sources else "auto"})
     images, test_images = load_source(wanted, "train"), load_source(wanted, "test")
+    return _settled(configs, images.source), images, test_images
+
+
+def _settled(configs: Sequence[NamedConfig], source: str) -> list[NamedConfig]:
+    """The configs, complete, on this source."""
     settled = []
     for named in configs:
-        data = named.data.model_copy(update={"source": images.source, "root": None})
+        data = named.data.model_copy(update={"source": source, "root": None})
         try:
             complete = resolved(named.model_copy(update={"data": data}), 0)
         except (ModelError, TrainingError) as error:
@@ -222,7 +234,7 @@ def settle_source(
                 }
             )
         )
-    return settled, images, test_images
+    return settled
 
 
 def benchmark_fingerprint(images: ImageSet, test_images: ImageSet) -> str:
@@ -231,15 +243,48 @@ def benchmark_fingerprint(images: ImageSet, test_images: ImageSet) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _missing(
-    results: Sequence[ConfigResult], configs: Sequence[NamedConfig], seeds: Sequence[int]
-) -> list[QueuedRun]:
+def _record(
+    store: Store, configs: Sequence[NamedConfig], options: Any, source: str, fingerprint: str
+) -> None:
+    """Record what the benchmark compares: all configs of its files, all seeds asked for so far."""
+    name = _name(options)
+    n_seeds = max(
+        options.seeds,
+        *(
+            known.n_seeds
+            for known in load_benchmarks(store)
+            if (known.name, known.data_fingerprint) == (name, fingerprint)
+        ),
+        1,
+    )
+    save_benchmark(
+        store,
+        BenchmarkRecord(
+            name=name,
+            data_source=source,
+            data_fingerprint=fingerprint,
+            title=_title(options),
+            reference=options.reference or configs[0].name,
+            n_seeds=n_seeds,
+            configs=tuple(benchmark_configs(configs, n_seeds)),
+        ),
+    )
+
+
+def _name(options: Any) -> str:
+    """What a benchmark is called: its files, and what the command line changes in them."""
+    files = " + ".join(load_configs(path).name for path in options.config)
+    return " ".join([files, *(change.label for change in _changes(options))])[:LONGEST_NAME]
+
+
+def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) -> list[QueuedRun]:
     """The runs that no launch has finished, seed by seed, so that every config gets its share."""
+    missing = [(seed, place) for place, result in enumerate(results) for seed in result.missing]
     return [
-        QueuedRun(label=f"{named.name}, seed {seed}", config=resolved(named, seed))
-        for seed in seeds
-        for named, result in zip(configs, results, strict=True)
-        if seed in result.missing
+        QueuedRun(
+            label=f"{configs[place].name}, seed {seed}", config=resolved(configs[place], seed)
+        )
+        for seed, place in sorted(missing)
     ]
 
 

@@ -16,11 +16,11 @@ from rich.console import Console
 from search.batch import BatchProgress, train_on
 from search.cluster import Slots
 from search.lease import reclaim_runs
-from search.ledger import BASELINE
 from search.plan import Plan
 from search.run_queue import QueuedRun
 from search.seeds import confirm_config
 from storage import Store
+from storage.attributes import BASELINE
 
 __all__ = ["candidates", "confirm", "confirm_queue"]
 

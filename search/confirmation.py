@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from search.confirmed import ConfirmedTrial, confirmed_trials
-from search.verdicts import Comparison, Optimism, compare_all, optimism
+from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
+from dashboards.numbers.verdicts import Comparison, Optimism, compare_all, optimism
 from storage import Store
 
 __all__ = ["Confirmation", "confirmation_as_json", "print_confirmation", "read_confirmation"]

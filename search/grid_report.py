@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid, seeds_needed
 from search.cli import EXIT_DONE, Parser, configure_logging, run_command
-from search.grid import GridCurve, GridPoint, GridReport, read_grid, seeds_needed
 from search.plan import default_storage
 from storage import open_store
 

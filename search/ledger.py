@@ -27,23 +27,18 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.lease import STATE_OF_RUNS
-from search.objectives import RunProgress
 from search.reports import Assignment, Report
 from search.sampling import propose
 from search.seeds import replicate_config
 from space import RunConfig, Space
 from storage import EpochRecord, RunRecord, Store
+from storage.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
+from storage.objectives import RunProgress
 from trainables.runs import count_parameters
 
-__all__ = ["BASELINE", "FAIL_REASON", "STANDARD_ERROR", "Ledger", "Observer", "TrialView"]
+__all__ = ["Ledger", "Observer", "TrialView"]
 
 logger = logging.getLogger(__name__)
-
-FAIL_REASON = "fail_reason"
-BASELINE = "baseline"
-STANDARD_ERROR = "standard_error"
-"""User attributes of trials: why one failed; the parameters that the space file asked to try; and
-of the mean over replicates, for each objective."""
 
 
 @dataclass(kw_only=True)
@@ -186,6 +181,7 @@ class Ledger:
     def _open_trial(self, trial: FrozenTrial, params: dict[str, Any]) -> Assignment | None:
         """Record that a trial runs; None where its evidence already ends it."""
         config = self._resolve(params)
+        n_parameters = count_parameters(config.model)
         runs = []
         for replicate in range(self._space.replicates):
             of_run = replicate_config(config, replicate)
@@ -197,10 +193,10 @@ class Ledger:
                 replicate=replicate,
                 config_hash=of_run.config_hash(),
                 config=of_run.model_dump(mode="json"),
+                n_parameters=n_parameters,
             )
             runs.append((run, of_run))
         recorded = self._store.epochs(run.run_id for run, _ in runs if run.n_epochs)
-        n_parameters = count_parameters(config.model)
         view = TrialView(
             number=trial.number,
             params=params,

@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from dashboards.numbers.snapshot import Snapshot, take_snapshot
 from search.cluster import Slots
 from search.ledger import TrialView
 from search.plan import Plan
 from search.reports import Report
-from search.snapshot import Snapshot, take_snapshot
 from space import format_duration
 
 __all__ = ["LineProgress", "LiveProgress", "Pace", "show_params"]

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import space
+from dashboards.numbers.results import collect, usual_fingerprint
+from dashboards.numbers.tables import BenchmarkTable, benchmark_table, count
+from search.benchmark_configs import benchmark_configs
 from search.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
 from search.drawing import draw, escape_markdown
 from search.plan import default_storage
 from search.reproduction_curves import curves_section
 from search.reproduction_grid import grid_section
 from search.reproduction_sources import provenance_section
-from search.results import collect, usual_fingerprint
 from search.table_formats import comparison_sheet, report_sheet, results_sheet
-from search.tables import BenchmarkTable, benchmark_table, count
 from space import ConfigFile, NamedConfig, load_configs
 from space.errors import UsageError
 from storage import Store, open_store
@@ -99,12 +100,11 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         The document, the same for the same store.
     """
     # One data set for the whole document: numbers of different data do not belong side by side.
-    configs = [named for paper in papers for named in paper.configs]
-    most_seeds = range(max(paper.n_seeds for paper in papers))
-    fingerprint = usual_fingerprint(store, configs, most_seeds)
+    configs = {paper.number: benchmark_configs(paper.configs, paper.n_seeds) for paper in papers}
+    fingerprint = usual_fingerprint(store, [each for of in configs.values() for each in of])
     filled: _Filled = []
     for paper in papers:
-        results = collect(store, paper.configs, range(paper.n_seeds), fingerprint=fingerprint)
+        results = collect(store, configs[paper.number], fingerprint=fingerprint)
         names = {result.config.model.name: result.name for result in reversed(results)}
         filled.append((paper, benchmark_table(results, reference=names.get(BASE_MODEL))))
     tables = {paper.number: table for paper, table in filled}

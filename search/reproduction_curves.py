@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from search.curves import Curves, curves_svg, loss_curves
+from dashboards.numbers.loss_curves import Curves, loss_curves
+from dashboards.numbers.tables import BenchmarkTable, count
+from search.curves import curves_svg
 from search.drawing import NOTHING, Sheet, draw, escape_markdown
-from search.tables import BenchmarkTable, count
 from storage import Store
 
 __all__ = ["curves_section"]

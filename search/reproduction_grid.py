@@ -55,7 +55,7 @@ def grid_runs(store: Store) -> dict[str, list[RunRecord]]:
 
 def _study(store: Store, study: str, runs: list[RunRecord]) -> str:
     # Imported late: only a store with such a study needs it.
-    from search.grid import read_grid
+    from dashboards.numbers.grid import read_grid
     from search.grid_report import render
 
     widths = sorted({run.config["model"]["width"] for run in runs})

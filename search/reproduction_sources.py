@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dashboards.numbers.tables import BenchmarkTable
 from search.drawing import NOTHING, Sheet, draw
 from search.reproduction_grid import grid_runs
 from search.table_formats import show_seeds
-from search.tables import BenchmarkTable
 from storage import LaunchRecord, RunRecord, Store
 
 __all__ = ["provenance_section"]

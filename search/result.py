@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
 from search.confirmation import (
     Confirmation,
     confirmation_as_json,
@@ -18,7 +19,6 @@ from search.confirmation import (
 )
 from search.plan import Plan
 from search.progress import show_params
-from search.snapshot import Snapshot, TrialRow, take_snapshot
 from search.study import Outcome
 from space import format_duration
 from storage import Store

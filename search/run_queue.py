@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from search.objectives import RunProgress
 from search.reports import Assignment, Report
 from space import RunConfig
 from storage import ResultRecord, Store
+from storage.objectives import RunProgress
+from trainables.runs import count_parameters
 
 __all__ = ["QueuedRun", "RunQueue"]
 
@@ -106,6 +107,7 @@ class RunQueue:
             replicate=queued.replicate,
             config_hash=queued.config.config_hash(),
             config=queued.config.model_dump(mode="json"),
+            n_parameters=count_parameters(queued.config.model),
         )
         epochs = self._store.epochs([run.run_id])[run.run_id]
         progress = RunProgress((), n_parameters=0, epochs=epochs)

@@ -16,12 +16,13 @@ from search.changes import changes_between
 from search.cluster import Slots, ray_session
 from search.confirm import confirm
 from search.lease import HEARTBEAT_SECONDS, reclaim_stale, sweep_checkpoints
-from search.ledger import BASELINE, Ledger, Observer
+from search.ledger import Ledger, Observer
 from search.plan import Plan
 from search.sampling import make_pruner, make_sampler
 from search.tune_loop import run_tune
 from space.errors import StorageError, StudyMismatchError
 from storage import Store
+from storage.attributes import BASELINE
 from storage.terminal import console_for
 
 __all__ = ["LaunchObserver", "Outcome", "open_study", "run_study", "search"]

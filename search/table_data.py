@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from search.tables import ERRORS, BenchmarkTable, Row
+from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row
 
 __all__ = ["as_csv", "as_json"]
 

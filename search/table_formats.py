@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from dashboards.numbers.statistics import Interval, Summary
+from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row, count
 from search.drawing import NOTHING, Sheet, draw
-from search.statistics import Interval, Summary
 from search.table_data import as_csv, as_json
-from search.tables import ERRORS, BenchmarkTable, Row, count
 
 __all__ = [
     "FORMATS",

@@ -2,6 +2,8 @@
 
 from storage.engine import DEFAULT_URL
 from storage.records import (
+    BenchmarkConfig,
+    BenchmarkRecord,
     EpochRecord,
     LaunchRecord,
     NewLaunch,
@@ -13,6 +15,8 @@ from storage.store import Store, open_store
 
 __all__ = [
     "DEFAULT_URL",
+    "BenchmarkConfig",
+    "BenchmarkRecord",
     "EpochRecord",
     "LaunchRecord",
     "NewLaunch",

@@ -6,7 +6,11 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
+from space import Reported, RunConfig
+
 __all__ = [
+    "BenchmarkConfig",
+    "BenchmarkRecord",
     "EpochRecord",
     "LaunchRecord",
     "NewLaunch",
@@ -62,7 +66,7 @@ class RunRecord:
     """One training run; `n_epochs` of its epochs are in the store, taking `train_seconds`.
 
     Its purpose is ``"search"``, ``"confirm"`` or ``"benchmark"``; its `uid` belongs to no other run
-    of any store, and names its checkpoint.
+    of any store, and names its checkpoint. `n_parameters` are its network's trainable ones.
     """
 
     run_id: int
@@ -82,6 +86,7 @@ class RunRecord:
     n_epochs: int
     best_epoch: int | None
     train_seconds: float
+    n_parameters: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,3 +119,51 @@ class ResultRecord:
     val_loss: float
     test_loss: float
     data_fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig:
+    """One config of a benchmark.
+
+    Attributes:
+        name: What tables call it.
+        config: The config, complete, with the seeds of seed 0.
+        config_hashes: `RunConfig.config_hash()` of the run on each seed 0, 1, ...
+        n_parameters: Trainable parameters.
+        has_aux: Whether the network has auxiliary heads.
+        reported: What a publication reports for it, if anything.
+    """
+
+    name: str
+    config: RunConfig
+    config_hashes: tuple[str, ...]
+    n_parameters: int
+    has_aux: bool
+    reported: Reported | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkRecord:
+    """What a benchmark compares, on one data set; its results are those of its configs' runs.
+
+    Attributes:
+        benchmark_id: Its number; None before it is in a store.
+        name: What it is called: one row a name and data set.
+        data_source: The data's source.
+        data_fingerprint: Of the training and the test images together.
+        title: What its table is headed with; may be empty.
+        reference: The config that the others are compared with.
+        n_seeds: The seeds asked for are 0 to n_seeds - 1.
+        configs: The configs, in the table's order.
+        updated_at: When it was last asked for.
+    """
+
+    benchmark_id: int | None = None
+    name: str
+    data_source: str
+    data_fingerprint: str
+    title: str
+    reference: str
+    n_seeds: int
+    configs: tuple[BenchmarkConfig, ...]
+    updated_at: datetime.datetime | None = None

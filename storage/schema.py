@@ -4,12 +4,13 @@ Optuna's own tables are the truth about trials: numbers, states, parameters, obj
 the reports that its pruners judge. These tables hold what Optuna's do not. They refer to its rows
 by number without foreign keys, so that every Optuna tool may still delete a study.
 
-    search_studies   what a study is about: the terms that all its launches share
-    search_launches  one row a launch of a command: who, when, with which config, code and data
-    search_runs      one row a training run: its full config, where and how it went
-    search_epochs    one row an epoch of a run: every metric
-    search_results   one row a benchmark run that reached its end: the errors of the state it kept,
-                     the test error among them; no search has one
+    search_studies     what a study is about: the terms that all its launches share
+    search_launches    one row a launch of a command: who, when, with which config, code and data
+    search_runs        one row a training run: its full config, where and how it went
+    search_epochs      one row an epoch of a run: every metric
+    search_results     one row a benchmark run that reached its end: the errors of the state it
+                       kept, the test error among them; no search has one
+    search_benchmarks  one row a benchmark and data set: its configs, in the order of their table
 
 Times are UTC. A metric that is not finite is stored as NULL.
 """
@@ -21,7 +22,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-__all__ = ["epochs", "launches", "metadata", "results", "runs", "studies", "utc_now"]
+__all__ = [
+    "benchmarks",
+    "epochs",
+    "launches",
+    "metadata",
+    "results",
+    "runs",
+    "studies",
+    "utc_now",
+]
 
 
 class UtcDateTime(sa.TypeDecorator[datetime.datetime]):
@@ -106,6 +116,7 @@ runs = sa.Table(
     sa.Column("n_epochs", sa.Integer, nullable=False),
     sa.Column("best_epoch", sa.Integer),
     sa.Column("train_seconds", sa.Float, nullable=False),
+    sa.Column("n_parameters", sa.Integer),
     sa.UniqueConstraint("trial_id", "purpose", "replicate"),
 )
 
@@ -134,4 +145,19 @@ epochs = sa.Table(
     sa.Column("val_error", sa.Float),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("reported_at", UtcDateTime, nullable=False),
+)
+
+benchmarks = sa.Table(
+    "search_benchmarks",
+    metadata,
+    sa.Column("benchmark_id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("data_source", sa.String(64), nullable=False),
+    sa.Column("data_fingerprint", sa.String(64), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("reference", sa.String(255), nullable=False),
+    sa.Column("n_seeds", sa.Integer, nullable=False),
+    sa.Column("configs", sa.JSON, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("name", "data_fingerprint"),
 )

@@ -182,6 +182,7 @@ class Store:
         replicate: int,
         config_hash: str,
         config: dict[str, Any],
+        n_parameters: int | None = None,
     ) -> RunRecord:
         """Record that a run began, or that an interrupted one goes on.
 
@@ -193,6 +194,7 @@ class Store:
             replicate: Which of the trial's runs for that purpose it is, from 0.
             config_hash: `RunConfig.config_hash()`.
             config: The whole `RunConfig`.
+            n_parameters: Trainable parameters of its network.
 
         Returns:
             The run as the store knows it; `n_epochs` says how many epochs are recorded already.
@@ -211,6 +213,7 @@ class Store:
             "started_at": schema.utc_now(),
             "n_epochs": 0,
             "train_seconds": 0.0,
+            "n_parameters": n_parameters,
         }
         again = {"launch_id": launch_id, "state": "running", "reason": None, "ended_at": None}
         with translated(self.url), self.engine.begin() as connection:

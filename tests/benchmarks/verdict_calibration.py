@@ -1,4 +1,4 @@
-"""How often the verdicts of `search.verdicts` are right, where the truth is known.
+"""How often the verdicts of `dashboards.numbers.verdicts` are right, where the truth is known.
 
     python -m tests.benchmarks.verdict_calibration [--simulations 1000] [--seed 0] [--json]
 
@@ -26,8 +26,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import stats
 
-from search.statistics import compare_paired, detectable_difference
-from search.verdicts import compare_all, verdict
+from dashboards.numbers.statistics import compare_paired, detectable_difference
+from dashboards.numbers.verdicts import compare_all, verdict
 
 ALPHA = 0.05
 N_TEST_PAIRS = 1_000

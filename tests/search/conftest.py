@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from search.ledger import Ledger, TrialView
 from search.plan import Plan, make_plan
 from search.provenance import Provenance
 from search.reports import Report
-from storage import Store, open_store
 from trainables.worker import AssignedRun
 
 PROVENANCE = Provenance(
@@ -66,13 +65,6 @@ class Recorder:
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(str(tmp_path / "s.db"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

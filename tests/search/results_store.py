@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.results import resolved
+from search.benchmark_configs import resolved
 from space import NamedConfig
 from space.load import parse_tree
 from storage import EpochRecord, NewLaunch, ResultRecord, Store

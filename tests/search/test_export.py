@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
+from dashboards.numbers.confirmed import confirmed_trials
 from search.config_text import config_text, write_configs
-from search.confirmed import confirmed_trials
 from search.export import export_study, main
 from search.ledger import Ledger
 from search.plan import Plan

@@ -10,13 +10,13 @@ from typing import Any
 import optuna
 import pytest
 
-from search.grid import GridCurve, GridReport, curve_of, read_grid, seeds_needed
+from dashboards.numbers.grid import GridCurve, GridReport, curve_of, read_grid, seeds_needed
+from dashboards.numbers.statistics import compare_paired, holm
 from search.grid_report import main, render, sentence
 from search.ledger import Ledger
 from search.plan import Plan
 from search.sampling import make_sampler
 from search.seeds import replicate_config
-from search.statistics import compare_paired, holm
 from search.study import open_study
 from space.errors import UsageError, UserError
 from storage import EpochRecord, Store

@@ -11,12 +11,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.ledger import FAIL_REASON, Ledger
+from search.ledger import Ledger
 from search.plan import Plan
 from search.reports import Report
 from search.sampling import make_sampler
 from search.study import open_study
 from storage import Store, open_store
+from storage.attributes import FAIL_REASON
 from trainables import worker
 
 from .conftest import Recorder, work

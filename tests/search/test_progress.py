@@ -10,12 +10,12 @@ import optuna
 import pytest
 from rich.console import Console
 
+from dashboards.numbers.snapshot import take_snapshot
 from search.cluster import Slots
 from search.ledger import Ledger
 from search.plan import Plan
 from search.progress import LineProgress, LiveProgress, Pace
 from search.result import print_result, read_result, result_as_json
-from search.snapshot import take_snapshot
 from search.study import Outcome, open_study
 from storage import Store
 

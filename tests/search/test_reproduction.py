@@ -11,11 +11,13 @@ import numpy as np
 import optuna
 import pytest
 
+from dashboards.numbers.loss_curves import Curves, loss_curves
+from dashboards.numbers.results import collect
 from search import reproduction as module
-from search.curves import Curves, curves_svg, loss_curves
+from search.benchmark_configs import benchmark_configs
+from search.curves import curves_svg
 from search.reproduction import Document, PaperTable, main, reproduction
 from search.reproduction_grid import grid_section
-from search.results import collect
 from space import ConfigFile, NamedConfig
 from space.errors import StorageError, UsageError
 from storage import EpochRecord, Store, open_store
@@ -212,7 +214,7 @@ class TestCurves:
         launch_id = begin_launch(store)
         for seed, run in enumerate(losses):
             add_run(store, launch_id, MLP, seed, (0.1, 0.1, 0.1), losses=run)
-        found = loss_curves(store, collect(store, [MLP], range(10))[0])
+        found = loss_curves(store, collect(store, benchmark_configs([MLP], 10))[0])
         assert found is not None
         return found
 
@@ -236,7 +238,7 @@ class TestCurves:
         assert svg.count('clip-path="url(#plot)"') == 3
 
     def test_no_seed_no_curves(self, store: Store) -> None:
-        assert loss_curves(store, collect(store, [MLP], range(2))[0]) is None
+        assert loss_curves(store, collect(store, benchmark_configs([MLP], 2))[0]) is None
 
     @pytest.mark.parametrize("n_epochs", [1, 2, 25, 200])
     @pytest.mark.parametrize("scale", [0.0, 1e-3, 1.0, 40.0])

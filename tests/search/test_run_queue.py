@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from dashboards.numbers.results import collect
+from search.benchmark_configs import benchmark_configs, resolved
 from search.confirm import candidates, confirm_queue
 from search.ledger import Ledger
 from search.plan import Plan
 from search.reports import Report
-from search.results import collect, resolved
 from search.run_queue import QueuedRun, RunQueue
 from search.study import open_study
 from space import DataConfig, ModelConfig, NamedConfig, TrainingConfig
@@ -82,7 +83,7 @@ def test_seeds_are_trained_once_and_evaluated(
     assert ended == [f"seed {s} None" for s in range(3)]
     assert len(reports) == 9
     assert [report["evaluation"] is not None for report in reports] == [False, False, True] * 3
-    (result,) = collect(store, [CONFIG], range(4), fingerprint="f")
+    (result,) = collect(store, benchmark_configs([CONFIG], 4), fingerprint="f")
     assert list(result.seeds) == [0, 1, 2]
     assert result.missing == (3,)
     for seed, found in result.seeds.items():
@@ -94,7 +95,7 @@ def test_seeds_are_trained_once_and_evaluated(
         for name in ("train_error", "test_error"):
             assert 0 <= getattr(found.result, name) <= 1
     assert len({found.result.test_error for found in result.seeds.values()}) > 1
-    (other,) = collect(store, [CONFIG], range(3), fingerprint="of other data")
+    (other,) = collect(store, benchmark_configs([CONFIG], 3), fingerprint="of other data")
     assert other.missing == (0, 1, 2)
 
 
@@ -140,7 +141,7 @@ def test_failed_run_is_missing_still(store: Store, images: tuple[ImageSet, Image
     assert queue.n_failed == 1
     assert "the loss is not finite" in ended[0]
     assert store.runs()[0].state == "failed"
-    assert collect(store, [named], range(1), fingerprint="f")[0].missing == (0,)
+    assert collect(store, benchmark_configs([named], 1), fingerprint="f")[0].missing == (0,)
 
 
 def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(

@@ -13,11 +13,11 @@ from optuna.trial import TrialState
 
 from search.cluster import _fit, ray_session
 from search.confirmation import read_confirmation
-from search.ledger import FAIL_REASON
 from search.plan import Plan
 from search.study import Outcome, open_study, search
 from space.errors import ClusterError, StorageError, StudyMismatchError
 from storage import Store
+from storage.attributes import FAIL_REASON
 
 from .conftest import Recorder
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 import pytest
 from scipy import stats
 
+from dashboards.numbers.results import ConfigResult, collect, usual_fingerprint
+from dashboards.numbers.tables import BenchmarkTable, benchmark_table
+from search.benchmark_configs import benchmark_configs
 from search.drawing import Sheet, draw, escape_latex, escape_markdown
-from search.results import ConfigResult, collect, usual_fingerprint
 from search.table_formats import FORMATS, render, show_seeds
-from search.tables import BenchmarkTable, benchmark_table
 from space import NamedConfig, Reported
 from space.errors import UsageError
 from storage import Store
@@ -42,7 +43,7 @@ def filled(
     launch_id = begin_launch(store)
     for named, test_errors in runs:
         add_runs(store, launch_id, named, test_errors)
-    return collect(store, [named for named, _ in runs], range(n_seeds))
+    return collect(store, benchmark_configs([named for named, _ in runs], n_seeds))
 
 
 @pytest.fixture
@@ -178,20 +179,21 @@ class TestData:
         named, launch_id = named_config("a"), begin_launch(store)
         for seed, fingerprint in enumerate(["new", "old", "old"]):
             add_run(store, launch_id, named, seed, (0.1, 0.1, 0.1), fingerprint=fingerprint)
-        assert usual_fingerprint(store, [named], range(3)) == "old"
-        assert list(collect(store, [named], range(3))[0].seeds) == [1, 2]
-        assert list(collect(store, [named], range(3), fingerprint="new")[0].seeds) == [0]
-        assert usual_fingerprint(store, [named], range(1)) == "new"
+        assert usual_fingerprint(store, benchmark_configs([named], 3)) == "old"
+        configs = benchmark_configs([named], 3)
+        assert list(collect(store, configs)[0].seeds) == [1, 2]
+        assert list(collect(store, configs, fingerprint="new")[0].seeds) == [0]
+        assert usual_fingerprint(store, benchmark_configs([named], 1)) == "new"
 
     def test_as_frequent_fingerprints_give_way_to_the_smallest(self, store: Store) -> None:
         named, launch_id = named_config("a"), begin_launch(store)
         for seed, fingerprint in enumerate(["b", "a"]):
             add_run(store, launch_id, named, seed, (0.1, 0.1, 0.1), fingerprint=fingerprint)
-        assert usual_fingerprint(store, [named], range(2)) == "a"
+        assert usual_fingerprint(store, benchmark_configs([named], 2)) == "a"
 
     def test_empty_store_has_no_fingerprint(self, store: Store) -> None:
-        assert usual_fingerprint(store, [named_config("a")], range(2)) is None
-        assert collect(store, [named_config("a")], range(2))[0].missing == (0, 1)
+        assert usual_fingerprint(store, benchmark_configs([named_config("a")], 2)) is None
+        assert collect(store, benchmark_configs([named_config("a")], 2))[0].missing == (0, 1)
 
 
 class TestFormats:

@@ -17,13 +17,6 @@ from storage.engine import parse_url, redact
 from storage.schema import metadata
 
 
-@pytest.fixture
-def store(tmp_path: Path):
-    opened = open_store(str(tmp_path / "deep" / "er" / "s.db"))
-    yield opened
-    opened.close()
-
-
 def new_launch(study_id: int | None) -> NewLaunch:
     return NewLaunch(
         study_id=study_id,
@@ -172,7 +165,7 @@ def test_store_of_another_schema_version_is_refused(tmp_path: Path) -> None:
     with store.engine.begin() as connection:
         connection.execute(sa.text("UPDATE search_schema_version SET version_num = '9999'"))
     store.close()
-    with pytest.raises(StorageError, match="schema version is 9999, this release's is 0001"):
+    with pytest.raises(StorageError, match="schema version is 9999, this release's is 0002"):
         open_store(path)
 
 

@@ -9,11 +9,9 @@ from typing import Any
 
 from optuna.study import StudyDirection
 
-from search.objectives import RunProgress
-from space import RunConfig
 from storage import LaunchRecord, RunRecord, Store
 from storage.engine import translated
-from trainables.runs import count_parameters
+from storage.objectives import RunProgress
 
 __all__ = ["ConfirmedTrial", "confirmed_trials", "final_values"]
 
@@ -108,10 +106,9 @@ def final_values(store: Store, runs: Sequence[RunRecord], metric: str) -> dict[i
     epochs = store.epochs(run.run_id for run in runs)
     found = {}
     for run in runs:
-        n_parameters = 0
-        if metric == "n_parameters":
-            n_parameters = count_parameters(RunConfig.model_validate(run.config).model)
-        progress = RunProgress([metric], n_parameters=n_parameters, epochs=epochs[run.run_id])
+        progress = RunProgress(
+            [metric], n_parameters=run.n_parameters or 0, epochs=epochs[run.run_id]
+        )
         found[run.run_id] = progress.values(progress.n_epochs)[0]
     return found
 

@@ -2,7 +2,7 @@
 
 Everything is a pure function of arrays. `scipy.stats` does the statistics; what is ours is which
 test is asked, and what is left out where the data cannot answer: such a field is None, never a
-number that looks like an answer. `search.verdicts` turns these numbers into words.
+number that looks like an answer. `dashboards.numbers.verdicts` turns these numbers into words.
 
 Shapes: ``N`` seeds, ``K`` p-values of a family.
 """

@@ -9,8 +9,8 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.ledger import BASELINE, FAIL_REASON
 from storage import RunRecord
+from storage.attributes import BASELINE, FAIL_REASON
 
 __all__ = ["Snapshot", "TrialRow", "take_snapshot"]
 

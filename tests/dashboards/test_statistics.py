@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from search.statistics import (
+from dashboards.numbers.statistics import (
     compare_paired,
     detectable_difference,
     holm,

@@ -6,14 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from space import NamedConfig, Reported, RunConfig
-from storage import ResultRecord, RunRecord, Store
-from trainables.closed_form import CLOSED_FORM
-from trainables.models.registry import model_class
-from trainables.resolve import resolve_config
-from trainables.runs import count_parameters
+from space import Reported, RunConfig
+from storage import BenchmarkConfig, ResultRecord, RunRecord, Store
 
-__all__ = ["ConfigResult", "SeedResult", "collect", "resolved", "usual_fingerprint"]
+__all__ = ["ConfigResult", "SeedResult", "collect", "usual_fingerprint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,68 +50,53 @@ class ConfigResult:
     missing: tuple[int, ...]
 
 
-def resolved(named: NamedConfig, seed: int) -> RunConfig:
-    """The complete config of one benchmark run."""
-    return resolve_config(named.with_seed(seed))
-
-
-def usual_fingerprint(
-    store: Store, configs: Sequence[NamedConfig], seeds: Sequence[int]
-) -> str | None:
-    """The data that most of the results of some configs over some seeds are of.
+def usual_fingerprint(store: Store, configs: Sequence[BenchmarkConfig]) -> str | None:
+    """The data that most of the results of some configs are of.
 
     Args:
         store: The store.
-        configs: The configs, their data source settled.
-        seeds: The seeds asked for.
+        configs: The configs.
 
     Returns:
         The fingerprint, the smallest of several that are as frequent; None without results.
     """
-    hashes = {resolved(named, seed).config_hash() for named in configs for seed in seeds}
+    hashes = {config_hash for config in configs for config_hash in config.config_hashes}
     counts = Counter(result.data_fingerprint for _, result in store.results(sorted(hashes)))
     return min(counts, key=lambda found: (-counts[found], found), default=None)
 
 
 def collect(
-    store: Store,
-    configs: Sequence[NamedConfig],
-    seeds: Sequence[int],
-    *,
-    fingerprint: str | None = None,
+    store: Store, configs: Sequence[BenchmarkConfig], *, fingerprint: str | None = None
 ) -> list[ConfigResult]:
-    """Read the results of some configs over some seeds.
+    """Read the results of some configs over the seeds that they have hashes of.
 
     Args:
         store: The store.
-        configs: The configs, their data source settled.
-        seeds: The seeds asked for.
+        configs: The configs.
         fingerprint: Of the data; runs on other data are not counted. Default: that of most results.
 
     Returns:
         One result a config, in order. Of several runs of one config and seed the first counts.
     """
     if fingerprint is None:
-        fingerprint = usual_fingerprint(store, configs, seeds)
+        fingerprint = usual_fingerprint(store, configs)
     found = []
-    for named in configs:
-        hashes = {resolved(named, seed).config_hash(): seed for seed in seeds}
+    for config in configs:
+        seeds = {config_hash: seed for seed, config_hash in enumerate(config.config_hashes)}
         done: dict[int, SeedResult] = {}
-        for run, result in store.results(hashes):
-            seed = hashes[run.config_hash]
+        for run, result in store.results(seeds):
+            seed = seeds[run.config_hash]
             if seed not in done and result.data_fingerprint == fingerprint:
                 done[seed] = SeedResult(seed=seed, run=run, result=result)
-        config = resolved(named, 0)
-        is_closed_form = config.model.name == CLOSED_FORM
         found.append(
             ConfigResult(
-                name=named.name,
-                config=config,
-                n_parameters=count_parameters(config.model),
-                has_aux=is_closed_form or model_class(config.model.name).has_aux,
-                reported=named.reported,
+                name=config.name,
+                config=config.config,
+                n_parameters=config.n_parameters,
+                has_aux=config.has_aux,
+                reported=config.reported,
                 seeds=dict(sorted(done.items())),
-                missing=tuple(seed for seed in seeds if seed not in done),
+                missing=tuple(seed for seed in seeds.values() if seed not in done),
             )
         )
     return found

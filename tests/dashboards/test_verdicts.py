@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from search.statistics import Interval, PairedComparison, compare_paired, summarise
-from search.verdicts import compare_all, compare_to_report, optimism, verdict
+from dashboards.numbers.statistics import Interval, PairedComparison, compare_paired, summarise
+from dashboards.numbers.verdicts import compare_all, compare_to_report, optimism, verdict
 from tests.benchmarks.verdict_calibration import (
     MODELS,
     OUTSIDE,

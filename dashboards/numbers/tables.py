@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.results import ConfigResult
-from search.statistics import Summary, summarise
-from search.verdicts import Comparison, ReportComparison, compare_all, compare_to_report
+from dashboards.numbers.results import ConfigResult
+from dashboards.numbers.statistics import Summary, summarise
+from dashboards.numbers.verdicts import Comparison, ReportComparison, compare_all, compare_to_report
 from space import MeanStd, Reported
 from space.errors import UsageError, nearest
 

@@ -15,9 +15,9 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.confirmed import final_values
-from search.statistics import Summary, summarise
-from search.verdicts import Comparison, compare_all
+from dashboards.numbers.confirmed import final_values
+from dashboards.numbers.statistics import Summary, summarise
+from dashboards.numbers.verdicts import Comparison, compare_all
 from space import Value
 from space.errors import UsageError, nearest
 from storage import Store

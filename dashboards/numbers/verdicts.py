@@ -1,4 +1,4 @@
-"""Words for the numbers of `search.statistics`: better, worse, consistent, and how optimistic.
+"""Words for the numbers of `statistics`: better, worse, consistent, and how optimistic.
 
 How to read an interval beside a verdict. The interval says how large the difference may be, of one
 comparison alone. The verdict says whether chance is ruled out, with every comparison of the table
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from search.statistics import (
+from dashboards.numbers.statistics import (
     Interval,
     PairedComparison,
     Summary,

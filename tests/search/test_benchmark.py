@@ -1,0 +1,58 @@
+"""The benchmark command: only what is missing runs, and the store knows what was compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.benchmark import main
+from space.errors import UsageError
+from storage import open_store
+from storage.benchmarks import load_benchmarks
+
+CONFIGS = """
+name: pair
+title: Two of them
+configs:
+  - name: slow
+    data: {source: digits, n_train_pairs: 100, n_test_pairs: 100}
+    model: {name: mlp, width: 4}
+    training: {epochs: 2, learning_rate: 1.0e-4}
+  - name: fast
+    data: {source: digits, n_train_pairs: 100, n_test_pairs: 100}
+    model: {name: mlp, width: 4}
+    training: {epochs: 2, learning_rate: 1.0e-2}
+"""
+
+
+def test_a_benchmark_runs_what_is_missing_and_is_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, url = tmp_path / "pair.yaml", f"sqlite:///{tmp_path / 's.db'}"
+    path.write_text(CONFIGS)
+
+    def run(*more: str) -> dict[str, int]:
+        """Run the command; name -> seeds of its table."""
+        assert main(["--config", str(path), "--storage", url, "--format", "json", *more]) == 0
+        table = json.loads(capsys.readouterr().out)
+        return {row["name"]: row["n"] for row in table["configs"]}
+
+    assert run("--seeds", "3", "--only", "fast") == {"fast": 3}
+    assert run("--seeds", "2") == {"slow": 2, "fast": 2}
+    assert run("--seeds", "4", "--table-only") == {"slow": 2, "fast": 3}
+    with pytest.raises(UsageError, match="no config 'fats'"):
+        main(["--config", str(path), "--storage", url, "--reference", "fats"])
+
+    store = open_store(url)
+    runs = store.runs(purpose="benchmark")
+    assert [run.state for run in runs] == ["complete"] * 5
+    assert all(run.n_parameters is not None for run in runs)
+    (benchmark,) = load_benchmarks(store)
+    assert (benchmark.name, benchmark.title) == ("pair", "Two of them")
+    assert (benchmark.reference, benchmark.n_seeds) == ("slow", 3)
+    hashes = {each for config in benchmark.configs for each in config.config_hashes}
+    assert len(hashes) == 6
+    assert {run.config_hash for run in runs} < hashes
+    store.close()
