@@ -37,7 +37,7 @@ def test_a_benchmark_runs_what_is_missing_and_is_recorded(
         """Run the command; name -> seeds of its table."""
         assert main(["--config", str(path), "--storage", url, "--format", "json", *more]) == 0
         table = json.loads(capsys.readouterr().out)
-        return {row["name"]: row["n"] for row in table["configs"]}
+        return {row["name"]: row["n"] for row in table["rows"]}
 
     assert run("--seeds", "3", "--only", "fast") == {"fast": 3}
     assert run("--seeds", "2") == {"slow": 2, "fast": 2}
