@@ -18,27 +18,28 @@ from pydantic import ValidationError
 
 from dashboards.numbers.results import ConfigResult, collect
 from dashboards.numbers.tables import benchmark_table
+from dashboards.tables.formats import FORMATS, render
 from search.batch import BatchProgress, train_queue
 from search.benchmark_configs import benchmark_configs, resolved
-from search.cli import (
+from search.lease import reclaim_runs
+from search.plan import checkpoint_directory
+from search.provenance import collect_provenance, command_line
+from search.run_queue import QueuedRun
+from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
+from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
+from storage import BenchmarkRecord, NewLaunch, Store, open_store
+from storage.benchmarks import load_benchmarks, save_benchmark
+from storage.cli import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
     EXIT_NOTHING,
     Parser,
     configure_logging,
+    default_storage,
     positive_int,
     run_command,
     stop_signals,
 )
-from search.lease import reclaim_runs
-from search.plan import checkpoint_directory, default_storage
-from search.provenance import collect_provenance, command_line
-from search.run_queue import QueuedRun
-from search.table_formats import FORMATS, render
-from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
-from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
-from storage import BenchmarkRecord, NewLaunch, Store, open_store
-from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.terminal import console_for
 from trainables.image_set import ImageSet
 from trainables.sources import load_source

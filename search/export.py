@@ -23,13 +23,19 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
-from search.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
 from search.config_text import check_output, config_text, write_configs
-from search.plan import default_storage
 from space import ConfigFile, NamedConfig, RunConfig
 from space.errors import UsageError
 from storage import LaunchRecord, RunRecord, Store, open_store
 from storage.attributes import STANDARD_ERROR
+from storage.cli import (
+    EXIT_DONE,
+    Parser,
+    configure_logging,
+    default_storage,
+    positive_int,
+    run_command,
+)
 from storage.engine import translated
 
 __all__ = ["Choice", "choose", "export_study", "main"]

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid, seeds_needed
-from search.cli import EXIT_DONE, Parser, configure_logging, run_command
-from search.plan import default_storage
 from storage import open_store
+from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
 
 __all__ = ["main", "render", "sentence"]
 

@@ -6,7 +6,15 @@ import json
 import sys
 from typing import Any
 
-from search.cli import (
+from search.dry_run import print_dry_run
+from search.estimate import measure
+from search.plan import Plan, make_plan
+from search.progress import LineProgress, LiveProgress
+from search.provenance import collect_provenance, command_line
+from search.result import print_result, read_result, result_as_json
+from space import Override
+from storage import open_store
+from storage.cli import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
     EXIT_NOTHING,
@@ -17,14 +25,6 @@ from search.cli import (
     seed,
     stop_signals,
 )
-from search.dry_run import print_dry_run
-from search.estimate import measure
-from search.plan import Plan, make_plan
-from search.progress import LineProgress, LiveProgress
-from search.provenance import collect_provenance, command_line
-from search.result import print_result, read_result, result_as_json
-from space import Override
-from storage import open_store
 from storage.terminal import console_for
 
 __all__ = ["build_parser", "main"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,8 @@ from space.errors import (
     StudyNotFoundError,
     TrainingError,
 )
-from storage import DEFAULT_URL, NewLaunch, StudyRecord, open_store
+from storage import NewLaunch, StudyRecord, open_store
+from storage.cli import default_storage
 from storage.engine import parse_url
 from trainables.closed_form import CLOSED_FORM
 from trainables.image_set import ImageSet
@@ -32,14 +32,11 @@ from trainables.sources import load_source
 
 __all__ = [
     "DATA_VARIABLE",
-    "STORAGE_VARIABLE",
     "Plan",
     "checkpoint_directory",
-    "default_storage",
     "make_plan",
 ]
 
-STORAGE_VARIABLE = "SEARCH_STORAGE"
 DATA_VARIABLE = "SEARCH_DATA_ROOT"
 N_PROBES = 64
 
@@ -137,11 +134,6 @@ class Plan:
             host=provenance.host,
             pid=provenance.pid,
         )
-
-
-def default_storage(option: str | None) -> str:
-    """The store to use: ``--storage``, else the environment's, else a file of our own."""
-    return option or os.environ.get(STORAGE_VARIABLE) or DEFAULT_URL
 
 
 def checkpoint_directory(url: sa.URL) -> Path:

@@ -14,17 +14,23 @@ from pathlib import Path
 import space
 from dashboards.numbers.results import collect, usual_fingerprint
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table, count
+from dashboards.tables.drawing import draw, escape_markdown
+from dashboards.tables.formats import comparison_sheet, report_sheet, results_sheet
 from search.benchmark_configs import benchmark_configs
-from search.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
-from search.drawing import draw, escape_markdown
-from search.plan import default_storage
 from search.reproduction_curves import curves_section
 from search.reproduction_grid import grid_section
 from search.reproduction_sources import provenance_section
-from search.table_formats import comparison_sheet, report_sheet, results_sheet
 from space import ConfigFile, NamedConfig, load_configs
 from space.errors import UsageError
 from storage import Store, open_store
+from storage.cli import (
+    EXIT_DONE,
+    Parser,
+    configure_logging,
+    default_storage,
+    positive_int,
+    run_command,
+)
 
 __all__ = ["Document", "PaperTable", "main", "reproduction"]
 

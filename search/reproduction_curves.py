@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from dashboards.numbers.loss_curves import Curves, loss_curves
 from dashboards.numbers.tables import BenchmarkTable, count
+from dashboards.tables.drawing import NOTHING, Sheet, draw, escape_markdown
 from search.curves import curves_svg
-from search.drawing import NOTHING, Sheet, draw, escape_markdown
 from storage import Store
 
 __all__ = ["curves_section"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from search.drawing import escape_markdown
+from dashboards.tables.drawing import escape_markdown
 from space.errors import UsageError
 from storage import RunRecord, Store
 from storage.engine import translated

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboards.numbers.tables import BenchmarkTable
-from search.drawing import NOTHING, Sheet, draw
+from dashboards.tables.drawing import NOTHING, Sheet, draw
+from dashboards.tables.formats import show_seeds
 from search.reproduction_grid import grid_runs
-from search.table_formats import show_seeds
 from storage import LaunchRecord, RunRecord, Store
 
 __all__ = ["provenance_section"]

@@ -10,13 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
-from search.confirmation import (
-    Confirmation,
-    confirmation_as_json,
-    print_confirmation,
-    read_confirmation,
-)
+from search.confirmation import confirmation_as_json, print_confirmation
 from search.plan import Plan
 from search.progress import show_params
 from search.study import Outcome

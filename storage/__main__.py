@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import sys
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from space.errors import UserError
-from storage.engine import DEFAULT_URL
+from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
 from storage.overview import describe_study, list_studies
 from storage.store import open_store
 from storage.terminal import console_for
 
 
 def main(argv: list[str]) -> int:
-    """Run the command and return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m storage", description=__doc__)
-    shared = argparse.ArgumentParser(add_help=False)
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    parser = Parser(prog="python -m storage", description=__doc__)
+    shared = Parser(add_help=False)
     shared.add_argument("--storage", metavar="URL", help="default: $SEARCH_STORAGE")
     shared.add_argument("--format", choices=("text", "json"), default="text")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -29,27 +35,23 @@ def main(argv: list[str]) -> int:
     show = commands.add_parser("show", parents=[shared], help="one study")
     show.add_argument("study")
     options = parser.parse_args(argv)
-    url = options.storage or os.environ.get("SEARCH_STORAGE") or DEFAULT_URL
+    configure_logging(verbose=False)
+    store = open_store(default_storage(options.storage), create=False)
     try:
-        store = open_store(url, create=False)
-        try:
-            found = (
-                list_studies(store)
-                if options.command == "list"
-                else describe_study(store, options.study)
-            )
-        finally:
-            store.close()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        found = (
+            list_studies(store)
+            if options.command == "list"
+            else describe_study(store, options.study)
+        )
+    finally:
+        store.close()
     if options.format == "json":
         print(json.dumps(found, indent=2))
     elif isinstance(found, list):
         _print_studies(found, store.name)
     else:
         _print_study(found)
-    return 0
+    return EXIT_DONE
 
 
 def _table(*titles: str) -> Table:
@@ -136,4 +138,4 @@ def _print_study(study: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

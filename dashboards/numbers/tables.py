@@ -1,4 +1,4 @@
-"""A benchmark's results as a table of numbers; `search.table_formats` draws it.
+"""A benchmark's results as a table of numbers; `dashboards.tables.formats` draws it.
 
 Errors are fractions of pairs, losses nats, times seconds.
 """

@@ -22,12 +22,12 @@ from typing import Any
 
 import optuna
 
-from search.cli import configure_logging
 from search.cluster import ray_session
 from search.plan import make_plan
 from search.provenance import collect_provenance
 from search.study import search
 from storage import open_store
+from storage.cli import configure_logging
 
 SPACE = """
 study: overhead

@@ -288,7 +288,7 @@ class TestCommand:
         named = named_config("DeepConvNet", "deepconvnet", training={"epochs": 3})
         add_runs(store, begin_launch(store), named, {0: 0.2, 1: 0.3})
         output = tmp_path / "docs" / "reproduction.md"
-        options = ["--storage", str(tmp_path / "s.db"), "--output", str(output), "--seeds1", "2"]
+        options = ["--storage", store.name, "--output", str(output), "--seeds1", "2"]
         assert main(options) == 0
         assert capsys.readouterr().out == f"{output}\n"
         text = output.read_bytes()

@@ -11,8 +11,8 @@ import pytest
 import ray
 from optuna.trial import TrialState
 
+from dashboards.numbers.confirmation import read_confirmation
 from search.cluster import _fit, ray_session
-from search.confirmation import read_confirmation
 from search.plan import Plan
 from search.study import Outcome, open_study, search
 from space.errors import ClusterError, StorageError, StudyMismatchError

@@ -14,9 +14,9 @@ from scipy import stats
 
 from dashboards.numbers.results import ConfigResult, collect, usual_fingerprint
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
+from dashboards.tables.drawing import Sheet, draw, escape_latex, escape_markdown
+from dashboards.tables.formats import FORMATS, render, show_seeds
 from search.benchmark_configs import benchmark_configs
-from search.drawing import Sheet, draw, escape_latex, escape_markdown
-from search.table_formats import FORMATS, render, show_seeds
 from space import NamedConfig, Reported
 from space.errors import UsageError
 from storage import Store

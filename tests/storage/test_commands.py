@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import optuna
@@ -106,12 +108,12 @@ def test_show(url: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [["show", "theirss"], ["list"]])
 def test_what_is_not_there_is_one_sentence_and_status_2(
-    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+    url: str, tmp_path: Path, arguments: list[str]
 ) -> None:
     where = url if arguments[0] == "show" else str(tmp_path / "none.db")
-    assert main([*arguments, "--storage", where]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("error: ")
-    assert len(captured.err.splitlines()) == 1
-    assert ("did you mean 'theirs'" if arguments[0] == "show" else "no such file") in captured.err
+    command = [sys.executable, "-m", "storage", *arguments, "--storage", where]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert ("did you mean 'theirs'" if arguments[0] == "show" else "no such file") in done.stderr

@@ -1,4 +1,4 @@
-"""What every command shares: errors as one sentence, logging, and stopping when asked to."""
+"""What the commands over a store share: one-sentence errors, logging, stopping when asked to."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import optuna
 
 from space.errors import UsageError, UserError
+from storage.engine import DEFAULT_URL
 
 __all__ = [
     "EXIT_DONE",
@@ -24,11 +25,14 @@ __all__ = [
     "EXIT_USER",
     "Parser",
     "configure_logging",
+    "default_storage",
     "positive_int",
     "run_command",
     "seed",
     "stop_signals",
 ]
+
+STORAGE_VARIABLE = "SEARCH_STORAGE"
 
 EXIT_DONE = 0
 EXIT_NOTHING = 1
@@ -78,6 +82,11 @@ def seed(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 2**63):
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 2**63 - 1")
     return int(text)
+
+
+def default_storage(option: str | None) -> str:
+    """The store to use: ``--storage``, else the environment's, else a file of our own."""
+    return option or os.environ.get(STORAGE_VARIABLE) or DEFAULT_URL
 
 
 def run_command(main: Callable[[list[str]], int]) -> NoReturn:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from dashboards.numbers.statistics import Interval, Summary
 from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row, count
-from search.drawing import NOTHING, Sheet, draw
-from search.table_data import as_csv, as_json
+from dashboards.tables.data import as_csv, as_json
+from dashboards.tables.drawing import NOTHING, Sheet, draw
 
 __all__ = [
     "FORMATS",

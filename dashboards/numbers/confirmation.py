@@ -1,0 +1,69 @@
+"""What the confirmation says: the winner on fresh seeds, and how optimistic the search was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
+from dashboards.numbers.verdicts import Comparison, Optimism, compare_all, optimism
+from storage import Store
+
+__all__ = ["Confirmation", "read_confirmation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """The confirmed trials of a study.
+
+    Attributes:
+        metric: The objective that decides.
+        trials: The confirmed trials, best mean first; the first is the winner.
+        optimism: What the search said of the winner, and what the fresh seeds say.
+        baseline: The number of the baseline that the others are compared with, if it is confirmed.
+        comparisons: Trial number -> its comparison with that baseline, seed by seed.
+    """
+
+    metric: str
+    trials: tuple[ConfirmedTrial, ...]
+    optimism: Optimism
+    baseline: int | None
+    comparisons: dict[int, Comparison]
+
+    @property
+    def winner(self) -> ConfirmedTrial:
+        """The trial with the best mean over the fresh seeds."""
+        return self.trials[0]
+
+
+def read_confirmation(
+    store: Store, study_id: int, metric: str, baselines: Sequence[int]
+) -> Confirmation | None:
+    """Read what is confirmed of a study.
+
+    Args:
+        store: The store.
+        study_id: The study.
+        metric: The objective that decides.
+        baselines: Numbers of the trials that are baselines.
+
+    Returns:
+        The confirmation, or None while no trial has all its fresh seeds.
+    """
+    trials = [trial for trial in confirmed_trials(store, study_id, metric) if trial.is_finished]
+    if not trials:
+        return None
+    numbers = [trial.trial_number for trial in trials]
+    baseline = next((number for number in numbers if number in baselines), None)
+    comparisons = {}
+    if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
+        results = {str(trial.trial_number): dict(enumerate(trial.values)) for trial in trials}
+        for comparison in compare_all(results, str(baseline)):
+            comparisons[int(comparison.name)] = comparison
+    return Confirmation(
+        metric=metric,
+        trials=tuple(trials),
+        optimism=optimism(trials[0].search_value, trials[0].values),
+        baseline=baseline,
+        comparisons=comparisons,
+    )

@@ -1,0 +1,1 @@
+"""Tables of benchmarks: as text, Markdown, LaTeX, CSV and JSON."""
