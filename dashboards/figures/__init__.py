@@ -1,0 +1,1 @@
+"""Figures drawn with plotly from `dashboards.numbers`, which does the arithmetic."""

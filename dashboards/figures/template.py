@@ -1,0 +1,177 @@
+"""How every figure looks: fonts, colours, axes; once for light pages and once for dark ones.
+
+A figure is made with `LIGHT` and names no colour of paper, text or grid itself, so that a page may
+draw it again with `DARK` alone. Colours of data are of the Okabe-Ito palette, which people with any
+common colour blindness can tell apart, and keep a contrast of 2:1 or more on both papers; yellow
+does not, so it is left out.
+
+Source: Okabe, Ito, Color Universal Design, 2008.
+"""
+
+from __future__ import annotations
+
+import html
+import zlib
+from typing import Any
+
+import plotly.graph_objects as go
+
+__all__ = [
+    "BASELINE_COLOUR",
+    "BEST_COLOUR",
+    "DARK",
+    "LIGHT",
+    "MODEL_COLOURS",
+    "PALETTE",
+    "STATE_COLOURS",
+    "STATE_SYMBOLS",
+    "escape",
+    "figure",
+    "model_colour",
+    "number",
+    "shorten",
+    "translucent",
+]
+
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, GREY = "#CC79A7", "#56B4E9", "#8A8F98"
+
+PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
+"""Seven colours for what has no colour of its own."""
+
+STATE_COLOURS = {
+    "COMPLETE": BLUE,
+    "PRUNED": ORANGE,
+    "FAIL": VERMILION,
+    "RUNNING": SKY,
+    "WAITING": GREY,
+}
+"""Colour of a trial's state."""
+
+STATE_SYMBOLS = {
+    "COMPLETE": "circle",
+    "PRUNED": "triangle-down",
+    "FAIL": "x",
+    "RUNNING": "circle-open",
+    "WAITING": "square-open",
+}
+"""Marker of a trial's state, so that colour is never the only sign."""
+
+BEST_COLOUR = GREEN
+"""The best so far, the winner, the chosen value."""
+BASELINE_COLOUR = PURPLE
+"""The baseline, and what a report says."""
+
+MODEL_COLOURS = {
+    "mlp": GREY,
+    "convnet": SKY,
+    "deepconvnet": ORANGE,
+    "deepconvnet-aux": VERMILION,
+    "resnet": PURPLE,
+    "siamese": GREEN,
+    "siamese-aux": BLUE,
+}
+"""Colour of a network; `model_colour` knows a colour for others too."""
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+SEQUENTIAL = [
+    [0.0, "#440154"],
+    [0.25, "#3b528b"],
+    [0.5, "#21918c"],
+    [0.75, "#5ec962"],
+    [1.0, "#fde725"],
+]
+"""Viridis: its lightness grows evenly, also in grey and for the colour-blind."""
+
+
+def _template(*, text: str, muted: str, line: str, grid: str, hover: str) -> go.layout.Template:
+    axis: dict[str, Any] = {
+        "automargin": True,
+        "gridcolor": grid,
+        "linecolor": line,
+        "showline": True,
+        "tickcolor": line,
+        "tickfont": {"color": muted, "size": 12},
+        "ticklen": 4,
+        "ticks": "outside",
+        "title": {"font": {"size": 13}, "standoff": 10},
+        "zeroline": False,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 13, "color": text},
+            "title": {"font": {"size": 16}, "x": 0, "xref": "paper", "xanchor": "left"},
+            # The page's own paper shows through.
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(PALETTE),
+            "colorscale": {"sequential": SEQUENTIAL},
+            "coloraxis": {"colorscale": SEQUENTIAL},
+            "xaxis": axis,
+            "yaxis": axis,
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": 1.02,
+                "yanchor": "bottom",
+                "font": {"size": 12},
+            },
+            "margin": {"l": 64, "r": 24, "t": 48, "b": 56},
+            "hovermode": "closest",
+            "hoverlabel": {
+                "align": "left",
+                "bgcolor": hover,
+                "bordercolor": line,
+                "font": {"family": FONT, "size": 12, "color": text},
+            },
+            "annotationdefaults": {"font": {"size": 12, "color": muted}, "showarrow": False},
+            "shapedefaults": {"line": {"color": muted}},
+        }
+    )
+
+
+LIGHT = _template(text="#1f2328", muted="#57606a", line="#b8bfc6", grid="#e6e9ed", hover="#ffffff")
+"""Template of every figure."""
+DARK = _template(text="#e6e9ed", muted="#a3abb5", line="#4a525c", grid="#2b3138", hover="#20252b")
+"""The same for dark paper; a page swaps it in."""
+
+
+def figure(*, height: int = 380, **layout: Any) -> go.Figure:
+    """An empty figure in the house's template.
+
+    Args:
+        height: In pixels; the width is the page's.
+        layout: Further settings of the layout.
+    """
+    return go.Figure(layout={"template": LIGHT, "height": height, "autosize": True, **layout})
+
+
+def model_colour(name: str) -> str:
+    """The colour of a network: always the same one for a name."""
+    return MODEL_COLOURS.get(name) or PALETTE[zlib.crc32(name.encode()) % len(PALETTE)]
+
+
+def escape(text: object) -> str:
+    """Text that a user chose, as plotly shall show it: it would render some HTML.
+
+    Hover texts go into `hovertext`, never into a `hovertemplate`, whose ``%{...}`` are filled in.
+    """
+    return html.escape(str(text), quote=False).replace("\n", "<br>")
+
+
+def shorten(text: object, n: int = 40) -> str:
+    """At most n characters of a text; not escaped yet."""
+    shown = str(text)
+    return shown if len(shown) <= n else f"{shown[: n - 1]}…"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number for a hover text or a label; an en dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """A colour of the form ``#rrggbb``, as seen through."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
