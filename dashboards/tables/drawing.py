@@ -1,10 +1,11 @@
-"""A table of strings, drawn as text, Markdown or LaTeX, whatever characters are in it."""
+"""A table of strings, drawn as text, Markdown, LaTeX or HTML, whatever characters are in it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from rich.cells import cell_len
 
@@ -62,10 +63,11 @@ def draw(sheet: Sheet, kind: str) -> str:
 
     Args:
         sheet: The sheet.
-        kind: ``"text"``, ``"markdown"`` or ``"latex"``.
+        kind: ``"text"``, ``"markdown"``, ``"latex"`` or ``"html"``.
 
     Returns:
-        Whole lines.
+        Whole lines. HTML is a ``<div class="sheet">`` with a ``<table>`` that the title is the
+        caption of, numbers in cells of class ``number``, and a ``<p class="note">`` a note.
     """
     return _DRAWERS[kind](sheet)
 
@@ -122,8 +124,29 @@ def _latex(sheet: Sheet) -> str:
     return "".join(f"{line}\n" for line in drawn)
 
 
+def _html(sheet: Sheet) -> str:
+    def row(cells: Sequence[str], first: str, other: str) -> str:
+        drawn = []
+        for index, cell in enumerate(cells):
+            opening = other if index else first
+            style = "" if index in sheet.left else ' class="number"'
+            drawn.append(f"<{opening}{style}>{escape(cell)}</{opening.partition(' ')[0]}>")
+        return f"<tr>{''.join(drawn)}</tr>"
+
+    header = 'th scope="col"'
+    drawn = ['<div class="sheet">', "<table>"]
+    if sheet.title:
+        drawn.append(f"<caption>{escape(sheet.title)}</caption>")
+    drawn += ["<thead>", row(sheet.columns, header, header), "</thead>", "<tbody>"]
+    drawn += [row(cells, 'th scope="row"', "td") for cells in sheet.rows]
+    drawn += ["</tbody>", "</table>"]
+    drawn += [f'<p class="note">{escape(note)}</p>' for note in sheet.notes]
+    return "".join(f"{line}\n" for line in [*drawn, "</div>"])
+
+
 _DRAWERS: dict[str, Callable[[Sheet], str]] = {
     "text": _text,
     "markdown": _markdown,
     "latex": _latex,
+    "html": _html,
 }

@@ -11,6 +11,7 @@ from dashboards.tables.drawing import NOTHING, Sheet, draw
 
 __all__ = [
     "FORMATS",
+    "benchmark_sheets",
     "comparison_sheet",
     "render",
     "report_sheet",
@@ -86,13 +87,18 @@ def render(table: BenchmarkTable, format: str) -> str:
         return as_csv(table)
     if format == "json":
         return as_json(table)
+    preamble = "% \\usepackage{booktabs}\n" if format == "latex" else ""
+    return preamble + "\n".join(draw(sheet, format) for sheet in benchmark_sheets(table))
+
+
+def benchmark_sheets(table: BenchmarkTable) -> list[Sheet]:
+    """The sheets that have something to say: results, comparisons, the reported values."""
     sheets = [results_sheet(table)]
     if len(table.rows) > 1:
         sheets.append(comparison_sheet(table))
     if any(row.reported for row in table.rows):
         sheets.append(report_sheet(table))
-    preamble = "% \\usepackage{booktabs}\n" if format == "latex" else ""
-    return preamble + "\n".join(draw(sheet, format) for sheet in sheets)
+    return sheets
 
 
 def results_sheet(table: BenchmarkTable) -> Sheet:
