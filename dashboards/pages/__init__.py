@@ -1,0 +1,1 @@
+"""The pages of `python -m dashboards.serve`: what they say, how they look, who may see them."""
