@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from search.cluster import Slots, ray_session, slots_for
-from search.lease import HEARTBEAT_SECONDS
 from search.run_queue import QueuedRun, RunQueue
 from search.tune_loop import run_tune
 from space import Resources
@@ -171,17 +170,13 @@ def train_on(
         on_end=progress.on_end,
         on_epoch=progress.on_epoch,
     )
-    beat_at = time.monotonic()
 
     def on_step() -> str | None:
-        nonlocal beat_at
-        now = time.monotonic()
-        if now >= beat_at:
-            store.beat(launch_id)
-            beat_at = now + HEARTBEAT_SECONDS
+        ledger.renew()
         if stop_requested():
             return "interrupted"
-        return "time limit" if deadline is not None and now >= deadline else None
+        is_late = deadline is not None and time.monotonic() >= deadline
+        return "time limit" if is_late else None
 
     with contextlib.ExitStack() as stack:
         stack.callback(ledger.interrupt, "stopped")

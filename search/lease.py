@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+import time
 from pathlib import Path
 
 import optuna
 from optuna.trial import TrialState
 
+from space.errors import LeaseLostError
 from storage import LaunchRecord, RunRecord, Store
 from storage.schema import utc_now
 
@@ -15,6 +17,7 @@ __all__ = [
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
     "STATE_OF_RUNS",
+    "Lease",
     "is_alive",
     "reclaim_runs",
     "reclaim_stale",
@@ -31,6 +34,39 @@ STATE_OF_RUNS = {
 
 LEASE_SECONDS = 60.0
 """A launch that was not heard of for so long is dead, and its trials are free to go on."""
+
+
+class Lease:
+    """A launch's right to its trials, renewed by heartbeats.
+
+    A launch that was suspended for longer than its lease finds, when it wakes, that another has
+    taken its trials over: it must not write another word.
+    """
+
+    def __init__(self, store: Store, launch_id: int) -> None:
+        """Hold the lease of a launch that has just begun."""
+        self._store = store
+        self._launch_id = launch_id
+        # Wall-clock time: the monotonic clock stands still while a machine sleeps.
+        self._renewed = time.time()
+
+    def renew(self) -> None:
+        """Beat if it is time to; to be called before whatever the launch writes.
+
+        Raises:
+            LeaseLostError: If the launch was taken for dead.
+            StorageError: If the database fails.
+        """
+        now = time.time()
+        if 0 <= now - self._renewed < HEARTBEAT_SECONDS:
+            return
+        if not self._store.beat(self._launch_id):
+            raise LeaseLostError(
+                f"launch {self._launch_id} was not heard of for {now - self._renewed:.0f} s, so "
+                "another launch took its trials over; run the same command again to go on beside "
+                "it."
+            )
+        self._renewed = now
 
 
 def is_alive(launch: LaunchRecord) -> bool:

@@ -26,13 +26,14 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.lease import STATE_OF_RUNS
+from search.lease import STATE_OF_RUNS, Lease
 from search.reports import Assignment, Report
 from search.sampling import propose
 from search.seeds import replicate_config
 from space import RunConfig, Space
 from storage import EpochRecord, RunRecord, Store
 from storage.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
+from storage.locking import study_lock
 from storage.objectives import RunProgress
 from trainables.runs import count_parameters
 
@@ -125,6 +126,7 @@ class Ledger:
         self._resolve = resolve
         self._epochs = space.training.epochs
         self._launch_id = launch_id
+        self._lease = Lease(store, launch_id)
         self._observer = observer
         self._max_trials = max_trials
         self._max_epochs = max_epochs
@@ -154,6 +156,14 @@ class Ledger:
         """Whether a run belongs to a trial in the hands of a worker, which may go on."""
         return run_id in self._by_run
 
+    def renew(self) -> None:
+        """Keep the launch's lease alive; to be called many times a minute.
+
+        Raises:
+            LeaseLostError: If the launch was taken for dead: it must not go on.
+        """
+        self._lease.renew()
+
     def next_assignment(self) -> Assignment | None:
         """Ask for the next trial to train.
 
@@ -161,9 +171,14 @@ class Ledger:
             Its runs: an interrupted trial goes on, a baseline begins, or the sampler proposes. None
             once the study's budget is used up.
         """
+        self.renew()
         with self._store.guarded():
-            while not self.is_spent and self._may_start():
-                trial = self._study.ask()
+            while not self.is_spent:
+                # Several launches may share the budget: count and begin in one breath.
+                with study_lock(self._store, self._study._study_id):
+                    if not self._may_start():
+                        break
+                    trial = self._study.ask()
                 params = propose(trial, self._space)
                 assignment = self._open_trial(self._trials.get_trial(trial._trial_id), params)
                 if assignment is not None:
@@ -256,6 +271,7 @@ class Ledger:
         Returns:
             Whether the run goes on.
         """
+        self.renew()
         with self._store.guarded():
             return self._report(report)
 
@@ -269,7 +285,6 @@ class Ledger:
         is_new = epoch is not None and epoch.epoch == progress.n_epochs + 1
         if epoch is not None and is_new:
             progress.add(epoch)
-            self._n_epochs += 1
             self._store.record_epoch(
                 report.run_id,
                 self._launch_id,
@@ -277,6 +292,9 @@ class Ledger:
                 best_epoch=progress.best_epoch,
                 worker=report.worker,
             )
+            self._n_epochs += 1
+            if self._max_epochs is not None:  # Other launches spend them, too.
+                self._n_epochs = self._store.n_epochs(self._study._study_id)
         if report.failure is not None:
             self.fail(report.run_id, report.failure)
             return False
@@ -365,6 +383,7 @@ class Ledger:
         Returns:
             How many trials were open.
         """
+        self.renew()
         n_open = len(self._open)
         with self._store.guarded():
             for opened in list(self._open.values()):

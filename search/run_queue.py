@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from search.lease import Lease
 from search.reports import Assignment, Report
 from space import RunConfig
 from storage import ResultRecord, Store
@@ -73,6 +74,7 @@ class RunQueue:
         self._queue = list(reversed(queue))
         self._purpose = purpose
         self._launch_id = launch_id
+        self._lease = Lease(store, launch_id)
         self._evaluate = evaluate
         self._fingerprint = fingerprint
         self._on_end = on_end
@@ -94,8 +96,17 @@ class RunQueue:
         """Whether a run is in the hands of a worker."""
         return run_id in self._open
 
+    def renew(self) -> None:
+        """Keep the launch's lease alive; to be called many times a minute.
+
+        Raises:
+            LeaseLostError: If the launch was taken for dead: it must not go on.
+        """
+        self._lease.renew()
+
     def next_assignment(self) -> Assignment | None:
         """The next run of the queue, or None once it is empty."""
+        self.renew()
         if not self._queue:
             return None
         queued = self._queue.pop()
@@ -120,6 +131,7 @@ class RunQueue:
 
     def report(self, report: Report) -> bool:
         """Record a run's epoch; say whether the run goes on."""
+        self.renew()
         opened = self._open.get(report.run_id)
         if opened is None:
             return False
@@ -160,6 +172,7 @@ class RunQueue:
 
     def interrupt(self, reason: str) -> int:
         """Leave every open run to go on from its checkpoint; say how many there were."""
+        self.renew()
         n_open = len(self._open)
         for run_id in list(self._open):
             self._store.end_run(run_id, "interrupted", reason)

@@ -15,14 +15,15 @@ import optuna
 from search.changes import changes_between
 from search.cluster import Slots, ray_session
 from search.confirm import confirm
-from search.lease import HEARTBEAT_SECONDS, reclaim_stale, sweep_checkpoints
+from search.lease import reclaim_stale, sweep_checkpoints
 from search.ledger import Ledger, Observer
 from search.plan import Plan
 from search.sampling import make_pruner, make_sampler
 from search.tune_loop import run_tune
-from space.errors import StorageError, StudyMismatchError
+from space.errors import LeaseLostError, StorageError, StudyMismatchError
 from storage import Store
 from storage.attributes import BASELINE
+from storage.locking import study_lock
 from storage.terminal import console_for
 
 __all__ = ["LaunchObserver", "Outcome", "open_study", "run_study", "search"]
@@ -154,7 +155,7 @@ def search(
             slots=slots,
             cpus_per_trial=plan.space.resources.cpus,
             checkpoint_path=plan.checkpoint_path,
-            on_step=_Stepper(store, launch_id, deadline, observer, stop_requested),
+            on_step=_Stepper(ledger, deadline, observer, stop_requested),
             scratch=scratch,
             images=plan.images,
             verbose=plan.verbose,
@@ -230,13 +231,16 @@ def open_study(plan: Plan, store: Store) -> optuna.Study:
                 f"study '{space.study}' in {store.name} was begun under other terms "
                 f"({'; '.join(differences)}); name a new study with --study."
             )
-        known = study.get_trials(deepcopy=False)
-        if not known:
-            study.set_metric_names(metrics)
-        enqueued = [trial.user_attrs[BASELINE] for trial in known if BASELINE in trial.user_attrs]
-        for params in space.baseline_params():
-            if params not in enqueued:
-                study.enqueue_trial(params, user_attrs={BASELINE: params})
+        with study_lock(store, study._study_id):
+            known = study.get_trials(deepcopy=False)
+            if not known:
+                study.set_metric_names(metrics)
+            enqueued = [
+                trial.user_attrs[BASELINE] for trial in known if BASELINE in trial.user_attrs
+            ]
+            for params in space.baseline_params():
+                if params not in enqueued:
+                    study.enqueue_trial(params, user_attrs={BASELINE: params})
     study.pruner = make_pruner(space)
     return study
 
@@ -246,29 +250,23 @@ class _Stepper:
 
     def __init__(
         self,
-        store: Store,
-        launch_id: int,
+        ledger: Ledger,
         deadline: float | None,
         observer: LaunchObserver,
         stop_requested: Callable[[], bool],
     ) -> None:
+        self._ledger = ledger
         self._deadline = deadline
-        self._store = store
-        self._launch_id = launch_id
         self._observer = observer
         self._stop_requested = stop_requested
-        self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
 
     def __call__(self) -> str | None:
         """Why the search must stop now, or None."""
-        now = time.monotonic()
-        if now >= self._next_beat:
-            self._store.beat(self._launch_id)
-            self._next_beat = now + HEARTBEAT_SECONDS
+        self._ledger.renew()
         self._observer.on_tick()
         if self._stop_requested():
             return "interrupted"
-        if self._deadline is not None and now >= self._deadline:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
             return "time limit"
         return None
 
@@ -278,5 +276,7 @@ def _leave_true(ledger: Ledger, store: Store, launch_id: int, status: str) -> No
     try:
         ledger.interrupt(f"the launch was {status}")
         store.end_launch(launch_id, status)
+    except LeaseLostError:
+        return  # Its trials are another launch's.
     except StorageError:
         logger.warning("the store could not be told; the next launch puts it right")

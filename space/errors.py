@@ -9,7 +9,8 @@
     ├── CheckpointError          a checkpoint that cannot be written, read or used
     ├── StorageError             a store that cannot be reached, read, written or understood
     │   ├── StudyNotFoundError   a study that the store does not hold
-    │   └── StudyMismatchError   a study that was begun under other terms
+    │   ├── StudyMismatchError   a study that was begun under other terms
+    │   └── LeaseLostError       another launch took the trials of this one over
     └── ClusterError             Ray cannot be started or reached, or has too few resources
 
 Errors of the libraries below are translated into these at the boundary with ``raise ... from``.
@@ -27,6 +28,7 @@ __all__ = [
     "CheckpointError",
     "ClusterError",
     "DataError",
+    "LeaseLostError",
     "ModelError",
     "SpaceError",
     "StorageError",
@@ -77,6 +79,10 @@ class StudyNotFoundError(StorageError):
 
 class StudyMismatchError(StorageError):
     """The study was begun under other terms than those given now."""
+
+
+class LeaseLostError(StorageError):
+    """The launch was suspended for so long that another took its trials over."""
 
 
 class ClusterError(UserError):

@@ -154,12 +154,12 @@ class Store:
             result = connection.execute(schema.launches.insert().values(values))
             return int(result.inserted_primary_key[0])  # type: ignore[index]
 
-    def beat(self, launch_id: int) -> None:
-        """Record that a launch is alive."""
-        self._update_launch(launch_id, heartbeat_at=schema.utc_now())
+    def beat(self, launch_id: int) -> bool:
+        """Record that a launch is alive; say whether it still counts as running."""
+        return self._update_launch(launch_id, heartbeat_at=schema.utc_now())
 
     def end_launch(self, launch_id: int, status: str) -> None:
-        """Record how a launch ended."""
+        """Record how a launch ended, unless its end is recorded already."""
         now = schema.utc_now()
         self._update_launch(launch_id, status=status, heartbeat_at=now, ended_at=now)
 
@@ -352,10 +352,12 @@ class Store:
             return postgresql.insert(table).values(values).on_conflict_do_nothing()
         return sqlite.insert(table).values(values).on_conflict_do_nothing()
 
-    def _update_launch(self, launch_id: int, **values: datetime.datetime | str) -> None:
-        query = schema.launches.update().where(schema.launches.c.launch_id == launch_id)
+    def _update_launch(self, launch_id: int, **values: datetime.datetime | str) -> bool:
+        """Update a launch that counts as running; say whether it does."""
+        table = schema.launches
+        running = (table.c.launch_id == launch_id) & (table.c.status == "running")
         with translated(self.url), self.engine.begin() as connection:
-            connection.execute(query.values(values))
+            return connection.execute(table.update().where(running).values(values)).rowcount > 0
 
 
 def _finite(value: float | None) -> float | None:

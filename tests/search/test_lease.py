@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import os
 import platform
+import time
 from collections.abc import Callable
 
 import optuna
@@ -13,9 +14,10 @@ import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
-from search.lease import LEASE_SECONDS, is_alive, reclaim_stale
+from search.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, Lease, is_alive, reclaim_stale
 from search.plan import Plan
 from search.study import open_study
+from space.errors import LeaseLostError
 from storage import Store, schema
 from storage.schema import utc_now
 
@@ -87,3 +89,26 @@ def test_only_trials_of_the_dead_are_reclaimed(plan_for: MakePlan, store: Store)
         connection.execute(sa.delete(schema.runs).where(schema.runs.c.launch_id == living))
     assert reclaim_stale(study, store, launch_id=own) == 2
     assert {trial.state for trial in study.trials} == {TrialState.WAITING}
+
+
+def test_a_launch_that_slept_and_lost_its_trials_writes_no_more(
+    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for()
+    study = open_study(plan, store)
+    launch_id = begin(plan, store, study, host="elsewhere", pid=1)
+    lease = Lease(store, launch_id)
+    awake = time.time()
+    monkeypatch.setattr("search.lease.time.time", lambda: awake + HEARTBEAT_SECONDS)
+    age(store, launch_id, LEASE_SECONDS - 1)
+    lease.renew()
+    assert (utc_now() - store.launches()[0].heartbeat_at).total_seconds() < LEASE_SECONDS / 2
+
+    age(store, launch_id, LEASE_SECONDS + 1)
+    other = begin(plan, store, study, host="elsewhere", pid=2)
+    reclaim_stale(study, store, launch_id=other)
+    monkeypatch.setattr("search.lease.time.time", lambda: awake + 3 * LEASE_SECONDS)
+    with pytest.raises(LeaseLostError, match=r"launch 1 was not heard of for 175 s"):
+        lease.renew()
+    store.end_launch(launch_id, "done")
+    assert store.launches()[0].status == "died"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from search.reports import Report
 from search.sampling import make_sampler
 from search.study import open_study
 from storage import Store, open_store
-from storage.attributes import FAIL_REASON
+from storage.attributes import BASELINE, FAIL_REASON
 from trainables import worker
 
 from .conftest import Recorder, work
@@ -442,3 +444,29 @@ def test_two_launches_at_a_time_propose_different_trials(
         if (assignment := ledger.next_assignment()) is not None
     ]
     assert len(set(proposals)) == 2
+
+
+def test_launches_that_share_a_study_keep_its_budget_and_its_baselines(
+    plan_for: MakePlan, store: Store
+) -> None:
+    baselines = [{"learning_rate": 0.01, "weight_decay": 0.01}]
+    plan = plan_for(budget={"trials": 30}, baselines=baselines, training={"epochs": 1})
+    ready = threading.Barrier(4)
+
+    def launch() -> None:
+        own = open_store(store.name)
+        try:
+            ready.wait()
+            ledger, _ = new_ledger(plan, own, Recorder())
+            work(ledger, plan)
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(launch) for _ in range(4)]:
+            done.result()
+    study = open_study(plan, store)
+    trials = study.get_trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 30
+    assert [trial.params for trial in trials if BASELINE in trial.user_attrs] == baselines
+    assert reports_in_our_tables(store, study) == {number: [1] for number in range(30)}
