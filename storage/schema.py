@@ -18,6 +18,7 @@ Times are UTC. A metric that is not finite is stored as NULL.
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,6 +50,31 @@ class UtcDateTime(sa.TypeDecorator[datetime.datetime]):
         return None if value is None else value.replace(tzinfo=datetime.UTC)
 
 
+class PlainText(sa.TypeDecorator[str]):
+    """Text that every database can hold, cut to the column's length.
+
+    PostgreSQL refuses NUL and what is no character (a file name's odd bytes, say), and refuses text
+    that is too long where SQLite keeps all of it.
+    """
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        """Replace what cannot be stored by U+FFFD."""
+        if value is None:
+            return None
+        length: int | None = getattr(self.impl_instance, "length", None)
+        return re.sub("[\0\ud800-\udfff]", "\ufffd", value)[:length]
+
+
+class LongText(PlainText):
+    """The same without a bound on its length."""
+
+    impl = sa.Text
+    cache_ok = True
+
+
 def utc_now() -> datetime.datetime:
     """The time, timezone-aware."""
     return datetime.datetime.now(datetime.UTC)
@@ -70,8 +96,8 @@ studies = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("identity", sa.JSON, nullable=False),
     sa.Column("metrics", sa.JSON, nullable=False),
-    sa.Column("data_source", sa.String(64), nullable=False),
-    sa.Column("data_fingerprint", sa.String(64), nullable=False),
+    sa.Column("data_source", PlainText(64), nullable=False),
+    sa.Column("data_fingerprint", PlainText(64), nullable=False),
 )
 
 launches = sa.Table(
@@ -79,38 +105,38 @@ launches = sa.Table(
     metadata,
     sa.Column("launch_id", sa.Integer, primary_key=True),
     sa.Column("study_id", sa.Integer, index=True),
-    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("status", PlainText(32), nullable=False),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("heartbeat_at", UtcDateTime, nullable=False),
     sa.Column("ended_at", UtcDateTime),
-    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("host", PlainText(255), nullable=False),
     sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("command", sa.Text, nullable=False),
+    sa.Column("command", LongText, nullable=False),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("changes", sa.JSON, nullable=False),
-    sa.Column("git_commit", sa.String(64)),
+    sa.Column("git_commit", PlainText(64)),
     sa.Column("git_dirty", sa.Boolean),
     sa.Column("versions", sa.JSON, nullable=False),
     sa.Column("hardware", sa.JSON, nullable=False),
-    sa.Column("data_source", sa.String(64), nullable=False),
-    sa.Column("data_fingerprint", sa.String(64), nullable=False),
+    sa.Column("data_source", PlainText(64), nullable=False),
+    sa.Column("data_fingerprint", PlainText(64), nullable=False),
 )
 
 runs = sa.Table(
     "search_runs",
     metadata,
     sa.Column("run_id", sa.Integer, primary_key=True),
-    sa.Column("uid", sa.String(32), nullable=False),
+    sa.Column("uid", PlainText(32), nullable=False),
     sa.Column("launch_id", sa.Integer, nullable=False, index=True),
     sa.Column("study_id", sa.Integer, index=True),
     sa.Column("trial_id", sa.Integer),
-    sa.Column("purpose", sa.String(16), nullable=False),
+    sa.Column("purpose", PlainText(16), nullable=False),
     sa.Column("replicate", sa.Integer, nullable=False),
-    sa.Column("config_hash", sa.String(64), nullable=False, index=True),
+    sa.Column("config_hash", PlainText(64), nullable=False, index=True),
     sa.Column("config", sa.JSON, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("reason", sa.Text),
-    sa.Column("worker", sa.String(255)),
+    sa.Column("state", PlainText(16), nullable=False),
+    sa.Column("reason", LongText),
+    sa.Column("worker", PlainText(255)),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("ended_at", UtcDateTime),
     sa.Column("n_epochs", sa.Integer, nullable=False),
@@ -130,7 +156,7 @@ results = sa.Table(
     sa.Column("train_loss", sa.Float, nullable=False),
     sa.Column("val_loss", sa.Float, nullable=False),
     sa.Column("test_loss", sa.Float, nullable=False),
-    sa.Column("data_fingerprint", sa.String(64), nullable=False),
+    sa.Column("data_fingerprint", PlainText(64), nullable=False),
 )
 
 epochs = sa.Table(
@@ -151,11 +177,11 @@ benchmarks = sa.Table(
     "search_benchmarks",
     metadata,
     sa.Column("benchmark_id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("data_source", sa.String(64), nullable=False),
-    sa.Column("data_fingerprint", sa.String(64), nullable=False),
-    sa.Column("title", sa.Text, nullable=False),
-    sa.Column("reference", sa.String(255), nullable=False),
+    sa.Column("name", PlainText(255), nullable=False),
+    sa.Column("data_source", PlainText(64), nullable=False),
+    sa.Column("data_fingerprint", PlainText(64), nullable=False),
+    sa.Column("title", LongText, nullable=False),
+    sa.Column("reference", PlainText(255), nullable=False),
     sa.Column("n_seeds", sa.Integer, nullable=False),
     sa.Column("configs", sa.JSON, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -132,15 +133,42 @@ def test_replicates_and_runs_without_a_trial_are_runs_of_their_own(store: Store)
     assert len(set(runs)) == 5
 
 
-def test_optuna_alone_reads_the_store(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path / "s.db"))
+def test_optuna_alone_reads_the_store(store: Store, store_url: str) -> None:
     study = optuna.create_study(study_name="a", storage=store.optuna_storage)
     study.tell(study.ask(), 0.5)
     store.close()
-    alone = optuna.load_study(study_name="a", storage=f"sqlite:///{tmp_path / 's.db'}")
+    storage = optuna.storages.RDBStorage(store_url)
+    alone = optuna.load_study(study_name="a", storage=storage)
     assert [trial.value for trial in alone.trials] == [0.5]
+    storage.remove_session()
+    storage.engine.dispose()
 
 
+def test_any_text_and_long_ones_come_back(store: Store) -> None:
+    text = "ü 漢 '; DROP TABLE x; -- \\" + "x" * 100_000
+    launch_id = store.begin_launch(dataclasses.replace(new_launch(3), command=text))
+    run = begin_run(store, launch_id)
+    store.end_run(run.run_id, "failed", text)
+    assert store.launches()[0].command == text
+    assert store.runs()[0].reason == text
+
+
+def test_what_no_text_column_holds_is_replaced_and_long_names_are_cut(store: Store) -> None:
+    odd = dataclasses.replace(new_launch(3), command="a\0b\udcff", config={"a": ["\0"]})
+    launch_id = store.begin_launch(odd)
+    run = begin_run(store, launch_id)
+    long = "h" * 300
+    store.record_epoch(run.run_id, launch_id, epoch(1), best_epoch=1, worker=long)
+    store.end_run(run.run_id, "failed", "died: \0\udcff")
+    (launch,) = store.launches()
+    assert launch.command == "a\ufffdb\ufffd"
+    assert launch.config == {"a": ["\0"]}
+    (found,) = store.runs()
+    assert found.reason == "died: \ufffd\ufffd"
+    assert found.worker == long[:255]
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
 def test_sqlite_runs_in_wal_mode(store: Store) -> None:
     with store.engine.connect() as connection:
         assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"

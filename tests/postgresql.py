@@ -1,0 +1,99 @@
+"""A real PostgreSQL server for tests: made, started, stopped and thrown away by them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+__all__ = ["PostgresqlServer", "programs"]
+
+
+def programs() -> Path | None:
+    """The directory of ``initdb`` and ``pg_ctl``, the newest release's; None without them."""
+    found = shutil.which("pg_ctl")
+    places = [Path(found).resolve().parent] if found else []
+    releases = Path("/usr/lib/postgresql").glob("*/bin")
+    places += sorted(releases, key=lambda path: float(path.parent.name), reverse=True)
+    return next((place for place in places if (place / "initdb").exists()), None)
+
+
+class PostgresqlServer:
+    """A server on a free port of the loopback interface, as a user other than root.
+
+    Attributes:
+        port: Its port, the same over all its starts.
+    """
+
+    def __init__(self, directory: Path, binaries: Path) -> None:
+        """Make its cluster of databases, and start it.
+
+        Args:
+            directory: An empty directory that everybody may enter.
+            binaries: From `programs`.
+        """
+        # PostgreSQL refuses to run as root; its packages bring a user of that name.
+        self._as: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            shutil.chown(directory, "postgres")
+            self._as = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        self._binaries = binaries
+        self._data = directory / "data"
+        self._log = directory / "log"
+        self._numbers = itertools.count()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._run("initdb", "-A", "trust", "-U", "tester", "-E", "UTF8", "--locale=C", "--no-sync")
+        settings = {
+            "port": self.port,
+            "listen_addresses": "'127.0.0.1'",
+            "unix_socket_directories": f"'{directory}'",
+            "fsync": "off",
+            "max_connections": 50,
+        }
+        lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.write(lines)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._run("pg_ctl", "start", "-w", "-l", str(self._log))
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it; in mode ``immediate`` as if it had crashed."""
+        self._run("pg_ctl", "stop", "-w", "-m", mode)
+
+    def url(self, database: str = "postgres") -> str:
+        """The URL of one of its databases."""
+        return f"postgresql+psycopg://tester@127.0.0.1:{self.port}/{database}"
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """A new, empty database; its URL."""
+        name = f"test_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name}")
+        try:
+            yield self.url(name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        url = self.url().replace("+psycopg", "")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), "-D", str(self._data), *arguments]
+        # The server inherits what pg_ctl has open; a pipe would never come to its end.
+        with self._log.with_name("commands").open("a") as file:
+            subprocess.run(command, check=True, stdout=file, stderr=file, cwd="/", **self._as)
