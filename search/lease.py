@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import optuna
 from optuna.trial import TrialState
 
 from space.errors import LeaseLostError
-from storage import LaunchRecord, RunRecord, Store
-from storage.schema import utc_now
+from storage import RunRecord, Store
+from storage.leases import LEASE_SECONDS, is_alive
 
 __all__ = [
     "HEARTBEAT_SECONDS",
@@ -31,9 +30,6 @@ STATE_OF_RUNS = {
     TrialState.FAIL: "failed",
 }
 """Trial state -> the state of its runs."""
-
-LEASE_SECONDS = 60.0
-"""A launch that was not heard of for so long is dead, and its trials are free to go on."""
 
 
 class Lease:
@@ -67,24 +63,6 @@ class Lease:
                 "it."
             )
         self._renewed = now
-
-
-def is_alive(launch: LaunchRecord) -> bool:
-    """Whether a launch may still be running its trials.
-
-    Its lease tells; where it ran on this very machine, so does the absence of its process. That a
-    process has its number says nothing: numbers are used again.
-    """
-    if launch.status != "running":
-        return False
-    processes = Path("/proc")
-    if (
-        launch.host == platform.node()
-        and processes.exists()
-        and not (processes / str(launch.pid)).exists()
-    ):
-        return False
-    return (utc_now() - launch.heartbeat_at).total_seconds() < LEASE_SECONDS
 
 
 def reclaim_stale(study: optuna.Study, store: Store, *, launch_id: int) -> int:
