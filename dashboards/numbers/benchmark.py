@@ -1,0 +1,249 @@
+"""A benchmark as its figures and its page show it, read from the store once."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboards.numbers.loss_curves import Curves, loss_curves
+from dashboards.numbers.results import ConfigResult, collect
+from dashboards.numbers.statistics import Summary, summarise
+from dashboards.numbers.tables import BenchmarkTable, Row, benchmark_table
+from space.errors import UsageError, nearest
+from storage import BenchmarkRecord, LaunchRecord, RunRecord, Store
+from storage.benchmarks import load_benchmarks
+
+__all__ = [
+    "BenchmarkView",
+    "Cost",
+    "PairedDifferences",
+    "UnfinishedRun",
+    "find_benchmark",
+    "read_benchmark",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedDifferences:
+    """One config's test errors minus the reference's, seed by seed; negative is better.
+
+    Attributes:
+        row: The config's row: its comparison and verdict.
+        seeds: The seeds that both have, ascending; at least one.
+        differences: Of each of them.
+    """
+
+    row: Row
+    seeds: tuple[int, ...]
+    differences: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a config costs beside what it gets wrong.
+
+    Attributes:
+        row: The config's row: its parameters and its test error.
+        train_seconds: Seconds that a run trained for, over the seeds.
+        machines: The processors and GPUs that trained it, each once: seconds of unlike machines are
+            no comparison.
+    """
+
+    row: Row
+    train_seconds: Summary
+    machines: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnfinishedRun:
+    """The latest run of a seed that has no result yet.
+
+    Attributes:
+        name: The config.
+        seed: The seed.
+        run: The run: its state, its reason where it failed, its epochs so far.
+        n_epochs_asked: The epochs of a whole run.
+        heard_at: When its launch last gave a sign of life.
+    """
+
+    name: str
+    seed: int
+    run: RunRecord
+    n_epochs_asked: int
+    heard_at: datetime.datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkView:
+    """A benchmark, finished or not.
+
+    Attributes:
+        record: What it compares.
+        table: Its numbers, a row a config: seed by seed, summaries, verdicts, the reported values.
+        curves: Config -> its losses by epoch; configs of which no seed has finished are left out.
+        differences: Of each config but the reference that has a seed in common with it.
+        costs: Of each config of which a seed has finished.
+        unfinished: Runs that are going on, were interrupted or failed, in the table's order.
+        launches: The launches that trained any of the results, oldest first.
+    """
+
+    record: BenchmarkRecord
+    table: BenchmarkTable
+    curves: dict[str, Curves]
+    differences: tuple[PairedDifferences, ...]
+    costs: tuple[Cost, ...]
+    unfinished: tuple[UnfinishedRun, ...]
+    launches: tuple[LaunchRecord, ...]
+
+    @property
+    def name(self) -> str:
+        """What the benchmark is called."""
+        return self.record.name
+
+    @property
+    def n_done(self) -> int:
+        """Runs that have a result."""
+        return sum(row.n for row in self.table.rows)
+
+    @property
+    def n_asked(self) -> int:
+        """Runs that were asked for."""
+        return self.n_done + sum(len(row.result.missing) for row in self.table.rows)
+
+    def traced(self) -> list[tuple[str, str, RunRecord]]:
+        """Every run that counts: the benchmark, the config, the run."""
+        return [
+            (self.name, row.name, found.run)
+            for row in self.table.rows
+            for found in row.result.seeds.values()
+        ]
+
+
+def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
+    """Read a benchmark off the store.
+
+    Args:
+        store: The store.
+        record: One of `load_benchmarks(store)`.
+
+    Returns:
+        The benchmark as far as it has got; nothing of it may be there yet.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    results = collect(store, record.configs, fingerprint=record.data_fingerprint)
+    table = benchmark_table(results, reference=record.reference, title=record.title)
+    launches = {launch.launch_id: launch for launch in store.launches()}
+    curves = {result.name: loss_curves(store, result) for result in results}
+    used = {found.run.launch_id for row in table.rows for found in row.result.seeds.values()}
+    return BenchmarkView(
+        record=record,
+        table=table,
+        curves={name: found for name, found in curves.items() if found is not None},
+        differences=_differences(table),
+        costs=tuple(_cost(row, launches) for row in table.rows if row.n),
+        unfinished=tuple(_unfinished(store, record, results, launches)),
+        launches=tuple(launches[launch_id] for launch_id in sorted(used)),
+    )
+
+
+def find_benchmark(store: Store, wanted: str) -> BenchmarkRecord:
+    """The benchmark of a name.
+
+    Args:
+        store: The store.
+        wanted: What it is called; where several data sets have a benchmark of the name, followed by
+            ``@`` and the source or the fingerprint of the one that is meant.
+
+    Returns:
+        The benchmark.
+
+    Raises:
+        UsageError: If there is none, or more than one.
+        StorageError: If the store cannot be read.
+    """
+    records = load_benchmarks(store)
+    names = list(dict.fromkeys(record.name for record in records))
+    name, _, data = (wanted, "", "") if wanted in names else wanted.rpartition("@")
+    of_name = [record for record in records if record.name == name]
+    if not of_name:
+        held = f"it holds {', '.join(names)}" if names else "it holds none"
+        raise UsageError(
+            f"storage {store.name}: no benchmark '{wanted}'; {held}{nearest(wanted, names)}"
+        )
+    kinds = ("data_fingerprint", "data_source")
+    found = [each for each in of_name if data in ("", *(getattr(each, kind) for kind in kinds))]
+    if len(found) == 1:
+        return found[0]
+    choices = [f"'{name}@{each.data_fingerprint}' ({each.data_source})" for each in of_name]
+    raise UsageError(
+        f"storage {store.name}: '{wanted}' is not one benchmark; name its data, too: "
+        f"{' or '.join(choices)}."
+    )
+
+
+def _differences(table: BenchmarkTable) -> tuple[PairedDifferences, ...]:
+    reference = next(row for row in table.rows if row.name == table.reference).result.seeds
+    found = []
+    for row in table.rows:
+        own = row.result.seeds
+        shared = tuple(sorted(own.keys() & reference.keys()))
+        if row.name == table.reference or not shared:
+            continue
+        differences = tuple(
+            own[seed].result.test_error - reference[seed].result.test_error for seed in shared
+        )
+        found.append(PairedDifferences(row=row, seeds=shared, differences=differences))
+    return tuple(found)
+
+
+def _cost(row: Row, launches: dict[int, LaunchRecord]) -> Cost:
+    seeds = row.result.seeds.values()
+    machines = [_device(launches[found.run.launch_id]) for found in seeds]
+    return Cost(
+        row=row,
+        train_seconds=summarise([found.run.train_seconds for found in seeds]),
+        machines=tuple(dict.fromkeys(machines)),
+    )
+
+
+def _device(launch: LaunchRecord) -> str:
+    """What of a machine a run's speed depends on."""
+    gpus = launch.hardware.get("gpus") or []
+    return " + ".join([str(launch.hardware.get("processor") or "unknown"), *dict.fromkeys(gpus)])
+
+
+def _unfinished(
+    store: Store,
+    record: BenchmarkRecord,
+    results: Sequence[ConfigResult],
+    launches: dict[int, LaunchRecord],
+) -> list[UnfinishedRun]:
+    # Two configs of a benchmark may be the same but for their names, and so share their runs.
+    wanted = [
+        (config.config_hashes[seed], result, seed)
+        for config, result in zip(record.configs, results, strict=True)
+        for seed in result.missing
+    ]
+    if not wanted:
+        return []
+    hashes = {config_hash for config_hash, *_ in wanted}
+    latest = {
+        run.config_hash: run
+        for run in store.runs(purpose="benchmark")
+        if run.config_hash in hashes
+        and launches[run.launch_id].data_fingerprint == record.data_fingerprint
+    }
+    return [
+        UnfinishedRun(
+            name=result.name,
+            seed=seed,
+            run=latest[config_hash],
+            n_epochs_asked=result.config.training.epochs,
+            heard_at=launches[latest[config_hash].launch_id].heartbeat_at,
+        )
+        for config_hash, result, seed in wanted
+        if config_hash in latest
+    ]

@@ -1,0 +1,148 @@
+"""A benchmark read off the store: numbers against hand-computed ones."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from scipy import stats
+
+from dashboards.numbers.benchmark import find_benchmark, read_benchmark
+from space.errors import UsageError
+from storage import Store
+from tests.dashboards.made_benchmark import (
+    add_result,
+    begin_launch,
+    begin_run,
+    benchmark_config,
+    made_benchmark,
+    reported,
+    save,
+)
+
+ERRORS = {
+    "MLP": {0: 0.30, 1: 0.32, 2: 0.34},
+    "ConvNet": {0: 0.20, 1: 0.25, 2: 0.27},
+    "Siamese": {2: 0.1},
+    "ResNet": {},
+}
+
+
+def test_per_seed_values_means_and_intervals(store: Store) -> None:
+    view = read_benchmark(store, made_benchmark(store, ERRORS, reported=reported()))
+    mlp = view.table.rows[0]
+    assert {seed: each.result.test_error for seed, each in mlp.result.seeds.items()} == ERRORS[
+        "MLP"
+    ]
+    summary = mlp.errors["test_error"]
+    half_width = stats.t.ppf(0.975, 2) * 0.02 / math.sqrt(3)
+    assert summary.mean == pytest.approx(0.32)
+    assert summary.std == pytest.approx(0.02)
+    assert summary.interval == pytest.approx((0.32 - half_width, 0.32 + half_width))
+    assert mlp.reported[2].reported.mean == 0.22
+    assert [row.result.missing for row in view.table.rows] == [(), (), (0, 1), (0, 1, 2)]
+    assert (view.n_done, view.n_asked) == (7, 12)
+
+
+def test_differences_are_paired_by_seed(store: Store) -> None:
+    view = read_benchmark(store, made_benchmark(store, ERRORS))
+    convnet, siamese = view.differences
+    assert (convnet.row.name, convnet.seeds) == ("ConvNet", (0, 1, 2))
+    assert convnet.differences == pytest.approx((-0.10, -0.07, -0.07))
+    assert convnet.row.comparison is not None
+    assert convnet.row.comparison.paired.mean_difference == pytest.approx(-0.08)
+    assert convnet.row.verdict == "not distinguishable with 3 seeds"
+    assert (siamese.row.name, siamese.seeds) == ("Siamese", (2,))
+    assert siamese.differences == pytest.approx((-0.24,))
+    assert siamese.row.verdict == "not compared: 1 common seed"
+
+
+def test_curves_are_means_and_bands_over_the_seeds(store: Store) -> None:
+    view = read_benchmark(store, made_benchmark(store, ERRORS))
+    assert list(view.curves) == ["MLP", "ConvNet", "Siamese"]
+    curves = view.curves["MLP"]
+    assert curves.n_seeds == 3
+    assert curves.epoch_E.tolist() == [1, 2, 3]
+    assert curves.train_mean_E == pytest.approx([0.71, 0.51, 0.31])
+    assert curves.val_low_E == pytest.approx([0.8, 0.6, 0.7])
+    assert curves.val_high_E == pytest.approx([0.82, 0.62, 0.72])
+
+
+def test_costs_are_of_what_ran_and_name_the_machines(store: Store) -> None:
+    record = made_benchmark(store, ERRORS)
+    gpu = begin_launch(store, hardware={"processor": "Abacus 8", "gpus": ["H", "H"]})
+    add_result(store, gpu, record.configs[2], 0, 0.2)
+    costs = {cost.row.name: cost for cost in read_benchmark(store, record).costs}
+    assert list(costs) == ["MLP", "ConvNet", "Siamese"]
+    assert costs["MLP"].train_seconds.mean == pytest.approx(6.0)
+    assert costs["MLP"].machines == ("Abacus 7",)
+    assert set(costs["Siamese"].machines) == {"Abacus 7", "Abacus 8 + H"}
+
+
+def test_a_benchmark_that_nobody_has_run(store: Store) -> None:
+    view = read_benchmark(store, save(store, [benchmark_config("one"), benchmark_config("two")]))
+    assert (view.n_done, view.n_asked) == (0, 6)
+    assert view.curves == {}
+    assert view.differences == view.costs == view.unfinished == view.launches == ()
+    assert view.traced() == []
+
+
+def test_runs_without_a_result_are_the_latest_of_their_seed(store: Store) -> None:
+    config = benchmark_config("one", n_seeds=4)
+    record = save(store, [config])
+    first, second = begin_launch(store), begin_launch(store)
+    elsewhere = begin_launch(store, data_fingerprint="e" * 16)
+    add_result(store, first, config, 0, 0.3)
+    begin_run(store, elsewhere, config, 3)
+    failed = begin_run(store, first, config, 1, n_epochs=1)
+    store.end_run(failed.run_id, "failed", "the loss was not finite")
+    begin_run(store, first, config, 2, n_epochs=0)
+    store.end_run(begin_run(store, first, config, 2, n_epochs=0).run_id, "failed", "lost")
+    running = begin_run(store, second, config, 2, n_epochs=2)
+    view = read_benchmark(store, record)
+    assert [(each.name, each.seed, each.run.state) for each in view.unfinished] == [
+        ("one", 1, "failed"),
+        ("one", 2, "running"),
+    ]
+    assert view.unfinished[0].run.reason == "the loss was not finite"
+    assert view.unfinished[1].run.run_id == running.run_id
+    assert (view.unfinished[1].run.n_epochs, view.unfinished[1].n_epochs_asked) == (2, 3)
+    assert [launch.launch_id for launch in view.launches] == [first]
+    assert [run.launch_id for *_, run in view.traced()] == [first]
+
+
+def test_results_on_other_data_do_not_count(store: Store) -> None:
+    config = benchmark_config("one")
+    record = save(store, [config])
+    add_result(store, begin_launch(store), config, 0, 0.3, fingerprint="e" * 16)
+    assert read_benchmark(store, record).n_done == 0
+
+
+class TestFinding:
+    def test_by_name(self, store: Store) -> None:
+        record = save(store, [benchmark_config("one")], name="a@b")
+        assert find_benchmark(store, "a@b") == record
+
+    @pytest.mark.parametrize("data", ["mnist", "f" * 16])
+    def test_by_name_and_data(self, store: Store, data: str) -> None:
+        record = save(store, [benchmark_config("one")])
+        save(store, [benchmark_config("one")], data_source="digits", data_fingerprint="e" * 16)
+        assert find_benchmark(store, f"table1@{data}") == record
+
+    @pytest.mark.parametrize("wanted", ["table1", "table1@fashion"])
+    def test_two_of_a_name_are_told_apart_by_their_data(self, store: Store, wanted: str) -> None:
+        save(store, [benchmark_config("one")])
+        save(store, [benchmark_config("one")], data_source="digits", data_fingerprint="e" * 16)
+        with pytest.raises(UsageError) as refused:
+            find_benchmark(store, wanted)
+        for choice in ("f" * 16, "e" * 16):
+            assert f"'table1@{choice}'" in str(refused.value)
+
+    def test_a_typo_is_answered_with_the_nearest_name(self, store: Store) -> None:
+        save(store, [benchmark_config("one")])
+        with pytest.raises(UsageError, match="did you mean 'table1'"):
+            find_benchmark(store, "tabel1")
+
+    def test_an_empty_store_says_so(self, store: Store) -> None:
+        with pytest.raises(UsageError, match="it holds none"):
+            find_benchmark(store, "table1")
