@@ -58,8 +58,7 @@ def load_benchmarks(store: Store) -> list[BenchmarkRecord]:
         StorageError: If the store cannot be read.
     """
     query = sa.select(schema.benchmarks).order_by(schema.benchmarks.c.benchmark_id)
-    with translated(store.url), store.engine.connect() as connection:
-        rows = [dict(row._mapping) for row in connection.execute(query)]
+    rows = store.rows(query)
     return [
         BenchmarkRecord(**{**row, "configs": tuple(_from_json(each) for each in row["configs"])})
         for row in rows

@@ -71,8 +71,7 @@ class Store:
         self.engine = rdb.engine
         self.optuna_storage = optuna.storages.get_storage(rdb)
         ensure_schema(self.engine, url, create=create)
-        with translated(url):
-            self._has_tables = sa.inspect(self.engine).has_table(schema.runs.name)
+        self._has_tables = False
 
     @property
     def name(self) -> str:
@@ -141,7 +140,7 @@ class Store:
 
     def study_records(self) -> dict[int, StudyRecord]:
         """The terms of all studies, by Optuna's number."""
-        rows = self._rows(sa.select(schema.studies))
+        rows = self.rows(sa.select(schema.studies))
         return {row["study_id"]: StudyRecord(**row) for row in rows}
 
     # -- launches ----------------------------------------------------------------------------
@@ -168,7 +167,7 @@ class Store:
         query = sa.select(schema.launches).order_by(schema.launches.c.launch_id)
         if study_id is not None:
             query = query.where(schema.launches.c.study_id == study_id)
-        return [LaunchRecord(**row) for row in self._rows(query)]
+        return [LaunchRecord(**row) for row in self.rows(query)]
 
     # -- runs and epochs ---------------------------------------------------------------------
 
@@ -296,13 +295,13 @@ class Store:
                 .join(schema.results, schema.results.c.run_id == schema.runs.c.run_id)
                 .where(schema.runs.c.config_hash.in_(part))
             )
-            ids = [row["run_id"] for row in self._rows(query)]
+            ids = [row["run_id"] for row in self.rows(query)]
             runs = sa.select(schema.runs).where(schema.runs.c.run_id.in_(ids))
             results = sa.select(schema.results).where(schema.results.c.run_id.in_(ids))
-            by_run = {row["run_id"]: ResultRecord(**row) for row in self._rows(results)}
+            by_run = {row["run_id"]: ResultRecord(**row) for row in self.rows(results)}
             found += [
                 (RunRecord(**row), by_run[row["run_id"]])
-                for row in self._rows(runs.order_by(schema.runs.c.run_id))
+                for row in self.rows(runs.order_by(schema.runs.c.run_id))
             ]
         return found
 
@@ -313,7 +312,7 @@ class Store:
             query = query.where(schema.runs.c.study_id == study_id)
         if purpose is not None:
             query = query.where(schema.runs.c.purpose == purpose)
-        return [RunRecord(**row) for row in self._rows(query)]
+        return [RunRecord(**row) for row in self.rows(query)]
 
     def n_epochs(self, study_id: int) -> int:
         """How many epochs the trials of a study have trained in all."""
@@ -334,16 +333,20 @@ class Store:
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             query = sa.select(table.c.run_id, *columns).where(table.c.run_id.in_(part))
-            for row in self._rows(query.order_by(table.c.run_id, table.c.epoch)):
+            for row in self.rows(query.order_by(table.c.run_id, table.c.epoch)):
                 found[row.pop("run_id")].append(EpochRecord(**row))
         return found
 
     # -- helpers -----------------------------------------------------------------------------
 
-    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
-        if not self._has_tables:
-            return []
+    def rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        """What a query of our tables finds; nothing in a database that only Optuna has written."""
         with translated(self.url), self.engine.connect() as connection:
+            # The first launch may make the tables after a reader has opened the database.
+            if not self._has_tables:
+                self._has_tables = sa.inspect(connection).has_table(schema.runs.name)
+            if not self._has_tables:
+                return []
             return [dict(row._mapping) for row in connection.execute(query)]
 
     def _insert_new(self, table: sa.Table, values: dict[str, Any]) -> sa.Insert:
