@@ -19,9 +19,10 @@ from storage import schema
 from storage.attributes import BASELINE
 from storage.engine import translated
 from storage.leases import is_alive
+from storage.records import BenchmarkRecord
 from storage.store import Store
 
-__all__ = ["StudyGlance", "glance_at_studies", "study_version"]
+__all__ = ["StudyGlance", "benchmark_version", "glance_at_studies", "study_version"]
 
 _TRIALS = models.TrialModel.__table__
 _VALUES = models.TrialValueModel.__table__
@@ -188,3 +189,32 @@ def _run_states(store: Store, study_id: int) -> list[tuple[Any, ...]]:
     ).where(runs.study_id == study_id)
     rows = store.rows(query.group_by(runs.purpose, runs.state).order_by(runs.purpose, runs.state))
     return [tuple(map(str, row.values())) for row in rows]
+
+
+def benchmark_version(store: Store, benchmark: BenchmarkRecord) -> str:
+    """A short text that changes when anything in a benchmark does that a person would want to see.
+
+    Args:
+        store: The store.
+        benchmark: The benchmark, as it was read just now.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    hashes = {each for config in benchmark.configs for each in config.config_hashes}
+    runs = schema.runs.c
+    query = sa.select(
+        runs.run_id, runs.config_hash, runs.launch_id, runs.state, runs.n_epochs
+    ).where(runs.purpose == "benchmark")
+    own = [row for row in store.rows(query.order_by(runs.run_id)) if row["config_hash"] in hashes]
+    trained = {row["launch_id"] for row in own}
+    seen = [
+        str(benchmark.updated_at),
+        [list(row.values()) for row in own],
+        [
+            (launch.launch_id, launch.status, is_alive(launch))
+            for launch in store.launches()
+            if launch.launch_id in trained
+        ],
+    ]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:20]
