@@ -1,0 +1,174 @@
+"""A benchmark's figures: the right number of points, at the right places, names shown as text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from dashboards.figures.benchmark import benchmark_panels
+from dashboards.figures.panel import Panel
+from dashboards.figures.template import LIGHT
+from dashboards.numbers.benchmark import read_benchmark
+from storage import Store
+from tests.dashboards.made_benchmark import (
+    HOSTILE,
+    LOSSES,
+    add_result,
+    begin_launch,
+    benchmark_config,
+    made_benchmark,
+    reported,
+    save,
+)
+
+ERRORS = {
+    "MLP": {0: 0.30, 1: 0.32, 2: 0.34},
+    "ConvNet": {0: 0.20, 1: 0.25, 2: 0.27},
+    "Siamese": {2: 0.1},
+    "ResNet": {},
+}
+KEYS = [
+    "benchmark-test-errors",
+    "benchmark-differences",
+    "benchmark-losses",
+    "benchmark-error-parameters",
+    "benchmark-error-seconds",
+]
+
+
+def panels(store: Store, errors: Any = ERRORS, **changes: Any) -> dict[str, Panel]:
+    """The panels of a made benchmark, by key."""
+    view = read_benchmark(store, made_benchmark(store, errors, **changes))
+    return {panel.key: panel for panel in benchmark_panels(view)}
+
+
+def traces(panel: Panel) -> dict[str, Any]:
+    return {trace.name: trace for trace in panel.figure.data if trace.name}
+
+
+def test_panels_come_in_order_in_the_house_template(store: Store) -> None:
+    found = panels(store)
+    assert list(found) == KEYS
+    for panel in found.values():
+        assert panel.figure.layout.template == LIGHT
+        assert panel.caption.endswith(".")
+
+
+def test_every_seed_is_a_point_beside_mean_and_reported_value(store: Store) -> None:
+    drawn = panels(store, reported=reported())["benchmark-test-errors"]
+    found = traces(drawn)
+    assert list(found["a seed"].x) == [0.30, 0.32, 0.34, 0.20, 0.25, 0.27, 0.1]
+    # A seed has the same height in every row.
+    heights = [round(y - math.floor(y + 0.5), 6) for y in found["a seed"].y]
+    assert heights[:3] == heights[3:6]
+    assert heights[2] == heights[6]
+    means = found["mean, 95 % interval"]
+    assert list(means.x) == pytest.approx([0.32, 0.24, 0.1])
+    half_width = 4.302653 * 0.02 / math.sqrt(3)
+    assert means.error_x.array[0] == pytest.approx(half_width, rel=1e-6)
+    assert means.error_x.array[2] == 0
+    beside = found["reported, standard deviation"]
+    assert list(beside.x) == [0.22] * 4
+    assert list(beside.error_x.array) == [0.02] * 4
+    assert len(drawn.figure.layout.yaxis.ticktext) == 4
+    assert drawn.figure.layout.yaxis.ticktext[2] == "Siamese<br>1 of 3 seeds"
+
+
+def test_without_reported_values_there_are_none_and_empty_rows_go(store: Store) -> None:
+    drawn = panels(store)["benchmark-test-errors"]
+    assert list(traces(drawn)) == ["a seed", "mean, 95 % interval"]
+    assert len(drawn.figure.layout.yaxis.ticktext) == 3
+    assert "reported" not in drawn.caption
+
+
+def test_differences_carry_the_verdict(store: Store) -> None:
+    ten = {seed: 0.3 + 0.001 * seed for seed in range(10)}
+    better = {seed: error - 0.05 - 0.002 * (seed % 3) for seed, error in ten.items()}
+    drawn = panels(store, {"one": ten, "two": better}, n_seeds=10)["benchmark-differences"]
+    found = traces(drawn)
+    assert len(found["a seed"].x) == 10
+    assert found["a seed"].x[0] == pytest.approx(-0.05)
+    mean = found["mean, 95 % interval"]
+    assert mean.x[0] == pytest.approx(-0.05 - 0.002 * 9 / 10)
+    assert mean.x[0] - mean.error_x.arrayminus[0] < mean.x[0] < mean.x[0] + mean.error_x.array[0]
+    assert drawn.figure.layout.yaxis.ticktext == ("two<br>better",)
+    assert mean.marker.symbol == ("triangle-left",)
+
+
+def test_a_config_alone_is_compared_with_nothing(store: Store) -> None:
+    assert list(panels(store, {"one": {0: 0.1, 1: 0.2}})) == [
+        key for key in KEYS if key != "benchmark-differences"
+    ]
+
+
+def test_a_config_with_one_common_seed_has_a_point_and_no_interval(store: Store) -> None:
+    drawn = panels(store)["benchmark-differences"]
+    mean = traces(drawn)["mean, 95 % interval"]
+    assert list(mean.error_x.array)[1] == list(mean.error_x.arrayminus)[1] == 0
+    assert drawn.figure.layout.yaxis.ticktext[1] == "Siamese<br>not compared: 1 common seed"
+
+
+def test_losses_have_a_band_and_a_line_a_split_and_config(store: Store) -> None:
+    drawn = panels(store)["benchmark-losses"].figure
+    assert len(drawn.data) == 3 * 2 * 3
+    low, high, mean = drawn.data[:3]
+    assert list(mean.x) == [1, 2, 3]
+    assert list(low.y) == pytest.approx([train for train, _ in LOSSES])
+    assert list(high.y) == pytest.approx([train + 0.02 for train, _ in LOSSES])
+    assert list(mean.y) == pytest.approx([train + 0.01 for train, _ in LOSSES])
+    assert [trace.name for trace in drawn.data if trace.showlegend] == ["training", "validation"]
+
+
+def test_errors_against_costs_are_a_point_a_config(store: Store) -> None:
+    found = panels(store)
+    parameters = found["benchmark-error-parameters"].figure
+    assert [trace.x[0] for trace in parameters.data] == [1_000, 10_000, 100_000]
+    assert [trace.y[0] for trace in parameters.data] == pytest.approx([0.32, 0.24, 0.1])
+    assert parameters.layout.xaxis.type == "log"
+    seconds = found["benchmark-error-seconds"].figure
+    assert [trace.x[0] for trace in seconds.data] == pytest.approx([6.0, 6.0, 6.0])
+    assert len({trace.marker.symbol for trace in seconds.data}) == 3
+
+
+def test_seconds_of_unlike_machines_are_said_to_be_no_comparison(store: Store) -> None:
+    configs = [benchmark_config("one"), benchmark_config("two", "convnet")]
+    for config, processor in zip(configs, ("Abacus 7", "Abacus 8"), strict=True):
+        launch_id = begin_launch(store, hardware={"processor": processor})
+        add_result(store, launch_id, config, 0, 0.2)
+    view = read_benchmark(store, save(store, configs))
+    captions = {panel.key: panel.caption for panel in benchmark_panels(view)}
+    assert "2 kinds of machine (Abacus 7, Abacus 8)" in captions["benchmark-error-seconds"]
+
+
+def test_nothing_is_drawn_of_a_benchmark_that_nobody_has_run(store: Store) -> None:
+    assert benchmark_panels(read_benchmark(store, made_benchmark(store, {"one": {}}))) == []
+
+
+def test_every_axis_has_a_unit_or_a_count(store: Store) -> None:
+    for panel in panels(store).values():
+        titles = {
+            axis.title.text
+            for axis in [*panel.figure.select_xaxes(), *panel.figure.select_yaxes()]
+            if axis.title.text
+        }
+        assert titles <= {
+            "test error (% of the test pairs)",
+            "test error minus that of MLP on the same seed (% of the test pairs)",
+            "epoch",
+            "loss (nats)",
+            "trainable parameters",
+            "training time of a run (s)",
+        }
+        assert panel.figure.layout.xaxis.title.text or panel.key == "benchmark-losses"
+
+
+def test_a_hostile_name_is_shown_as_text(store: Store) -> None:
+    hostile = {HOSTILE: {0: 0.3, 1: 0.2}, f"two {HOSTILE}": {0: 0.2, 1: 0.3}}
+    for panel in panels(store, hostile, reported=reported()).values():
+        drawn = panel.figure.to_json()
+        assert "<img" not in drawn
+        assert "<b>" not in drawn
+        assert "&lt;img" in drawn
+        assert "hovertemplate" not in panel.figure.to_dict()["data"][0]
