@@ -245,29 +245,41 @@ def _trials(
         distributions["width"] = IntDistribution(4, 64)
     if hostile:
         distributions[HOSTILE] = CategoricalDistribution([HOSTILE, "plain"])
+    proposals = [dict(BASELINE_PARAMS) if n == 0 else _draw(rng) for n in range(n_trials)]
+    curves = [_curve(rng, params) for params in proposals]
+    limits = _limits(curves)
     trials = []
-    for number in range(n_trials):
-        params = dict(BASELINE_PARAMS) if number == 0 else _draw(rng)
+    for number, (params, curve) in enumerate(zip(proposals, curves, strict=True)):
         if two:
             params["width"] = int(rng.integers(4, 65))
         if hostile:
             params[HOSTILE] = [HOSTILE, "plain"][number % 2]
-        trial = MadeTrial(params=params, curves=[_curve(rng, params)], distributions=distributions)
+        trial = MadeTrial(params=params, curves=[curve], distributions=distributions)
         trial.is_baseline = number == 0
         trial.resumed = number == n_trials // 2
-        curve = trial.curves[0]
         if number % 29 == 17:
             trial.state, trial.curves = "FAIL", [curve[:4]]
             trial.reason = HOSTILE if hostile else "the loss is not finite in epoch 4"
-        elif pruned and number and min(curve[: RUNGS[0]]) > 0.265:
-            trial.state, trial.curves = "PRUNED", [curve[: RUNGS[0]]]
-        elif pruned and number and min(curve[: RUNGS[1]]) > 0.185:
-            trial.state, trial.curves = "PRUNED", [curve[: RUNGS[1]]]
+        elif pruned and number:
+            for rung, limit in limits.items():
+                if min(curve[:rung]) > limit:
+                    trial.state, trial.curves = "PRUNED", [curve[:rung]]
+                    break
         if two and trial.state == "COMPLETE":
             width = params["width"]
             trial.values = [min(curve) + 0.5 / width, float(1000 * width + 10 * width**2)]
         trials.append(trial)
     return trials
+
+
+def _limits(curves: list[list[float]]) -> dict[int, float]:
+    """For each rung the error that a third of the trials which got there have beaten."""
+    limits: dict[int, float] = {}
+    for rung in RUNGS:
+        if curves:
+            limits[rung] = float(np.quantile([min(curve[:rung]) for curve in curves], 1 / 3))
+            curves = [curve for curve in curves if min(curve[:rung]) <= limits[rung]]
+    return limits
 
 
 def _grid_trials(rng: np.random.Generator, replicates: int) -> list[MadeTrial]:
