@@ -11,6 +11,7 @@ import yaml
 from space import ConfigFile, load_configs
 from space.errors import SpaceError, UsageError
 from space.reader import LARGEST, file_name, parse_yaml
+from storage.files import write_whole
 
 __all__ = ["check_output", "config_text", "write_configs"]
 
@@ -77,18 +78,8 @@ def write_configs(path: Path, text: str) -> None:
             f"--output {file_name(path)}: more than the {LARGEST:,} bytes that a config file may "
             "have; export fewer configs with --top."
         )
-    target = Path(os.path.realpath(path))
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with scratch.open("x", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.replace(target)
-        finally:
-            scratch.unlink(missing_ok=True)
+        write_whole(path, text)
     except OSError as error:
         raise UsageError(
             f"--output {file_name(path)}: cannot be written ({error.strerror or error}); name a "
