@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from space import Reported, RunConfig
 from storage import schema
-from storage.engine import translated
 from storage.records import BenchmarkConfig, BenchmarkRecord
 from storage.store import Store
 
@@ -42,13 +41,16 @@ def save_benchmark(store: Store, benchmark: BenchmarkRecord) -> int:
     same = (table.c.name == benchmark.name) & (
         table.c.data_fingerprint == benchmark.data_fingerprint
     )
-    with translated(store.url), store.engine.begin() as connection:
+
+    def save(connection: sa.Connection) -> int:
         found = connection.execute(sa.select(table.c.benchmark_id).where(same)).scalar()
         if found is None:
             done = connection.execute(table.insert().values(values))
             return int(done.inserted_primary_key[0])  # type: ignore[index]
         connection.execute(table.update().where(table.c.benchmark_id == found).values(values))
         return int(found)
+
+    return store.transaction(save)
 
 
 def load_benchmarks(store: Store) -> list[BenchmarkRecord]:

@@ -19,6 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from space.errors import StorageError
+from storage.steady import SteadyStorage
 
 __all__ = [
     "DEFAULT_URL",
@@ -143,8 +144,8 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> optuna.storages.RDBStor
         try:
             if not create:
                 _require_tables(url, kwargs)
-            storage = optuna.storages.RDBStorage(
-                url.render_as_string(hide_password=False), engine_kwargs=kwargs
+            storage = SteadyStorage(
+                url.render_as_string(hide_password=False), name=redact(url), engine_kwargs=kwargs
             )
         except ImportError as error:
             raise StorageError(_sentence(url, error)) from error

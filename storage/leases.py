@@ -5,13 +5,15 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+from storage.outage import OUTAGE_SECONDS
 from storage.records import LaunchRecord
 from storage.schema import utc_now
 
 __all__ = ["LEASE_SECONDS", "is_alive"]
 
-LEASE_SECONDS = 60.0
-"""A launch that was not heard of for so long is dead, and its trials are free to go on."""
+LEASE_SECONDS = OUTAGE_SECONDS + 30.0
+"""A launch that was not heard of for so long is dead, and its trials are free to go on; one that
+rides an outage of the database out is not."""
 
 
 def is_alive(launch: LaunchRecord) -> bool:

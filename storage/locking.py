@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from storage.engine import translated
+from storage.outage import ride_out
 from storage.store import Store
 
 __all__ = ["study_lock"]
+
+logger = logging.getLogger(__name__)
 
 ADVISORY_CLASS = 0x5EA2C4
 """What tells our advisory locks from those of others in one PostgreSQL database."""
@@ -23,7 +28,7 @@ def study_lock(store: Store, study_id: int) -> Iterator[None]:
     """Keep all other launches of a study out, on whatever machine, until the block is left.
 
     The lock dies with its process: a file lock beside an SQLite file, an advisory lock of the
-    transaction in PostgreSQL.
+    transaction in PostgreSQL. There it dies with the server, too: the block goes on without it.
 
     Args:
         store: The store.
@@ -38,6 +43,25 @@ def study_lock(store: Store, study_id: int) -> Iterator[None]:
             yield
         return
     take = sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_CLASS, study_id))
-    with translated(store.url), store.engine.begin() as connection:
-        connection.execute(take)
-        yield
+
+    def acquire() -> sa.Connection:
+        connection = store.engine.connect()
+        try:
+            connection.execute(take)
+        except DBAPIError:
+            connection.close()
+            raise
+        return connection
+
+    with translated(store.url):
+        connection = ride_out(store.name, acquire)
+        try:
+            yield
+        finally:
+            try:
+                connection.commit()
+            except DBAPIError:
+                # The server went away, and the lock with it; what was done in it is done.
+                logger.debug("a lock was lost with its connection", exc_info=True)
+            finally:
+                connection.close()

@@ -10,9 +10,9 @@ from __future__ import annotations
 import datetime
 import math
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from space.errors import StudyNotFoundError, nearest
 from storage import schema
 from storage.engine import ensure_schema, open_optuna_storage, parse_url, redact, translated
+from storage.outage import ride_out
 from storage.records import (
     EpochRecord,
     LaunchRecord,
@@ -31,6 +32,8 @@ from storage.records import (
 )
 
 __all__ = ["RUN_STATES", "Store", "open_store"]
+
+T = TypeVar("T")
 
 RUN_STATES = ("running", "complete", "pruned", "failed", "interrupted")
 """interrupted: stopped before its end and waiting to go on from its last checkpoint."""
@@ -86,6 +89,26 @@ class Store:
         """Turn the errors of Optuna's side of the database into `StorageError`, too."""
         return translated(self.url)
 
+    def transaction(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do some work in one transaction, again from its beginning if the database goes away.
+
+        Args:
+            work: Harmless to repeat, whether or not an earlier attempt was committed.
+
+        Returns:
+            What the work returns.
+
+        Raises:
+            StorageError: If the database fails, or does not come back in time.
+        """
+
+        def attempt() -> T:
+            with self.engine.begin() as connection:
+                return work(connection)
+
+        with translated(self.url):
+            return ride_out(self.name, attempt)
+
     # -- studies -----------------------------------------------------------------------------
 
     def study_id(self, name: str) -> int:
@@ -133,10 +156,13 @@ class Store:
             "data_source": data_source,
             "data_fingerprint": data_fingerprint,
         }
-        with translated(self.url), self.engine.begin() as connection:
+        query = sa.select(schema.studies).where(schema.studies.c.study_id == study_id)
+
+        def add(connection: sa.Connection) -> StudyRecord:
             connection.execute(self._insert_new(schema.studies, values))
-            query = sa.select(schema.studies).where(schema.studies.c.study_id == study_id)
             return StudyRecord(**connection.execute(query).one()._mapping)
+
+        return self.transaction(add)
 
     def study_records(self) -> dict[int, StudyRecord]:
         """The terms of all studies, by Optuna's number."""
@@ -147,20 +173,28 @@ class Store:
 
     def begin_launch(self, launch: NewLaunch) -> int:
         """Record that a launch began, and return its number."""
+        table = schema.launches
         now = schema.utc_now()
         values = {**vars(launch), "status": "running", "started_at": now, "heartbeat_at": now}
-        with translated(self.url), self.engine.begin() as connection:
-            result = connection.execute(schema.launches.insert().values(values))
-            return int(result.inserted_primary_key[0])  # type: ignore[index]
+        same = (table.c.host == launch.host) & (table.c.pid == launch.pid)
+        same &= table.c.started_at == now
+
+        def begin(connection: sa.Connection) -> int:
+            found = connection.execute(sa.select(table.c.launch_id).where(same)).scalar()
+            if found is None:
+                result = connection.execute(table.insert().values(values))
+                found = result.inserted_primary_key[0]  # type: ignore[index]
+            return int(found)
+
+        return self.transaction(begin)
 
     def beat(self, launch_id: int) -> bool:
         """Record that a launch is alive; say whether it still counts as running."""
-        return self._update_launch(launch_id, heartbeat_at=schema.utc_now())
+        return self._update_launch(launch_id)
 
     def end_launch(self, launch_id: int, status: str) -> None:
         """Record how a launch ended, unless its end is recorded already."""
-        now = schema.utc_now()
-        self._update_launch(launch_id, status=status, heartbeat_at=now, ended_at=now)
+        self._update_launch(launch_id, status=status, ended_at=schema.utc_now())
 
     def launches(self, study_id: int | None = None) -> list[LaunchRecord]:
         """The launches of one study or of all, oldest first."""
@@ -215,29 +249,40 @@ class Store:
             "n_parameters": n_parameters,
         }
         again = {"launch_id": launch_id, "state": "running", "reason": None, "ended_at": None}
-        with translated(self.url), self.engine.begin() as connection:
-            if trial_id is not None:
-                key = (
-                    (table.c.trial_id == trial_id)
-                    & (table.c.purpose == purpose)
-                    & (table.c.replicate == replicate)
-                )
-            else:
-                # Without a trial the config itself, seeds and all, is what goes on.
-                key = (
-                    (table.c.config_hash == config_hash)
-                    & (table.c.purpose == purpose)
-                    & (table.c.state == "interrupted")
-                )
-            found = connection.execute(sa.select(table.c.run_id).where(key).limit(1)).scalar()
+        if trial_id is not None:
+            key = (
+                (table.c.trial_id == trial_id)
+                & (table.c.purpose == purpose)
+                & (table.c.replicate == replicate)
+            )
+        else:
+            # Without a trial the config itself, seeds and all, is what goes on.
+            key = (
+                (table.c.config_hash == config_hash)
+                & (table.c.purpose == purpose)
+                & (table.c.state == "interrupted")
+            )
+        tried: int | None = None
+
+        def begin(connection: sa.Connection) -> RunRecord:
+            nonlocal tried
+            # An attempt whose end was not heard of may have begun it already.
+            mine = (table.c.uid == new["uid"]) | (
+                (table.c.run_id == tried) & (table.c.launch_id == launch_id)
+            )
+            query = sa.select(table.c.run_id).where(key if tried is None else key | mine)
+            first = query.order_by(sa.case((mine, 0), else_=1)).limit(1)
+            found = connection.execute(first).scalar()
             if found is None:
                 result = connection.execute(table.insert().values(new))
                 found = result.inserted_primary_key[0]  # type: ignore[index]
             else:
-                query = table.update().where(table.c.run_id == found)
-                connection.execute(query.values(again))
+                connection.execute(table.update().where(table.c.run_id == found).values(again))
+            tried = int(found)
             row = connection.execute(sa.select(table).where(table.c.run_id == found)).one()
             return RunRecord(**row._mapping)
+
+        return self.transaction(begin)
 
     def record_epoch(
         self, run_id: int, launch_id: int, epoch: EpochRecord, *, best_epoch: int, worker: str
@@ -268,21 +313,23 @@ class Store:
                 train_seconds=runs.c.train_seconds + epoch.seconds,
             )
         )
-        with translated(self.url), self.engine.begin() as connection:
+
+        def record(connection: sa.Connection) -> None:
             connection.execute(self._insert_new(schema.epochs, values))
             connection.execute(progress)
+
+        self.transaction(record)
 
     def end_run(self, run_id: int, state: str, reason: str | None = None) -> None:
         """Record how a run ended: one of `RUN_STATES` but for running, and why."""
         query = schema.runs.update().where(schema.runs.c.run_id == run_id)
         values = {"state": state, "reason": reason, "ended_at": schema.utc_now()}
-        with translated(self.url), self.engine.begin() as connection:
-            connection.execute(query.values(values))
+        self.transaction(lambda connection: connection.execute(query.values(values)))
 
     def record_result(self, result: ResultRecord) -> None:
         """Record what a benchmark run ended in; what is there already stays as it is."""
-        with translated(self.url), self.engine.begin() as connection:
-            connection.execute(self._insert_new(schema.results, dict(vars(result))))
+        query = self._insert_new(schema.results, dict(vars(result)))
+        self.transaction(lambda connection: connection.execute(query))
 
     def results(self, config_hashes: Iterable[str]) -> list[tuple[RunRecord, ResultRecord]]:
         """The benchmark runs of some configs that reached their end, oldest first."""
@@ -320,8 +367,7 @@ class Store:
         query = query.where(
             (schema.runs.c.study_id == study_id) & (schema.runs.c.purpose == "search")
         )
-        with translated(self.url), self.engine.connect() as connection:
-            return int(connection.execute(query).scalar_one())
+        return self.transaction(lambda connection: int(connection.execute(query).scalar_one()))
 
     def epochs(self, run_ids: Iterable[int]) -> dict[int, list[EpochRecord]]:
         """The epochs of some runs, in order, by run."""
@@ -341,13 +387,16 @@ class Store:
 
     def rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         """What a query of our tables finds; nothing in a database that only Optuna has written."""
-        with translated(self.url), self.engine.connect() as connection:
+
+        def read(connection: sa.Connection) -> list[dict[str, Any]]:
             # The first launch may make the tables after a reader has opened the database.
             if not self._has_tables:
                 self._has_tables = sa.inspect(connection).has_table(schema.runs.name)
             if not self._has_tables:
                 return []
             return [dict(row._mapping) for row in connection.execute(query)]
+
+        return self.transaction(read)
 
     def _insert_new(self, table: sa.Table, values: dict[str, Any]) -> sa.Insert:
         """An insert that leaves a row with the same primary key as it is."""
@@ -359,8 +408,14 @@ class Store:
         """Update a launch that counts as running; say whether it does."""
         table = schema.launches
         running = (table.c.launch_id == launch_id) & (table.c.status == "running")
-        with translated(self.url), self.engine.begin() as connection:
-            return connection.execute(table.update().where(running).values(values)).rowcount > 0
+        update = table.update().where(running)
+
+        def beat(connection: sa.Connection) -> bool:
+            # The time of this attempt: after an outage the launch is as alive as before.
+            now = update.values(heartbeat_at=schema.utc_now(), **values)
+            return connection.execute(now).rowcount > 0
+
+        return self.transaction(beat)
 
 
 def _finite(value: float | None) -> float | None:
