@@ -36,7 +36,7 @@ def launches_sheet(launches: Sequence[LaunchRecord], traced: Iterable[Traced]) -
 
     Args:
         launches: The launches, oldest first.
-        traced: The runs that count, each of one of the launches.
+        traced: The runs that are counted, each of one of the launches.
     """
     used = Counter(run.launch_id for *_, run in traced)
     versions = _distinct_versions(launches)
@@ -46,7 +46,7 @@ def launches_sheet(launches: Sequence[LaunchRecord], traced: Iterable[Traced]) -
         rows=[
             (
                 str(launch.launch_id),
-                str(used[launch.launch_id]),
+                str(used[launch.launch_id]) if launch.launch_id in used else NOTHING,
                 launch.started_at.date().isoformat(),
                 show_machine(launch.hardware),
                 _code(launch),
@@ -83,6 +83,11 @@ def commands_sheet(launches: Sequence[LaunchRecord]) -> Sheet:
                 launch.command,
             )
             for launch in launches
+        ],
+        notes=[
+            f"launch {launch.launch_id} changed {'; '.join(launch.changes)}"
+            for launch in launches
+            if launch.changes
         ],
     )
 

@@ -1,0 +1,231 @@
+"""A study's tables: what was searched, on which terms, what was found, what fresh seeds say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.statistics import summarise
+from dashboards.numbers.study import StudyView
+from dashboards.numbers.study_trials import StudyTrial
+from dashboards.tables.drawing import NOTHING, Sheet
+from dashboards.tables.formats import show_mean
+from space import CategoricalParameter, Condition, Parameter, Space, Value
+
+__all__ = [
+    "METRIC_NAMES",
+    "best_sheet",
+    "best_trials",
+    "confirmation_sheet",
+    "metric_name",
+    "show_value",
+    "space_sheet",
+    "terms_sheet",
+]
+
+METRIC_NAMES = {
+    "train_error": "training error",
+    "val_error": "validation error",
+    "train_loss": "training loss (nats)",
+    "val_loss": "validation loss (nats)",
+    "train_seconds": "training time (s)",
+    "n_parameters": "number of parameters",
+}
+_REPORTS = "a pruned or failed trial's value is the last that it reported"
+
+
+def metric_name(metric: str) -> str:
+    """An objective in words."""
+    return METRIC_NAMES.get(metric, metric)
+
+
+def show_value(value: object) -> str:
+    """A parameter's or an objective's value: numbers to four digits."""
+    is_number = isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**4)
+    return f"{value:.4g}" if is_number and not isinstance(value, bool) else str(value)
+
+
+def space_sheet(view: StudyView) -> Sheet:
+    """What is searched: each parameter's values, scale and condition."""
+    rows = (
+        [_searched(name, parameter) for name, parameter in view.space.parameters.items()]
+        if view.space is not None
+        else [_drawn(name, each) for name, each in view.distributions.items()]
+    )
+    baseline = view.baseline.params if view.baseline is not None else {}
+    return Sheet(
+        columns=("parameter", "values", "scale", "only where", "baseline"),
+        left=frozenset({0, 1, 2, 3}),
+        rows=[(*row, show_value(baseline.get(row[0], NOTHING))) for row in rows],
+    )
+
+
+def terms_sheet(space: Space) -> Sheet:
+    """The terms of a search: network, data, sampler, pruner, budget."""
+    data, training, budget = space.data, space.training, space.budget
+    limits = [
+        f"{limit} {unit}".strip()
+        for limit, unit in (
+            (budget.trials, "trials"),
+            (budget.epochs, "epochs"),
+            (budget.time_limit, "a launch"),
+        )
+        if limit is not None
+    ]
+    rungs = ", ".join(str(rung) for rung in space.rungs())
+    pairs = "all" if data.n_train_pairs is None else f"{data.n_train_pairs:,}"
+    rows = [
+        ("network", f"{space.model.name}, width {space.model.width}"),
+        ("data", f"{data.source}, {pairs} pairs, {data.validation_fraction:.0%} for validation"),
+        ("augmentation", "yes" if data.augment else "no"),
+        ("epochs", str(training.epochs)),
+        ("batch size", str(training.batch_size)),
+        ("seeds a trial", str(space.replicates)),
+        ("sampler", f"{space.sampler.name}, seed {space.sampler.seed}"),
+        ("pruner", f"{space.pruner.name}, rungs at {rungs}" if rungs else space.pruner.name),
+        ("budget", ", ".join(limits)),
+        (
+            "confirmation",
+            f"the best {space.confirm.top} on {space.confirm.seeds} fresh seeds"
+            if space.confirm.top
+            else "none",
+        ),
+    ]
+    return Sheet(columns=("setting", "value"), left=frozenset({0, 1}), rows=rows)
+
+
+def best_trials(view: StudyView, n: int) -> list[StudyTrial]:
+    """The n best complete trials (of several objectives: of the Pareto front), then the baseline.
+
+    Args:
+        view: The study.
+        n: How many at the most, the baseline not counted.
+    """
+    sign = -1.0 if view.maximize[0] else 1.0
+    complete = [trial for trial in view.trials if trial.state == "COMPLETE" and trial.values]
+    if len(view.metrics) > 1:
+        complete = [trial for trial in complete if trial.number in view.front]
+    found = sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))[:n]
+    if view.baseline is not None and view.baseline not in found:
+        found.append(view.baseline)
+    return found
+
+
+def best_sheet(view: StudyView, n: int = 5) -> Sheet:
+    """The best trials beside the baseline, a column a trial."""
+    trials = best_trials(view, n)
+    rows = [
+        ["state", *(trial.state.lower() for trial in trials)],
+        *(
+            [metric_name(metric), *(_objective(trial, place) for trial in trials)]
+            for place, metric in enumerate(view.metrics)
+        ),
+        ["epochs", *(str(trial.n_epochs) for trial in trials)],
+        ["training time (s)", *(f"{trial.seconds:.1f}" for trial in trials)],
+        *(
+            [name, *(show_value(trial.params.get(name, NOTHING)) for trial in trials)]
+            for name in view.distributions
+        ),
+    ]
+    return Sheet(
+        columns=("", *(_heading(view, trial) for trial in trials)),
+        rows=rows,
+        notes=[_REPORTS] if any(trial.state != "COMPLETE" for trial in trials) else [],
+    )
+
+
+def confirmation_sheet(found: Confirmation, *, maximize: bool) -> Sheet:
+    """The confirmed trials on fresh seeds, best first, beside what the search said of them.
+
+    Args:
+        found: The confirmation.
+        maximize: Whether larger values are better; comparisons are of what is better when lower.
+    """
+    rows = []
+    for trial in found.trials:
+        compared = None if maximize else found.comparisons.get(trial.trial_number)
+        summary = summarise(trial.values)
+        interval = summary.interval
+        roles = ["winner"] if trial is found.winner else []
+        roles += ["baseline"] if trial.trial_number == found.baseline else []
+        rows.append(
+            (
+                f"trial {trial.trial_number}",
+                ", ".join(roles) or NOTHING,
+                show_value(trial.search_value),
+                show_mean(summary),
+                NOTHING if interval is None else f"[{interval.low:.4f}, {interval.high:.4f}]",
+                str(summary.n),
+                NOTHING if compared is None else f"{compared.paired.mean_difference:+.4f}",
+                NOTHING if compared is None else compared.verdict,
+            )
+        )
+    return Sheet(
+        columns=(
+            "",
+            "role",
+            "in the search",
+            "on fresh seeds",
+            "95 % interval",
+            "n",
+            "against the baseline",
+            "verdict",
+        ),
+        left=frozenset({0, 1, 7}),
+        rows=rows,
+        notes=[
+            f"{metric_name(found.metric)}: mean ± standard deviation (ddof 1) over n seeds that "
+            "the search never saw"
+        ],
+    )
+
+
+def _objective(trial: StudyTrial, place: int) -> str:
+    if place >= len(trial.values):
+        return NOTHING
+    shown = show_value(trial.values[place])
+    if place < len(trial.standard_errors):
+        shown += f" ± {show_value(trial.standard_errors[place])}"
+    return shown
+
+
+def _heading(view: StudyView, trial: StudyTrial) -> str:
+    roles = ["best"] if view.front[:1] == (trial.number,) and len(view.metrics) == 1 else []
+    roles += ["baseline"] if trial.is_baseline else []
+    return f"trial {trial.number}" + (f" ({', '.join(roles)})" if roles else "")
+
+
+def _searched(name: str, parameter: Parameter) -> tuple[str, str, str, str]:
+    if isinstance(parameter, CategoricalParameter):
+        return name, _choices(parameter.choices), NOTHING, _condition(parameter.when)
+    values = f"{parameter.low:g} to {parameter.high:g}"
+    if parameter.step is not None:
+        values += f" in steps of {parameter.step:g}"
+    scale = "logarithmic" if parameter.log else "linear"
+    return name, values, scale, _condition(parameter.when)
+
+
+def _drawn(name: str, distribution: BaseDistribution) -> tuple[str, str, str, str]:
+    """Of a study that another tool made, what its parameters were drawn from."""
+    if isinstance(distribution, CategoricalDistribution):
+        return name, _choices(distribution.choices), NOTHING, NOTHING
+    terms = distribution._asdict()
+    scale = "logarithmic" if terms.get("log") else "linear"
+    return name, f"{terms['low']:g} to {terms['high']:g}", scale, NOTHING
+
+
+def _choices(choices: Sequence[object]) -> str:
+    return ", ".join(show_value(choice) for choice in choices)
+
+
+def _condition(when: Condition | None) -> str:
+    if when is None:
+        return NOTHING
+    if when.values is not None:
+        values: Sequence[Value] = when.values
+        return f"{when.parameter} is {' or '.join(show_value(value) for value in values)}"
+    bounds = [f"above {when.above:g}"] if when.above is not None else []
+    bounds += [f"below {when.below:g}"] if when.below is not None else []
+    return f"{when.parameter} is {' and '.join(bounds)}"
