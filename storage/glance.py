@@ -22,7 +22,7 @@ from storage.leases import is_alive
 from storage.records import BenchmarkRecord
 from storage.store import Store
 
-__all__ = ["StudyGlance", "benchmark_version", "glance_at_studies", "study_version"]
+__all__ = ["StudyGlance", "benchmark_version", "glance_at_studies", "study_names", "study_version"]
 
 _TRIALS = models.TrialModel.__table__
 _VALUES = models.TrialValueModel.__table__
@@ -112,6 +112,17 @@ def glance_at_studies(store: Store) -> list[StudyGlance]:
             )
         )
     return found
+
+
+def study_names(store: Store) -> dict[int, str]:
+    """The studies of a store by Optuna's number.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    query = sa.select(_STUDIES.c.study_id, _STUDIES.c.study_name)
+    with translated(store.url), store.engine.connect() as connection:
+        return {row.study_id: row.study_name for row in connection.execute(query)}
 
 
 def study_version(store: Store, study_id: int) -> str:

@@ -24,8 +24,8 @@ class StudySummary:
 
     Attributes:
         glance: What was counted: states, best and baseline value, last activity.
-        objectives: Its objectives in words, e.g. ``"minimize val_error"``; a study that another
-            Optuna tool made has no metrics.
+        metrics: What its objectives measure, one a direction; empty texts for a study that another
+            Optuna tool made.
         data_source: Where its data is from; None for a study of another tool.
         is_running: Whether a launch of it is alive.
         n_trials_asked: The trials that its latest launch asked for, if it asked for a number.
@@ -34,7 +34,7 @@ class StudySummary:
     """
 
     glance: StudyGlance
-    objectives: tuple[str, ...]
+    metrics: tuple[str, ...]
     data_source: str | None
     is_running: bool
     n_trials_asked: int | None
@@ -120,10 +120,7 @@ def _study(
         status = "died"
     return StudySummary(
         glance=glance,
-        objectives=tuple(
-            f"{direction} {metric}".strip()
-            for direction, metric in zip(glance.directions, metrics, strict=False)
-        ),
+        metrics=tuple(metrics),
         data_source=None if record is None else record.data_source,
         is_running=is_running,
         n_trials_asked=budget.get("trials"),

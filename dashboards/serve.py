@@ -1,0 +1,152 @@
+"""``python -m dashboards.serve``: Optuna Dashboard and our own pages at one address."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NoReturn
+
+import waitress
+
+from dashboards.pages.credentials import (
+    PASSWORD_VARIABLE,
+    USER_VARIABLE,
+    Credentials,
+    find_credentials,
+)
+from dashboards.pages.guard import Guard, is_loopback
+from dashboards.pages.site import Site
+from space.errors import UsageError
+from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
+from storage.store import Store, open_store
+
+__all__ = ["main", "make_server"]
+
+THREADS = 8
+LARGEST_REQUEST_BYTES = 16 * 2**20
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status: 0 once Ctrl-C or SIGTERM has ended it.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = _parser().parse_args(argv)
+    configure_logging(verbose=False)
+    credentials = find_credentials(options.credentials)
+    _refuse_open_host(options.host, credentials)
+    store = open_store(default_storage(options.storage), create=False)
+    with contextlib.closing(store), _listen(options.host, options.port) as listener:
+        server = make_server(store, listener, credentials)
+        # Waitress returns once it is interrupted; before that, nothing is to be tidied up.
+        with contextlib.suppress(KeyboardInterrupt), _terminable():
+            print(f"{_address(listener)}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+            server.run()
+    return EXIT_DONE
+
+
+def make_server(store: Store, listener: socket.socket, credentials: Credentials | None) -> Any:
+    """Make the server.
+
+    Args:
+        store: What it shows.
+        listener: The socket that it answers on.
+        credentials: What every request must bring; None: nothing, which only loopback may do.
+
+    Returns:
+        A server of waitress: `run` serves until it is interrupted, `close` ends it.
+    """
+    # Waitress warns of every request that has to wait for a moment.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    return waitress.create_server(
+        Guard(Site(store), credentials),
+        sockets=[listener],
+        threads=THREADS,
+        ident=None,
+        max_request_body_size=LARGEST_REQUEST_BYTES,
+    )
+
+
+def _refuse_open_host(host: str, credentials: Credentials | None) -> None:
+    """Refuse what would let others in without a password.
+
+    Raises:
+        UsageError: If the host is no loopback address and there are no credentials.
+    """
+    if credentials is None and not is_loopback(host):
+        raise UsageError(
+            f"--host {host}: other machines could read and change this store; set "
+            f"{USER_VARIABLE} and {PASSWORD_VARIABLE} or name a --credentials file, or stay with "
+            "127.0.0.1."
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Listen at an address.
+
+    Raises:
+        UsageError: If it is not to be had.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"--host {host} --port {port}: cannot listen there ({reason}); name another --port "
+            "(0: any that is free) or another --host."
+        ) from error
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m dashboards.serve", description=__doc__)
+    parser.add_argument("--storage", metavar="URL", help="default: $SEARCH_STORAGE")
+    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only")
+    parser.add_argument("--port", type=_port, default=8080, help="default: 8080; 0: any")
+    parser.add_argument(
+        "--credentials",
+        metavar="FILE",
+        help=f"one line user:password; default: ${USER_VARIABLE} and ${PASSWORD_VARIABLE}",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 65535")
+    return int(text)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end what Ctrl-C ends."""
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    run_command(main)
