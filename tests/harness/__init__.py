@@ -1,0 +1,1 @@
+"""Programs that break a search on purpose and count what was lost."""
