@@ -1,8 +1,11 @@
-"""``python -m storage list`` and ``python -m storage show STUDY``: what a store holds."""
+"""``python -m storage``: what a store holds, and what to do with it."""
 
 from __future__ import annotations
 
 import json
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.table import Table
@@ -10,8 +13,9 @@ from rich.text import Text
 
 from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
 from storage.overview import describe_study, list_studies
-from storage.store import open_store
+from storage.store import Store, open_store
 from storage.terminal import console_for
+from storage.upgrade import upgrade_store
 
 
 def main(argv: list[str]) -> int:
@@ -34,24 +38,58 @@ def main(argv: list[str]) -> int:
     commands.add_parser("list", parents=[shared], help="the studies of a store")
     show = commands.add_parser("show", parents=[shared], help="one study")
     show.add_argument("study")
+    commands.add_parser(
+        "upgrade", parents=[shared], help="bring a store of an older release up to this one"
+    )
     options = parser.parse_args(argv)
     configure_logging(verbose=False)
+    return _COMMANDS[options.command](options)
+
+
+def _upgrade(options: Namespace) -> int:
+    done = upgrade_store(default_storage(options.storage))
+    if options.format == "json":
+        backup = None if done.backup is None else str(done.backup)
+        print(json.dumps({**vars(done), "backup": backup}, indent=2))
+        return EXIT_DONE
+    if done.backup is not None:
+        print(f"backup    {done.backup}")
+    for name, before, after in (
+        ("schema", done.before, done.after),
+        ("Optuna's", done.optuna_before, done.optuna_after),
+    ):
+        change = "up to date" if before == after else f"was {before}"
+        print(f"{name:9} {after or 'not there yet'}, {change}")
+    return EXIT_DONE
+
+
+def _list(options: Namespace) -> int:
+    with _opened(options) as store:
+        found = list_studies(store)
+        if options.format == "json":
+            print(json.dumps(found, indent=2))
+        else:
+            _print_studies(found, store.name)
+    return EXIT_DONE
+
+
+def _show(options: Namespace) -> int:
+    with _opened(options) as store:
+        found = describe_study(store, options.study)
+        if options.format == "json":
+            print(json.dumps(found, indent=2))
+        else:
+            _print_study(found)
+    return EXIT_DONE
+
+
+@contextmanager
+def _opened(options: Namespace) -> Iterator[Store]:
     store = open_store(default_storage(options.storage), create=False)
     try:
-        found = (
-            list_studies(store)
-            if options.command == "list"
-            else describe_study(store, options.study)
-        )
+        yield store
     finally:
         store.close()
-    if options.format == "json":
-        print(json.dumps(found, indent=2))
-    elif isinstance(found, list):
-        _print_studies(found, store.name)
-    else:
-        _print_study(found)
-    return EXIT_DONE
 
 
 def _table(*titles: str) -> Table:
@@ -136,6 +174,8 @@ def _print_study(study: dict[str, Any]) -> None:
     say("")
     say(table)
 
+
+_COMMANDS = {"list": _list, "show": _show, "upgrade": _upgrade}
 
 if __name__ == "__main__":
     run_command(main)

@@ -1,4 +1,4 @@
-"""Opening a store: the URL, the database engine and the schema version."""
+"""Opening a store: the URL and the database engine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import alembic.command
-import alembic.config
-import alembic.script
 import optuna
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from space.errors import StorageError
@@ -23,17 +19,19 @@ from storage.steady import SteadyStorage
 
 __all__ = [
     "DEFAULT_URL",
-    "ensure_schema",
+    "UPGRADE",
+    "engine_options",
     "open_optuna_storage",
     "parse_url",
     "redact",
+    "require_sqlite_file",
+    "require_tables",
     "translated",
 ]
 
 DEFAULT_URL = "sqlite:///results/search.db"
-VERSION_TABLE = "search_schema_version"
 BUSY_TIMEOUT_SECONDS = 30
-MIGRATIONS = Path(__file__).parent / "migrations"
+UPGRADE = "run `python -m storage upgrade` with the same --storage first"
 
 
 def parse_url(text: str) -> sa.URL:
@@ -134,25 +132,27 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> optuna.storages.RDBStor
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite:
-        _prepare_sqlite_file(Path(str(url.database)), url, create=create)
-    kwargs: dict[str, Any] = (
-        {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
-        if is_sqlite
-        else {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
-    )
+        require_sqlite_file(url, create=create)
+    kwargs = engine_options(url)
     with translated(url):
         try:
             if not create:
-                _require_tables(url, kwargs)
+                require_tables(url)
             storage = SteadyStorage(
                 url.render_as_string(hide_password=False), name=redact(url), engine_kwargs=kwargs
             )
         except ImportError as error:
             raise StorageError(_sentence(url, error)) from error
+        try:
+            storage.check_version()
         except RuntimeError as error:
+            storage.engine.dispose()
+            # Optuna's words for a schema that it knows, but that is not its own.
+            older = "storage upgrade" in str(error)
+            mend = UPGRADE if older else "install a newer Optuna, or name another store"
             raise StorageError(
-                f"storage {redact(url)}: it was made by another Optuna release than "
-                f"{optuna.__version__}; run `optuna storage upgrade` on it or name another store."
+                f"storage {redact(url)}: its Optuna tables were made by "
+                f"{'an older' if older else 'a newer'} release than {optuna.__version__}; {mend}."
             ) from error
         if is_sqlite:
             sa.event.listen(storage.engine, "connect", _tune_sqlite)
@@ -160,7 +160,20 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> optuna.storages.RDBStor
     return storage
 
 
-def _prepare_sqlite_file(path: Path, url: sa.URL, *, create: bool) -> None:
+def engine_options(url: sa.URL) -> dict[str, Any]:
+    """Arguments of `sqlalchemy.create_engine` for a store."""
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+
+
+def require_sqlite_file(url: sa.URL, *, create: bool) -> None:
+    """Refuse a path that is no file, or make its directory.
+
+    Raises:
+        StorageError: If it is a directory, cannot be made, or is absent with `create` off.
+    """
+    path = Path(str(url.database))
     if path.is_dir():
         raise StorageError(f"storage {redact(url)}: this is a directory; name a file in it.")
     if not path.exists():
@@ -178,9 +191,13 @@ def _prepare_sqlite_file(path: Path, url: sa.URL, *, create: bool) -> None:
             ) from error
 
 
-def _require_tables(url: sa.URL, kwargs: dict[str, Any]) -> None:
-    """Refuse a database that is not Optuna's before anything is written into it."""
-    engine = sa.create_engine(url, **kwargs)
+def require_tables(url: sa.URL) -> None:
+    """Refuse a database that is not Optuna's before anything is written into it.
+
+    Raises:
+        StorageError: If it holds no studies.
+    """
+    engine = sa.create_engine(url, **engine_options(url))
     try:
         tables = set(sa.inspect(engine).get_table_names())
     finally:
@@ -203,35 +220,3 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
         logging.getLogger(__name__).debug("SQLite pragmas were refused", exc_info=True)
     finally:
         cursor.close()
-
-
-def ensure_schema(engine: sa.Engine, url: sa.URL, *, create: bool) -> None:
-    """Check our tables' version, and make them in a store that has none.
-
-    Args:
-        engine: The store's engine.
-        url: The store's URL, for the error.
-        create: Whether the tables may be made.
-
-    Raises:
-        StorageError: If they are of another release, or cannot be made.
-    """
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("version_table", VERSION_TABLE)
-    head = alembic.script.ScriptDirectory.from_config(config).get_current_head()
-    with translated(url), engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        current = context.get_current_revision()
-        connection.rollback()
-        if current == head:
-            return
-        if current is not None:
-            raise StorageError(
-                f"storage {redact(url)}: its schema version is {current}, this release's is "
-                f"{head}; use the release that made it, or name another store."
-            )
-        if create:
-            config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
-            connection.commit()

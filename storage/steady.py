@@ -56,7 +56,15 @@ class SteadyStorage(optuna.storages.RDBStorage):
         """
         self._name = name
         self._tried: set[int] = set()
-        super().__init__(url, engine_kwargs=engine_kwargs)
+        super().__init__(url, engine_kwargs=engine_kwargs, skip_compatibility_check=True)
+
+    def check_version(self) -> None:
+        """Compare the version of Optuna's tables with that of the Optuna installed.
+
+        Raises:
+            RuntimeError: If they differ.
+        """
+        self._version_manager.check_table_schema_compatibility()
 
     def _create_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None = None

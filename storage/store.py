@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from space.errors import StudyNotFoundError, nearest
 from storage import schema
-from storage.engine import ensure_schema, open_optuna_storage, parse_url, redact, translated
+from storage.engine import open_optuna_storage, parse_url, redact, translated
 from storage.outage import ride_out
 from storage.records import (
     EpochRecord,
@@ -30,6 +30,7 @@ from storage.records import (
     RunRecord,
     StudyRecord,
 )
+from storage.versions import ensure_schema
 
 __all__ = ["RUN_STATES", "Store", "open_store"]
 
@@ -73,7 +74,11 @@ class Store:
         rdb = open_optuna_storage(url, create=create)
         self.engine = rdb.engine
         self.optuna_storage = optuna.storages.get_storage(rdb)
-        ensure_schema(self.engine, url, create=create)
+        try:
+            ensure_schema(self.engine, url, create=create)
+        except BaseException:
+            self.close()
+            raise
         self._has_tables = False
 
     @property
