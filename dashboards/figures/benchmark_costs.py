@@ -24,7 +24,7 @@ def parameters_panel(view: BenchmarkView) -> Panel | None:
     if not costs:
         return None
     drawn = _scatter(view, costs, [cost.row.result.n_parameters for cost in costs])
-    drawn.update_xaxes(type="log", title_text="trainable parameters")
+    drawn.update_xaxes(type="log", dtick="D2", title_text="trainable parameters")
     return Panel(
         key="benchmark-error-parameters",
         title="Test error against parameters",

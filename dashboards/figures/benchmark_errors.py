@@ -116,15 +116,15 @@ def differences_panel(view: BenchmarkView) -> Panel | None:
         ],
     )
     drawn.update_xaxes(
-        title_text=f"test error minus that of {escape(shorten(view.table.reference))} "
-        "on the same seed (% of the test pairs)",
+        title_text="difference in test error (% of the test pairs)",
         tickformat="+.1~%",
     )
     return Panel(
         key="benchmark-differences",
         title=f"Against {shorten(view.table.reference)}, seed by seed",
-        caption="Left of zero is better; the bar is the mean difference with its 95 % bootstrap "
-        "interval, and the verdict below the name counts every comparison of the benchmark.",
+        caption="A dot is a seed that both were trained on; left of zero is better. The bar is the "
+        "mean difference with its 95 % bootstrap interval, and the verdict below the name counts "
+        "every comparison of the benchmark.",
         figure=drawn,
     )
 

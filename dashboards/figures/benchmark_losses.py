@@ -17,7 +17,7 @@ from dashboards.numbers.tables import count
 __all__ = ["losses_panel"]
 
 MOST_COLUMNS = 3
-ROW_HEIGHT, FRAME_HEIGHT = 250, 110
+ROW_HEIGHT, FRAME_HEIGHT = 260, 130
 """In pixels."""
 COLOURS = {"training": PALETTE[0], "validation": PALETTE[3]}
 DASHES = {"training": "solid", "validation": "dash"}
@@ -36,14 +36,14 @@ def losses_panel(view: BenchmarkView) -> Panel | None:
         rows=n_rows,
         cols=n_columns,
         subplot_titles=[
-            f"{escape(shorten(name))}, {count(curves.n_seeds, 'seed')}"
+            f"{escape(shorten(name, 28))}<br>{count(curves.n_seeds, 'seed')}"
             for name, curves in view.curves.items()
         ],
         horizontal_spacing=0.07,
-        vertical_spacing=70 / (ROW_HEIGHT * n_rows) if n_rows > 1 else 0,
+        vertical_spacing=84 / (ROW_HEIGHT * n_rows) if n_rows > 1 else 0,
     )
     drawn.update_layout(template=LIGHT, height=height, autosize=True)
-    drawn.update_layout(legend={"y": 1 + 28 / (ROW_HEIGHT * n_rows)}, margin={"t": 72})
+    drawn.update_layout(legend={"y": 1 + 40 / (ROW_HEIGHT * n_rows)}, margin={"t": 88})
     drawn.update_annotations(font_size=13)
     for place, (name, curves) in enumerate(view.curves.items()):
         at = {"row": place // n_columns + 1, "col": place % n_columns + 1}

@@ -14,6 +14,9 @@ __all__ = ["NOTHING", "Sheet", "draw", "escape_latex", "escape_markdown"]
 NOTHING = "-"
 """Stands in a cell that has nothing to say."""
 
+SHORT = 24
+"""Characters of a cell that is never broken into lines."""
+
 # A bracket alone is text; one that closes a link's text is not.
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_<>|~&$#]|\](?=[(\[]))")
 _LATEX_SPECIAL = {
@@ -67,7 +70,8 @@ def draw(sheet: Sheet, kind: str) -> str:
 
     Returns:
         Whole lines. HTML is a ``<div class="sheet">`` with a ``<table>`` that the title is the
-        caption of, numbers in cells of class ``number``, and a ``<p class="note">`` a note.
+        caption of, and a ``<p class="note">`` a note. Cells have the classes ``number`` where they
+        are aligned to the right, and ``short`` where no cell of their column needs two lines.
     """
     return _DRAWERS[kind](sheet)
 
@@ -125,12 +129,18 @@ def _latex(sheet: Sheet) -> str:
 
 
 def _html(sheet: Sheet) -> str:
+    styles = []
+    for index, cells in enumerate(zip(*sheet.rows, strict=True)):
+        names = [] if index in sheet.left else ["number"]
+        names += ["short"] if max(map(len, cells)) <= SHORT else []
+        styles.append(f' class="{" ".join(names)}"' if names else "")
+    styles = styles or [""] * len(sheet.columns)
+
     def row(cells: Sequence[str], first: str, other: str) -> str:
         drawn = []
-        for index, cell in enumerate(cells):
+        for index, (cell, style) in enumerate(zip(cells, styles, strict=True)):
             opening = other if index else first
-            style = "" if index in sheet.left else ' class="number"'
-            drawn.append(f"<{opening}{style}>{escape(cell)}</{opening.partition(' ')[0]}>")
+            drawn.append(f"<{opening}{style}>{escape(cell)}</{opening[:2]}>")
         return f"<tr>{''.join(drawn)}</tr>"
 
     header = 'th scope="col"'

@@ -10,9 +10,10 @@ from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study import StudyView
 from dashboards.numbers.study_trials import StudyTrial
+from dashboards.numbers.tables import count
 from dashboards.tables.drawing import NOTHING, Sheet
 from dashboards.tables.formats import show_mean
-from space import CategoricalParameter, Condition, Parameter, Space, Value
+from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
 
 __all__ = [
     "METRIC_NAMES",
@@ -65,15 +66,11 @@ def space_sheet(view: StudyView) -> Sheet:
 def terms_sheet(space: Space) -> Sheet:
     """The terms of a search: network, data, sampler, pruner, budget."""
     data, training, budget = space.data, space.training, space.budget
-    limits = [
-        f"{limit} {unit}".strip()
-        for limit, unit in (
-            (budget.trials, "trials"),
-            (budget.epochs, "epochs"),
-            (budget.time_limit, "a launch"),
-        )
-        if limit is not None
-    ]
+    limits = [] if budget.trials is None else [count(budget.trials, "trial")]
+    limits += [] if budget.epochs is None else [count(budget.epochs, "epoch")]
+    limits += (
+        [] if budget.time_limit is None else [f"{format_duration(budget.time_limit)} a launch"]
+    )
     rungs = ", ".join(str(rung) for rung in space.rungs())
     pairs = "all" if data.n_train_pairs is None else f"{data.n_train_pairs:,}"
     rows = [

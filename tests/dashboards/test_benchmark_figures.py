@@ -155,7 +155,7 @@ def test_every_axis_has_a_unit_or_a_count(store: Store) -> None:
         }
         assert titles <= {
             "test error (% of the test pairs)",
-            "test error minus that of MLP on the same seed (% of the test pairs)",
+            "difference in test error (% of the test pairs)",
             "epoch",
             "loss (nats)",
             "trainable parameters",

@@ -60,7 +60,19 @@ def test_header_cells_say_what_they_head_and_numbers_are_marked() -> None:
     assert [tag for tag, _, _ in row] == ["th", "td", "td"]
     assert row[0][1]["scope"] == "row"
     for cells in (header, row):
-        assert [attributes.get("class") for _, attributes, _ in cells] == [None, "number", None]
+        classes = [attributes.get("class") for _, attributes, _ in cells]
+        assert classes == ["short", "number short", "short"]
+
+
+def test_a_column_is_short_if_all_of_its_cells_are() -> None:
+    sheet = Sheet(columns=("model", "command"), rows=[("a", "b"), ("a", "a long text " * 5)])
+    for cells in Reader(draw(sheet, "html")).rows:
+        assert [attributes["class"] for _, attributes, _ in cells] == ["short", "number"]
+
+
+def test_a_sheet_without_rows_has_its_header() -> None:
+    (header,) = Reader(draw(Sheet(columns=("model", "error"), rows=[]), "html")).rows
+    assert [text for *_, text in header] == ["model", "error"]
 
 
 @given(st.text(), st.lists(st.text(), min_size=1, max_size=4), st.text())
