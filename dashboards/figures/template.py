@@ -74,7 +74,7 @@ MODEL_COLOURS = {
 """Colour of a network; `model_colour` knows a colour for others too."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-SEQUENTIAL = [
+SEQUENTIAL: list[list[float | str]] = [
     [0.0, "#440154"],
     [0.25, "#3b528b"],
     [0.5, "#21918c"],
@@ -82,9 +82,16 @@ SEQUENTIAL = [
     [1.0, "#fde725"],
 ]
 """Viridis: its lightness grows evenly, also in grey and for the colour-blind."""
+SEQUENTIAL_ON_DARK: list[list[float | str]] = [
+    [place, colour]
+    for (place, _), (_, colour) in zip(SEQUENTIAL, reversed(SEQUENTIAL), strict=True)
+]
+"""The other way round, so that low values stand out from the paper on either."""
 
 
-def _template(*, text: str, muted: str, line: str, grid: str, hover: str) -> go.layout.Template:
+def _template(
+    *, text: str, muted: str, line: str, grid: str, hover: str, scale: list[list[float | str]]
+) -> go.layout.Template:
     axis: dict[str, Any] = {
         "automargin": True,
         "gridcolor": grid,
@@ -105,8 +112,8 @@ def _template(*, text: str, muted: str, line: str, grid: str, hover: str) -> go.
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "colorway": list(PALETTE),
-            "colorscale": {"sequential": SEQUENTIAL},
-            "coloraxis": {"colorscale": SEQUENTIAL},
+            "colorscale": {"sequential": scale},
+            "coloraxis": {"colorscale": scale},
             "xaxis": axis,
             "yaxis": axis,
             "legend": {
@@ -131,9 +138,23 @@ def _template(*, text: str, muted: str, line: str, grid: str, hover: str) -> go.
     )
 
 
-LIGHT = _template(text="#1f2328", muted="#57606a", line="#b8bfc6", grid="#e6e9ed", hover="#ffffff")
+LIGHT = _template(
+    text="#1f2328",
+    muted="#57606a",
+    line="#b8bfc6",
+    grid="#e6e9ed",
+    hover="#ffffff",
+    scale=SEQUENTIAL,
+)
 """Template of every figure."""
-DARK = _template(text="#e6e9ed", muted="#a3abb5", line="#4a525c", grid="#2b3138", hover="#20252b")
+DARK = _template(
+    text="#e6e9ed",
+    muted="#a3abb5",
+    line="#4a525c",
+    grid="#2b3138",
+    hover="#20252b",
+    scale=SEQUENTIAL_ON_DARK,
+)
 """The same for dark paper; a page swaps it in."""
 
 

@@ -1,0 +1,55 @@
+"""The figures of a study, in the order in which they tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dashboards.figures.panel import Panel
+from dashboards.figures.study_contour import contour_panel
+from dashboards.figures.study_cost import cost_panel
+from dashboards.figures.study_curves import curves_panel
+from dashboards.figures.study_front import front_panel
+from dashboards.figures.study_grid import grid_panel
+from dashboards.figures.study_history import history_panel
+from dashboards.figures.study_params import importances_panel, parallel_panel, slices_panel
+from dashboards.figures.study_timeline import timeline_panel
+from dashboards.figures.study_words import Drawing
+from dashboards.numbers.study import StudyView
+
+__all__ = ["MAX_TRIALS", "study_panels"]
+
+MAX_TRIALS = 1000
+"""Of more trials so many are drawn as points: more hide each other and make a page slow."""
+
+
+def study_panels(
+    view: StudyView,
+    *,
+    trial_url: Callable[[int], str] | None = None,
+    max_trials: int = MAX_TRIALS,
+) -> list[Panel]:
+    """Draw what a study has to show so far.
+
+    Args:
+        view: The study.
+        trial_url: From a trial's number to the address of its page, if there is one.
+        max_trials: No figure has points of more trials than these; captions say so where it holds.
+
+    Returns:
+        The panels; those that there is nothing to show for are left out. A point that stands for a
+        trial has ``customdata`` ``[number]``, or with `trial_url` ``[number, address]``.
+    """
+    drawing = Drawing(view=view, trial_url=trial_url, max_trials=max_trials)
+    panels = (
+        history_panel(drawing),
+        front_panel(drawing),
+        grid_panel(drawing),
+        curves_panel(drawing),
+        contour_panel(drawing),
+        slices_panel(drawing),
+        parallel_panel(drawing),
+        importances_panel(drawing),
+        timeline_panel(drawing),
+        cost_panel(drawing),
+    )
+    return [panel for panel in panels if panel is not None]

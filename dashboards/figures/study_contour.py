@@ -1,0 +1,124 @@
+"""The objective over pairs of parameters."""
+
+from __future__ import annotations
+
+from plotly.subplots import make_subplots
+
+from dashboards.figures.panel import Panel
+from dashboards.figures.study_words import (
+    Drawing,
+    is_log,
+    is_numeric,
+    metric_axis,
+    rounded,
+    scatter_type,
+)
+from dashboards.figures.template import BASELINE_COLOUR, BEST_COLOUR, LIGHT, escape, shorten
+from dashboards.numbers.study_surface import Surface, surface
+
+__all__ = ["contour_panel"]
+
+PAIRS = (("learning_rate", "learning_rate_decay"), ("learning_rate", "weight_decay"))
+"""The learning rate against the decays that the report tuned with it."""
+
+
+def contour_panel(drawing: Drawing) -> Panel | None:
+    """The smoothed objective over the learning rate and each decay.
+
+    A study that searches no such pair shows its first two numeric parameters.
+    """
+    view = drawing.view
+    numeric = [name for name, each in view.distributions.items() if is_numeric(each)]
+    pairs = [pair for pair in PAIRS if set(pair) <= set(numeric)]
+    title = "Learning rate and decay" if pairs else "Two parameters together"
+    if not pairs and len(numeric) >= 2:
+        pairs = [(numeric[0], numeric[1])]
+    surfaces: list[tuple[str, str, Surface]] = []
+    for x, y in pairs:
+        found = surface(
+            view.trials,
+            x,
+            y,
+            log_x=is_log(view.distributions[x]),
+            log_y=is_log(view.distributions[y]),
+        )
+        if found is not None:
+            surfaces.append((x, y, found))
+    if not surfaces:
+        return None
+    drawn = make_subplots(rows=1, cols=len(surfaces), horizontal_spacing=0.12)
+    drawn.update_layout(template=LIGHT, height=400, autosize=True)
+    for column, (x, y, found) in enumerate(surfaces, start=1):
+        drawn.add_trace(
+            {
+                "type": "contour",
+                "x": rounded(found.x_G),
+                "y": rounded(found.y_G),
+                "z": [rounded(row_G) for row_G in found.value_GG],
+                "coloraxis": "coloraxis",
+                "line": {"width": 0.5},
+                "hoverinfo": "skip",
+            },
+            row=1,
+            col=column,
+        )
+        trials = drawing.thin(found.trials_N)
+        best = set(view.front)
+        for label, colour, symbol, size, own in (
+            (
+                "complete",
+                "#ffffff",
+                "circle",
+                6,
+                [t for t in trials if t.number not in best and not t.is_baseline],
+            ),
+            ("baseline", BASELINE_COLOUR, "diamond", 12, [t for t in trials if t.is_baseline]),
+            ("best", BEST_COLOUR, "star", 15, [t for t in trials if t.number in best]),
+        ):
+            if not own:
+                continue
+            drawn.add_trace(
+                {
+                    "type": scatter_type(len(trials)),
+                    "mode": "markers",
+                    "name": label,
+                    "legendgroup": label,
+                    "showlegend": column == 1,
+                    "x": rounded(float(trial.params[x]) for trial in own),
+                    "y": rounded(float(trial.params[y]) for trial in own),
+                    "marker": {
+                        "color": colour,
+                        "symbol": symbol,
+                        "size": size,
+                        "line": {"color": "#1f2328", "width": 1},
+                    },
+                    "customdata": drawing.links(own),
+                    "hovertext": drawing.hovers(own),
+                    "hoverinfo": "text",
+                },
+                row=1,
+                col=column,
+            )
+        for name, update in ((x, drawn.update_xaxes), (y, drawn.update_yaxes)):
+            log = is_log(view.distributions[name])
+            kind = {"type": "log", "exponentformat": "power"} if log else {}
+            update(title_text=escape(shorten(name, 30)), **kind, row=1, col=column)
+    axis = metric_axis(view.metrics[0])
+    drawn.update_layout(
+        coloraxis={
+            "reversescale": view.maximize[0],
+            "colorbar": {
+                "title": {"text": axis["title"]["text"], "side": "right"},
+                "tickformat": axis.get("tickformat"),
+                "thickness": 14,
+                "outlinewidth": 0,
+            },
+        }
+    )
+    return Panel(
+        key="contour",
+        title=title,
+        caption="The mean of complete trials nearby, weighted by their distance; blank where no "
+        "trial is near.",
+        figure=drawn,
+    )

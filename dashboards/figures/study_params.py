@@ -1,0 +1,287 @@
+"""What the objective has to do with the parameters: parallel coordinates, slices, importances."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from plotly.subplots import make_subplots
+
+from dashboards.figures.panel import Panel
+from dashboards.figures.study_words import (
+    Drawing,
+    is_log,
+    is_numeric,
+    metric_axis,
+    metric_title,
+    rounded,
+    scatter_type,
+    state_word,
+)
+from dashboards.figures.template import (
+    BASELINE_COLOUR,
+    BEST_COLOUR,
+    LIGHT,
+    PALETTE,
+    STATE_COLOURS,
+    STATE_SYMBOLS,
+    escape,
+    figure,
+    shorten,
+)
+from dashboards.numbers.study_trials import StudyTrial
+from space import Value
+
+__all__ = ["importances_panel", "parallel_panel", "slices_panel"]
+
+N_COLUMNS = 4
+N_CATEGORIES = 20
+
+
+def parallel_panel(drawing: Drawing) -> Panel | None:
+    """Every complete trial as a line through its parameters to its objective."""
+    view = drawing.view
+    names = _varied(drawing)
+    complete = [
+        trial
+        for trial in view.trials
+        if trial.state == "COMPLETE" and trial.values and all(n in trial.params for n in names)
+    ]
+    if len(complete) < 2 or len(names) < 2:
+        return None
+    trials = drawing.thin(complete)
+    # The last line drawn lies on top: that of the best trial.
+    trials.sort(key=lambda trial: trial.values[0], reverse=not view.maximize[0])
+    values = [trial.values[0] for trial in trials]
+    drawn = figure(height=420, margin={"l": 72, "r": 64, "t": 72, "b": 32})
+    title = metric_title(view.metrics[0])
+    drawn.add_trace(
+        {
+            "type": "parcoords",
+            "line": {"color": rounded(values), "coloraxis": "coloraxis"},
+            "labelangle": -12,
+            "labelside": "top",
+            "dimensions": [
+                *(_dimension(drawing, name, trials) for name in names),
+                {
+                    "label": title,
+                    "values": rounded(values),
+                    **({"tickformat": axis} if (axis := _tickformat(drawing)) else {}),
+                },
+            ],
+        }
+    )
+    drawn.update_layout(coloraxis=_coloraxis(drawing))
+    return Panel(
+        key="parallel-coordinates",
+        title="Parallel coordinates",
+        caption="One line a complete trial, the best on top; drag along an axis to pick lines."
+        + drawing.thinned_note(len(trials), len(complete)),
+        figure=drawn,
+    )
+
+
+def slices_panel(drawing: Drawing) -> Panel | None:
+    """The objective against each parameter."""
+    view = drawing.view
+    names = _varied(drawing)
+    shown = [t for t in view.trials if t.values and t.state in ("COMPLETE", "PRUNED")]
+    if len(shown) < 2 or not names:
+        return None
+    trials = drawing.thin(shown)
+    n_columns = min(N_COLUMNS, len(names))
+    n_rows = math.ceil(len(names) / n_columns)
+    drawn = make_subplots(
+        rows=n_rows,
+        cols=n_columns,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        vertical_spacing=0.3 / n_rows if n_rows > 1 else 0,
+    )
+    drawn.update_layout(template=LIGHT, height=60 + 260 * n_rows, autosize=True)
+    for index, name in enumerate(names):
+        place = {"row": 1 + index // n_columns, "col": 1 + index % n_columns}
+        own = [trial for trial in trials if name in trial.params]
+        axis = _axis(view.distributions[name], [trial.params[name] for trial in own])
+        for label, group, marker in _groups(drawing, own):
+            if not group:
+                continue
+            drawn.add_trace(
+                {
+                    "type": scatter_type(len(trials) * len(names) // 2),
+                    "mode": "markers",
+                    "name": label,
+                    "legendgroup": label,
+                    "showlegend": index == 0,
+                    "x": _coordinates(view.distributions[name], group, name),
+                    "y": rounded(trial.values[0] for trial in group),
+                    "marker": marker,
+                    "customdata": drawing.links(group),
+                    "hovertext": drawing.hovers(group),
+                    "hoverinfo": "text",
+                },
+                **place,
+            )
+        drawn.update_xaxes(title_text=escape(shorten(name, 30)), **axis, **place)
+        drawn.update_yaxes(**metric_axis(view.metrics[0]), **place)
+        if place["col"] > 1:
+            drawn.update_yaxes(title_text="", **place)
+    return Panel(
+        key="slices",
+        title="The objective against each parameter",
+        caption="Complete trials at their value, pruned ones at the last that they reported."
+        + drawing.thinned_note(len(trials), len(shown)),
+        figure=drawn,
+    )
+
+
+def importances_panel(drawing: Drawing) -> Panel | None:
+    """How far each parameter sets the best trials apart."""
+    found = drawing.view.importances
+    if not found:
+        return None
+    names = list(reversed(found[0].shares))
+    drawn = figure(height=120 + 34 * len(names) * len(found))
+    for colour, each in zip(PALETTE, found, strict=False):
+        shares = [each.shares.get(name, 0.0) for name in names]
+        drawn.add_trace(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": escape(shorten(each.metric)),
+                "x": rounded(shares),
+                "y": list(range(len(names))),
+                "text": [f"{share:.0%}" for share in shares],
+                "textposition": "outside",
+                "cliponaxis": False,
+                "marker": {"color": colour},
+                "hoverinfo": "text",
+                "hovertext": [
+                    f"{escape(shorten(name))}: {share:.1%} of {escape(shorten(each.metric))}"
+                    for name, share in zip(names, shares, strict=True)
+                ],
+            }
+        )
+    drawn.update_layout(bargap=0.35, showlegend=len(found) > 1)
+    drawn.update_xaxes(
+        title_text="share of what sets the best trials apart", tickformat=".0%", range=[0, 1.05]
+    )
+    drawn.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=[escape(shorten(name, 30)) for name in names],
+        showgrid=False,
+    )
+    first = found[0]
+    return Panel(
+        key="importances",
+        title="Parameter importances",
+        caption=f"How the best {first.n_top} of {first.n_trials} complete trials differ from all "
+        "of them in each parameter (PED-ANOVA); few trials say little.",
+        figure=drawn,
+    )
+
+
+def _varied(drawing: Drawing) -> list[str]:
+    """The parameters that are not the same in every trial."""
+    view = drawing.view
+    return [
+        name
+        for name in view.distributions
+        if len({trial.params[name] for trial in view.trials if name in trial.params}) > 1
+    ]
+
+
+def _tickformat(drawing: Drawing) -> str | None:
+    found: str | None = metric_axis(drawing.view.metrics[0]).get("tickformat")
+    return found
+
+
+def _coloraxis(drawing: Drawing) -> dict[str, Any]:
+    """The best values in the colour that stands out most from the paper."""
+    view = drawing.view
+    return {
+        "reversescale": view.maximize[0],
+        "showscale": False,
+    }
+
+
+def _dimension(drawing: Drawing, name: str, trials: list[StudyTrial]) -> dict[str, Any]:
+    distribution = drawing.view.distributions[name]
+    values = [trial.params[name] for trial in trials]
+    label = escape(shorten(name, 28))
+    if not is_numeric(distribution):
+        choices = list(dict.fromkeys(values))
+        places = {choice: index for index, choice in enumerate(choices)}
+        return {
+            "label": label,
+            "values": [places[value] for value in values],
+            "tickvals": list(range(len(choices)))[:N_CATEGORIES],
+            "ticktext": [escape(shorten(choice, 16)) for choice in choices][:N_CATEGORIES],
+        }
+    if not is_log(distribution):
+        return {"label": label, "values": rounded(map(float, values))}
+    logs = np.log10(np.array(values, dtype=np.float64))
+    ticks = _log_ticks(float(logs.min()), float(logs.max()))
+    return {
+        "label": label,
+        "values": rounded(logs),
+        "tickvals": rounded(ticks),
+        "ticktext": [f"{10**tick:.3g}" for tick in ticks],
+    }
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Both ends and the powers of ten between them."""
+    inner = [float(tick) for tick in range(math.ceil(low), math.floor(high) + 1)]
+    gap = 0.06 * (high - low)
+    return [low, *(tick for tick in inner if low + gap < tick < high - gap), high]
+
+
+def _coordinates(distribution: BaseDistribution, trials: list[StudyTrial], name: str) -> list[Any]:
+    if is_numeric(distribution):
+        return rounded(float(trial.params[name]) for trial in trials)
+    return [escape(shorten(trial.params[name], 24)) for trial in trials]
+
+
+def _axis(distribution: BaseDistribution, values: list[Value]) -> dict[str, Any]:
+    if not is_numeric(distribution):
+        return {"type": "category"}
+    if is_log(distribution):
+        return {
+            "type": "log",
+            "dtick": 1 if _decades(values) > 1 else None,
+            "exponentformat": "power",
+        }
+    return {"type": "linear", "nticks": 6}
+
+
+def _decades(values: list[Value]) -> float:
+    numbers = [float(value) for value in values]
+    return math.log10(max(numbers) / min(numbers)) if numbers else 0.0
+
+
+def _groups(
+    drawing: Drawing, trials: list[StudyTrial]
+) -> list[tuple[str, list[StudyTrial], dict[str, Any]]]:
+    """Pruned trials below, complete ones over them, the baselines and the best on top."""
+    best = set(drawing.view.front)
+    groups = []
+    for state, size, opacity in (("PRUNED", 6, 0.35), ("COMPLETE", 7, 0.8)):
+        own = [t for t in trials if t.state == state and t.number not in best and not t.is_baseline]
+        marker = {
+            "color": STATE_COLOURS[state],
+            "symbol": STATE_SYMBOLS[state],
+            "size": size,
+            "opacity": opacity,
+        }
+        groups.append((state_word(state), own, marker))
+    baselines = [t for t in trials if t.is_baseline and t.number not in best]
+    groups.append(
+        ("baseline", baselines, {"color": BASELINE_COLOUR, "symbol": "diamond", "size": 11})
+    )
+    front = [t for t in trials if t.number in best]
+    label = "best" if len(drawing.view.metrics) == 1 else "Pareto front"
+    groups.append((label, front, {"color": BEST_COLOUR, "symbol": "star", "size": 13}))
+    return groups
