@@ -10,6 +10,7 @@ from dashboards.figures.study_words import (
     is_log,
     is_numeric,
     metric_axis,
+    param_axis,
     rounded,
     scatter_type,
 )
@@ -18,6 +19,7 @@ from dashboards.numbers.study_surface import Surface, surface
 
 __all__ = ["contour_panel"]
 
+MAX_POINTS = 500
 PAIRS = (("learning_rate", "learning_rate_decay"), ("learning_rate", "weight_decay"))
 """The learning rate against the decays that the report tuned with it."""
 
@@ -62,18 +64,26 @@ def contour_panel(drawing: Drawing) -> Panel | None:
             row=1,
             col=column,
         )
-        trials = drawing.thin(found.trials_N)
+        trials = drawing.thin(found.trials_N, MAX_POINTS)
         best = set(view.front)
-        for label, colour, symbol, size, own in (
+        for label, colour, outline, symbol, size, own in (
             (
                 "complete",
                 "#ffffff",
+                "#1f2328",
                 "circle",
                 6,
                 [t for t in trials if t.number not in best and not t.is_baseline],
             ),
-            ("baseline", BASELINE_COLOUR, "diamond", 12, [t for t in trials if t.is_baseline]),
-            ("best", BEST_COLOUR, "star", 15, [t for t in trials if t.number in best]),
+            (
+                "baseline",
+                BASELINE_COLOUR,
+                "#ffffff",
+                "diamond",
+                12,
+                [t for t in trials if t.is_baseline],
+            ),
+            ("best", BEST_COLOUR, "#ffffff", "star", 15, [t for t in trials if t.number in best]),
         ):
             if not own:
                 continue
@@ -90,7 +100,7 @@ def contour_panel(drawing: Drawing) -> Panel | None:
                         "color": colour,
                         "symbol": symbol,
                         "size": size,
-                        "line": {"color": "#1f2328", "width": 1},
+                        "line": {"color": outline, "width": 1},
                     },
                     "customdata": drawing.links(own),
                     "hovertext": drawing.hovers(own),
@@ -100,18 +110,16 @@ def contour_panel(drawing: Drawing) -> Panel | None:
                 col=column,
             )
         for name, update in ((x, drawn.update_xaxes), (y, drawn.update_yaxes)):
-            log = is_log(view.distributions[name])
-            kind = {"type": "log", "exponentformat": "power"} if log else {}
-            update(title_text=escape(shorten(name, 30)), **kind, row=1, col=column)
+            place_G = found.x_G if name == x else found.y_G
+            axis = param_axis(view.distributions[name], place_G.tolist())
+            update(title_text=escape(shorten(name, 30)), **axis, row=1, col=column)
     axis = metric_axis(view.metrics[0])
     drawn.update_layout(
         coloraxis={
             "reversescale": view.maximize[0],
             "colorbar": {
-                "title": {"text": axis["title"]["text"], "side": "right"},
+                "title": {"text": axis["title"]["text"]},
                 "tickformat": axis.get("tickformat"),
-                "thickness": 14,
-                "outlinewidth": 0,
             },
         }
     )

@@ -75,7 +75,9 @@ def cost_panel(drawing: Drawing) -> Panel | None:
     if has_seconds:
         caption += f", {cost.seconds_T[-1]:,.0f} s of training summed over the workers"
     if saved:
-        caption += f"; pruning saved {saved:,} epochs, {saved / (saved + epochs):.0%} of the whole"
+        caption += (
+            f"; pruning saved {saved:,} epochs, {100 * saved / (saved + epochs):.0f} % of the whole"
+        )
     if view.confirm_epochs:
         caption += f"; the confirmation took {view.confirm_epochs:,} more"
     return Panel(key="cost", title="Cost so far", caption=f"{caption}.", figure=drawn)

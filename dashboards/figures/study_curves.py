@@ -44,7 +44,7 @@ def curves_panel(drawing: Drawing) -> Panel | None:
     special = {trial.number for trial in trials if trial.is_baseline} | set(view.front)
     for state in (*STATES[1:], STATES[0]):
         plain = [t for t in trials if t.state == state and t.number not in special]
-        colour = translucent(STATE_COLOURS[state], 0.35 if state != "COMPLETE" else 0.6)
+        colour = translucent(STATE_COLOURS[state], 0.5 if state != "COMPLETE" else 0.75)
         _add_curves(drawn, drawing, plain, state_word(state), colour, 1.2, STATE_SYMBOLS[state])
     for trial in trials:
         if trial.number in special:

@@ -114,7 +114,7 @@ def _marker(state: str) -> dict[str, Any]:
         "color": STATE_COLOURS[state],
         "symbol": STATE_SYMBOLS[state],
         "size": 8 if is_complete else 7,
-        "opacity": 0.9 if is_complete else 0.6,
+        "opacity": 0.95 if is_complete else 0.75,
     }
 
 

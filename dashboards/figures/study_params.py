@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from optuna.distributions import BaseDistribution
 from plotly.subplots import make_subplots
 
 from dashboards.figures.panel import Panel
 from dashboards.figures.study_words import (
     Drawing,
+    hover,
     is_log,
     is_numeric,
+    log_ticks,
     metric_axis,
     metric_title,
+    param_axis,
     rounded,
     scatter_type,
     state_word,
@@ -32,12 +34,13 @@ from dashboards.figures.template import (
     shorten,
 )
 from dashboards.numbers.study_trials import StudyTrial
-from space import Value
 
 __all__ = ["importances_panel", "parallel_panel", "slices_panel"]
 
 N_COLUMNS = 4
 N_CATEGORIES = 20
+MAX_SLICED = 500
+"""A trial is drawn once for every parameter."""
 
 
 def parallel_panel(drawing: Drawing) -> Panel | None:
@@ -55,7 +58,7 @@ def parallel_panel(drawing: Drawing) -> Panel | None:
     # The last line drawn lies on top: that of the best trial.
     trials.sort(key=lambda trial: trial.values[0], reverse=not view.maximize[0])
     values = [trial.values[0] for trial in trials]
-    drawn = figure(height=420, margin={"l": 72, "r": 64, "t": 72, "b": 32})
+    drawn = figure(height=420, margin={"l": 72, "r": 120, "t": 84, "b": 32})
     title = metric_title(view.metrics[0])
     drawn.add_trace(
         {
@@ -73,7 +76,7 @@ def parallel_panel(drawing: Drawing) -> Panel | None:
             ],
         }
     )
-    drawn.update_layout(coloraxis=_coloraxis(drawing))
+    drawn.update_layout(coloraxis={"reversescale": view.maximize[0], "showscale": False})
     return Panel(
         key="parallel-coordinates",
         title="Parallel coordinates",
@@ -90,7 +93,7 @@ def slices_panel(drawing: Drawing) -> Panel | None:
     shown = [t for t in view.trials if t.values and t.state in ("COMPLETE", "PRUNED")]
     if len(shown) < 2 or not names:
         return None
-    trials = drawing.thin(shown)
+    trials = drawing.thin(shown, MAX_SLICED)
     n_columns = min(N_COLUMNS, len(names))
     n_rows = math.ceil(len(names) / n_columns)
     drawn = make_subplots(
@@ -104,7 +107,7 @@ def slices_panel(drawing: Drawing) -> Panel | None:
     for index, name in enumerate(names):
         place = {"row": 1 + index // n_columns, "col": 1 + index % n_columns}
         own = [trial for trial in trials if name in trial.params]
-        axis = _axis(view.distributions[name], [trial.params[name] for trial in own])
+        axis = param_axis(view.distributions[name], [trial.params[name] for trial in own])
         for label, group, marker in _groups(drawing, own):
             if not group:
                 continue
@@ -119,7 +122,7 @@ def slices_panel(drawing: Drawing) -> Panel | None:
                     "y": rounded(trial.values[0] for trial in group),
                     "marker": marker,
                     "customdata": drawing.links(group),
-                    "hovertext": drawing.hovers(group),
+                    "hovertext": [hover(view, trial, only=name) for trial in group],
                     "hoverinfo": "text",
                 },
                 **place,
@@ -143,7 +146,8 @@ def importances_panel(drawing: Drawing) -> Panel | None:
     if not found:
         return None
     names = list(reversed(found[0].shares))
-    drawn = figure(height=120 + 34 * len(names) * len(found))
+    top = 48 if len(found) > 1 else 16
+    drawn = figure(height=88 + top + 34 * len(names) * len(found), margin={"t": top})
     for colour, each in zip(PALETTE, found, strict=False):
         shares = [each.shares.get(name, 0.0) for name in names]
         drawn.add_trace(
@@ -198,15 +202,6 @@ def _tickformat(drawing: Drawing) -> str | None:
     return found
 
 
-def _coloraxis(drawing: Drawing) -> dict[str, Any]:
-    """The best values in the colour that stands out most from the paper."""
-    view = drawing.view
-    return {
-        "reversescale": view.maximize[0],
-        "showscale": False,
-    }
-
-
 def _dimension(drawing: Drawing, name: str, trials: list[StudyTrial]) -> dict[str, Any]:
     distribution = drawing.view.distributions[name]
     values = [trial.params[name] for trial in trials]
@@ -222,44 +217,20 @@ def _dimension(drawing: Drawing, name: str, trials: list[StudyTrial]) -> dict[st
         }
     if not is_log(distribution):
         return {"label": label, "values": rounded(map(float, values))}
-    logs = np.log10(np.array(values, dtype=np.float64))
-    ticks = _log_ticks(float(logs.min()), float(logs.max()))
+    numbers = [float(value) for value in values]
+    ticks = log_ticks(min(numbers), max(numbers))
     return {
         "label": label,
-        "values": rounded(logs),
-        "tickvals": rounded(ticks),
-        "ticktext": [f"{10**tick:.3g}" for tick in ticks],
+        "values": rounded(map(math.log10, numbers)),
+        "tickvals": rounded(map(math.log10, ticks)),
+        "ticktext": [f"{tick:g}" for tick in ticks],
     }
-
-
-def _log_ticks(low: float, high: float) -> list[float]:
-    """Both ends and the powers of ten between them."""
-    inner = [float(tick) for tick in range(math.ceil(low), math.floor(high) + 1)]
-    gap = 0.06 * (high - low)
-    return [low, *(tick for tick in inner if low + gap < tick < high - gap), high]
 
 
 def _coordinates(distribution: BaseDistribution, trials: list[StudyTrial], name: str) -> list[Any]:
     if is_numeric(distribution):
         return rounded(float(trial.params[name]) for trial in trials)
     return [escape(shorten(trial.params[name], 24)) for trial in trials]
-
-
-def _axis(distribution: BaseDistribution, values: list[Value]) -> dict[str, Any]:
-    if not is_numeric(distribution):
-        return {"type": "category"}
-    if is_log(distribution):
-        return {
-            "type": "log",
-            "dtick": 1 if _decades(values) > 1 else None,
-            "exponentformat": "power",
-        }
-    return {"type": "linear", "nticks": 6}
-
-
-def _decades(values: list[Value]) -> float:
-    numbers = [float(value) for value in values]
-    return math.log10(max(numbers) / min(numbers)) if numbers else 0.0
 
 
 def _groups(

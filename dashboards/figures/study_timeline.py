@@ -14,6 +14,8 @@ __all__ = ["timeline_panel"]
 MAX_BARS = 1500
 MAX_WORKERS = 32
 EARLIER = "earlier launch"
+DIVIDER = {"color": "rgba(255,255,255,0.7)", "width": 1}
+"""Between bars of one colour."""
 
 
 def timeline_panel(drawing: Drawing) -> Panel | None:
@@ -45,7 +47,7 @@ def timeline_panel(drawing: Drawing) -> Panel | None:
                 ],
                 "y": [rows[_worker(segment)] for segment in own],
                 "width": 0.78,
-                "marker": {"color": STATE_COLOURS[state], "line": {"width": 0}, "opacity": 0.85},
+                "marker": {"color": STATE_COLOURS[state], "line": DIVIDER},
                 "customdata": drawing.links(trials[segment.trial_id] for segment in own),
                 "hoverinfo": "text",
                 "hovertext": [_hover(drawing, each, trials[each.trial_id]) for each in own],
@@ -57,7 +59,7 @@ def timeline_panel(drawing: Drawing) -> Panel | None:
             trace.textposition = "inside"
             trace.insidetextanchor = "middle"
             trace.textangle = 0
-            trace.constraintext = "inside"
+        drawn.update_layout(uniformtext={"minsize": 10, "mode": "hide"})
     drawn.update_layout(barmode="overlay")
     drawn.update_xaxes(type="date", title_text="time (UTC)")
     drawn.update_yaxes(

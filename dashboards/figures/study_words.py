@@ -18,15 +18,18 @@ from optuna.distributions import (
 from dashboards.figures.template import escape, number, shorten
 from dashboards.numbers.study import StudyView
 from dashboards.numbers.study_trials import StudyTrial
+from space import Value
 
 __all__ = [
     "Drawing",
     "hover",
     "is_log",
     "is_numeric",
+    "log_ticks",
     "metric_axis",
     "metric_title",
     "metric_value",
+    "param_axis",
     "rounded",
     "scatter_type",
     "state_word",
@@ -76,10 +79,10 @@ class Drawing:
         """For each trial its hover text."""
         return [hover(self.view, trial) for trial in trials]
 
-    def thin(self, trials: Sequence[StudyTrial]) -> list[StudyTrial]:
-        """At most `max_trials` of some trials; those on the front and the baselines stay."""
-        kept = {*self.view.front, *self.view.best_so_far.number_I.tolist()}
-        return thinned(trials, self.max_trials, kept)
+    def thin(self, trials: Sequence[StudyTrial], most: int | None = None) -> list[StudyTrial]:
+        """At most `max_trials` of some trials; the front, the baselines and records stay."""
+        n = self.max_trials if most is None else min(most, self.max_trials)
+        return thinned(trials, n, {*self.view.front, *self.view.best_so_far.number_I.tolist()})
 
     def thinned_note(self, n_drawn: int, n_trials: int, which: str = "trials") -> str:
         """A sentence for a caption that says so where not every trial is drawn; else nothing."""
@@ -132,8 +135,14 @@ def state_word(state: str) -> str:
     return {"FAIL": "failed"}.get(state, state.lower())
 
 
-def hover(view: StudyView, trial: StudyTrial) -> str:
-    """A trial's hover text: number, state, values, cost and parameters; escaped."""
+def hover(view: StudyView, trial: StudyTrial, only: str | None = None) -> str:
+    """A trial's hover text: number, state, values, cost and parameters; escaped.
+
+    Args:
+        view: The study.
+        trial: The trial.
+        only: The one parameter that is named, in a figure that has the trial once for each.
+    """
     role = ", baseline" if trial.is_baseline else ""
     lines = [f"<b>trial {trial.number}</b> {state_word(trial.state)}{role}"]
     for metric, value in zip(view.metrics, trial.values, strict=False):
@@ -141,11 +150,12 @@ def hover(view: StudyView, trial: StudyTrial) -> str:
     lines.append(f"{trial.n_epochs} epochs, {trial.seconds:.1f} s")
     if trial.reason is not None:
         lines.append(escape(shorten(trial.reason, 80)))
-    for name, param in list(trial.params.items())[:N_PARAMS]:
+    params = trial.params if only is None else {only: trial.params[only]}
+    for name, param in list(params.items())[:N_PARAMS]:
         shown = number(param) if isinstance(param, float) else escape(shorten(param))
         lines.append(f"{escape(shorten(name))} {shown}")
-    if len(trial.params) > N_PARAMS:
-        lines.append(f"and {len(trial.params) - N_PARAMS} more")
+    if len(params) > N_PARAMS:
+        lines.append(f"and {len(params) - N_PARAMS} more")
     return "<br>".join(lines)
 
 
@@ -162,6 +172,30 @@ def scatter_type(n_points: int) -> str:
 def is_numeric(distribution: BaseDistribution) -> bool:
     """Whether a parameter's values lie on a line."""
     return not isinstance(distribution, CategoricalDistribution)
+
+
+def param_axis(distribution: BaseDistribution, values: Iterable[Value]) -> dict[str, Any]:
+    """Settings of a parameter's axis.
+
+    Args:
+        distribution: What the parameter is drawn from.
+        values: What is drawn of it.
+    """
+    if not is_numeric(distribution):
+        return {"type": "category"}
+    numbers = [float(value) for value in values]
+    if not is_log(distribution) or not numbers:
+        return {"type": "linear", "nticks": 6}
+    ticks = log_ticks(min(numbers), max(numbers))
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Few round numbers between two positive ones: powers of ten, with 2 and 5 where few."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if math.log10(high / low) < 2 else (1,)
+    ticks = [float(f"{step}e{power}") for power in decades for step in steps]
+    return [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)] or [low, high]
 
 
 def is_log(distribution: BaseDistribution) -> bool:

@@ -113,7 +113,15 @@ def _template(
             "plot_bgcolor": "rgba(0,0,0,0)",
             "colorway": list(PALETTE),
             "colorscale": {"sequential": scale},
-            "coloraxis": {"colorscale": scale},
+            "coloraxis": {
+                "colorscale": scale,
+                "colorbar": {
+                    "outlinewidth": 0,
+                    "thickness": 14,
+                    "tickfont": {"color": muted, "size": 12},
+                    "title": {"font": {"size": 13}, "side": "right"},
+                },
+            },
             "xaxis": axis,
             "yaxis": axis,
             "legend": {
