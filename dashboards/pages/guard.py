@@ -103,7 +103,7 @@ def _is_own(environ: WSGIEnvironment, host: str) -> bool:
     if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
         return False
     origin = environ.get("HTTP_ORIGIN")
-    return origin is None or urlsplit(origin).netloc.lower() == host.lower() != ""
+    return origin is None or origin.partition("://")[2].lower() == host.lower() != ""
 
 
 def _start_protected(
