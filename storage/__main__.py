@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
+from storage.copying import copy_store
 from storage.overview import describe_study, list_studies
 from storage.store import Store, open_store
 from storage.terminal import console_for
@@ -41,6 +42,14 @@ def main(argv: list[str]) -> int:
     commands.add_parser(
         "upgrade", parents=[shared], help="bring a store of an older release up to this one"
     )
+    copy = commands.add_parser("copy", help="studies and benchmarks from one store to another")
+    copy.add_argument("--from", dest="source", metavar="URL", required=True)
+    copy.add_argument("--to", dest="target", metavar="URL", required=True)
+    copy.add_argument(
+        "--study", action="append", default=[], metavar="NAME", help="default: all there is"
+    )
+    copy.add_argument("--benchmarks", action="store_true", help="and the benchmarks, or they alone")
+    copy.add_argument("--format", choices=("text", "json"), default="text")
     options = parser.parse_args(argv)
     configure_logging(verbose=False)
     return _COMMANDS[options.command](options)
@@ -60,6 +69,22 @@ def _upgrade(options: Namespace) -> int:
     ):
         change = "up to date" if before == after else f"was {before}"
         print(f"{name:9} {after or 'not there yet'}, {change}")
+    return EXIT_DONE
+
+
+def _copy(options: Namespace) -> int:
+    with (
+        closing(open_store(options.source, create=False)) as source,
+        closing(open_store(options.target)) as target,
+    ):
+        done = copy_store(source, target, studies=options.study, benchmarks=options.benchmarks)
+    if options.format == "json":
+        print(json.dumps(vars(done), indent=2))
+        return EXIT_DONE
+    for kind, found in (("study", done.studies), ("benchmark", done.benchmarks)):
+        for name, what in found.items():
+            print(f"{what:18} {kind} {name}")
+    print(f"written: {done.n_trials} trials, {done.n_runs} runs, {done.n_epochs} epochs")
     return EXIT_DONE
 
 
@@ -85,11 +110,8 @@ def _show(options: Namespace) -> int:
 
 @contextmanager
 def _opened(options: Namespace) -> Iterator[Store]:
-    store = open_store(default_storage(options.storage), create=False)
-    try:
+    with closing(open_store(default_storage(options.storage), create=False)) as store:
         yield store
-    finally:
-        store.close()
 
 
 def _table(*titles: str) -> Table:
@@ -175,7 +197,7 @@ def _print_study(study: dict[str, Any]) -> None:
     say(table)
 
 
-_COMMANDS = {"list": _list, "show": _show, "upgrade": _upgrade}
+_COMMANDS = {"copy": _copy, "list": _list, "show": _show, "upgrade": _upgrade}
 
 if __name__ == "__main__":
     run_command(main)
