@@ -65,12 +65,15 @@ def history_panel(drawing: Drawing) -> Panel | None:
             },
             xaxis={"anchor": "y2"},
         )
-    better = "Higher" if view.maximize[0] else "Lower"
+    caption = f"{'Higher' if view.maximize[0] else 'Lower'} is better."
+    if view.counts["PRUNED"]:
+        caption = f"{caption[:-1]}; a pruned trial stands at the last value that it reported."
+    if view.replicates > 1 and len(view.trials) <= N_ERROR_BARS:
+        caption += " Bars are standard errors over a trial's replicates."
     return Panel(
         key="history",
         title="How the search went",
-        caption=f"{better} is better; a pruned trial stands at the last value it reported."
-        + drawing.thinned_note(len(trials), len(view.trials)),
+        caption=caption + drawing.thinned_note(len(trials), len(view.trials)),
         figure=drawn,
     )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from optuna.distributions import BaseDistribution
 from plotly.subplots import make_subplots
 
 from dashboards.figures.panel import Panel
 from dashboards.figures.study_words import (
     Drawing,
+    choices,
     hover,
     is_log,
     is_numeric,
@@ -38,7 +38,6 @@ from dashboards.numbers.study_trials import StudyTrial
 __all__ = ["importances_panel", "parallel_panel", "slices_panel"]
 
 N_COLUMNS = 4
-N_CATEGORIES = 20
 MAX_SLICED = 500
 """A trial is drawn once for every parameter."""
 
@@ -107,7 +106,9 @@ def slices_panel(drawing: Drawing) -> Panel | None:
     for index, name in enumerate(names):
         place = {"row": 1 + index // n_columns, "col": 1 + index % n_columns}
         own = [trial for trial in trials if name in trial.params]
-        axis = param_axis(view.distributions[name], [trial.params[name] for trial in own])
+        distribution = view.distributions[name]
+        kinds = [] if is_numeric(distribution) else choices(view.trials, name)
+        axis = param_axis(distribution, kinds or [trial.params[name] for trial in own])
         for label, group, marker in _groups(drawing, own):
             if not group:
                 continue
@@ -118,7 +119,10 @@ def slices_panel(drawing: Drawing) -> Panel | None:
                     "name": label,
                     "legendgroup": label,
                     "showlegend": index == 0,
-                    "x": _coordinates(view.distributions[name], group, name),
+                    "x": [
+                        kinds.index(trial.params[name]) if kinds else float(trial.params[name])
+                        for trial in group
+                    ],
                     "y": rounded(trial.values[0] for trial in group),
                     "marker": marker,
                     "customdata": drawing.links(group),
@@ -207,13 +211,13 @@ def _dimension(drawing: Drawing, name: str, trials: list[StudyTrial]) -> dict[st
     values = [trial.params[name] for trial in trials]
     label = escape(shorten(name, 28))
     if not is_numeric(distribution):
-        choices = list(dict.fromkeys(values))
-        places = {choice: index for index, choice in enumerate(choices)}
+        kinds = choices(drawing.view.trials, name)
+        axis = param_axis(distribution, kinds)
         return {
             "label": label,
-            "values": [places[value] for value in values],
-            "tickvals": list(range(len(choices)))[:N_CATEGORIES],
-            "ticktext": [escape(shorten(choice, 16)) for choice in choices][:N_CATEGORIES],
+            "values": [kinds.index(value) for value in values],
+            "tickvals": axis["tickvals"],
+            "ticktext": axis["ticktext"],
         }
     if not is_log(distribution):
         return {"label": label, "values": rounded(map(float, values))}
@@ -225,12 +229,6 @@ def _dimension(drawing: Drawing, name: str, trials: list[StudyTrial]) -> dict[st
         "tickvals": rounded(map(math.log10, ticks)),
         "ticktext": [f"{tick:g}" for tick in ticks],
     }
-
-
-def _coordinates(distribution: BaseDistribution, trials: list[StudyTrial], name: str) -> list[Any]:
-    if is_numeric(distribution):
-        return rounded(float(trial.params[name]) for trial in trials)
-    return [escape(shorten(trial.params[name], 24)) for trial in trials]
 
 
 def _groups(

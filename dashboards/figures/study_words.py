@@ -22,6 +22,7 @@ from space import Value
 
 __all__ = [
     "Drawing",
+    "choices",
     "hover",
     "is_log",
     "is_numeric",
@@ -46,6 +47,8 @@ METRIC_TITLES = {
 }
 N_GL = 1000
 """More points than these are drawn by the graphics card, which the fewer would gain nothing by."""
+N_CATEGORIES = 20
+"""An axis names so many choices at the most."""
 N_PARAMS = 12
 """A hover text names so many parameters at the most."""
 DIGITS = 5
@@ -174,15 +177,25 @@ def is_numeric(distribution: BaseDistribution) -> bool:
     return not isinstance(distribution, CategoricalDistribution)
 
 
-def param_axis(distribution: BaseDistribution, values: Iterable[Value]) -> dict[str, Any]:
+def choices(trials: Iterable[StudyTrial], name: str) -> list[Value]:
+    """The values of a categorical parameter, as they first came up."""
+    return list(dict.fromkeys(trial.params[name] for trial in trials if name in trial.params))
+
+
+def param_axis(distribution: BaseDistribution, values: Sequence[Value]) -> dict[str, Any]:
     """Settings of a parameter's axis.
 
     Args:
         distribution: What the parameter is drawn from.
-        values: What is drawn of it.
+        values: What is drawn of it; of a categorical one, its choices at 0, 1, ...
     """
     if not is_numeric(distribution):
-        return {"type": "category"}
+        shown = list(values)[:N_CATEGORIES]
+        return {
+            "tickvals": list(range(len(shown))),
+            "ticktext": [escape(shorten(value, 14)) for value in shown],
+            "range": [-0.5, len(values) - 0.5],
+        }
     numbers = [float(value) for value in values]
     if not is_log(distribution) or not numbers:
         return {"type": "linear", "nticks": 6}
@@ -191,11 +204,13 @@ def param_axis(distribution: BaseDistribution, values: Iterable[Value]) -> dict[
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Few round numbers between two positive ones: powers of ten, with 2 and 5 where few."""
+    """Few round numbers between two positive ones: powers of ten, and more where these are few."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if math.log10(high / low) < 2 else (1,)
+    n_decades = math.log10(high / low)
+    steps = (1, 2, 5) if n_decades < 1 else (1, 3) if n_decades < 2 else (1,)
     ticks = [float(f"{step}e{power}") for power in decades for step in steps]
-    return [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)] or [low, high]
+    within = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+    return within[:: 1 + len(within) // 6] or [low, high]
 
 
 def is_log(distribution: BaseDistribution) -> bool:
