@@ -64,7 +64,7 @@ class Compute:
         x_N2HW = pairs.x_N2HW
         if self._is_channels_last(model):
             x_N2HW = x_N2HW.contiguous(memory_format=torch.channels_last)
-        with self._precision():
+        with self.precision():
             output = model(x_N2HW)
             aux_weight = self._training.aux_weight or 0.0
             loss = pair_loss(output, pairs.classes_N2, pairs.target_N, aux_weight)
@@ -96,10 +96,15 @@ class Compute:
             loss_sum, wrong_sum = sums.tolist()
         return loss_sum / len(pairs), wrong_sum / len(pairs)
 
-    def _is_channels_last(self, model: PairModel) -> bool:
-        return self.device.type == "cpu" and model.channels_last
+    def precision(self) -> AbstractContextManager[Any]:
+        """A context in which the device computes in the precision that the config names.
 
-    def _precision(self) -> AbstractContextManager[Any]:
+        Returns:
+            The context; it may be entered again for every step.
+        """
         if self._training.precision == "bfloat16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
+
+    def _is_channels_last(self, model: PairModel) -> bool:
+        return self.device.type == "cpu" and model.channels_last

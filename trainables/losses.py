@@ -11,7 +11,9 @@ from trainables.models.base import Output
 __all__ = ["n_wrong", "pair_loss"]
 
 
-def pair_loss(output: Output, classes_N2: Tensor, target_N: Tensor, aux_weight: float) -> Tensor:
+def pair_loss(
+    output: Output, classes_N2: Tensor, target_N: Tensor, aux_weight: float | Tensor
+) -> Tensor:
     """The loss of N pairs: (1 - w) CE(comparison) + (w / 2) (CE(first digit) + CE(second digit)).
 
     The digit terms are averaged over the auxiliary predictions. They are computed even where their
@@ -21,8 +23,8 @@ def pair_loss(output: Output, classes_N2: Tensor, target_N: Tensor, aux_weight: 
         output: A network's logits for N pairs.
         classes_N2: (N, 2) int64 digits, 0 to 9.
         target_N: (N,) int64: 1 where the first digit is at most the second, else 0.
-        aux_weight: The weight w of the digits, 0 <= w < 1; of no effect without auxiliary
-            predictions.
+        aux_weight: The weight w of the digits, 0 <= w < 1, a number or a scalar tensor; of no
+            effect without auxiliary predictions.
 
     Returns:
         A scalar, the mean over the pairs.

@@ -110,13 +110,24 @@ class Training:
             val_error=val_error,
             seconds=time.perf_counter() - started,
         )
+        self.complete_epoch(metrics)
+        return metrics
+
+    def complete_epoch(self, metrics: EpochMetrics) -> None:
+        """Records an epoch's numbers, and keeps the state if it is the best so far.
+
+        Args:
+            metrics: The numbers of the epoch that follows the last completed one.
+
+        Raises:
+            NonFiniteLossError: If the training or validation loss is not finite.
+        """
         if not metrics.is_finite():
             raise NonFiniteLossError(metrics)
         if Kept.is_improved(self.kept, metrics):
             self.kept = Kept.of(metrics)
-            self._kept_state = copy.deepcopy(self.model.state_dict())
+            self._kept_state = self._model_state()
         self.history.append(metrics)
-        return metrics
 
     def train_epoch(self) -> tuple[float, float]:
         """The steps of one epoch alone, neither validated nor recorded: `run_epoch` is the rest.
@@ -129,13 +140,8 @@ class Training:
         """
         training = self.config.training
         prepare_device(training, self.device)
-        set_learning_rate(self.optimizer, learning_rate_of(training, self.epoch + 1))
         dropouts = self.model.dropouts()
-        n_train = len(self.pairs.train)
-        draws = draw_epoch(self._generator, n_train, self.config.data.augment, dropouts)
-        draws = draws.to(self.device)
-        singles_NHW = self.pairs.train.x_N2HW.flatten(0, 1)
-        epoch = Pairs.of(singles_NHW, self.pairs.train.classes_N2.flatten(), draws.index_P2)
+        epoch, keeps_PRF = self.begin_epoch()
 
         # Sums stay on the device until the epoch's end: reading them would wait for every step.
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
@@ -143,7 +149,7 @@ class Training:
         with out_of_memory_translated(self.config.model.name):
             for start in range(0, len(epoch), training.batch_size):
                 stop = start + training.batch_size
-                for dropout, keep_PRF in zip(dropouts, draws.keep_PRF, strict=True):
+                for dropout, keep_PRF in zip(dropouts, keeps_PRF, strict=True):
                     dropout.keep_NF = keep_PRF[start:stop].flatten(0, 1)
                 batch = epoch.rows(start, stop)
                 loss, wrong = self._compute.forward(self.model, batch)
@@ -153,6 +159,22 @@ class Training:
                 sums += torch.stack([loss.detach().double() * len(batch), wrong.double()])
             loss_sum, wrong_sum = sums.tolist()
         return loss_sum / len(epoch), wrong_sum / len(epoch)
+
+    def begin_epoch(self) -> tuple[Pairs, tuple[Tensor, ...]]:
+        """Draws an epoch's random numbers and sets its learning rate.
+
+        Returns:
+            The epoch's pairs in the order of its steps, on the device; and for each dropout layer
+            their masks (see `EpochDraws`).
+        """
+        learning_rate = learning_rate_of(self.config.training, self.epoch + 1)
+        set_learning_rate(self.optimizer, learning_rate)
+        train = self.pairs.train
+        augment = self.config.data.augment
+        draws = draw_epoch(self._generator, len(train), augment, self.model.dropouts())
+        draws = draws.to(self.device)
+        singles_NHW = train.x_N2HW.flatten(0, 1)
+        return Pairs.of(singles_NHW, train.classes_N2.flatten(), draws.index_P2), draws.keep_PRF
 
     def evaluate(self, pairs: Pairs) -> tuple[float, float]:
         """The loss and the error of the network as it is now.
@@ -202,10 +224,10 @@ class Training:
         """Everything that the epochs to come depend on besides config and data.
 
         Returns:
-            Tensors and plain types. The tensors are the live ones: save them before the next epoch.
+            Tensors and plain types. Tensors may be live: save them before the next epoch.
         """
         return {
-            "model": self.model.state_dict(),
+            "model": self._model_state(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self._generator.get_state(),
             "history": [asdict(metrics) for metrics in self.history],
@@ -225,3 +247,11 @@ class Training:
         self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
         self.kept = None if state["kept"] is None else Kept(**state["kept"])
         self._kept_state = copy.deepcopy(state["kept_model"])
+
+    def _model_state(self) -> dict[str, Tensor]:
+        """A copy of the network's state, each tensor with memory of its own.
+
+        A copy by `copy.deepcopy`, or a file of the live tensors, would hold the memory that a
+        tensor is a part of: in a batch of runs, that of all of them.
+        """
+        return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}

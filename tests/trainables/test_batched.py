@@ -1,0 +1,290 @@
+"""Many runs trained as one batch: each gets the numbers that it would get alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from trainables.batched import TrainingBatch
+from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
+from trainables.metrics import EpochMetrics
+from trainables.models import MODELS
+from trainables.pairs import Pairs, TrainValidation
+from trainables.training import Training
+
+MakeTraining = Callable[..., Training]
+
+N_RUNS = 3
+
+
+@pytest.fixture(scope="session")
+def make_run(make_training: MakeTraining) -> MakeTraining:
+    """Builds the i-th of some runs that differ in every number; in float64 unless told."""
+
+    def make(i: int, name: str = "convnet", *, single: bool = False, **values: Any) -> Training:
+        settings: dict[str, Any] = {
+            "data__n_train_pairs": 24,
+            "data__data_seed": i,
+            "training__training_seed": 10 + i,
+            "training__learning_rate": 1e-3 * (1 + i),
+            "training__learning_rate_decay": 1 - 0.2 * i,
+            "training__weight_decay": 0.02 * i,
+            "training__batch_size": 8,
+            "training__epochs": 3,
+        }
+        if MODELS[name].has_aux:
+            settings["training__aux_weight"] = 0.3 * i
+        width = 16 if name == "convnet" else 4
+        run = make_training(name, width, **settings | values)
+        return run if single else _in_float64(run)
+
+    return make
+
+
+def _in_float64(run: Training) -> Training:
+    """Rounding errors of float32 would grow over the steps and hide small mistakes."""
+    run.model.double()
+    train, validation = (
+        Pairs(pairs.x_N2HW.double(), pairs.classes_N2, pairs.target_N)
+        for pairs in (run.pairs.train, run.pairs.validation)
+    )
+    run.pairs = TrainValidation(train, validation)
+    return run
+
+
+def _finish(run: Training) -> Training:
+    while not run.finished:
+        run.run_epoch()
+    return run
+
+
+def _finish_batch(runs: list[Training]) -> list[Training]:
+    batch = TrainingBatch(runs)
+    while batch.runs:
+        batch.run_epoch()
+    return runs
+
+
+def _numbers(run: Training) -> list[float]:
+    return [
+        number
+        for m in run.history
+        for number in (m.epoch, m.train_loss, m.val_loss, m.train_error, m.val_error)
+    ]
+
+
+def _assert_same_state(one: dict[str, Tensor], two: dict[str, Tensor], atol: float) -> None:
+    assert list(one) == list(two)
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=atol, msg=name)
+
+
+def _assert_same(one: Training, two: Training, tolerance: float = 1e-7) -> None:
+    assert _numbers(two) == pytest.approx(_numbers(one), rel=tolerance, abs=tolerance)
+    assert one.kept is not None
+    assert two.kept is not None
+    assert two.kept.best_epoch == one.kept.best_epoch
+    mine, others = one.state_dict(), two.state_dict()
+    _assert_same_state(mine["model"], others["model"], tolerance)
+    _assert_same_state(mine["kept_model"], others["kept_model"], tolerance)
+    assert torch.equal(mine["generator"], others["generator"])
+
+
+@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_run_of_a_batch_is_the_run_alone(
+    name: str, augment: bool, make_run: MakeTraining
+) -> None:
+    values = {"data__augment": augment, "training__epochs": 2}
+    together = _finish_batch([make_run(i, name, **values) for i in range(N_RUNS)])
+    for i, run in enumerate(together):
+        _assert_same(_finish(make_run(i, name, **values)), run)
+
+
+@pytest.mark.parametrize("name", ["mlp", "siamese-aux"])
+def test_one_step_is_that_of_the_run_alone(name: str, make_run: MakeTraining) -> None:
+    values = {"training__batch_size": 22, "training__epochs": 1}
+    together = _finish_batch([make_run(i, name, **values) for i in range(N_RUNS)])
+    for i, run in enumerate(together):
+        _assert_same(_finish(make_run(i, name, **values)), run, 1e-10)
+
+
+@pytest.mark.parametrize("name", ["mlp", "convnet"])
+def test_whole_trainings_in_float32_agree(name: str, make_training: MakeTraining) -> None:
+    """Rounding leads the weights apart but not what is learnt."""
+    values = {"data__n_train_pairs": 300, "training__batch_size": 30, "training__epochs": 6}
+    runs = [make_training(name, 32, training__training_seed=i, **values) for i in range(6)]
+    alone = [make_training(name, 32, training__training_seed=i, **values) for i in range(6)]
+    _finish_batch(runs)
+    for run in alone:
+        _finish(run)
+    for one, two in zip(alone, runs, strict=True):
+        first, last = one.history[0], one.history[-1]
+        assert two.history[0].train_loss == pytest.approx(first.train_loss, rel=0.02)
+        assert two.history[-1].train_loss == pytest.approx(last.train_loss, rel=0.15)
+    means = [sum(r.history[-1].val_error for r in some) / 6 for some in (alone, runs)]
+    assert means[1] == pytest.approx(means[0], abs=0.05)
+
+
+def test_seconds_are_a_share_of_the_wall_time(make_run: MakeTraining) -> None:
+    outcomes = TrainingBatch([make_run(i, "mlp") for i in range(N_RUNS)]).run_epoch()
+    seconds = {m.seconds for m in outcomes.values() if isinstance(m, EpochMetrics)}
+    assert len(seconds) == 1
+    assert seconds.pop() > 0
+
+
+def test_a_dropped_run_goes_on_alone_and_the_rest_without_it(make_run: MakeTraining) -> None:
+    runs = [make_run(i) for i in range(N_RUNS)]
+    batch = TrainingBatch(runs)
+    batch.run_epoch()
+    batch.drop(runs[1])
+    assert batch.runs == (runs[0], runs[2])
+    runs[1].run_epoch()
+    assert list(batch.run_epoch()) == [runs[0], runs[2]]
+    assert [run.epoch for run in runs] == [2, 2, 2]
+    _finish(runs[1])
+    batch.run_epoch()
+    for i, run in enumerate(runs):
+        _assert_same(_finish(make_run(i)), run)
+    with pytest.raises(ValueError, match="not in"):
+        batch.drop(runs[1])
+
+
+def test_a_run_may_join_later(make_run: MakeTraining) -> None:
+    early, late = make_run(0), make_run(1)
+    late.run_epoch()
+    batch = TrainingBatch([early])
+    batch.run_epoch()
+    batch.run_epoch()
+    batch.add(late)
+    assert list(batch.run_epoch()) == [early, late]
+    assert batch.runs == (late,)
+    batch.run_epoch()
+    assert batch.runs == ()
+    for i, run in enumerate((early, late)):
+        _assert_same(_finish(make_run(i)), run)
+
+
+def test_runs_leave_after_their_own_number_of_epochs(make_run: MakeTraining) -> None:
+    values = [{"training__epochs": n} for n in (1, 3, 2)]
+    runs = [make_run(i, **value) for i, value in enumerate(values)]
+    batch = TrainingBatch(runs)
+    sizes = [len(batch.run_epoch()) for _ in range(3)]
+    assert sizes == [3, 2, 1]
+    for i, value in enumerate(values):
+        _assert_same(_finish(make_run(i, **value)), runs[i])
+    with pytest.raises(RuntimeError, match="no run"):
+        batch.run_epoch()
+
+
+@pytest.mark.parametrize("name", ["mlp", "convnet", "siamese-aux"])
+def test_one_loss_that_is_not_finite_fails_that_run_alone(
+    name: str, make_run: MakeTraining
+) -> None:
+    runs = [make_run(i, name) for i in range(N_RUNS)]
+    with torch.no_grad():
+        next(runs[1].model.parameters()).fill_(float("nan"))
+    batch = TrainingBatch(runs)
+    outcomes = batch.run_epoch()
+    failure = outcomes[runs[1]]
+    assert isinstance(failure, NonFiniteLossError)
+    assert failure.metrics.epoch == 1
+    assert (runs[1].epoch, runs[1].kept) == (0, None)
+    assert batch.runs == (runs[0], runs[2])
+    while batch.runs:
+        batch.run_epoch()
+    for i in (0, 2):
+        _assert_same(_finish(make_run(i, name)), runs[i])
+
+
+def test_checkpoints_go_from_a_batch_to_a_run_alone_and_back(
+    make_run: MakeTraining, tmp_path: Path
+) -> None:
+    runs = [make_run(i) for i in range(N_RUNS)]
+    batch = TrainingBatch(runs)
+    batch.run_epoch()
+    save_checkpoint(runs[1], tmp_path / "batched.pt")
+    alone = make_run(1)
+    load_checkpoint(alone, tmp_path / "batched.pt")
+    alone.run_epoch()
+    save_checkpoint(alone, tmp_path / "alone.pt")
+
+    # Back into the middle of a batch that has trained the run for no epoch at all.
+    resumed = [make_run(i) for i in range(N_RUNS)]
+    other = TrainingBatch(resumed)
+    for run in (resumed[0], resumed[2]):
+        other.drop(run)
+        run.run_epoch()
+        run.run_epoch()
+        other.add(run)
+    load_checkpoint(resumed[1], tmp_path / "alone.pt")
+    other.run_epoch()
+    assert other.runs == ()
+    for i, run in enumerate(resumed):
+        _assert_same(_finish(make_run(i)), run)
+
+
+def test_a_checkpoint_of_a_batched_run_is_as_small_as_one_alone(
+    make_run: MakeTraining, tmp_path: Path
+) -> None:
+    alone = make_run(0)
+    runs = [make_run(i) for i in range(N_RUNS)]
+    TrainingBatch(runs).run_epoch()
+    alone.run_epoch()
+    save_checkpoint(alone, tmp_path / "alone.pt")
+    save_checkpoint(runs[0], tmp_path / "batched.pt")
+    sizes = [(tmp_path / f"{name}.pt").stat().st_size for name in ("alone", "batched")]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.01)
+
+
+def test_evaluation_between_epochs_changes_nothing(make_run: MakeTraining) -> None:
+    runs = [make_run(i, single=True) for i in range(N_RUNS)]
+    batch = TrainingBatch(runs)
+    while batch.runs:
+        outcomes = batch.run_epoch()
+        for run, metrics in outcomes.items():
+            assert isinstance(metrics, EpochMetrics)
+            loss, error = run.evaluate(run.pairs.validation)
+            assert loss == pytest.approx(metrics.val_loss, rel=1e-4)
+            assert error == metrics.val_error
+            assert run.kept is not None
+            kept = run.evaluate_kept(run.pairs.validation)
+            assert kept[1] == run.kept.val_error
+    assert [_numbers(run) for run in runs] == [
+        _numbers(run) for run in _finish_batch([make_run(i, single=True) for i in range(N_RUNS)])
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"data__n_train_pairs": 26},
+        {"data__augment": True},
+        {"training__batch_size": 11},
+        {"model__width": 5},
+        {"model__options": {"dropout": 0.3}},
+    ],
+)
+def test_runs_that_do_not_fit_are_refused(value: dict[str, Any], make_run: MakeTraining) -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        TrainingBatch([make_run(0), make_run(1, **value)])
+    with pytest.raises(ValueError, match="at least one"):
+        TrainingBatch([])
+
+
+def test_exhausted_memory_ends_the_batch(
+    make_run: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(self: Any, x_N2HW: Tensor) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\ndetails")
+
+    batch = TrainingBatch([make_run(i, "mlp") for i in range(2)])
+    monkeypatch.setattr(MODELS["mlp"], "forward", forward)
+    with pytest.raises(OutOfMemoryFailure, match="'mlp' ran out of memory"):
+        batch.run_epoch()

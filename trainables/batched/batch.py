@@ -1,0 +1,239 @@
+"""The training loop of several runs at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Sequence
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from trainables.batched.operators import RunOperators
+from trainables.batched.stack import Stack
+from trainables.compute import EVALUATION_BATCH, Compute
+from trainables.device import prepare_device
+from trainables.failures import NonFiniteLossError, out_of_memory_translated
+from trainables.losses import n_wrong, pair_loss
+from trainables.metrics import EpochMetrics
+from trainables.models.registry import build_model
+from trainables.pairs import Pairs
+from trainables.training import Training
+
+__all__ = ["TrainingBatch", "batch_key"]
+
+
+def batch_key(run: Training) -> Hashable:
+    """What runs must have in common to be trained as one batch.
+
+    They may differ in all else: seeds, images drawn, learning rates and decays, auxiliary weights,
+    and in how many epochs they have behind and before them.
+
+    Args:
+        run: A run.
+
+    Returns:
+        A value that is equal for runs that fit together.
+    """
+    model, training = run.config.model, run.config.training
+    return (
+        model.model_dump_json(),
+        run.config.data.augment,
+        training.batch_size,
+        training.precision,
+        training.tf32,
+        run.device,
+        len(run.pairs.train),
+        len(run.pairs.validation),
+    )
+
+
+class TrainingBatch:
+    """Runs trained in step as one model, whose every tensor has a dimension for the runs.
+
+    A run's numbers are those that it would have alone, but for rounding. Each stays a `Training`
+    like any other: between epochs it may be evaluated, saved or restored, and it may leave the
+    batch and go on alone.
+
+    Source:
+        Wang et al., Horizontally Fused Training Array, MLSys 2021, arXiv:2102.02344.
+    """
+
+    def __init__(self, runs: Sequence[Training]) -> None:
+        """
+        Args:
+            runs: The runs, none of them finished.
+
+        Raises:
+            ValueError: If they do not fit together (see `batch_key`), or there is none.
+        """
+        if not runs:
+            raise ValueError("a batch needs at least one run")
+        self._runs: list[Training] = []
+        self._stack: Stack | None = None
+        first = runs[0]
+        self._key = batch_key(first)
+        self._compute = Compute(first.config, first.device)
+        self._model = self._compute.place(build_model(first.config.model, 0))
+        """The network whose forward pass all runs share; its own weights are never used."""
+        for run in runs:
+            self.add(run)
+
+    @property
+    def runs(self) -> tuple[Training, ...]:
+        """The runs in the batch, in the order in which they came."""
+        return tuple(self._runs)
+
+    def add(self, run: Training) -> None:
+        """Takes a run in from the next epoch on.
+
+        Args:
+            run: The run, not finished.
+
+        Raises:
+            ValueError: If it does not fit to the others.
+        """
+        if batch_key(run) != self._key:
+            raise ValueError("the run does not fit to the others: see batch_key")
+        self._runs.append(run)
+        self._stack = None
+
+    def drop(self, run: Training) -> None:
+        """Lets a run go; the others go on without it, and it may go on alone.
+
+        Args:
+            run: A run in the batch.
+
+        Raises:
+            ValueError: If it is not in the batch.
+        """
+        self._runs.remove(run)
+        Stack.release(run.model)
+        self._stack = None
+
+    def run_epoch(self) -> dict[Training, EpochMetrics | NonFiniteLossError]:
+        """Trains every run for one epoch, validates it and keeps its state if it is the best.
+
+        A run that is finished with it, or whose loss is not finite, leaves the batch.
+
+        Returns:
+            For every run its epoch's numbers, or why it cannot go on. Their ``seconds`` are the
+            run's share of the wall time.
+
+        Raises:
+            OutOfMemoryFailure: If the device's memory is exhausted: every run is over.
+            RuntimeError: If no run is left, or one is finished.
+        """
+        if not self._runs or any(run.finished for run in self._runs):
+            raise RuntimeError("there is no run in the batch, or a finished one")
+        started = time.perf_counter()
+        prepare_device(self._runs[0].config.training, self._runs[0].device)
+        with out_of_memory_translated(self._runs[0].config.model.name):
+            if self._stack is None:
+                self._stack = Stack([run.model for run in self._runs])
+            sums = torch.cat([self._train(self._stack), self._validate(self._stack)])
+            # The first and only time in an epoch that anything waits for the device.
+            columns = sums.T.tolist()
+        seconds = (time.perf_counter() - started) / len(self._runs)
+        outcomes: dict[Training, EpochMetrics | NonFiniteLossError] = {}
+        for run, (train_loss, train_wrong, val_loss, val_wrong) in zip(
+            self.runs, columns, strict=True
+        ):
+            outcomes[run] = self._complete(
+                run,
+                EpochMetrics(
+                    epoch=run.epoch + 1,
+                    train_loss=train_loss,
+                    val_loss=val_loss,
+                    train_error=train_wrong,
+                    val_error=val_wrong,
+                    seconds=seconds,
+                ),
+            )
+        return outcomes
+
+    def _complete(self, run: Training, metrics: EpochMetrics) -> EpochMetrics | NonFiniteLossError:
+        try:
+            run.complete_epoch(metrics)
+        except NonFiniteLossError as failure:
+            self.drop(run)
+            return failure
+        if run.finished:
+            self.drop(run)
+        return metrics
+
+    def _train(self, stack: Stack) -> Tensor:
+        """The steps of an epoch; gives (2, R) mean losses and shares of pairs compared wrongly."""
+        epochs, keeps = zip(*(run.begin_epoch() for run in self._runs), strict=True)
+        pairs = _side_by_side(epochs)
+        keeps_PRLF = [torch.stack(layer, dim=1) for layer in zip(*keeps, strict=True)]
+        batch_size = self._runs[0].config.training.batch_size
+        sums = torch.zeros(2, len(self._runs), dtype=torch.float64, device=self._runs[0].device)
+        self._model.train()
+        for start in range(0, len(pairs), batch_size):
+            stop = start + batch_size
+            batch = pairs.rows(start, stop)
+            masks = [keep_PRLF[start:stop] for keep_PRLF in keeps_PRLF]
+            loss_R, wrong_R = self._forward(stack, batch, masks)
+            # The sum's gradient is that of every run's own loss, as no weight has a part in two.
+            loss_R.sum().backward()  # type: ignore[no-untyped-call]
+            stack.spread_gradients()
+            for run in self._runs:
+                run.optimizer.step()
+            sums += torch.stack([loss_R.detach().double() * len(batch), wrong_R.double()])
+        return sums / len(pairs)
+
+    @torch.no_grad()
+    def _validate(self, stack: Stack) -> Tensor:
+        """The states as they are; gives (2, R) mean losses and shares of pairs compared wrongly."""
+        pairs = _side_by_side([run.pairs.validation for run in self._runs])
+        sums = torch.zeros(2, len(self._runs), dtype=torch.float64, device=self._runs[0].device)
+        self._model.eval()
+        for start in range(0, len(pairs), EVALUATION_BATCH):
+            batch = pairs.rows(start, start + EVALUATION_BATCH)
+            loss_R, wrong_R = self._forward(stack, batch, [])
+            sums += torch.stack([loss_R.double() * len(batch), wrong_R.double()])
+        return sums / len(pairs)
+
+    def _forward(
+        self, stack: Stack, pairs: Pairs, keeps_NRLF: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Every run's mean loss and wrongly compared pairs, (R,) each."""
+        dropouts = self._model.dropouts()
+        weights_R = torch.tensor(
+            [run.config.training.aux_weight or 0.0 for run in self._runs],
+            dtype=pairs.x_N2HW.dtype,
+            device=pairs.x_N2HW.device,
+        )
+
+        def of_one_run(
+            state: dict[str, Tensor],
+            pairs_of_one: tuple[Tensor, Tensor, Tensor],
+            keeps_NLF: Sequence[Tensor],
+            aux_weight: Tensor,
+        ) -> tuple[Tensor, Tensor]:
+            x_N2HW, classes_N2, target_N = pairs_of_one
+            for dropout, keep_NLF in zip(dropouts, keeps_NLF, strict=False):
+                dropout.keep_NF = keep_NLF.flatten(0, 1)
+            output = functional_call(self._model, state, (x_N2HW,))
+            loss = pair_loss(output, classes_N2, target_N, aux_weight)
+            return loss, n_wrong(output, target_N)
+
+        of_all = torch.vmap(of_one_run, in_dims=(0, 1, 1, 0))
+        tensors = (pairs.x_N2HW, pairs.classes_N2, pairs.target_N)
+        try:
+            with RunOperators(), self._compute.precision():
+                loss_R, wrong_R = of_all(stack.tensors, tensors, list(keeps_NRLF), weights_R)
+        finally:
+            for dropout in dropouts:
+                dropout.keep_NF = None
+        return loss_R, wrong_R
+
+
+def _side_by_side(parts: Sequence[Pairs]) -> Pairs:
+    """Pairs with a dimension for the runs after the first: (N, R, 2, 14, 14), (N, R, 2), (N, R)."""
+    return Pairs(
+        torch.stack([pairs.x_N2HW for pairs in parts], dim=1),
+        torch.stack([pairs.classes_N2 for pairs in parts], dim=1),
+        torch.stack([pairs.target_N for pairs in parts], dim=1),
+    )
