@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import Any
 
@@ -13,7 +14,8 @@ from search.progress import LineProgress, LiveProgress
 from search.provenance import collect_provenance, command_line
 from search.result import print_result, read_result, result_as_json
 from space import Override
-from storage import open_store
+from space.errors import UserError
+from storage import Store, open_store
 from storage.cli import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
@@ -28,6 +30,8 @@ from storage.cli import (
 from storage.terminal import console_for
 
 __all__ = ["build_parser", "main"]
+
+logger = logging.getLogger(__name__)
 
 _EPILOG = """\
 The same command goes on with a study that was stopped, however it was stopped.
@@ -56,6 +60,7 @@ def build_parser() -> Parser:
     add("--confirm", type=positive_int, metavar="K", help="confirm the K best configs at the end")
     add("--confirm-seeds", type=positive_int, metavar="R", help="on R fresh seeds each")
     add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")
+    add("--checkpoints", metavar="DIR", help="where unfinished runs lie; shared in a cluster")
     add("--dry-run", action="store_true", help="show the plan and an estimate; run nothing")
     add("--format", choices=("text", "json"), default="text", help="of the result on stdout")
     add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
@@ -83,6 +88,7 @@ def main(argv: list[str]) -> int:
         command=command_line("search.launch", argv),
         provenance=collect_provenance(),
         ray_address=options.ray_address,
+        checkpoints=options.checkpoints,
         verbose=options.verbose,
     )
     if options.dry_run:
@@ -130,11 +136,28 @@ def _run(plan: Plan, output_format: str) -> int:
             sys.stdout.write("\n")
         else:
             print_result(result, console_for())
+        if result.snapshot.n_finished:
+            _publish(store, plan.space.study)
     finally:
         store.close()
     if outcome.status == "interrupted":
         return EXIT_INTERRUPTED
     return EXIT_DONE if result.snapshot.n_finished else EXIT_NOTHING
+
+
+def _publish(store: Store, study: str) -> None:
+    """Put the study's figures and note into Optuna Dashboard; a search never fails by that."""
+    from dashboards.publish import publish
+
+    try:
+        publish(store, study)
+    except Exception as error:  # noqa: BLE001 - what was searched is stored and said already
+        logger.warning(
+            "the figures were not published (%s); try `python -m dashboards.publish --study %s`",
+            str(error) or type(error).__name__,
+            study,
+            exc_info=not isinstance(error, UserError),
+        )
 
 
 def _dry_run(plan: Plan, output_format: str) -> int:

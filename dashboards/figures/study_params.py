@@ -57,7 +57,7 @@ def parallel_panel(drawing: Drawing) -> Panel | None:
     # The last line drawn lies on top: that of the best trial.
     trials.sort(key=lambda trial: trial.values[0], reverse=not view.maximize[0])
     values = [trial.values[0] for trial in trials]
-    drawn = figure(height=420, margin={"l": 72, "r": 120, "t": 84, "b": 32})
+    drawn = figure(height=420, margin={"l": 110, "r": 120, "t": 84, "b": 32})
     title = metric_title(view.metrics[0])
     drawn.add_trace(
         {
@@ -222,12 +222,15 @@ def _dimension(drawing: Drawing, name: str, trials: list[StudyTrial]) -> dict[st
     if not is_log(distribution):
         return {"label": label, "values": rounded(map(float, values))}
     numbers = [float(value) for value in values]
-    ticks = log_ticks(min(numbers), max(numbers))
+    low, high = min(numbers), max(numbers)
+    # The axis is drawn between its first tick and its last.
+    inner = [t for t in log_ticks(low, high) if 1.3 * low < t < high / 1.3]
+    ticks = [low, *inner, high]
     return {
         "label": label,
         "values": rounded(map(math.log10, numbers)),
         "tickvals": rounded(map(math.log10, ticks)),
-        "ticktext": [f"{tick:g}" for tick in ticks],
+        "ticktext": [f"{tick:.3g}" for tick in ticks],
     }
 
 

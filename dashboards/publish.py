@@ -1,0 +1,190 @@
+"""Put a study's figures and a note into Optuna Dashboard: ``python -m dashboards.publish``.
+
+Optuna Dashboard keeps both as attributes of the study, in pieces of 2,045 characters, and reads all
+of them whenever it shows the study. So the figures are drawn of fewer trials than our own pages
+show, and none may take more than `MAX_PIECES` pieces. Publishing again replaces what was published.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from dataclasses import asdict, dataclass
+
+import optuna
+import plotly.graph_objects as go
+from optuna_dashboard import get_note, save_note, save_plotly_graph_object
+
+from dashboards.figures.panel import Panel
+from dashboards.figures.study import study_panels
+from dashboards.figures.template import escape
+from dashboards.note import merge_note, study_note
+from dashboards.numbers.study import StudyView, read_study
+from storage import Store, open_store
+from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
+
+__all__ = ["MAX_PIECES", "PIECE_LENGTH", "Published", "main", "publish", "published_figures"]
+
+PIECE_LENGTH = 2045
+"""Characters of an attribute, as Optuna Dashboard cuts them."""
+MAX_PIECES = 32
+"""Of one figure."""
+CAPTION_WIDTH = 80
+"""Characters a line: Optuna Dashboard's boxes are half as wide as its page."""
+TRIALS = (200, 100, 50, 25)
+"""A figure is drawn of so many trials: the first number with which it is small enough."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What was published.
+
+    Attributes:
+        study: The study.
+        storage: The store, as it may be shown.
+        figures: Figure -> the pieces that it takes.
+        left_out: Figures that are too large even of the fewest trials.
+        note_pieces: The pieces that the note takes.
+    """
+
+    study: str
+    storage: str
+    figures: dict[str, int]
+    left_out: tuple[str, ...]
+    note_pieces: int
+
+
+def publish(store: Store, name: str) -> Published:
+    """Publish a study's figures and its note.
+
+    What a person has written into the note stays: ours is put between two lines of its own.
+
+    Args:
+        store: The store.
+        name: The study.
+
+    Returns:
+        What was published.
+
+    Raises:
+        StudyNotFoundError: If the store does not hold the study.
+        StorageError: If the store cannot be read or written.
+    """
+    view = read_study(store, name)
+    figures, left_out = published_figures(view)
+    with store.guarded():
+        study = optuna.load_study(study_name=name, storage=store.optuna_storage)
+        for key, figure in figures.items():
+            save_plotly_graph_object(study, figure, graph_object_id=key)
+        before = get_note(study)
+        note = merge_note(before, study_note(view))
+        if note != before:
+            save_note(study, note)
+    return Published(
+        study=name,
+        storage=store.name,
+        figures={key: _n_pieces(figure.to_json()) for key, figure in figures.items()},
+        left_out=left_out,
+        note_pieces=_n_pieces(note),
+    )
+
+
+def published_figures(view: StudyView) -> tuple[dict[str, go.Figure], tuple[str, ...]]:
+    """A study's figures as Optuna Dashboard gets them.
+
+    Args:
+        view: The study.
+
+    Returns:
+        Figure by key, each small enough and made for a box of Optuna Dashboard's; and the keys of
+        those that are not small enough even of the fewest trials.
+    """
+    found: dict[str, go.Figure] = {}
+    keys: list[str] = []
+    for max_trials in TRIALS:
+        panels = study_panels(view, max_trials=max_trials)
+        keys = keys or [panel.key for panel in panels]
+        for panel in panels:
+            figure = _boxed(panel)
+            if panel.key not in found and _n_pieces(figure.to_json()) <= MAX_PIECES:
+                found[panel.key] = figure
+        if len(found) == len(keys):
+            break
+    ordered = {key: found[key] for key in keys if key in found}
+    return ordered, tuple(key for key in keys if key not in found)
+
+
+def _boxed(panel: Panel) -> go.Figure:
+    """A figure with its words inside, as high as its box, on paper of its own."""
+    figure = go.Figure(panel.figure)
+    caption = [escape(line) for line in textwrap.wrap(panel.caption, CAPTION_WIDTH)]
+    words = [
+        f"<b>{escape(panel.title)}</b>",
+        *(f'<span style="font-size:12px">{line}</span>' for line in caption),
+    ]
+    top = figure.layout.margin.t or figure.layout.template.layout.margin.t
+    top += 24 + 18 * len(caption)
+    figure.update_layout(
+        title={
+            "text": "<br>".join(words),
+            "font": {"size": 15},
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 14},
+        },
+        # Across, its buttons would lie on the words.
+        modebar={"orientation": "v"},
+        height=None,
+        margin={"t": top},
+        # Optuna Dashboard's paper may be dark, but it does not tell the figure.
+        paper_bgcolor="#ffffff",
+    )
+    return figure
+
+
+def _n_pieces(text: str) -> int:
+    return math.ceil(len(text) / PIECE_LENGTH)
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    parser = Parser(
+        prog="python -m dashboards.publish",
+        description="Put a study's figures and a note into Optuna Dashboard.",
+        epilog="environment: SEARCH_STORAGE stands in for --storage",
+    )
+    add = parser.add_argument
+    add("--study", required=True, metavar="NAME", help="the study")
+    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add("--format", choices=("text", "json"), default="text", help="of the result on stdout")
+    options = parser.parse_args(argv)
+    configure_logging(verbose=False)
+    store = open_store(default_storage(options.storage), create=False)
+    try:
+        done = publish(store, options.study)
+    finally:
+        store.close()
+    print(json.dumps(asdict(done), indent=2) if options.format == "json" else _sentence(done))  # noqa: T201
+    return EXIT_DONE
+
+
+def _sentence(done: Published) -> str:
+    n_pieces = sum(done.figures.values()) + done.note_pieces
+    said = f"study '{done.study}' in {done.storage}: published {len(done.figures)} figures and a "
+    said += f"note, {n_pieces} attributes in all"
+    return f"{said}; too large: {', '.join(done.left_out)}" if done.left_out else said
+
+
+if __name__ == "__main__":
+    run_command(main)
