@@ -151,7 +151,7 @@ def _publish(store: Store, study: str) -> None:
 
     try:
         publish(store, study)
-    except Exception as error:  # noqa: BLE001 - what was searched is stored and said already
+    except Exception as error:  # What was searched is stored and said already.
         logger.warning(
             "the figures were not published (%s); try `python -m dashboards.publish --study %s`",
             str(error) or type(error).__name__,
