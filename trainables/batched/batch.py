@@ -17,6 +17,7 @@ from trainables.failures import NonFiniteLossError, out_of_memory_translated
 from trainables.losses import n_wrong, pair_loss
 from trainables.metrics import EpochMetrics
 from trainables.models.registry import build_model
+from trainables.optimizer import AdamSteps
 from trainables.pairs import Pairs
 from trainables.training import Training
 
@@ -169,6 +170,7 @@ class TrainingBatch:
         keeps_PRLF = [torch.stack(layer, dim=1) for layer in zip(*keeps, strict=True)]
         batch_size = self._runs[0].config.training.batch_size
         sums = torch.zeros(2, len(self._runs), dtype=torch.float64, device=self._runs[0].device)
+        steps = [AdamSteps(run.optimizer) for run in self._runs]
         self._model.train()
         for start in range(0, len(pairs), batch_size):
             stop = start + batch_size
@@ -177,10 +179,11 @@ class TrainingBatch:
             loss_R, wrong_R = self._forward(stack, batch, masks)
             # The sum's gradient is that of every run's own loss, as no weight has a part in two.
             loss_R.sum().backward()  # type: ignore[no-untyped-call]
-            stack.spread_gradients()
-            for run in self._runs:
-                run.optimizer.step()
+            for adam, gradients in zip(steps, stack.take_gradients(), strict=True):
+                adam.step(gradients)
             sums += torch.stack([loss_R.detach().double() * len(batch), wrong_R.double()])
+        for adam in steps:
+            adam.close()
         return sums / len(pairs)
 
     @torch.no_grad()

@@ -23,19 +23,23 @@ class Stack:
             models: R networks on one device, each laid out in memory like the others. Their
                 parameters and buffers become views of the stacked ones.
         """
-        states = [model.state_dict(keep_vars=True) for model in models]
-        self._of_models = states
-        self.tensors = {name: _stacked([state[name] for state in states]) for name in states[0]}
+        of_models = [_tensors(model) for model in models]
+        self.tensors = {name: _stacked([each[name] for each in of_models]) for name in of_models[0]}
         """Name in a network's state -> (R, ...) tensor; the trainable ones require gradients."""
+        self._parameters = [self.tensors[name] for name, _ in models[0].named_parameters()]
 
-    def spread_gradients(self) -> None:
-        """Gives each network its part of the gradients, which are then the stack's no more."""
-        for name, stacked in self.tensors.items():
-            if stacked.grad is None:
-                continue
-            for state, gradient in zip(self._of_models, stacked.grad.unbind(), strict=True):
-                state[name].grad = gradient
-            stacked.grad = None
+    def take_gradients(self) -> list[tuple[Tensor | None, ...]]:
+        """The gradients, which are then the stacked tensors' no more.
+
+        Returns:
+            For each of the R networks its parameters' gradients; None where there is none.
+        """
+        of_parameters: list[Sequence[Tensor | None]] = []
+        for stacked in self._parameters:
+            gradient, stacked.grad = stacked.grad, None
+            none = [None] * len(stacked)
+            of_parameters.append(none if gradient is None else gradient.unbind())
+        return list(zip(*of_parameters, strict=True))
 
     @staticmethod
     def release(model: nn.Module) -> None:
@@ -44,9 +48,16 @@ class Stack:
         Args:
             model: The network; what it computes stays the same.
         """
-        for tensor in model.state_dict(keep_vars=True).values():
+        for tensor in _tensors(model).values():
             tensor.data = tensor.detach().clone()
-            tensor.grad = None
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The live parameters, each once, and the buffers that are part of the network's state."""
+    parameters: dict[str, Tensor] = dict(model.named_parameters())
+    state: dict[str, Tensor] = model.state_dict(keep_vars=True)
+    buffers = {n: tensor for n, tensor in state.items() if not isinstance(tensor, nn.Parameter)}
+    return parameters | buffers
 
 
 def _stacked(tensors: Sequence[Tensor]) -> Tensor:
