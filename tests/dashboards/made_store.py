@@ -31,7 +31,17 @@ from storage import BenchmarkConfig, BenchmarkRecord, NewLaunch, ResultRecord, S
 from storage.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
 from storage.benchmarks import save_benchmark
 
-__all__ = ["HOSTILE", "START", "MadeTrial", "add_benchmark", "add_study", "begin_launch"]
+__all__ = [
+    "HOSTILE",
+    "START",
+    "MadeTrial",
+    "add_benchmark",
+    "add_study",
+    "begin_launch",
+    "begin_study",
+    "space_config",
+    "store_trials",
+]
 
 START = datetime.datetime(2030, 1, 1, 12, tzinfo=datetime.UTC)
 """When every made study begins."""
@@ -180,7 +190,7 @@ def add_study(
         trials += [MadeTrial(params=BASELINE_PARAMS, curves=[], state="WAITING") for _ in range(2)]
     if two_objectives:
         changes["objective"] = [{"metric": "val_error"}, {"metric": "n_parameters"}]
-    study_id, launches = _begin_study(
+    study_id, launches = begin_study(
         store, HOSTILE if hostile else name, space_config(**changes), two_objectives, running
     )
     store_trials(store, study_id, trials, launches, n_workers, HOSTILE if hostile else "host")
@@ -189,9 +199,10 @@ def add_study(
     return study_id
 
 
-def _begin_study(
-    store: Store, name: str, config: dict[str, Any], two: bool, running: bool
+def begin_study(
+    store: Store, name: str, config: dict[str, Any], two: bool = False, running: bool = False
 ) -> tuple[int, list[int]]:
+    """A study without trials and its two launches, the second one running or done."""
     metrics = ["val_error", "n_parameters"] if two else ["val_error"]
     study = optuna.create_study(
         study_name=name, storage=store.optuna_storage, directions=["minimize"] * len(metrics)
