@@ -109,6 +109,7 @@ def build_parser() -> Parser:
     add("--gpus", default="auto", metavar="N", help="GPUs for a run, or auto")
     add("--concurrency", type=positive_int, metavar="N", help="runs at once, at the most")
     add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")
+    add("--checkpoints", metavar="DIR", help="where unfinished runs lie; shared in a cluster")
     add("--table-only", action="store_true", help="train nothing; show what the store has")
     add("--format", choices=FORMATS, default="text", help="of the table on stdout")
     add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
@@ -333,7 +334,7 @@ def _run(
                 launch_id=launch_id,
                 resources=_resources(options),
                 concurrency=options.concurrency or "auto",
-                checkpoints=checkpoint_directory(store.url) / "benchmark",
+                checkpoints=checkpoint_directory(store.url, options.checkpoints) / "benchmark",
                 images=images[0],
                 test_images=images[1],
                 fingerprint=fingerprint,

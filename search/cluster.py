@@ -63,8 +63,9 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
     """Ray, ready, for as long as the block lasts.
 
     Args:
-        address: None starts a Ray of our own on this machine, bound to loopback and without its
-            dashboard; ``auto`` or ``HOST:PORT`` joins a cluster.
+        address: None starts a Ray of our own on this machine, bound to loopback, without its
+            dashboard, closed to whoever has not its token; ``auto`` or ``HOST:PORT`` joins a
+            cluster, with the token in ``~/.ray/auth_token`` or ``RAY_AUTH_TOKEN`` if it wants one.
         verbose: Let Ray's own messages through.
 
     Yields:
@@ -86,6 +87,7 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
     logging.getLogger("ray").setLevel(level)
     with tempfile.TemporaryDirectory(prefix="ray-search-") as scratch:
         if address is None:
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
             options |= {
                 # Not the cluster that RAY_ADDRESS names or that `ray start` has left here.
                 "address": "local",
@@ -103,7 +105,8 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
             raise ClusterError(
                 f"Ray cannot be {'started' if address is None else 'reached'} {where}: {first}; "
-                "check --ray-address and that the cluster is up (`ray status`)."
+                "check --ray-address, that the cluster is up (`ray status`), and its token if it "
+                "wants one (RAY_AUTH_TOKEN)."
             ) from error
         try:
             yield Path(scratch)

@@ -136,8 +136,18 @@ class Plan:
         )
 
 
-def checkpoint_directory(url: sa.URL) -> Path:
-    """Where the state of unfinished runs lies: beside an SQLite file, else under ``results/``."""
+def checkpoint_directory(url: sa.URL, option: str | None = None) -> Path:
+    """Where the state of unfinished runs lies.
+
+    Args:
+        url: The store.
+        option: What ``--checkpoints`` says: a directory that all machines of a cluster share.
+
+    Returns:
+        That, else a directory beside an SQLite file, else one under ``results/``.
+    """
+    if option is not None:
+        return Path(option).expanduser().resolve()
     if url.get_backend_name() == "sqlite":
         return Path(str(url.database)).parent / "checkpoints"
     return Path("results/checkpoints").resolve()
@@ -151,6 +161,7 @@ def make_plan(
     command: str,
     provenance: Provenance,
     ray_address: str | None = None,
+    checkpoints: str | None = None,
     verbose: bool = False,
 ) -> Plan:
     """Read a space file and settle everything that a launch depends on.
@@ -162,6 +173,7 @@ def make_plan(
         command: The command line, for the record.
         provenance: Code, libraries and machine, for the record.
         ray_address: ``--ray-address``, if given.
+        checkpoints: ``--checkpoints``, if given.
         verbose: ``-v``.
 
     Returns:
@@ -182,7 +194,7 @@ def make_plan(
         space=space,
         images=images,
         storage=url.render_as_string(hide_password=False),
-        checkpoints=checkpoint_directory(url),
+        checkpoints=checkpoint_directory(url, checkpoints),
         command=command,
         provenance=provenance,
         ray_address=ray_address,

@@ -1,0 +1,167 @@
+"""A Ray cluster of several nodes: a node that is killed, nodes that differ, and strangers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from storage import open_store
+
+ROOT = Path(__file__).resolve().parents[2]
+RAY = Path(sys.executable).parent / "ray"
+TOKEN = "0123456789abcdef0123456789abcdef"
+MEMORY = 100 * 2**20
+N_TRIALS, EPOCHS = 12, 15
+SPACE = {
+    "study": "cluster",
+    "model": {"name": "closed-form", "options": {"sleep": 0.3}},
+    "training": {"epochs": EPOCHS},
+    "parameters": {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+        "weight_decay": {"type": "float", "low": 1e-6, "high": 1e-1, "log": True},
+    },
+    "sampler": {"name": "random", "seed": 0},
+    "pruner": {"name": "none"},
+    "budget": {"trials": N_TRIALS},
+    "resources": {"cpus": 1, "gpus": 0},
+}
+pytestmark = pytest.mark.slow
+
+
+class Cluster:
+    """Ray nodes on this machine, each with processes of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.environment = {
+            **os.environ,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": TOKEN,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_health_check_period_ms": "1000",
+            "RAY_health_check_failure_threshold": "3",
+        }
+        self._directory = directory
+        self._nodes: list[subprocess.Popen[str]] = []
+        self.address = ""
+
+    def add(self, *options: str) -> int:
+        """Start a node; the first one is the head. Returns its place."""
+        place = len(self._nodes)
+        where = (
+            ["--head", "--port=0", "--include-dashboard=false"]
+            if not self.address
+            else [f"--address={self.address}"]
+        )
+        log = self._directory / f"node-{place}.log"
+        with log.open("w") as stream:
+            node = subprocess.Popen(
+                [str(RAY), "start", "--block", *where, *options, f"--object-store-memory={MEMORY}"],
+                env=self.environment,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        self._nodes.append(node)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            said = log.read_text()
+            if "Ray runtime started" in said:
+                if not self.address:
+                    match = re.search(r"--address='?([\d.]+:\d+)", said)
+                    assert match is not None, said
+                    self.address = match.group(1)
+                return place
+            assert node.poll() is None, said
+            time.sleep(0.1)
+        pytest.fail(f"a Ray node did not start within two minutes: {log.read_text()}")
+
+    def kill(self, place: int) -> None:
+        """SIGKILL every process of a node."""
+        node = self._nodes[place]
+        if node.poll() is None:
+            os.killpg(node.pid, signal.SIGKILL)
+            node.wait()
+
+    def close(self) -> None:
+        """Kill what is left, the head last."""
+        for place in reversed(range(len(self._nodes))):
+            self.kill(place)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path)
+    yield made
+    made.close()
+
+
+def launch(
+    cluster: Cluster, tmp_path: Path, *more: str, **environment: str
+) -> subprocess.Popen[str]:
+    """Launch the search on the cluster."""
+    path = tmp_path / "space.json"
+    path.write_text(json.dumps(SPACE))
+    command = [sys.executable, "-m", "search.launch", "--space", str(path)]
+    where = ["--storage", str(tmp_path / "s.db"), "--ray-address", cluster.address]
+    return subprocess.Popen(
+        [*command, *where, *more],
+        cwd=ROOT,
+        env={**cluster.environment, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_node_that_is_killed_costs_no_trial(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.add("--num-cpus=1")
+    cluster.add("--num-cpus=1")
+    victim = cluster.add("--num-cpus=1")
+    shared = tmp_path / "shared"
+    process = launch(cluster, tmp_path, "--checkpoints", str(shared))
+    store = open_store(str(tmp_path / "s.db"))
+    try:
+        deadline = time.monotonic() + 180
+        workers: set[str] = set()
+        while len(workers) < 3:
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline, f"only {workers} work"
+            workers = {run.worker for run in store.runs() if run.worker and run.n_epochs > 1}
+            time.sleep(0.2)
+        cluster.kill(victim)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        study = optuna.load_study(study_name="cluster", storage=store.optuna_storage)
+        assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * N_TRIALS
+        for trial in study.trials:
+            assert list(trial.intermediate_values) == list(range(1, EPOCHS + 1))
+        runs = store.runs()
+        assert [run.n_epochs for run in runs] == [EPOCHS] * N_TRIALS
+        assert "12 trials complete" in out
+        assert not list(shared.rglob("*.pt*"))
+    finally:
+        process.kill()
+        store.close()
+
+
+def test_without_the_token_nobody_joins(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.add("--num-cpus=1")
+    process = launch(cluster, tmp_path, RAY_AUTH_TOKEN="f" * 32)
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 2, err
+    # Ray's own library has its say first.
+    assert err.splitlines()[-1].startswith("error: Ray cannot be reached")
+    assert "RAY_AUTH_TOKEN" in err.splitlines()[-1]
+    assert "Traceback" not in err
