@@ -1,0 +1,371 @@
+"""What a person sees: the pages in a real Chromium, over the store of a real small search."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+
+from dashboards.pages.credentials import PASSWORD_VARIABLE, USER_VARIABLE
+from storage.store import open_store
+from tests.dashboards.made_store import HOSTILE, add_benchmark, add_study
+from tests.dashboards.web import Server, serving
+
+pytestmark = pytest.mark.browser
+
+N_TRIALS = 6
+WAIT_MS = 60_000
+
+SPACE = {
+    "study": "seen",
+    "model": {"name": "mlp", "width": 4},
+    "data": {"source": "digits", "n_train_pairs": 60, "n_test_pairs": 20},
+    "training": {"epochs": 2},
+    "parameters": {
+        "learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True},
+        "learning_rate_decay": {"type": "float", "low": 0.8, "high": 1.0},
+    },
+    "baselines": [{"learning_rate": 1e-2, "learning_rate_decay": 1.0}],
+    "budget": {"trials": N_TRIALS},
+}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a store that a real search has filled, with hostile studies of nobody's beside."""
+    directory = tmp_path_factory.mktemp("searched")
+    (directory / "space.yaml").write_text(json.dumps(SPACE))
+    url = f"sqlite:///{directory / 's.db'}"
+    command = [sys.executable, "-m", "search.launch", "--space", str(directory / "space.yaml")]
+    done = subprocess.run(
+        [*command, "--storage", url, "--concurrency", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "SEARCH_DATA_ROOT": str(directory)},
+    )
+    assert done.returncode == 0, done.stderr
+    store = open_store(url)
+    add_study(store, n_trials=30, hostile=True)
+    optuna.create_study(study_name="empty", storage=store.optuna_storage)
+    add_benchmark(store, hostile=True, models=("mlp", "convnet", "siamese"), n_seeds=6)
+    store.close()
+    return url
+
+
+@pytest.fixture(scope="module")
+def server(searched: str) -> Iterator[Server]:
+    """The store, served."""
+    with serving(searched) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium as the system has it."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("there is no Chromium; on Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        # A container's root has no sandbox to put the browser in.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        found = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield found
+        found.close()
+
+
+@dataclass
+class Watched:
+    """A page, and what went wrong on it."""
+
+    page: Page
+    home: str
+    problems: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        """Go to one of our pages and wait until it is filled."""
+        self.page.goto(self.home + path)
+        expect(self.page.locator("#content[data-version]")).to_be_attached(timeout=WAIT_MS)
+
+    def draw_all(self) -> dict[str, dict[str, Any]]:
+        """Scroll to every figure; return each one's data as plotly has drawn it, by key."""
+        panels = self.page.locator(".panel")
+        for index in range(panels.count()):
+            panel = panels.nth(index)
+            panel.scroll_into_view_if_needed()
+            expect(panel).to_have_attribute("data-drawn", re.compile("."), timeout=WAIT_MS)
+        found: dict[str, dict[str, Any]] = self.page.evaluate(
+            """() => Object.fromEntries([...document.querySelectorAll('.panel')].map((each) => {
+                const plot = each.querySelector('.plot');
+                return [each.id, {
+                    traces: plot._fullData.filter((t) => t.visible === true).map((t) => ({
+                        name: t.name, type: t.type, mode: t.mode,
+                        n: (t.x && t.x.length) || 0,
+                        links: (t.customdata || []).length,
+                    })),
+                    paper: plot._fullLayout.font.color,
+                }];
+            }))"""
+        )
+        return found
+
+
+@pytest.fixture
+def watched(browser: Browser, server: Server) -> Iterator[Watched]:
+    """A page on which nothing may go wrong, and that may ask nobody but the server."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme="light")
+    context.set_default_timeout(WAIT_MS)
+    seen = Watched(context.new_page(), server.address)
+    watch(seen, server.address)
+    yield seen
+    context.close()
+    assert seen.problems == []
+
+
+def watch(seen: Watched, *allowed: str) -> None:
+    """Note errors of every page of a context, and requests to other places than those allowed."""
+
+    def ask(route: Route) -> None:
+        if route.request.url.startswith((*allowed, "data:", "blob:")):
+            route.continue_()
+        else:
+            seen.problems.append(f"asked {route.request.url}")
+            route.abort()
+
+    def listen(page: Page) -> None:
+        page.on("pageerror", lambda error: seen.problems.append(f"raised {error}"))
+        page.on("dialog", lambda dialog: seen.problems.append(f"said {dialog.message}"))
+        page.on(
+            "console",
+            lambda said: seen.problems.append(said.text) if said.type == "error" else None,
+        )
+
+    context = seen.page.context
+    context.route("**/*", ask)
+    context.on("page", listen)
+    listen(seen.page)
+
+
+def study_path(watched: Watched, name: str) -> str:
+    """The address of a study's page, found on the overview."""
+    watched.open("/")
+    address = watched.page.get_by_role("link", name=name, exact=True).get_attribute("href")
+    assert address is not None
+    return address
+
+
+def test_overview(watched: Watched) -> None:
+    watched.open("/")
+    row = watched.page.get_by_role("row").filter(has_text="seen")
+    expect(row).to_contain_text(f"{N_TRIALS} of {N_TRIALS} trials")
+    expect(row).to_contain_text("done")
+    row.get_by_role("link", name="seen").click()
+    expect(watched.page.get_by_role("heading", level=1)).to_have_text("seen")
+
+
+def test_a_studys_figures_have_its_trials(watched: Watched, searched: str) -> None:
+    watched.open(study_path(watched, "seen"))
+    figures = watched.draw_all()
+    assert len(figures) >= 4
+    assert all(figure["traces"] for figure in figures.values())
+    store = open_store(searched, create=False)
+    study = optuna.load_study(study_name="seen", storage=store.optuna_storage)
+    trials = study.get_trials(deepcopy=False)
+    store.close()
+    assert n_points(figures["history"]) == len(trials) == N_TRIALS
+    assert n_points(figures["slices"]) >= N_TRIALS
+    text = watched.page.locator("#summary").inner_text()
+    assert f"{N_TRIALS} complete" in text
+    assert f"{study.best_value:.4g}" in text
+
+
+def n_points(figure: dict[str, Any]) -> int:
+    """The points of a figure that are trials."""
+    traces = figure["traces"]
+    return sum(trace["n"] for trace in traces if trace["mode"] == "markers" and trace["links"])
+
+
+def test_a_point_opens_its_trial(watched: Watched) -> None:
+    watched.open(study_path(watched, "seen"))
+    watched.draw_all()
+    history = watched.page.locator("#history")
+    history.evaluate("(figure) => figure.scrollIntoView({block: 'center'})")
+    x, y = history.locator(".plot").evaluate(
+        """async (plot) => {
+            // A point may lie on one of the lines, which are no trials.
+            const lines = plot.data.flatMap((trace, at) => (trace.mode === 'lines' ? [at] : []));
+            await Plotly.restyle(plot, 'visible', false, lines);
+            const trace = plot._fullData.find((t) => t.mode === 'markers' && t.visible === true);
+            const at = plot.getBoundingClientRect();
+            const {xaxis, yaxis} = plot._fullLayout;
+            const number = trace.x.length - 1;
+            return [
+                at.left + xaxis._offset + xaxis.d2p(trace.x[number]),
+                at.top + yaxis._offset + yaxis.d2p(trace.y[number]),
+            ];
+        }"""
+    )
+    watched.page.mouse.move(x, y)
+    expect(history.locator(".hovertext")).to_contain_text("learning_rate")
+    with watched.page.context.expect_page() as opened:
+        watched.page.mouse.click(x, y)
+    trial = opened.value
+    number = re.search(r"/dashboard/studies/\d+/trials\?numbers=(\d+)$", trial.url)
+    assert number is not None
+    expect(trial.get_by_text(f"Trial {number[1]} (trial_id=")).to_be_visible()
+
+
+def test_a_link_opens_its_trial_and_optuna_dashboard_works(watched: Watched) -> None:
+    watched.open(study_path(watched, "seen"))
+    watched.page.locator("#details").get_by_role("link", name="trial 0").first.click()
+    expect(watched.page.get_by_text("Trial 0 (trial_id=")).to_be_visible()
+    watched.page.goto(f"{watched.home}/dashboard")
+    expect(watched.page.get_by_text("seen", exact=False).first).to_be_visible()
+
+
+def test_the_page_follows_a_running_search(watched: Watched, searched: str) -> None:
+    store = open_store(searched, create=False)
+    study = optuna.create_study(study_name="live", storage=store.optuna_storage)
+    page = watched.page
+    page.clock.install()
+    watched.open(f"/study/{study._study_id}")
+    expect(page.locator("#summary")).to_contain_text("no trials yet")
+
+    def finish(value: float) -> None:
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        study.tell(trial, value)
+
+    for value in (0.75, 0.5, 0.25):
+        finish(value)
+    page.clock.fast_forward(60_000)
+    expect(page.locator("#summary")).to_contain_text("3 complete")
+    assert n_points(watched.draw_all()["history"]) == 3
+    page.evaluate(
+        "Plotly.relayout(document.querySelector('#history .plot'), {'xaxis.range': [0, 9]})"
+    )
+    page.locator("#history").scroll_into_view_if_needed()
+    finish(0.125)
+    page.clock.fast_forward(60_000)
+    expect(page.locator("#summary")).to_contain_text("0.125")
+    assert n_points(watched.draw_all()["history"]) == 4
+    zoom = "document.querySelector('#history .plot')._fullLayout.xaxis.range"
+    assert page.evaluate(zoom) == [0, 9]
+    store.close()
+
+
+def test_a_hidden_page_asks_for_nothing(watched: Watched) -> None:
+    page = watched.page
+    page.clock.install()
+    watched.open("/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    show = """(hidden) => {
+        Object.defineProperty(document, 'hidden', {get: () => hidden, configurable: true});
+        document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    page.evaluate(show, True)
+    page.clock.fast_forward(600_000)
+    # A request of our own comes after any that the page had been about to make.
+    page.evaluate("fetch('/pages/icon.svg')")
+    assert [url for url in asked if "/data/" in url] == []
+    with page.expect_request("**/data/overview"):
+        page.evaluate(show, False)
+
+
+def test_names_are_text(watched: Watched) -> None:
+    watched.open("/")
+    links = watched.page.get_by_role("link", name=HOSTILE, exact=True)
+    assert links.count() == 2
+    for address in [link.get_attribute("href") for link in links.all()]:
+        assert address is not None
+        watched.open(address)
+        expect(watched.page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+        assert watched.draw_all()
+        # Nothing of it has become an element, on the page or in a figure.
+        assert watched.page.locator("img[src=x], main b, .plot b").count() == 0
+        watched.page.mouse.wheel(0, -100_000)
+
+
+def test_a_benchmarks_figures_have_its_runs(watched: Watched) -> None:
+    watched.open("/")
+    links = watched.page.get_by_role("link", name=HOSTILE, exact=True)
+    address = links.last.get_attribute("href")
+    assert address is not None
+    assert address.startswith("/benchmark/")
+    watched.open(address)
+    errors = watched.draw_all()["benchmark-test-errors"]
+    assert max(trace["n"] for trace in errors["traces"]) == 3 * 6
+
+
+def test_an_empty_study_says_so(watched: Watched) -> None:
+    watched.open(study_path(watched, "empty"))
+    expect(watched.page.locator("#summary")).to_contain_text("no trials yet")
+    assert watched.page.locator(".panel").count() == 0
+
+
+def test_dark_and_light(watched: Watched) -> None:
+    page = watched.page
+    watched.open(study_path(watched, "seen"))
+
+    def colours() -> tuple[str, str]:
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return paper, watched.draw_all()["history"]["paper"]
+
+    light = colours()
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+    dark = colours()
+    assert dark[0] != light[0]
+    assert dark[1] != light[1]
+    page.reload()
+    expect(page.locator("#content[data-version]")).to_be_attached()
+    assert colours() == dark
+    page.get_by_role("button", name="Dark").click()
+    assert colours() == light
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+def test_no_page_is_wider_than_the_screen(watched: Watched, width: int) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": 900})
+    addresses = ["/", study_path(watched, "seen")]
+    addresses += [
+        link.get_attribute("href") or ""
+        for link in page.get_by_role("link", name=HOSTILE, exact=True).all()
+    ]
+    for address in addresses:
+        watched.open(address)
+        watched.draw_all()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_password(browser: Browser, searched: str) -> None:
+    secret = {USER_VARIABLE: "anna", PASSWORD_VARIABLE: "geheim"}
+    with serving(searched, environment=secret) as server:
+        context = browser.new_context()
+        assert context.request.get(server.address).status == 401
+        with pytest.raises(PlaywrightError, match="AUTH"):
+            context.new_page().goto(server.address)
+        context.close()
+        context = browser.new_context(http_credentials={"username": "anna", "password": "geheim"})
+        seen = Watched(context.new_page(), server.address)
+        watch(seen, server.address)
+        seen.open(study_path(seen, "seen"))
+        assert seen.draw_all()
+        context.close()
+        assert seen.problems == []
