@@ -1,0 +1,308 @@
+"""A study's figures: the right number of points, units, links, and names shown as text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from plotly.io.json import to_json_plotly
+
+from dashboards.figures.panel import Panel
+from dashboards.figures.study import MAX_TRIALS, study_panels
+from dashboards.figures.study_words import hover, log_ticks, thinned
+from dashboards.figures.template import DARK, LIGHT, escape
+from dashboards.numbers.study import StudyView, read_study
+from storage import Store, open_store
+from tests.dashboards.made_store import HOSTILE, add_study
+
+TAG = re.compile(r"<(?!/?(b|br|span|extra)\b)")
+"""Of HTML that plotly would render, all but what we write ourselves."""
+
+
+def drawn(store: Store, name: str = "made", **options: Any) -> tuple[StudyView, dict[str, Panel]]:
+    """A study's view, and its panels by key."""
+    view = read_study(store, name)
+    return view, {panel.key: panel for panel in study_panels(view, **options)}
+
+
+def points(panel: Panel, *, mode: str = "markers") -> list[int]:
+    """The trials that have points in a figure, one entry a point."""
+    return [
+        data[0]
+        for trace in panel.figure.data
+        if mode in (getattr(trace, "mode", None) or "") and trace.customdata is not None
+        for data in trace.customdata
+    ]
+
+
+def named(panel: Panel, word: str) -> Any:
+    """The trace whose name begins with a word."""
+    (found,) = [each for each in panel.figure.data if (each.name or "").startswith(word)]
+    return found
+
+
+def texts(value: Any) -> list[str]:
+    """Every text in a figure's JSON."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for each in value.values() for text in texts(each)]
+    return [text for each in value for text in texts(each)] if isinstance(value, list) else []
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with a study of 100 trials that has ended; tests only look at it."""
+    store = open_store(str(tmp_path_factory.mktemp("search") / "s.db"))
+    add_study(store, n_trials=100)
+    yield store
+    store.close()
+
+
+def test_every_panel_of_a_search_that_ended(search: Store) -> None:
+    _, panels = drawn(search)
+    assert list(panels) == [
+        "history",
+        "learning-curves",
+        "contour",
+        "slices",
+        "parallel-coordinates",
+        "importances",
+        "timeline",
+        "cost",
+    ]
+    for panel in panels.values():
+        assert panel.figure.layout.template == LIGHT
+        assert panel.caption.endswith(".")
+        assert "paper_bgcolor" not in panel.figure.layout.to_plotly_json()
+
+
+def test_history_has_a_point_a_trial_and_two_lines(search: Store) -> None:
+    view, panels = drawn(search)
+    history = panels["history"]
+    assert sorted(points(history)) == list(range(100))
+    for state, word in (("COMPLETE", "complete"), ("PRUNED", "pruned"), ("FAIL", "failed")):
+        assert len(named(history, word).x) == view.counts[state]
+    best = named(history, "best so far")
+    assert list(best.x[:-1]) == view.best_so_far.number_I.tolist()
+    assert list(best.y[:-1]) == pytest.approx(view.best_so_far.value_I)
+    assert best.x[-1] == 99
+    baseline = named(history, "baseline")
+    assert view.baseline is not None
+    assert set(baseline.y) == {view.baseline.values[0]}
+    assert history.figure.layout.yaxis.title.text == "validation error (% of pairs)"
+    assert history.figure.layout.yaxis.tickformat == ".1~%"
+
+
+def test_trials_without_a_value_stand_in_a_strip(store: Store) -> None:
+    add_study(store, n_trials=60, running=True)
+    view, panels = drawn(store)
+    strip = named(panels["history"], "waiting")
+    assert strip.yaxis == "y2"
+    assert [data[0] for data in strip.customdata] == [60, 61]
+    assert len(named(panels["history"], "running").x) == view.counts["RUNNING"] == 4
+
+
+def test_curves_end_where_their_trials_did(search: Store) -> None:
+    view, panels = drawn(search)
+    curves = panels["learning-curves"].figure
+    reported = [each for trace in curves.data if trace.mode == "lines" for each in trace.y]
+    assert sum(y is not None for y in reported) == len(view.reports.value_R)
+    ends = {
+        data[0]: x
+        for trace in curves.data
+        if trace.mode == "markers"
+        for data, x in zip(trace.customdata, trace.x, strict=True)
+    }
+    assert ends == {trial.number: trial.n_epochs for trial in view.trials}
+    assert {shape.x0 for shape in curves.layout.shapes} == {3, 9} == set(view.rungs)
+    assert [note.text for note in curves.layout.annotations] == ["rung 3", "rung 9"]
+
+
+def test_contours_are_of_the_learning_rate_and_each_decay(search: Store) -> None:
+    view, panels = drawn(search)
+    contour = panels["contour"].figure
+    layout = contour.layout
+    assert (layout.xaxis.title.text, layout.yaxis.title.text) == (
+        "learning_rate",
+        "learning_rate_decay",
+    )
+    assert layout.yaxis2.title.text == "weight_decay"
+    assert layout.xaxis.type == layout.yaxis2.type == "log"
+    assert len(points(panels["contour"])) == 2 * view.counts["COMPLETE"]
+
+
+def test_slices_hold_every_trial_once_a_parameter(search: Store) -> None:
+    view, panels = drawn(search)
+    n = view.counts["COMPLETE"] + view.counts["PRUNED"]
+    assert len(points(panels["slices"])) == 4 * n
+
+
+def test_parallel_coordinates_hold_the_complete_trials(search: Store) -> None:
+    view, panels = drawn(search)
+    (trace,) = panels["parallel-coordinates"].figure.data
+    assert [each.label for each in trace.dimensions] == [
+        *view.distributions,
+        "validation error (% of pairs)",
+    ]
+    for dimension in trace.dimensions:
+        assert len(dimension["values"]) == view.counts["COMPLETE"]
+    # The best line is drawn last, so it lies on top.
+    assert view.best is not None
+    assert trace.line.color[-1] == view.best.values[0]
+
+
+def test_a_bar_for_every_segment(search: Store) -> None:
+    view, panels = drawn(search)
+    bars = panels["timeline"].figure.data
+    assert sum(len(trace.x) for trace in bars) == len(view.timeline) == 101
+    workers = panels["timeline"].figure.layout.yaxis.ticktext
+    assert set(workers) == {"host 0", "host 1", "host 2", "host 3", "earlier launch"}
+
+
+def test_cost_ends_at_the_sums(search: Store) -> None:
+    view, panels = drawn(search)
+    spent, whole = panels["cost"].figure.data[:2]
+    assert spent.y[-1] == view.cost.epochs_T[-1]
+    assert whole.y[-1] == view.cost.epochs_T[-1] + view.cost.saved_epochs_T[-1]
+    assert f"saved {view.cost.saved_epochs_T[-1]:,} epochs" in panels["cost"].caption
+
+
+def test_points_lead_to_their_trials(search: Store) -> None:
+    _, panels = drawn(search, trial_url=lambda number: f"/trials/{number}")
+    for key in ("history", "contour", "slices", "timeline"):
+        for trace in panels[key].figure.data:
+            for data in trace.customdata if trace.customdata is not None else ():
+                assert data[1] == f"/trials/{data[0]}"
+
+
+def test_a_grid_has_its_curves_with_intervals_and_the_reports_choice(store: Store) -> None:
+    add_study(store, grid=6)
+    view, panels = drawn(store)
+    assert "contour" not in panels
+    grid = panels["grid"].figure
+    (line,) = grid.layout.shapes
+    assert line.x0 == line.x1 == 0.6
+    assert grid.layout.annotations[0].text == "the report's 0.6 / 0.4"
+    assert view.grid is not None
+    means = [trace for trace in grid.data if trace.mode == "lines+markers"]
+    assert [trace.name for trace in means] == ["deepconvnet-aux", "siamese-aux"]
+    for trace, curve in zip(means, view.grid.curves, strict=True):
+        for index, point in enumerate(curve.points):
+            assert point.summary.interval is not None
+            low, high = point.summary.interval
+            assert trace.y[index] == pytest.approx(point.summary.mean, rel=1e-4)
+            assert trace.y[index] + trace.error_y.array[index] == pytest.approx(high, rel=1e-3)
+            assert trace.y[index] - trace.error_y.arrayminus[index] == pytest.approx(low, rel=1e-3)
+    seeds = [trace for trace in grid.data if trace.mode == "markers"]
+    assert sum(len(trace.x) for trace in seeds) == 2 * 10 * 6
+    assert named(panels["history"], "complete").error_y.array is not None
+
+
+def test_two_objectives_have_a_front_and_no_record(store: Store) -> None:
+    add_study(store, n_trials=80, two_objectives=True)
+    view, panels = drawn(store)
+    assert "learning-curves" not in panels
+    front = named(panels["pareto-front"], "Pareto front")
+    assert [data[0] for data in front.customdata] == list(view.front)
+    assert len(points(panels["pareto-front"])) == view.counts["COMPLETE"]
+    assert panels["pareto-front"].figure.layout.yaxis.title.text == "trainable parameters"
+    assert not [t for t in panels["history"].figure.data if t.name.startswith("best so far")]
+    assert len(panels["importances"].figure.data) == 2
+
+
+def test_an_empty_study_has_no_figures(store: Store) -> None:
+    add_study(store, n_trials=0)
+    assert drawn(store)[1] == {}
+
+
+def test_a_study_of_one_trial_has_few(store: Store) -> None:
+    add_study(store, n_trials=1)
+    assert list(drawn(store)[1]) == ["history", "learning-curves", "timeline", "cost"]
+
+
+def test_names_are_shown_as_text(store: Store) -> None:
+    add_study(store, n_trials=60, hostile=True, running=True)
+    _, panels = drawn(store, name=HOSTILE)
+    said = [
+        text
+        for panel in panels.values()
+        for text in texts(json.loads(to_json_plotly(panel.figure)))
+    ]
+    assert any("&lt;img src=x" in text for text in said)
+    for text in said:
+        assert not TAG.search(text), text
+    # What is filled in by plotly holds nothing that a user chose.
+    for panel in panels.values():
+        for trace in panel.figure.data:
+            assert "img" not in (getattr(trace, "hovertemplate", None) or "")
+
+
+def test_many_trials_are_thinned_and_the_caption_says_so(store: Store) -> None:
+    add_study(store, n_trials=300)
+    view, panels = drawn(store, max_trials=50)
+    assert "50 of 300 trials are drawn" in panels["history"].caption
+    shown = points(panels["history"])
+    assert len(shown) == len(set(shown)) == 50
+    assert {*view.front, *view.best_so_far.number_I.tolist(), 0} <= set(shown)
+    for panel in panels.values():
+        assert len(set(points(panel))) <= 50
+    # Sums are of all trials, however few are drawn.
+    assert panels["cost"].figure.data[0].y[-1] == view.cost.epochs_T[-1]
+    assert MAX_TRIALS >= 500
+
+
+def test_thinning_spreads_evenly_and_keeps_what_matters(store: Store) -> None:
+    add_study(store, n_trials=101)
+    trials = read_study(store, "made").trials
+    kept = [trial.number for trial in thinned(trials, 6, {50})]
+    assert kept == sorted(kept)
+    assert len(kept) == 6
+    assert {0, 50, 1, 100} <= set(kept)
+    assert thinned(trials, 1000, set()) == list(trials)
+    assert len(thinned(trials, 1, {50, 60})) == 1
+
+
+def test_hover_texts_name_trial_values_and_params(search: Store) -> None:
+    view, _ = drawn(search)
+    said = hover(view, view.trials[0])
+    assert said.startswith("<b>trial 0</b> complete, baseline<br>val_error ")
+    assert "<br>25 epochs, " in said
+    assert "<br>learning_rate 0.001" in said
+    assert "aux_weight" not in hover(view, view.trials[0], only="learning_rate")
+    failed = next(trial for trial in view.trials if trial.state == "FAIL")
+    assert "the loss is not finite in epoch 4" in hover(view, failed)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (1e-6, 1e-2, [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]),
+        (3e-4, 1e-2, [3e-4, 1e-3, 3e-3, 1e-2]),
+        (1e-3, 4e-3, [1e-3, 2e-3]),
+        (1.1e-3, 1.5e-3, [1.1e-3, 1.5e-3]),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis(low: float, high: float, ticks: list[float]) -> None:
+    assert log_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_dark_paper_has_the_same_settings_in_other_colours() -> None:
+    light, dark = LIGHT.to_plotly_json(), DARK.to_plotly_json()
+    assert json.dumps(light) != json.dumps(dark)
+    assert light["layout"].keys() == dark["layout"].keys()
+    assert light["layout"]["colorway"] == dark["layout"]["colorway"]
+
+
+def test_escaping() -> None:
+    assert escape("<b>a & b</b>\n'") == "&lt;b&gt;a &amp; b&lt;/b&gt;<br>'"
+
+
+@pytest.mark.parametrize("key", ["", "1a", "A", "a b", "a--b", "a-", "ä"])
+def test_a_panels_key_is_a_slug(search: Store, key: str) -> None:
+    panel = drawn(search)[1]["cost"]
+    with pytest.raises(ValueError, match="key"):
+        Panel(key=key, title="", caption="", figure=panel.figure)
