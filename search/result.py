@@ -102,7 +102,7 @@ def print_result(result: Result, console: Console) -> None:
         say(f"go on with:            {plan.command}")
     elif plan.space.budget.trials is not None:
         say(f"search further with:   {plan.command} --trials {2 * plan.space.budget.trials}")
-    say(f"look at it with:       optuna-dashboard {result.store}")
+    say(f"look at it with:       python -m dashboards.serve --storage {result.store}")
     if snapshot.best:
         study = plan.space.study
         say(f"export the best with:  python -m search.export --study {study} --output {study}.yaml")
