@@ -2,19 +2,22 @@
 
 This is the only module of `trainables` that imports Ray. It keeps nothing that the driver must
 save: a run's state goes to its own checkpoint file, which whoever trains the run next goes on from.
-A trial's config is ``{"runs": [assignment, ...], "in_turn": False}``, a step's result
-``{"reports": [report, ...]}``, as `trainables.worker` defines them; in turn means one run after the
-other instead of an epoch of each.
+A trial's config is ``{"runs": [assignment, ...], "in_turn": False, "batched": False}``, a step's
+result ``{"reports": [report, ...]}``, as `trainables.worker` defines them; in turn means one run
+after the other instead of an epoch of each. With ``batched``, which may be left out, the runs of
+one architecture are trained as one model; between steps, `drop` and `add` change which they are.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from ray import tune
 
+from trainables.batched.worker import BatchedSteps
 from trainables.image_set import ImageArrays, ImageSet
 from trainables.worker import AssignedRun
 
@@ -55,13 +58,34 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def _open(self, config: dict[str, Any]) -> None:
-        self._runs = [
-            AssignedRun(assignment, self._images, self._test_images)
-            for assignment in config["runs"]
-        ]
         self._in_turn: bool = config["in_turn"]
+        self._batched = BatchedSteps() if config.get("batched", False) else None
+        self._runs: list[AssignedRun] = []
+        self.add(config["runs"])
+
+    def drop(self, run_ids: Collection[int]) -> None:
+        """Let runs go, between two steps: nothing more is trained or reported of them.
+
+        Args:
+            run_ids: The runs.
+        """
+        self._runs = [run for run in self._runs if run.run_id not in run_ids]
+
+    def add(self, assignments: Sequence[dict[str, Any]]) -> None:
+        """Take more runs in, between two steps.
+
+        Args:
+            assignments: The runs.
+        """
+        n_together = 1 if self._in_turn else len(self._runs) + len(assignments)
+        self._runs += [
+            AssignedRun(assignment, self._images, self._test_images, n_together=n_together)
+            for assignment in assignments
+        ]
 
     def step(self) -> dict[str, Any]:
         """Train every open run for an epoch, or only the first of them."""
-        open_runs = [run for run in self._runs if not run.closed]
-        return {"reports": [run.step() for run in open_runs[: 1 if self._in_turn else None]]}
+        self._runs = [run for run in self._runs if not run.closed]
+        if self._batched is not None:
+            return {"reports": self._batched.step(self._runs)}
+        return {"reports": [run.step() for run in self._runs[: 1 if self._in_turn else None]]}

@@ -20,6 +20,7 @@ import os
 import socket
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from trainables.pairs import draw_test_pairs
 from trainables.runs import Run, open_run
 from trainables.training import Training
 
-__all__ = ["CHECKPOINT_SECONDS", "AssignedRun"]
+__all__ = ["CHECKPOINT_SECONDS", "AssignedRun", "describe", "is_device_lost"]
 
 CHECKPOINT_SECONDS = 1.0
 """The least time between two checkpoints of a run."""
@@ -59,6 +60,8 @@ class AssignedRun:
         assignment: dict[str, Any],
         images: ImageSet | None,
         test_images: ImageSet | None = None,
+        *,
+        n_together: int = 1,
     ) -> None:
         """Take an assignment; nothing is trained or loaded yet.
 
@@ -66,53 +69,95 @@ class AssignedRun:
             assignment: See the module's docstring.
             images: The training images of its source, if it needs any.
             test_images: The test images, where the assignment asks for an evaluation.
+            n_together: How many runs share the process's time, this one among them.
         """
         self._evaluate: bool = assignment["evaluate"]
         self._keep: bool = assignment["keep"]
         self._test_images = test_images
-        self._run_id: int = assignment["run_id"]
+        self.run_id: int = assignment["run_id"]
         self._config = RunConfig.model_validate(assignment["config"])
         self._path = None if assignment["checkpoint"] is None else Path(assignment["checkpoint"])
         self._n_reported: int = assignment["n_epochs"]
         self._images = images
+        self._n_together = n_together
         self._run: Run | None = None
         self._warning: str | None = None
         self._saved_at = time.monotonic()
         self._save_seconds = 0.0
         self.closed = False
 
+    @property
+    def training(self) -> Training | None:
+        """The run of a network, once it is prepared; None for a closed form."""
+        return self._run if isinstance(self._run, Training) else None
+
     def step(self) -> dict[str, Any]:
         """Train one epoch and report it.
 
-        An epoch that the checkpoint holds and the driver has not heard of is reported first.
+        Returns:
+            The report; see `prepare` for what comes before an epoch. Whatever goes wrong is a
+            report too: the study must survive any trial.
+        """
+        return self.prepare() or self._guarded(lambda: self._conclude(self._opened().run_epoch()))
+
+    def prepare(self) -> dict[str, Any] | None:
+        """Open the run, and report what needs no training.
 
         Returns:
-            The report. Whatever goes wrong is a report too: the study must survive any trial.
+            An epoch that the checkpoint holds and the driver has not heard of; or why the run
+            cannot be opened; or None where the next epoch is to be trained.
         """
-        self._warning = None
-        try:
-            if self._run is None:
-                self._run = self._open()
+
+        def unreported() -> dict[str, Any]:
             # A driver that died may have missed epochs which the checkpoint holds.
-            unreported = self._run.history[self._n_reported :]
-            metrics = unreported[0] if unreported else self._run.run_epoch()
+            history = self._opened().history[self._n_reported :]
+            return self._conclude(history[0]) if history else {}
+
+        return self._guarded(unreported) or None
+
+    def conclude(self, outcome: EpochMetrics | NonFiniteLossError) -> dict[str, Any]:
+        """Report an epoch that the run was trained for elsewhere, and save what is due.
+
+        Args:
+            outcome: The epoch's numbers, or why there are no more.
+
+        Returns:
+            The report.
+        """
+        if isinstance(outcome, NonFiniteLossError):
+            return self._fail(str(outcome), outcome.metrics)
+        return self._guarded(lambda: self._conclude(outcome))
+
+    def start_over(self, reason: str) -> None:
+        """Forget what was trained since the last checkpoint.
+
+        Args:
+            reason: Why, for the next report's warning.
+        """
+        self._run = None
+        self._warning = reason
+
+    def _guarded(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return work()
         except NonFiniteLossError as failure:
             return self._fail(str(failure), failure.metrics)
         except (TrialFailure, UserError) as failure:
             return self._fail(str(failure))
         except Exception as error:  # the study must survive any trial's bug
-            if "CUDA error" in str(error):
+            if is_device_lost(error):
                 raise  # It outlives the run that met it, so this process must end.
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{Path(frame.filename).name}:{frame.lineno}"
-            return self._fail(f"{type(error).__name__}: {error} ({where})")
+            return self._fail(describe(error))
+
+    def _conclude(self, metrics: EpochMetrics) -> dict[str, Any]:
+        run = self._opened()
         self._n_reported = max(self._n_reported, metrics.epoch)
-        self._save()
-        self.closed = self._run.finished and self._n_reported >= self._run.epoch
+        self._save(run)
+        self.closed = run.finished and self._n_reported >= run.epoch
         evaluation = None
         if self.closed and self._evaluate:
             try:
-                evaluation = self._evaluation(self._run)
+                evaluation = self._evaluation(run)
             except TrialFailure as failure:
                 return self._fail(str(failure), metrics)
         return self._report(metrics, evaluation=evaluation)
@@ -131,27 +176,31 @@ class AssignedRun:
             found[f"{name}_loss"], found[f"{name}_error"] = run.evaluate_kept(pairs)
         return found
 
-    def _open(self) -> Run:
+    def _opened(self) -> Run:
+        """The run, at its last checkpoint if it was not open yet."""
+        if self._run is not None:
+            return self._run
         run = open_run(self._config, self._images)
         if self._path is not None and self._path.exists():
             try:
                 load_checkpoint(run, self._path)
             except CheckpointError as error:
                 self._warning = f"{error}; the run starts from its first epoch"
+        self._run = run
         return run
 
-    def _save(self) -> None:
+    def _save(self, run: Run) -> None:
         """Write a checkpoint where one is due; training goes on where it cannot be written."""
         started = time.monotonic()
-        wait = max(CHECKPOINT_SECONDS, self._save_seconds / CHECKPOINT_SHARE)
-        if self._path is None or self._run is None:
+        wait = max(CHECKPOINT_SECONDS, self._n_together * self._save_seconds / CHECKPOINT_SHARE)
+        if self._path is None:
             return
-        is_last = self._keep and self._run.finished
+        is_last = self._keep and run.finished
         if started - self._saved_at < wait and not is_last:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            save_checkpoint(self._run, self._path)
+            save_checkpoint(run, self._path)
         except (CheckpointError, OSError) as error:
             self._warning = f"no checkpoint: {error}"
         self._saved_at = time.monotonic()
@@ -167,11 +216,23 @@ class AssignedRun:
         failure: str | None = None,
         evaluation: dict[str, float] | None = None,
     ) -> dict[str, Any]:
+        warning, self._warning = self._warning, None
         return {
-            "run_id": self._run_id,
+            "run_id": self.run_id,
             "epoch": None if metrics is None else asdict(metrics),
             "evaluation": evaluation,
             "failure": failure,
-            "warning": self._warning,
+            "warning": warning,
             "worker": f"{socket.gethostname()} {os.getpid()}",
         }
+
+
+def is_device_lost(error: Exception) -> bool:
+    """Whether an error means that this process can use its GPU no more."""
+    return "CUDA error" in str(error)
+
+
+def describe(error: Exception) -> str:
+    """A bug in one line: what it is, and the place in the code that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"

@@ -1,0 +1,236 @@
+"""A worker that trains its runs as one batch reports each of them as if it were alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from space.config import ModelConfig, RunConfig
+from trainables import worker as worker_module
+from trainables.batched.batch import TrainingBatch
+from trainables.batched.worker import BatchedSteps
+from trainables.closed_form import CLOSED_FORM
+from trainables.image_set import ImageSet
+from trainables.ray_trainable import RunTrainable
+from trainables.resolve import resolve_config
+from trainables.training import Training
+from trainables.worker import AssignedRun
+
+MakeConfig = Callable[..., RunConfig]
+Report = dict[str, Any]
+
+
+@pytest.fixture
+def make_run(
+    make_config: MakeConfig, digits: ImageSet, digits_test: ImageSet
+) -> Callable[..., Any]:
+    """Assigns run i of a width-16 ConvNet, or of another model, to a worker."""
+
+    def make(i: int, checkpoint: Path | None = None, n_epochs: int = 0, **values: Any) -> Any:
+        name = values.pop("name", "convnet")
+        values = {"training__training_seed": i, "training__epochs": 3} | values
+        if name == CLOSED_FORM:
+            config = resolve_config(RunConfig(model=ModelConfig(name=name)))
+            config = config.with_values({"training.epochs": 3})
+        else:
+            config = make_config(name, 16, **values)
+        assignment = {
+            "run_id": i,
+            "config": config.model_dump(mode="json"),
+            "checkpoint": None if checkpoint is None else str(checkpoint),
+            "n_epochs": n_epochs,
+            "evaluate": name != CLOSED_FORM,
+            "keep": checkpoint is not None,
+        }
+        # What travels between processes is plain JSON.
+        return AssignedRun(json.loads(json.dumps(assignment)), digits, digits_test, n_together=3)
+
+    return make
+
+
+@pytest.fixture
+def batch_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many runs each batched epoch had."""
+    sizes = []
+    run_epoch = TrainingBatch.run_epoch
+
+    def counted(self: TrainingBatch) -> Any:
+        sizes.append(len(self.runs))
+        return run_epoch(self)
+
+    monkeypatch.setattr(TrainingBatch, "run_epoch", counted)
+    return sizes
+
+
+def _finish(steps: BatchedSteps, runs: list[AssignedRun]) -> dict[int, list[Report]]:
+    reports: dict[int, list[Report]] = {run.run_id: [] for run in runs}
+    while open_runs := [run for run in runs if not run.closed]:
+        for report in steps.step(open_runs):
+            reports[report["run_id"]].append(json.loads(json.dumps(report)))
+    return reports
+
+
+def _alone(run: AssignedRun) -> list[Report]:
+    return _finish(BatchedSteps(), [run])[run.run_id]
+
+
+def _assert_alike(some: list[Report], others: list[Report]) -> None:
+    """The same but for rounding, which may tip a pair or two."""
+    assert len(some) == len(others)
+    for one, two in zip(some, others, strict=True):
+        assert one.keys() == two.keys()
+        assert (one["failure"], one["warning"]) == (two["failure"], two["warning"])
+        for part in ("epoch", "evaluation"):
+            assert (one[part] is None) == (two[part] is None)
+            for key in one[part] or {}:
+                if key != "seconds":
+                    tolerance = 0.1 if key.endswith("error") else 0.05
+                    assert two[part][key] == pytest.approx(one[part][key], abs=tolerance), key
+
+
+def test_every_run_reports_as_if_alone(
+    make_run: Callable[..., Any], batch_sizes: list[int]
+) -> None:
+    reports = _finish(BatchedSteps(), [make_run(i) for i in range(3)])
+    assert batch_sizes == [3, 3, 3]
+    for i, found in reports.items():
+        assert [report["epoch"]["epoch"] for report in found] == [1, 2, 3]
+        assert [report["evaluation"] is None for report in found] == [True, True, False]
+        _assert_alike(_alone(make_run(i)), found)
+
+
+def test_what_does_not_fit_is_stepped_in_turn(
+    make_run: Callable[..., Any], batch_sizes: list[int]
+) -> None:
+    runs = [
+        make_run(0, training__epochs=1),
+        make_run(1),
+        make_run(2),
+        make_run(3, name="mlp"),
+        make_run(4, name=CLOSED_FORM),
+        make_run(5, training__batch_size=12),
+    ]
+    reports = _finish(BatchedSteps(), runs)
+    assert batch_sizes == [3, 2, 2]
+    assert {i: len(found) for i, found in reports.items()} == {0: 1, 1: 3, 2: 3, 3: 3, 4: 3, 5: 3}
+    _assert_alike(_alone(make_run(3, name="mlp")), reports[3])
+
+
+def test_runs_leave_and_join_between_steps(
+    make_run: Callable[..., Any], batch_sizes: list[int]
+) -> None:
+    steps = BatchedSteps()
+    runs = [make_run(i) for i in range(4)]
+    first = steps.step(runs[:3])
+    assert [report["run_id"] for report in first] == [0, 1, 2]
+    second = steps.step(runs[1:])
+    assert sorted(report["run_id"] for report in second) == [1, 2, 3]
+    assert batch_sizes == [3, 3]
+    rest = _finish(steps, runs[1:])
+    assert {i: [r["epoch"]["epoch"] for r in found] for i, found in rest.items()} == {
+        1: [3],
+        2: [3],
+        3: [2, 3],
+    }
+    # The last run was alone in the end; the first may go on alone, too.
+    assert batch_sizes == [3, 3, 3]
+    assert [r["epoch"]["epoch"] for r in _alone(runs[0])] == [2, 3]
+
+
+def test_a_loss_that_is_not_finite_is_that_runs_failure(
+    make_run: Callable[..., Any], batch_sizes: list[int]
+) -> None:
+    runs = [
+        make_run(i, name="mlp", training__learning_rate=1e38 if i == 1 else 1e-3) for i in range(3)
+    ]
+    reports = _finish(BatchedSteps(), runs)
+    assert [len(reports[i]) for i in range(3)] == [3, 1, 3]
+    assert "not finite in epoch 1" in reports[1][0]["failure"]
+    assert reports[1][0]["epoch"]["epoch"] == 1
+    assert batch_sizes == [3, 2, 2]
+
+
+def test_checkpoints_are_resumed_and_missed_epochs_reported_first(
+    make_run: Callable[..., Any],
+    batch_sizes: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(worker_module, "CHECKPOINT_SHARE", float("inf"))
+    paths = [tmp_path / f"{i}.pt" for i in range(3)]
+    steps = BatchedSteps()
+    runs = [make_run(i, paths[i]) for i in range(3)]
+    steps.step(runs)
+    steps.step(runs)
+    # A new worker; the driver has heard of one epoch of the first run and of two of the others.
+    again = [make_run(i, paths[i], n_epochs=1 if i == 0 else 2) for i in range(3)]
+    reports = _finish(BatchedSteps(), again)
+    assert {i: [r["epoch"]["epoch"] for r in found] for i, found in reports.items()} == {
+        0: [2, 3],
+        1: [3],
+        2: [3],
+    }
+    assert batch_sizes == [3, 3, 2]
+    for i in range(3):
+        _assert_alike(_alone(make_run(i))[2:], reports[i][-1:])
+
+
+def test_what_fails_as_a_batch_is_trained_in_turn(
+    make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(self: TrainingBatch) -> None:
+        raise RuntimeError("no such operator for several runs")
+
+    monkeypatch.setattr(TrainingBatch, "run_epoch", out_of_memory)
+    reports = _finish(BatchedSteps(), [make_run(i) for i in range(2)])
+    for i, found in reports.items():
+        assert "in turn, since it failed as one batch: RuntimeError: no such" in found[0]["warning"]
+        assert found[1]["warning"] is None
+        found[0]["warning"] = None
+        _assert_alike(_alone(make_run(i)), found)
+
+
+def test_a_lost_device_ends_the_process(
+    make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(self: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(TrainingBatch, "run_epoch", lost)
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        BatchedSteps().step([make_run(i) for i in range(2)])
+    monkeypatch.setattr(Training, "run_epoch", lost)
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        make_run(0).step()
+
+
+def test_the_ray_trainable_lets_runs_go_and_takes_more_in(
+    make_config: MakeConfig, batch_sizes: list[int]
+) -> None:
+    def assignment(i: int) -> dict[str, Any]:
+        return {
+            "run_id": i,
+            "config": make_config("mlp", training__training_seed=i).model_dump(mode="json"),
+            "checkpoint": None,
+            "n_epochs": 0,
+            "evaluate": False,
+            "keep": False,
+        }
+
+    runs = [assignment(i) for i in range(3)]
+    trainable = RunTrainable({"runs": runs, "in_turn": False, "batched": True})
+    assert len(trainable.step()["reports"]) == 3
+    trainable.drop([1, 99])
+    assert [report["run_id"] for report in trainable.step()["reports"]] == [0, 2]
+    trainable.add([assignment(7)])
+    reports = trainable.step()["reports"]
+    assert {report["run_id"]: report["epoch"]["epoch"] for report in reports} == {0: 3, 2: 3, 7: 1}
+    assert batch_sizes == [3, 2, 3]
+    trainable.reset_config({"runs": runs, "in_turn": False})
+    assert len(trainable.step()["reports"]) == 3
+    assert batch_sizes == [3, 2, 3]

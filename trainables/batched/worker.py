@@ -1,0 +1,84 @@
+"""A worker's side of a search where runs are trained together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from trainables.batched.batch import TrainingBatch, batch_key
+from trainables.training import Training
+from trainables.worker import AssignedRun, describe, is_device_lost
+
+__all__ = ["BatchedSteps"]
+
+
+class BatchedSteps:
+    """Steps assigned runs together: those that fit as one batch, the others in turn.
+
+    Each run reports, is saved and is evaluated as if it were alone.
+    """
+
+    def __init__(self) -> None:
+        """No run is known yet."""
+        self._batches: dict[Hashable, TrainingBatch] = {}
+        self._unfit: set[Hashable] = set()
+
+    def step(self, runs: Sequence[AssignedRun]) -> list[dict[str, Any]]:
+        """Train every run for an epoch and report it.
+
+        Args:
+            runs: The open runs. Those that a step leaves out leave their batch, which goes on
+                without them; new ones join.
+
+        Returns:
+            One report for each run, as `AssignedRun.step` would give it.
+        """
+        reports = []
+        together: defaultdict[Hashable, list[tuple[AssignedRun, Training]]] = defaultdict(list)
+        for run in runs:
+            report = run.prepare()
+            if report is None and run.training is not None:
+                together[batch_key(run.training)].append((run, run.training))
+            else:
+                reports.append(run.step() if report is None else report)
+        self._leave_out_others(together)
+        for key, members in together.items():
+            reports += self._step_together(key, members)
+        return reports
+
+    def _leave_out_others(
+        self, together: dict[Hashable, list[tuple[AssignedRun, Training]]]
+    ) -> None:
+        """Drop from the batches whatever is not to be trained in this step, or not in a batch."""
+        for key, batch in list(self._batches.items()):
+            members = [training for _, training in together.get(key, [])]
+            for training in batch.runs:
+                if len(members) < 2 or training not in members:
+                    batch.drop(training)
+            if not batch.runs:
+                del self._batches[key]
+
+    def _step_together(
+        self, key: Hashable, members: Sequence[tuple[AssignedRun, Training]]
+    ) -> list[dict[str, Any]]:
+        if len(members) < 2 or key in self._unfit:
+            return [run.step() for run, _ in members]
+        try:
+            batch = self._batches.get(key)
+            if batch is None:
+                batch = self._batches[key] = TrainingBatch([training for _, training in members])
+            for _, training in members:
+                if training not in batch.runs:
+                    batch.add(training)
+            outcomes = batch.run_epoch()
+        except Exception as error:  # what fails together may succeed alone
+            if is_device_lost(error):
+                raise
+            self._unfit.add(key)
+            self._batches.pop(key, None)
+            reason = f"trained in turn, since it failed as one batch: {describe(error)}"
+            for run, _ in members:
+                run.start_over(reason)
+            return [run.step() for run, _ in members]
+        return [run.conclude(outcomes[training]) for run, training in members]
