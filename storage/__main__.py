@@ -11,7 +11,15 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
+from storage.check import check_store
+from storage.cli import (
+    EXIT_DONE,
+    EXIT_NOTHING,
+    Parser,
+    configure_logging,
+    default_storage,
+    run_command,
+)
 from storage.copying import copy_store
 from storage.overview import describe_study, list_studies
 from storage.store import Store, open_store
@@ -42,6 +50,7 @@ def main(argv: list[str]) -> int:
     commands.add_parser(
         "upgrade", parents=[shared], help="bring a store of an older release up to this one"
     )
+    commands.add_parser("check", parents=[shared], help="whether a store agrees with itself")
     copy = commands.add_parser("copy", help="studies and benchmarks from one store to another")
     copy.add_argument("--from", dest="source", metavar="URL", required=True)
     copy.add_argument("--to", dest="target", metavar="URL", required=True)
@@ -70,6 +79,22 @@ def _upgrade(options: Namespace) -> int:
         change = "up to date" if before == after else f"was {before}"
         print(f"{name:9} {after or 'not there yet'}, {change}")
     return EXIT_DONE
+
+
+def _check(options: Namespace) -> int:
+    with _opened(options) as store:
+        done = check_store(store)
+    if options.format == "json":
+        findings = [vars(finding) for finding in done.findings]
+        print(json.dumps({**vars(done), "findings": findings}, indent=2))
+        return EXIT_NOTHING if findings else EXIT_DONE
+    for finding in done.findings:
+        print(f"{finding.table}, {finding.key}: {finding.what}\n    -> {finding.mend}")
+    print(
+        f"{len(done.findings) or 'no'} {'finding' if len(done.findings) == 1 else 'findings'} in "
+        f"{done.n_studies} studies, {done.n_trials} trials, {done.n_runs} runs"
+    )
+    return EXIT_NOTHING if done.findings else EXIT_DONE
 
 
 def _copy(options: Namespace) -> int:
@@ -197,7 +222,13 @@ def _print_study(study: dict[str, Any]) -> None:
     say(table)
 
 
-_COMMANDS = {"copy": _copy, "list": _list, "show": _show, "upgrade": _upgrade}
+_COMMANDS = {
+    "check": _check,
+    "copy": _copy,
+    "list": _list,
+    "show": _show,
+    "upgrade": _upgrade,
+}
 
 if __name__ == "__main__":
     run_command(main)

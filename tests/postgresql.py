@@ -33,12 +33,13 @@ class PostgresqlServer:
         port: Its port, the same over all its starts.
     """
 
-    def __init__(self, directory: Path, binaries: Path) -> None:
+    def __init__(self, directory: Path, binaries: Path, *, fsync: bool = False) -> None:
         """Make its cluster of databases, and start it.
 
         Args:
             directory: An empty directory that everybody may enter.
             binaries: From `programs`.
+            fsync: Wait for the disk, as a server that matters would.
         """
         # PostgreSQL refuses to run as root; its packages bring a user of that name.
         self._as: dict[str, Any] = {}
@@ -57,7 +58,7 @@ class PostgresqlServer:
             "port": self.port,
             "listen_addresses": "'127.0.0.1'",
             "unix_socket_directories": f"'{directory}'",
-            "fsync": "off",
+            "fsync": "on" if fsync else "off",
             "max_connections": 50,
         }
         lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
