@@ -118,7 +118,7 @@ def report(store: Store, studies: Sequence[str], benchmarks: Sequence[str]) -> s
         _benchmark_chapter(read_benchmark(store, record), f"benchmark-{place}")
         for place, record in enumerate(records, start=1)
     ]
-    names = [chapter.view.name for chapter in (*chapters, *benchmark_chapters)]
+    names = [each.view.name for each in chapters] + [each.view.name for each in benchmark_chapters]
     return render(
         "report.html",
         title=story.listed(dict.fromkeys(names)),
@@ -236,11 +236,12 @@ def _provenance(
     studies: Sequence[StudyChapter], benchmarks: Sequence[BenchmarkChapter]
 ) -> list[Markup]:
     """The launches of everything in the report: each once, oldest first."""
-    launches: dict[int, LaunchRecord] = {}
-    for chapter in (*studies, *benchmarks):
-        launches |= {launch.launch_id: launch for launch in chapter.view.launches}
-    if not launches:
+    found: list[LaunchRecord] = []
+    for views in ([each.view for each in studies], [each.view for each in benchmarks]):
+        found += [launch for view in views for launch in view.launches]
+    if not found:
         return []
+    launches = {launch.launch_id: launch for launch in found}
     ordered = [launches[launch_id] for launch_id in sorted(launches)]
     traced = [run for chapter in benchmarks for run in chapter.view.traced()]
     sheets = [commands_sheet(ordered), launches_sheet(ordered, traced), versions_sheet(ordered)]

@@ -1,0 +1,129 @@
+"""What a report says of a study in sentences and tables, against what was put into the store."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from dashboards import story
+from dashboards.numbers.study import StudyView, read_study
+from dashboards.numbers.verdicts import optimism
+from dashboards.tables.study import (
+    best_sheet,
+    best_trials,
+    confirmation_sheet,
+    space_sheet,
+    terms_sheet,
+)
+from storage import Store
+from tests.dashboards.made_store import BASELINE_PARAMS, add_study
+
+
+@pytest.fixture
+def view(store: Store) -> StudyView:
+    """A confirmed study of 40 trials, the first of them the baseline."""
+    add_study(store, "made", 40, confirmed=True)
+    return read_study(store, "made")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_lists(words: list[str], expected: str) -> None:
+    assert story.listed(words) == expected
+
+
+def test_the_course_of_a_search_adds_up(view: StudyView) -> None:
+    counted, cost = story.how_it_went(view, is_running=False)
+    counts = view.counts
+    assert counted == (
+        f"40 trials in 2 launches: {counts['COMPLETE']} complete, {counts['PRUNED']} pruned and "
+        f"{counts['FAIL']} failed."
+    )
+    n_epochs = sum(trial.n_epochs for trial in view.trials)
+    n_saved = sum(25 - trial.n_epochs for trial in view.trials if trial.state == "PRUNED")
+    assert f"They trained {n_epochs} epochs in " in cost
+    assert f"pruning saved {n_saved} further epochs" in cost
+    assert story.how_it_went(view, is_running=True)[-1] == "The search is still going on."
+
+
+def test_the_outcome_names_the_best_and_the_baseline(view: StudyView) -> None:
+    complete = [trial for trial in view.trials if trial.state == "COMPLETE"]
+    best = min(complete, key=lambda trial: trial.values[0])
+    assert story.study_outcome(view) == (
+        f"The best is trial {best.number} with a validation error of {best.values[0]:.4g}, against "
+        f"{view.trials[0].values[0]:.4g} of the baseline, trial 0."
+    )
+
+
+def test_the_best_trials_stand_beside_the_baseline(view: StudyView) -> None:
+    complete = [trial for trial in view.trials if trial.state == "COMPLETE"]
+    ranked = sorted(complete, key=lambda trial: (trial.values[0], trial.number))
+    found = best_trials(view, 2)
+    assert found[:2] == ranked[:2]
+    assert found[-1].number == 0
+    sheet = best_sheet(view, 2)
+    assert sheet.columns[1] == f"trial {ranked[0].number} (best)"
+    assert sheet.columns[-1] == "trial 0 (baseline)"
+    rows = {row[0]: row[1:] for row in sheet.rows}
+    assert rows["validation error"][0] == f"{ranked[0].values[0]:.4g}"
+    assert {name: rows[name][-1] for name in BASELINE_PARAMS} == {
+        name: f"{value:.4g}" for name, value in BASELINE_PARAMS.items()
+    }
+
+
+def test_the_space_is_told_with_scales_and_the_baseline(view: StudyView) -> None:
+    rows = {row[0]: row[1:] for row in space_sheet(view).rows}
+    assert rows["learning_rate"] == ("0.0003 to 0.01", "logarithmic", "-", "0.001")
+    assert rows["aux_weight"] == ("0 to 0.9", "linear", "-", "0.6")
+
+
+def test_the_terms_are_those_of_the_space(view: StudyView) -> None:
+    assert view.space is not None
+    rows = dict(terms_sheet(view.space).rows)
+    assert rows["network"] == "siamese-aux, width 16"
+    assert rows["data"] == "digits, 600 pairs, 10% for validation"
+    assert rows["pruner"] == "asha, rungs at 3, 9"
+    assert rows["budget"] == "10000 trials"
+    assert rows["confirmation"] == "the best 3 on 5 fresh seeds"
+
+
+def test_the_confirmation_is_told_with_the_searchs_optimism(view: StudyView) -> None:
+    found = view.confirmation
+    assert found is not None
+    said = optimism(found.winner.search_value, found.winner.values)
+    sentence = story.confirmation_outcome(found, maximize=False)
+    assert f"trial {found.winner.trial_number} does best" in sentence
+    assert f"{said.confirmed.mean:.4f} ± {said.confirmed.std:.4f}" in sentence
+    if said.difference > 0:
+        assert sentence.endswith(f"too optimistic by {said.difference:.4f}.")
+    else:
+        assert sentence.endswith("not too optimistic.")
+    sheet = confirmation_sheet(found, maximize=False)
+    assert [row[0] for row in sheet.rows] == [f"trial {each.trial_number}" for each in found.trials]
+    assert sheet.rows[0][1].startswith("winner")
+    # Comparisons are of what is better when lower: of a maximised objective none is shown.
+    assert {row[-1] for row in confirmation_sheet(found, maximize=True).rows} == {"-"}
+
+
+def test_a_trade_off_asks_for_both_objectives(store: Store) -> None:
+    add_study(store, "two", 30, two_objectives=True)
+    view = read_study(store, "two")
+    assert "the best trade-off between the lowest validation error and the lowest number of " in (
+        story.question(view)
+    )
+    assert story.study_outcome(view).startswith(f"{len(view.front)} trials are on the Pareto front")
+    assert {trial.number for trial in best_trials(view, 100)} >= set(view.front)
+
+
+def test_a_study_of_another_tool_is_told_by_what_it_drew(store: Store) -> None:
+    study = optuna.create_study(study_name="other", storage=store.optuna_storage)
+    study.optimize(
+        lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_categorical("c", [1, 2]),
+        n_trials=3,
+    )
+    view = read_study(store, "other")
+    assert story.question(view) == "Which c and x give the lowest objective?"
+    rows = {row[0]: row[1:] for row in space_sheet(view).rows}
+    assert rows == {"x": ("0 to 1", "linear", "-", "-"), "c": ("1, 2", "-", "-", "-")}
+    assert story.study_outcome(view).startswith("The best is trial ")
