@@ -14,7 +14,7 @@ from dashboards.pages.words import as_command, storage_option
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.provenance import show_machine
 from dashboards.tables.study import confirmation_sheet, space_sheet
-from storage import Store
+from storage import LaunchRecord, Store
 from storage.leases import is_alive
 
 __all__ = ["study_document", "trial_address"]
@@ -48,7 +48,8 @@ def study_document(store: Store, name: str) -> Document:
         StorageError: If the store cannot be read.
     """
     view = read_study(store, name)
-    running = any(is_alive(launch) for launch in view.launches)
+    statuses = {launch.launch_id: _status(launch) for launch in view.launches}
+    running = "running" in statuses.values()
 
     def address(number: int) -> str:
         return trial_address(view.study_id, number)
@@ -58,6 +59,8 @@ def study_document(store: Store, name: str) -> Document:
     context = {
         "view": view,
         "running": running,
+        "statuses": statuses,
+        "status": statuses[view.launches[-1].launch_id] if view.launches else "",
         "address": address,
         "leading": _leading(view),
         "front": set(view.front),
@@ -82,6 +85,11 @@ def study_document(store: Store, name: str) -> Document:
         details=render("study_details.html", **context),
         panels=study_panels(view, trial_url=address) if view.trials else (),
     )
+
+
+def _status(launch: LaunchRecord) -> str:
+    """How a launch ended, or that it runs; one that was killed could not say so itself."""
+    return "died" if launch.status == "running" and not is_alive(launch) else launch.status
 
 
 def _drawn(sheet: Sheet) -> Markup:

@@ -18,6 +18,8 @@ __all__ = [
     "values",
 ]
 
+_EXACT = 2**53
+"""Whole numbers below it are exact as floats."""
 _WORDS = {
     "train_error": ("training error", "fraction of pairs"),
     "val_error": ("validation error", "fraction of pairs"),
@@ -34,8 +36,8 @@ def number(value: object, digits: int = 4) -> str:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
+    if isinstance(value, int) or (value.is_integer() and abs(value) < _EXACT):
+        return f"{value:,.0f}"
     return f"{value:.{digits}g}" if math.isfinite(value) else "not finite"
 
 
