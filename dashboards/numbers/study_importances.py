@@ -20,6 +20,8 @@ MIN_TRIALS = 10
 """With fewer complete trials there is nothing to be said."""
 MIN_TOP = 5
 """The best tenth of the trials is looked at, and no fewer than these."""
+USUAL = 0.95
+"""Share of the trials that have a parameter for it to be assessed: conditional ones are not."""
 MAX_TRIALS = 1000
 """Of more complete trials so many are looked at, spread evenly over the search."""
 
@@ -57,7 +59,8 @@ def importances(
 
     Returns:
         One an objective; none where fewer than `MIN_TRIALS` trials are complete, fewer than two
-        parameters vary, or all trials are alike in the objective.
+        parameters vary, or all trials are alike in the objective. Parameters that only some trials
+        have are left out, and so are the odd trials that lack one of the others.
 
     Source:
         Watanabe, Bansal, Hutter, PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
@@ -73,8 +76,10 @@ def importances(
     names = [
         name
         for name in distributions
-        if len({trial.params[name] for trial in complete if name in trial.params}) > 1
+        if sum(name in trial.params for trial in complete) >= USUAL * len(complete)
+        and len({trial.params[name] for trial in complete if name in trial.params}) > 1
     ]
+    complete = [trial for trial in complete if all(name in trial.params for name in names)]
     if len(complete) < MIN_TRIALS or len(names) < 2:
         return ()
     picked = np.linspace(0, len(complete) - 1, min(len(complete), MAX_TRIALS)).round().astype(int)
@@ -117,9 +122,8 @@ def _frozen(
     distributions: Mapping[str, BaseDistribution],
     value: float,
 ) -> FrozenTrial:
-    own = [name for name in names if name in trial.params]
     return create_trial(
         value=value,
-        params={name: trial.params[name] for name in own},
-        distributions={name: distributions[name] for name in own},
+        params={name: trial.params[name] for name in names},
+        distributions={name: distributions[name] for name in names},
     )

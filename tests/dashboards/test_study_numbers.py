@@ -284,6 +284,12 @@ def test_importances_name_the_parameter_that_decides() -> None:
     assert importances(trials[:9], distributions, ["error"], [False]) == ()
     alike = [trial(n, (0.5,), params=each) for n, each in enumerate(params)]
     assert importances(alike, distributions, ["error"], [False]) == ()
+    # A parameter that only some trials have is not assessed, a trial that lacks one not counted.
+    odd = [*trials[:59], trial(59, (0.5,), params={"sometimes": 0.1})]
+    rare = {**distributions, "sometimes": FloatDistribution(0, 1)}
+    (usual,) = importances(odd, rare, ["error"], [False])
+    assert usual.shares.keys() == found.shares.keys()
+    assert usual.n_trials == 59
     # A range that was narrowed later leaves out the trials beyond it.
     narrowed = {**distributions, "deciding": FloatDistribution(0, 0.5)}
     (within,) = importances(trials, narrowed, ["error"], [False])
