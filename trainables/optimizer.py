@@ -144,5 +144,4 @@ class AdamSteps:
 
     def close(self) -> None:
         """Leaves the optimizer as it would be after as many of its own steps."""
-        for count in self._counts:
-            count.copy_(self._count)
+        torch._foreach_copy_(self._counts, [self._count] * len(self._counts))

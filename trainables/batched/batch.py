@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -49,6 +50,28 @@ def batch_key(run: Training) -> Hashable:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Together:
+    """What stays the same for as long as the same R runs are in the batch."""
+
+    stack: Stack
+    validation: Pairs
+    """See `_side_by_side`."""
+    aux_weight_R: Tensor
+
+    @classmethod
+    def of(cls, runs: Sequence[Training]) -> _Together:
+        """Makes the runs' states parts of one."""
+        validation = _side_by_side([run.pairs.validation for run in runs])
+        weights = [run.config.training.aux_weight or 0.0 for run in runs]
+        x = validation.x_N2HW
+        return cls(
+            stack=Stack([run.model for run in runs]),
+            validation=validation,
+            aux_weight_R=torch.tensor(weights, dtype=x.dtype, device=x.device),
+        )
+
+
 class TrainingBatch:
     """Runs trained in step as one model, whose every tensor has a dimension for the runs.
 
@@ -71,7 +94,7 @@ class TrainingBatch:
         if not runs:
             raise ValueError("a batch needs at least one run")
         self._runs: list[Training] = []
-        self._stack: Stack | None = None
+        self._together: _Together | None = None
         first = runs[0]
         self._key = batch_key(first)
         self._compute = Compute(first.config, first.device)
@@ -97,7 +120,7 @@ class TrainingBatch:
         if batch_key(run) != self._key:
             raise ValueError("the run does not fit to the others: see batch_key")
         self._runs.append(run)
-        self._stack = None
+        self._together = None
 
     def drop(self, run: Training) -> None:
         """Lets a run go; the others go on without it, and it may go on alone.
@@ -110,7 +133,7 @@ class TrainingBatch:
         """
         self._runs.remove(run)
         Stack.release(run.model)
-        self._stack = None
+        self._together = None
 
     def run_epoch(self) -> dict[Training, EpochMetrics | NonFiniteLossError]:
         """Trains every run for one epoch, validates it and keeps its state if it is the best.
@@ -130,15 +153,15 @@ class TrainingBatch:
         started = time.perf_counter()
         prepare_device(self._runs[0].config.training, self._runs[0].device)
         with out_of_memory_translated(self._runs[0].config.model.name):
-            if self._stack is None:
-                self._stack = Stack([run.model for run in self._runs])
-            sums = torch.cat([self._train(self._stack), self._validate(self._stack)])
-            # The first and only time in an epoch that anything waits for the device.
-            columns = sums.T.tolist()
+            if self._together is None:
+                self._together = _Together.of(self._runs)
+            means_4R = torch.cat([self._train(self._together), self._validate(self._together)])
+            # The only time after the draws of an epoch that anything waits for the device.
+            of_runs = means_4R.T.tolist()
         seconds = (time.perf_counter() - started) / len(self._runs)
         outcomes: dict[Training, EpochMetrics | NonFiniteLossError] = {}
         for run, (train_loss, train_wrong, val_loss, val_wrong) in zip(
-            self.runs, columns, strict=True
+            self.runs, of_runs, strict=True
         ):
             outcomes[run] = self._complete(
                 run,
@@ -163,7 +186,7 @@ class TrainingBatch:
             self.drop(run)
         return metrics
 
-    def _train(self, stack: Stack) -> Tensor:
+    def _train(self, together: _Together) -> Tensor:
         """The steps of an epoch; gives (2, R) mean losses and shares of pairs compared wrongly."""
         epochs, keeps = zip(*(run.begin_epoch() for run in self._runs), strict=True)
         pairs = _side_by_side(epochs)
@@ -176,10 +199,10 @@ class TrainingBatch:
             stop = start + batch_size
             batch = pairs.rows(start, stop)
             masks = [keep_PRLF[start:stop] for keep_PRLF in keeps_PRLF]
-            loss_R, wrong_R = self._forward(stack, batch, masks)
+            loss_R, wrong_R = self._forward(together, batch, masks)
             # The sum's gradient is that of every run's own loss, as no weight has a part in two.
             loss_R.sum().backward()  # type: ignore[no-untyped-call]
-            for adam, gradients in zip(steps, stack.take_gradients(), strict=True):
+            for adam, gradients in zip(steps, together.stack.take_gradients(), strict=True):
                 adam.step(gradients)
             sums += torch.stack([loss_R.detach().double() * len(batch), wrong_R.double()])
         for adam in steps:
@@ -187,27 +210,22 @@ class TrainingBatch:
         return sums / len(pairs)
 
     @torch.no_grad()
-    def _validate(self, stack: Stack) -> Tensor:
+    def _validate(self, together: _Together) -> Tensor:
         """The states as they are; gives (2, R) mean losses and shares of pairs compared wrongly."""
-        pairs = _side_by_side([run.pairs.validation for run in self._runs])
+        pairs = together.validation
         sums = torch.zeros(2, len(self._runs), dtype=torch.float64, device=self._runs[0].device)
         self._model.eval()
         for start in range(0, len(pairs), EVALUATION_BATCH):
             batch = pairs.rows(start, start + EVALUATION_BATCH)
-            loss_R, wrong_R = self._forward(stack, batch, [])
+            loss_R, wrong_R = self._forward(together, batch, [])
             sums += torch.stack([loss_R.double() * len(batch), wrong_R.double()])
         return sums / len(pairs)
 
     def _forward(
-        self, stack: Stack, pairs: Pairs, keeps_NRLF: Sequence[Tensor]
+        self, together: _Together, pairs: Pairs, keeps_NRLF: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Every run's mean loss and wrongly compared pairs, (R,) each."""
         dropouts = self._model.dropouts()
-        weights_R = torch.tensor(
-            [run.config.training.aux_weight or 0.0 for run in self._runs],
-            dtype=pairs.x_N2HW.dtype,
-            device=pairs.x_N2HW.device,
-        )
 
         def of_one_run(
             state: dict[str, Tensor],
@@ -226,7 +244,9 @@ class TrainingBatch:
         tensors = (pairs.x_N2HW, pairs.classes_N2, pairs.target_N)
         try:
             with RunOperators(), self._compute.precision():
-                loss_R, wrong_R = of_all(stack.tensors, tensors, list(keeps_NRLF), weights_R)
+                loss_R, wrong_R = of_all(
+                    together.stack.tensors, tensors, list(keeps_NRLF), together.aux_weight_R
+                )
         finally:
             for dropout in dropouts:
                 dropout.keep_NF = None
