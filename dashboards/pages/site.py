@@ -40,6 +40,7 @@ STATIC = Path(__file__).parent / "static"
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _KINDS |= {".svg": "image/svg+xml"}
 _CACHED_DOCUMENTS = 16
+_ID = "[0-9]{1,18}"
 
 # Figures drawn by WebGL compile their shaders, for which plotly needs 'unsafe-eval'; it also sets
 # styles in elements. Nothing comes from another host.
@@ -68,10 +69,10 @@ class Site:
         self._routes: list[tuple[re.Pattern[str], Callable[[str], Response]]] = [
             (re.compile(r"/()"), self._overview),
             (re.compile(r"/study/(.+)"), self._study),
-            (re.compile(r"/benchmark/([0-9]+)"), self._benchmark),
+            (re.compile(rf"/benchmark/({_ID})"), self._benchmark),
             (re.compile(r"/data/()overview"), self._overview_data),
-            (re.compile(r"/data/study/([0-9]+)"), self._study_data),
-            (re.compile(r"/data/benchmark/([0-9]+)"), self._benchmark_data),
+            (re.compile(rf"/data/study/({_ID})"), self._study_data),
+            (re.compile(rf"/data/benchmark/({_ID})"), self._benchmark_data),
             (re.compile(r"/pages/([a-z-]+\.[a-z]+)"), _file),
             (re.compile(r"/()plotly\.js"), lambda _: _plotly()),
         ]
@@ -110,7 +111,7 @@ class Site:
 
     def _study(self, wanted: str) -> Response:
         names = study_names(self._store)
-        if wanted.isdecimal() and int(wanted) in names:
+        if re.fullmatch(_ID, wanted) and int(wanted) in names:
             study_id = int(wanted)
             return _page(
                 names[study_id], f"/data/study/{study_id}", optuna=f"/dashboard/studies/{study_id}"

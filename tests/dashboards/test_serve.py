@@ -220,6 +220,7 @@ def test_a_study_is_found_by_its_name_too(store: Store, open_site: Guard) -> Non
 def test_what_is_not_there(open_site: Guard) -> None:
     for name in ("study/none", "study/99", "benchmark/1", "data/study/9", "data/benchmark/9"):
         assert request(open_site, f"/{name}").status == 404
+        assert request(open_site, f"/{name}{'9' * 5000}").status == 404
     for name in ("../serve.py", "%2e%2e/site.py", "page.html", "none.js"):
         found = request(open_site, f"/pages/{name}")
         assert found.status == 404

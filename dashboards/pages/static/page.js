@@ -133,15 +133,17 @@ document.addEventListener("themechange", () => {
 
 // -- text ------------------------------------------------------------------------------------
 
+const shown = new Map(); // element -> the HTML that it was filled with
+
 // What the reader has folded out or in stays as it is.
 function fill(element, html) {
-  if (element.dataset.html === html) {
+  if (shown.get(element) === html) {
     return;
   }
   const open = new Map();
   element.querySelectorAll("details[id]").forEach((each) => open.set(each.id, each.open));
   element.innerHTML = html; // The server has escaped every text in it.
-  element.dataset.html = html;
+  shown.set(element, html);
   open.forEach((value, id) => {
     const each = document.getElementById(id);
     if (each) {
