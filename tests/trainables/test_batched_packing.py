@@ -1,0 +1,60 @@
+"""How many runs are trained together follows from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from space.config import RunConfig
+from trainables.batched import packing
+from trainables.batched.packing import Packing, measure_packing
+from trainables.failures import OutOfMemoryFailure
+from trainables.image_set import ImageSet
+
+MakeConfig = Callable[..., RunConfig]
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n_runs", "speedup"),
+    [
+        ({1: 4.0}, 1, 1.0),
+        ({1: 4.0, 2: 5.0, 4: 3.9}, 1, 1.0),
+        ({1: 4.0, 2: 5.0, 4: 2.0, 8: 1.0, 16: 0.99}, 8, 4.0),
+    ],
+)
+def test_the_smallest_batch_that_is_about_as_fast_as_the_best(
+    seconds: dict[int, float], n_runs: int, speedup: float
+) -> None:
+    found = Packing(seconds, fits_no_more=False)
+    assert (found.n_runs, found.speedup) == (n_runs, speedup)
+
+
+@pytest.mark.parametrize("model", ["mlp", "siamese-aux"])
+def test_real_steps_are_timed(model: str, make_config: MakeConfig, digits: ImageSet) -> None:
+    config = make_config(model, training__batch_size=8, data__augment=True)
+    found = measure_packing(config, digits, CPU, most=3, budget_seconds=float("inf"))
+    assert list(found.seconds) == [1, 2]
+    assert all(seconds > 0 for seconds in found.seconds.values())
+    assert not found.fits_no_more
+
+
+def test_batches_grow_until_memory_or_time_is_out(
+    make_config: MakeConfig, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seconds_a_step(config: Any, images: Any, device: Any, n_runs: int) -> float:
+        if n_runs > 8:
+            raise OutOfMemoryFailure("'mlp' ran out of memory")
+        return 1.0 + n_runs
+
+    monkeypatch.setattr(packing, "_seconds_a_step", seconds_a_step)
+    found = measure_packing(make_config("mlp"), digits, CPU)
+    assert found.seconds == {1: 2.0, 2: 1.5, 4: 1.25, 8: 1.125}
+    assert found.fits_no_more
+    assert found.n_runs == 8
+    found = measure_packing(make_config("mlp"), digits, CPU, most=4)
+    assert (list(found.seconds), found.fits_no_more) == ([1, 2, 4], False)
+    assert list(measure_packing(make_config("mlp"), digits, CPU, budget_seconds=0).seconds) == [1]
