@@ -41,7 +41,7 @@ def study_note(view: StudyView) -> str:
     else:
         maximize = view.maximize[0]
         parts.append(_text(confirmation_outcome(view.confirmation, maximize=maximize)))
-        parts.append(_sheet(confirmation_sheet(view.confirmation, maximize=maximize)))
+        parts.append(_sheet(confirmation_sheet(view.confirmation)))
     return "\n\n".join(parts)
 
 

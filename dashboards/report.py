@@ -207,7 +207,7 @@ def _study_chapter(view: StudyView, chapter_id: str) -> StudyChapter:
         confirmation=(
             Markup()
             if confirmation is None
-            else _drawn(confirmation_sheet(confirmation, maximize=maximize))
+            else _drawn(confirmation_sheet(confirmation))
         ),
     )
 

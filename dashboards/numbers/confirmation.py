@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from optuna.study import StudyDirection
+
 from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
 from dashboards.numbers.verdicts import Comparison, Optimism, compare_all, optimism
 from storage import Store
@@ -58,7 +60,8 @@ def read_confirmation(
     comparisons = {}
     if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
         results = {str(trial.trial_number): dict(enumerate(trial.values)) for trial in trials}
-        for comparison in compare_all(results, str(baseline)):
+        maximize = _is_maximized(store, study_id, metric)
+        for comparison in compare_all(results, str(baseline), maximize=maximize):
             comparisons[int(comparison.name)] = comparison
     return Confirmation(
         metric=metric,
@@ -67,3 +70,10 @@ def read_confirmation(
         baseline=baseline,
         comparisons=comparisons,
     )
+
+
+def _is_maximized(store: Store, study_id: int, metric: str) -> bool:
+    index = store.study_records()[study_id].metrics.index(metric)
+    with store.guarded():
+        directions = store.optuna_storage.get_study_directions(study_id)
+    return directions[index] == StudyDirection.MAXIMIZE

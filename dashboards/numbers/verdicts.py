@@ -97,12 +97,15 @@ class Optimism:
     difference: float
 
 
-def verdict(comparison: PairedComparison, adjusted_p_value: float) -> str:
+def verdict(
+    comparison: PairedComparison, adjusted_p_value: float, *, maximize: bool = False
+) -> str:
     """Put a comparison into words. The module's docstring says how to read it.
 
     Args:
         comparison: The comparison.
         adjusted_p_value: Its p-value, corrected for the family, in [0, 1].
+        maximize: Whether higher values are better, not lower ones.
 
     Returns:
         "better" or "worse" where the adjusted p-value is at most ``1 - comparison.confidence`` and
@@ -120,17 +123,18 @@ def verdict(comparison: PairedComparison, adjusted_p_value: float) -> str:
     has_zero = interval is not None and interval.low <= 0 <= interval.high
     if adjusted_p_value > 1 - comparison.confidence or has_zero:
         return f"not distinguishable with {comparison.n} seeds"
-    return "better" if comparison.mean_difference < 0 else "worse"
+    return "better" if (comparison.mean_difference > 0) == maximize else "worse"
 
 
 def compare_all(
     results: Mapping[str, Mapping[int, float]],
     reference: str,
     *,
+    maximize: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> list[Comparison]:
-    """Compare every config of a benchmark with the reference; lower values are better.
+    """Compare every config of a benchmark with the reference.
 
     Each config is paired with the reference on the seeds that both have, so an unfinished benchmark
     can be compared too; the p-values are Holm-corrected over all configs but the reference.
@@ -138,6 +142,7 @@ def compare_all(
     Args:
         results: For each config its errors by seed, finite. The order is kept.
         reference: The name of the config to compare with.
+        maximize: Whether higher values are better, not lower ones.
         confidence: Level of the intervals, in (0, 1); verdicts are at level ``1 - confidence``.
         seed: Seed of the bootstrap.
 
@@ -172,7 +177,7 @@ def compare_all(
             seeds=seeds[name],
             paired=paired[name],
             adjusted_p_value=float(adjusted_p_value),
-            verdict=verdict(paired[name], float(adjusted_p_value)),
+            verdict=verdict(paired[name], float(adjusted_p_value), maximize=maximize),
         )
         for name, adjusted_p_value in zip(names, adjusted, strict=True)
     ]

@@ -133,16 +133,15 @@ def best_sheet(view: StudyView, n: int = 5) -> Sheet:
     )
 
 
-def confirmation_sheet(found: Confirmation, *, maximize: bool) -> Sheet:
+def confirmation_sheet(found: Confirmation) -> Sheet:
     """The confirmed trials on fresh seeds, best first, beside what the search said of them.
 
     Args:
         found: The confirmation.
-        maximize: Whether larger values are better; comparisons are of what is better when lower.
     """
     rows = []
     for trial in found.trials:
-        compared = None if maximize else found.comparisons.get(trial.trial_number)
+        compared = found.comparisons.get(trial.trial_number)
         summary = summarise(trial.values)
         interval = summary.interval
         roles = ["winner"] if trial is found.winner else []

@@ -286,3 +286,12 @@ class TestCalibration:
         printed = capsys.readouterr().out
         assert all(model in printed for model in MODELS | OUTSIDE)
         assert "wrong sign" in printed
+
+
+def test_where_higher_is_better_the_words_turn_round() -> None:
+    low = {seed: 0.1 + 0.001 * seed for seed in range(10)}
+    high = {seed: value + 0.05 + 0.0003 * seed for seed, value in low.items()}
+    for maximize, expected in ((False, "worse"), (True, "better")):
+        (found,) = compare_all({"low": low, "high": high}, "low", maximize=maximize)
+        assert found.verdict == expected
+        assert found.paired.mean_difference > 0
