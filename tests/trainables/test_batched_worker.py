@@ -183,10 +183,10 @@ def test_checkpoints_are_resumed_and_missed_epochs_reported_first(
 def test_what_fails_as_a_batch_is_trained_in_turn(
     make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def out_of_memory(self: TrainingBatch) -> None:
+    def refuse(self: TrainingBatch) -> None:
         raise RuntimeError("no such operator for several runs")
 
-    monkeypatch.setattr(TrainingBatch, "run_epoch", out_of_memory)
+    monkeypatch.setattr(TrainingBatch, "run_epoch", refuse)
     reports = _finish(BatchedSteps(), [make_run(i) for i in range(2)])
     for i, found in reports.items():
         assert "in turn, since it failed as one batch: RuntimeError: no such" in found[0]["warning"]

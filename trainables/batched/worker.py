@@ -62,23 +62,31 @@ class BatchedSteps:
     def _step_together(
         self, key: Hashable, members: Sequence[tuple[AssignedRun, Training]]
     ) -> list[dict[str, Any]]:
-        if len(members) < 2 or key in self._unfit:
-            return [run.step() for run, _ in members]
-        try:
-            batch = self._batches.get(key)
-            if batch is None:
-                batch = self._batches[key] = TrainingBatch([training for _, training in members])
-            for _, training in members:
-                if training not in batch.runs:
-                    batch.add(training)
-            outcomes = batch.run_epoch()
-        except Exception as error:  # what fails together may succeed alone
-            if is_device_lost(error):
-                raise
+        if len(members) > 1 and key not in self._unfit:
+            failure = None
+            try:
+                outcomes = self._batch(key, members).run_epoch()
+            except Exception as error:  # what fails together may succeed alone
+                if is_device_lost(error):
+                    raise
+                failure = describe(error)
+            if failure is None:
+                return [run.conclude(outcomes[training]) for run, training in members]
+            # Here the error is gone, and with it the device's memory that its traceback held.
             self._unfit.add(key)
             self._batches.pop(key, None)
-            reason = f"trained in turn, since it failed as one batch: {describe(error)}"
             for run, _ in members:
-                run.start_over(reason)
-            return [run.step() for run, _ in members]
-        return [run.conclude(outcomes[training]) for run, training in members]
+                run.start_over(f"trained in turn, since it failed as one batch: {failure}")
+        return [run.step() for run, _ in members]
+
+    def _batch(
+        self, key: Hashable, members: Sequence[tuple[AssignedRun, Training]]
+    ) -> TrainingBatch:
+        """The batch of exactly these runs."""
+        if key not in self._batches:
+            self._batches[key] = TrainingBatch([training for _, training in members])
+        batch = self._batches[key]
+        for _, training in members:
+            if training not in batch.runs:
+                batch.add(training)
+        return batch
