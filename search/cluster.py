@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
 import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -87,7 +88,10 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
     logging.getLogger("ray").setLevel(level)
     with tempfile.TemporaryDirectory(prefix="ray-search-") as scratch:
         if address is None:
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            # Ray asks for a token by default. This one is for this process and its workers alone;
+            # Ray's own would go to a file that all commands of a user share, and that two of them
+            # may write at once.
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             options |= {
                 # Not the cluster that RAY_ADDRESS names or that `ray start` has left here.
                 "address": "local",
@@ -98,7 +102,7 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
         else:
             options["address"] = address
         try:
-            with _own_signal_handlers():
+            with _own_signal_handlers(), _loopback() if address is None else nullcontext():
                 ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             where = "on this machine" if address is None else f"at '{address}'"
@@ -112,6 +116,29 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
             yield Path(scratch)
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Let the Ray that is started inside listen on the loopback interface alone.
+
+    On Linux Ray turns 127.0.0.1 into the machine's own address and then listens on every interface,
+    unless it is told, by a variable named after other systems, that there will be no cluster. It is
+    read when Ray is imported, so this process is told once more.
+    """
+    from ray._private import ray_constants
+
+    variable = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before = os.environ.get(variable), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[variable], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before[1]
+        if before[0] is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before[0]
 
 
 @contextmanager

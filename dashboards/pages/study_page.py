@@ -70,7 +70,7 @@ def study_document(store: Store, name: str) -> Document:
         "confirmation": (
             None
             if confirmation is None
-            else _drawn(confirmation_sheet(confirmation, maximize=view.maximize[0]))
+            else _drawn(confirmation_sheet(confirmation))
         ),
         "space": _drawn(space_sheet(view)),
         "commands": _commands(view),

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,8 +15,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+import ray
 from optuna.trial import TrialState
+from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
+from search.cluster import ray_session
 from storage import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,3 +169,17 @@ def test_without_the_token_nobody_joins(cluster: Cluster, tmp_path: Path) -> Non
     assert err.splitlines()[-1].startswith("error: Ray cannot be reached")
     assert "RAY_AUTH_TOKEN" in err.splitlines()[-1]
     assert "Traceback" not in err
+
+
+def test_ray_of_our_own_listens_on_loopback_alone_and_wants_its_token() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # Sends nothing; says which address would be used.
+        own_address = probe.getsockname()[0]
+    with ray_session(None, verbose=False):
+        host, _, port = ray.get_runtime_context().gcs_address.partition(":")
+        socket.create_connection((host, int(port)), timeout=5).close()
+        assert is_token_auth_enabled()
+        assert host == "127.0.0.1"
+        if own_address != host:
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((own_address, int(port)), timeout=5)
