@@ -21,6 +21,7 @@ from trainables.sources import load_source
 from trainables.worker import AssignedRun
 
 from .conftest import Recorder, work
+from .results_store import begin_launch
 
 MakePlan = Callable[..., Plan]
 CONFIG = NamedConfig(
@@ -37,12 +38,12 @@ def images() -> tuple[ImageSet, ImageSet]:
     return load_source(data, "train"), load_source(data, "test")
 
 
-def new_queue(store: Store, runs: list[QueuedRun], ended: list[str], launch_id: int) -> RunQueue:
+def new_queue(store: Store, runs: list[QueuedRun], ended: list[str]) -> RunQueue:
     return RunQueue(
         store,
         runs,
         purpose="benchmark",
-        launch_id=launch_id,
+        launch_id=begin_launch(store),
         evaluate=True,
         fingerprint="f",
         on_end=lambda queued, failure: ended.append(f"{queued.label} {failure}"),
@@ -79,7 +80,7 @@ def test_seeds_are_trained_once_and_evaluated(
 ) -> None:
     runs = [QueuedRun(label=f"seed {s}", config=resolved(CONFIG, s)) for s in range(3)]
     ended: list[str] = []
-    reports = train(new_queue(store, runs, ended, 1), images)
+    reports = train(new_queue(store, runs, ended), images)
     assert ended == [f"seed {s} None" for s in range(3)]
     assert len(reports) == 9
     assert [report["evaluation"] is not None for report in reports] == [False, False, True] * 3
@@ -103,11 +104,11 @@ def test_interrupted_run_goes_on_as_the_same_run_with_the_same_result(
     store: Store, images: tuple[ImageSet, ImageSet]
 ) -> None:
     run = QueuedRun(label="x", config=resolved(CONFIG, 0))
-    queue = new_queue(store, [run], [], 1)
+    queue = new_queue(store, [run], [])
     first = train(queue, images, n_epochs=2)
     assert queue.interrupt("test") == 1
     assert [each.state for each in store.runs()] == ["interrupted"]
-    train(new_queue(store, [run], [], 2), images)
+    train(new_queue(store, [run], []), images)
     (record,) = store.runs()
     assert (record.state, record.n_epochs, record.launch_id) == ("complete", 3, 2)
     epochs = store.epochs([record.run_id])[record.run_id]
@@ -120,13 +121,13 @@ def test_result_lost_with_its_driver_is_made_up_for(
     store: Store, images: tuple[ImageSet, ImageSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = QueuedRun(label="x", config=resolved(CONFIG, 0))
-    queue = new_queue(store, [run], [], 1)
+    queue = new_queue(store, [run], [])
     monkeypatch.setattr(store, "record_result", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(queue, images)
     queue.interrupt("killed")
     monkeypatch.undo()
-    train(new_queue(store, [run], [], 2), images)
+    train(new_queue(store, [run], []), images)
     (record,) = store.runs()
     assert (record.state, record.n_epochs) == ("complete", 3)
     assert len(store.results([record.config_hash])) == 1
@@ -136,7 +137,7 @@ def test_failed_run_is_missing_still(store: Store, images: tuple[ImageSet, Image
     training = TrainingConfig(epochs=3, learning_rate=1e30)
     named = CONFIG.model_copy(update={"training": training})
     ended: list[str] = []
-    queue = new_queue(store, [QueuedRun(label="x", config=resolved(named, 0))], ended, 1)
+    queue = new_queue(store, [QueuedRun(label="x", config=resolved(named, 0))], ended)
     train(queue, images)
     assert queue.n_failed == 1
     assert "the loss is not finite" in ended[0]
@@ -158,7 +159,7 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
         store=store,
         space=plan.space,
         resolve=plan.resolve,
-        launch_id=1,
+        launch_id=begin_launch(store),
         observer=recorder,
         max_trials=12,
         max_epochs=None,
