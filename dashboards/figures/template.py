@@ -133,6 +133,7 @@ def _template(
                 "font": {"size": 12},
             },
             "margin": {"l": 64, "r": 24, "t": 48, "b": 56},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": muted, "activecolor": text},
             "hovermode": "closest",
             "hoverlabel": {
                 "align": "left",

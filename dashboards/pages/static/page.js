@@ -35,7 +35,12 @@ function draw(entry) {
   };
   // Plotly writes into what it is given, which has to stay as it came for the next theme.
   const data = structuredClone(entry.figure.data);
-  const config = { responsive: true, displaylogo: false };
+  const config = {
+    responsive: true,
+    displaylogo: false,
+    showSendToCloud: false,  // Nothing leaves this machine.
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+  };
   Plotly.react(entry.plot, data, structuredClone(layout), config).then(() => {
     if (!entry.clickable) {
       entry.clickable = true;
