@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -310,3 +311,15 @@ class TestCommand:
         open_store(str(tmp_path / "s.db")).close()
         with pytest.raises(UsageError, match=r"--output .*name another file"):
             main(["--storage", str(tmp_path / "s.db"), "--output", str(tmp_path)])
+
+
+def test_the_committed_document_is_what_the_command_makes_of_the_committed_store(
+    tmp_path: Path,
+) -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    database = shutil.copy(docs / "reproduction.db", tmp_path)
+    output = tmp_path / "docs" / "reproduction.md"
+    assert main(["--storage", str(database), "--output", str(output)]) == 0
+    assert output.read_text() == (docs / "reproduction.md").read_text()
+    drawn = {path.name: path.read_text() for path in (output.parent / "figures").iterdir()}
+    assert drawn == {path.name: path.read_text() for path in (docs / "figures").iterdir()}
