@@ -205,9 +205,7 @@ def _study_chapter(view: StudyView, chapter_id: str) -> StudyChapter:
             else story.confirmation_outcome(confirmation, maximize=maximize)
         ),
         confirmation=(
-            Markup()
-            if confirmation is None
-            else _drawn(confirmation_sheet(confirmation))
+            Markup() if confirmation is None else _drawn(confirmation_sheet(confirmation))
         ),
     )
 

@@ -68,9 +68,7 @@ def study_document(store: Store, name: str) -> Document:
         "failed": failed[-N_FAILED:],
         "n_failed": len(failed),
         "confirmation": (
-            None
-            if confirmation is None
-            else _drawn(confirmation_sheet(confirmation))
+            None if confirmation is None else _drawn(confirmation_sheet(confirmation))
         ),
         "space": _drawn(space_sheet(view)),
         "commands": _commands(view),
