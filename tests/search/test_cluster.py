@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -25,6 +26,9 @@ from storage import open_store
 ROOT = Path(__file__).resolve().parents[2]
 RAY = Path(sys.executable).parent / "ray"
 TOKEN = "0123456789abcdef0123456789abcdef"
+MARK = "SEARCH_TEST_NODE"
+"""An environment variable that every process of a node inherits."""
+
 MEMORY = 100 * 2**20
 N_TRIALS, EPOCHS = 12, 15
 SPACE = {
@@ -59,8 +63,8 @@ class Cluster:
         self._nodes: list[subprocess.Popen[str]] = []
         self.address = ""
 
-    def add(self, *options: str) -> int:
-        """Start a node; the first one is the head. Returns its place."""
+    def add(self, *options: str) -> None:
+        """Start a node; the first one is the head."""
         place = len(self._nodes)
         where = (
             ["--head", "--port=0", "--include-dashboard=false"]
@@ -71,11 +75,10 @@ class Cluster:
         with log.open("w") as stream:
             node = subprocess.Popen(
                 [str(RAY), "start", "--block", *where, *options, f"--object-store-memory={MEMORY}"],
-                env=self.environment,
+                env={**self.environment, MARK: self._mark(place)},
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 text=True,
-                start_new_session=True,
             )
         self._nodes.append(node)
         deadline = time.monotonic() + 120
@@ -86,17 +89,32 @@ class Cluster:
                     match = re.search(r"--address='?([\d.]+:\d+)", said)
                     assert match is not None, said
                     self.address = match.group(1)
-                return place
+                return
             assert node.poll() is None, said
             time.sleep(0.1)
         pytest.fail(f"a Ray node did not start within two minutes: {log.read_text()}")
 
-    def kill(self, place: int) -> None:
-        """SIGKILL every process of a node."""
-        node = self._nodes[place]
-        if node.poll() is None:
-            os.killpg(node.pid, signal.SIGKILL)
-            node.wait()
+    def place_of(self, pid: int) -> int | None:
+        """The place of the node that a process belongs to."""
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            return None
+        marks = [f"{MARK}={self._mark(place)}".encode() for place in range(len(self._nodes))]
+        return next((place for place, mark in enumerate(marks) if mark in environment), None)
+
+    def kill(self, place: int) -> int:
+        """SIGKILL every process of a node. Returns how many there were."""
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        victims = [pid for pid in pids if self.place_of(pid) == place]
+        for pid in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._nodes[place].wait()
+        return len(victims)
+
+    def _mark(self, place: int) -> str:
+        return f"{self._directory} {place}"
 
     def close(self) -> None:
         """Kill what is left, the head last."""
@@ -130,21 +148,22 @@ def launch(
 
 
 def test_a_node_that_is_killed_costs_no_trial(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.add("--num-cpus=1")
-    cluster.add("--num-cpus=1")
-    victim = cluster.add("--num-cpus=1")
+    for _ in range(3):
+        cluster.add("--num-cpus=1")
     shared = tmp_path / "shared"
     process = launch(cluster, tmp_path, "--checkpoints", str(shared))
     store = open_store(str(tmp_path / "s.db"))
     try:
         deadline = time.monotonic() + 180
-        workers: set[str] = set()
-        while len(workers) < 3:
+        victim = None
+        while not victim:  # The head, at 0, is not to be one.
             assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline, f"only {workers} work"
-            workers = {run.worker for run in store.runs() if run.worker and run.n_epochs > 1}
+            assert time.monotonic() < deadline, "no node but the head works"
             time.sleep(0.2)
-        cluster.kill(victim)
+            working = [run for run in store.runs() if run.worker and run.state == "running"]
+            places = [cluster.place_of(int(str(run.worker).split()[1])) for run in working]
+            victim = max((place for place in places if place is not None), default=None)
+        assert cluster.kill(victim) >= 3  # `ray start`, its raylet and the worker at least.
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         study = optuna.load_study(study_name="cluster", storage=store.optuna_storage)
