@@ -48,7 +48,7 @@ def contour_panel(drawing: Drawing) -> Panel | None:
             surfaces.append((x, y, found))
     if not surfaces:
         return None
-    drawn = make_subplots(rows=1, cols=len(surfaces), horizontal_spacing=0.12)
+    drawn = make_subplots(rows=1, cols=len(surfaces), horizontal_spacing=0.2)
     drawn.update_layout(template=LIGHT, height=400, autosize=True)
     for column, (x, y, found) in enumerate(surfaces, start=1):
         drawn.add_trace(

@@ -22,7 +22,7 @@ def cost_panel(drawing: Drawing) -> Panel | None:
         return None
     has_seconds = cost.seconds_T[-1] > 0
     n_columns = 2 if has_seconds else 1
-    drawn = make_subplots(rows=1, cols=n_columns, horizontal_spacing=0.12)
+    drawn = make_subplots(rows=1, cols=n_columns, horizontal_spacing=0.18)
     drawn.update_layout(template=LIGHT, height=340, autosize=True)
     n_trials = len(cost.number_T)
     picked = np.unique(np.linspace(0, n_trials - 1, min(n_trials, drawing.max_trials)).astype(int))
