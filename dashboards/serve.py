@@ -103,7 +103,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        # Python adds the address to the system's reason, which names it once more.
+        reason = (error.strerror or str(error)).partition(" (while")[0].lower()
         raise UsageError(
             f"--host {host} --port {port}: cannot listen there ({reason}); name another --port "
             "(0: any that is free) or another --host."

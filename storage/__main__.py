@@ -170,7 +170,7 @@ def _print_studies(studies: list[dict[str, Any]], name: str) -> None:
         table.add_row(
             Text(row["study"]),
             _states(row["trials"]),
-            f"{_values(row['best'])} {' '.join(row['metrics'])}",
+            "-" if row["best"] is None else f"{row['best']:.4g} {' '.join(row['metrics'][:1])}",
             row["data_source"] or "-",
             str(row["launches"]),
             row["last_launch"] or "-",

@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from storage.glance import glance_at_studies
 from storage.records import LaunchRecord, RunRecord
 from storage.store import Store
 
@@ -17,23 +18,23 @@ def list_studies(store: Store) -> list[dict[str, Any]]:
     """Every study of a store: name, states, best value and last activity.
 
     Returns:
-        One dictionary a study, in the order they were begun. Studies that were made by other tools
-        are among them, without launches.
+        One dictionary a study, in the order they were begun; its best value is that of the first
+        objective among complete trials. Studies that were made by other tools are among them,
+        without launches.
     """
     launches: dict[int | None, list[LaunchRecord]] = {}
     for launch in store.launches():
         launches.setdefault(launch.study_id, []).append(launch)
     records = store.study_records()
     rows = []
-    for study in store.optuna_storage.get_all_studies():
-        trials = store.optuna_storage.get_all_trials(study._study_id, deepcopy=False)
-        record = records.get(study._study_id)
-        own = launches.get(study._study_id, [])
+    for study in glance_at_studies(store):
+        record = records.get(study.study_id)
+        own = launches.get(study.study_id, [])
         rows.append(
             {
-                "study": study.study_name,
-                "trials": _counts(trials),
-                "best": _best(trials, study.directions),
+                "study": study.name,
+                "trials": study.counts,
+                "best": study.best,
                 "metrics": [] if record is None else record.metrics,
                 "data_source": None if record is None else record.data_source,
                 "launches": len(own),

@@ -11,7 +11,7 @@ from dashboards.numbers.overview import Overview, StudySummary, read_overview
 from storage import Store, schema
 from storage.benchmarks import load_benchmarks
 from storage.glance import benchmark_version, study_names, study_version
-from storage.overview import list_studies
+from storage.overview import describe_study
 from tests.conftest import BACKENDS
 from tests.dashboards.made_store import HOSTILE, add_benchmark, add_study, begin_launch
 
@@ -37,13 +37,14 @@ def test_counts_and_values_are_those_of_whole_trials(store: Store) -> None:
     add_study(store, "two", 20, two_objectives=True)
     add_study(store, hostile=True, n_trials=10)
     overview = read_overview(store)
-    for known in list_studies(store):
+    # `describe_study` reads whole trials, where the overview lets the database count.
+    for known in (describe_study(store, study.glance.name) for study in overview.studies):
         row = summary_of(overview, known["study"])
-        assert row.glance.counts == known["trials"]
+        assert row.glance.counts == known["trials_by_state"]
         assert row.glance.best == known["best"]["values"][0]
         assert row.metrics == tuple(known["metrics"])
         assert row.data_source == known["data_source"]
-        assert row.n_trials == sum(known["trials"].values())
+        assert row.n_trials == len(known["trials"])
     assert {study.glance.name for study in overview.studies} >= {"plain", HOSTILE}
     assert set(study_names(store).values()) >= {"plain", HOSTILE}
 

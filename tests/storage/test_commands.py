@@ -71,7 +71,7 @@ def test_list_as_json(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     ours, theirs = json.loads(capsys.readouterr().out)
     assert ours["study"] == "[bold]ours[/]"
     assert ours["trials"]["COMPLETE"] == ours["trials"]["FAIL"] == 1
-    assert ours["best"]["values"] == [0.25]
+    assert ours["best"] == 0.25
     assert ours["launches"] == 1
     assert (theirs["study"], theirs["launches"], theirs["best"]) == ("theirs", 0, None)
 
