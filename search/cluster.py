@@ -17,6 +17,7 @@ from typing import Literal
 
 from space import Resources, TrainingConfig
 from space.errors import ClusterError, TrainingError
+from trainables.device import check_device, pick_device
 
 __all__ = ["Slots", "ray_session", "slots_for"]
 
@@ -197,9 +198,9 @@ def slots_for(
 
 def _refuse_gpu_settings(training: TrainingConfig, resources: Resources) -> None:
     """Refuse what only a GPU can do, where trials get none."""
+    check_device(training.model_copy(update={"tf32": False}), pick_device("cpu"))
     for key, wanted, default in (
         ("device", training.device == "cuda", "auto"),
-        ("precision", training.precision != "float32", "float32"),
         ("tf32", training.tf32, "false"),
     ):
         if wanted:

@@ -89,7 +89,7 @@ class TrainingConfig(FrozenModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU that the worker was given, else the CPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16: mixed precision, on a GPU only."""
+    """bfloat16: mixed precision, on a GPU or on a CPU with AVX512_BF16 or AMX."""
     tf32: bool = False
     """TF32 matrix products and convolutions, on a GPU only."""
 

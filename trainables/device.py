@@ -10,7 +10,7 @@ import torch
 from space.config import TrainingConfig
 from space.errors import TrainingError
 
-__all__ = ["check_device", "pick_device", "prepare_device"]
+__all__ = ["check_device", "computes_in_bfloat16", "pick_device", "prepare_device"]
 
 
 def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -35,6 +35,20 @@ def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     return torch.device(name)
 
 
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16; others would only emulate it, slowly.
+
+    Args:
+        device: The device, of this machine.
+
+    Returns:
+        True for a GPU, and for a CPU with AVX512_BF16 or AMX.
+    """
+    if device.type == "cuda":
+        return True
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def check_device(training: TrainingConfig, device: torch.device) -> None:
     """Refuses settings that a device cannot honour.
 
@@ -43,19 +57,20 @@ def check_device(training: TrainingConfig, device: torch.device) -> None:
         device: Where the run would compute.
 
     Raises:
-        TrainingError: If the config asks a CPU for bfloat16 or TF32.
+        TrainingError: If the config asks a CPU for TF32, or for a bfloat16 that it has not.
     """
     if device.type == "cuda":
         return
-    for asked, setting, mended in (
-        (training.precision == "bfloat16", "precision: bfloat16", "precision: float32"),
-        (training.tf32, "tf32: true", "tf32: false"),
-    ):
-        if asked:
-            raise TrainingError(
-                f"training.{setting} needs a GPU, but the run would be on the {device.type}: "
-                f"set training.{mended}"
-            )
+    if training.tf32:
+        raise TrainingError(
+            f"training.tf32: true needs a GPU, but the run would be on the {device.type}: "
+            "set training.tf32: false"
+        )
+    if training.precision == "bfloat16" and not computes_in_bfloat16(device):
+        raise TrainingError(
+            "training.precision: bfloat16 needs a GPU or a CPU with AVX512_BF16 or AMX, and this "
+            f"{device.type} has neither: set training.precision: float32"
+        )
 
 
 def prepare_device(training: TrainingConfig, device: torch.device) -> None:

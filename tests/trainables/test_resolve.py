@@ -9,7 +9,7 @@ import torch
 
 from space.config import RunConfig
 from space.errors import ModelError, TrainingError
-from trainables import resolve
+from trainables import device, resolve
 from trainables.device import pick_device
 from trainables.resolve import resolve_config
 
@@ -60,13 +60,22 @@ def test_auxiliary_weight_needs_heads(name: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
-        ("training__precision", "bfloat16", r"training\.precision: bfloat16 needs a GPU"),
+        ("training__precision", "bfloat16", r"training\.precision: bfloat16 needs a GPU or"),
         ("training__tf32", True, r"training\.tf32: true needs a GPU"),
     ],
 )
-def test_settings_of_a_gpu_are_refused_on_a_cpu(key: str, value: Any, text: str) -> None:
+def test_settings_of_a_gpu_are_refused_on_a_cpu(
+    key: str, value: Any, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "computes_in_bfloat16", lambda device: False)
     with pytest.raises(TrainingError, match=text):
         resolve_config(_config("mlp", **{key: value}), "digits")
+
+
+def test_bfloat16_is_for_cpus_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "computes_in_bfloat16", lambda device: True)
+    config = resolve_config(_config("mlp", training__precision="bfloat16"), "digits")
+    assert config.training.precision == "bfloat16"
 
 
 def test_model_is_checked() -> None:

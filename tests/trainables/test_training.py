@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from space.config import RunConfig
 from trainables import compute as compute_module
+from trainables.device import computes_in_bfloat16
 from trainables.epoch_draws import draw_epoch
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure, TrialFailure
 from trainables.image_set import ImageSet
@@ -68,6 +69,21 @@ def test_every_model_trains_to_the_same_numbers_again(
     assert _finish(other) != history
     for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.skipif(
+    not computes_in_bfloat16(torch.device("cpu")), reason="this CPU has no bfloat16"
+)
+def test_bfloat16_learns_like_float32_and_again_the_same(make_training: MakeTraining) -> None:
+    settings = {"data__n_train_pairs": 600, "training__epochs": 8, "training__batch_size": 50}
+    full = _finish(make_training("convnet", 64, **settings))
+    settings["training__precision"] = "bfloat16"
+    half = make_training("convnet", 64, **settings)
+    history = _finish(half)
+    assert history != full
+    assert history[-1].train_loss == pytest.approx(full[-1].train_loss, rel=0.1)
+    assert {parameter.dtype for parameter in half.model.parameters()} == {torch.float32}
+    assert _finish(make_training("convnet", 64, **settings)) == history
 
 
 def test_runs_take_turns_without_touching_each_other(make_training: MakeTraining) -> None:
