@@ -1,0 +1,276 @@
+"""What a benchmark found: printed as tables, and kept as a file that the documentation shows.
+
+A benchmark fills some `Table`s and gives them to `publish`; ``--json FILE`` (see `add_json_option`)
+keeps them. The files of ``docs/performance/`` are made that way, and
+``python -m tests.benchmarks.performance`` makes ``docs/performance.md`` of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import math
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from dashboards.tables.drawing import NOTHING, Sheet
+from dashboards.tables.drawing import draw as draw_sheet
+from search.provenance import collect_provenance
+from space.errors import UsageError
+
+__all__ = [
+    "Cell",
+    "Machine",
+    "Result",
+    "Table",
+    "add_json_option",
+    "publish",
+    "read_result",
+    "sheet",
+    "where",
+]
+
+Cell = str | int | float | None
+"""Text; a count, shown whole; a measurement, shown to three digits; None where there is none."""
+
+
+class Table(BaseModel):
+    """A table of a benchmark.
+
+    Attributes:
+        title: Its heading.
+        columns: Names of the columns, with units.
+        rows: The cells, as many a row as there are columns.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> Table:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError("a row has more or fewer cells than there are columns")
+        return self
+
+
+class Machine(BaseModel):
+    """Where it was measured.
+
+    Attributes:
+        processor: Its name.
+        cpus: Logical CPUs.
+        torch_threads: Threads that torch used at the end of the measurement.
+        memory_gib: Memory in GiB.
+        gpus: Names of the GPUs.
+        system: The operating system.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    processor: str
+    cpus: int
+    torch_threads: int
+    memory_gib: float
+    gpus: list[str]
+    system: str
+
+
+class Result(BaseModel):
+    """What one command found, and where.
+
+    Attributes:
+        title: What was measured.
+        command: The command, as one would type it.
+        machine: Where.
+        versions: Python's and the libraries'.
+        commit: The code's commit.
+        dirty: Whether the code, `docs/` left out, differs from it.
+        date: The day, YYYY-MM-DD.
+        notes: How it was measured and what the tables leave unsaid, a paragraph each.
+        tables: The numbers.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    title: str
+    command: str
+    machine: Machine
+    versions: dict[str, str]
+    commit: str | None
+    dirty: bool | None
+    date: str
+    notes: list[str]
+    tables: list[Table]
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--json FILE``.
+
+    Args:
+        parser: A benchmark's parser.
+    """
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        type=Path,
+        help="write the result there too, e.g. docs/performance/NAME.json",
+    )
+
+
+def publish(
+    *,
+    title: str,
+    module: str,
+    argv: Sequence[str],
+    tables: Sequence[Table],
+    notes: Sequence[str] = (),
+    json_file: Path | None,
+) -> Result:
+    """Prints what was found and, if asked to, keeps it.
+
+    Args:
+        title: What was measured.
+        module: The benchmark's module, e.g. ``"tests.benchmarks.overhead"``.
+        argv: The command's arguments.
+        tables: The numbers.
+        notes: See `Result`.
+        json_file: The file to write, or None. Its directory is made.
+
+    Returns:
+        The result.
+
+    Raises:
+        UsageError: If the file cannot be written.
+    """
+    provenance = collect_provenance()
+    hardware = provenance.hardware
+    result = Result(
+        title=title,
+        command=shlex.join(["python", "-m", module, *argv]),
+        machine=Machine(
+            processor=hardware["processor"],
+            cpus=hardware["cpus"],
+            torch_threads=torch.get_num_threads(),
+            memory_gib=round(hardware["memory_bytes"] / 2**30, 1),
+            gpus=hardware["gpus"],
+            system=platform.system(),
+        ),
+        versions=provenance.versions,
+        commit=provenance.git_commit,
+        dirty=_is_dirty(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        notes=list(notes),
+        tables=list(tables),
+    )
+    print(f"{where(result)}\n")
+    for table in tables:
+        print(draw_sheet(sheet(table), "text"))
+    for note in notes:
+        print(note)
+    if json_file is not None:
+        try:
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            json_file.write_text(result.model_dump_json(indent=1) + "\n")
+        except OSError as error:
+            raise UsageError(f"--json {json_file}: {error.strerror}; name another file.") from error
+    return result
+
+
+def read_result(file: Path) -> Result:
+    """Reads what `publish` kept.
+
+    Args:
+        file: The file.
+
+    Returns:
+        The result.
+
+    Raises:
+        UsageError: If it is no such file.
+    """
+    try:
+        return Result.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}.") from error
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        path = ".".join(map(str, first["loc"])) or "the file"
+        raise UsageError(f"{file}: {path}: {first['msg']}; write it with --json again.") from error
+
+
+def where(result: Result) -> str:
+    """One line on machine, versions and code.
+
+    Args:
+        result: A benchmark's result.
+
+    Returns:
+        The line.
+    """
+    machine = result.machine
+    gpus = ", ".join(machine.gpus) or "no GPU"
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    commit = "no commit" if result.commit is None else f"commit {result.commit[:12]}"
+    changes = " with uncommitted changes" if result.dirty else ""
+    return (
+        f"{machine.processor}, {machine.cpus} CPUs ({machine.torch_threads} threads), "
+        f"{machine.memory_gib} GiB, {gpus}, {machine.system}; {versions}; {commit}{changes}; "
+        f"{result.date}"
+    )
+
+
+def sheet(table: Table) -> Sheet:
+    """A table, ready to be drawn.
+
+    Args:
+        table: The table.
+
+    Returns:
+        Its sheet; columns that hold text are aligned to the left.
+    """
+    left = {
+        i for i in range(len(table.columns)) if any(isinstance(row[i], str) for row in table.rows)
+    }
+    return Sheet(
+        title=table.title,
+        columns=table.columns,
+        left=frozenset(left),
+        rows=[[_shown(cell) for cell in row] for row in table.rows],
+    )
+
+
+def _shown(cell: Cell) -> str:
+    if cell is None:
+        return NOTHING
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    if cell == 0 or not math.isfinite(cell):
+        return f"{cell:g}"
+    digits = max(0, 2 - math.floor(math.log10(abs(cell))))
+    return f"{cell:,.{digits}f}"
+
+
+def _is_dirty() -> bool | None:
+    """Whether the code differs from its commit; results of benchmarks are no code."""
+    root = Path(__file__).resolve().parents[2]
+    command = ["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"]
+    try:
+        done = subprocess.run(
+            [*command, "--", ".", ":!docs"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"git does not say whether the code is changed: {error}", file=sys.stderr)
+        return None
+    return bool(done.stdout.strip())
