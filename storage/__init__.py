@@ -8,8 +8,10 @@ from storage.records import (
     LaunchRecord,
     NewLaunch,
     ResultRecord,
+    RunEpoch,
     RunRecord,
     StudyRecord,
+    TrialStep,
 )
 from storage.store import Store, open_store
 
@@ -21,8 +23,10 @@ __all__ = [
     "LaunchRecord",
     "NewLaunch",
     "ResultRecord",
+    "RunEpoch",
     "RunRecord",
     "Store",
     "StudyRecord",
+    "TrialStep",
     "open_store",
 ]

@@ -15,8 +15,10 @@ __all__ = [
     "LaunchRecord",
     "NewLaunch",
     "ResultRecord",
+    "RunEpoch",
     "RunRecord",
     "StudyRecord",
+    "TrialStep",
 ]
 
 
@@ -102,6 +104,38 @@ class EpochRecord:
     train_error: float | None
     val_error: float | None
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEpoch:
+    """An epoch that a worker reported.
+
+    Attributes:
+        run_id: Its run.
+        epoch: Its metrics.
+        best_epoch: The epoch whose state the run keeps so far.
+        worker: Where it was trained, e.g. ``"host pid device"``.
+    """
+
+    run_id: int
+    epoch: EpochRecord
+    best_epoch: int
+    worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialStep:
+    """A value that a trial reports to Optuna; its pruners judge by it.
+
+    Attributes:
+        trial_id: Optuna's number of the trial.
+        step: The step, from 1.
+        value: The objective's value; need not be finite.
+    """
+
+    trial_id: int
+    step: int
+    value: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import math
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -27,9 +27,12 @@ from storage.records import (
     LaunchRecord,
     NewLaunch,
     ResultRecord,
+    RunEpoch,
     RunRecord,
     StudyRecord,
+    TrialStep,
 )
+from storage.trial_rows import report_steps, require_unfinished
 from storage.versions import ensure_schema
 
 __all__ = ["RUN_STATES", "Store", "open_store"]
@@ -38,6 +41,19 @@ T = TypeVar("T")
 
 RUN_STATES = ("running", "complete", "pruned", "failed", "interrupted")
 """interrupted: stopped before its end and waiting to go on from its last checkpoint."""
+
+_RUNS = schema.runs.c
+_PROGRESS = (
+    schema.runs.update()
+    .where((_RUNS.run_id == sa.bindparam("of_run")) & (_RUNS.n_epochs < sa.bindparam("so_far")))
+    .values(
+        n_epochs=sa.bindparam("so_far"),
+        best_epoch=sa.bindparam("kept"),
+        worker=sa.bindparam("where"),
+        train_seconds=_RUNS.train_seconds + sa.bindparam("took"),
+    )
+)
+"""What an epoch changes in its run, unless it was recorded already."""
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
@@ -301,35 +317,66 @@ class Store:
             best_epoch: The epoch whose state the run keeps so far.
             worker: Where it was trained, e.g. ``"host pid device"``.
         """
-        values = {
-            "run_id": run_id,
-            "launch_id": launch_id,
-            "reported_at": schema.utc_now(),
-            **{key: _finite(value) for key, value in vars(epoch).items()},
-        }
-        runs = schema.runs
-        progress = (
-            runs.update()
-            .where((runs.c.run_id == run_id) & (runs.c.n_epochs < epoch.epoch))
-            .values(
-                n_epochs=epoch.epoch,
-                best_epoch=best_epoch,
-                worker=worker,
-                train_seconds=runs.c.train_seconds + epoch.seconds,
-            )
-        )
+        report = RunEpoch(run_id=run_id, epoch=epoch, best_epoch=best_epoch, worker=worker)
+        self.record_epochs(launch_id, [report])
+
+    def record_epochs(
+        self, launch_id: int, epochs: Sequence[RunEpoch], values: Sequence[TrialStep] = ()
+    ) -> None:
+        """Record what one step of the workers made known: all of it, or nothing.
+
+        Args:
+            launch_id: The launch that trained the epochs.
+            epochs: Epochs of any runs, those of one run in order; what is there already stays as it
+                is.
+            values: What the epochs make trials report to Optuna; what is there already is said
+                anew.
+
+        Raises:
+            UpdateFinishedTrialError: If one of the trials has ended.
+        """
+        now = schema.utc_now()
+        rows = [
+            {
+                "run_id": each.run_id,
+                "launch_id": launch_id,
+                "reported_at": now,
+                **{key: _finite(value) for key, value in vars(each.epoch).items()},
+            }
+            for each in epochs
+        ]
+        progress = [
+            {
+                "of_run": each.run_id,
+                "so_far": each.epoch.epoch,
+                "kept": each.best_epoch,
+                "where": each.worker,
+                "took": each.epoch.seconds,
+            }
+            for each in epochs
+        ]
 
         def record(connection: sa.Connection) -> None:
-            connection.execute(self._insert_new(schema.epochs, values))
-            connection.execute(progress)
+            if rows:
+                connection.execute(self._insert_new(schema.epochs), rows)
+                connection.execute(_PROGRESS, progress)
+            if values:
+                require_unfinished(connection, (each.trial_id for each in values))
+                report_steps(connection, values)
 
         self.transaction(record)
 
     def end_run(self, run_id: int, state: str, reason: str | None = None) -> None:
         """Record how a run ended: one of `RUN_STATES` but for running, and why."""
-        query = schema.runs.update().where(schema.runs.c.run_id == run_id)
-        values = {"state": state, "reason": reason, "ended_at": schema.utc_now()}
-        self.transaction(lambda connection: connection.execute(query.values(values)))
+        self.end_runs([run_id], state, reason)
+
+    def end_runs(self, run_ids: Iterable[int], state: str, reason: str | None = None) -> None:
+        """Record that some runs ended alike: all of them, or none."""
+        query = schema.runs.update().where(schema.runs.c.run_id == sa.bindparam("of_run"))
+        query = query.values(state=state, reason=reason, ended_at=schema.utc_now())
+        ended = [{"of_run": run_id} for run_id in run_ids]
+        if ended:
+            self.transaction(lambda connection: connection.execute(query, ended))
 
     def record_result(self, result: ResultRecord) -> None:
         """Record what a benchmark run ended in; what is there already stays as it is."""
@@ -403,11 +450,11 @@ class Store:
 
         return self.transaction(read)
 
-    def _insert_new(self, table: sa.Table, values: dict[str, Any]) -> sa.Insert:
+    def _insert_new(self, table: sa.Table, values: dict[str, Any] | None = None) -> sa.Insert:
         """An insert that leaves a row with the same primary key as it is."""
-        if self.engine.dialect.name == "postgresql":
-            return postgresql.insert(table).values(values).on_conflict_do_nothing()
-        return sqlite.insert(table).values(values).on_conflict_do_nothing()
+        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(table)
+        return (insert if values is None else insert.values(values)).on_conflict_do_nothing()
 
     def _update_launch(self, launch_id: int, **values: datetime.datetime | str) -> bool:
         """Update a launch that counts as running; say whether it does."""

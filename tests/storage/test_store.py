@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError, StudyNotFoundError
-from storage import EpochRecord, NewLaunch, Store, open_store
+from storage import EpochRecord, NewLaunch, RunEpoch, Store, TrialStep, open_store
 from storage.engine import parse_url, redact
 from storage.schema import metadata
 
@@ -97,6 +97,58 @@ def test_epochs_are_counted_once_however_often_they_are_said(store: Store) -> No
     assert (found.n_epochs, found.best_epoch, found.train_seconds) == (2, 1, 4.0)
     assert store.n_epochs(3) == 2
     assert store.n_epochs(4) == 0
+
+
+def test_epochs_of_several_runs_and_their_reports_are_one_record(store: Store) -> None:
+    study = optuna.create_study(storage=store.optuna_storage)
+    trials = [study.ask()._trial_id for _ in range(2)]
+    launch_id = store.begin_launch(new_launch(3))
+    runs = [begin_run(store, launch_id, trial_id).run_id for trial_id in trials]
+    for number, values in ((1, (0.5, math.nan)), (2, (-math.inf, math.inf)), (2, (0.25, 0.75))):
+        store.record_epochs(
+            launch_id,
+            [
+                RunEpoch(run_id=run_id, epoch=epoch(number), best_epoch=1, worker="w")
+                for run_id in runs
+            ],
+            [
+                TrialStep(trial_id=trial_id, step=number, value=value)
+                for trial_id, value in zip(trials, values, strict=True)
+            ],
+        )
+    assert store.epochs(runs) == {run_id: [epoch(1), epoch(2)] for run_id in runs}
+    assert [(run.n_epochs, run.train_seconds) for run in store.runs(3)] == [(2, 4.0)] * 2
+    first, second = (trial.intermediate_values for trial in study.trials)
+    assert first == {1: 0.5, 2: 0.25}
+    assert math.isnan(second[1])
+    assert second[2] == 0.75
+
+
+@pytest.mark.parametrize("trial", ["ended", "absent"])
+def test_epochs_are_not_recorded_without_their_reports(store: Store, trial: str) -> None:
+    study = optuna.create_study(storage=store.optuna_storage)
+    asked = study.ask()
+    study.tell(asked, 0.5)
+    launch_id = store.begin_launch(new_launch(3))
+    run_id = begin_run(store, launch_id, asked._trial_id).run_id
+    step = TrialStep(trial_id=asked._trial_id + (trial == "absent"), step=1, value=0.5)
+    record = RunEpoch(run_id=run_id, epoch=epoch(1), best_epoch=1, worker="w")
+    with pytest.raises(
+        optuna.exceptions.UpdateFinishedTrialError if trial == "ended" else KeyError
+    ):
+        store.record_epochs(launch_id, [record], [step])
+    assert store.epochs([run_id]) == {run_id: []}
+    assert store.n_epochs(3) == 0
+    assert study.trials[0].intermediate_values == {}
+
+
+def test_infinite_reports_are_those_that_optuna_reads(store: Store) -> None:
+    study = optuna.create_study(storage=store.optuna_storage)
+    trial_id = study.ask()._trial_id
+    values = {1: math.inf, 2: -math.inf, 3: 0.125}
+    steps = [TrialStep(trial_id=trial_id, step=step, value=each) for step, each in values.items()]
+    store.record_epochs(store.begin_launch(new_launch(3)), [], steps)
+    assert study.trials[0].intermediate_values == values
 
 
 def test_metrics_that_are_not_finite_are_null(store: Store) -> None:

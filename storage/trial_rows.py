@@ -1,0 +1,71 @@
+"""Optuna's rows of a trial, written in transactions of ours.
+
+Optuna's storage writes each thing it is told in a transaction of its own. Where something of
+Optuna's and something of ours belong together, both are written in one, with the meaning that
+Optuna's own methods have: what is there already is said anew, and a trial that has ended is not
+changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._rdb import models
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage.records import TrialStep
+
+__all__ = ["report_steps", "require_unfinished"]
+
+_TRIALS = models.TrialModel.__table__
+_STEPS = models.TrialIntermediateValueModel.__table__
+
+
+def require_unfinished(connection: sa.Connection, trial_ids: Iterable[int]) -> None:
+    """Refuse to go on where a trial has ended.
+
+    Raises:
+        KeyError: If there is no such trial.
+        UpdateFinishedTrialError: If one of them has ended.
+    """
+    wanted = set(trial_ids)
+    query = sa.select(_TRIALS.c.trial_id, _TRIALS.c.number, _TRIALS.c.state)
+    found = connection.execute(query.where(_TRIALS.c.trial_id.in_(wanted))).all()
+    if len(found) < len(wanted):
+        raise KeyError(models.NOT_FOUND_MSG)
+    for trial in found:
+        if trial.state.is_finished():
+            raise UpdateFinishedTrialError(
+                f"trial {trial.number} is {trial.state.name} and cannot be changed"
+            )
+
+
+def report_steps(connection: sa.Connection, steps: Sequence[TrialStep]) -> None:
+    """Say what trials reported; see `Store.record_epochs`."""
+    represent = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
+    rows = []
+    for step in steps:
+        value, kind = represent(step.value)
+        rows.append(
+            {
+                "trial_id": step.trial_id,
+                "step": step.step,
+                "intermediate_value": value,
+                "intermediate_value_type": kind,
+            }
+        )
+    connection.execute(_upsert(connection, _STEPS, ("trial_id", "step")), rows)
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, key: Sequence[str]) -> sa.Insert:
+    """An insert of whole rows that overwrites what lies under the same key."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(table)
+    said = {
+        column.name: insert.excluded[column.name]
+        for column in table.columns
+        if column.name not in key and not column.primary_key
+    }
+    return insert.on_conflict_do_update(index_elements=list(key), set_=said)
