@@ -452,8 +452,10 @@ class Store:
 
     def _insert_new(self, table: sa.Table, values: dict[str, Any] | None = None) -> sa.Insert:
         """An insert that leaves a row with the same primary key as it is."""
-        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(table)
+        if self.engine.dialect.name == "postgresql":
+            into = postgresql.insert(table)
+            return (into if values is None else into.values(values)).on_conflict_do_nothing()
+        insert = sqlite.insert(table)
         return (insert if values is None else insert.values(values)).on_conflict_do_nothing()
 
     def _update_launch(self, launch_id: int, **values: datetime.datetime | str) -> bool:

@@ -9,6 +9,7 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from optuna.exceptions import UpdateFinishedTrialError
@@ -61,11 +62,12 @@ def report_steps(connection: sa.Connection, steps: Sequence[TrialStep]) -> None:
 
 def _upsert(connection: sa.Connection, table: sa.Table, key: Sequence[str]) -> sa.Insert:
     """An insert of whole rows that overwrites what lies under the same key."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     insert = dialect.insert(table)
     said = {
         column.name: insert.excluded[column.name]
         for column in table.columns
         if column.name not in key and not column.primary_key
     }
-    return insert.on_conflict_do_update(index_elements=list(key), set_=said)
+    upsert: sa.Insert = insert.on_conflict_do_update(index_elements=list(key), set_=said)
+    return upsert
