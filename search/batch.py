@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from search.cluster import Slots, ray_session, slots_for
+from search.packing import pack_size_of_queue
 from search.run_queue import QueuedRun, RunQueue
 from search.tune_loop import run_tune
 from space import Resources
@@ -50,7 +51,8 @@ class BatchProgress:
 
     def announce(self, slots: Slots) -> None:
         """Say what is about to be trained, and where."""
-        self._say(f"{self._n_runs} runs, {slots.concurrency} at once on {slots.cpus:g} CPUs")
+        workers = "worker" if slots.concurrency == 1 else "workers"
+        self._say(f"{self._n_runs} runs, {slots.concurrency} {workers} on {slots.cpus:g} CPUs")
 
     def on_epoch(self) -> None:
         """An epoch was recorded."""
@@ -65,6 +67,13 @@ class BatchProgress:
         if self._bar is None or failure is not None:
             how = "done" if failure is None else f"FAILED: {failure}"
             self._say(f"{self._n_ended}/{self._n_runs} {queued.label}: {how}")
+
+    def leave(self, n_runs: int) -> None:
+        """Say that another launch trains some of the runs."""
+        self._say(
+            f"{n_runs} runs are left to another launch that trains them now; the same command "
+            "shows them later"
+        )
 
     def close(self) -> None:
         """Take the bar down."""
@@ -101,7 +110,7 @@ def train_queue(
         queue: The runs.
         purpose: ``"confirm"`` or ``"benchmark"``.
         launch_id: The launch that trains them.
-        resources: What one run occupies.
+        resources: What a worker occupies, and how many runs it trains together.
         concurrency: The most that may run at once, or as many as fit.
         checkpoints: The directory for the state of unfinished runs.
         images: The training images.
@@ -128,7 +137,7 @@ def train_queue(
             scratch=scratch,
             purpose=purpose,
             launch_id=launch_id,
-            cpus=resources.cpus,
+            resources=resources,
             checkpoints=checkpoints,
             images=images,
             test_images=test_images,
@@ -148,7 +157,7 @@ def train_on(
     scratch: Path,
     purpose: str,
     launch_id: int,
-    cpus: float,
+    resources: Resources,
     checkpoints: Path,
     images: ImageSet | None,
     test_images: ImageSet | None,
@@ -160,6 +169,13 @@ def train_on(
 ) -> str:
     """Train a queue on the Ray that is up; the arguments are those of `train_queue`."""
     progress.announce(slots)
+    pack_size = pack_size_of_queue(
+        [queued.config for queued in queue],
+        resources.runs_per_trainable,
+        slots=slots,
+        cpus=resources.cpus,
+        images=images,
+    )
     ledger = RunQueue(
         store,
         queue,
@@ -180,10 +196,11 @@ def train_on(
 
     with contextlib.ExitStack() as stack:
         stack.callback(ledger.interrupt, "stopped")
-        return run_tune(
+        status = run_tune(
             ledger,
             slots=slots,
-            cpus_per_trial=cpus,
+            pack_size=pack_size,
+            cpus_per_trial=resources.cpus,
             checkpoint_path=lambda uid: checkpoints / f"{uid}.pt",
             on_step=on_step,
             scratch=scratch,
@@ -191,3 +208,6 @@ def train_on(
             test_images=test_images,
             verbose=verbose,
         )
+    if ledger.n_elsewhere:
+        progress.leave(ledger.n_elsewhere)
+    return status

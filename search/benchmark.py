@@ -47,6 +47,7 @@ from trainables.sources import load_source
 __all__ = ["benchmark_fingerprint", "load_named", "main", "settle_source"]
 
 LONGEST_NAME = 255
+_TOGETHER = "runs that a worker trains together, or auto: as many as were measured to pay"
 
 
 def main(argv: list[str]) -> int:
@@ -105,9 +106,10 @@ def build_parser() -> Parser:
     add("--augment", action="store_true", help="pair augmentation for every config")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override in every config")
     add("--time-limit", metavar="TIME", help="stop after e.g. 90s, 10m or 1h30m")
-    add("--cpus", type=float, default=1.0, metavar="N", help="CPUs for a run")
-    add("--gpus", default="auto", metavar="N", help="GPUs for a run, or auto")
-    add("--concurrency", type=positive_int, metavar="N", help="runs at once, at the most")
+    add("--cpus", type=float, default=1.0, metavar="N", help="CPUs for a worker")
+    add("--gpus", default="auto", metavar="N", help="GPUs for a worker, or auto")
+    add("--runs-per-trainable", default="auto", metavar="N", help=_TOGETHER)
+    add("--concurrency", type=positive_int, metavar="N", help="workers at once, at the most")
     add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")
     add("--checkpoints", metavar="DIR", help="where unfinished runs lie; shared in a cluster")
     add("--table-only", action="store_true", help="train nothing; show what the store has")
@@ -353,10 +355,16 @@ def _run(
 def _resources(options: Any) -> Resources:
     try:
         gpus = options.gpus if options.gpus == "auto" else float(options.gpus)
-        return Resources(cpus=options.cpus, gpus=gpus)
+        together = options.runs_per_trainable
+        return Resources(
+            cpus=options.cpus,
+            gpus=gpus,
+            runs_per_trainable=together if together == "auto" else int(together),
+        )
     except (ValidationError, ValueError) as error:
         raise UsageError(
-            "--cpus, --gpus: give whole numbers, or a share of one that is greater than 0."
+            "--cpus, --gpus: give whole numbers, or a share of one that is greater than 0; "
+            "--runs-per-trainable: a whole number of at least 1."
         ) from error
 
 

@@ -114,7 +114,7 @@ def confirm(
             scratch=scratch,
             purpose="confirm",
             launch_id=launch_id,
-            cpus=plan.space.resources.cpus,
+            resources=plan.space.resources,
             checkpoints=plan.checkpoints / plan.space.study / "confirm",
             images=plan.images,
             test_images=None,

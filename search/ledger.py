@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -164,8 +164,11 @@ class Ledger:
         """
         self._lease.renew()
 
-    def next_assignment(self) -> Assignment | None:
+    def next_assignment(self, beside: RunConfig | None = None) -> Assignment | None:
         """Ask for the next trial to train.
+
+        Args:
+            beside: What the worker trains already. All trials of a study fit together.
 
         Returns:
             Its runs: an interrupted trial goes on, a baseline begins, or the sampler proposes. None
@@ -262,18 +265,18 @@ class Ledger:
                     return f"the loss is not finite in epoch {epoch.epoch}"
         return None
 
-    def report(self, report: Report) -> bool:
-        """Hear one report of a worker.
+    def report(self, reports: Sequence[Report]) -> frozenset[int]:
+        """Hear what a worker's step reports.
 
         Args:
-            report: An epoch's metrics, or a failure.
+            reports: An epoch's metrics or a failure, of each run that the worker trained.
 
         Returns:
-            Whether the run goes on.
+            The runs that go on.
         """
         self.renew()
         with self._store.guarded():
-            return self._report(report)
+            return frozenset([report.run_id for report in reports if self._report(report)])
 
     def _report(self, report: Report) -> bool:
         opened = self._by_run.get(report.run_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ __all__ = ["Assignment", "Evaluation", "Report", "RunLedger"]
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What one worker trains: a run, or several that belong to one trial.
+    """What a worker is given at a time: a run, or several that belong to one trial.
 
     Attributes:
         runs: Each run as the store knows it, with its complete config.
@@ -75,21 +76,24 @@ class RunLedger(Protocol):
     """Who assigns runs to workers, hears their reports and decides; see `search.ledger`."""
 
     @property
-    def n_open(self) -> int:
-        """How many assignments are in the hands of workers."""
-
-    @property
     def is_spent(self) -> bool:
         """Whether everything must stop because the budget of epochs is used up."""
 
     def is_open(self, run_id: int) -> bool:
         """Whether a run is in the hands of a worker and may go on."""
 
-    def next_assignment(self) -> Assignment | None:
-        """The next assignment, or None once there is none left."""
+    def next_assignment(self, beside: RunConfig | None = None) -> Assignment | None:
+        """The next assignment for a worker.
 
-    def report(self, report: Report) -> bool:
-        """Hear a report; say whether the run goes on."""
+        Args:
+            beside: What the worker trains already and would train it with; None: nothing.
+
+        Returns:
+            The assignment, or None where there is none for now.
+        """
+
+    def report(self, reports: Sequence[Report]) -> frozenset[int]:
+        """Hear what a worker's step reports; say which of its runs go on."""
 
     def fail(self, run_id: int, reason: str) -> None:
         """Close a run that cannot go on."""

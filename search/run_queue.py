@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search.lease import Lease
 from search.reports import Assignment, Report
 from space import RunConfig
 from storage import ResultRecord, Store
+from storage.leases import is_alive
+from storage.locking import study_lock
 from storage.objectives import RunProgress
+from storage.schema import utc_now
+from trainables.batched import architecture
 from trainables.runs import count_parameters
 
 __all__ = ["QueuedRun", "RunQueue"]
+
+NO_STUDY = 0
+"""Stands for the study of a run that has none; no database gives a row that number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +78,8 @@ class RunQueue:
             on_epoch: Called with every epoch recorded.
         """
         self._store = store
-        self._queue = list(reversed(queue))
+        self._queue = list(queue)
+        self._begun = utc_now()
         self._purpose = purpose
         self._launch_id = launch_id
         self._lease = Lease(store, launch_id)
@@ -81,11 +89,8 @@ class RunQueue:
         self._on_epoch = on_epoch
         self._open: dict[int, _Open] = {}
         self.n_failed = 0
-
-    @property
-    def n_open(self) -> int:
-        """How many runs are in the hands of workers."""
-        return len(self._open)
+        self.n_elsewhere = 0
+        """Runs that were left to another launch, which trains them now."""
 
     @property
     def is_spent(self) -> bool:
@@ -104,12 +109,41 @@ class RunQueue:
         """
         self._lease.renew()
 
-    def next_assignment(self) -> Assignment | None:
-        """The next run of the queue, or None once it is empty."""
+    def next_assignment(self, beside: RunConfig | None = None) -> Assignment | None:
+        """The next run of the queue that fits, or None once there is none."""
         self.renew()
-        if not self._queue:
-            return None
-        queued = self._queue.pop()
+        wanted = None if beside is None else architecture(beside)
+        for queued in list(self._queue):
+            if wanted is not None and architecture(queued.config) != wanted:
+                continue
+            self._queue.remove(queued)
+            # Two launches with one run in their queues: look and begin in one breath.
+            with study_lock(self._store, queued.study_id or NO_STUDY):
+                if not self._is_elsewhere(queued):
+                    return self._begin(queued)
+            self.n_elsewhere += 1
+        return None
+
+    def _is_elsewhere(self, queued: QueuedRun) -> bool:
+        """Whether another launch trains a run, or has finished it since the queue was made."""
+        others = [
+            run
+            for run in self._store.runs_of_config(
+                queued.config.config_hash(), purpose=self._purpose, study_id=queued.study_id
+            )
+            if run.launch_id != self._launch_id
+        ]
+        if any(
+            run.state == "complete" and run.ended_at is not None and run.ended_at >= self._begun
+            for run in others
+        ):
+            return True
+        running = {run.launch_id for run in others if run.state == "running"}
+        return bool(running) and any(
+            launch.launch_id in running and is_alive(launch) for launch in self._store.launches()
+        )
+
+    def _begin(self, queued: QueuedRun) -> Assignment:
         run = self._store.begin_run(
             launch_id=self._launch_id,
             study_id=queued.study_id,
@@ -126,12 +160,15 @@ class RunQueue:
         # The evaluation comes with the last epoch, so a run that lost it trains that one again.
         last = queued.config.training.epochs - 1
         if run.n_epochs > last:
-            run = run.__class__(**{**vars(run), "n_epochs": last})
+            run = replace(run, n_epochs=last)
         return Assignment(runs=((run, queued.config),), evaluate=self._evaluate)
 
-    def report(self, report: Report) -> bool:
-        """Record a run's epoch; say whether the run goes on."""
+    def report(self, reports: Sequence[Report]) -> frozenset[int]:
+        """Record what a worker's step reports; say which runs go on."""
         self.renew()
+        return frozenset([report.run_id for report in reports if self._report(report)])
+
+    def _report(self, report: Report) -> bool:
         opened = self._open.get(report.run_id)
         if opened is None:
             return False

@@ -17,6 +17,7 @@ from search.cluster import Slots, ray_session
 from search.confirm import confirm
 from search.lease import reclaim_stale, sweep_checkpoints
 from search.ledger import Ledger, Observer
+from search.packing import pack_size_of_study
 from search.plan import Plan
 from search.sampling import make_pruner, make_sampler
 from search.tune_loop import run_tune
@@ -130,6 +131,7 @@ def search(
     earlier = store.launches(study._study_id)
     now = plan.space.model_dump(mode="json")
     changes = changes_between(earlier[-1].config, now) if earlier else []
+    pack_size = pack_size_of_study(plan, slots)
     launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
     study.sampler = make_sampler(
         plan.space,
@@ -153,6 +155,7 @@ def search(
         status = run_tune(
             ledger,
             slots=slots,
+            pack_size=pack_size,
             cpus_per_trial=plan.space.resources.cpus,
             checkpoint_path=plan.checkpoint_path,
             on_step=_Stepper(ledger, deadline, observer, stop_requested),

@@ -1,5 +1,9 @@
 """Ray Tune's three hooks onto the ledger: searcher, scheduler and stopper.
 
+One of Tune's trials is a worker: it trains runs for as long as the ledger has any for it (see
+`search.packs`), so that a study's trial costs Tune no start, and one of its results is a step of
+all the runs that the worker has.
+
 Ray's `OptunaSearch` records pruned trials as complete, loses the report that triggers a stop and
 leaves running rows behind on a loss that is not finite. Here every result goes to the scheduler,
 which Tune calls for each result without exception as long as no trainable says ``done`` itself;
@@ -21,7 +25,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
-from search.reports import Report, RunLedger
+from search.packs import Packs
 from space.errors import UserError
 
 __all__ = ["LedgerScheduler", "LedgerSearcher", "LedgerStopper"]
@@ -30,63 +34,27 @@ logger = logging.getLogger(__name__)
 
 
 class LedgerSearcher(Searcher):  # type: ignore[misc]
-    """Hands Tune the ledger's assignments, no more at a time than can run at once."""
+    """Hands Tune a worker's first runs, for as many workers as there may be at once."""
 
-    def __init__(
-        self, ledger: RunLedger, *, max_concurrent: int, checkpoint_path: Callable[[str], Path]
-    ) -> None:
-        """Make the searcher.
-
-        Args:
-            ledger: The launch's ledger.
-            max_concurrent: How many trials may run at once; a trial is proposed only when a worker
-                is free for it, with all that is known by then.
-            checkpoint_path: A run's uid -> where its checkpoint lies.
-        """
+    def __init__(self, packs: Packs) -> None:
+        """Make the searcher of a launch."""
         super().__init__()
-        self._ledger = ledger
-        self._max_concurrent = max_concurrent
-        self._checkpoint_path = checkpoint_path
-        self.run_ids: dict[str, list[int]] = {}
-        self._checkpoints: dict[str, list[Path]] = {}
+        self._packs = packs
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next assignment, None while no worker is free, FINISHED when the budget is spent."""
-        if self._ledger.n_open >= self._max_concurrent:
-            return None
-        assignment = self._ledger.next_assignment()
-        if assignment is None:
-            return str(Searcher.FINISHED)
-        self.run_ids[trial_id] = [run.run_id for run, _ in assignment.runs]
-        self._checkpoints[trial_id] = [self._checkpoint_path(run.uid) for run, _ in assignment.runs]
-        return {
-            "in_turn": assignment.in_turn,
-            "runs": [
-                {
-                    "run_id": run.run_id,
-                    "config": config.model_dump(mode="json"),
-                    "checkpoint": str(self._checkpoint_path(run.uid)),
-                    "n_epochs": run.n_epochs,
-                    "evaluate": assignment.evaluate,
-                    "keep": len(assignment.runs) > 1,
-                }
-                for run, config in assignment.runs
-            ],
-        }
+        """What a worker starts with, None where it has to wait, FINISHED when all is done.
 
-    def delete_checkpoints(self, trial_id: str) -> None:
-        """Delete the checkpoints of an assignment that has ended for good.
-
-        Until then those of its finished runs stay: a worker that dies starts all of them again.
+        While others work there may be more to come: what a worker that dies leaves behind.
         """
-        for path in self._checkpoints.pop(trial_id, []):
-            path.unlink(missing_ok=True)
+        config = self._packs.open(trial_id)
+        if config is None and self._packs.is_idle:
+            return str(Searcher.FINISHED)
+        return config
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Forget a Tune trial; the ledger has closed its runs, or will interrupt them."""
-        self.run_ids.pop(trial_id, None)
+        """Nothing: the scheduler hears it first."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the store has it all."""
@@ -96,47 +64,38 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
 
 
 class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
-    """Hands every result to the ledger, and the ledger's decision to Tune."""
+    """Hands every result to the ledger, and its decisions to the worker and to Tune."""
 
     _supports_buffered_results = False
 
-    def __init__(self, ledger: RunLedger, searcher: LedgerSearcher) -> None:
-        """Make the scheduler of a launch."""
+    def __init__(self, packs: Packs, *, is_spent: Callable[[], bool]) -> None:
+        """Make the scheduler of a launch.
+
+        Args:
+            packs: What the workers train.
+            is_spent: Whether the study's budget of epochs is used up.
+        """
         super().__init__()
-        self._ledger = ledger
-        self._searcher = searcher
+        self._packs = packs
+        self.is_spent = is_spent
         self._trials: dict[str, Trial] = {}
         self.error: UserError | None = None
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Report a step's epochs; stop the Tune trial when none of its runs goes on."""
+        """Report a step's epochs; stop the worker when it has nothing more to do."""
         try:
-            open_runs = self._hear(trial.trial_id, result["reports"])
+            change = self._packs.hear(trial.trial_id, result["reports"])
         except UserError as error:
             # Tune would wrap it; the stopper raises it as it is.
             self.error = error
-            open_runs = []
-        return str(TrialScheduler.CONTINUE if open_runs else TrialScheduler.STOP)
-
-    def _hear(self, trial_id: str, messages: list[dict[str, Any]]) -> list[int]:
-        """Hand a step's reports to the ledger; say which runs go on."""
-        open_runs = self._searcher.run_ids[trial_id]
-        for message in messages:
-            report = Report.from_wire(message)
-            if report.warning is not None:
-                logger.warning("run %d: %s", report.run_id, report.warning)
-            if not self._ledger.report(report) and report.run_id in open_runs:
-                open_runs.remove(report.run_id)
-        # The end of one run may be the end of the trial that others belong to.
-        open_runs[:] = [run_id for run_id in open_runs if self._ledger.is_open(run_id)]
-        if not open_runs:
-            self._searcher.delete_checkpoints(trial_id)
-        return open_runs
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the study's budget of epochs is used up."""
-        return self._ledger.is_spent
+            change = None
+        if change is None:
+            return str(TrialScheduler.STOP)
+        if change.drop or change.add:
+            # An actor does what one process asks of it in order, and the next step is not yet
+            # asked for. Should the worker be dead, Tune will hear of it by that step.
+            trial.temporary_state.ray_actor.change.remote(change.drop, change.add)
+        return str(TrialScheduler.CONTINUE)
 
     def kill_workers(self) -> None:
         """Kill the worker of every trial that is not finished."""
@@ -145,19 +104,15 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
                 ray.kill(trial.temporary_state.ray_actor)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """A worker died. Tune starts another, up to a bound; after that the trial is FAIL."""
-        retrying = trial.should_recover() and trial.status == Trial.ERROR
+        """A worker died: what it trained goes on with another, within bounds."""
+        self._trials.pop(trial.trial_id, None)
         reason = _reason(trial)
-        logger.warning("a worker died (%s)%s", reason, "; starting another" if retrying else "")
-        if not retrying:
-            self._trials.pop(trial.trial_id, None)
-            n_deaths = trial.run_metadata.num_failures
-            try:
-                for run_id in self._searcher.run_ids.get(trial.trial_id, []):
-                    self._ledger.fail(run_id, f"its worker died {n_deaths} times: {reason}")
-            except UserError as error:
-                self.error = error
-            self._searcher.delete_checkpoints(trial.trial_id)
+        try:
+            goes_on = self._packs.lose(trial.trial_id, reason)
+        except UserError as error:
+            self.error = error
+            return
+        logger.warning("a worker died (%s)%s", reason, "; starting another" if goes_on else "")
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The first pending trial; Tune's own scheduler looks through all that ever were."""
@@ -171,7 +126,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         self._trials[trial.trial_id] = trial
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Forget a trial; the ledger closed it when it heard its last report."""
+        """Forget a worker that has nothing more to do."""
         self._trials.pop(trial.trial_id, None)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
@@ -240,7 +195,7 @@ class LedgerStopper(Stopper):  # type: ignore[misc]
             raise self._scheduler.error
         if self.reason is None:
             self.reason = self._on_step()
-            if self.reason is None and self._scheduler.is_spent:
+            if self.reason is None and self._scheduler.is_spent():
                 self.reason = "done"
             if self.reason is not None:
                 self._scheduler.kill_workers()

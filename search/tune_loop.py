@@ -10,6 +10,7 @@ from typing import Any
 from ray import tune
 
 from search.cluster import Slots
+from search.packs import Packs, PackSize
 from search.reports import RunLedger
 from search.tune_bridge import LedgerScheduler, LedgerSearcher, LedgerStopper
 from trainables.image_set import ImageSet
@@ -17,14 +18,12 @@ from trainables.ray_trainable import RunTrainable
 
 __all__ = ["run_tune"]
 
-MAX_WORKER_DEATHS = 2
-"""A trial whose worker dies goes on with another so many times; then it is FAIL."""
-
 
 def run_tune(
     ledger: RunLedger,
     *,
     slots: Slots,
+    pack_size: PackSize,
     cpus_per_trial: float,
     checkpoint_path: Callable[[str], Path],
     on_step: Callable[[], str | None],
@@ -37,7 +36,8 @@ def run_tune(
 
     Args:
         ledger: Assigns, hears and decides.
-        slots: Where and how many assignments run at once.
+        slots: Where workers run, and how many at once.
+        pack_size: How many runs a worker trains together.
         cpus_per_trial: CPUs, or a share of one, for each; its threads follow.
         checkpoint_path: A run's uid -> where its checkpoint lies.
         on_step: Called between Tune's events; returns why the search must stop now, or None.
@@ -49,8 +49,8 @@ def run_tune(
     Returns:
         Why it ended: ``"done"``, or what `on_step` said.
     """
-    searcher = LedgerSearcher(
-        ledger, max_concurrent=slots.concurrency, checkpoint_path=checkpoint_path
+    packs = Packs(
+        ledger, n_workers=slots.concurrency, size=pack_size, checkpoint_path=checkpoint_path
     )
     # Put into Ray's object store once, and read from shared memory by the workers of a machine.
     trainable: Any = tune.with_parameters(
@@ -61,13 +61,13 @@ def run_tune(
         use_gpu=slots.gpus_per_trial > 0,
     )
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    scheduler = LedgerScheduler(ledger, searcher)
+    scheduler = LedgerScheduler(packs, is_spent=lambda: ledger.is_spent)
     stopper = LedgerStopper(scheduler, on_step)
     tune.run(
         trainable,
         name="search",
         num_samples=-1,
-        search_alg=searcher,
+        search_alg=LedgerSearcher(packs),
         scheduler=scheduler,
         stop=stopper,
         resources_per_trial=tune.PlacementGroupFactory(
@@ -75,7 +75,7 @@ def run_tune(
         ),
         storage_path=str(scratch),
         reuse_actors=True,
-        max_failures=MAX_WORKER_DEATHS,
+        max_failures=0,
         raise_on_failed_trial=False,
         verbose=0,
     )

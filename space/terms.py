@@ -60,11 +60,16 @@ class Confirm(FrozenModel):
 
 
 class Resources(FrozenModel):
-    """What one trial occupies."""
+    """What a worker occupies, which trains one run or several together."""
 
     cpus: Annotated[float, Field(gt=0), AfterValidator(_schedulable)] = 1.0
-    """CPU cores; the trial's threads follow."""
+    """CPU cores; the worker's threads follow."""
     gpus: Annotated[
         Literal["auto"] | Annotated[float, Field(ge=0)], AfterValidator(_schedulable)
     ] = "auto"
-    """GPUs; 0.25 lets four trials share one; auto: one where there are any, else none."""
+    """GPUs; 0.25 lets four workers share one; auto: one where there are any, else none."""
+    runs_per_trainable: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Runs of one architecture that a worker trains together as one model, each with the numbers
+    that it would have alone but for rounding. auto: as many as were measured to pay on this device
+    and fit its memory, yet no more than leaves every worker its share, and under a sampler that
+    learns from results no more than a tenth of the trials at once; 1: numbers to the bit."""

@@ -413,6 +413,18 @@ class Store:
             query = query.where(schema.runs.c.purpose == purpose)
         return [RunRecord(**row) for row in self.rows(query)]
 
+    def runs_of_config(
+        self, config_hash: str, *, purpose: str, study_id: int | None
+    ) -> list[RunRecord]:
+        """The runs of one config, seeds and all, for a purpose within a study or without one."""
+        table = schema.runs
+        query = sa.select(table).where(
+            (table.c.config_hash == config_hash)
+            & (table.c.purpose == purpose)
+            & table.c.study_id.is_not_distinct_from(study_id)
+        )
+        return [RunRecord(**row) for row in self.rows(query.order_by(table.c.run_id))]
+
     def n_epochs(self, study_id: int) -> int:
         """How many epochs the trials of a study have trained in all."""
         query = sa.select(sa.func.coalesce(sa.func.sum(schema.runs.c.n_epochs), 0))

@@ -2,10 +2,10 @@
 
 This is the only module of `trainables` that imports Ray. It keeps nothing that the driver must
 save: a run's state goes to its own checkpoint file, which whoever trains the run next goes on from.
-A trial's config is ``{"runs": [assignment, ...], "in_turn": False, "batched": False}``, a step's
-result ``{"reports": [report, ...]}``, as `trainables.worker` defines them; in turn means one run
-after the other instead of an epoch of each. With ``batched``, which may be left out, the runs of
-one architecture are trained as one model; between steps, `drop` and `add` change which they are.
+A trial's config is ``{"runs": [assignment, ...], "in_turn": False}``, a step's result
+``{"reports": [report, ...]}``, as `trainables.worker` defines them; in turn means one run after the
+other instead of an epoch of each. Between steps `change` says which runs there are, so that one
+process with its libraries and data warm trains as many runs as there are.
 """
 
 from __future__ import annotations
@@ -59,33 +59,32 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _open(self, config: dict[str, Any]) -> None:
         self._in_turn: bool = config["in_turn"]
-        self._batched = BatchedSteps() if config.get("batched", False) else None
+        self._steps = BatchedSteps()
         self._runs: list[AssignedRun] = []
-        self.add(config["runs"])
+        self.change((), config["runs"])
 
-    def drop(self, run_ids: Collection[int]) -> None:
-        """Let runs go, between two steps: nothing more is trained or reported of them.
-
-        Args:
-            run_ids: The runs.
-        """
-        self._runs = [run for run in self._runs if run.run_id not in run_ids]
-
-    def add(self, assignments: Sequence[dict[str, Any]]) -> None:
-        """Take more runs in, between two steps.
+    def change(self, drop: Collection[int], add: Sequence[dict[str, Any]]) -> None:
+        """Let runs go and take others in, between two steps.
 
         Args:
-            assignments: The runs.
+            drop: Runs of which nothing more is to be trained or reported.
+            add: Assignments.
         """
-        n_together = 1 if self._in_turn else len(self._runs) + len(assignments)
+        self._runs = [run for run in self._runs if run.run_id not in drop and not run.closed]
+        n_together = 1 if self._in_turn else len(self._runs) + len(add)
         self._runs += [
             AssignedRun(assignment, self._images, self._test_images, n_together=n_together)
-            for assignment in assignments
+            for assignment in add
         ]
 
     def step(self) -> dict[str, Any]:
-        """Train every open run for an epoch, or only the first of them."""
+        """Train every open run for an epoch, or only the first of them.
+
+        Raises:
+            RuntimeError: If no run is left: the driver and this worker disagree, and the driver
+                would wait for ever.
+        """
         self._runs = [run for run in self._runs if not run.closed]
-        if self._batched is not None:
-            return {"reports": self._batched.step(self._runs)}
-        return {"reports": [run.step() for run in self._runs[: 1 if self._in_turn else None]]}
+        if not self._runs:
+            raise RuntimeError("a worker has no run left, but its driver asks for a step")
+        return {"reports": self._steps.step(self._runs[: 1 if self._in_turn else None])}

@@ -3,15 +3,14 @@
 An assignment and a report are plain dictionaries, so that they travel between any two processes:
 
     assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3,
-                 "evaluate": False, "keep": False}
+                 "evaluate": False, "together": False}
     report      {"run_id": 7, "epoch": {...} | None, "evaluation": {...} | None,
                  "failure": "..." | None, "warning": "..." | None, "worker": "host 4711"}
 
 ``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
 `EpochMetrics`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
 errors and losses on the training, validation and test pairs; nothing else reads the test split.
-``keep`` leaves a checkpoint of the finished run, for a worker that takes over while other runs of
-the same trial go on.
+``together`` lets a worker train the run as one model with others of its architecture.
 """
 
 from __future__ import annotations
@@ -53,6 +52,7 @@ class AssignedRun:
 
     Attributes:
         closed: Whether the run has reported its last.
+        together: Whether it may be trained as one model with others.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class AssignedRun:
             n_together: How many runs share the process's time, this one among them.
         """
         self._evaluate: bool = assignment["evaluate"]
-        self._keep: bool = assignment["keep"]
         self._test_images = test_images
+        self.together: bool = assignment["together"]
         self.run_id: int = assignment["run_id"]
         self._config = RunConfig.model_validate(assignment["config"])
         self._path = None if assignment["checkpoint"] is None else Path(assignment["checkpoint"])
@@ -195,8 +195,7 @@ class AssignedRun:
         wait = max(CHECKPOINT_SECONDS, self._n_together * self._save_seconds / CHECKPOINT_SHARE)
         if self._path is None:
             return
-        is_last = self._keep and run.finished
-        if started - self._saved_at < wait and not is_last:
+        if started - self._saved_at < wait:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -103,7 +103,7 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
                     "checkpoint": str(plan.checkpoint_path(run.uid)),
                     "n_epochs": run.n_epochs,
                     "evaluate": assignment.evaluate,
-                    "keep": len(assignment.runs) > 1,
+                    "together": False,
                 }
                 runs.append((run.run_id, AssignedRun(message, None)))
             held.append((assignment.in_turn, runs))
@@ -111,7 +111,7 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
             return
         for in_turn, runs in held:
             for run_id, run in runs[: 1 if in_turn else None]:
-                if not ledger.report(Report.from_wire(run.step())):
+                if not ledger.report([Report.from_wire(run.step())]):
                     runs.remove((run_id, run))
             runs[:] = [(run_id, run) for run_id, run in runs if ledger.is_open(run_id)]
         held = [(in_turn, runs) for in_turn, runs in held if runs]

@@ -198,11 +198,11 @@ def test_reports_said_twice_count_once(
         "warning": None,
         "worker": "w",
     }
-    assert ledger.report(Report.from_wire(message))
-    assert ledger.report(Report.from_wire(message))
+    assert ledger.report([Report.from_wire(message)])
+    assert ledger.report([Report.from_wire(message)])
     assert ledger.n_epochs == store.n_epochs(study._study_id) == 1
     assert recorder.events.count(("report", 0)) == 1
-    assert not ledger.report(Report.from_wire({**message, "run_id": 999}))
+    assert not ledger.report([Report.from_wire({**message, "run_id": 999})])
 
 
 def test_budget_of_trials_and_epochs_holds_over_launches(

@@ -63,7 +63,7 @@ def train(
             "checkpoint": None,
             "n_epochs": run.n_epochs,
             "evaluate": assignment.evaluate,
-            "keep": len(assignment.runs) > 1,
+            "together": False,
         }
         worker = AssignedRun(message, *images)
         goes_on = True
@@ -71,7 +71,7 @@ def train(
             if len(reports) == n_epochs:
                 return reports
             reports.append(worker.step())
-            goes_on = queue.report(Report.from_wire(reports[-1]))
+            goes_on = bool(queue.report([Report.from_wire(reports[-1])]))
     return reports
 
 

@@ -10,7 +10,7 @@ import torch
 
 from space.config import RunConfig
 from trainables.batched import packing
-from trainables.batched.packing import Packing, measure_packing
+from trainables.batched.packing import Packing, architecture, measure_packing
 from trainables.failures import OutOfMemoryFailure
 from trainables.image_set import ImageSet
 
@@ -34,7 +34,10 @@ def test_the_smallest_batch_that_is_about_as_fast_as_the_best(
 
 
 @pytest.mark.parametrize("model", ["mlp", "siamese-aux"])
-def test_real_steps_are_timed(model: str, make_config: MakeConfig, digits: ImageSet) -> None:
+def test_real_steps_are_timed(
+    model: str, make_config: MakeConfig, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "ARITHMETIC_SECONDS", float("inf"))
     config = make_config(model, training__batch_size=8, data__augment=True)
     found = measure_packing(config, digits, CPU, most=3, budget_seconds=float("inf"))
     assert list(found.seconds) == [1, 2]
@@ -45,16 +48,38 @@ def test_real_steps_are_timed(model: str, make_config: MakeConfig, digits: Image
 def test_batches_grow_until_memory_or_time_is_out(
     make_config: MakeConfig, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def seconds_a_step(config: Any, images: Any, device: Any, n_runs: int) -> float:
+    def seconds_a_step(config: Any, images: Any, device: Any, n_runs: int, **_: Any) -> float:
         if n_runs > 8:
             raise OutOfMemoryFailure("'mlp' ran out of memory")
-        return 1.0 + n_runs
+        return (1.0 + n_runs) / 1024
 
     monkeypatch.setattr(packing, "_seconds_a_step", seconds_a_step)
     found = measure_packing(make_config("mlp"), digits, CPU)
-    assert found.seconds == {1: 2.0, 2: 1.5, 4: 1.25, 8: 1.125}
+    assert [1024 * seconds for seconds in found.seconds.values()] == [2.0, 1.5, 1.25, 1.125]
+    assert list(found.seconds) == [1, 2, 4, 8]
     assert found.fits_no_more
     assert found.n_runs == 8
     found = measure_packing(make_config("mlp"), digits, CPU, most=4)
     assert (list(found.seconds), found.fits_no_more) == ([1, 2, 4], False)
     assert list(measure_packing(make_config("mlp"), digits, CPU, budget_seconds=0).seconds) == [1]
+
+
+def test_long_steps_on_a_cpu_are_not_tried_together(
+    make_config: MakeConfig, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def seconds_a_step(config: Any, images: Any, device: Any, n_runs: int, **_: Any) -> float:
+        asked.append((config.data.n_train_pairs, n_runs))
+        return 2.8
+
+    monkeypatch.setattr(packing, "_seconds_a_step", seconds_a_step)
+    found = measure_packing(make_config("siamese-aux"), digits, CPU)
+    assert (found.n_runs, found.seconds) == (1, {1: 2.8})
+    assert asked == [(17, 1)]
+
+
+def test_architectures_differ_in_what_a_batch_shares(make_config: MakeConfig) -> None:
+    same = make_config("mlp", training__learning_rate=0.5, training__training_seed=3)
+    other = make_config("mlp", training__batch_size=8)
+    assert architecture(same) == architecture(make_config("mlp")) != architecture(other)

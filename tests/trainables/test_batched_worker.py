@@ -31,7 +31,7 @@ def make_run(
     """Assigns run i of a width-16 ConvNet, or of another model, to a worker."""
 
     def make(i: int, checkpoint: Path | None = None, n_epochs: int = 0, **values: Any) -> Any:
-        name = values.pop("name", "convnet")
+        name, together = values.pop("name", "convnet"), values.pop("together", True)
         values = {"training__training_seed": i, "training__epochs": 3} | values
         if name == CLOSED_FORM:
             config = resolve_config(RunConfig(model=ModelConfig(name=name)))
@@ -44,7 +44,7 @@ def make_run(
             "checkpoint": None if checkpoint is None else str(checkpoint),
             "n_epochs": n_epochs,
             "evaluate": name != CLOSED_FORM,
-            "keep": checkpoint is not None,
+            "together": together,
         }
         # What travels between processes is plain JSON.
         return AssignedRun(json.loads(json.dumps(assignment)), digits, digits_test, n_together=3)
@@ -219,18 +219,21 @@ def test_the_ray_trainable_lets_runs_go_and_takes_more_in(
             "checkpoint": None,
             "n_epochs": 0,
             "evaluate": False,
-            "keep": False,
+            "together": True,
         }
 
     runs = [assignment(i) for i in range(3)]
-    trainable = RunTrainable({"runs": runs, "in_turn": False, "batched": True})
+    trainable = RunTrainable({"runs": runs, "in_turn": False})
     assert len(trainable.step()["reports"]) == 3
-    trainable.drop([1, 99])
+    trainable.change([1, 99], [])
     assert [report["run_id"] for report in trainable.step()["reports"]] == [0, 2]
-    trainable.add([assignment(7)])
+    trainable.change([], [assignment(7)])
     reports = trainable.step()["reports"]
     assert {report["run_id"]: report["epoch"]["epoch"] for report in reports} == {0: 3, 2: 3, 7: 1}
     assert batch_sizes == [3, 2, 3]
-    trainable.reset_config({"runs": runs, "in_turn": False})
-    assert len(trainable.step()["reports"]) == 3
+    trainable.reset_config({"runs": runs, "in_turn": True})
+    assert [report["run_id"] for report in trainable.step()["reports"]] == [0]
     assert batch_sizes == [3, 2, 3]
+    trainable.change([0, 1, 2], [])
+    with pytest.raises(RuntimeError, match="no run left"):
+        trainable.step()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from dataclasses import dataclass
 
@@ -13,15 +15,40 @@ from trainables.failures import OutOfMemoryFailure
 from trainables.image_set import ImageSet
 from trainables.training import Training
 
-__all__ = ["Packing", "measure_packing"]
+__all__ = ["Packing", "architecture", "measure_packing"]
 
 N_STEPS = 3
 """Steps of an epoch that is timed."""
 N_TIMED = 2
-"""Epochs that are timed, of which the faster counts."""
+"""The fewest epochs that are timed, of which the fastest counts."""
+TIMED_SECONDS = 0.2
+"""Short epochs are timed for so long: what else runs on the machine must miss one of them."""
+MOST_TIMED = 100
 GOOD_ENOUGH = 1.05
 """How much slower than the best a smaller batch may be and still be chosen: it leaves more batches
 to be trained side by side."""
+ARITHMETIC_SECONDS = 0.1
+"""A step on a CPU that takes longer is arithmetic alone, of which a batch has no less."""
+
+
+def architecture(config: RunConfig) -> str:
+    """What runs must have in common to be trained together, as far as a config tells it.
+
+    Args:
+        config: A resolved config.
+
+    Returns:
+        A text that is equal for configs that differ in nothing but numbers: seeds, learning rates
+        and decays, auxiliary weights, epochs.
+    """
+    tree = config.model_dump(mode="json")
+    data, training = tree["data"], tree["training"]
+    shared = {
+        "model": tree["model"],
+        **{key: data[key] for key in ("source", "n_train_pairs", "validation_fraction", "augment")},
+        **{key: training[key] for key in ("batch_size", "device", "precision", "tf32")},
+    }
+    return json.dumps(shared, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -69,37 +96,54 @@ def measure_packing(
         DataError: If the images do not suffice for `N_STEPS` batches.
         OutOfMemoryFailure: If not even one run fits.
     """
-    n_pairs = N_STEPS * config.training.batch_size + 1
-    config = config.with_values(
-        {
-            "data.n_train_pairs": n_pairs,
-            "data.validation_fraction": 1 / n_pairs,
-            "data.augment": False,
-            "training.epochs": N_TIMED + 1,
-        }
-    )
     started = time.perf_counter()
-    seconds = {1: _seconds_a_step(config, images, device, 1)}
+    if device.type == "cpu":
+        alone = _seconds_a_step(_of_steps(config, 1), images, device, 1, n_timed=1)
+        if alone > ARITHMETIC_SECONDS:
+            return Packing({1: alone}, fits_no_more=False)
+    short = _of_steps(config, N_STEPS)
+    seconds = {1: _seconds_a_step(short, images, device, 1)}
     n_runs = 2
     while n_runs <= most and time.perf_counter() - started < budget_seconds:
         try:
-            seconds[n_runs] = _seconds_a_step(config, images, device, n_runs) / n_runs
+            seconds[n_runs] = _seconds_a_step(short, images, device, n_runs) / n_runs
         except OutOfMemoryFailure:
             return Packing(seconds, fits_no_more=True)
         n_runs *= 2
     return Packing(seconds, fits_no_more=False)
 
 
+def _of_steps(config: RunConfig, n_steps: int) -> RunConfig:
+    """The config with epochs of so many steps."""
+    n_pairs = n_steps * config.training.batch_size + 1
+    return config.with_values(
+        {
+            "data.n_train_pairs": n_pairs,
+            "data.validation_fraction": 1 / n_pairs,
+            "data.augment": False,
+            "training.epochs": MOST_TIMED + 1,
+        }
+    )
+
+
 def _seconds_a_step(
-    config: RunConfig, images: ImageSet, device: torch.device, n_runs: int
+    config: RunConfig,
+    images: ImageSet,
+    device: torch.device,
+    n_runs: int,
+    *,
+    n_timed: int = N_TIMED,
 ) -> float:
     """The wall time of one step of all runs, once the memory that it takes is at hand."""
     runs = [Training(config, images, device) for _ in range(n_runs)]
     # Whoever trains one run alone does it without a batch.
     together = runs[0] if n_runs == 1 else TrainingBatch(runs)
     times = []
-    for _ in range(N_TIMED + 1):
+    n_steps = math.ceil(len(runs[0].pairs.train) / config.training.batch_size)
+    for n in range(MOST_TIMED + 1):
+        if n > n_timed and sum(times[1:]) > TIMED_SECONDS:
+            break
         started = time.perf_counter()
         together.run_epoch()
         times.append(time.perf_counter() - started)
-    return min(times[1:]) / N_STEPS
+    return min(times[1:]) / n_steps

@@ -14,7 +14,7 @@ __all__ = ["BatchedSteps"]
 
 
 class BatchedSteps:
-    """Steps assigned runs together: those that fit as one batch, the others in turn.
+    """Steps assigned runs: those that may be trained together and fit as one batch, others in turn.
 
     Each run reports, is saved and is evaluated as if it were alone.
     """
@@ -38,7 +38,7 @@ class BatchedSteps:
         together: defaultdict[Hashable, list[tuple[AssignedRun, Training]]] = defaultdict(list)
         for run in runs:
             report = run.prepare()
-            if report is None and run.training is not None:
+            if report is None and run.together and run.training is not None:
                 together[batch_key(run.training)].append((run, run.training))
             else:
                 reports.append(run.step() if report is None else report)

@@ -1,0 +1,163 @@
+"""How many runs a worker trains together: what was asked for, or what pays on this device."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+
+from search.cluster import Slots
+from search.packs import PackSize
+from search.plan import Plan
+from space import RunConfig, Space
+from trainables.batched import Packing, architecture, measure_packing
+from trainables.closed_form import CLOSED_FORM
+from trainables.device import pick_device
+from trainables.failures import OutOfMemoryFailure
+from trainables.image_set import ImageSet
+
+__all__ = ["pack_size_of_queue", "pack_size_of_study"]
+
+logger = logging.getLogger(__name__)
+
+MOST = 32
+"""The largest pack that ``auto`` makes."""
+LEARNING_SHARE = 0.1
+"""The share of a study's trials that may be under way at once under a sampler that learns: each of
+them was proposed without knowing how the others end."""
+USUAL_TRIALS = 100
+"""The trials that a study without a budget of them is taken to have."""
+_INDIFFERENT = ("random", "grid", "qmc")
+"""Samplers whose proposals do not depend on results."""
+
+
+def pack_size_of_study(plan: Plan, slots: Slots) -> PackSize:
+    """How many runs of a study a worker trains together.
+
+    Args:
+        plan: The launch's plan.
+        slots: Where workers run, on the Ray that is up.
+
+    Returns:
+        The number, for any config of the study.
+    """
+    space = plan.space
+    baselines = space.baseline_params()
+    config = plan.resolve(baselines[0] if baselines else {})
+    n_runs = space.replicates * _trials_at_once(space, slots)
+    size = 1
+    if space.pruner.name != "wilcoxon":  # Its replicates are trained one after another.
+        asked = space.resources.runs_per_trainable
+        size = _size(config, asked, n_runs, slots, space.resources.cpus, plan.images)
+    return lambda config: size
+
+
+def pack_size_of_queue(
+    configs: Sequence[RunConfig],
+    asked: int | Literal["auto"],
+    *,
+    slots: Slots,
+    cpus: float,
+    images: ImageSet | None,
+) -> PackSize:
+    """How many of some runs, all of them to be trained, a worker trains together.
+
+    Args:
+        configs: The runs' configs.
+        asked: ``resources.runs_per_trainable``.
+        slots: Where workers run, on the Ray that is up.
+        cpus: CPUs of a worker.
+        images: The training images, or None where no run needs any.
+
+    Returns:
+        The number for each config; no more than leaves every worker its share.
+    """
+    counts = Counter(architecture(config) for config in configs)
+    sizes: dict[str, int] = {}
+    for config in configs:
+        kind = architecture(config)
+        if kind not in sizes:
+            share = math.ceil(counts[kind] / slots.concurrency)
+            sizes[kind] = _size(config, asked, share, slots, cpus, images)
+    return lambda config: sizes[architecture(config)]
+
+
+def _trials_at_once(space: Space, slots: Slots) -> int:
+    """The most trials that each worker may have under way."""
+    n_trials = space.budget.trials or USUAL_TRIALS
+    if space.sampler.name not in _INDIFFERENT:
+        return max(1, int(LEARNING_SHARE * n_trials / slots.concurrency))
+    if space.sampler.name == "grid":
+        n_trials = min(n_trials, space.n_grid_points) if space.budget.trials else n_trials
+    return math.ceil(n_trials / slots.concurrency)
+
+
+def _size(
+    config: RunConfig,
+    asked: int | Literal["auto"],
+    most: int,
+    slots: Slots,
+    cpus: float,
+    images: ImageSet | None,
+) -> int:
+    if asked != "auto":
+        return min(asked, most)
+    most = min(most, MOST)
+    if most == 1 or config.model.name == CLOSED_FORM or images is None:
+        return most  # A closed form takes no time: the more at once, the fewer messages.
+    try:
+        found = _measure(config, images, slots, cpus, most)
+    except OutOfMemoryFailure:
+        return 1  # Not even one fits; its trial will say so.
+    _announce(config, found, slots)
+    return min(found.n_runs, most)
+
+
+def _measure(config: RunConfig, images: ImageSet, slots: Slots, cpus: float, most: int) -> Packing:
+    """Measure on a worker, or here where a worker would find the same."""
+    threads = max(1, int(cpus))
+    if slots.nodes == 1 and not slots.gpus_per_trial:
+        before = torch.get_num_threads()
+        try:
+            return _measured(config, images.to_numpy(), threads, most, "cpu")
+        finally:
+            torch.set_num_threads(before)
+    import ray
+
+    # A worker sees the GPUs that it was given.
+    remote: Any = ray.remote(num_cpus=cpus, num_gpus=slots.gpus_per_trial)(_measured)
+    device: Literal["auto", "cpu"] = "auto" if slots.gpus_per_trial else "cpu"
+    try:
+        result: Packing = ray.get(remote.remote(config, images.to_numpy(), threads, most, device))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, OutOfMemoryFailure):
+            raise error.cause from error
+        raise
+    return result
+
+
+def _measured(
+    config: RunConfig,
+    images: Any,
+    threads: int,
+    most: int,
+    device: Literal["auto", "cpu"],
+) -> Packing:
+    torch.set_num_threads(threads)
+    return measure_packing(config, ImageSet.from_numpy(images), pick_device(device), most=most)
+
+
+def _announce(config: RunConfig, found: Packing, slots: Slots) -> None:
+    device = "GPU" if slots.gpus_per_trial else "CPU"
+    name = config.model.name
+    if found.n_runs > 1:
+        logger.info(
+            "%s: %d runs are trained together, %.1f times faster a run than alone on this %s",
+            name, found.n_runs, found.speedup, device,
+        )  # fmt: skip
+    elif len(found.seconds) > 1:
+        logger.info("%s: runs are trained alone, no slower than together on this %s", name, device)
