@@ -188,3 +188,43 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
         )
         store.end_run(run.run_id, "complete")
     assert confirm_queue(plan, store, study) == queue[5:]
+
+
+def test_a_run_in_the_hands_of_another_launch_is_left_to_it(
+    store: Store, images: tuple[ImageSet, ImageSet]
+) -> None:
+    runs = [QueuedRun(label=f"seed {s}", config=resolved(CONFIG, s)) for s in range(3)]
+    ended: list[str] = []
+    other, late = new_queue(store, runs, []), new_queue(store, runs, ended)
+    train(other, images, n_epochs=4)  # Seed 0 is complete, seed 1 under way.
+    train(late, images)
+    assert ended == ["seed 2 None"]
+    assert late.n_elsewhere == 2
+    store.end_launch(1, "died")
+    third = new_queue(store, runs[1:2], ended)
+    train(third, images)
+    assert ended == ["seed 2 None", "seed 1 None"]
+    assert sorted(run.state for run in store.runs(purpose="benchmark")) == [
+        "complete", "complete", "complete", "running",
+    ]  # fmt: skip
+
+
+def test_only_runs_of_one_architecture_are_put_beside_each_other(store: Store) -> None:
+    wide = CONFIG.model_copy(update={"model": ModelConfig(name="mlp", width=16)})
+    runs = [
+        QueuedRun(label=f"{config.model.width} {seed}", config=resolved(config, seed))
+        for seed in range(2)
+        for config in (CONFIG, wide)
+    ]
+    queue = new_queue(store, runs, [])
+    first = queue.next_assignment()
+    assert first is not None
+    ((_, beside),) = first.runs
+    second = queue.next_assignment(beside)
+    assert second is not None
+    ((_, found),) = second.runs
+    assert (found.model.width, found.training.training_seed) == (8, 1)
+    assert queue.next_assignment(beside) is None
+    third = queue.next_assignment()
+    assert third is not None
+    assert third.runs[0][1].model.width == 16

@@ -138,7 +138,7 @@ def _seconds_a_step(
     runs = [Training(config, images, device) for _ in range(n_runs)]
     # Whoever trains one run alone does it without a batch.
     together = runs[0] if n_runs == 1 else TrainingBatch(runs)
-    times = []
+    times: list[float] = []
     n_steps = math.ceil(len(runs[0].pairs.train) / config.training.batch_size)
     for n in range(MOST_TIMED + 1):
         if n > n_timed and sum(times[1:]) > TIMED_SECONDS:
