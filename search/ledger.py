@@ -21,63 +21,26 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.lease import STATE_OF_RUNS, Lease
+from search.observer import Observer, TrialView
 from search.reports import Assignment, Report
 from search.sampling import propose
 from search.seeds import replicate_config
 from space import RunConfig, Space
-from storage import EpochRecord, RunRecord, Store
+from storage import EpochRecord, RunEpoch, RunRecord, Store, TrialStep
 from storage.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
 from storage.locking import study_lock
 from storage.objectives import RunProgress
 from trainables.runs import count_parameters
 
-__all__ = ["Ledger", "Observer", "TrialView"]
+__all__ = ["Ledger"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(kw_only=True)
-class TrialView:
-    """A trial as the person at the terminal sees it.
-
-    Attributes:
-        number: Optuna's number.
-        params: Parameter -> value.
-        is_baseline: Whether the space file asked for it.
-        n_epochs: Epochs behind it; of several replicates, those that each of them has.
-        state: Optuna's state.
-        values: The objectives' values so far.
-        reason: Why it failed or was stopped.
-        resumed: Whether it goes on from an earlier launch.
-    """
-
-    number: int
-    params: dict[str, Any]
-    is_baseline: bool
-    n_epochs: int
-    state: TrialState = TrialState.RUNNING
-    values: list[float] | None = None
-    reason: str | None = None
-    resumed: bool = False
-
-
-class Observer(Protocol):
-    """Hears of every event of the launch; changes nothing."""
-
-    def on_trial_start(self, trial: TrialView) -> None:
-        """A trial began, or went on."""
-
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
-        """An epoch of a trial was recorded."""
-
-    def on_trial_end(self, trial: TrialView) -> None:
-        """A trial reached a final state, or was interrupted."""
 
 
 @dataclass(kw_only=True)
@@ -87,6 +50,8 @@ class _OpenTrial:
     runs: dict[int, RunProgress]
     n_steps: int = 0
     """Reports that Optuna has."""
+    undecided: bool = False
+    """Whether the pruner has not yet judged the last of them."""
 
 
 class Ledger:
@@ -136,11 +101,6 @@ class Ledger:
         self._metrics = [objective.metric for objective in space.objectives]
         self._is_single = len(self._metrics) == 1
         self._in_turn = space.pruner.name == "wilcoxon"
-
-    @property
-    def n_open(self) -> int:
-        """How many trials are in the hands of workers."""
-        return len(self._open)
 
     @property
     def n_epochs(self) -> int:
@@ -242,9 +202,12 @@ class Ledger:
         if lost is not None:
             self.fail(runs[0][0].run_id, lost)
             return None
-        # A driver killed between a report and the decision on it left the decision to us.
-        if view.resumed and self._advance(opened, again=True):
-            return None
+        if view.resumed:
+            # A driver killed between a report and the decision on it left the decision to us.
+            self._store.record_epochs(self._launch_id, [], self._advance(opened))
+            opened.undecided = opened.n_steps > 0
+            if self._decide(opened):
+                return None
         unfinished = [(run, config) for run, config in runs if run.n_epochs < self._epochs]
         return Assignment(runs=tuple(unfinished), in_turn=self._in_turn)
 
@@ -276,63 +239,86 @@ class Ledger:
         """
         self.renew()
         with self._store.guarded():
-            return frozenset([report.run_id for report in reports if self._report(report)])
+            news = self._record(reports)
+            return frozenset(
+                report.run_id
+                for report in reports
+                if self._conclude(report, is_news=report.run_id in news)
+            )
 
-    def _report(self, report: Report) -> bool:
+    def _record(self, reports: Sequence[Report]) -> set[int]:
+        """Store the epochs that are news, and what they make trials report, in one transaction.
+
+        Returns:
+            The runs of these epochs.
+        """
+        epochs: list[RunEpoch] = []
+        touched: dict[int, _OpenTrial] = {}
+        for report in reports:
+            opened, epoch = self._by_run.get(report.run_id), report.epoch
+            if opened is None or epoch is None:
+                continue
+            progress = opened.runs[report.run_id]
+            # A worker that died after its last checkpoint has a successor that trains epochs again.
+            if epoch.epoch != progress.n_epochs + 1:
+                continue
+            progress.add(epoch)
+            touched[opened.trial_id] = opened
+            epochs.append(
+                RunEpoch(
+                    run_id=report.run_id,
+                    epoch=epoch,
+                    best_epoch=progress.best_epoch,
+                    worker=report.worker,
+                )
+            )
+        if not epochs:
+            return set()
+        steps = [step for opened in touched.values() for step in self._advance(opened)]
+        self._store.record_epochs(self._launch_id, epochs, steps)
+        self._n_epochs += len(epochs)
+        if self._max_epochs is not None:  # Other launches spend them, too.
+            self._n_epochs = self._store.n_epochs(self._study._study_id)
+        return {each.run_id for each in epochs}
+
+    def _conclude(self, report: Report, *, is_news: bool) -> bool:
+        """Decide on what a report made known; say whether its run goes on."""
         opened = self._by_run.get(report.run_id)
         if opened is None:
             return False
-        progress = opened.runs[report.run_id]
-        epoch = report.epoch
-        # A worker that died after its last checkpoint has a successor that trains epochs again.
-        is_new = epoch is not None and epoch.epoch == progress.n_epochs + 1
-        if epoch is not None and is_new:
-            progress.add(epoch)
-            self._store.record_epoch(
-                report.run_id,
-                self._launch_id,
-                epoch,
-                best_epoch=progress.best_epoch,
-                worker=report.worker,
-            )
-            self._n_epochs += 1
-            if self._max_epochs is not None:  # Other launches spend them, too.
-                self._n_epochs = self._store.n_epochs(self._study._study_id)
+        if is_news:
+            self._observer.on_trial_report(opened.view, report)
         if report.failure is not None:
             self.fail(report.run_id, report.failure)
             return False
-        if is_new:
-            ended = self._advance(opened, report=report)
-            return not ended and progress.n_epochs < self._epochs
-        return progress.n_epochs < self._epochs
+        n_epochs = opened.runs[report.run_id].n_epochs
+        return not self._decide(opened) and n_epochs < self._epochs
 
-    def _advance(
-        self, opened: _OpenTrial, *, report: Report | None = None, again: bool = False
-    ) -> bool:
-        """Report to Optuna what the runs have made known, and decide; say whether the trial ended.
-
-        What the store has of a run comes first and Optuna's report after it, so a driver killed
-        between the two is made up for here.
-        """
+    def _advance(self, opened: _OpenTrial) -> list[TrialStep]:
+        """Take in what a trial's runs have made known; say what it has to report to Optuna."""
         opened.view.n_epochs = min(run.n_epochs for run in opened.runs.values())
-        n_steps = self._n_steps(opened)
-        if self._is_single:
-            for step in range(opened.n_steps + 1, n_steps + 1):
-                value = self._step_values(opened, step)[0]
-                self._trials.set_trial_intermediate_value(opened.trial_id, step, value)
-        is_news = n_steps > opened.n_steps or again
-        opened.n_steps = n_steps
-        if n_steps:
-            opened.view.values = self._step_values(opened, n_steps)
-        if report is not None:
-            self._observer.on_trial_report(opened.view, report)
+        before, opened.n_steps = opened.n_steps, self._n_steps(opened)
+        if opened.n_steps == before:
+            return []
+        opened.undecided = True
+        opened.view.values = self._step_values(opened, opened.n_steps)
+        if not self._is_single:
+            return []
+        return [
+            TrialStep(trial_id=opened.trial_id, step=step, value=self._step_values(opened, step)[0])
+            for step in range(before + 1, opened.n_steps + 1)
+        ]
+
+    def _decide(self, opened: _OpenTrial) -> bool:
+        """End a trial that is complete or that the pruner stops; say whether it ended."""
         if opened.view.n_epochs >= self._epochs:
             self._complete(opened)
             return True
-        if is_news and n_steps and self._is_single and self._should_prune(opened):
-            reason = f"pruned after {'replicate' if self._in_turn else 'epoch'} {n_steps}"
+        if opened.undecided and self._is_single and self._should_prune(opened):
+            reason = f"pruned after {'replicate' if self._in_turn else 'epoch'} {opened.n_steps}"
             self._tell(opened, TrialState.PRUNED, None, reason)
             return True
+        opened.undecided = False
         return False
 
     def _n_steps(self, opened: _OpenTrial) -> int:
@@ -390,8 +376,7 @@ class Ledger:
         n_open = len(self._open)
         with self._store.guarded():
             for opened in list(self._open.values()):
-                for run_id in opened.runs:
-                    self._store.end_run(run_id, "interrupted", reason)
+                self._store.end_runs(opened.runs, "interrupted", reason)
                 self._trials.set_trial_state_values(opened.trial_id, TrialState.WAITING)
                 self._close(opened, TrialState.WAITING, reason)
         return n_open
@@ -404,8 +389,7 @@ class Ledger:
         reason: str | None = None,
     ) -> None:
         self._study.tell(opened.view.number, values, state=state)
-        for run_id in opened.runs:
-            self._store.end_run(run_id, STATE_OF_RUNS[state], reason)
+        self._store.end_runs(opened.runs, STATE_OF_RUNS[state], reason)
         self._close(opened, state, reason)
 
     def _close(self, opened: _OpenTrial, state: TrialState, reason: str | None) -> None:

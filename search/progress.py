@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dashboards.numbers.snapshot import Snapshot, take_snapshot
 from search.cluster import Slots
-from search.ledger import TrialView
+from search.observer import TrialView
 from search.plan import Plan
 from search.reports import Report
 from space import format_duration

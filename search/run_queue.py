@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from search.lease import Lease
 from search.reports import Assignment, Report
 from space import RunConfig
-from storage import ResultRecord, Store
+from storage import ResultRecord, RunEpoch, Store
 from storage.leases import is_alive
 from storage.locking import study_lock
 from storage.objectives import RunProgress
@@ -166,23 +166,31 @@ class RunQueue:
     def report(self, reports: Sequence[Report]) -> frozenset[int]:
         """Record what a worker's step reports; say which runs go on."""
         self.renew()
-        return frozenset([report.run_id for report in reports if self._report(report)])
+        epochs: list[RunEpoch] = []
+        for report in reports:
+            opened, epoch = self._open.get(report.run_id), report.epoch
+            if opened is None or epoch is None or epoch.epoch != opened.progress.n_epochs + 1:
+                continue
+            opened.progress.add(epoch)
+            epochs.append(
+                RunEpoch(
+                    run_id=report.run_id,
+                    epoch=epoch,
+                    best_epoch=opened.progress.best_epoch,
+                    worker=report.worker,
+                )
+            )
+        if epochs:
+            self._store.record_epochs(self._launch_id, epochs)
+        for _ in epochs:
+            self._on_epoch()
+        return frozenset([report.run_id for report in reports if self._conclude(report)])
 
-    def _report(self, report: Report) -> bool:
-        opened = self._open.get(report.run_id)
+    def _conclude(self, report: Report) -> bool:
+        """Close a run that has ended; say whether it goes on."""
+        opened, epoch = self._open.get(report.run_id), report.epoch
         if opened is None:
             return False
-        epoch, progress = report.epoch, opened.progress
-        if epoch is not None and epoch.epoch == progress.n_epochs + 1:
-            progress.add(epoch)
-            self._store.record_epoch(
-                report.run_id,
-                self._launch_id,
-                epoch,
-                best_epoch=progress.best_epoch,
-                worker=report.worker,
-            )
-            self._on_epoch()
         if report.failure is not None:
             self.fail(report.run_id, report.failure)
             return False

@@ -16,7 +16,8 @@ from search.changes import changes_between
 from search.cluster import Slots, ray_session
 from search.confirm import confirm
 from search.lease import reclaim_stale, sweep_checkpoints
-from search.ledger import Ledger, Observer
+from search.ledger import Ledger
+from search.observer import Observer
 from search.packing import pack_size_of_study
 from search.plan import Plan
 from search.sampling import make_pruner, make_sampler

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from search.ledger import Ledger, TrialView
+from search.ledger import Ledger
+from search.observer import TrialView
 from search.plan import Plan, make_plan
 from search.provenance import Provenance
 from search.reports import Report

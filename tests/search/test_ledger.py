@@ -286,7 +286,8 @@ def test_decision_lost_with_its_driver_is_made_by_the_next(
 ) -> None:
     plan = plan_for()
     ledger, study = new_ledger(plan, store, recorder)
-    monkeypatch.setattr(Ledger, "_advance", lambda *_, **__: False)
+    monkeypatch.setattr(Ledger, "_advance", lambda *_: [])
+    monkeypatch.setattr(Ledger, "_decide", lambda *_: False)
     work(ledger, plan, n_workers=1, n_steps=9)
     ledger.interrupt("killed before the decision")
     monkeypatch.undo()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from optuna.trial import TrialState
 
-from search.ledger import TrialView
+from search.observer import TrialView
 from search.plan import Plan
 from search.reports import Report
 from storage import Store
