@@ -105,7 +105,7 @@ def _size(
     images: ImageSet | None,
 ) -> int:
     if asked != "auto":
-        return min(asked, most)
+        return asked
     most = min(most, MOST)
     if most == 1 or config.model.name == CLOSED_FORM or images is None:
         return most  # A closed form takes no time: the more at once, the fewer messages.

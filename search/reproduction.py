@@ -67,16 +67,16 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperTable:
-    """One of the report's tables, to be filled with our runs.
+    """One of the report's tables, or what a search of ours made of it, to be filled with our runs.
 
     Attributes:
-        number: Its number in the report, e.g. ``"I"``.
+        label: What it is called, e.g. ``"Table I"``.
         path: Its config file, as one would type it.
         file: What the file holds.
         n_seeds: Runs asked for of every row, on the seeds 0 to n_seeds - 1.
     """
 
-    number: str
+    label: str
     path: str
     file: ConfigFile
     n_seeds: int
@@ -106,14 +106,14 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         The document, the same for the same store.
     """
     # One data set for the whole document: numbers of different data do not belong side by side.
-    configs = {paper.number: benchmark_configs(paper.configs, paper.n_seeds) for paper in papers}
+    configs = {paper.label: benchmark_configs(paper.configs, paper.n_seeds) for paper in papers}
     fingerprint = usual_fingerprint(store, [each for of in configs.values() for each in of])
     filled: _Filled = []
     for paper in papers:
-        results = collect(store, configs[paper.number], fingerprint=fingerprint)
+        results = collect(store, configs[paper.label], fingerprint=fingerprint)
         names = {result.config.model.name: result.name for result in reversed(results)}
         filled.append((paper, benchmark_table(results, reference=names.get(BASE_MODEL))))
-    tables = {paper.number: table for paper, table in filled}
+    tables = {paper.label: table for paper, table in filled}
     curves_text, figures = curves_section(store, tables)
     sections = [
         _OPENING,
@@ -132,7 +132,7 @@ def _status(filled: _Filled) -> str:
         n_none = sum(not row.n for row in table.rows)
         n_full = sum(not row.result.missing for row in table.rows)
         lines.append(
-            f"- Table {paper.number}: of {count(len(table.rows), 'row')}, {n_full} with all of "
+            f"- {paper.label}: of {count(len(table.rows), 'row')}, {n_full} with all of "
             f"{count(paper.n_seeds, 'seed')}, {len(table.rows) - n_full - n_none} with some, "
             f"{n_none} not yet run.\n"
         )
@@ -140,7 +140,7 @@ def _status(filled: _Filled) -> str:
 
 
 def _table_section(paper: PaperTable, table: BenchmarkTable) -> str:
-    label, title = f"Table {paper.number}", " ".join(paper.file.title.split())
+    label, title = paper.label, " ".join(paper.file.title.split())
     if not title.startswith(label):
         title = f"{label}. {title}".removesuffix(". ")
     blocks = [f"## {escape_markdown(title)}\n", _terms(table)]
@@ -194,15 +194,22 @@ def main(argv: list[str]) -> int:
     add = parser.add_argument
     add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
     add("--output", metavar="FILE", default="docs/reproduction.md", help="figures go beside it")
-    add("--seeds1", type=positive_int, default=10, metavar="N", help="seeds of Table I")
+    add(
+        "--seeds1",
+        type=positive_int,
+        default=10,
+        metavar="N",
+        help="seeds of Table I and of its tuned row",
+    )
     add("--seeds2", type=positive_int, default=3, metavar="N", help="seeds of Table II")
     options = parser.parse_args(argv)
     configure_logging(verbose=False)
     papers = [
-        PaperTable(number=number, path=f"space/paper/{name}", file=file, n_seeds=n_seeds)
-        for number, name, n_seeds in (
-            ("I", "table1.yaml", options.seeds1),
-            ("II", "table2.yaml", options.seeds2),
+        PaperTable(label=label, path=f"space/paper/{name}", file=file, n_seeds=n_seeds)
+        for label, name, n_seeds in (
+            ("Table I", "table1.yaml", options.seeds1),
+            ("Table II", "table2.yaml", options.seeds2),
+            ("Tuned", "tuned.yaml", options.seeds1),
         )
         for file in [load_configs(TABLES / name)]
     ]

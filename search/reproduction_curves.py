@@ -23,7 +23,7 @@ def curves_section(
 
     Args:
         store: The store that the tables are from.
-        tables: The report's number of a table -> the table.
+        tables: What a table is called -> the table.
 
     Returns:
         The section, in Markdown, and its figures: file name -> SVG.
@@ -39,7 +39,7 @@ def curves_section(
         "they show.\n",
     ]
     drawn = []
-    for number, table in tables.items():
+    for label, table in tables.items():
         rows = sorted(
             enumerate(table.rows, start=1),
             key=lambda item: _figure_3_rank(item[1].result.config.model.name),
@@ -48,9 +48,9 @@ def curves_section(
             curves = loss_curves(store, row.result)
             if curves is None:
                 continue
-            title = f"{row.name}, Table {number}, {count(curves.n_seeds, 'seed')}"
-            slug = re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
-            file = f"table-{number.lower()}-{line}-{slug}".rstrip("-") + ".svg"
+            title = f"{row.name}, {label}, {count(curves.n_seeds, 'seed')}"
+            slug = re.sub(r"[^a-z0-9]+", "-", f"{label}-{line}-{row.name}".lower())
+            file = slug.strip("-") + ".svg"
             figures[file] = curves_svg(curves, f"Loss of {title}")
             drawn.append((title, file, curves))
     if not drawn:

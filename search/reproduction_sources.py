@@ -26,14 +26,14 @@ def provenance_section(store: Store, tables: Mapping[str, BenchmarkTable]) -> st
 
     Args:
         store: The store that the tables are from.
-        tables: The report's number of a table -> the table.
+        tables: What a table is called -> the table.
 
     Returns:
         The section, in Markdown.
     """
     traced = [
-        (f"Table {number}", row.name, found.run)
-        for number, table in tables.items()
+        (label, row.name, found.run)
+        for label, table in tables.items()
         for row in table.rows
         for found in row.result.seeds.values()
     ]

@@ -41,7 +41,7 @@ NEAR = {seed: 0.22 + 0.01 * (-1) ** seed for seed in range(10)}
 def paper(number: str, *configs: NamedConfig, n_seeds: int = 10) -> PaperTable:
     file = ConfigFile(name="table", title="Without augmentation", configs=configs)
     path = f"space/paper/table{len(number)}.yaml"
-    return PaperTable(number=number, path=path, file=file, n_seeds=n_seeds)
+    return PaperTable(label=f"Table {number}", path=path, file=file, n_seeds=n_seeds)
 
 
 TABLE_I = paper("I", MLP, DEEP, SIAMESE, RESNET)

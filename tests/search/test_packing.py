@@ -1,0 +1,117 @@
+"""How many runs a worker trains together: what is asked for, what pays, and everybody's share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from search import packing
+from search.benchmark_configs import resolved
+from search.cluster import Slots
+from search.packing import pack_size_of_queue, pack_size_of_study
+from search.plan import Plan
+from space import DataConfig, ModelConfig, NamedConfig
+from trainables.batched import Packing
+from trainables.failures import OutOfMemoryFailure
+from trainables.sources import load_source
+
+MakePlan = Callable[..., Plan]
+SLOTS = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
+DIGITS = load_source(DataConfig(source="digits"), "train")
+
+
+def config(name: str = "mlp", seed: int = 0) -> Any:
+    data = DataConfig(source="digits")
+    return resolved(NamedConfig(name=name, data=data, model=ModelConfig(name=name, width=8)), seed)
+
+
+@pytest.fixture
+def pays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Four runs together pay for an MLP, none for others; which were measured."""
+    measured: list[str] = []
+
+    def measure(config: Any, *_: Any) -> Packing:
+        measured.append(config.model.name)
+        return Packing({1: 4.0, 2: 3.0, 4: 1.0 if config.model.name == "mlp" else 9.0}, False)
+
+    monkeypatch.setattr(packing, "_measure", measure)
+    return measured
+
+
+def test_each_architecture_of_a_queue_is_measured_once(
+    pays: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    configs = [config(name, seed) for seed in range(20) for name in ("mlp", "convnet")]
+    with caplog.at_level(logging.INFO, "search.packing"):
+        size = pack_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)
+    assert pays == ["mlp", "convnet"]
+    assert (size(config("mlp", 7)), size(config("convnet", 7))) == (4, 2)
+    assert caplog.messages == [
+        "mlp: 4 runs are trained together, 4.0 times faster a run than alone on this CPU",
+        "convnet: 2 runs are trained together, 1.3 times faster a run than alone on this CPU",
+    ]
+
+
+def test_every_worker_gets_its_share_of_a_queue(pays: list[str]) -> None:
+    configs = [config(seed=seed) for seed in range(5)]
+    assert pack_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)(configs[0]) == 3
+    assert pack_size_of_queue(configs, 5, slots=SLOTS, cpus=1, images=DIGITS)(configs[0]) == 5
+    size = pack_size_of_queue(configs[:2], "auto", slots=SLOTS, cpus=1, images=DIGITS)
+    assert size(configs[0]) == 1
+    assert pays == ["mlp"]  # One run a worker: there is nothing to measure.
+
+
+def test_a_config_that_does_not_fit_at_all_is_left_to_its_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def measure(*_: Any) -> Packing:
+        raise OutOfMemoryFailure("'mlp' ran out of memory")
+
+    monkeypatch.setattr(packing, "_measure", measure)
+    configs = [config(seed=seed) for seed in range(8)]
+    assert pack_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)(configs[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("sampler", "budget", "replicates", "asked", "expected"),
+    [
+        ("random", {"trials": 40}, 1, "auto", 20),
+        ("random", {"trials": 400}, 1, "auto", 32),
+        ("random", {"trials": 400}, 1, 64, 64),
+        ("random", {"epochs": 99}, 1, "auto", 32),
+        ("tpe", {"trials": 40}, 1, "auto", 2),
+        ("tpe", {"trials": 12}, 1, "auto", 1),
+        ("tpe", {"trials": 40}, 3, "auto", 6),
+        ("tpe", {"trials": 40}, 1, 8, 8),
+    ],
+)
+def test_a_sampler_that_learns_is_not_outrun(
+    plan_for: MakePlan, sampler: str, budget: Any, replicates: int, asked: Any, expected: int
+) -> None:
+    plan = plan_for(
+        sampler={"name": sampler},
+        budget=budget,
+        replicates=replicates,
+        resources={"runs_per_trainable": asked},
+    )
+    size = pack_size_of_study(plan, SLOTS)
+    assert size(plan.resolve({"learning_rate": 0.1, "weight_decay": 0.1})) == expected
+
+
+def test_replicates_in_turn_are_not_trained_together(plan_for: MakePlan) -> None:
+    plan = plan_for(replicates=3, pruner={"name": "wilcoxon"})
+    assert pack_size_of_study(plan, SLOTS)(plan.resolve({})) == 1
+
+
+def test_a_measurement_here_leaves_the_threads_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    found = packing._measure(config(), DIGITS, SLOTS, 1.0, 2)
+    assert list(found.seconds) == [1, 2]
+    assert torch.get_num_threads() == before
