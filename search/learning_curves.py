@@ -23,8 +23,17 @@ from space.errors import UsageError
 from space.messages import refusal
 from space.reader import file_name
 
-__all__ = ["LearningCurves", "RecordedPoint", "RecordedRun", "Surrogate", "read_curves"]
+__all__ = [
+    "RECORDED_METRICS",
+    "LearningCurves",
+    "RecordedPoint",
+    "RecordedRun",
+    "Surrogate",
+    "read_curves",
+]
 
+RECORDED_METRICS = (["val_error"], ["val_loss"])
+"""The objectives of a space whose searches can be replayed."""
 LARGEST = 50_000_000
 """Bytes that a file of curves may have."""
 
@@ -103,7 +112,7 @@ class LearningCurves(FrozenModel):
                         *("points", index, "runs", seed, "val_error"),
                     )
         metrics = [objective.metric for objective in self.space.objectives]
-        if metrics not in (["val_error"], ["val_loss"]):
+        if metrics not in RECORDED_METRICS:
             raise refusal(
                 f"found {' and '.join(metrics)}; expected val_error or val_loss alone, which is "
                 "what curves are recorded of",

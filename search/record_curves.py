@@ -49,7 +49,7 @@ from trainables.training import Training
 
 __all__ = ["centres", "fresh_pairs", "main", "record"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("search.record_curves")  # As a command, this module is __main__.
 
 N_CELLS = 5
 N_FRESH = 2000

@@ -19,6 +19,7 @@ from storage.steady import SteadyStorage
 
 __all__ = [
     "DEFAULT_URL",
+    "MEMORY",
     "UPGRADE",
     "engine_options",
     "open_optuna_storage",
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 DEFAULT_URL = "sqlite:///results/search.db"
+MEMORY = ":memory:"
+"""The database of a store that no other process can reach."""
 BUSY_TIMEOUT_SECONDS = 30
 UPGRADE = "run `python -m storage upgrade` with the same --storage first"
 
@@ -61,7 +64,7 @@ def parse_url(text: str) -> sa.URL:
             "postgresql+psycopg://user@host/database."
         ) from error
     if url.get_backend_name() == "sqlite":
-        if not url.database or url.database == ":memory:":
+        if not url.database or url.database == MEMORY:
             raise StorageError(
                 "--storage: an SQLite store needs a file, e.g. sqlite:///results/search.db."
             )

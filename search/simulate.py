@@ -1,0 +1,354 @@
+"""Replay searches over recorded curves: ``python -m search.simulate --curves FILE``.
+
+Which sampler and which pruner finds a good setting with the fewest epochs? The launch's own ledger,
+samplers and pruners search in simulated time, where nothing is trained, over the curves of a file
+(`search.record_curves`) or of a finished study's complete trials (``--study NAME``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dashboards.tables.drawing import NOTHING, Sheet, draw
+from search.learning_curves import LearningCurves, read_curves
+from search.provenance import collect_provenance, command_line
+from search.search_cost import CostTable, Quartiles, Row, Way, measure, space_for
+from search.study_curves import study_curves
+from space.errors import SpaceError, UsageError
+from space.reader import parse_yaml
+from storage import open_store
+from storage.cli import (
+    EXIT_DONE,
+    Parser,
+    configure_logging,
+    default_storage,
+    positive_int,
+    run_command,
+)
+
+__all__ = ["PRUNERS", "SAMPLERS", "choose_ways", "cost_sheet", "main", "notes", "render"]
+
+logger = logging.getLogger("search.simulate")  # As a command, this module is __main__.
+
+FORMATS = ("text", "markdown", "json")
+BUDGET_SHARE = 3
+"""A search has the full grid's epochs by this, unless the user says otherwise."""
+
+SAMPLERS = (
+    "random",
+    "qmc",
+    "tpe",
+    "{name: tpe, multivariate: false}",
+    "{name: tpe, n_startup_trials: 5}",
+    "{name: tpe, n_startup_trials: 20}",
+    "cmaes",
+)
+PRUNERS = (
+    "none",
+    "{name: asha, min_resource: 1}",
+    "{name: asha, min_resource: 3}",
+    "{name: asha, min_resource: 3, reduction_factor: 2}",
+    "{name: asha, min_resource: 5, reduction_factor: 2}",
+    "{name: hyperband, min_resource: 3}",
+    "{name: median, n_warmup_steps: 3}",
+    "{name: percentile, percentile: 25, n_warmup_steps: 3}",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = build_parser().parse_args(argv)
+    configure_logging(verbose=options.verbose)
+    if options.curves is not None:
+        curves = read_curves(options.curves)
+    else:
+        with closing(open_store(default_storage(options.storage), create=False)) as store:
+            curves = study_curves(store, options.study)
+    ways = choose_ways(curves, options.sampler, options.pruner)
+    table = cost_table(
+        curves,
+        ways,
+        n_seeds=options.seeds,
+        n_workers=options.workers,
+        max_epochs=options.epochs,
+        tolerance=options.tolerance,
+    )
+    command = command_line("search.simulate", argv)
+    sys.stdout.write(render(curves, table, options.format, command=command))
+    return EXIT_DONE
+
+
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m search.simulate",
+        description="Replay searches over recorded curves, and show what each would have cost.",
+        epilog="environment: SEARCH_STORAGE stands in for --storage",
+    )
+    add = parser.add_argument
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--curves", type=Path, metavar="FILE", help="curves by search.record_curves"
+    )
+    source.add_argument("--study", metavar="NAME", help="a finished study: its complete trials")
+    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    for name in ("sampler", "pruner"):
+        add(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar="SETTING",
+            help=f"a {name} to try, as a space file has it: a name, or {{name: ..., ...}}; may be "
+            "given several times. Given samplers are tried with all given pruners, else with the "
+            "space's own; without either a standard list is tried",
+        )
+    add("--seeds", type=positive_int, default=20, metavar="N", help="searches each; default: 20")
+    add("--workers", type=positive_int, default=2, metavar="N", help="trials at once; default: 2")
+    add(
+        "--epochs",
+        type=positive_int,
+        metavar="N",
+        help="epochs of a search; default: a third of those of every point to its end",
+    )
+    add(
+        "--tolerance",
+        type=_tolerance,
+        default=0.01,
+        metavar="X",
+        help="how much worse than the best point is good enough; default: 0.01",
+    )
+    add("--format", choices=FORMATS, default="text", help="of the table on stdout")
+    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
+    return parser
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0")
+    return value
+
+
+def choose_ways(
+    curves: LearningCurves, samplers: Sequence[str] = (), pruners: Sequence[str] = ()
+) -> list[Way]:
+    """The ways to try; the first two are every point and random search, both without a pruner.
+
+    Args:
+        curves: The curves; their space has the pruner and the sampler that go without saying.
+        samplers: Samplers as a space file has them.
+        pruners: Pruners likewise.
+
+    Returns:
+        All samplers with all pruners; without either, `SAMPLERS` with the space's own pruner and
+        `PRUNERS` with its own sampler, as far as they go with the space.
+
+    Raises:
+        UserError: If a given one is wrong, or does not go with the space.
+    """
+    own_pruner = curves.space.pruner.model_dump(mode="json", exclude_defaults=True)
+    own_pruner["name"] = curves.space.pruner.name
+    if own_pruner["name"] == "wilcoxon":
+        own_pruner = {"name": "none"}  # It judges replicates, and a replayed trial has but one.
+    own_sampler = curves.space.sampler.model_dump(
+        mode="json", exclude_defaults=True, exclude={"seed"}
+    )
+    own_sampler["name"] = curves.space.sampler.name
+    chosen = [Way(sampler=None, pruner={"name": "none"})]
+    chosen.append(Way(sampler={"name": "random"}, pruner={"name": "none"}))
+    if samplers or pruners:
+        for sampler in _settings("sampler", samplers) or [own_sampler]:
+            for pruner in _settings("pruner", pruners) or [own_pruner]:
+                chosen.append(_checked(curves, sampler, pruner))
+    else:
+        standard = [(own_sampler, own_pruner)]
+        standard += [(each, own_pruner) for each in _settings("sampler", SAMPLERS)]
+        standard += [(own_sampler, each) for each in _settings("pruner", PRUNERS)]
+        for sampler, pruner in standard:
+            try:
+                chosen.append(_checked(curves, sampler, pruner))
+            except SpaceError as error:
+                logger.info("left out of the standard list: %s", error)
+    return _distinct(curves, chosen)
+
+
+def _settings(kind: str, texts: Sequence[str]) -> list[dict[str, Any]]:
+    found = []
+    for text in texts:
+        value = parse_yaml(text, f"--{kind}")
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, dict):
+            raise UsageError(f"--{kind} {text}: expected a name, or {{name: ..., ...}}.")
+        found.append(value)
+    return found
+
+
+def _checked(curves: LearningCurves, sampler: Mapping[str, Any], pruner: Mapping[str, Any]) -> Way:
+    way = Way(sampler=sampler, pruner=pruner)
+    try:
+        space_for(curves, way, seed=0, study="checked")
+    except SpaceError as error:
+        said = str(error).removeprefix("simulated: ")
+        raise SpaceError(f"--sampler, --pruner: {said}") from error
+    return way
+
+
+def _distinct(curves: LearningCurves, ways: Sequence[Way]) -> list[Way]:
+    """The ways without repetitions, e.g. of a default that is spelled out."""
+    found: dict[str, Way] = {}
+    for way in ways:
+        space = space_for(curves, way, seed=0, study="s")
+        key = space.model_dump_json(include={"sampler", "pruner"})
+        found.setdefault(f"{way.sampler is None} {key}", way)
+    return list(found.values())
+
+
+def cost_table(
+    curves: LearningCurves,
+    ways: Sequence[Way],
+    *,
+    n_seeds: int,
+    n_workers: int,
+    max_epochs: int | None,
+    tolerance: float,
+) -> CostTable:
+    """Simulate, with a line on stderr for each way that is done; see `search_cost.measure`."""
+    grid_epochs = len(curves.points) * curves.epochs
+
+    def tell(way: Way, seed: int) -> None:
+        if seed == n_seeds - 1:
+            sampler = "every point" if way.sampler is None else dict(way.sampler)
+            logger.info("%d searches done: %s, %s", n_seeds, sampler, dict(way.pruner))
+
+    return measure(
+        curves,
+        ways,
+        n_seeds=n_seeds,
+        n_workers=n_workers,
+        max_epochs=max_epochs or max(1, grid_epochs // BUDGET_SHARE),
+        tolerance=tolerance,
+        on_search=tell,
+    )
+
+
+def render(curves: LearningCurves, table: CostTable, output_format: str, *, command: str) -> str:
+    """A table as text, Markdown or JSON."""
+    if output_format != "json":
+        return draw(cost_sheet(curves, table), output_format)
+    code = collect_provenance()
+    tree = {
+        "command": command,
+        "git_commit": code.git_commit,
+        "git_dirty": code.git_dirty,
+        "versions": code.versions,
+        "hardware": code.hardware,
+        "curves": {
+            "model": curves.space.model.model_dump(mode="json"),
+            "parameters": curves.space.model_dump(mode="json")["parameters"],
+            "truth": curves.truth,
+            "provenance": curves.provenance,
+        },
+        "table": asdict(table),
+        "notes": notes(curves, table),
+    }
+    return json.dumps(tree, indent=2) + "\n"
+
+
+def cost_sheet(curves: LearningCurves, table: CostTable) -> Sheet:
+    """The table to be drawn."""
+    return Sheet(
+        title=f"Epochs until the incumbent is within {table.tolerance:g} of the best of "
+        f"{table.n_points} recorded points",
+        columns=(
+            "sampler",
+            "pruner",
+            "epochs",
+            "quartiles",
+            "of full grid",
+            "simulated s",
+            "reached",
+            "worth at a tenth",
+            "worth at the end",
+            "good at the end",
+            "trials",
+        ),
+        left=frozenset({0, 1}),
+        rows=[_cells(row) for row in table.rows],
+        notes=notes(curves, table),
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.sampler,
+        row.pruner,
+        _number(row.epochs.median),
+        _between(row.epochs),
+        NOTHING if row.share_of_grid is None else f"{row.share_of_grid:.1%}",
+        _number(row.seconds.median),
+        f"{row.share_reached:.0%}",
+        NOTHING if row.early_value is None else f"{row.early_value:.4f}",
+        NOTHING if row.final_value is None else f"{row.final_value:.4f}",
+        f"{row.final_share:.0%}",
+        f"{sum(row.trials.values()):.0f}",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "not reached" if value is None else f"{value:,.0f}"
+
+
+def _between(quartiles: Quartiles) -> str:
+    return f"{_number(quartiles.low)} to {_number(quartiles.high)}"
+
+
+def notes(curves: LearningCurves, table: CostTable) -> list[str]:
+    """What the numbers are, and what they leave out."""
+    given = curves.provenance
+    lines = [
+        f"the full grid is {table.n_points} points x {curves.epochs} epochs = "
+        f"{table.grid_epochs:,} epochs; the best point is worth {table.best:.4f}, and "
+        f"{table.n_within} of the points are within {table.tolerance:g} of it",
+        f"worth: {curves.truth}; a search sees one recorded seed alone, of {curves.n_seeds}",
+        f"medians over {table.n_seeds} sampler seeds, {table.n_workers} trials at a time, "
+        f"{table.max_epochs:,} epochs a search; every point: to the end of the grid, in random "
+        "order; reached: share of the seeds within that budget; worth: mean over seeds of the "
+        "best complete trial's; a tenth: of the full grid's epochs; good: within the tolerance",
+        "a proposal is answered by the recorded point nearest to it (Gower distance), so settings "
+        "between points are not told apart, and no setting is better than the recorded ones; "
+        "baselines are left out; asking and deciding take no simulated time",
+    ]
+    if "study" in given:
+        lines.append(
+            f"the points are {given['trials_replayed']} complete trials of the "
+            f"{given['trials']} of study '{given['study']}': where it searched little or pruned, "
+            "whatever lies nearest answers, which flatters a way that goes there"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    run_command(main)

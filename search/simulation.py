@@ -1,0 +1,248 @@
+"""One search in simulated time: the real ledger, sampler and pruner over recorded curves.
+
+Nothing is trained. A trial is answered with the recorded curve of the point nearest to what the
+sampler proposed, and each of its epochs takes as long as it took when it was recorded. Workers are
+entries of a queue ordered by simulated time; asking and deciding take none of it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
+
+from search.learning_curves import LearningCurves, RecordedRun, Surrogate
+from search.ledger import Ledger
+from search.observer import TrialView
+from search.plan import Plan
+from search.provenance import Provenance
+from search.reports import Report
+from search.sampling import make_sampler
+from search.study import open_study
+from space import RunConfig, Space
+from storage import EpochRecord, Store
+
+__all__ = ["Incumbent", "Replay", "SimulatedSearch"]
+
+_WORKER = "simulated"
+_NOWHERE = Provenance(git_commit=None, git_dirty=None, versions={}, hardware={}, host="", pid=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incumbent:
+    """A trial that was the best complete one when it completed.
+
+    Attributes:
+        n_epochs: Epochs that the study had trained by then, in all trials.
+        seconds: Simulated wall time by then.
+        point: The recorded point that it was answered with.
+        value: Its objective's value.
+    """
+
+    n_epochs: int
+    seconds: float
+    point: int
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedSearch:
+    """A search from its beginning to its budget.
+
+    Attributes:
+        incumbents: The best trial so far, each time that it changed.
+        n_epochs: Epochs trained.
+        seconds: Simulated wall time.
+        trials: State -> trials.
+    """
+
+    incumbents: tuple[Incumbent, ...]
+    n_epochs: int
+    seconds: float
+    trials: dict[str, int]
+
+
+class Replay:
+    """Replays searches over the same curves in one store, which fills with their studies."""
+
+    def __init__(self, curves: LearningCurves, store: Store, *, n_workers: int) -> None:
+        """Prepare the points.
+
+        Args:
+            curves: What trials are answered with.
+            store: A store to fill; nothing of it is needed afterwards.
+            n_workers: Trials at a time.
+        """
+        self._curves = curves
+        self._store = store
+        self._n_workers = n_workers
+        points = [point.params for point in curves.points]
+        self._surrogate = Surrogate(curves.space, points)
+        self._configs = [curves.space.resolve(params) for params in points]
+        self._point_of = {config.config_hash(): i for i, config in enumerate(self._configs)}
+
+    def run(self, space: Space, *, recorded_seed: int, max_epochs: int) -> SimulatedSearch:
+        """Search until the budget of epochs is spent, or there is nothing left to propose.
+
+        Args:
+            space: The curves' space with the sampler, its seed and the pruner to try; its study's
+                name is new to the store.
+            recorded_seed: Which run of a point its trials are answered with.
+            max_epochs: Epochs of the whole study.
+
+        Returns:
+            How it went.
+        """
+        plan = Plan(
+            space=space,
+            images=None,
+            storage=self._store.name,
+            checkpoints=Path(),
+            command="",
+            provenance=_NOWHERE,
+        )
+        study = open_study(plan, self._store)
+        study.sampler = make_sampler(space, n_existing_trials=len(study.get_trials(deepcopy=False)))
+        observer = _Watch(self, minimize=space.objectives[0].direction == "minimize")
+        ledger = Ledger(
+            study=study,
+            store=self._store,
+            space=space,
+            resolve=self._resolve,
+            launch_id=self._store.begin_launch(plan.new_launch(study._study_id, [])),
+            observer=observer,
+            max_trials=plan.max_trials,
+            max_epochs=None,
+        )
+        events = _Events(self._n_workers)
+        while ledger.n_epochs < max_epochs:
+            while events.has_room:
+                assignment = ledger.next_assignment()
+                if assignment is None:
+                    break
+                [(run, config)] = assignment.runs
+                point = self._point_of[config.config_hash()]
+                events.begin(run.run_id, self._curves.points[point].runs[recorded_seed])
+            if not events:
+                break
+            report = events.next_report()
+            observer.n_epochs, observer.seconds = ledger.n_epochs + 1, events.now
+            if report.run_id in ledger.report([report]):
+                events.go_on()
+            else:
+                events.leave()
+        return SimulatedSearch(
+            incumbents=tuple(observer.incumbents),
+            n_epochs=ledger.n_epochs,
+            seconds=events.now,
+            trials=dict(observer.states),
+        )
+
+    def _resolve(self, params: Mapping[str, Any]) -> RunConfig:
+        return self._configs[self.point(params)]
+
+    def point(self, params: Mapping[str, Any]) -> int:
+        """The index of the point that a trial with these parameters is answered with."""
+        return self._surrogate.nearest(params)
+
+
+class _Events:
+    """The workers' next reports in the order of simulated time; a tie goes to the first begun.
+
+    Attributes:
+        now: Simulated seconds since the search began.
+    """
+
+    def __init__(self, n_workers: int) -> None:
+        self.now = 0.0
+        self._n_workers = n_workers
+        self._n_begun = 0
+        self._queue: list[tuple[float, int, int, int, RecordedRun]] = []
+        """When, the how-manieth trial, its run, the epoch that ends then, and the curve."""
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker is free."""
+        return len(self._queue) < self._n_workers
+
+    def begin(self, run_id: int, curve: RecordedRun) -> None:
+        """A free worker begins a run now."""
+        self._n_begun += 1
+        event = (self.now + curve.epoch_seconds, self._n_begun, run_id, 1, curve)
+        heapq.heappush(self._queue, event)
+
+    def next_report(self) -> Report:
+        """Go on to the moment of the next report; its worker then goes on or leaves."""
+        self.now, _, run_id, number, curve = self._queue[0]
+        if number > len(curve.val_error):
+            failure = f"the loss is not finite in epoch {number}"
+            return _report(run_id, None, failure)
+        epoch = EpochRecord(
+            epoch=number,
+            train_loss=None,
+            val_loss=curve.val_loss[number - 1],
+            train_error=None,
+            val_error=curve.val_error[number - 1],
+            seconds=curve.epoch_seconds,
+        )
+        return _report(run_id, epoch, None)
+
+    def go_on(self) -> None:
+        """The worker that reported trains another epoch."""
+        when, begun, run_id, number, curve = self._queue[0]
+        heapq.heapreplace(
+            self._queue, (when + curve.epoch_seconds, begun, run_id, number + 1, curve)
+        )
+
+    def leave(self) -> None:
+        """The worker that reported is free."""
+        heapq.heappop(self._queue)
+
+
+def _report(run_id: int, epoch: EpochRecord | None, failure: str | None) -> Report:
+    return Report(
+        run_id=run_id, epoch=epoch, evaluation=None, failure=failure, warning=None, worker=_WORKER
+    )
+
+
+class _Watch:
+    """Hears of the trials, and notes each that is the best so far."""
+
+    def __init__(self, replay: Replay, *, minimize: bool) -> None:
+        self.incumbents: list[Incumbent] = []
+        self.states: Counter[str] = Counter()
+        self.n_epochs = 0
+        self.seconds = 0.0
+        self._replay = replay
+        self._sign = 1 if minimize else -1
+
+    def on_trial_start(self, trial: TrialView) -> None:
+        """Nothing."""
+
+    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+        """Nothing."""
+
+    def on_trial_end(self, trial: TrialView) -> None:
+        """Compare a complete trial with the best so far."""
+        self.states[trial.state.name] += 1
+        if trial.state != TrialState.COMPLETE or trial.values is None:
+            return
+        [value] = trial.values
+        best = self.incumbents[-1].value if self.incumbents else None
+        if best is None or self._sign * value < self._sign * best:
+            self.incumbents.append(
+                Incumbent(
+                    n_epochs=self.n_epochs,
+                    seconds=self.seconds,
+                    point=self._replay.point(trial.params),
+                    value=value,
+                )
+            )

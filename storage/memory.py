@@ -1,0 +1,176 @@
+"""A store in this process's memory: for searches that are replayed, and forgotten afterwards."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+
+from storage import schema
+from storage.engine import MEMORY
+from storage.records import (
+    EpochRecord,
+    LaunchRecord,
+    NewLaunch,
+    RunEpoch,
+    RunRecord,
+    StudyRecord,
+    TrialStep,
+)
+from storage.store import Store
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore(Store):
+    """What a ledger needs of a store, without a database; see `Store` for what each method means.
+
+    It belongs to one thread of one process, and what is asked of it must be there. It has no engine
+    and answers no query: `transaction` and what is built on it are not available. A trial cannot be
+    interrupted and taken up again, since Optuna's memory looks for waiting trials only forwards.
+    """
+
+    def __init__(self) -> None:
+        """Make an empty store."""
+        self.url = sa.make_url(f"sqlite:///{MEMORY}")
+        self.optuna_storage = optuna.storages.InMemoryStorage()
+        self._studies: dict[int, StudyRecord] = {}
+        self._launches: list[LaunchRecord] = []
+        self._runs: list[RunRecord] = []
+        self._epochs: dict[int, list[EpochRecord]] = {}
+        self._n_epochs: dict[int, int] = {}
+
+    def close(self) -> None:
+        """Nothing: there is no connection."""
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """Nothing: there is no database that could fail."""
+        return nullcontext()
+
+    def add_study(
+        self,
+        study_id: int,
+        *,
+        identity: dict[str, Any],
+        metrics: list[str],
+        data_source: str,
+        data_fingerprint: str,
+    ) -> StudyRecord:
+        """Record the terms of a study, unless they are recorded already."""
+        record = StudyRecord(
+            study_id=study_id,
+            created_at=schema.utc_now(),
+            identity=identity,
+            metrics=metrics,
+            data_source=data_source,
+            data_fingerprint=data_fingerprint,
+        )
+        return self._studies.setdefault(study_id, record)
+
+    def begin_launch(self, launch: NewLaunch) -> int:
+        """Record that a launch began, and return its number."""
+        now = schema.utc_now()
+        record = LaunchRecord(
+            **vars(launch),
+            launch_id=len(self._launches) + 1,
+            status="running",
+            started_at=now,
+            heartbeat_at=now,
+            ended_at=None,
+        )
+        self._launches.append(record)
+        return record.launch_id
+
+    def beat(self, launch_id: int) -> bool:
+        """Nobody else can take a launch of this store for dead."""
+        return True
+
+    def launches(self, study_id: int | None = None) -> list[LaunchRecord]:
+        """The launches of one study or of all, oldest first."""
+        return [each for each in self._launches if study_id in (None, each.study_id)]
+
+    def begin_run(
+        self,
+        *,
+        launch_id: int,
+        study_id: int | None,
+        trial_id: int | None,
+        purpose: str,
+        replicate: int,
+        config_hash: str,
+        config: dict[str, Any],
+        n_parameters: int | None = None,
+    ) -> RunRecord:
+        """Record that a run began."""
+        run = RunRecord(
+            run_id=len(self._runs) + 1,
+            uid=uuid.uuid4().hex,
+            launch_id=launch_id,
+            study_id=study_id,
+            trial_id=trial_id,
+            purpose=purpose,
+            replicate=replicate,
+            config_hash=config_hash,
+            config=config,
+            state="running",
+            reason=None,
+            worker=None,
+            started_at=schema.utc_now(),
+            ended_at=None,
+            n_epochs=0,
+            best_epoch=None,
+            train_seconds=0.0,
+            n_parameters=n_parameters,
+        )
+        self._runs.append(run)
+        self._epochs[run.run_id] = []
+        return run
+
+    def record_epochs(
+        self, launch_id: int, epochs: Sequence[RunEpoch], values: Sequence[TrialStep] = ()
+    ) -> None:
+        """Record epochs of any runs, and what they make trials report to Optuna."""
+        for each in epochs:
+            run = self._runs[each.run_id - 1]
+            if each.epoch.epoch <= run.n_epochs:
+                continue
+            self._epochs[run.run_id].append(each.epoch)
+            self._runs[run.run_id - 1] = replace(
+                run,
+                n_epochs=each.epoch.epoch,
+                best_epoch=each.best_epoch,
+                worker=each.worker,
+                train_seconds=run.train_seconds + each.epoch.seconds,
+            )
+            if run.study_id is not None and run.purpose == "search":
+                self._n_epochs[run.study_id] = self.n_epochs(run.study_id) + 1
+        for said in values:
+            self.optuna_storage.set_trial_intermediate_value(said.trial_id, said.step, said.value)
+
+    def end_runs(self, run_ids: Iterable[int], state: str, reason: str | None = None) -> None:
+        """Record that some runs ended alike, and why."""
+        for run_id in run_ids:
+            run = self._runs[run_id - 1]
+            now = schema.utc_now()
+            self._runs[run_id - 1] = replace(run, state=state, reason=reason, ended_at=now)
+
+    def runs(self, study_id: int | None = None, purpose: str | None = None) -> list[RunRecord]:
+        """The runs of one study or of all, for one purpose or for all, oldest first."""
+        return [
+            run
+            for run in self._runs
+            if study_id in (None, run.study_id) and purpose in (None, run.purpose)
+        ]
+
+    def n_epochs(self, study_id: int) -> int:
+        """How many epochs the trials of a study have trained in all."""
+        return self._n_epochs.get(study_id, 0)
+
+    def epochs(self, run_ids: Iterable[int]) -> dict[int, list[EpochRecord]]:
+        """The epochs of some runs, in order, by run."""
+        return {run_id: list(self._epochs[run_id]) for run_id in run_ids}

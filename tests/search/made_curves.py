@@ -1,0 +1,61 @@
+"""Learning curves made by hand, and by the closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from search.learning_curves import LearningCurves, RecordedPoint, RecordedRun
+from search.record_curves import grid_of
+from space import Space, parse_space
+from trainables.closed_form import ClosedForm
+from trainables.resolve import resolve_config
+
+SPACE: dict[str, Any] = {
+    "study": "recorded",
+    "model": {"name": "closed-form"},
+    "training": {"epochs": 4},
+    "parameters": {"weight_decay": {"type": "float", "low": 0.0, "high": 1.0}},
+    "sampler": {"name": "random"},
+    "budget": {"trials": 1},
+}
+
+
+def a_run(*errors: float, seconds: float = 1.0, fresh: float | None = None) -> RecordedRun:
+    """A run with these validation errors, an epoch each."""
+    return RecordedRun(
+        val_error=errors,
+        val_loss=tuple(1 + error for error in errors),
+        epoch_seconds=seconds,
+        fresh_error=fresh,
+    )
+
+
+def made_curves(runs: Sequence[Sequence[RecordedRun]], **changes: Any) -> LearningCurves:
+    """Points at the centres of equal cells of a weight decay from 0 to 1, with these runs each."""
+    space = parse_space({**SPACE, **changes}, "space")
+    return LearningCurves(
+        provenance={"command": "by hand"},
+        truth="made by hand",
+        space=space,
+        points=tuple(
+            RecordedPoint(params={"weight_decay": (index + 0.5) / len(runs)}, runs=tuple(of_point))
+            for index, of_point in enumerate(runs)
+        ),
+    )
+
+
+def closed_form_curves(space: Space) -> LearningCurves:
+    """Every point of a grid over a space, as `ClosedForm` trains it."""
+    points = []
+    for params in grid_of(space, {}):
+        run = ClosedForm(resolve_config(space.resolve(params)))
+        while not run.finished:
+            run.run_epoch()
+        recorded = RecordedRun(
+            val_error=tuple(each.val_error for each in run.history),
+            val_loss=tuple(each.val_loss for each in run.history),
+            epoch_seconds=1.0,
+        )
+        points.append(RecordedPoint(params=params, runs=(recorded,)))
+    return LearningCurves(provenance={}, truth="t", space=space, points=tuple(points))

@@ -1,0 +1,298 @@
+"""The cost of samplers and pruners: known answers, a study replayed, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.learning_curves import LearningCurves, RecordedRun
+from search.plan import Plan
+from search.search_cost import CostTable, Row, Way, measure
+from search.simulate import choose_ways, main
+from search.study_curves import study_curves
+from space import parse_space
+from space.errors import UserError
+from storage import Store
+
+from .conftest import Recorder, work
+from .made_curves import SPACE, a_run, made_curves
+from .test_ledger import new_ledger
+
+MakePlan = Callable[..., Plan]
+
+NONE = {"name": "none"}
+RANDOM = {"name": "random"}
+
+
+def flat(error: float, fresh: float, seconds: float = 2.0) -> RecordedRun:
+    """A run that says the same in each of its 4 epochs."""
+    return a_run(error, error, error, error, seconds=seconds, fresh=fresh)
+
+
+@pytest.fixture
+def curves() -> LearningCurves:
+    """Five points on two seeds. Point 3 is the best, 1 is within a point of it; the search's first
+    seed takes point 0 for the best, which is worth little.
+    """
+    return made_curves(
+        [
+            [flat(0.05, 0.30), flat(0.40, 0.50)],
+            [flat(0.20, 0.21), flat(0.20, 0.20)],
+            [flat(0.30, 0.25), flat(0.30, 0.35)],
+            [flat(0.10, 0.20), flat(0.10, 0.20)],
+            [flat(0.50, 0.50), flat(0.50, 0.50)],
+        ]
+    )
+
+
+def cost(curves: LearningCurves, *ways: Way, **settings: Any) -> CostTable:
+    """The table of some ways, one worker, a budget that suffices."""
+    given = {"n_seeds": 6, "n_workers": 1, "max_epochs": 400, "tolerance": 0.01, **settings}
+    return measure(curves, ways, **given)
+
+
+def every_point(curves: LearningCurves, **settings: Any) -> Row:
+    """The row of a full grid."""
+    return cost(curves, Way(sampler=None, pruner=NONE), **settings).rows[0]
+
+
+def test_a_full_grid_costs_what_its_order_says(curves: LearningCurves) -> None:
+    table = cost(curves, Way(sampler=None, pruner=NONE))
+    assert (table.n_points, table.grid_epochs, table.n_recorded_seeds) == (5, 20, 2)
+    assert table.best == pytest.approx(0.20)
+    assert table.n_within == 2
+    firsts = []
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(5).tolist()
+        seen = [[0.05, 0.4][seed % 2], 0.2, 0.3, 0.1, 0.5]
+        best = None
+        for n, point in enumerate(order, start=1):
+            if best is None or seen[point] < seen[best]:
+                best = point
+            if best in (1, 3):
+                firsts.append(4 * n)
+                break
+        else:
+            firsts.append(10_000)
+    low, median, high = (sorted(firsts)[i] for i in (2, 3, 4))
+    row = table.rows[0]
+    reached = [each for each in (low, median, high) if each < 10_000]
+    found = (row.epochs.low, row.epochs.median, row.epochs.high)
+    assert [each for each in found if each is not None] == reached
+    assert row.epochs.median is not None
+    assert row.seconds.median == pytest.approx(2 * row.epochs.median)
+    assert row.share_of_grid == pytest.approx(row.epochs.median / 20)
+    assert row.share_reached == sum(each < 10_000 for each in firsts) / 6
+    # At its end a grid on the first seed picks point 0 (0.40), on the second point 3 (0.20).
+    assert row.final_value == pytest.approx(0.30)
+    assert row.final_share == 0.5
+    assert row.trials == {"COMPLETE": 5.0}
+    assert (row.sampler, row.pruner) == ("every point", "none")
+
+
+def test_workers_share_the_time_but_not_the_epochs(curves: LearningCurves) -> None:
+    alone, together = every_point(curves), every_point(curves, n_workers=5)
+    assert together.seconds.high == pytest.approx(8.0)
+    assert alone.seconds.high is not None
+    assert alone.seconds.high > 8.0
+    assert together.epochs.low is not None
+    assert together.epochs.low > 15
+
+
+def test_a_tolerance_and_a_budget_decide_who_got_there(curves: LearningCurves) -> None:
+    wide = every_point(curves, tolerance=1.0)
+    assert (wide.epochs.low, wide.epochs.high, wide.share_reached) == (4, 4, 1.0)
+    random = Way(sampler=RANDOM, pruner=NONE)
+    assert cost(curves, random).rows[0].share_reached > 0.5
+    short = cost(curves, random, max_epochs=3).rows[0]
+    assert (short.epochs.median, short.share_of_grid, short.share_reached) == (None, None, 0.0)
+    assert (short.final_value, short.early_value, short.trials) == (None, None, {})
+    # A tenth of the grid is 2 epochs, when no trial is complete; a longer one's is 8.
+    assert every_point(curves).early_value is None
+
+
+def test_a_pruner_that_stops_all_but_the_best_saves_epochs(curves: LearningCurves) -> None:
+    asha = {"name": "asha", "min_resource": 1, "reduction_factor": 2}
+    table = cost(
+        curves,
+        Way(sampler=RANDOM, pruner=NONE),
+        Way(sampler=RANDOM, pruner=asha),
+        max_epochs=200,
+    )
+    plain, pruned = table.rows
+    assert plain.trials == {"COMPLETE": 50.0}
+    assert pruned.trials["PRUNED"] > 20
+    assert sum(pruned.trials.values()) > 60
+    assert (pruned.sampler, pruned.pruner) == ("random", "asha, reduction_factor 2")
+
+
+def test_each_seed_of_the_sampler_proposes_otherwise_and_repeats_itself(
+    curves: LearningCurves,
+) -> None:
+    random = Way(sampler=RANDOM, pruner=NONE)
+    assert cost(curves, random) == cost(curves, random)
+    table = cost(curves, random, n_seeds=20, max_epochs=40)
+    assert table.rows[0].epochs.low != table.rows[0].epochs.high
+
+
+def written(curves: LearningCurves, directory: Path) -> str:
+    """The file of some curves."""
+    path = directory / "curves.json"
+    path.write_text(curves.to_text())
+    return str(path)
+
+
+def test_json_says_where_it_comes_from(
+    curves: LearningCurves, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(curves, tmp_path)
+    options = ["--seeds", "2", "--sampler", "random", "--pruner", "none"]
+    assert main(["--curves", path, *options, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["command"].endswith(
+        f"-m search.simulate --curves {path} " + " ".join(options) + " --format json"
+    )
+    assert found["versions"]["optuna"]
+    assert found["hardware"]["cpus"] > 0
+    assert "git_commit" in found
+    assert found["curves"]["provenance"] == {"command": "by hand"}
+    assert [row["sampler"] for row in found["table"]["rows"]] == ["every point", "random"]
+    assert found["table"]["max_epochs"] == 6
+    assert any("nearest" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_the_table_shows_every_way_and_its_limits(
+    curves: LearningCurves, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    path = written(curves, tmp_path)
+    sampler = "{name: tpe, n_startup_trials: 2}"
+    main(["--curves", path, "--seeds", "2", "--sampler", sampler, "--format", form])
+    shown = capsys.readouterr().out.replace("\\_", "_")
+    assert "tpe, n_startup_trials 2" in shown
+    assert "every point" in shown
+    assert "not told apart" in shown
+    assert "not reached" in shown
+
+
+def test_without_settings_the_standard_list_is_tried_without_repetition(
+    curves: LearningCurves,
+) -> None:
+    ways = choose_ways(curves)
+    assert (ways[0].sampler, ways[1]) == (None, Way(sampler=RANDOM, pruner=NONE))
+    assert len(ways) == len({str(way) for way in ways}) > 10
+    assert {"name": "asha", "min_resource": 3} in [way.pruner for way in ways]
+    # No decision falls before epoch 5 of 4.
+    assert 5 not in [way.pruner.get("min_resource") for way in ways]
+    # The space's own sampler is random and its own pruner none.
+    assert all(way.sampler in (None, RANDOM) or way.pruner == NONE for way in ways)
+
+
+def test_given_samplers_meet_all_given_pruners(curves: LearningCurves) -> None:
+    ways = choose_ways(curves, ["tpe", "qmc"], ["none", "{name: asha, min_resource: 2}"])
+    given = [(way.sampler, way.pruner) for way in ways[2:]]
+    assert [each and each["name"] for each, _ in given] == ["tpe", "tpe", "qmc", "qmc"]
+    assert [each["name"] for _, each in given] == ["none", "asha"] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "one of the arguments --curves --study is required"),
+        (["--study", "a"], "not allowed with argument"),
+        (["--sampler", "tpee"], "did you mean 'tpe'"),
+        (["--sampler", "{name: tpe, multivariat: false}"], "did you mean 'multivariate'"),
+        (["--sampler", "[1]"], "expected a name, or"),
+        (["--sampler", "{name"], "--sampler"),
+        (["--sampler", "grid"], "a grid needs a finite set of values"),
+        (["--pruner", "wilcoxon"], "expected 2 or more"),
+        (["--pruner", "{name: asha, min_resource: 9}"], "at most training.epochs, 4"),
+        (["--tolerance", "-1"], "not a number of at least 0"),
+        (["--tolerance", "a"], "not a number of at least 0"),
+        (["--seeds", "0"], "at least 1"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(
+    curves: LearningCurves, tmp_path: Path, options: list[str], said: str
+) -> None:
+    given = ["--curves", written(curves, tmp_path)] if options else []
+    with pytest.raises(UserError) as refused:
+        main([*given, *options])
+    assert said in str(refused.value)
+
+
+def test_a_finished_study_is_replayed_from_its_complete_trials(
+    plan_for: MakePlan, store: Store, recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_for(
+        pruner={"name": "median", "n_startup_trials": 2, "n_warmup_steps": 3},
+        replicates=2,
+        budget={"trials": 8},
+        training={"epochs": 5},
+    )
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    assert 2 <= len(complete) < 8
+    curves = study_curves(store, "closed")
+    assert [point.params for point in curves.points] == [trial.params for trial in complete]
+    assert curves.true_values() == pytest.approx([trial.value for trial in complete])
+    runs = [run for run in store.runs() if run.trial_id == complete[0]._trial_id]
+    for run, recorded in zip(runs, curves.points[0].runs, strict=True):
+        epochs = store.epochs([run.run_id])[run.run_id]
+        assert list(recorded.val_error) == [each.val_error for each in epochs]
+        assert list(recorded.val_loss) == [each.val_loss for each in epochs]
+    options = ["--study", "closed", "--storage", store.name, "--seeds", "2", "--pruner", "none"]
+    assert main(options) == 0
+    shown = capsys.readouterr().out
+    assert f"{len(complete)} complete trials of the 8 of study 'closed'" in shown
+    assert "val_error on 2 seeds, luck included" in shown
+
+
+def test_trials_outside_the_latest_ranges_are_left_out(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for(budget={"trials": 6}, training={"epochs": 2})
+    work(new_ledger(plan, store, recorder)[0], plan)
+    before = study_curves(store, "closed")
+    assert len(before.points) == 6
+    parameters = json.loads(json.dumps(plan.space.model_dump(mode="json")["parameters"]))
+    parameters["learning_rate"]["high"] = sorted(
+        float(point.params["learning_rate"]) for point in before.points
+    )[3]
+    narrower = plan_for(budget={"trials": 6}, training={"epochs": 2}, parameters=parameters)
+    new_ledger(narrower, store, recorder)
+    assert len(study_curves(store, "closed").points) == 4
+
+
+def test_a_study_with_nothing_to_replay_says_so(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    plan = plan_for(budget={"trials": 1}, training={"epochs": 1})
+    work(new_ledger(plan, store, recorder)[0], plan)
+    with pytest.raises(UserError, match="1 of its 1 trials have a whole curve"):
+        study_curves(store, "closed")
+    with pytest.raises(UserError, match="did you mean 'closed'"):
+        study_curves(store, "close")
+
+
+def test_an_objective_without_curves_is_refused(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    objective = {"metric": "train_error", "direction": "minimize"}
+    plan = plan_for(budget={"trials": 2}, training={"epochs": 1}, objective=objective)
+    work(new_ledger(plan, store, recorder)[0], plan)
+    with pytest.raises(UserError, match="--study closed: its objective is train_error"):
+        study_curves(store, "closed")
+
+
+def test_the_studys_own_wilcoxon_pruner_gives_way_to_none() -> None:
+    space = {**SPACE, "replicates": 2, "pruner": {"name": "wilcoxon"}}
+    parse_space(space, "space")
+    curves = made_curves([[flat(0.1, 0.1)], [flat(0.2, 0.2)]], **space)
+    assert {way.pruner["name"] for way in choose_ways(curves, ["tpe"])} == {"none"}
