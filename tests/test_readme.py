@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from search import benchmark, export, launch
+from search import benchmark, export, launch, simulate
 from storage import open_store
 from trainables.models.base import PairModel
 
@@ -44,6 +44,7 @@ COMMANDS = {
     "search.launch": launch.build_parser,
     "search.benchmark": benchmark.build_parser,
     "search.export": export.build_parser,
+    "search.simulate": simulate.build_parser,
 }
 LINES = [
     line
@@ -61,7 +62,7 @@ def test_its_commands_parse_and_name_files_that_are_there(line: str) -> None:
     options = COMMANDS[module]().parse_args(arguments)
     if module == "search.launch":
         assert (ROOT / options.space).exists()
-    for path in re.findall(r"space/[\w/-]+\.yaml", README):
+    for path in re.findall(r"space/[\w/-]+\.yaml|tests/[\w/-]+\.json", README):
         assert (ROOT / path).exists()
 
 

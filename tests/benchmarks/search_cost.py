@@ -1,0 +1,102 @@
+"""What samplers and pruners cost: epochs until a good setting is found, over recorded curves.
+
+    python -m tests.benchmarks.search_cost [--curves FILE ...] [--seeds 20] [--workers 2]
+        [--json FILE]
+
+`search.simulate` for every file of curves beside this one, as a benchmark's result: the standard
+list of samplers and pruners, a full grid in random order, and random search without a pruner.
+Nothing is trained; the files were made by the commands that they name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from search.learning_curves import LearningCurves, read_curves
+from search.search_cost import CostTable, Row
+from search.simulate import choose_ways, cost_table, notes
+from storage.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
+from tests.benchmarks.results import Cell, Table, add_json_option, publish
+
+MODULE = "tests.benchmarks.search_cost"
+CURVES = Path(__file__).parent / "curves"
+COLUMNS = [
+    "sampler",
+    "pruner",
+    "epochs (median)",
+    "lower quartile",
+    "upper quartile",
+    "% of the full grid",
+    "simulated s",
+    "reached %",
+    "worth at a tenth",
+    "worth at the end",
+    "good at the end %",
+]
+
+
+def as_table(curves: LearningCurves, table: CostTable) -> Table:
+    """The rows as numbers."""
+    return Table(
+        title=f"{curves.space.study}: epochs until the incumbent is within {table.tolerance:g} of "
+        f"the best of {table.n_points} points",
+        columns=COLUMNS,
+        rows=[_cells(row) for row in table.rows],
+    )
+
+
+def _cells(row: Row) -> list[Cell]:
+    return [
+        row.sampler,
+        row.pruner,
+        _whole(row.epochs.median),
+        _whole(row.epochs.low),
+        _whole(row.epochs.high),
+        None if row.share_of_grid is None else 100 * row.share_of_grid,
+        row.seconds.median,
+        round(100 * row.share_reached),
+        row.early_value,
+        row.final_value,
+        round(100 * row.final_share),
+    ]
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def main(argv: list[str]) -> int:
+    """Simulate, print and, if asked to, keep the result."""
+    parser = Parser(prog=f"python -m {MODULE}", description=__doc__)
+    parser.add_argument("--curves", type=Path, nargs="+", default=sorted(CURVES.glob("*.json")))
+    parser.add_argument("--seeds", type=positive_int, default=20)
+    parser.add_argument("--workers", type=positive_int, default=2)
+    add_json_option(parser)
+    options = parser.parse_args(argv)
+    configure_logging(verbose=False)
+    tables, said = [], []
+    for path in options.curves:
+        curves = read_curves(path)
+        table = cost_table(
+            curves,
+            choose_ways(curves),
+            n_seeds=options.seeds,
+            n_workers=options.workers,
+            max_epochs=None,
+            tolerance=0.01,
+        )
+        tables.append(as_table(curves, table))
+        said += [f"{path.name}: {note}." for note in notes(curves, table)]
+    publish(
+        title="Search cost",
+        module=MODULE,
+        argv=argv,
+        tables=tables,
+        notes=said,
+        json_file=options.json,
+    )
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    run_command(main)
