@@ -78,11 +78,11 @@ def main(argv: list[str]) -> int:
     points = grid_of(space, _cells(options.cells, space))
     output = Path(options.output)
     _check_writable(output)
+    code = collect_provenance()  # Of the code that trains, whatever becomes of it meanwhile.
     recorded, seconds = record(
         space, points, images, n_seeds=options.seeds, n_together=options.together
     )
     n_fresh = len(fresh_pairs(space, images, 0))
-    code = collect_provenance()
     curves = LearningCurves(
         provenance={
             "command": command_line("search.record_curves", argv),

@@ -25,10 +25,14 @@ EARLY_SHARE = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """A sampler and a pruner, as a space file has them; a sampler of None tries every point."""
+    """A sampler and a pruner, as a space file has them; a sampler of None tries every point.
+
+    A trial is trained on as many recorded seeds as there are replicates, and judged by their mean.
+    """
 
     sampler: Mapping[str, Any] | None
     pruner: Mapping[str, Any]
+    replicates: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,7 @@ class Row:
     Attributes:
         sampler: The sampler's settings that are no defaults, with its name.
         pruner: Likewise.
+        replicates: Recorded seeds that a trial is trained on.
         epochs: Epochs of all trials until the incumbent was within the tolerance.
         seconds: Simulated wall seconds until then.
         share_reached: Share of the seeds that got there within the budget.
@@ -63,6 +68,7 @@ class Row:
 
     sampler: str
     pruner: str
+    replicates: int
     epochs: Quartiles
     seconds: Quartiles
     share_reached: float
@@ -118,7 +124,8 @@ def measure(
         curves: The recorded curves.
         ways: What to try.
         n_seeds: Searches of each way. Search i has sampler seed i, and sees of every point the run
-            on recorded seed i, counted round.
+            on recorded seed i, counted round;
+            further replicates see the next ones.
         n_workers: Trials at a time.
         max_epochs: Epochs of a search.
         tolerance: How much worse than the best point's worth is good enough.
@@ -133,17 +140,19 @@ def measure(
     worth_P = curves.true_values()
     best = float(worth_P.min())
     grid_epochs = len(curves.points) * curves.epochs
+    replay = Replay(curves, n_workers=n_workers)
     rows = []
     for number, way in enumerate(ways):
         searches = []
         for seed in range(n_seeds):
-            # A store for each search, so that none is slowed down by those before it.
-            replay = Replay(curves, MemoryStore(), n_workers=n_workers)
             searches.append(
                 replay.run(
                     space_for(curves, way, seed=seed, study=f"way-{number}-seed-{seed}"),
+                    MemoryStore(),
                     recorded_seed=seed % curves.n_seeds,
-                    max_epochs=grid_epochs if way.sampler is None else max_epochs,
+                    max_epochs=(
+                        grid_epochs * way.replicates if way.sampler is None else max_epochs
+                    ),
                 )
             )
             on_search(way, seed)
@@ -163,7 +172,7 @@ def measure(
 
 
 def space_for(curves: LearningCurves, way: Way, *, seed: int, study: str) -> Space:
-    """The curves' space as a way searches it: one replicate, no baselines, no confirmation.
+    """The curves' space as a way searches it: without baselines and confirmation.
 
     Args:
         curves: The curves.
@@ -176,7 +185,8 @@ def space_for(curves: LearningCurves, way: Way, *, seed: int, study: str) -> Spa
         SpaceError: If the sampler or the pruner is wrong, or does not go with the space.
     """
     tree = curves.space.model_dump(mode="json", exclude={"baselines", "confirm"})
-    tree |= {"study": study, "replicates": 1, "budget": {"epochs": 1}, "pruner": dict(way.pruner)}
+    tree |= {"study": study, "replicates": way.replicates, "budget": {"epochs": 1}}
+    tree["pruner"] = dict(way.pruner)
     if way.sampler is None:
         order = np.random.default_rng(seed).permutation(len(curves.points))
         tree["baselines"] = [dict(curves.points[index].params) for index in order]
@@ -207,6 +217,7 @@ def _row(
     return Row(
         sampler=EVERY_POINT if way.sampler is None else _label(space.sampler, leave={"seed"}),
         pruner=_label(space.pruner),
+        replicates=way.replicates,
         epochs=epochs,
         seconds=_quartiles([math.inf if each is None else each.seconds for each in firsts]),
         share_reached=statistics.fmean(each is not None for each in firsts),

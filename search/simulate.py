@@ -40,6 +40,8 @@ __all__ = ["PRUNERS", "SAMPLERS", "choose_ways", "cost_sheet", "main", "notes", 
 logger = logging.getLogger("search.simulate")  # As a command, this module is __main__.
 
 FORMATS = ("text", "markdown", "json")
+IN_TURN = "wilcoxon"
+"""The pruner that trains a trial's replicates one after another, which is not replayed."""
 BUDGET_SHARE = 3
 """A search has the full grid's epochs by this, unless the user says otherwise."""
 
@@ -83,7 +85,11 @@ def main(argv: list[str]) -> int:
     else:
         with closing(open_store(default_storage(options.storage), create=False)) as store:
             curves = study_curves(store, options.study)
-    ways = choose_ways(curves, options.sampler, options.pruner)
+    if options.replicates > curves.n_seeds:
+        raise UsageError(
+            f"--replicates {options.replicates}: a point has curves of {curves.n_seeds} seeds."
+        )
+    ways = choose_ways(curves, options.sampler, options.pruner, replicates=options.replicates)
     table = cost_table(
         curves,
         ways,
@@ -122,6 +128,7 @@ def build_parser() -> Parser:
             "space's own; without either a standard list is tried",
         )
     add("--seeds", type=positive_int, default=20, metavar="N", help="searches each; default: 20")
+    add("--replicates", type=positive_int, default=1, metavar="N", help="seeds a trial; default: 1")
     add("--workers", type=positive_int, default=2, metavar="N", help="trials at once; default: 2")
     add(
         "--epochs",
@@ -152,7 +159,11 @@ def _tolerance(text: str) -> float:
 
 
 def choose_ways(
-    curves: LearningCurves, samplers: Sequence[str] = (), pruners: Sequence[str] = ()
+    curves: LearningCurves,
+    samplers: Sequence[str] = (),
+    pruners: Sequence[str] = (),
+    *,
+    replicates: int = 1,
 ) -> list[Way]:
     """The ways to try; the first two are every point and random search, both without a pruner.
 
@@ -160,6 +171,7 @@ def choose_ways(
         curves: The curves; their space has the pruner and the sampler that go without saying.
         samplers: Samplers as a space file has them.
         pruners: Pruners likewise.
+        replicates: Recorded seeds that a trial is trained on.
 
     Returns:
         All samplers with all pruners; without either, `SAMPLERS` with the space's own pruner and
@@ -170,28 +182,34 @@ def choose_ways(
     """
     own_pruner = curves.space.pruner.model_dump(mode="json", exclude_defaults=True)
     own_pruner["name"] = curves.space.pruner.name
-    if own_pruner["name"] == "wilcoxon":
-        own_pruner = {"name": "none"}  # It judges replicates, and a replayed trial has but one.
+    if own_pruner["name"] == IN_TURN:
+        own_pruner = {"name": "none"}
     own_sampler = curves.space.sampler.model_dump(
         mode="json", exclude_defaults=True, exclude={"seed"}
     )
     own_sampler["name"] = curves.space.sampler.name
-    chosen = [Way(sampler=None, pruner={"name": "none"})]
-    chosen.append(Way(sampler={"name": "random"}, pruner={"name": "none"}))
+    pairs: list[tuple[Mapping[str, Any] | None, Mapping[str, Any]]] = [
+        (None, {"name": "none"}),
+        ({"name": "random"}, {"name": "none"}),
+    ]
     if samplers or pruners:
         for sampler in _settings("sampler", samplers) or [own_sampler]:
             for pruner in _settings("pruner", pruners) or [own_pruner]:
-                chosen.append(_checked(curves, sampler, pruner))
+                _check(curves, sampler, pruner)
+                pairs.append((sampler, pruner))
     else:
         standard = [(own_sampler, own_pruner)]
         standard += [(each, own_pruner) for each in _settings("sampler", SAMPLERS)]
         standard += [(own_sampler, each) for each in _settings("pruner", PRUNERS)]
         for sampler, pruner in standard:
             try:
-                chosen.append(_checked(curves, sampler, pruner))
+                _check(curves, sampler, pruner)
             except SpaceError as error:
                 logger.info("left out of the standard list: %s", error)
-    return _distinct(curves, chosen)
+            else:
+                pairs.append((sampler, pruner))
+    ways = [Way(sampler=each, pruner=pruner, replicates=replicates) for each, pruner in pairs]
+    return _distinct(curves, ways)
 
 
 def _settings(kind: str, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -206,14 +224,16 @@ def _settings(kind: str, texts: Sequence[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _checked(curves: LearningCurves, sampler: Mapping[str, Any], pruner: Mapping[str, Any]) -> Way:
-    way = Way(sampler=sampler, pruner=pruner)
+def _check(curves: LearningCurves, sampler: Mapping[str, Any], pruner: Mapping[str, Any]) -> None:
+    if pruner.get("name") == IN_TURN:
+        raise UsageError(
+            f"--pruner {IN_TURN}: trains replicates in turn, which is not replayed; name another."
+        )
     try:
-        space_for(curves, way, seed=0, study="checked")
+        space_for(curves, Way(sampler=sampler, pruner=pruner), seed=0, study="checked")
     except SpaceError as error:
         said = str(error).removeprefix("simulated: ")
         raise SpaceError(f"--sampler, --pruner: {said}") from error
-    return way
 
 
 def _distinct(curves: LearningCurves, ways: Sequence[Way]) -> list[Way]:
@@ -332,7 +352,8 @@ def notes(curves: LearningCurves, table: CostTable) -> list[str]:
         f"the full grid is {table.n_points} points x {curves.epochs} epochs = "
         f"{table.grid_epochs:,} epochs; the best point is worth {table.best:.4f}, and "
         f"{table.n_within} of the points are within {table.tolerance:g} of it",
-        f"worth: {curves.truth}; a search sees one recorded seed alone, of {curves.n_seeds}",
+        f"worth: {curves.truth}; a trial is trained on {table.rows[0].replicates} of the "
+        f"{curves.n_seeds} recorded seeds, the same for all trials of a search",
         f"medians over {table.n_seeds} sampler seeds, {table.n_workers} trials at a time, "
         f"{table.max_epochs:,} epochs a search; every point: to the end of the grid, in random "
         "order; reached: share of the seeds within that budget; worth: mean over seeds of the "

@@ -8,6 +8,7 @@ entries of a queue ordered by simulated time; asking and deciding take none of i
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from search.plan import Plan
 from search.provenance import Provenance
 from search.reports import Report
 from search.sampling import make_sampler
+from search.seeds import replicate_config
 from search.study import open_study
 from space import RunConfig, Space
 from storage import EpochRecord, Store
@@ -68,31 +70,37 @@ class SimulatedSearch:
 
 
 class Replay:
-    """Replays searches over the same curves in one store, which fills with their studies."""
+    """Replays searches over the same curves."""
 
-    def __init__(self, curves: LearningCurves, store: Store, *, n_workers: int) -> None:
+    def __init__(self, curves: LearningCurves, *, n_workers: int) -> None:
         """Prepare the points.
 
         Args:
             curves: What trials are answered with.
-            store: A store to fill; nothing of it is needed afterwards.
             n_workers: Trials at a time.
         """
         self._curves = curves
-        self._store = store
         self._n_workers = n_workers
         points = [point.params for point in curves.points]
         self._surrogate = Surrogate(curves.space, points)
         self._configs = [curves.space.resolve(params) for params in points]
-        self._point_of = {config.config_hash(): i for i, config in enumerate(self._configs)}
+        self._point_of = {
+            replicate_config(config, replicate).config_hash(): index
+            for index, config in enumerate(self._configs)
+            for replicate in range(curves.n_seeds)
+        }
 
-    def run(self, space: Space, *, recorded_seed: int, max_epochs: int) -> SimulatedSearch:
+    def run(
+        self, space: Space, store: Store, *, recorded_seed: int, max_epochs: int
+    ) -> SimulatedSearch:
         """Search until the budget of epochs is spent, or there is nothing left to propose.
 
         Args:
             space: The curves' space with the sampler, its seed and the pruner to try; its study's
                 name is new to the store.
-            recorded_seed: Which run of a point its trials are answered with.
+            store: A store to fill; nothing of it is needed afterwards.
+            recorded_seed: Which run of a point its trials are answered with; a trial's further
+                replicates with those that follow, counted round.
             max_epochs: Epochs of the whole study.
 
         Returns:
@@ -101,20 +109,20 @@ class Replay:
         plan = Plan(
             space=space,
             images=None,
-            storage=self._store.name,
+            storage=store.name,
             checkpoints=Path(),
             command="",
             provenance=_NOWHERE,
         )
-        study = open_study(plan, self._store)
+        study = open_study(plan, store)
         study.sampler = make_sampler(space, n_existing_trials=len(study.get_trials(deepcopy=False)))
         observer = _Watch(self, minimize=space.objectives[0].direction == "minimize")
         ledger = Ledger(
             study=study,
-            store=self._store,
+            store=store,
             space=space,
             resolve=self._resolve,
-            launch_id=self._store.begin_launch(plan.new_launch(study._study_id, [])),
+            launch_id=store.begin_launch(plan.new_launch(study._study_id, [])),
             observer=observer,
             max_trials=plan.max_trials,
             max_epochs=None,
@@ -125,14 +133,17 @@ class Replay:
                 assignment = ledger.next_assignment()
                 if assignment is None:
                     break
-                [(run, config)] = assignment.runs
-                point = self._point_of[config.config_hash()]
-                events.begin(run.run_id, self._curves.points[point].runs[recorded_seed])
+                events.begin(
+                    {
+                        run.run_id: self._curve(run.config_hash, recorded_seed + run.replicate)
+                        for run, _ in assignment.runs
+                    }
+                )
             if not events:
                 break
-            report = events.next_report()
-            observer.n_epochs, observer.seconds = ledger.n_epochs + 1, events.now
-            if report.run_id in ledger.report([report]):
+            reports = events.next_reports()
+            observer.n_epochs, observer.seconds = ledger.n_epochs + len(reports), events.now
+            if ledger.report(reports):
                 events.go_on()
             else:
                 events.leave()
@@ -142,6 +153,10 @@ class Replay:
             seconds=events.now,
             trials=dict(observer.states),
         )
+
+    def _curve(self, config_hash: str, recorded_seed: int) -> RecordedRun:
+        runs = self._curves.points[self._point_of[config_hash]].runs
+        return runs[recorded_seed % len(runs)]
 
     def _resolve(self, params: Mapping[str, Any]) -> RunConfig:
         return self._configs[self.point(params)]
@@ -154,6 +169,8 @@ class Replay:
 class _Events:
     """The workers' next reports in the order of simulated time; a tie goes to the first begun.
 
+    A worker trains an epoch of each of its trial's replicates in turn, then reports all of them.
+
     Attributes:
         now: Simulated seconds since the search began.
     """
@@ -162,8 +179,8 @@ class _Events:
         self.now = 0.0
         self._n_workers = n_workers
         self._n_begun = 0
-        self._queue: list[tuple[float, int, int, int, RecordedRun]] = []
-        """When, the how-manieth trial, its run, the epoch that ends then, and the curve."""
+        self._queue: list[tuple[float, int, int, dict[int, RecordedRun]]] = []
+        """When, the how-manieth trial, the epoch that ends then, and its runs' curves."""
 
     def __bool__(self) -> bool:
         return bool(self._queue)
@@ -173,18 +190,36 @@ class _Events:
         """Whether a worker is free."""
         return len(self._queue) < self._n_workers
 
-    def begin(self, run_id: int, curve: RecordedRun) -> None:
-        """A free worker begins a run now."""
+    def begin(self, curves: dict[int, RecordedRun]) -> None:
+        """A free worker begins a trial's runs now."""
         self._n_begun += 1
-        event = (self.now + curve.epoch_seconds, self._n_begun, run_id, 1, curve)
-        heapq.heappush(self._queue, event)
+        heapq.heappush(self._queue, (self.now + _seconds(curves), self._n_begun, 1, curves))
 
-    def next_report(self) -> Report:
-        """Go on to the moment of the next report; its worker then goes on or leaves."""
-        self.now, _, run_id, number, curve = self._queue[0]
-        if number > len(curve.val_error):
-            failure = f"the loss is not finite in epoch {number}"
-            return _report(run_id, None, failure)
+    def next_reports(self) -> list[Report]:
+        """Go on to the moment of the next reports; their worker then goes on or leaves."""
+        self.now, _, number, curves = self._queue[0]
+        return [_report(run_id, curve, number) for run_id, curve in curves.items()]
+
+    def go_on(self) -> None:
+        """The worker that reported trains another epoch."""
+        when, begun, number, curves = self._queue[0]
+        heapq.heapreplace(self._queue, (when + _seconds(curves), begun, number + 1, curves))
+
+    def leave(self) -> None:
+        """The worker that reported is free."""
+        heapq.heappop(self._queue)
+
+
+def _seconds(curves: Mapping[int, RecordedRun]) -> float:
+    return math.fsum(curve.epoch_seconds for curve in curves.values())
+
+
+def _report(run_id: int, curve: RecordedRun, number: int) -> Report:
+    """What a worker says of a run's epoch, or that it lost its finite loss in it."""
+    epoch = failure = None
+    if number > len(curve.val_error):
+        failure = f"the loss is not finite in epoch {number}"
+    else:
         epoch = EpochRecord(
             epoch=number,
             train_loss=None,
@@ -193,21 +228,6 @@ class _Events:
             val_error=curve.val_error[number - 1],
             seconds=curve.epoch_seconds,
         )
-        return _report(run_id, epoch, None)
-
-    def go_on(self) -> None:
-        """The worker that reported trains another epoch."""
-        when, begun, run_id, number, curve = self._queue[0]
-        heapq.heapreplace(
-            self._queue, (when + curve.epoch_seconds, begun, run_id, number + 1, curve)
-        )
-
-    def leave(self) -> None:
-        """The worker that reported is free."""
-        heapq.heappop(self._queue)
-
-
-def _report(run_id: int, epoch: EpochRecord | None, failure: str | None) -> Report:
     return Report(
         run_id=run_id, epoch=epoch, evaluation=None, failure=failure, warning=None, worker=_WORKER
     )

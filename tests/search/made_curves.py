@@ -7,7 +7,8 @@ from typing import Any
 
 from search.learning_curves import LearningCurves, RecordedPoint, RecordedRun
 from search.record_curves import grid_of
-from space import Space, parse_space
+from search.seeds import replicate_config
+from space import RunConfig, Space, parse_space
 from trainables.closed_form import ClosedForm
 from trainables.resolve import resolve_config
 
@@ -45,17 +46,22 @@ def made_curves(runs: Sequence[Sequence[RecordedRun]], **changes: Any) -> Learni
     )
 
 
-def closed_form_curves(space: Space) -> LearningCurves:
+def closed_form_curves(space: Space, n_seeds: int = 1) -> LearningCurves:
     """Every point of a grid over a space, as `ClosedForm` trains it."""
     points = []
     for params in grid_of(space, {}):
-        run = ClosedForm(resolve_config(space.resolve(params)))
-        while not run.finished:
-            run.run_epoch()
-        recorded = RecordedRun(
-            val_error=tuple(each.val_error for each in run.history),
-            val_loss=tuple(each.val_loss for each in run.history),
-            epoch_seconds=1.0,
-        )
-        points.append(RecordedPoint(params=params, runs=(recorded,)))
+        config = resolve_config(space.resolve(params))
+        runs = tuple(_trained(replicate_config(config, seed)) for seed in range(n_seeds))
+        points.append(RecordedPoint(params=params, runs=runs))
     return LearningCurves(provenance={}, truth="t", space=space, points=tuple(points))
+
+
+def _trained(config: RunConfig) -> RecordedRun:
+    run = ClosedForm(config)
+    while not run.finished:
+        run.run_epoch()
+    return RecordedRun(
+        val_error=tuple(each.val_error for each in run.history),
+        val_loss=tuple(each.val_loss for each in run.history),
+        epoch_seconds=1.0,
+    )

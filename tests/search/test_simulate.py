@@ -122,6 +122,21 @@ def test_workers_share_the_time_but_not_the_epochs(curves: LearningCurves) -> No
     assert together.epochs.low > 15
 
 
+def test_replicates_are_further_recorded_seeds_and_their_mean_decides(
+    curves: LearningCurves,
+) -> None:
+    table = cost(curves, Way(sampler=None, pruner=NONE, replicates=2))
+    row = table.rows[0]
+    # On both seeds together point 3 is the best, whichever comes first; each costs 8 epochs.
+    assert row.final_value == pytest.approx(0.20)
+    assert (row.share_reached, row.final_share) == (1.0, 1.0)
+    orders = [np.random.default_rng(seed).permutation(5).tolist() for seed in range(6)]
+    firsts = sorted(8 * (1 + min(order.index(1), order.index(3))) for order in orders)
+    # Point 0's mean is 0.225, above point 1's 0.2: whoever meets 1 or 3 is there.
+    assert (row.epochs.low, row.epochs.median) == (firsts[2], firsts[3])
+    assert row.seconds.median == pytest.approx(2 * firsts[3])
+
+
 def test_a_tolerance_and_a_budget_decide_who_got_there(curves: LearningCurves) -> None:
     wide = every_point(curves, tolerance=1.0)
     assert (wide.epochs.low, wide.epochs.high, wide.share_reached) == (4, 4, 1.0)
@@ -228,7 +243,8 @@ def test_given_samplers_meet_all_given_pruners(curves: LearningCurves) -> None:
         (["--sampler", "[1]"], "expected a name, or"),
         (["--sampler", "{name"], "--sampler"),
         (["--sampler", "grid"], "a grid needs a finite set of values"),
-        (["--pruner", "wilcoxon"], "expected 2 or more"),
+        (["--pruner", "wilcoxon"], "trains replicates in turn"),
+        (["--replicates", "3"], "curves of 2 seeds"),
         (["--pruner", "{name: asha, min_resource: 9}"], "at most training.epochs, 4"),
         (["--tolerance", "-1"], "not a number of at least 0"),
         (["--tolerance", "a"], "not a number of at least 0"),

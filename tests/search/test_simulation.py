@@ -43,24 +43,25 @@ def decisions(trials: list[FrozenTrial]) -> list[tuple[Any, ...]]:
     ]
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize(("sampler", "replicates"), [("random", 1), ("tpe", 1), ("tpe", 2)])
 def test_decisions_are_those_of_a_ledger_whose_runs_are_trained(
-    plan_for: MakePlan, store: Store, recorder: Recorder, sampler: str
+    plan_for: MakePlan, store: Store, recorder: Recorder, sampler: str, replicates: int
 ) -> None:
     plan = plan_for(
         parameters=FINITE,
         sampler={"name": sampler, "seed": 3},
         pruner=ASHA,
-        budget={"trials": 40},
+        replicates=replicates,
+        budget={"trials": 24},
     )
     ledger, study = new_ledger(plan, store, recorder)
     work(ledger, plan, n_workers=1)
     memory = MemoryStore()
-    replay = Replay(closed_form_curves(plan.space), memory, n_workers=1)
-    found = replay.run(plan.space, recorded_seed=0, max_epochs=10_000)
+    replay = Replay(closed_form_curves(plan.space, n_seeds=replicates), n_workers=1)
+    found = replay.run(plan.space, memory, recorded_seed=0, max_epochs=10_000)
     assert found.n_epochs == store.n_epochs(study._study_id)
-    assert found.trials["COMPLETE"] + found.trials["PRUNED"] == 40
-    assert min(found.trials.values()) > 3
+    assert found.trials["COMPLETE"] + found.trials["PRUNED"] == 24
+    assert min(found.trials.values()) > 2
     simulated = memory.optuna_storage.get_all_trials(0)
     assert decisions(simulated) == decisions(study.trials)
     assert found.incumbents[-1].value == study.best_value
@@ -74,7 +75,7 @@ def test_memory_holds_what_a_database_would_hold(
     curves = closed_form_curves(plan.space)
     memory = MemoryStore()
     found = [
-        Replay(curves, each, n_workers=3).run(plan.space, recorded_seed=0, max_epochs=80)
+        Replay(curves, n_workers=3).run(plan.space, each, recorded_seed=0, max_epochs=80)
         for each in (store, memory)
     ]
     assert found[0] == found[1]
@@ -109,8 +110,8 @@ def test_reports_come_in_the_order_of_simulated_time(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Ledger, "report", listening)
     points = [dict(point.params) for point in curves.points]
     space = searched(curves.space, baselines=points, budget={"trials": 3})
-    found = Replay(curves, MemoryStore(), n_workers=2).run(
-        space, recorded_seed=0, max_epochs=10_000
+    found = Replay(curves, n_workers=2).run(
+        space, MemoryStore(), recorded_seed=0, max_epochs=10_000
     )
     # The first ends at 1, 2, 3, 4, the third takes its place and ends at 5, 6, 7, 8; the second
     # ends at 2.5, 5, 7.5, 10. At 5 the second goes first, since it was begun first.
@@ -138,7 +139,7 @@ def test_reports_come_in_the_order_of_simulated_time(monkeypatch: pytest.MonkeyP
 def test_a_search_ends_with_its_epochs() -> None:
     curves = made_curves([[a_run(0.5, 0.4, 0.3, 0.2)], [a_run(0.5, 0.5, 0.5, 0.5)]])
     space = searched(curves.space, budget={"trials": 100})
-    found = Replay(curves, MemoryStore(), n_workers=2).run(space, recorded_seed=0, max_epochs=10)
+    found = Replay(curves, n_workers=2).run(space, MemoryStore(), recorded_seed=0, max_epochs=10)
     assert found.n_epochs == 10
     assert found.trials == {"COMPLETE": 2}
 
@@ -153,8 +154,8 @@ def test_a_trial_is_judged_by_the_epoch_that_it_keeps_and_by_its_own_seed() -> N
     points = [dict(point.params) for point in curves.points]
     space = searched(curves.space, baselines=points, budget={"trials": 2})
     for seed, values in ((0, [0.1]), (1, [0.5, 0.2])):
-        found = Replay(curves, MemoryStore(), n_workers=1).run(
-            space, recorded_seed=seed, max_epochs=100
+        found = Replay(curves, n_workers=1).run(
+            space, MemoryStore(), recorded_seed=seed, max_epochs=100
         )
         assert [each.value for each in found.incumbents] == values
     assert curves.true_values().tolist() == pytest.approx([0.3, 0.2])
@@ -165,7 +166,7 @@ def test_a_curve_that_breaks_off_is_a_failed_trial() -> None:
     points = [dict(point.params) for point in curves.points]
     space = searched(curves.space, baselines=points, budget={"trials": 2})
     memory = MemoryStore()
-    found = Replay(curves, memory, n_workers=1).run(space, recorded_seed=0, max_epochs=100)
+    found = Replay(curves, n_workers=1).run(space, memory, recorded_seed=0, max_epochs=100)
     assert found.trials == {"FAIL": 1, "COMPLETE": 1}
     assert found.n_epochs == 6
     assert memory.runs()[0].reason == "the loss is not finite in epoch 3"
@@ -177,7 +178,7 @@ def test_the_highest_is_the_best_where_that_is_the_objective() -> None:
     curves = made_curves([[a_run(*[0.2] * 4)], [a_run(*[0.3] * 4)]], objective=objective)
     points = [dict(point.params) for point in curves.points]
     space = searched(curves.space, baselines=points, budget={"trials": 2})
-    found = Replay(curves, MemoryStore(), n_workers=1).run(space, recorded_seed=0, max_epochs=100)
+    found = Replay(curves, n_workers=1).run(space, MemoryStore(), recorded_seed=0, max_epochs=100)
     assert [each.point for each in found.incumbents] == [0, 1]
     assert curves.true_values().argmin() == 1
 
