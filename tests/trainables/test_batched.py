@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trainables.batched import TrainingBatch
 from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.device import computes_in_bfloat16
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
 from trainables.metrics import EpochMetrics
 from trainables.models import MODELS
@@ -64,8 +65,8 @@ def _finish(run: Training) -> Training:
     return run
 
 
-def _finish_batch(runs: list[Training]) -> list[Training]:
-    batch = TrainingBatch(runs)
+def _finish_batch(runs: list[Training], **options: Any) -> list[Training]:
+    batch = TrainingBatch(runs, **options)
     while batch.runs:
         batch.run_epoch()
     return runs
@@ -107,6 +108,28 @@ def test_a_run_of_a_batch_is_the_run_alone(
         _assert_same(_finish(make_run(i, name, **values)), run)
 
 
+@pytest.mark.parametrize("name", ["mlp", "convnet", "siamese-aux"])
+def test_traced_steps_are_those_of_the_run_alone(name: str, make_run: MakeTraining) -> None:
+    values = {"training__epochs": 2}
+    # Both the first step of a trace and those that repeat it, after one without.
+    together = _finish_batch([make_run(i, name, **values) for i in range(2)], trace_after=1)
+    for i, run in enumerate(together):
+        _assert_same(_finish(make_run(i, name, **values)), run)
+
+
+def test_a_traced_batch_goes_on_with_fewer_runs_and_with_more(make_run: MakeTraining) -> None:
+    runs = [make_run(i, "mlp") for i in range(3)]
+    batch = TrainingBatch(runs[:2], trace_after=0)
+    batch.run_epoch()
+    batch.drop(runs[0])
+    batch.run_epoch()
+    batch.add(runs[2])
+    while batch.runs:
+        batch.run_epoch()
+    for i, run in enumerate(runs[1:], start=1):
+        _assert_same(_finish(make_run(i, "mlp")), run)
+
+
 @pytest.mark.parametrize("name", ["mlp", "siamese-aux"])
 def test_one_step_is_that_of_the_run_alone(name: str, make_run: MakeTraining) -> None:
     values = {"training__batch_size": 22, "training__epochs": 1}
@@ -130,6 +153,23 @@ def test_whole_trainings_in_float32_agree(name: str, make_training: MakeTraining
         assert two.history[-1].train_loss == pytest.approx(last.train_loss, rel=0.15)
     means = [sum(r.history[-1].val_error for r in some) / 6 for some in (alone, runs)]
     assert means[1] == pytest.approx(means[0], abs=0.05)
+
+
+@pytest.mark.skipif(
+    not computes_in_bfloat16(torch.device("cpu")), reason="this CPU has no bfloat16"
+)
+@pytest.mark.parametrize("trace_after", [0, 1_000])
+@pytest.mark.parametrize("name", ["mlp", "convnet"])
+def test_bfloat16_learns_in_a_batch_as_alone(
+    name: str, trace_after: int, make_training: MakeTraining
+) -> None:
+    values = {"training__precision": "bfloat16", "training__epochs": 2}
+    runs = [make_training(name, 16, training__training_seed=i, **values) for i in range(2)]
+    _finish_batch(runs, trace_after=trace_after)
+    for i, run in enumerate(runs):
+        alone = _finish(make_training(name, 16, training__training_seed=i, **values))
+        losses = [metrics.train_loss for metrics in alone.history]
+        assert [m.train_loss for m in run.history] == pytest.approx(losses, rel=0.05)
 
 
 def test_seconds_are_a_share_of_the_wall_time(make_run: MakeTraining) -> None:

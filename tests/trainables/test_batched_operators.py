@@ -73,11 +73,12 @@ def make_assorted(
     return make
 
 
+@pytest.mark.parametrize("trace_after", [0, 1_000])
 def test_a_network_of_other_layers_is_batched_as_it_is(
-    make_assorted: Callable[[int], Training],
+    trace_after: int, make_assorted: Callable[[int], Training]
 ) -> None:
     runs = [make_assorted(i) for i in range(3)]
-    batch = TrainingBatch(runs)
+    batch = TrainingBatch(runs, trace_after=trace_after)
     while batch.runs:
         batch.run_epoch()
     for i, run in enumerate(runs):

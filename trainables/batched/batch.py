@@ -12,6 +12,7 @@ from torch.func import functional_call
 
 from trainables.batched.operators import RunOperators
 from trainables.batched.stack import Stack
+from trainables.batched.traced import TracedFunction
 from trainables.compute import EVALUATION_BATCH, Compute
 from trainables.device import prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
@@ -23,6 +24,9 @@ from trainables.pairs import Pairs
 from trainables.training import Training
 
 __all__ = ["TrainingBatch", "batch_key"]
+
+TRACE_AFTER = 60
+"""Steps in which a trace saves about the time that it takes, on a CPU, whatever the network."""
 
 
 def batch_key(run: Training) -> Hashable:
@@ -71,6 +75,11 @@ class _Together:
             aux_weight_R=torch.tensor(weights, dtype=x.dtype, device=x.device),
         )
 
+    def tensors(self, pairs: Pairs) -> tuple[Tensor, ...]:
+        """All that the losses of some pairs depend on in evaluation mode, in one order."""
+        state = self.stack.tensors.values()
+        return *state, self.aux_weight_R, pairs.x_N2HW, pairs.classes_N2, pairs.target_N
+
 
 class TrainingBatch:
     """Runs trained in step as one model, whose every tensor has a dimension for the runs.
@@ -83,10 +92,11 @@ class TrainingBatch:
         Wang et al., Horizontally Fused Training Array, MLSys 2021, arXiv:2102.02344.
     """
 
-    def __init__(self, runs: Sequence[Training]) -> None:
+    def __init__(self, runs: Sequence[Training], *, trace_after: int = TRACE_AFTER) -> None:
         """
         Args:
             runs: The runs, none of them finished.
+            trace_after: Steps of the same runs before they are traced (see `TracedFunction`).
 
         Raises:
             ValueError: If they do not fit together (see `batch_key`), or there is none.
@@ -100,6 +110,8 @@ class TrainingBatch:
         self._compute = Compute(first.config, first.device)
         self._model = self._compute.place(build_model(first.config.model, 0))
         """The network whose forward pass all runs share; its own weights are never used."""
+        self._step = TracedFunction(self._losses_and_gradients, trace_after=trace_after)
+        self._evaluate = TracedFunction(self._losses, trace_after=trace_after)
         for run in runs:
             self.add(run)
 
@@ -155,6 +167,7 @@ class TrainingBatch:
         with out_of_memory_translated(self._runs[0].config.model.name):
             if self._together is None:
                 self._together = _Together.of(self._runs)
+                self._state_names = list(self._together.stack.tensors)
             means_4R = torch.cat([self._train(self._together), self._validate(self._together)])
             # The only time after the draws of an epoch that anything waits for the device.
             of_runs = means_4R.T.tolist()
@@ -194,38 +207,66 @@ class TrainingBatch:
         batch_size = self._runs[0].config.training.batch_size
         sums = torch.zeros(2, len(self._runs), dtype=torch.float64, device=self._runs[0].device)
         steps = [AdamSteps(run.optimizer) for run in self._runs]
-        self._model.train()
         for start in range(0, len(pairs), batch_size):
             stop = start + batch_size
             batch = pairs.rows(start, stop)
             masks = [keep_PRLF[start:stop] for keep_PRLF in keeps_PRLF]
-            loss_R, wrong_R = self._forward(together, batch, masks)
-            # The sum's gradient is that of every run's own loss, as no weight has a part in two.
-            loss_R.sum().backward()  # type: ignore[no-untyped-call]
-            for adam, gradients in zip(steps, together.stack.take_gradients(), strict=True):
-                adam.step(gradients)
-            sums += torch.stack([loss_R.detach().double() * len(batch), wrong_R.double()])
+            loss_R, wrong_R, *gradients = self._step(*together.tensors(batch), *masks)
+            of_runs = together.stack.of_networks(gradients)
+            for adam, of_run in zip(steps, of_runs, strict=True):
+                adam.step(of_run)
+            sums += torch.stack([loss_R.double() * len(batch), wrong_R.double()])
         for adam in steps:
             adam.close()
         return sums / len(pairs)
 
-    @torch.no_grad()
     def _validate(self, together: _Together) -> Tensor:
         """The states as they are; gives (2, R) mean losses and shares of pairs compared wrongly."""
         pairs = together.validation
         sums = torch.zeros(2, len(self._runs), dtype=torch.float64, device=self._runs[0].device)
-        self._model.eval()
         for start in range(0, len(pairs), EVALUATION_BATCH):
             batch = pairs.rows(start, start + EVALUATION_BATCH)
-            loss_R, wrong_R = self._forward(together, batch, [])
+            loss_R, wrong_R = self._evaluate(*together.tensors(batch))
             sums += torch.stack([loss_R.double() * len(batch), wrong_R.double()])
         return sums / len(pairs)
 
-    def _forward(
-        self, together: _Together, pairs: Pairs, keeps_NRLF: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Every run's mean loss and wrongly compared pairs, (R,) each."""
+    def _losses_and_gradients(self, *tensors: Tensor) -> tuple[Tensor | None, ...]:
+        """In training mode, those of `_losses` and the gradients of the trainable parameters.
+
+        The gradients are laid out like their parameters, as the optimizer's fused step expects.
+        """
+        self._model.train()
+        names = [name for name, p in self._model.named_parameters() if p.requires_grad]
+        leaves = dict(zip(self._state_names, tensors, strict=False))
+        leaves |= {name: leaves[name].detach().requires_grad_() for name in names}
+        with torch.enable_grad():
+            loss_R, wrong_R = self._forward(*leaves.values(), *tensors[len(leaves) :])
+            # The sum's gradient is that of every run's own loss, as no weight has a part in two.
+            gradients = torch.autograd.grad(
+                loss_R.sum(), [leaves[name] for name in names], allow_unused=True
+            )
+        laid_out = [
+            gradient
+            if gradient is None or gradient.stride() == leaves[name].stride()
+            else torch.empty_like(leaves[name]).copy_(gradient)
+            for name, gradient in zip(names, gradients, strict=True)
+        ]
+        return loss_R.detach(), wrong_R, *laid_out
+
+    def _losses(self, *tensors: Tensor) -> tuple[Tensor | None, ...]:
+        """In evaluation mode, every run's mean loss and wrongly compared pairs, (R,) each."""
+        self._model.eval()
+        return self._forward(*tensors)
+
+    def _forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        """Every run's mean loss and wrongly compared pairs, (R,) each.
+
+        Args:
+            tensors: What `_Together.tensors` gives, and for each dropout layer its masks.
+        """
         dropouts = self._model.dropouts()
+        state = dict(zip(self._state_names, tensors, strict=False))
+        aux_weight_R, x_NR2HW, classes_NR2, target_NR, *keeps_NRLF = tensors[len(state) :]
 
         def of_one_run(
             state: dict[str, Tensor],
@@ -241,12 +282,10 @@ class TrainingBatch:
             return loss, n_wrong(output, target_N)
 
         of_all = torch.vmap(of_one_run, in_dims=(0, 1, 1, 0))
-        tensors = (pairs.x_N2HW, pairs.classes_N2, pairs.target_N)
+        pairs = (x_NR2HW, classes_NR2, target_NR)
         try:
             with RunOperators(), self._compute.precision():
-                loss_R, wrong_R = of_all(
-                    together.stack.tensors, tensors, list(keeps_NRLF), together.aux_weight_R
-                )
+                loss_R, wrong_R = of_all(state, pairs, keeps_NRLF, aux_weight_R)
         finally:
             for dropout in dropouts:
                 dropout.keep_NF = None

@@ -65,12 +65,64 @@ def _over_runs(rule: Rule, *args: Any) -> Tensor:
     return cast(Tensor, _OverRuns.apply(rule, *args))  # type: ignore[no-untyped-call]
 
 
+def _autocast(*tensors: Tensor | None) -> list[Tensor | None]:
+    """Tensors in the dtype that autocast, where it is on, gives to convolutions and products.
+
+    What it does within a function of ours is hidden from autograd: it has to be done before.
+    """
+    device = next(a.device.type for a in tensors if a is not None)
+    if not torch.is_autocast_enabled(device):
+        return list(tensors)
+    dtype = torch.get_autocast_dtype(device)
+    return [None if a is None else a.to(dtype) for a in tensors]
+
+
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The weight from the left: its gradient then comes in its own layout, without a copy."""
     if x.dim() != 2:
         return F.linear(x, weight, bias)
-    y = torch.mm(weight, x.t()).t()
-    return y if bias is None else y + bias
+    return cast(Tensor, _LinearOverRuns.apply(x, weight, bias))  # type: ignore[no-untyped-call]
+
+
+class _LinearOverRuns(torch.autograd.Function):
+    """A linear layer over rows of features; see `_OverRuns`."""
+
+    @staticmethod
+    def forward(*args: Any) -> Tensor:
+        raise RuntimeError("these operators are for use under torch.vmap alone")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Nothing: `_BatchedLinear` is what is differentiated."""
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Tensor | None) -> Any:
+        runs_first = [
+            None if a is None else a.movedim(d, 0) for a, d in zip(args, in_dims, strict=True)
+        ]
+        return _BatchedLinear.apply(*_autocast(*runs_first)), 0  # type: ignore[no-untyped-call]
+
+
+class _BatchedLinear(torch.autograd.Function):
+    """R linear layers whose weights' gradients come in the weights' own layout, without a copy."""
+
+    @staticmethod
+    def forward(ctx: Any, x_RNF: Tensor, weight_RMF: Tensor, bias_RM: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x_RNF, weight_RMF)
+        weight_RFM = weight_RMF.transpose(1, 2)
+        if bias_RM is None:
+            return torch.bmm(x_RNF, weight_RFM)
+        return torch.baddbmm(bias_RM.unsqueeze(1), x_RNF, weight_RFM)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (g_RNM,) = gradients
+        x_RNF, weight_RMF = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        return (
+            torch.bmm(g_RNM, weight_RMF) if needs_x else None,
+            torch.bmm(g_RNM.transpose(1, 2), x_RNF) if needs_weight else None,
+            g_RNM.sum(1) if needs_bias else None,
+        )
 
 
 def _batch_norm(
@@ -119,7 +171,7 @@ def _conv2d(
         x = x.contiguous(memory_format=torch.channels_last)
         if n_runs == 1 or not is_plain:
             return F.conv2d(x, weight, bias, stride, padding, dilation, groups * n_runs)
-        y: Tensor = _GroupedConvolution.apply(x, weight, bias, padding, n_runs)  # type: ignore[no-untyped-call]
+        y: Tensor = _GroupedConvolution.apply(*_autocast(x, weight, bias), padding, n_runs)  # type: ignore[no-untyped-call]
         return y
 
     return _over_runs(rule, x, weight, bias)

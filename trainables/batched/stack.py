@@ -26,18 +26,28 @@ class Stack:
         of_models = [_tensors(model) for model in models]
         self.tensors = {name: _stacked([each[name] for each in of_models]) for name in of_models[0]}
         """Name in a network's state -> (R, ...) tensor; the trainable ones require gradients."""
-        self._parameters = [self.tensors[name] for name, _ in models[0].named_parameters()]
+        self._parameters = [name for name, _ in models[0].named_parameters()]
+        self._n_networks = len(models)
 
-    def take_gradients(self) -> list[tuple[Tensor | None, ...]]:
-        """The gradients, which are then the stacked tensors' no more.
+    @property
+    def trainable(self) -> list[str]:
+        """The names of the parameters that have gradients."""
+        return [name for name in self._parameters if self.tensors[name].requires_grad]
+
+    def of_networks(self, gradients: Sequence[Tensor | None]) -> list[tuple[Tensor | None, ...]]:
+        """Shares gradients out.
+
+        Args:
+            gradients: Those of the trainable ones, in their order; None where there is none.
 
         Returns:
             For each of the R networks its parameters' gradients; None where there is none.
         """
+        given = dict(zip(self.trainable, gradients, strict=True))
         of_parameters: list[Sequence[Tensor | None]] = []
-        for stacked in self._parameters:
-            gradient, stacked.grad = stacked.grad, None
-            none = [None] * len(stacked)
+        for name in self._parameters:
+            gradient = given.get(name)
+            none = [None] * self._n_networks
             of_parameters.append(none if gradient is None else gradient.unbind())
         return list(zip(*of_parameters, strict=True))
 

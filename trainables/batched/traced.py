@@ -1,0 +1,89 @@
+"""A function of tensors run as the flat list of operators that it comes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+__all__ = ["TracedFunction"]
+
+Outputs = tuple[Any, ...]
+"""Tensors, and None where the function has none to give."""
+
+_VIEWS = frozenset(
+    {
+        torch.ops.aten.detach.default,
+        torch.ops.aten.expand.default,
+        torch.ops.aten.permute.default,
+        torch.ops.aten.view.default,
+        torch.ops.aten._unsafe_view.default,
+    }
+)
+"""Operators that often give their input as it is."""
+
+
+class TracedFunction:
+    """Calls a function, and from some call on repeats what it did instead.
+
+    What `torch.vmap`, autograd, modules and our rules do to find the next operator is the same at
+    every step, and for small networks takes longer than the operators themselves. A trace holds
+    only these, with those of the gradients, for arguments laid out in one way.
+    """
+
+    def __init__(self, function: Callable[..., Outputs], *, trace_after: int) -> None:
+        """
+        Args:
+            function: Takes tensors and gives tensors that need no gradient. Which operators it
+                calls may depend on the layout of its arguments alone. It may change them.
+            trace_after: Calls with arguments of one layout before it is traced for that layout: a
+                trace takes as long as some dozens of calls save.
+        """
+        self._function = function
+        self._trace_after = trace_after
+        self._n_calls: Counter[Hashable] = Counter()
+        self._traces: dict[Hashable, Callable[..., Outputs]] = {}
+
+    def __call__(self, *tensors: Tensor) -> Outputs:
+        """Calls the function or repeats it.
+
+        Args:
+            tensors: Its arguments.
+
+        Returns:
+            What it gives.
+        """
+        layout = tuple((t.shape, t.stride(), t.dtype) for t in tensors)
+        with torch.no_grad():
+            if layout in self._traces:
+                return self._traces[layout](*tensors)
+            self._n_calls[layout] += 1
+            if self._n_calls[layout] <= self._trace_after:
+                return self._function(*tensors)
+            self._traces[layout] = _traced(self._function, tensors)
+            return self._traces[layout](*tensors)
+
+
+def _traced(function: Callable[..., Outputs], tensors: tuple[Tensor, ...]) -> Callable[..., Any]:
+    """Traces a function on copies, since that calls it."""
+    copies = [
+        torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=t.device) for t in tensors
+    ]
+    for copy, tensor in zip(copies, tensors, strict=True):
+        copy.copy_(tensor)
+    module: fx.GraphModule = make_fx(function)(*copies)
+    for node in module.graph.nodes:
+        if node.target in _VIEWS and _layout_of(node) == _layout_of(node.args[0]):
+            node.replace_all_uses_with(node.args[0])
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return module.forward
+
+
+def _layout_of(node: fx.Node) -> Hashable:
+    value = node.meta["val"]
+    return value.shape, value.stride(), value.dtype
