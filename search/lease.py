@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import datetime
+import math
 import time
 from pathlib import Path
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import LeaseLostError
 from storage import RunRecord, Store
 from storage.leases import LEASE_SECONDS, is_alive
+from storage.locking import study_lock
+from storage.outage import OUTAGE_SECONDS
+from storage.schema import utc_now
 
 __all__ = [
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
     "STATE_OF_RUNS",
+    "TOUCH_SECONDS",
     "Lease",
     "is_alive",
     "reclaim_runs",
@@ -24,6 +30,10 @@ __all__ = [
 ]
 
 HEARTBEAT_SECONDS = 5.0
+TOUCH_SECONDS = LEASE_SECONDS - OUTAGE_SECONDS
+"""A launch must have been in touch with the store for so long to call others dead that are silent:
+what cut it off for as long may have cut them off as well."""
+
 STATE_OF_RUNS = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -44,7 +54,25 @@ class Lease:
         self._store = store
         self._launch_id = launch_id
         # Wall-clock time: the monotonic clock stands still while a machine sleeps.
-        self._renewed = time.time()
+        self._renewed = self._in_touch_since = time.time()
+
+    @property
+    def allowed_silence(self) -> float:
+        """Seconds that another launch may be silent before this one may call it dead."""
+        in_touch = time.time() - self._in_touch_since
+        return LEASE_SECONDS if in_touch >= TOUCH_SECONDS else math.inf
+
+    def outlives_others(self, study_id: int) -> bool:
+        """Whether another launch of a study has died and its trials are not yet put back.
+
+        Raises:
+            StorageError: If the database fails.
+        """
+        return any(
+            launch.launch_id != self._launch_id
+            and not is_alive(launch, allowed_silence=self.allowed_silence)
+            for launch in self._store.launches(study_id, status="running")
+        )
 
     def renew(self) -> None:
         """Beat if it is time to; to be called before whatever the launch writes.
@@ -62,16 +90,22 @@ class Lease:
                 "another launch took its trials over; run the same command again to go on beside "
                 "it."
             )
+        # The beat itself may have waited for the database.
+        if not 0 <= time.time() - self._renewed < TOUCH_SECONDS:
+            self._in_touch_since = time.time()
         self._renewed = now
 
 
-def reclaim_stale(study: optuna.Study, store: Store, *, launch_id: int) -> int:
+def reclaim_stale(
+    study: optuna.Study, store: Store, *, launch_id: int, allowed_silence: float = LEASE_SECONDS
+) -> int:
     """Put the running trials of launches that died back in the queue.
 
     Args:
         study: The study.
         store: The store that holds it.
-        launch_id: The launch that asks; it holds no trial yet.
+        launch_id: The launch that asks; what it holds itself stays as it is.
+        allowed_silence: Seconds without a heartbeat after which a launch is dead.
 
     Returns:
         How many trials were put back.
@@ -79,28 +113,39 @@ def reclaim_stale(study: optuna.Study, store: Store, *, launch_id: int) -> int:
     Raises:
         StorageError: If the database fails.
     """
-    alive = _alive(store) - {launch_id}
-    in_study = any(launch.launch_id in alive for launch in store.launches(study._study_id))
-    with store.guarded():
-        trials = {trial._trial_id: trial for trial in study.get_trials(deepcopy=False)}
+    # Of several launches that find the same trials, the next one sees what became of them; and none
+    # is asked for meanwhile.
+    with store.guarded(), study_lock(store, study._study_id):
+        alive = _alive(store, allowed_silence) | {launch_id}
+        others = alive - {launch_id}
+        in_study = any(launch.launch_id in others for launch in store.launches(study._study_id))
         owned: dict[int, list[RunRecord]] = {}
         for run in store.runs(study._study_id, "search"):
             owned.setdefault(run.trial_id or 0, []).append(run)
         n_reclaimed = 0
-        for trial_id, trial in trials.items():
-            runs = owned.get(trial_id, [])
-            if trial.state == TrialState.RUNNING:
-                # Without a run it was asked for by a launch that had no time to say so.
-                if any(run.launch_id in alive for run in runs) or (in_study and not runs):
+        for trial in study.get_trials(deepcopy=False):
+            runs = owned.get(trial._trial_id, [])
+            held = [run for run in runs if run.state == "running"]
+            stale = [run for run in held if run.launch_id not in alive]
+            state = STATE_OF_RUNS.get(trial.state, "interrupted")
+            n_freed = sum(
+                store.free_run(run.run_id, run.launch_id, state, "its launch died") for run in stale
+            )
+            if trial.state == TrialState.RUNNING and n_freed == len(held):
+                # Held by nobody, it was asked for by a launch that has yet to say so, or died.
+                if not held and in_study and _age(trial) < allowed_silence:
                     continue
-                store.optuna_storage.set_trial_state_values(trial_id, TrialState.WAITING)
+                store.optuna_storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
                 n_reclaimed += 1
-            for run in runs:
-                if run.state == "running" and run.launch_id not in alive:
-                    state = STATE_OF_RUNS.get(trial.state, "interrupted")
-                    store.end_run(run.run_id, state, "its launch died")
-    _close_dead(store, alive | {launch_id})
+        _close_dead(store, alive, study._study_id)
     return n_reclaimed
+
+
+def _age(trial: FrozenTrial) -> float:
+    """Seconds since a trial was taken up; whoever did so and has not yet said so beat before."""
+    if trial.datetime_start is None:
+        return math.inf
+    return (utc_now() - trial.datetime_start.astimezone(datetime.UTC)).total_seconds()
 
 
 def reclaim_runs(store: Store, purpose: str) -> int:
@@ -121,17 +166,24 @@ def reclaim_runs(store: Store, purpose: str) -> int:
     ]
     for run in stale:
         store.end_run(run.run_id, "interrupted", "its launch died")
-    _close_dead(store, alive)
+    _close_dead(store, alive, None)
     return len(stale)
 
 
-def _alive(store: Store) -> set[int]:
-    return {launch.launch_id for launch in store.launches() if is_alive(launch)}
+def _alive(store: Store, allowed_silence: float = LEASE_SECONDS) -> set[int]:
+    running = store.launches(status="running")
+    return {
+        launch.launch_id for launch in running if is_alive(launch, allowed_silence=allowed_silence)
+    }
 
 
-def _close_dead(store: Store, alive: set[int]) -> None:
-    for launch in store.launches():
-        if launch.status == "running" and launch.launch_id not in alive:
+def _close_dead(store: Store, alive: set[int], study_id: int | None) -> None:
+    """Close the dead launches of a study, or those of none.
+
+    Another study's are left to its own launches: that they died says which trials to put back.
+    """
+    for launch in store.launches(status="running"):
+        if launch.study_id == study_id and launch.launch_id not in alive:
             store.end_launch(launch.launch_id, "died")
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import math
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.lease import STATE_OF_RUNS, Lease
+from search.lease import HEARTBEAT_SECONDS, STATE_OF_RUNS, Lease, reclaim_stale
 from search.observer import Observer, TrialView
 from search.reports import Assignment, Report
 from search.sampling import propose
@@ -36,6 +37,7 @@ from storage import EpochRecord, RunEpoch, RunRecord, Store, TrialStep
 from storage.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
 from storage.locking import study_lock
 from storage.objectives import RunProgress
+from storage.steady import StudyFullError
 from trainables.runs import count_parameters
 
 __all__ = ["Ledger"]
@@ -95,6 +97,8 @@ class Ledger:
         self._observer = observer
         self._max_trials = max_trials
         self._max_epochs = max_epochs
+        store.limit_trials(study._study_id, max_trials)
+        self._looked = -math.inf
         self._n_epochs = store.n_epochs(study._study_id)
         self._open: dict[int, _OpenTrial] = {}
         self._by_run: dict[int, _OpenTrial] = {}
@@ -132,20 +136,36 @@ class Ledger:
 
         Returns:
             Its runs: an interrupted trial goes on, a baseline begins, or the sampler proposes. None
-            once the study's budget is used up.
+            once the study's budget is used up; while trials are open, ask again now and then: one
+            that another launch leaves behind is to go on.
         """
         self.renew()
         with self._store.guarded():
+            if time.monotonic() - self._looked >= HEARTBEAT_SECONDS:
+                self._looked = time.monotonic()
+                if self._lease.outlives_others(self._study._study_id):
+                    self._reclaim()
             while not self.is_spent:
-                # Several launches may share the budget: count and begin in one breath.
-                with study_lock(self._store, self._study._study_id):
-                    if not self._may_start():
+                trial = self._ask()
+                if trial is None:
+                    if self._open or not self._others_run() or not self._reclaim():
                         break
-                    trial = self._study.ask()
+                    continue
                 params = propose(trial, self._space)
                 assignment = self._open_trial(self._trials.get_trial(trial._trial_id), params)
                 if assignment is not None:
                     return assignment
+        return None
+
+    def _ask(self) -> optuna.Trial | None:
+        """A trial that waits, or a new one; None where the budget has no room for it."""
+        # Several launches may share the budget: count and begin in one breath.
+        with study_lock(self._store, self._study._study_id):
+            if self._may_start():
+                try:
+                    return self._study.ask()
+                except StudyFullError:
+                    logger.debug("another launch asked for the last trial")
         return None
 
     def _may_start(self) -> bool:
@@ -155,6 +175,24 @@ class Ledger:
         trials = self._study.get_trials(deepcopy=False)
         waits = any(trial.state == TrialState.WAITING for trial in trials)
         return waits or len(trials) < self._max_trials
+
+    def _others_run(self) -> bool:
+        """Whether trials are in the hands of other launches, alive or dead."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return any(trial._trial_id not in self._open for trial in running)
+
+    def _reclaim(self) -> int:
+        """Put back what launches that died were training; say how many trials that are."""
+        n_reclaimed = reclaim_stale(
+            self._study,
+            self._store,
+            launch_id=self._launch_id,
+            allowed_silence=self._lease.allowed_silence,
+        )
+        if n_reclaimed:
+            trials = "1 trial goes" if n_reclaimed == 1 else f"{n_reclaimed} trials go"
+            logger.warning("another launch of this study died; its %s on", trials)
+        return n_reclaimed
 
     def _open_trial(self, trial: FrozenTrial, params: dict[str, Any]) -> Assignment | None:
         """Record that a trial runs; None where its evidence already ends it."""
@@ -374,7 +412,8 @@ class Ledger:
         """
         self.renew()
         n_open = len(self._open)
-        with self._store.guarded():
+        # Between its two steps a trial looks like one that a dead launch left behind.
+        with self._store.guarded(), study_lock(self._store, self._study._study_id):
             for opened in list(self._open.values()):
                 self._store.end_runs(opened.runs, "interrupted", reason)
                 self._trials.set_trial_state_values(opened.trial_id, TrialState.WAITING)

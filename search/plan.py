@@ -24,6 +24,7 @@ from space.errors import (
 from storage import NewLaunch, StudyRecord, open_store
 from storage.cli import default_storage
 from storage.engine import parse_url
+from storage.outage import is_unreachable
 from trainables.closed_form import CLOSED_FORM
 from trainables.image_set import ImageSet
 from trainables.pairs import default_n_pairs, draw_train_validation
@@ -213,7 +214,9 @@ def _keep_source(space: Space, url: sa.URL) -> Space:
         return space
     try:
         store = open_store(url.render_as_string(hide_password=False), create=False)
-    except StorageError:
+    except StorageError as error:
+        if is_unreachable(error):
+            raise
         return space  # There is none yet; one that cannot be read is an error when it is opened.
     try:
         record = store.study_records().get(store.study_id(space.study))

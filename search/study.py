@@ -26,11 +26,14 @@ from space.errors import LeaseLostError, StorageError, StudyMismatchError
 from storage import Store
 from storage.attributes import BASELINE
 from storage.locking import study_lock
+from storage.outage import is_unreachable
 from storage.terminal import console_for
 
 __all__ = ["LaunchObserver", "Outcome", "open_study", "run_study", "search"]
 
 logger = logging.getLogger(__name__)
+
+_NOT_TOLD = "the store could not be told; the next launch puts it right"
 
 
 class LaunchObserver(Observer, Protocol):
@@ -181,8 +184,11 @@ def search(
         sweep_checkpoints(plan.checkpoints, store, study._study_id)
         store.end_launch(launch_id, status)
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        _leave_true(ledger, store, launch_id, "interrupted" if interrupted else "failed")
+        if isinstance(error, StorageError) and is_unreachable(error):
+            logger.warning(_NOT_TOLD)  # It was waited for long enough.
+        else:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            _leave_true(ledger, store, launch_id, "interrupted" if interrupted else "failed")
         raise
     return Outcome(
         status=status,
@@ -283,4 +289,4 @@ def _leave_true(ledger: Ledger, store: Store, launch_id: int, status: str) -> No
     except LeaseLostError:
         return  # Its trials are another launch's.
     except StorageError:
-        logger.warning("the store could not be told; the next launch puts it right")
+        logger.warning(_NOT_TOLD)

@@ -69,6 +69,12 @@ def parse_url(text: str) -> sa.URL:
                 "--storage: an SQLite store needs a file, e.g. sqlite:///results/search.db."
             )
         url = url.set(database=str(Path(url.database).expanduser().resolve()))
+    elif "@" in (url.host or ""):
+        # What would be taken for the host and shown is the end of a password.
+        raise StorageError(
+            "--storage: more than one '@'; write one that belongs to the user or the password "
+            "as %40."
+        )
     elif url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in ("sqlite", "postgresql"):
@@ -118,7 +124,7 @@ def _sentence(url: sa.URL, error: BaseException) -> str:
     return f"storage {redact(url)}: {said}; {mend}."
 
 
-def open_optuna_storage(url: sa.URL, *, create: bool) -> optuna.storages.RDBStorage:
+def open_optuna_storage(url: sa.URL, *, create: bool) -> SteadyStorage:
     """Open the database for Optuna and for us: both use the engine of the storage returned.
 
     Args:
@@ -167,7 +173,15 @@ def engine_options(url: sa.URL) -> dict[str, Any]:
     """Arguments of `sqlalchemy.create_engine` for a store."""
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
-    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+    connect = {
+        "connect_timeout": 10,
+        # A network that swallows everything looks like a server that thinks.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    }
+    return {"pool_pre_ping": True, "connect_args": connect}
 
 
 def require_sqlite_file(url: sa.URL, *, create: bool) -> None:

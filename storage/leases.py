@@ -16,19 +16,31 @@ LEASE_SECONDS = OUTAGE_SECONDS + 30.0
 rides an outage of the database out is not."""
 
 
-def is_alive(launch: LaunchRecord) -> bool:
+def is_alive(launch: LaunchRecord, *, allowed_silence: float = LEASE_SECONDS) -> bool:
     """Whether a launch may still be running its trials.
 
     Its lease tells; where it ran on this very machine, so does the absence of its process. That a
     process has its number says nothing: numbers are used again.
+
+    Args:
+        launch: The launch.
+        allowed_silence: Seconds without a heartbeat, infinite where silence tells nothing.
     """
     if launch.status != "running":
         return False
-    processes = Path("/proc")
-    if (
-        launch.host == platform.node()
-        and processes.exists()
-        and not (processes / str(launch.pid)).exists()
-    ):
+    if launch.host == platform.node() and _has_ended(launch.pid):
         return False
-    return (utc_now() - launch.heartbeat_at).total_seconds() < LEASE_SECONDS
+    return (utc_now() - launch.heartbeat_at).total_seconds() < allowed_silence
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether no process of this machine has a number, but for one that nobody has waited for."""
+    processes = Path("/proc")
+    if not processes.exists():
+        return False
+    try:
+        # The state follows the program's name, which may itself hold parentheses and blanks.
+        state = (processes / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in ("Z", "X")

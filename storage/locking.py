@@ -22,13 +22,18 @@ logger = logging.getLogger(__name__)
 ADVISORY_CLASS = 0x5EA2C4
 """What tells our advisory locks from those of others in one PostgreSQL database."""
 
+HELD_SECONDS = 60.0
+"""A decision that takes longer is taken without the lock; a launch that waited for it still has its
+lease."""
+
 
 @contextmanager
 def study_lock(store: Store, study_id: int) -> Iterator[None]:
     """Keep all other launches of a study out, on whatever machine, until the block is left.
 
     The lock dies with its process: a file lock beside an SQLite file, an advisory lock of the
-    transaction in PostgreSQL. There it dies with the server, too: the block goes on without it.
+    transaction in PostgreSQL. There it dies with the server, too, and after `HELD_SECONDS`, as the
+    server does not hear of a machine that vanished: the block goes on without it.
 
     Args:
         store: The store.
@@ -45,11 +50,15 @@ def study_lock(store: Store, study_id: int) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
         return
+    bound = sa.func.set_config(
+        "idle_in_transaction_session_timeout", str(round(1000 * HELD_SECONDS)), True
+    )
     take = sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_CLASS, study_id))
 
     def acquire() -> sa.Connection:
         connection = store.engine.connect()
         try:
+            connection.execute(sa.select(bound))
             connection.execute(take)
         except DBAPIError:
             connection.close()

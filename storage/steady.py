@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from storage.outage import ride_out
 
-__all__ = ["SteadyStorage"]
+__all__ = ["SteadyStorage", "StudyFullError"]
 
 _REPEATABLE = (
     "create_new_study",
@@ -43,8 +43,16 @@ _REPEATABLE = (
 )
 
 
+class StudyFullError(Exception):
+    """A study holds as many trials as it may; there is no other."""
+
+
 class SteadyStorage(optuna.storages.RDBStorage):
-    """Optuna's storage over a server that may restart, shared by launches that may not collide."""
+    """Optuna's storage over a server that may restart, shared by launches that may not collide.
+
+    Attributes:
+        limits: Study -> how many trials it may hold for a new one to be asked for.
+    """
 
     def __init__(self, url: str, *, name: str, engine_kwargs: dict[str, Any]) -> None:
         """Open it; here an outage is an error.
@@ -56,6 +64,7 @@ class SteadyStorage(optuna.storages.RDBStorage):
         """
         self._name = name
         self._tried: set[int] = set()
+        self.limits: dict[int, int | None] = {}
         super().__init__(url, engine_kwargs=engine_kwargs, skip_compatibility_check=True)
 
     def check_version(self) -> None:
@@ -87,6 +96,13 @@ class SteadyStorage(optuna.storages.RDBStorage):
             made = self._made_before(study_id, template_trial, session)
             if made is not None:
                 return made
+        # Counted in the transaction that adds to the count: no lock that a server's restart takes
+        # away lets another launch in between.
+        limit = self.limits.get(study_id)
+        if limit is not None and template_trial.state == TrialState.RUNNING:
+            n_trials = session.query(models.TrialModel).filter_by(study_id=study_id).count()
+            if n_trials >= limit:
+                raise StudyFullError
         self._tried.add(id(template_trial))
         return super()._get_prepared_new_trial(study_id, template_trial, session)
 

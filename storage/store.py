@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from space.errors import StudyNotFoundError, nearest
 from storage import schema
 from storage.engine import open_optuna_storage, parse_url, redact, translated
-from storage.outage import ride_out
+from storage.outage import await_server, ride_out
 from storage.records import (
     EpochRecord,
     LaunchRecord,
@@ -69,7 +69,10 @@ def open_store(url: str, *, create: bool = True) -> Store:
     Raises:
         StorageError: If it cannot be opened, or is not a store of this release.
     """
-    return Store(parse_url(url), create=create)
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return Store(parsed, create=create)
+    return await_server(redact(parsed), lambda: Store(parsed, create=create))
 
 
 class Store:
@@ -88,6 +91,7 @@ class Store:
         """Open the store; prefer `open_store`."""
         self.url = url
         rdb = open_optuna_storage(url, create=create)
+        self._rdb = rdb
         self.engine = rdb.engine
         self.optuna_storage = optuna.storages.get_storage(rdb)
         try:
@@ -185,6 +189,14 @@ class Store:
 
         return self.transaction(add)
 
+    def limit_trials(self, study_id: int, n_trials: int | None) -> None:
+        """Let no more trials be asked for in a study than so many, whoever else asks for some.
+
+        Raises:
+            StudyFullError: Later, from asking for one more.
+        """
+        self._rdb.limits[study_id] = n_trials
+
     def study_records(self) -> dict[int, StudyRecord]:
         """The terms of all studies, by Optuna's number."""
         rows = self.rows(sa.select(schema.studies))
@@ -217,9 +229,13 @@ class Store:
         """Record how a launch ended, unless its end is recorded already."""
         self._update_launch(launch_id, status=status, ended_at=schema.utc_now())
 
-    def launches(self, study_id: int | None = None) -> list[LaunchRecord]:
-        """The launches of one study or of all, oldest first."""
+    def launches(
+        self, study_id: int | None = None, *, status: str | None = None
+    ) -> list[LaunchRecord]:
+        """The launches of one study or of all, of one status or of any, oldest first."""
         query = sa.select(schema.launches).order_by(schema.launches.c.launch_id)
+        if status is not None:
+            query = query.where(schema.launches.c.status == status)
         if study_id is not None:
             query = query.where(schema.launches.c.study_id == study_id)
         return [LaunchRecord(**row) for row in self.rows(query)]
@@ -377,6 +393,21 @@ class Store:
         ended = [{"of_run": run_id} for run_id in run_ids]
         if ended:
             self.transaction(lambda connection: connection.execute(query, ended))
+
+    def free_run(self, run_id: int, launch_id: int, state: str, reason: str) -> bool:
+        """End a run that a launch left behind, unless it is another's by now; say whether it was.
+
+        Args:
+            run_id: The run.
+            launch_id: The launch that had it.
+            state: As for `end_run`.
+            reason: As for `end_run`.
+        """
+        table = schema.runs
+        left = (table.c.run_id == run_id) & (table.c.launch_id == launch_id)
+        query = table.update().where(left & (table.c.state == "running"))
+        query = query.values(state=state, reason=reason, ended_at=schema.utc_now())
+        return self.transaction(lambda connection: connection.execute(query).rowcount > 0)
 
     def record_result(self, result: ResultRecord) -> None:
         """Record what a benchmark run ended in; what is there already stays as it is."""
