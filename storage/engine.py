@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import sqlite3
@@ -22,6 +23,7 @@ __all__ = [
     "MEMORY",
     "UPGRADE",
     "engine_options",
+    "missing_driver",
     "open_optuna_storage",
     "parse_url",
     "redact",
@@ -104,6 +106,11 @@ def translated(url: sa.URL) -> Iterator[None]:
         raise StorageError(_sentence(url, error)) from error
 
 
+def missing_driver(url: sa.URL, error: ImportError) -> StorageError:
+    """What to raise where the database's driver is not installed."""
+    return StorageError(_sentence(url, error))
+
+
 def _sentence(url: sa.URL, error: BaseException) -> str:
     """Name the store, what the database said and what usually mends it."""
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()
@@ -148,10 +155,13 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> SteadyStorage:
             if not create:
                 require_tables(url)
             storage = SteadyStorage(
-                url.render_as_string(hide_password=False), name=redact(url), engine_kwargs=kwargs
+                url.render_as_string(hide_password=False),
+                name=redact(url),
+                guard=functools.partial(translated, url),
+                engine_kwargs=kwargs,
             )
         except ImportError as error:
-            raise StorageError(_sentence(url, error)) from error
+            raise missing_driver(url, error) from error
         try:
             storage.check_version()
         except RuntimeError as error:

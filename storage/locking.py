@@ -1,4 +1,4 @@
-"""A study held by one launch at a time, for the moment of a decision."""
+"""A study held by one launch at a time, for the moment of a decision; a store, while it is made."""
 
 from __future__ import annotations
 
@@ -7,24 +7,78 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from storage.engine import MEMORY, translated
+from storage.engine import (
+    MEMORY,
+    engine_options,
+    missing_driver,
+    require_sqlite_file,
+    translated,
+)
 from storage.outage import ride_out
-from storage.store import Store
 
-__all__ = ["study_lock"]
+if TYPE_CHECKING:
+    from storage.store import Store
+
+__all__ = ["making_lock", "study_lock"]
 
 logger = logging.getLogger(__name__)
 
 ADVISORY_CLASS = 0x5EA2C4
 """What tells our advisory locks from those of others in one PostgreSQL database."""
 
+MAKING = -1
+"""Neither the number of a study nor what stands for none."""
+
 HELD_SECONDS = 60.0
 """A decision that takes longer is taken without the lock; a launch that waited for it still has its
 lease."""
+
+
+@contextmanager
+def making_lock(url: sa.URL) -> Iterator[None]:
+    """Keep all others that would make the same store's tables out until the block is left.
+
+    Databases do not: of two that find no table and make it, one fails.
+
+    Args:
+        url: The store; the directory of an SQLite file is made.
+
+    Raises:
+        StorageError: If the database cannot be reached, or the lock file cannot be written.
+    """
+    if url.get_backend_name() == "sqlite":
+        require_sqlite_file(url, create=True)
+        with _file_lock(url):
+            yield
+        return
+    with translated(url):
+        try:
+            engine = sa.create_engine(url, **engine_options(url))
+        except ModuleNotFoundError as error:
+            raise missing_driver(url, error) from error
+        try:
+            with engine.begin() as connection:
+                connection.execute(_advisory_lock(MAKING))
+                yield
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def _file_lock(url: sa.URL) -> Iterator[None]:
+    """Hold the lock file beside an SQLite file."""
+    with translated(url), Path(f"{url.database}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _advisory_lock(number: int) -> sa.Select[tuple[None]]:
+    return sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_CLASS, number))
 
 
 @contextmanager
@@ -46,20 +100,18 @@ def study_lock(store: Store, study_id: int) -> Iterator[None]:
         yield  # All others are out.
         return
     if store.url.get_backend_name() == "sqlite":
-        with translated(store.url), Path(f"{store.url.database}.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with _file_lock(store.url):
             yield
         return
     bound = sa.func.set_config(
         "idle_in_transaction_session_timeout", str(round(1000 * HELD_SECONDS)), True
     )
-    take = sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_CLASS, study_id))
 
     def acquire() -> sa.Connection:
         connection = store.engine.connect()
         try:
             connection.execute(sa.select(bound))
-            connection.execute(take)
+            connection.execute(_advisory_lock(study_id))
         except DBAPIError:
             connection.close()
             raise

@@ -90,9 +90,18 @@ class MemoryStore(Store):
         """Nobody else can take a launch of this store for dead."""
         return True
 
-    def launches(self, study_id: int | None = None) -> list[LaunchRecord]:
-        """The launches of one study or of all, oldest first."""
-        return [each for each in self._launches if study_id in (None, each.study_id)]
+    def limit_trials(self, study_id: int, n_trials: int | None) -> None:
+        """Nothing: nobody else asks for trials."""
+
+    def launches(
+        self, study_id: int | None = None, *, status: str | None = None
+    ) -> list[LaunchRecord]:
+        """The launches of one study or of all, of one status or of any, oldest first."""
+        return [
+            each
+            for each in self._launches
+            if study_id in (None, each.study_id) and status in (None, each.status)
+        ]
 
     def begin_run(
         self,

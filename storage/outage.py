@@ -10,6 +10,7 @@ committed and before it said so; the second try must then find what the first on
     epochs, results         left alone where they are there already
     states, attributes,     said again, which changes nothing
     Optuna's reports
+    tables                  made where they are absent, by one at a time (`storage.locking`)
     a new Optuna trial      told apart by the microsecond it was asked for (`storage.steady`)
     a trial taken up        told apart by the microsecond it was taken (`storage.steady`)
 """

@@ -10,7 +10,8 @@ import datetime
 import functools
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
@@ -21,6 +22,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from storage.outage import ride_out
 
 __all__ = ["SteadyStorage", "StudyFullError"]
+
+T = TypeVar("T")
 
 _REPEATABLE = (
     "create_new_study",
@@ -54,15 +57,25 @@ class SteadyStorage(optuna.storages.RDBStorage):
         limits: Study -> how many trials it may hold for a new one to be asked for.
     """
 
-    def __init__(self, url: str, *, name: str, engine_kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        guard: Callable[[], AbstractContextManager[None]],
+        engine_kwargs: dict[str, Any],
+    ) -> None:
         """Open it; here an outage is an error.
 
         Args:
             url: The database's URL.
             name: The URL as it may be shown.
+            guard: Turns the database's errors inside its block into ours: Optuna, which calls
+                from everywhere, is to meet no others.
             engine_kwargs: For `sqlalchemy.create_engine`.
         """
         self._name = name
+        self._guard = guard
         self._tried: set[int] = set()
         self.limits: dict[int, int | None] = {}
         super().__init__(url, engine_kwargs=engine_kwargs, skip_compatibility_check=True)
@@ -82,7 +95,7 @@ class SteadyStorage(optuna.storages.RDBStorage):
         template = template_trial or create_trial(state=TrialState.RUNNING)
         create = functools.partial(super()._create_new_trial, study_id, template)
         try:
-            return ride_out(self._name, create)
+            return self._ride_out(create)
         finally:
             self._tried.discard(id(template))
 
@@ -143,7 +156,7 @@ class SteadyStorage(optuna.storages.RDBStorage):
                     return True
                 raise
 
-        return ride_out(self._name, attempt)
+        return self._ride_out(attempt)
 
     def _take(self, trial_id: int) -> bool:
         """Take a waiting trial up, once; Optuna's own reads first and then writes."""
@@ -165,7 +178,11 @@ class SteadyStorage(optuna.storages.RDBStorage):
             self.check_trial_is_updatable(trial_id, found.state)
             return (found.state, found.datetime_start) == (TrialState.RUNNING, moment)
 
-        return ride_out(self._name, attempt)
+        return self._ride_out(attempt)
+
+    def _ride_out(self, attempt: Callable[[], T]) -> T:
+        with self._guard():
+            return ride_out(self._name, attempt)
 
 
 def _steady(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -173,7 +190,7 @@ def _steady(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def repeated(self: SteadyStorage, *args: Any, **kwargs: Any) -> Any:
-        return ride_out(self._name, lambda: method(self, *args, **kwargs))
+        return self._ride_out(lambda: method(self, *args, **kwargs))
 
     return repeated
 

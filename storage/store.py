@@ -11,7 +11,7 @@ import datetime
 import math
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import optuna
@@ -21,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from space.errors import StudyNotFoundError, nearest
 from storage import schema
 from storage.engine import open_optuna_storage, parse_url, redact, translated
+from storage.locking import making_lock
 from storage.outage import await_server, ride_out
 from storage.records import (
     EpochRecord,
@@ -90,15 +91,15 @@ class Store:
     def __init__(self, url: sa.URL, *, create: bool) -> None:
         """Open the store; prefer `open_store`."""
         self.url = url
-        rdb = open_optuna_storage(url, create=create)
-        self._rdb = rdb
-        self.engine = rdb.engine
-        self.optuna_storage = optuna.storages.get_storage(rdb)
-        try:
-            ensure_schema(self.engine, url, create=create)
-        except BaseException:
-            self.close()
-            raise
+        with making_lock(url) if create else nullcontext():
+            self._rdb = open_optuna_storage(url, create=create)
+            self.engine = self._rdb.engine
+            try:
+                ensure_schema(self.engine, url, create=create)
+            except BaseException:
+                self.close()
+                raise
+        self.optuna_storage = optuna.storages.get_storage(self._rdb)
         self._has_tables = False
 
     @property

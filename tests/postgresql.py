@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 
-__all__ = ["PostgresqlServer", "programs"]
+__all__ = ["PASSWORD", "PostgresqlServer", "programs"]
+
+PASSWORD = "hunter2:a/b@c%d"
+"""Of the user that needs one; every sign that a URL must escape is in it."""
 
 
 def programs() -> Path | None:
@@ -64,7 +68,11 @@ class PostgresqlServer:
         lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(lines)
+        access = self._data / "pg_hba.conf"
+        guarded = "host all guarded 127.0.0.1/32 scram-sha-256\n"
+        access.write_text(guarded + access.read_text())
         self.start()
+        self._execute(f"CREATE ROLE guarded SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -77,6 +85,11 @@ class PostgresqlServer:
     def url(self, database: str = "postgres") -> str:
         """The URL of one of its databases."""
         return f"postgresql+psycopg://tester@127.0.0.1:{self.port}/{database}"
+
+    def guarded_url(self, database: str = "postgres", password: str = PASSWORD) -> str:
+        """The URL of one of its databases for the user that needs a password."""
+        url = sa.make_url(self.url(database)).set(username="guarded", password=password)
+        return url.render_as_string(hide_password=False)
 
     @contextmanager
     def database(self) -> Iterator[str]:

@@ -185,13 +185,15 @@ def test_store_that_fails_in_mid_search_is_one_sentence(
 ) -> None:
     plan = plan_for()
     calls = []
+    record_epochs = store.record_epochs
 
     def fail(*args: Any, **kwargs: Any) -> None:
         calls.append(args)
         if len(calls) == 5:
             raise optuna.exceptions.StorageInternalError("x") from OSError("disk full")
+        record_epochs(*args, **kwargs)
 
-    monkeypatch.setattr(store.optuna_storage, "set_trial_intermediate_value", fail)
+    monkeypatch.setattr(store, "record_epochs", fail)
     with pytest.raises(StorageError, match="disk full; free some disk space"):
         launch(plan, store, scratch)
     monkeypatch.undo()

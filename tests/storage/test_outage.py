@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +18,10 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from space.errors import StorageError
-from storage import Store, open_store, outage
+from storage import Store, locking, open_store, outage
 from storage.locking import study_lock
 from storage.outage import is_outage
+from storage.steady import StudyFullError
 
 from ..postgresql import PostgresqlServer
 from .test_store import begin_run, epoch, new_launch
@@ -174,6 +177,138 @@ def test_a_locked_sqlite_file_is_no_outage() -> None:
     assert not is_outage(wrapped)
     wrapped.__cause__ = lost()
     assert is_outage(wrapped)
+
+
+def test_one_trial_too_many_is_refused_though_its_asker_lost_the_lock(store: Store) -> None:
+    study = optuna.create_study(study_name="s", storage=store.optuna_storage)
+    store.limit_trials(study._study_id, 2)
+    study.enqueue_trial({"x": 0.5})
+    for _ in range(2):
+        study.ask()
+    with pytest.raises(StudyFullError):
+        study.ask()
+    study.enqueue_trial({"x": 0.25})
+    assert study.ask().number == 2  # What waits is in the study already.
+    assert len(study.trials) == 3
+
+
+def test_the_last_trial_is_asked_for_once_though_its_end_was_not_heard_of(
+    store: Store, unheard: Callable[[int], None]
+) -> None:
+    study = optuna.create_study(study_name="s", storage=store.optuna_storage)
+    store.limit_trials(study._study_id, 1)
+    unheard(2)
+    assert study.ask().number == 0
+    assert len(study.trials) == 1
+
+
+def test_launches_that_begin_at_once_make_one_store(store_url: str) -> None:
+    """Each in a process of its own, as a lock of the file is one process's."""
+    begin = f"open_store({store_url!r}).close()"
+    line = f"import sys; from storage import open_store; sys.stdin.readline(); {begin}"
+    launches = [
+        subprocess.Popen(
+            [sys.executable, "-c", line], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    time.sleep(2.0)  # So that the slow imports are done, most of the time.
+    for launch in launches:
+        assert launch.stdin is not None
+        launch.stdin.write("now\n")
+        launch.stdin.flush()
+    for launch in launches:
+        _, said = launch.communicate()
+        assert launch.returncode == 0, said
+
+
+@pytest.mark.postgresql
+def test_a_store_whose_server_is_starting_is_waited_for(
+    postgresql: PostgresqlServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with postgresql.database() as url:
+        postgresql.stop("immediate")
+        starter = threading.Timer(0.5, postgresql.start)
+        starter.start()
+        store = open_store(url)
+        starter.join()
+        store.close()
+        away, *_, back = [each for each in caplog.messages if each.startswith("storage ")]
+        assert away.startswith(f"storage {store.name} does not answer (connection failed: ")
+        assert "Connection refused" in away
+        assert away.endswith("; trying again for 5 s")
+        assert back.startswith(f"storage {store.name} answers again after ")
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("connection failed: FATAL:  the database system is starting up", 60.0),
+        ("connection failed: FATAL:  the database system is shutting down", 60.0),
+        ("connection failed: Connection refused\n\tIs the server running on that host", 5.0),
+        ("connection failed: FATAL:  password authentication failed for user", 0.0),
+        ('connection failed: FATAL:  database "x" does not exist', 0.0),
+        ("failed to resolve host 'x': [Errno -2] Name or service not known", 0.0),
+        ("connection timeout expired", 0.0),
+    ],
+)
+def test_how_long_a_server_is_waited_for_that_was_never_heard_of(
+    monkeypatch: pytest.MonkeyPatch, said: str, seconds: float
+) -> None:
+    waited = 0.0
+
+    def wait(pause: float) -> None:
+        nonlocal waited
+        waited += pause
+
+    monkeypatch.setattr(outage.time, "monotonic", lambda: waited)
+    monkeypatch.setattr(outage.time, "sleep", wait)
+
+    def attempt() -> None:
+        raise StorageError("x") from OperationalError("x", {}, ServerGoneError(said))
+
+    with pytest.raises(StorageError):
+        outage.await_server("s", attempt)
+    assert seconds <= waited <= seconds + (outage.LONGEST_PAUSE_SECONDS if seconds else 0.0)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("user", "database", "sentence"),
+    [
+        ("guarded:secret", "postgres", 'password authentication failed for user "guarded"'),
+        ("tester:secret", "nowhere", 'database "nowhere" does not exist'),
+        ("nobody:secret", "postgres", 'role "nobody" does not exist'),
+    ],
+)
+def test_what_no_restart_mends_is_said_at_once(
+    postgresql: PostgresqlServer,
+    caplog: pytest.LogCaptureFixture,
+    user: str,
+    database: str,
+    sentence: str,
+) -> None:
+    url = f"postgresql://{user}@127.0.0.1:{postgresql.port}/{database}"
+    with pytest.raises(StorageError, match=sentence) as caught:
+        open_store(url)
+    assert "secret" not in str(caught.value)
+    assert "does not answer" not in caplog.text
+
+
+@pytest.mark.postgresql
+@pytest.mark.timeout(120)
+def test_a_lock_whose_holder_fell_silent_comes_free(
+    postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locking, "HELD_SECONDS", 0.5)
+    with postgresql.database() as url:
+        silent, other = open_store(url), open_store(url)
+        with study_lock(silent, 1), study_lock(other, 1):
+            pass
+        with study_lock(silent, 1):
+            pass
+        silent.close()
+        other.close()
 
 
 @pytest.mark.postgresql

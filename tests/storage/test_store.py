@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError, StudyNotFoundError
-from storage import EpochRecord, NewLaunch, RunEpoch, Store, TrialStep, open_store
+from storage import EpochRecord, NewLaunch, RunEpoch, Store, TrialStep, open_store, outage
 from storage.engine import parse_url, redact
 from storage.schema import metadata
 
@@ -287,8 +287,33 @@ def test_password_and_query_are_never_shown() -> None:
     assert redact(url) == "postgresql+psycopg://user:***@host/db"
 
 
-def test_database_that_does_not_answer_is_one_sentence() -> None:
+def test_an_at_sign_in_a_password_does_not_show_its_end() -> None:
+    with pytest.raises(StorageError, match="as %40") as caught:
+        parse_url("postgresql://user:two@secret@host/db")
+    assert "secret" not in str(caught.value)
+    url = parse_url("postgresql://user:two%40secret@host/db")
+    assert url.password == "two@secret"
+    assert "secret" not in redact(url)
+
+
+@pytest.mark.parametrize(
+    ("where", "is_waited_for"),
+    [
+        ("127.0.0.1:1/db", True),
+        ("/db?host=/no/such/socket", True),
+        ("no.such.host.invalid/db", False),
+    ],
+)
+def test_database_that_does_not_answer_is_one_sentence(
+    where: str,
+    is_waited_for: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     pytest.importorskip("psycopg")
+    monkeypatch.setattr(outage, "RESTART_SECONDS", 0.5)
     with pytest.raises(StorageError, match="check the URL and that the database is running") as e:
-        open_store("postgresql://user:secret@127.0.0.1:1/db")
-    assert "secret" not in str(e.value)
+        open_store(f"postgresql://user:secret@{where}")
+    assert "secret" not in str(e.value) + caplog.text
+    notices = [each for each in caplog.messages if "does not answer" in each]
+    assert len(notices) == is_waited_for
