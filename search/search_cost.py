@@ -58,7 +58,7 @@ class Row:
         epochs: Epochs of all trials until the incumbent was within the tolerance.
         seconds: Simulated wall seconds until then.
         share_reached: Share of the seeds that got there within the budget.
-        share_of_grid: The median of the epochs as a share of the full grid's.
+        share_of_grid: The median of the epochs as a share of the full grid's, on as many seeds.
         early_value: What the incumbents at a tenth of the full grid's epochs are worth, mean over
             seeds; None where a seed had none yet.
         final_value: What the winners at the end are worth, likewise.
@@ -86,7 +86,7 @@ class CostTable:
     Attributes:
         n_points: Recorded points.
         n_recorded_seeds: Runs of each.
-        grid_epochs: Epochs of a full grid: every point once, to its end.
+        grid_epochs: Epochs of a full grid on one seed: every point once, to its end.
         best: What the best point is worth.
         n_within: Points that are within the tolerance of it, the best included.
         tolerance: How much worse than the best an incumbent may be.
@@ -156,7 +156,8 @@ def measure(
                 )
             )
             on_search(way, seed)
-        rows.append(_row(curves, way, searches, worth_P.tolist(), best + tolerance, grid_epochs))
+        of_grid = grid_epochs * way.replicates
+        rows.append(_row(curves, way, searches, worth_P.tolist(), best + tolerance, of_grid))
     return CostTable(
         n_points=len(curves.points),
         n_recorded_seeds=curves.n_seeds,

@@ -256,7 +256,7 @@ def cost_table(
     tolerance: float,
 ) -> CostTable:
     """Simulate, with a line on stderr for each way that is done; see `search_cost.measure`."""
-    grid_epochs = len(curves.points) * curves.epochs
+    grid_epochs = len(curves.points) * curves.epochs * max(way.replicates for way in ways)
 
     def tell(way: Way, seed: int) -> None:
         if seed == n_seeds - 1:
@@ -348,11 +348,13 @@ def _between(quartiles: Quartiles) -> str:
 def notes(curves: LearningCurves, table: CostTable) -> list[str]:
     """What the numbers are, and what they leave out."""
     given = curves.provenance
+    replicates = table.rows[0].replicates
+    seeds = "" if replicates == 1 else f" x {replicates} seeds"
     lines = [
-        f"the full grid is {table.n_points} points x {curves.epochs} epochs = "
-        f"{table.grid_epochs:,} epochs; the best point is worth {table.best:.4f}, and "
+        f"the full grid is {table.n_points} points x {curves.epochs} epochs{seeds} = "
+        f"{table.grid_epochs * replicates:,} epochs; the best point is worth {table.best:.4f}, and "
         f"{table.n_within} of the points are within {table.tolerance:g} of it",
-        f"worth: {curves.truth}; a trial is trained on {table.rows[0].replicates} of the "
+        f"worth: {curves.truth}; a trial is trained on {replicates} of the "
         f"{curves.n_seeds} recorded seeds, the same for all trials of a search",
         f"medians over {table.n_seeds} sampler seeds, {table.n_workers} trials at a time, "
         f"{table.max_epochs:,} epochs a search; every point: to the end of the grid, in random "

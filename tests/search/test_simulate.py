@@ -135,6 +135,7 @@ def test_replicates_are_further_recorded_seeds_and_their_mean_decides(
     # Point 0's mean is 0.225, above point 1's 0.2: whoever meets 1 or 3 is there.
     assert (row.epochs.low, row.epochs.median) == (firsts[2], firsts[3])
     assert row.seconds.median == pytest.approx(2 * firsts[3])
+    assert row.share_of_grid == pytest.approx(firsts[3] / 40)
 
 
 def test_a_tolerance_and_a_budget_decide_who_got_there(curves: LearningCurves) -> None:
@@ -211,6 +212,17 @@ def test_the_table_shows_every_way_and_its_limits(
     assert "every point" in shown
     assert "not told apart" in shown
     assert "not reached" in shown
+
+
+def test_the_grid_that_is_compared_with_has_as_many_seeds(
+    curves: LearningCurves, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(curves, tmp_path)
+    main(["--curves", path, "--seeds", "2", "--sampler", "random", "--replicates", "2"])
+    shown = capsys.readouterr().out
+    assert "5 points x 4 epochs x 2 seeds = 40 epochs" in shown
+    assert "13 epochs a search" in shown
+    assert "trained on 2 of the 2 recorded seeds" in shown
 
 
 def test_without_settings_the_standard_list_is_tried_without_repetition(
