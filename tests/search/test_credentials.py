@@ -35,7 +35,7 @@ SPACE = {
     "training": {"epochs": 2},
     "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}},
     "budget": {"trials": 3},
-    "confirm": {"top": 1, "seeds": 1},
+    "confirm": {"top": 1, "seeds": 2},
 }
 
 
