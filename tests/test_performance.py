@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from space.errors import UsageError
-from tests.benchmarks.performance import main
+from tests.benchmarks.performance import DOCS, main
 from tests.benchmarks.results import Table, publish, read_result
 
 
@@ -58,3 +58,15 @@ def test_a_mistake_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text(json.dumps(kept))
     with pytest.raises(UsageError, match=r"one\.json: tables\.0: .*more or fewer cells"):
         main(["--results", str(tmp_path), "--output", str(tmp_path / "p.md")])
+
+
+def test_the_committed_document_is_what_the_command_makes_of_the_committed_results(
+    tmp_path: Path,
+) -> None:
+    committed = DOCS / "performance.md"
+    if not list((DOCS / "performance").glob("*.json")):
+        assert not committed.exists()
+        return
+    output = tmp_path / "performance.md"
+    assert main(["--output", str(output)]) == 0
+    assert output.read_text() == committed.read_text()

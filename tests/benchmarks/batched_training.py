@@ -1,35 +1,42 @@
 """Runs trained as one batched model, beside one after another and beside a DataLoader loop.
 
-    python -m tests.benchmarks.batched_training [--models mlp convnet] [--runs 1 2 4 8 10 16]
-        [--rounds 5] [--threads N] [--device cpu|cuda] [--json]
+    python -m tests.benchmarks.batched_training [--models mlp convnet] [--runs 1 2 4 8 16]
+        [--together 10] [--rounds 3] [--threads N] [--device cpu|cuda] [--json FILE]
 
-What is timed is an epoch with its validation at the report's settings: width 128, batches of 50,
-900 training and 100 validation pairs, on images drawn at random, as a step costs the same on any.
-In every round each way trains its epochs in turn, so that whatever else the machine does meets all
-of them; a row holds the medians for one run. The DataLoader loop is the ordinary PyTorch way: a
-data set of tensors a sample, batches shuffled and put together by a DataLoader, torch's Adam as it
-comes.
+All is at the report's settings: width 128, batches of 50, 900 training and 100 validation pairs, on
+images drawn at random, as a step costs the same on any. The first table times whole trainings of 25
+epochs, with all that is done once; the second an epoch with its validation, once it is warm, over
+the number of runs trained together. In every round each way trains in turn, so that whatever else
+the machine does meets all of them.
 
-The last column is the rate of floating-point operations as a share of that of the device's best
-square matrix product in float32. On a GPU all seven models are swept from 1 to 32 runs.
+The DataLoader loop is the ordinary PyTorch way: a data set of tensors a sample, batches shuffled
+and put together by a DataLoader, contiguous images, torch's Adam as it comes.
+
+The share of the matrix rate is the rate of floating-point operations over that of the device's best
+square matrix product in float32. On a GPU all seven models are swept from 1 to 32 runs, and what
+both of the report's tables and its weight grid would take is worked out from epochs of their
+configs. Without one it says so.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+import space
+from space import load_configs
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from storage.cli import EXIT_DONE, Parser, positive_int, run_command
+from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from trainables.batched import TrainingBatch
 from trainables.epoch_draws import draw_epoch
 from trainables.flops import forward_flops, step_flops
@@ -41,6 +48,10 @@ from trainables.resolve import resolve_config
 from trainables.training import Training
 
 WAYS = ("DataLoader", "alone", "batched")
+EPOCHS = 25
+"""Epochs of the report's Table I."""
+GRID_WEIGHTS = 10
+"""Auxiliary weights of the report's grid, each with two networks and 10 seeds of both."""
 
 
 def random_images() -> ImageSet:
@@ -50,13 +61,12 @@ def random_images() -> ImageSet:
     return ImageSet.build("mnist", "train", images, torch.randint(10, (2000,), generator=generator))
 
 
-def make_config(model: str, seed: int, device: torch.device) -> RunConfig:
-    """The report's settings, for more epochs than are timed."""
-    training = TrainingConfig(
-        epochs=10_000, training_seed=seed, weight_decay=1e-4, device=device.type
-    )
+def make_config(model: str, seed: int, device: torch.device, epochs: int = 10_000) -> RunConfig:
+    """The report's settings, by default for more epochs than are timed."""
+    training = TrainingConfig(epochs=epochs, training_seed=seed, weight_decay=1e-4)
     data = DataConfig(source="mnist", data_seed=seed)
-    return resolve_config(RunConfig(data=data, model=ModelConfig(name=model), training=training))
+    config = RunConfig(data=data, model=ModelConfig(name=model), training=training)
+    return resolve_config(config.with_values({"training.device": device.type}))
 
 
 class PairDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
@@ -93,7 +103,7 @@ def dataloader_epoch(
                 dropout.keep_NF = dropout.draw(len(x_N2HW), generator).flatten(0, 1).to(device)
             loss = pair_loss(model(x_N2HW), classes_N2, target_N, aux_weight)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         model.eval()
         wrong = 0
@@ -130,82 +140,187 @@ def matrix_rate(device: torch.device) -> float:
     return max(2 * n**3 / seconds_of(lambda: a_NN @ a_NN, device) for _ in range(5))
 
 
-def measure(model: str, n_runs: int, rounds: int, device: torch.device) -> dict[str, float | str]:
-    """One row of the table: medians of seconds an epoch a run, in turn."""
+def in_turn(
+    work: Mapping[str, tuple[Callable[[], object], int]], rounds: int, device: torch.device
+) -> dict[str, list[float]]:
+    """Seconds a run of every way in every round.
+
+    Args:
+        work: Way -> what to do, and how many runs it is.
+        rounds: How often.
+        device: Where.
+    """
+    seconds: defaultdict[str, list[float]] = defaultdict(list)
+    for _ in range(rounds):
+        for way, (do, n_runs) in work.items():
+            seconds[way].append(seconds_of(do, device) / n_runs)
+    return seconds
+
+
+def compared(seconds: dict[str, list[float]]) -> list[Cell]:
+    """Cells: the medians, and how many times faster a run is in a batch than in the other ways."""
+    medians: list[Cell] = [statistics.median(seconds[way]) for way in WAYS]
+    ratios: list[Cell] = [
+        statistics.median(a / b for a, b in zip(seconds[way], seconds["batched"], strict=True))
+        for way in WAYS[:2]
+    ]
+    return medians + ratios
+
+
+def whole_trainings(model: str, together: int, rounds: int, device: torch.device) -> list[Cell]:
+    """A row of the first table: from the images to the end of the last epoch."""
+    images = random_images()
+    configs = [make_config(model, seed, device, EPOCHS) for seed in range(together)]
+
+    def dataloader() -> None:
+        epoch = dataloader_epoch(configs[0], images, device)
+        for _ in range(EPOCHS):
+            epoch()
+
+    def alone() -> None:
+        run = Training(configs[0], images, device)
+        while not run.finished:
+            run.run_epoch()
+
+    def batched() -> None:
+        batch = TrainingBatch([Training(config, images, device) for config in configs])
+        while batch.runs:
+            batch.run_epoch()
+
+    work = {"DataLoader": (dataloader, 1), "alone": (alone, 1), "batched": (batched, together)}
+    return [model, together, *compared(in_turn(work, rounds, device))]
+
+
+def epochs_of(model: str, n_runs: int, rounds: int, device: torch.device) -> list[Cell]:
+    """A row of the second table: epochs of runs that are warm."""
     images = random_images()
     configs = [make_config(model, seed, device) for seed in range(n_runs)]
     alone = Training(configs[0], images, device)
-    batch = TrainingBatch([Training(config, images, device) for config in configs])
+    runs = [Training(config, images, device) for config in configs]
+    batch = TrainingBatch(runs, trace_after=0)
     work: dict[str, tuple[Callable[[], object], int]] = {
         "DataLoader": (dataloader_epoch(configs[0], images, device), 1),
         "alone": (alone.run_epoch, 1),
         "batched": (batch.run_epoch, n_runs),
     }
-    seconds: defaultdict[str, list[float]] = defaultdict(list)
-    rates = []
-    for turn in range(rounds + 1):
-        for way, (epoch, n) in work.items():
-            taken = seconds_of(epoch, device) / n
-            if turn:  # The first is for warming up.
-                seconds[way].append(taken)
-        rates.append(matrix_rate(device))
-    row: dict[str, float | str] = {"model": model, "runs": n_runs}
-    row |= {way: statistics.median(seconds[way]) for way in WAYS}
-    for way in WAYS[:2]:
-        ratios = [a / b for a, b in zip(seconds[way], seconds["batched"], strict=True)]
-        row[f"{way} / batched"] = statistics.median(ratios)
+    in_turn(work, 1, device)
+    rates = [matrix_rate(device)]
+    seconds = in_turn(work, rounds, device)
+    rates.append(matrix_rate(device))
+    *medians, to_dataloader, to_alone = compared(
+        {way: [1000 * s for s in taken] for way, taken in seconds.items()}
+    )
     rate = epoch_flops(configs[0]) / statistics.median(seconds["batched"])
-    return row | {"share of matrix rate": rate / max(rates)}
+    return [model, n_runs, *medians, to_dataloader, to_alone, 100 * rate / max(rates)]
+
+
+def training_seconds(config: RunConfig, n_runs: int, rounds: int, device: torch.device) -> float:
+    """What all epochs of so many runs of a config would take as one batch, from some of them."""
+    values = {"training.epochs": rounds + 1, "training.device": device.type}
+    images = random_images()
+    runs = []
+    for seed in range(n_runs):
+        seeds = {"training.training_seed": seed, "data.data_seed": seed}
+        runs.append(Training(resolve_config(config.with_values(values | seeds)), images, device))
+    batch = TrainingBatch(runs, trace_after=0)
+    first = seconds_of(batch.run_epoch, device)
+    later = [seconds_of(batch.run_epoch, device) for _ in range(rounds)]
+    return first + (config.training.epochs - 1) * statistics.median(later)
+
+
+def the_report(rounds: int, device: torch.device) -> list[list[Cell]]:
+    """Rows of the third table: seconds that the report's tables and its grid would take."""
+    rows: list[list[Cell]] = []
+    folder = Path(space.__file__).parent / "paper"
+    for title, file, n_seeds in (("Table I", "table1.yaml", 10), ("Table II", "table2.yaml", 3)):
+        configs = [named.config for named in load_configs(folder / file).configs]
+        seconds = sum(training_seconds(config, n_seeds, rounds, device) for config in configs)
+        rows.append([title, n_seeds * len(configs), seconds])
+    grid = [
+        named.config
+        for named in load_configs(folder / "table1.yaml").configs
+        if named.model.name in ("deepconvnet-aux", "siamese-aux")
+    ]
+    seconds = sum(training_seconds(config, 10, rounds, device) for config in grid)
+    rows.append(["weight grid", 10 * GRID_WEIGHTS * len(grid), seconds * GRID_WEIGHTS])
+    return rows
 
 
 def main(argv: list[str]) -> int:
-    """Measures and prints the table."""
+    """Measures and prints the tables."""
     found = "cuda" if torch.cuda.is_available() else "cpu"
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m tests.benchmarks.batched_training", description=__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default=found)
     parser.add_argument("--models", nargs="+", choices=MODELS, help="default: by device")
-    parser.add_argument("--runs", nargs="+", type=int, help="runs a batch (default: by device)")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--runs", nargs="*", type=positive_int, help="of the sweep")
+    parser.add_argument("--together", type=positive_int, default=10, help="of whole trainings")
+    parser.add_argument("--rounds", type=positive_int, default=3)
+    parser.add_argument("--threads", type=positive_int, help="default: torch's own choice")
+    add_json_option(parser)
     options = parser.parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     is_cpu = device.type == "cpu"
-    models = options.models or (["mlp", "convnet"] if is_cpu else list(MODELS))
-    sizes = options.runs or ([1, 2, 4, 8, 10, 16] if is_cpu else [1, 2, 4, 8, 16, 32])
-    name = platform.machine() if is_cpu else torch.cuda.get_device_name(device)
-    machine = (
-        f"{platform.node()}, {name}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"Python {platform.python_version()}, medians of {options.rounds} rounds"
-    )
-    rows = []
-    if not options.json:
-        print(machine)
-        print(f"{'':16} {'ms an epoch a run':>38} {'batched is faster than':>24} {'share of':>11}")
-        print(
-            f"{'model':16} {'runs':>5} {'DataLoader':>11} {'alone':>9} {'batched':>9} "
-            f"{'DataLoader':>12} {'alone':>11} {'matrix rate':>12}"
+    models: Sequence[str] = options.models or (["mlp", "convnet"] if is_cpu else list(MODELS))
+    sizes = options.runs
+    if sizes is None:
+        sizes = [1, 2, 4, 8, 16] if is_cpu else [1, 2, 4, 8, 16, 32]
+    faster = ["DataLoader / batched", "alone / batched"]
+    whole = [
+        progress(partial(whole_trainings, model, options.together, options.rounds, device), model)
+        for model in models
+    ]
+    tables = [
+        Table(
+            title=f"Whole trainings of {EPOCHS} epochs, seconds a run",
+            columns=["model", "together", *WAYS, *faster],
+            rows=whole,
         )
-    for model in models:
-        for n_runs in sizes:
-            row = measure(model, n_runs, options.rounds, device)
-            rows.append(row)
-            if not options.json:
-                times = [float(row[way]) * 1000 for way in WAYS]
-                ratios = [float(row[f"{way} / batched"]) for way in WAYS[:2]]
-                print(
-                    f"{model:16} {n_runs:5d} {times[0]:11.1f} {times[1]:9.1f} {times[2]:9.1f} "
-                    f"{ratios[0]:11.2f}x {ratios[1]:10.2f}x {row['share of matrix rate']:12.1%}",
-                    flush=True,
-                )
-    if options.json:
-        print(json.dumps({"machine": machine, "rows": rows}, indent=2))
-    return 0
+    ]
+    if sizes:
+        rows = [
+            progress(partial(epochs_of, model, n, options.rounds, device), f"{model}, {n} runs")
+            for model in models
+            for n in sizes
+        ]
+        columns = ["model", "together", *WAYS, *faster]
+        tables.append(
+            Table(
+                title="Milliseconds an epoch a run",
+                columns=[*columns, "% of matrix rate"],
+                rows=rows,
+            )
+        )
+    notes = [f"Medians of {options.rounds} rounds; a ratio is the median of the rounds' ratios."]
+    if is_cpu:
+        notes.append("There is no GPU here: all seven models at 1 to 32 runs are for one.")
+    else:
+        tables.append(
+            Table(
+                title="The report's trainings as batches, from epochs of each of their configs",
+                columns=["what", "runs", "s"],
+                rows=the_report(options.rounds, device),
+            )
+        )
+    publish(
+        title="Many runs trained as one batched model",
+        module="tests.benchmarks.batched_training",
+        argv=argv,
+        tables=tables,
+        notes=notes,
+        json_file=options.json,
+    )
+    return EXIT_DONE
+
+
+def progress(work: Callable[[], list[Cell]], what: str) -> list[Cell]:
+    """Does some work and says on stderr what it was and how long it took."""
+    started = time.perf_counter()
+    row = work()
+    print(f"{what}: {time.perf_counter() - started:.1f} s", file=sys.stderr)
+    return row
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

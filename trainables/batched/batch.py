@@ -23,7 +23,7 @@ from trainables.optimizer import AdamSteps
 from trainables.pairs import Pairs
 from trainables.training import Training
 
-__all__ = ["TrainingBatch", "batch_key"]
+__all__ = ["TRACE_AFTER", "TrainingBatch", "batch_key"]
 
 TRACE_AFTER = 60
 """Steps in which a trace saves about the time that it takes, on a CPU, whatever the network."""

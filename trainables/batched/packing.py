@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from space.config import RunConfig
-from trainables.batched.batch import TrainingBatch
+from trainables.batched.batch import TRACE_AFTER, TrainingBatch
 from trainables.failures import OutOfMemoryFailure
 from trainables.image_set import ImageSet
 from trainables.training import Training
@@ -136,8 +136,11 @@ def _seconds_a_step(
 ) -> float:
     """The wall time of one step of all runs, once the memory that it takes is at hand."""
     runs = [Training(config, images, device) for _ in range(n_runs)]
+    # What counts is how steps go on. On a CPU only small networks come here, whose traces cost
+    # little; those of deep networks would leave no time for larger batches.
+    trace_after = 0 if device.type == "cpu" else TRACE_AFTER
     # Whoever trains one run alone does it without a batch.
-    together = runs[0] if n_runs == 1 else TrainingBatch(runs)
+    together = runs[0] if n_runs == 1 else TrainingBatch(runs, trace_after=trace_after)
     times: list[float] = []
     n_steps = math.ceil(len(runs[0].pairs.train) / config.training.batch_size)
     for n in range(MOST_TIMED + 1):
