@@ -22,7 +22,7 @@ from dashboards.tables.formats import FORMATS, render
 from search.batch import BatchProgress, train_queue
 from search.benchmark_configs import benchmark_configs, resolved
 from search.lease import reclaim_runs
-from search.plan import checkpoint_directory
+from search.plan import checkpoint_directory, require_writable
 from search.provenance import collect_provenance, command_line
 from search.run_queue import QueuedRun
 from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
@@ -326,8 +326,10 @@ def _run(
         )
     )
     status = "failed"
+    checkpoints = checkpoint_directory(store.url, options.checkpoints) / "benchmark"
     progress = BatchProgress(queue, console_for(sys.stderr))
     try:
+        require_writable(checkpoints)
         with stop_signals() as stop:
             status = train_queue(
                 store,
@@ -336,7 +338,7 @@ def _run(
                 launch_id=launch_id,
                 resources=_resources(options),
                 concurrency=options.concurrency or "auto",
-                checkpoints=checkpoint_directory(store.url, options.checkpoints) / "benchmark",
+                checkpoints=checkpoints,
                 images=images[0],
                 test_images=images[1],
                 fingerprint=fingerprint,

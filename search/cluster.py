@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import secrets
 import signal
 import tempfile
@@ -17,9 +18,10 @@ from typing import Literal
 
 from space import Resources, TrainingConfig
 from space.errors import ClusterError, TrainingError
+from space.messages import describe
 from trainables.device import check_device, pick_device
 
-__all__ = ["Slots", "ray_session", "slots_for"]
+__all__ = ["Slots", "ray_session", "require_address", "slots_for"]
 
 # Read when Ray is imported or its processes start, so they are set before. Tune's own result files
 # and snapshots repeat what the store holds; its trial directories are not used.
@@ -36,6 +38,8 @@ _ENVIRONMENT = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_THRESHOLD_S": "10",
 }
+
+_ADDRESS = re.compile(r"(?:[\w.-]{1,253}|\[[0-9a-fA-F:.%]{2,60}\]):(?P<port>[0-9]{1,5})", re.ASCII)
 
 OBJECT_STORE_BYTES = 300 * 2**20
 """For a Ray of our own: it holds one copy of the training images."""
@@ -76,6 +80,8 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
     Raises:
         ClusterError: If Ray cannot be started or reached.
     """
+    if address is not None:
+        require_address(address)
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     import ray
@@ -87,7 +93,7 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
         "configure_logging": verbose,
     }
     logging.getLogger("ray").setLevel(level)
-    with tempfile.TemporaryDirectory(prefix="ray-search-") as scratch:
+    with _scratch() as scratch:
         if address is None:
             # Ray asks for a token by default. This one is for this process and its workers alone;
             # Ray's own would go to a file that all commands of a user share, and that two of them
@@ -105,18 +111,57 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
         try:
             with _own_signal_handlers(), _loopback() if address is None else nullcontext():
                 ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            where = "on this machine" if address is None else f"at '{address}'"
+        except (OSError, RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
+            if address is None:
+                raise ClusterError(_not_started(first)) from error
             raise ClusterError(
-                f"Ray cannot be {'started' if address is None else 'reached'} {where}: {first}; "
-                "check --ray-address, that the cluster is up (`ray status`), and its token if it "
-                "wants one (RAY_AUTH_TOKEN)."
+                f"Ray cannot be reached at '{address}': {first}; check --ray-address, that the "
+                "cluster is up (`ray status`), and its token if it wants one (RAY_AUTH_TOKEN)."
             ) from error
         try:
-            yield Path(scratch)
+            yield scratch
         finally:
             ray.shutdown()
+
+
+def require_address(address: str) -> None:
+    """Refuse an address that names no cluster, before Ray waits for one.
+
+    Args:
+        address: ``auto``, or ``HOST:PORT`` as `ray start` prints it.
+
+    Raises:
+        ClusterError: If it is neither.
+    """
+    match = _ADDRESS.fullmatch(address)
+    if address != "auto" and (match is None or not 0 < int(match["port"]) < 2**16):
+        raise ClusterError(
+            f"--ray-address {describe(address)}: expected auto, or HOST:PORT as `ray start` prints "
+            "it; Ray Client's ray:// is not supported, submit the search with `ray job submit`."
+        )
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A temporary directory.
+
+    Raises:
+        ClusterError: If there can be none.
+    """
+    try:
+        directory = tempfile.TemporaryDirectory(prefix="ray-search-")
+    except OSError as error:
+        raise ClusterError(_not_started(str(error))) from error
+    with directory as path:
+        yield Path(path)
+
+
+def _not_started(reason: str) -> str:
+    return (
+        f"Ray cannot be started on this machine: {reason}; check that its directory for temporary "
+        "files can be written and has some 100 MB left, or name another with RAY_TMPDIR and TMPDIR."
+    )
 
 
 @contextmanager

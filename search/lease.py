@@ -16,6 +16,7 @@ from storage.leases import LEASE_SECONDS, is_alive
 from storage.locking import study_lock
 from storage.outage import OUTAGE_SECONDS
 from storage.schema import utc_now
+from trainables.checkpoint import delete_checkpoint
 
 __all__ = [
     "HEARTBEAT_SECONDS",
@@ -200,4 +201,4 @@ def sweep_checkpoints(directory: Path, store: Store, study_id: int) -> None:
     if directory.is_dir():
         for path in directory.rglob("*.pt*"):
             if path.name.lstrip(".").partition(".")[0] in finished:
-                path.unlink(missing_ok=True)
+                delete_checkpoint(path)

@@ -19,6 +19,7 @@ from typing import Any
 
 from search.reports import Assignment, Report, RunLedger
 from space import RunConfig
+from trainables.checkpoint import delete_checkpoint
 
 __all__ = ["MAX_WORKER_DEATHS", "Change", "PackSize", "Packs"]
 
@@ -77,7 +78,7 @@ class _Part:
 
     def delete_checkpoints(self) -> None:
         for run, _ in self.assignment.runs:
-            self.path(run.uid).unlink(missing_ok=True)
+            delete_checkpoint(self.path(run.uid))
 
 
 class Packs:

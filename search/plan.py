@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from search.provenance import Provenance
 from search.sampling import propose
 from space import Override, RunConfig, Space, load_space
 from space.errors import (
+    CheckpointError,
     ModelError,
     SpaceError,
     StorageError,
@@ -22,7 +24,7 @@ from space.errors import (
     TrainingError,
 )
 from storage import NewLaunch, StudyRecord, open_store
-from storage.cli import default_storage
+from storage.cli import FULL_DISK, default_storage
 from storage.engine import parse_url
 from storage.outage import is_unreachable
 from trainables.closed_form import CLOSED_FORM
@@ -36,6 +38,7 @@ __all__ = [
     "Plan",
     "checkpoint_directory",
     "make_plan",
+    "require_writable",
 ]
 
 DATA_VARIABLE = "SEARCH_DATA_ROOT"
@@ -152,6 +155,25 @@ def checkpoint_directory(url: sa.URL, option: str | None = None) -> Path:
     if url.get_backend_name() == "sqlite":
         return Path(str(url.database)).parent / "checkpoints"
     return Path("results/checkpoints").resolve()
+
+
+def require_writable(directory: Path) -> None:
+    """Make the directory of unfinished runs' state, or refuse a place that cannot be one.
+
+    A full disk is let pass: whatever has no checkpoint is trained all the same.
+
+    Raises:
+        CheckpointError: If it is no directory, cannot be made or cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise CheckpointError(
+                f"checkpoints {directory}: cannot be written ({error.strerror}); name another "
+                "directory with --checkpoints, or make this one writable."
+            ) from error
 
 
 def make_plan(

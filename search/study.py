@@ -19,7 +19,7 @@ from search.lease import reclaim_stale, sweep_checkpoints
 from search.ledger import Ledger
 from search.observer import Observer
 from search.packing import pack_size_of_study
-from search.plan import Plan
+from search.plan import Plan, require_writable
 from search.sampling import make_pruner, make_sampler
 from search.tune_loop import run_tune
 from space.errors import LeaseLostError, StorageError, StudyMismatchError
@@ -92,6 +92,7 @@ def run_study(
     """
     started = time.monotonic()
     open_study(plan, store)  # A study that may not go on is refused before Ray is started.
+    require_writable(plan.checkpoints)
     with ray_session(plan.ray_address, verbose=plan.verbose) as scratch:
         return search(
             plan,

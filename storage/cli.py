@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
@@ -23,6 +25,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_NOTHING",
     "EXIT_USER",
+    "FULL_DISK",
     "Parser",
     "configure_logging",
     "default_storage",
@@ -33,6 +36,11 @@ __all__ = [
 ]
 
 STORAGE_VARIABLE = "SEARCH_STORAGE"
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where there is no room left."""
+
+_PASSWORD = re.compile(r"(://[^:@/]*:).*@", re.DOTALL)
 
 EXIT_DONE = 0
 EXIT_NOTHING = 1
@@ -49,13 +57,30 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
         )
 
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Read a command line.
+
+        Raises:
+            UsageError: If it is wrong, or holds bytes that are no UTF-8: no store takes those.
+        """
+        for argument in sys.argv[1:] if args is None else args:
+            try:
+                argument.encode()
+            except UnicodeEncodeError:
+                self.error(f"{argument!r} is not UTF-8 text")
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Refuse the command line.
 
         Raises:
             UsageError: Always.
         """
-        raise UsageError(f"{self.prog}: {message}; see --help.")
+        # A URL in the wrong place keeps its password to itself, too.
+        shown = _PASSWORD.sub(r"\1***@", message)
+        raise UsageError(f"{self.prog}: {shown}; see --help.")
 
 
 def positive_int(text: str) -> int:
@@ -101,16 +126,38 @@ def run_command(main: Callable[[list[str]], int]) -> NoReturn:
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {_one_line(str(error))}", file=sys.stderr)  # noqa: T201
         status = EXIT_USER
     except BrokenPipeError:
-        # The reader of our output went away (`| head`). Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output went away (`| head`).
+        _give_up_stdout()
         status = EXIT_NOTHING
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        _give_up_stdout()
+        print(  # noqa: T201
+            f"error: {error.filename or 'the output'} cannot be written ({error.strerror}); free "
+            "some disk space, then run the same command again.",
+            file=sys.stderr,
+        )
+        status = EXIT_USER
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         status = EXIT_INTERRUPTED
     sys.exit(status)
+
+
+def _one_line(text: str) -> str:
+    """A sentence on one line, though what a user typed may stand in it."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def _give_up_stdout() -> None:
+    """Write no more of the output: Python would complain once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def configure_logging(*, verbose: bool) -> None:

@@ -51,6 +51,8 @@ def parse_url(text: str) -> sa.URL:
     Raises:
         StorageError: If it is no URL, or one of a kind that is not supported.
     """
+    if not text.isprintable():
+        raise StorageError("--storage: a database URL has no line breaks or control characters.")
     if "://" not in text:
         if re.match(r"[A-Za-z][A-Za-z0-9+]+:/", text):
             raise StorageError(
@@ -124,8 +126,12 @@ def _sentence(url: sa.URL, error: BaseException) -> str:
         mend = "another process holds it; wait or stop that process, then run the command again"
     elif "readonly" in lowered or "read-only" in lowered or "permission" in lowered:
         mend = "make the file and its directory writable"
+    elif "unable to open" in lowered:
+        mend = "its directory must be there and writable, which SQLite needs to read it, too"
     elif "full" in lowered or "no space" in lowered:
         mend = "free some disk space, then run the same command again"
+    elif "disk i/o" in lowered:
+        mend = "check the disk, then run the same command again"
     else:
         mend = "check the URL and that the database is running"
     return f"storage {redact(url)}: {said}; {mend}."
@@ -201,9 +207,11 @@ def require_sqlite_file(url: sa.URL, *, create: bool) -> None:
         StorageError: If it is a directory, cannot be made, or is absent with `create` off.
     """
     path = Path(str(url.database))
-    if path.is_dir():
+    with translated(url):
+        is_directory, exists = path.is_dir(), path.exists()
+    if is_directory:
         raise StorageError(f"storage {redact(url)}: this is a directory; name a file in it.")
-    if not path.exists():
+    if not exists:
         if not create:
             raise StorageError(
                 f"storage {redact(url)}: there is no such file; start a search with "

@@ -12,13 +12,14 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from space.errors import StudyNotFoundError, nearest
+from space.errors import StorageError, StudyNotFoundError, nearest
 from storage import schema
 from storage.engine import open_optuna_storage, parse_url, redact, translated
 from storage.locking import making_lock
@@ -101,6 +102,7 @@ class Store:
                 raise
         self.optuna_storage = optuna.storages.get_storage(self._rdb)
         self._has_tables = False
+        self._file = self._identity()
 
     @property
     def name(self) -> str:
@@ -502,8 +504,32 @@ class Store:
         insert = sqlite.insert(table)
         return (insert if values is None else insert.values(values)).on_conflict_do_nothing()
 
+    def _identity(self) -> tuple[int, int] | None:
+        """What tells an SQLite file from any other of its name; None where there is none."""
+        if self.engine.dialect.name != "sqlite":
+            return None
+        try:
+            found = Path(str(self.url.database)).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _require_file(self) -> None:
+        """Refuse to go on writing to a file that is not there any more: nobody could read it.
+
+        Raises:
+            StorageError: If the SQLite file was deleted, moved or replaced since it was opened.
+        """
+        if self._identity() != self._file:
+            raise StorageError(
+                f"storage {self.name}: the file was deleted, moved or replaced under the launch; "
+                "put it back, then run the same command again to go on, or run it without to begin "
+                "anew."
+            )
+
     def _update_launch(self, launch_id: int, **values: datetime.datetime | str) -> bool:
         """Update a launch that counts as running; say whether it does."""
+        self._require_file()
         table = schema.launches
         running = (table.c.launch_id == launch_id) & (table.c.status == "running")
         update = table.update().where(running)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -18,7 +19,9 @@ import torch
 from space.errors import CheckpointError
 from trainables.runs import Run
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["delete_checkpoint", "load_checkpoint", "save_checkpoint"]
+
+_log = logging.getLogger(__name__)
 
 _MAGIC = b"trainables-checkpoint-1 "
 
@@ -28,7 +31,7 @@ def save_checkpoint(run: Run, path: Path) -> None:
 
     Args:
         run: The run, between two epochs.
-        path: The file; its directory must exist.
+        path: The file; its directory is made where it is missing.
 
     Raises:
         CheckpointError: If the file cannot be written.
@@ -43,6 +46,7 @@ def save_checkpoint(run: Run, path: Path) -> None:
     payload = buffer.getbuffer()
     digest = hashlib.sha256(payload).hexdigest().encode()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:
@@ -89,6 +93,22 @@ def load_checkpoint(run: Run, path: Path) -> None:
             "on, or start anew without it"
         )
     run.load_state_dict(content["state"])
+
+
+def delete_checkpoint(path: Path) -> None:
+    """Deletes the checkpoint of a run that needs none any more, if there is one.
+
+    Where it cannot be deleted it stays, and a warning says so: it is in nobody's way.
+
+    Args:
+        path: The file.
+    """
+    if not path.is_file():
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("the checkpoint %s cannot be deleted (%s)", path, error.strerror or error)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from trainables.metrics import EpochMetrics
 
 __all__ = ["NonFiniteLossError", "OutOfMemoryFailure", "TrialFailure", "out_of_memory_translated"]
 
+_CPU_ALLOCATOR = "DefaultCPUAllocator"
+"""What names torch's allocator in a plain RuntimeError, after a place in its source code."""
+
 
 class TrialFailure(Exception):  # noqa: N818 - an end that a study expects, no error
     """A run cannot go on; its text says why. The run is over: its state is not to be used."""
@@ -48,7 +51,7 @@ class OutOfMemoryFailure(TrialFailure):
 
 @contextmanager
 def out_of_memory_translated(model_name: str) -> Iterator[None]:
-    """Turns torch's error for exhausted device memory into `OutOfMemoryFailure`.
+    """Turns the errors for exhausted memory, a GPU's or the machine's, into `OutOfMemoryFailure`.
 
     Args:
         model_name: The network that the memory is for.
@@ -57,10 +60,14 @@ def out_of_memory_translated(model_name: str) -> Iterator[None]:
         Nothing.
 
     Raises:
-        OutOfMemoryFailure: If the body runs out of device memory.
+        OutOfMemoryFailure: If the body runs out of memory.
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        first_line = str(error).partition("\n")[0]
-        raise OutOfMemoryFailure(f"'{model_name}' ran out of memory: {first_line}") from error
+    except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError.
+        said = str(error).partition("\n")[0]
+        on_cpu = said.partition(_CPU_ALLOCATOR)[2]
+        if not (on_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
+            raise
+        reason = on_cpu.strip(": ") or said or "the machine has no more"
+        raise OutOfMemoryFailure(f"'{model_name}' ran out of memory: {reason}") from error

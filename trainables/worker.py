@@ -27,7 +27,7 @@ from typing import Any
 from space.config import RunConfig
 from space.errors import CheckpointError, UserError
 from trainables.checkpoint import load_checkpoint, save_checkpoint
-from trainables.failures import NonFiniteLossError, TrialFailure
+from trainables.failures import NonFiniteLossError, TrialFailure, out_of_memory_translated
 from trainables.image_set import ImageSet
 from trainables.metrics import EpochMetrics
 from trainables.pairs import draw_test_pairs
@@ -82,6 +82,7 @@ class AssignedRun:
         self._n_together = n_together
         self._run: Run | None = None
         self._warning: str | None = None
+        self._unsaved: str | None = None
         self._saved_at = time.monotonic()
         self._save_seconds = 0.0
         self.closed = False
@@ -139,7 +140,9 @@ class AssignedRun:
 
     def _guarded(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
-            return work()
+            # Everything that a run does takes memory, its making and its checkpoints too.
+            with out_of_memory_translated(self._config.model.name):
+                return work()
         except NonFiniteLossError as failure:
             return self._fail(str(failure), failure.metrics)
         except (TrialFailure, UserError) as failure:
@@ -197,11 +200,14 @@ class AssignedRun:
             return
         if started - self._saved_at < wait:
             return
+        unsaved = None
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             save_checkpoint(run, self._path)
-        except (CheckpointError, OSError) as error:
-            self._warning = f"no checkpoint: {error}"
+        except CheckpointError as error:
+            unsaved = f"{error}; the run goes on without"
+        if unsaved is not None and unsaved != self._unsaved:  # Once, not with every epoch.
+            self._warning = unsaved
+        self._unsaved = unsaved
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - started
 

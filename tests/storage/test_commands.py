@@ -10,6 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from space.errors import UsageError
 from storage import EpochRecord, NewLaunch, open_store
 from storage.__main__ import main
 
@@ -117,3 +118,11 @@ def test_what_is_not_there_is_one_sentence_and_status_2(
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
     assert ("did you mean 'theirs'" if arguments[0] == "show" else "no such file") in done.stderr
+
+
+def test_a_password_in_the_wrong_place_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        main(["list", "postgresql://me:hunter2@h/d"])
+    assert str(caught.value) == (
+        "python -m storage: unrecognized arguments: postgresql://me:***@h/d; see --help."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ import torch
 
 from space.config import RunConfig
 from space.errors import CheckpointError
-from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
 from trainables.closed_form import ClosedForm
 from trainables.image_set import ImageSet
 from trainables.metrics import EpochMetrics
@@ -174,8 +175,32 @@ def test_missing_files_and_directories(make_training: MakeTraining, tmp_path: Pa
     run = make_training("mlp")
     with pytest.raises(CheckpointError, match=r"cannot be read \(No such file"):
         load_checkpoint(run, tmp_path / "none.ckpt")
-    with pytest.raises(CheckpointError, match=r"cannot be written \(No such file"):
-        save_checkpoint(run, tmp_path / "none" / "run.ckpt")
+    save_checkpoint(run, tmp_path / "made" / "for it" / "run.ckpt")
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match=r"file/run.ckpt cannot be written \(File exists\)"):
+        save_checkpoint(run, tmp_path / "file" / "run.ckpt")
+
+
+def test_what_cannot_be_deleted_is_left_with_a_warning(
+    make_training: MakeTraining,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / "run.ckpt"
+    save_checkpoint(make_training("mlp"), path)
+    delete_checkpoint(path / "under a file")
+
+    def refuse(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
+        patched.setattr(Path, "unlink", refuse)
+        delete_checkpoint(path)
+    assert caplog.messages == [f"the checkpoint {path} cannot be deleted (Permission denied)"]
+    delete_checkpoint(path)
+    assert not path.exists()
+    delete_checkpoint(path)
 
 
 def test_a_write_that_fails_leaves_the_old_checkpoint(

@@ -23,6 +23,12 @@ PARAMETERS = {
 N_DIGIT_PREDICTIONS = {"deepconvnet-aux": 1, "siamese-aux": 2}
 
 
+def test_a_width_beyond_all_memory_is_refused() -> None:
+    refused = pytest.raises(ModelError, match=r"model.width 1000000000 gives 'mlp' more weights")
+    with refused, torch.device("meta"):
+        build_model(ModelConfig(name="mlp", width=10**9), seed=0)
+
+
 def _small(name: str, width: int = 4, seed: int = 0) -> PairModel:
     return build_model(ModelConfig(name=name, width=width), seed)
 

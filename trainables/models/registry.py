@@ -149,4 +149,12 @@ def build_model(config: ModelConfig, seed: int) -> PairModel:
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed every GPU as well, beyond what the fork restores.
         torch.default_generator.manual_seed(derive_seed(seed, Stream.WEIGHTS))
-        return model_class(config.name)(config.width, **options)
+        try:
+            return model_class(config.name)(config.width, **options)
+        except RuntimeError as error:
+            if "overflow" not in str(error):
+                raise
+            raise ModelError(
+                f"model.width {config.width} gives '{config.name}' more weights than any memory "
+                "can be addressed for; lower it"
+            ) from error

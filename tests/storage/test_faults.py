@@ -1,0 +1,197 @@
+"""SQLite files that cannot be used: every command says so in one sentence."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dashboards import publish, report, serve
+from search import export, grid_report, launch
+from space.errors import StorageError
+from storage import __main__ as storage_command
+from storage import open_store
+
+from ..dashboards.made_store import add_study
+from ..disks import Disk, mounted
+
+Command = Callable[[str], int]
+
+SPACE = """
+study: made
+model: {name: closed-form}
+parameters: {learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2}}
+budget: {trials: 1}
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    path = tmp_path / "space.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+@pytest.fixture
+def commands(space: Path, tmp_path: Path) -> dict[str, Command]:
+    """Every command over a store, to be given the store's URL."""
+    study, out = ("--study", "made"), str(tmp_path / "out")
+
+    def of(main: Callable[[list[str]], int], *arguments: str) -> Command:
+        return lambda url: main([*arguments, "--storage", url])
+
+    return {
+        "launch": of(launch.main, "--space", str(space)),
+        "list": of(storage_command.main, "list"),
+        "show": of(storage_command.main, "show", "made"),
+        "check": of(storage_command.main, "check"),
+        "upgrade": of(storage_command.main, "upgrade"),
+        "copy from": lambda url: storage_command.main(["copy", "--from", url, "--to", f"{out}.db"]),
+        "export": of(export.main, *study, "--output", f"{out}.yaml"),
+        "grid report": of(grid_report.main, *study),
+        "report": of(report.main, *study, "--output", f"{out}.html"),
+        "publish": of(publish.main, *study),
+        "serve": of(serve.main, "--port", "0"),
+    }
+
+
+def make(path: Path) -> bytes:
+    """A sound store in one file. Returns its bytes."""
+    store = open_store(str(path))
+    add_study(store, "made", 12)
+    store.close()
+    assert not path.with_name(f"{path.name}-wal").exists()
+    return path.read_bytes()
+
+
+def _foreign(path: Path) -> None:
+    path.write_text("no database at all\n" * 1000)
+
+
+def _cut_short(path: Path) -> None:
+    path.write_bytes(make(path)[: 2**14])
+
+
+def _overwritten(path: Path) -> None:
+    content = make(path)
+    path.write_bytes(content[: 2**13] + os.urandom(len(content) - 2**13))
+
+
+def _newer(path: Path) -> None:
+    make(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE search_schema_version SET version_num = '9999'")
+
+
+def _another_s(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE addresses (name TEXT)")
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "foreign": (
+        _foreign,
+        "file is not a database; the file is no SQLite database or is damaged; name another file.",
+    ),
+    "cut short": (
+        _cut_short,
+        "database disk image is malformed; the file is no SQLite database or is damaged; name "
+        "another file.",
+    ),
+    "overwritten": (
+        _overwritten,
+        "database disk image is malformed; the file is no SQLite database or is damaged; name "
+        "another file.",
+    ),
+    "a directory": (Path.mkdir, "this is a directory; name a file in it."),
+    "newer": (
+        _newer,
+        "its schema version is 9999, newer than this release's 0002; install the release that made "
+        "it, or name another store.",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_file_that_is_no_store_of_ours(
+    fault: str, tmp_path: Path, commands: dict[str, Command]
+) -> None:
+    path = tmp_path / "s.db"
+    spoil, sentence = FAULTS[fault]
+    spoil(path)
+    before = path.read_bytes() if path.is_file() else b""
+    for name, command in commands.items():
+        with pytest.raises(StorageError) as caught:
+            command(str(path))
+        assert str(caught.value) == f"storage sqlite:///{path}: {sentence}", name
+    assert before == (path.read_bytes() if path.is_file() else b"")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, commands: dict[str, Command]) -> None:
+    del commands["launch"]  # It makes one.
+    path = tmp_path / "none" / "s.db"
+    for name, command in commands.items():
+        with pytest.raises(StorageError) as caught:
+            command(str(path))
+        assert str(caught.value) == (
+            f"storage sqlite:///{path}: there is no such file; start a search with `python -m "
+            "search.launch` or name the right one with --storage."
+        ), name
+    assert not path.parent.exists()
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path, commands: dict[str, Command]) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "s.db"
+    with pytest.raises(StorageError) as caught:
+        commands["launch"](str(path))
+    assert str(caught.value) == (
+        f"storage sqlite:///{path}: cannot make its directory (File exists); name a writable place "
+        "with --storage."
+    )
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    with mounted(tmp_path / "disk", "4m") as made:
+        yield made
+
+
+def test_a_read_only_disk(disk: Disk, commands: dict[str, Command]) -> None:
+    path = disk.path / "s.db"
+    before = make(path)
+    disk.set_read_only(True)
+    for name, command in commands.items():
+        with pytest.raises(StorageError) as caught:
+            command(str(path))
+        said = str(caught.value)
+        assert said.startswith(f"storage sqlite:///{path}: "), name
+        assert said.endswith(
+            (
+                "unable to open database file; its directory must be there and writable, which "
+                "SQLite needs to read it, too.",
+                f"[Errno 30] Read-only file system: '{path}.lock'; make the file and its directory "
+                "writable.",
+            )
+        ), name
+    disk.set_read_only(False)
+    assert path.read_bytes() == before
+    assert commands["show"](str(path)) == 0
+
+
+def test_a_full_disk(disk: Disk, commands: dict[str, Command]) -> None:
+    path = disk.path / "s.db"
+    disk.fill()
+    with pytest.raises(StorageError) as caught:
+        commands["launch"](str(path))
+    assert str(caught.value) == (
+        f"storage sqlite:///{path}: database or disk is full; free some disk space, then run the "
+        "same command again."
+    )
+    disk.free()
+    make(path)
+    assert commands["check"](str(path)) == 0
