@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from space import Space, load_space, load_tree, parse_space
 from space.errors import SpaceError
+
+from ..fuzzing import examples
 
 _FILES = sorted(Path("space").glob("*.yaml"))
 _TREES = [load_tree(path) for path in _FILES]
@@ -67,21 +69,21 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(content=st.binary(max_size=200))
-@settings(max_examples=200)
+@examples(200)
 def test_any_bytes(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     _survives(lambda: load_space(file))
 
 
 @given(text=st.text("{}[]:-,&*!|>'\"%@#?\\ \n\tab01.~<=", max_size=80))
-@settings(max_examples=300)
+@examples(300)
 def test_any_yaml_like_text(file: Path, text: str) -> None:
     file.write_text(text)
     _survives(lambda: load_space(file))
 
 
 @given(data=st.data())
-@settings(max_examples=200)
+@examples(200)
 def test_any_damaged_text_of_a_valid_file(file: Path, data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(_FILES)).read_text()
     start = data.draw(st.integers(0, len(text)))
@@ -91,7 +93,7 @@ def test_any_damaged_text_of_a_valid_file(file: Path, data: st.DataObject) -> No
 
 
 @given(data=st.data())
-@settings(max_examples=400)
+@examples(400)
 def test_any_value_in_any_place_of_a_valid_file(data: st.DataObject) -> None:
     tree = copy.deepcopy(data.draw(st.sampled_from(_TREES)))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -109,13 +111,13 @@ def test_any_value_in_any_place_of_a_valid_file(data: st.DataObject) -> None:
 
 
 @given(tree=st.dictionaries(st.sampled_from(_KEYS) | st.text(max_size=5), _values, max_size=6))
-@settings(max_examples=200)
+@examples(200)
 def test_any_tree(tree: dict[str, Any]) -> None:
     _survives(lambda: parse_space(tree, "fuzzed"))
 
 
 @given(data=st.data())
-@settings(max_examples=300)
+@examples(300)
 def test_any_override(data: st.DataObject) -> None:
     segments = st.sampled_from([*_KEYS, "options", "0", "1", "low", "name", "when"])
     keys = st.lists(segments, min_size=1, max_size=4).map(".".join) | st.text(max_size=12)
@@ -169,7 +171,7 @@ _spaces = st.fixed_dictionaries(
 
 
 @given(_spaces)
-@settings(max_examples=150)
+@examples(150)
 def test_a_space_survives_json_exactly(tree: dict[str, Any]) -> None:
     space = parse_space(tree, "made")
     text = json.dumps(space.model_dump(mode="json"))
@@ -180,7 +182,7 @@ def test_a_space_survives_json_exactly(tree: dict[str, Any]) -> None:
 
 
 @given(_spaces, st.data())
-@settings(max_examples=150)
+@examples(150)
 def test_params_from_the_ranges_resolve_and_bound_the_config(
     tree: dict[str, Any], data: st.DataObject
 ) -> None:
