@@ -120,13 +120,15 @@ def reclaim_stale(
         alive = _alive(store, allowed_silence) | {launch_id}
         others = alive - {launch_id}
         in_study = any(launch.launch_id in others for launch in store.launches(study._study_id))
-        owned: dict[int, list[RunRecord]] = {}
-        for run in store.runs(study._study_id, "search"):
-            owned.setdefault(run.trial_id or 0, []).append(run)
+        # Only what may be held is read: a study may have ended thousands of trials.
+        held_of: dict[int | None, list[RunRecord]] = {}
+        for run in store.runs(study._study_id, "search", state="running"):
+            held_of.setdefault(run.trial_id, []).append(run)
         n_reclaimed = 0
         for trial in study.get_trials(deepcopy=False):
-            runs = owned.get(trial._trial_id, [])
-            held = [run for run in runs if run.state == "running"]
+            held = held_of.get(trial._trial_id, [])
+            if trial.state != TrialState.RUNNING and not held:
+                continue
             stale = [run for run in held if run.launch_id not in alive]
             state = STATE_OF_RUNS.get(trial.state, "interrupted")
             n_freed = sum(
@@ -161,9 +163,7 @@ def reclaim_runs(store: Store, purpose: str) -> int:
     """
     alive = _alive(store)
     stale = [
-        run
-        for run in store.runs(purpose=purpose)
-        if run.state == "running" and run.launch_id not in alive
+        run for run in store.runs(purpose=purpose, state="running") if run.launch_id not in alive
     ]
     for run in stale:
         store.end_run(run.run_id, "interrupted", "its launch died")
@@ -196,9 +196,8 @@ def sweep_checkpoints(directory: Path, store: Store, study_id: int) -> None:
         store: The store.
         study_id: The study.
     """
-    unfinished = ("running", "interrupted")
-    finished = {run.uid for run in store.runs(study_id) if run.state not in unfinished}
-    if directory.is_dir():
-        for path in directory.rglob("*.pt*"):
-            if path.name.lstrip(".").partition(".")[0] in finished:
-                delete_checkpoint(path)
+    paths = list(directory.rglob("*.pt*")) if directory.is_dir() else []
+    ended = store.ended_uids(study_id) if paths else set()
+    for path in paths:
+        if path.name.lstrip(".").partition(".")[0] in ended:
+            delete_checkpoint(path)

@@ -172,9 +172,10 @@ class Ledger:
         """Whether a trial waits, or the budget of trials leaves room for a new one."""
         if self._max_trials is None:
             return True
-        trials = self._study.get_trials(deepcopy=False)
-        waits = any(trial.state == TrialState.WAITING for trial in trials)
-        return waits or len(trials) < self._max_trials
+        study_id = self._study._study_id
+        if self._trials.get_n_trials(study_id) < self._max_trials:
+            return True
+        return self._trials.get_n_trials(study_id, TrialState.WAITING) > 0
 
     def _others_run(self) -> bool:
         """Whether trials are in the hands of other launches, alive or dead."""
@@ -242,7 +243,9 @@ class Ledger:
             return None
         if view.resumed:
             # A driver killed between a report and the decision on it left the decision to us.
-            self._store.record_epochs(self._launch_id, [], self._advance(opened))
+            steps = self._advance(opened)
+            if steps:
+                self._store.record_epochs(self._launch_id, [], steps)
             opened.undecided = opened.n_steps > 0
             if self._decide(opened):
                 return None

@@ -168,12 +168,16 @@ class MemoryStore(Store):
             now = schema.utc_now()
             self._runs[run_id - 1] = replace(run, state=state, reason=reason, ended_at=now)
 
-    def runs(self, study_id: int | None = None, purpose: str | None = None) -> list[RunRecord]:
-        """The runs of one study or of all, for one purpose or for all, oldest first."""
+    def runs(
+        self, study_id: int | None = None, purpose: str | None = None, *, state: str | None = None
+    ) -> list[RunRecord]:
+        """The runs of one study or of all, for one purpose or for all, in a state, oldest first."""
         return [
             run
             for run in self._runs
-            if study_id in (None, run.study_id) and purpose in (None, run.purpose)
+            if study_id in (None, run.study_id)
+            and purpose in (None, run.purpose)
+            and state in (None, run.state)
         ]
 
     def n_epochs(self, study_id: int) -> int:

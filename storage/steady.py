@@ -9,21 +9,26 @@ from __future__ import annotations
 import datetime
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from storage.outage import ride_out
+from storage.trial_reading import local_time, read_trials
+from storage.trial_rows import write_values
 
 __all__ = ["SteadyStorage", "StudyFullError"]
 
 T = TypeVar("T")
+
+_STUDIES = models.StudyModel.__table__
+_TRIALS = models.TrialModel.__table__
+_ENDED = [state for state in TrialState if state.is_finished()]
 
 _REPEATABLE = (
     "create_new_study",
@@ -36,11 +41,9 @@ _REPEATABLE = (
     "get_study_system_attrs",
     "get_all_studies",
     "get_trial_id_from_study_id_trial_number",
-    "get_trial",
     "set_trial_intermediate_value",
     "set_trial_user_attr",
     "set_trial_system_attr",
-    "_get_trials",
     "_get_best_trial_id",
     "_set_trial_param",
 )
@@ -92,30 +95,75 @@ class SteadyStorage(optuna.storages.RDBStorage):
         self, study_id: int, template_trial: FrozenTrial | None = None
     ) -> FrozenTrial:
         """Create a trial, once, however often it takes."""
-        template = template_trial or create_trial(state=TrialState.RUNNING)
-        create = functools.partial(super()._create_new_trial, study_id, template)
+        if template_trial is None:
+            return self._create_running(study_id)
+        create = functools.partial(super()._create_new_trial, study_id, template_trial)
         try:
             return self._ride_out(create)
         finally:
-            self._tried.discard(id(template))
+            self._tried.discard(id(template_trial))
+
+    def _create_running(self, study_id: int) -> FrozenTrial:
+        """Create a trial that runs and of which nothing is known yet."""
+        moment = _now()
+        of_study = _TRIALS.c.study_id == study_id
+        study = sa.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == study_id)
+        before = sa.select(sa.func.count()).select_from(_TRIALS).where(of_study)
+        # One statement counts and inserts: no other launch comes between, on SQLite either.
+        insert = _TRIALS.insert().values(
+            study_id=study_id,
+            number=before.scalar_subquery(),
+            state=TrialState.RUNNING,
+            datetime_start=moment,
+        )
+        limit = self.limits.get(study_id)
+        n_attempts = 0
+
+        def attempt() -> tuple[int, int]:
+            nonlocal n_attempts
+            n_attempts += 1
+            query = sa.select(_TRIALS.c.trial_id, _TRIALS.c.number)
+            with self.engine.begin() as connection:
+                if connection.execute(study.with_for_update()).scalar() is None:
+                    raise KeyError(models.NOT_FOUND_MSG)
+                if n_attempts > 1:
+                    mine = query.where(of_study & (_TRIALS.c.datetime_start == moment))
+                    made = connection.execute(mine).first()
+                    if made is not None:
+                        return made.trial_id, made.number
+                trial_id: int = connection.execute(insert).inserted_primary_key[0]  # type: ignore[index]
+                row = connection.execute(query.where(_TRIALS.c.trial_id == trial_id)).one()
+                # Counted in the transaction that adds to the count: no lock that a server's
+                # restart takes away lets another launch in between.
+                if limit is not None and row.number >= limit:
+                    raise StudyFullError
+                return row.trial_id, row.number
+
+        made_id, number = self._ride_out(attempt)
+        return FrozenTrial(
+            number=number,
+            state=TrialState.RUNNING,
+            value=None,
+            datetime_start=local_time(moment),
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+            trial_id=made_id,
+        )
 
     def _get_prepared_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None, session: Any
     ) -> Any:
         """Called by each attempt of Optuna's own and of ours, the study's row being locked."""
         if template_trial is None:
-            raise TypeError("_create_new_trial gives every trial a template")
+            raise TypeError("a trial without a template is made by _create_running")
         if id(template_trial) in self._tried:
             made = self._made_before(study_id, template_trial, session)
             if made is not None:
                 return made
-        # Counted in the transaction that adds to the count: no lock that a server's restart takes
-        # away lets another launch in between.
-        limit = self.limits.get(study_id)
-        if limit is not None and template_trial.state == TrialState.RUNNING:
-            n_trials = session.query(models.TrialModel).filter_by(study_id=study_id).count()
-            if n_trials >= limit:
-                raise StudyFullError
         self._tried.add(id(template_trial))
         return super()._get_prepared_new_trial(study_id, template_trial, session)
 
@@ -141,32 +189,58 @@ class SteadyStorage(optuna.storages.RDBStorage):
         """Set a trial's state; of all that want to run a waiting trial, one is told that it may."""
         if state == TrialState.RUNNING and values is None:
             return self._take(trial_id)
-        say = functools.partial(super().set_trial_state_values, trial_id, state, values)
-        n_attempts = 0
+        self.put_down(trial_id, state, values, _now())
+        return True
 
-        def attempt() -> bool:
-            nonlocal n_attempts
-            n_attempts += 1
-            try:
-                return say()
-            except UpdateFinishedTrialError:
-                found = self.get_trial(trial_id)
-                said = None if values is None else list(values)
-                if n_attempts > 1 and (found.state, found.values) == (state, said):
-                    return True
-                raise
+    def put_down(
+        self,
+        trial_id: int,
+        state: TrialState,
+        values: Sequence[float] | None,
+        moment: datetime.datetime,
+    ) -> None:
+        """End a trial, or put it back into the queue.
 
-        return self._ride_out(attempt)
+        Args:
+            trial_id: Optuna's number of the trial.
+            state: Its new state.
+            values: The objectives' values, or None to leave them as they are.
+            moment: When it ended, if it did, in UTC without saying so; tells an attempt whose end
+                was not heard of from somebody else's.
+
+        Raises:
+            KeyError: If there is no such trial.
+            UpdateFinishedTrialError: If it has ended.
+        """
+        said: dict[str, Any] = {"state": state}
+        if state.is_finished():
+            said["datetime_complete"] = moment
+        unfinished = (_TRIALS.c.trial_id == trial_id) & _TRIALS.c.state.not_in(_ENDED)
+        look = sa.select(_TRIALS.c.state, _TRIALS.c.datetime_complete)
+        look = look.where(_TRIALS.c.trial_id == trial_id)
+
+        def attempt() -> None:
+            with self.engine.begin() as connection:
+                if connection.execute(_TRIALS.update().where(unfinished).values(said)).rowcount:
+                    if values is not None:
+                        write_values(connection, trial_id, values)
+                    return
+                found = connection.execute(look).one_or_none()
+            if found is None:
+                raise KeyError(models.NOT_FOUND_MSG)
+            if (found.state, found.datetime_complete) != (state, moment):
+                self.check_trial_is_updatable(trial_id, found.state)
+
+        self._ride_out(attempt)
 
     def _take(self, trial_id: int) -> bool:
         """Take a waiting trial up, once; Optuna's own reads first and then writes."""
-        table = models.TrialModel.__table__
-        moment = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-        waiting = (table.c.trial_id == trial_id) & (table.c.state == TrialState.WAITING)
-        take = (
-            sa.update(table).where(waiting).values(state=TrialState.RUNNING, datetime_start=moment)
-        )
-        look = sa.select(table.c.state, table.c.datetime_start).where(table.c.trial_id == trial_id)
+        moment = _now()
+        waiting = (_TRIALS.c.trial_id == trial_id) & (_TRIALS.c.state == TrialState.WAITING)
+        take = _TRIALS.update().where(waiting)
+        take = take.values(state=TrialState.RUNNING, datetime_start=moment)
+        look = sa.select(_TRIALS.c.state, _TRIALS.c.datetime_start)
+        look = look.where(_TRIALS.c.trial_id == trial_id)
 
         def attempt() -> bool:
             with self.engine.begin() as connection:
@@ -183,6 +257,105 @@ class SteadyStorage(optuna.storages.RDBStorage):
     def _ride_out(self, attempt: Callable[[], T]) -> T:
         with self._guard():
             return ride_out(self._name, attempt)
+
+    def look(
+        self, study_id: int, newer_than: int, trial_ids: Collection[int]
+    ) -> list[tuple[int, TrialState, datetime.datetime | None]]:
+        """What may have changed in a study, in one statement.
+
+        Args:
+            study_id: The study.
+            newer_than: All trials after this one are looked at.
+            trial_ids: These are looked at, too.
+
+        Returns:
+            Each trial's number in the database, its state and when it began (UTC), in order.
+
+        Raises:
+            KeyError: If there is no such study.
+        """
+        columns = (_TRIALS.c.trial_id, _TRIALS.c.state, _TRIALS.c.datetime_start)
+        new = (_TRIALS.c.study_id == study_id) & (_TRIALS.c.trial_id > newer_than)
+        nothing: list[Any] = [sa.cast(sa.null(), column.type) for column in columns[1:]]
+        study = sa.select(sa.literal(-1), *nothing).where(
+            sa.exists().where(_STUDIES.c.study_id == study_id)
+        )
+        named = _TRIALS.c.trial_id.in_(list(trial_ids)) & (_TRIALS.c.trial_id <= newer_than)
+        # Not one query with OR: a database may take it for a reason to scan all trials.
+        parts = [study, sa.select(*columns).where(new)]
+        if trial_ids:
+            parts.append(sa.select(*columns).where(named))
+        query = sa.union_all(*parts)
+
+        def attempt() -> list[tuple[int, TrialState, datetime.datetime | None]]:
+            with self.engine.connect() as connection:
+                return sorted((row[0], row[1], row[2]) for row in connection.execute(query))
+
+        seen = self._ride_out(attempt)
+        if not seen or seen[0][0] != -1:
+            raise KeyError(models.NOT_FOUND_MSG)
+        return seen[1:]
+
+    def get_trials(
+        self, study_id: int, trial_ids: Collection[int], newer_than: int | None = None
+    ) -> list[FrozenTrial]:
+        """Some trials of a study, and all after one of them.
+
+        Args:
+            study_id: The study.
+            trial_ids: These are read.
+            newer_than: All trials after this one are read, too, if it is given.
+
+        Raises:
+            KeyError: If there is no such study.
+        """
+        return self._read(study_id, None, trial_ids, newer_than)
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """A trial, as it is now."""
+        query = sa.select(_TRIALS.c.study_id).where(_TRIALS.c.trial_id == trial_id)
+
+        def attempt() -> list[FrozenTrial]:
+            with self.engine.connect() as connection:
+                study_id = connection.execute(query).scalar()
+                if study_id is None:
+                    return []
+                return read_trials(connection, study_id, trial_ids=[trial_id], newer_than=None)
+
+        found = self._ride_out(attempt)
+        if not found:
+            raise KeyError(models.NOT_FOUND_MSG)
+        return found[0]
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        wanted = None if states is None else [each for each in TrialState if each in states]
+        return self._read(study_id, wanted, included_trial_ids, trial_id_greater_than)
+
+    def _read(
+        self,
+        study_id: int,
+        states: Collection[TrialState] | None,
+        trial_ids: Collection[int],
+        newer_than: int | None,
+    ) -> list[FrozenTrial]:
+        def attempt() -> list[FrozenTrial]:
+            with self.engine.connect() as connection:
+                return read_trials(
+                    connection, study_id, states=states, trial_ids=trial_ids, newer_than=newer_than
+                )
+
+        return self._ride_out(attempt)
+
+
+def _now() -> datetime.datetime:
+    """The moment as Optuna's tables hold it: UTC, without saying so."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
 
 
 def _steady(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -34,6 +34,7 @@ from storage.records import (
     StudyRecord,
     TrialStep,
 )
+from storage.trial_cache import TrialCache
 from storage.trial_rows import report_steps, require_unfinished
 from storage.versions import ensure_schema
 
@@ -100,7 +101,8 @@ class Store:
             except BaseException:
                 self.close()
                 raise
-        self.optuna_storage = optuna.storages.get_storage(self._rdb)
+        self._trials = TrialCache(self._rdb)
+        self.optuna_storage: optuna.storages.BaseStorage = self._trials
         self._has_tables = False
         self._file = self._identity()
 
@@ -384,6 +386,7 @@ class Store:
                 report_steps(connection, values)
 
         self.transaction(record)
+        self._trials.note_steps(values)
 
     def end_run(self, run_id: int, state: str, reason: str | None = None) -> None:
         """Record how a run ended: one of `RUN_STATES` but for running, and why."""
@@ -438,14 +441,25 @@ class Store:
             ]
         return found
 
-    def runs(self, study_id: int | None = None, purpose: str | None = None) -> list[RunRecord]:
-        """The runs of one study or of all, for one purpose or for all, oldest first."""
-        query = sa.select(schema.runs).order_by(schema.runs.c.run_id)
-        if study_id is not None:
-            query = query.where(schema.runs.c.study_id == study_id)
-        if purpose is not None:
-            query = query.where(schema.runs.c.purpose == purpose)
+    def runs(
+        self, study_id: int | None = None, purpose: str | None = None, *, state: str | None = None
+    ) -> list[RunRecord]:
+        """The runs of one study or of all, for one purpose or for all, in a state, oldest first."""
+        table = schema.runs
+        query = sa.select(table).order_by(table.c.run_id)
+        wanted = {table.c.study_id: study_id, table.c.purpose: purpose, table.c.state: state}
+        for column, value in wanted.items():
+            if value is not None:
+                query = query.where(column == value)
         return [RunRecord(**row) for row in self.rows(query)]
+
+    def ended_uids(self, study_id: int) -> set[str]:
+        """The uids of a study's runs that will not go on."""
+        table = schema.runs
+        query = sa.select(table.c.uid).where(
+            (table.c.study_id == study_id) & table.c.state.not_in(("running", "interrupted"))
+        )
+        return {row["uid"] for row in self.rows(query)}
 
     def runs_of_config(
         self, config_hash: str, *, purpose: str, study_id: int | None

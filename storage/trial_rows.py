@@ -18,9 +18,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.records import TrialStep
 
-__all__ = ["report_steps", "require_unfinished"]
+__all__ = ["report_steps", "require_unfinished", "write_values"]
 
 _TRIALS = models.TrialModel.__table__
+_VALUES = models.TrialValueModel.__table__
 _STEPS = models.TrialIntermediateValueModel.__table__
 
 
@@ -58,6 +59,17 @@ def report_steps(connection: sa.Connection, steps: Sequence[TrialStep]) -> None:
             }
         )
     connection.execute(_upsert(connection, _STEPS, ("trial_id", "step")), rows)
+
+
+def write_values(connection: sa.Connection, trial_id: int, values: Sequence[float]) -> None:
+    """Write the objectives' values of a trial, in order."""
+    rows = []
+    for objective, each in enumerate(values):
+        value, kind = models.TrialValueModel.value_to_stored_repr(each)
+        rows.append(
+            {"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind}
+        )
+    connection.execute(_upsert(connection, _VALUES, ("trial_id", "objective")), rows)
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, key: Sequence[str]) -> sa.Insert:

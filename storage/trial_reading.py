@@ -1,0 +1,130 @@
+"""Optuna's trials, read whole and many at a time.
+
+Optuna's own reading makes an object of every row and a distribution of every parameter; ten
+thousand trials of 25 reports take it half a minute. What comes out here is the same.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
+
+__all__ = ["local_time", "read_trials"]
+
+_STUDIES = models.StudyModel.__table__
+_TRIALS = models.TrialModel.__table__
+_VALUES = models.TrialValueModel.__table__
+_PARAMS = models.TrialParamModel.__table__
+_USER = models.TrialUserAttributeModel.__table__
+_SYSTEM = models.TrialSystemAttributeModel.__table__
+_STEPS = models.TrialIntermediateValueModel.__table__
+
+_value = models.TrialValueModel.stored_repr_to_value
+_step_value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+# Distributions are never changed, and a study has few of them.
+_distribution = functools.lru_cache(maxsize=1024)(json_to_distribution)
+
+
+def local_time(utc: datetime.datetime | None) -> datetime.datetime | None:
+    """A moment as Optuna's trials give it, from the way its tables hold it."""
+    if utc is None:
+        return None
+    return utc.replace(tzinfo=datetime.UTC).astimezone().replace(tzinfo=None)
+
+
+def read_trials(
+    connection: sa.Connection,
+    study_id: int,
+    *,
+    states: Collection[TrialState] | None = None,
+    trial_ids: Collection[int] = (),
+    newer_than: int | None = -1,
+) -> list[FrozenTrial]:
+    """Read trials of a study.
+
+    Args:
+        connection: Of the store.
+        study_id: The study.
+        states: Only trials in these; default: in any.
+        trial_ids: Trials to read, by Optuna's number.
+        newer_than: All trials after this one are read, too; None: no others.
+
+    Returns:
+        The trials, in order.
+
+    Raises:
+        KeyError: If there is no such study.
+    """
+    study = sa.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == study_id)
+    if connection.execute(study).scalar() is None:
+        raise KeyError(models.NOT_FOUND_MSG)
+    chosen: Any = sa.false() if newer_than is None else _TRIALS.c.trial_id > newer_than
+    if trial_ids:
+        chosen |= _TRIALS.c.trial_id.in_(list(trial_ids))
+    wanted = (_TRIALS.c.study_id == study_id) & chosen
+    if states is not None:
+        wanted &= _TRIALS.c.state.in_(states)
+    query = sa.select(_TRIALS).where(wanted).order_by(_TRIALS.c.trial_id)
+    trials = {row.trial_id: row for row in connection.execute(query)}
+    if not trials:
+        return []
+    # Few are named one by one, since a database may take a subquery for a reason to scan.
+    of_these: Any = list(trials)
+    if len(of_these) > 100:
+        of_these = sa.select(_TRIALS.c.trial_id).where(wanted)
+
+    def children(table: sa.Table, order: str, *columns: str) -> Any:
+        query = sa.select(table.c.trial_id, *(table.c[name] for name in columns))
+        query = query.where(table.c.trial_id.in_(of_these))
+        # What came after the trials were read belongs to the next reading.
+        rows = connection.execute(query.order_by(table.c.trial_id, table.c[order]))
+        return (row for row in rows if row[0] in trials)
+
+    values: dict[int, list[float]] = {}
+    for trial_id, value, kind in children(_VALUES, "objective", "value", "value_type"):
+        values.setdefault(trial_id, []).append(_value(value, kind))
+    params: dict[int, dict[str, Any]] = {}
+    distributions: dict[int, dict[str, BaseDistribution]] = {}
+    for trial_id, name, value, text in children(
+        _PARAMS, "param_id", "param_name", "param_value", "distribution_json"
+    ):
+        distribution = _distribution(text)
+        params.setdefault(trial_id, {})[name] = distribution.to_external_repr(value)
+        distributions.setdefault(trial_id, {})[name] = distribution
+    attributes: list[dict[int, dict[str, Any]]] = []
+    for table in (_USER, _SYSTEM):
+        found: dict[int, dict[str, Any]] = {}
+        for trial_id, key, text in children(table, "key", "key", "value_json"):
+            found.setdefault(trial_id, {})[key] = json.loads(text)
+        attributes.append(found)
+    steps: dict[int, dict[int, float]] = {}
+    for trial_id, step, value, kind in children(
+        _STEPS, "step", "step", "intermediate_value", "intermediate_value_type"
+    ):
+        steps.setdefault(trial_id, {})[step] = _step_value(value, kind)
+    user, system = attributes
+    return [
+        FrozenTrial(
+            number=row.number,
+            state=row.state,
+            value=None,
+            values=values.get(trial_id),
+            datetime_start=local_time(row.datetime_start),
+            datetime_complete=local_time(row.datetime_complete),
+            params=params.get(trial_id, {}),
+            distributions=distributions.get(trial_id, {}),
+            user_attrs=user.get(trial_id, {}),
+            system_attrs=system.get(trial_id, {}),
+            intermediate_values=steps.get(trial_id, {}),
+            trial_id=trial_id,
+        )
+        for trial_id, row in trials.items()
+    ]
