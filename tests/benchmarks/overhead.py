@@ -1,164 +1,301 @@
-"""What a trial costs besides training: ours beside Ray Tune + OptunaSearch + RDBStorage.
+"""What a trial costs besides training: ours beside plain Optuna and Ray Tune + OptunaSearch.
 
-    python -m tests.benchmarks.overhead [--trials 100] [--reports 10] [--json]
+    python -m tests.benchmarks.overhead [--trials 1000] [--reports 10] [--json FILE]
 
-Both run the same closed-form trials through the same Ray, one after the other, and persist every
-trial into an SQLite file of their own. What is counted is the wall time of the whole search without
-starting Ray, divided by its trials; and the reports found in the file afterwards, by SQL.
+All search the same closed-form objective with the same sampler, report after every epoch, prune
+nothing, and persist every trial into an SQLite file of their own:
+
+    ours                  a launch: ledger, store, Ray, workers
+    Optuna                ask, report, tell in one process, over Optuna's RDBStorage as it comes
+    Optuna, WAL           the same, the file in WAL mode and synchronised as ours is
+    Tune + OptunaSearch   a function trainable on the same Ray, OptunaSearch over RDBStorage
+
+What is counted is the wall time of the whole search without starting Ray, divided by its trials.
+Each has a new file in every round; the rounds are taken in turn. The peers' trials cost more the
+more there are, so those that run fewer of them are flattered. With ``--trials 10000`` the second
+table shows what grows.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
+import contextlib
+import os
 import sqlite3
+import statistics
 import sys
 import tempfile
 import time
 import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+import ray
+import sqlalchemy as sa
+from ray import tune
+from ray.tune.search import ConcurrencyLimiter
+from ray.tune.search.optuna import OptunaSearch
 
 from search.cluster import ray_session
+from search.observer import TrialView
 from search.plan import make_plan
 from search.provenance import collect_provenance
+from search.sampling import make_sampler, propose
 from search.study import search
+from space import Space
+from space.config import ModelConfig, RunConfig, TrainingConfig
 from storage import open_store
 from storage.cli import configure_logging
+from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from trainables.runs import open_run
 
-SPACE = """
-study: overhead
-model: {{name: closed-form}}
-training: {{epochs: {reports}}}
-parameters:
-  learning_rate: {{type: float, low: 1.0e-4, high: 1.0e-1, log: true}}
-  weight_decay: {{type: float, low: 1.0e-6, high: 1.0e-1, log: true}}
-sampler: {{name: tpe, seed: 0}}
-pruner: {{name: none}}
-objective: {{metric: val_error, direction: minimize}}
-budget: {{trials: {trials}}}
-resources: {{cpus: 1, gpus: 0}}
-"""
+SPACE: dict[str, Any] = {
+    "study": "overhead",
+    "model": {"name": "closed-form"},
+    "parameters": {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+        "weight_decay": {"type": "float", "low": 1e-6, "high": 1e-1, "log": True},
+    },
+    "sampler": {"name": "tpe", "seed": 0},
+    "pruner": {"name": "none"},
+    "objective": {"metric": "val_error", "direction": "minimize"},
+    "resources": {"cpus": 1, "gpus": 0},
+}
 
 
-class Silent:
-    """An observer that shows nothing."""
+@dataclass(frozen=True)
+class Search:
+    """A search to be made.
+
+    Attributes:
+        folder: An empty directory of its own.
+        n_trials: Its trials.
+        n_reports: Reports a trial.
+    """
+
+    folder: Path
+    n_trials: int
+    n_reports: int
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.folder / "trials.db"
+
+    def space(self) -> dict[str, Any]:
+        """The space file's content."""
+        return {
+            **SPACE,
+            "training": {"epochs": self.n_reports},
+            "budget": {"trials": self.n_trials},
+        }
+
+    def check(self) -> None:
+        """See to it that the store holds every trial and report, by plain SQL."""
+        with contextlib.closing(sqlite3.connect(self.database)) as connection:
+            found = [
+                connection.execute(query).fetchone()[0]
+                for query in (
+                    "SELECT COUNT(*) FROM trials WHERE state = 'COMPLETE'",
+                    "SELECT COUNT(*) FROM trial_intermediate_values",
+                )
+            ]
+        if found != [self.n_trials, self.n_trials * self.n_reports]:
+            raise RuntimeError(f"{self.database} holds {found[0]} trials of {found[1]} reports")
+
+
+class Growth:
+    """An observer that notes time and memory now and then."""
+
+    def __init__(self, every: int) -> None:
+        """Note them every so many trials."""
+        self._every = every
+        self._n_ended = 0
+        self.marks: list[tuple[int, float, float]] = []
+        """Trials ended, the moment in seconds, the driver's resident memory in MiB."""
 
     def on_launch(self, *args: Any) -> None:
+        """Begin."""
+        self._mark()
+
+    def on_trial_end(self, trial: TrialView) -> None:
+        """Count."""
+        self._n_ended += 1
+        if self._n_ended % self._every == 0:
+            self._mark()
+
+    def _mark(self) -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        memory = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        self.marks.append((self._n_ended, time.perf_counter(), memory))
+
+    def on_trial_start(self, *args: Any) -> None:
         """Nothing."""
 
-    on_trial_start = on_trial_report = on_trial_end = on_launch
-    on_tick = close = on_launch
+    def on_trial_report(self, *args: Any) -> None:
+        """Nothing."""
+
+    def on_tick(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+    def table(self) -> Table:
+        """What grew."""
+        rows: list[list[Cell]] = [
+            [n, 1000 * (now - before) / (n - n_before), memory]
+            for (n_before, before, _), (n, now, memory) in zip(
+                self.marks, self.marks[1:], strict=False
+            )
+        ]
+        return Table(
+            title="Ours, as the study grows",
+            columns=["trials so far", "ms a trial since the last row", "driver's memory (MiB)"],
+            rows=rows,
+        )
 
 
-def count_rows(path: Path) -> tuple[int, int]:
-    """Complete trials and reports in a store, by plain SQL over Optuna's tables."""
-    with sqlite3.connect(path) as connection:
-        trials = connection.execute("SELECT COUNT(*) FROM trials WHERE state = 'COMPLETE'")
-        reports = connection.execute("SELECT COUNT(*) FROM trial_intermediate_values")
-        return trials.fetchone()[0], reports.fetchone()[0]
-
-
-def run_ours(folder: Path, n_trials: int, n_reports: int) -> tuple[float, int, int]:
-    """Our whole stack over one SQLite file."""
-    space = folder / "space.yaml"
-    space.write_text(SPACE.format(trials=n_trials, reports=n_reports))
-    database = folder / "ours.db"
+def run_ours(work: Search, growth: Growth) -> None:
+    """Our whole stack."""
+    file = work.folder / "space.yaml"
+    file.write_text(Space.model_validate(work.space()).model_dump_json())
     plan = make_plan(
-        space, storage=str(database), command="benchmark", provenance=collect_provenance()
+        file, storage=str(work.database), command="benchmark", provenance=collect_provenance()
     )
-    store = open_store(plan.storage)
-    started = time.perf_counter()
-    search(plan, store, Silent(), slots=plan.slots(), scratch=folder)
-    seconds = time.perf_counter() - started
-    store.close()
-    return seconds, *count_rows(database)
+    with contextlib.closing(open_store(plan.storage)) as store:
+        search(plan, store, growth, slots=plan.slots(), scratch=work.folder)
 
 
-def run_plain(folder: Path, n_trials: int, n_reports: int) -> tuple[float, int, int]:
-    """What a user would write: a function trainable, OptunaSearch, RDBStorage."""
-    from ray import tune
-    from ray.tune.search import ConcurrencyLimiter
-    from ray.tune.search.optuna import OptunaSearch
+def config_of(params: dict[str, Any], n_reports: int) -> RunConfig:
+    """The run that every peer trains for a trial."""
+    training = TrainingConfig(epochs=n_reports, aux_weight=0.0, **params)
+    return RunConfig(model=ModelConfig(name="closed-form"), training=training)
+
+
+def run_optuna(work: Search, *, wal: bool) -> None:
+    """Optuna's own ask, report and tell, one trial after the other."""
+    space = Space.model_validate(work.space())
+    storage = optuna.storages.RDBStorage(f"sqlite:///{work.database}")
+    if wal:
+        sa.event.listen(storage.engine, "connect", _as_ours)
+        storage.engine.dispose()
+    study = optuna.create_study(
+        storage=storage,
+        sampler=make_sampler(space, n_existing_trials=0),
+        pruner=optuna.pruners.NopPruner(),
+    )
+    for _ in range(work.n_trials):
+        trial = study.ask()
+        run = open_run(config_of(propose(trial, space), work.n_reports), None)
+        value = float("nan")
+        while not run.finished:
+            value = run.run_epoch().val_error
+            trial.report(value, run.epoch)
+            if trial.should_prune():
+                raise RuntimeError("the pruner that prunes nothing pruned")
+        study.tell(trial, value)
+    storage.engine.dispose()
+
+
+def _as_ours(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def run_tune(work: Search) -> None:
+    """What a user would write."""
+    n_reports = work.n_reports
 
     def trainable(config: dict[str, float]) -> None:
-        from space.config import ModelConfig, RunConfig, TrainingConfig
-        from trainables.runs import open_run
-
-        training = TrainingConfig(epochs=n_reports, aux_weight=0.0, **config)
-        run = open_run(RunConfig(model=ModelConfig(name="closed-form"), training=training), None)
+        run = open_run(config_of(config, n_reports), None)
         while not run.finished:
             tune.report({"val_error": run.run_epoch().val_error})
 
-    database = folder / "plain.db"
     searcher = OptunaSearch(
         metric="val_error",
         mode="min",
-        sampler=optuna.samplers.TPESampler(seed=0, multivariate=True, constant_liar=True),
-        storage=optuna.storages.RDBStorage(f"sqlite:///{database}"),
+        sampler=make_sampler(Space.model_validate(work.space()), n_existing_trials=0),
+        storage=optuna.storages.RDBStorage(f"sqlite:///{work.database}"),
         study_name="overhead",
     )
-    cpus = slots_for_cpus()
-    started = time.perf_counter()
     tune.run(
         trainable,
         config={
             "learning_rate": tune.loguniform(1e-4, 1e-1),
             "weight_decay": tune.loguniform(1e-6, 1e-1),
         },
-        search_alg=ConcurrencyLimiter(searcher, max_concurrent=cpus),
-        num_samples=n_trials,
+        search_alg=ConcurrencyLimiter(searcher, max_concurrent=int(ray.cluster_resources()["CPU"])),
+        num_samples=work.n_trials,
         resources_per_trial={"cpu": 1},
-        storage_path=str(folder / "tune"),
+        storage_path=str(work.folder / "tune"),
         verbose=0,
     )
-    seconds = time.perf_counter() - started
-    return seconds, *count_rows(database)
-
-
-def slots_for_cpus() -> int:
-    """CPUs of the running Ray."""
-    import ray
-
-    return int(ray.cluster_resources()["CPU"])
 
 
 def main(argv: list[str]) -> int:
-    """Run both and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=100)
+    """Run all in turn and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=1_000)
+    parser.add_argument("--optuna-trials", type=int, help="default: as ours, at most 1,000")
+    parser.add_argument("--tune-trials", type=int, default=50)
     parser.add_argument("--reports", type=int, default=10)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=2)
+    add_json_option(parser)
     options = parser.parse_args(argv)
+    n_optuna = options.optuna_trials or min(options.trials, 1_000)
     configure_logging(verbose=False)
     warnings.simplefilter("ignore")
-    rows = {}
-    with tempfile.TemporaryDirectory() as name, ray_session(None, verbose=False):
-        for label, run in (("ours", run_ours), ("Tune + OptunaSearch", run_plain)):
-            seconds, n_complete, n_reports = run(Path(name), options.trials, options.reports)
-            rows[label] = {
-                "seconds": seconds,
-                "seconds_a_trial": seconds / options.trials,
-                "complete": n_complete,
-                "reports": n_reports,
-            }
-    ratio = rows["Tune + OptunaSearch"]["seconds"] / rows["ours"]["seconds"]
-    if options.json:
-        print(json.dumps({"rows": rows, "ratio": ratio}, indent=2))
-        return 0
-    print(
-        f"{platform.node()}, {platform.processor() or platform.machine()}, SQLite, "
-        f"{options.trials} trials of {options.reports} reports"
+    growth = Growth(1)
+    ways: dict[str, tuple[int, Callable[[Search], None]]] = {
+        "ours": (options.trials, lambda work: run_ours(work, growth)),
+        "Optuna": (n_optuna, lambda work: run_optuna(work, wal=False)),
+        "Optuna, WAL": (n_optuna, lambda work: run_optuna(work, wal=True)),
+        "Tune + OptunaSearch": (options.tune_trials, run_tune),
+    }
+    seconds: defaultdict[str, list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="overhead-") as name, ray_session(None, verbose=False):
+        for turn in range(options.rounds):
+            growth = Growth(max(options.trials // 10, 1))
+            for way, (n_trials, run) in ways.items():
+                folder = Path(name) / f"{turn}-{len(seconds)}-{way.split()[0]}-{time.time_ns()}"
+                folder.mkdir()
+                work = Search(folder, n_trials, options.reports)
+                began = time.perf_counter()
+                run(work)
+                seconds[way].append((time.perf_counter() - began) / n_trials)
+                work.check()
+                print(f"round {turn + 1}: {way} {seconds[way][-1]:.4f} s", file=sys.stderr)
+    rows: list[list[Cell]] = []
+    for way, (n_trials, _) in ways.items():
+        ratios = [a / b for a, b in zip(seconds[way], seconds["ours"], strict=True)]
+        a_trial = 1000 * statistics.median(seconds[way])
+        rows.append([way, n_trials, a_trial, statistics.median(ratios)])
+    publish(
+        title="Scheduling overhead",
+        module="tests.benchmarks.overhead",
+        argv=argv,
+        tables=[
+            Table(
+                title=f"A trial of {options.reports} reports, persisted in SQLite",
+                columns=["", "trials", "ms a trial", "times ours"],
+                rows=rows,
+            ),
+            growth.table(),
+        ],
+        notes=[
+            f"Medians of {options.rounds} rounds taken in turn; ratios within a round. Every store "
+            "was found to hold all trials as complete, with all their reports.",
+            "Ours and Tune run as many trials at once as there are CPUs, Optuna one at a time.",
+        ],
+        json_file=options.json,
     )
-    for label, row in rows.items():
-        print(
-            f"{label:20} {row['seconds']:8.2f} s  {row['seconds_a_trial']:7.4f} s a trial  "
-            f"{row['complete']} complete  {row['reports']} reports in the store"
-        )
-    print(f"ratio {ratio:.1f}")
     return 0
 
 

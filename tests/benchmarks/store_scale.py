@@ -1,19 +1,22 @@
 """How the store scales: ask, report, tell, list and resume at 100, 1,000 and 10,000 trials.
 
-    python -m tests.benchmarks.store_scale [--trials 100 1000 10000] [--reports 25] [--json]
+    python -m tests.benchmarks.store_scale [--trials 100 1000 10000] [--repeats 20] [--json FILE]
 
-A store is filled in bulk with complete trials of so many reports; then a launch goes on with it, as
-`search.ledger` does, with random proposals, and each step is timed (the median of `--repeats`):
+A store is filled in bulk with complete trials of 25 reports. Then a launch goes on with it: the
+ledger of `search.ledger` asks, hears reports and tells, with nothing of Ray, under a budget of
+epochs and the usual pruner (halving). Each step is timed:
 
-    ask     a trial is asked for, its parameters proposed, its run begun
-    report  an epoch is recorded, reported to Optuna and judged by a pruner (halving)
-    spent   the study's epochs are counted, for a budget of epochs
-    tell    a trial is told and its run ended
-    list    `storage list`, in a process that has just opened the store
-    check   `storage check`, likewise
-    resume  a new process opens the store, loads the study and asks for its first trial
-    copy    `storage copy` into an empty SQLite store
+    ask         a trial is asked for, proposed at random, and its run begun
+    ask, TPE    the same by the sampler that searches have
+    report      an epoch is recorded, reported to Optuna and judged, the budget counted
+    tell        the last report, with which the trial and its run end
+    list        `storage list`, in a process that has just opened the store
+    check       `storage check`, likewise
+    resume      a process opens the store, loads the study, looks for what dead launches left and
+                asks for its first trial
+    copy        `storage copy` into an empty SQLite store
 
+The first four are medians over as many trials as `--repeats` says; the others are medians of three.
 PostgreSQL is a server of its own, started for the measurement, with fsync on.
 """
 
@@ -21,12 +24,12 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -35,17 +38,31 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
-from search.sampling import make_pruner
+from search.lease import reclaim_stale
+from search.ledger import Ledger
+from search.reports import Report
+from search.sampling import make_pruner, make_sampler
 from space import Space
 from storage import EpochRecord, NewLaunch, Store, open_store
 from storage.check import check_store
 from storage.cli import configure_logging
 from storage.copying import copy_store
 from storage.overview import list_studies
-from tests.dashboards.made_store import add_study, space_config
+from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from tests.dashboards.made_store import EPOCHS, add_study, space_config
 from tests.postgresql import PostgresqlServer, programs
+from trainables.resolve import resolve_config
 
-STEPS = ("ask", "report", "spent", "tell", "list", "check", "resume", "copy")
+STEPS = ("ask", "ask, TPE", "report", "tell", "list", "check", "resume", "copy")
+
+
+class Silent:
+    """An observer that shows nothing."""
+
+    def on_trial_start(self, *args: Any) -> None:
+        """Nothing."""
+
+    on_trial_report = on_trial_end = on_trial_start
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -55,100 +72,99 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def load(store: Store) -> optuna.Study:
-    """The study, its sampler cheap and its pruner the searches' usual one."""
+def open_ledger(store: Store, sampler: str) -> tuple[Ledger, int]:
+    """A launch's ledger over the study, and the launch's number."""
+    space = Space.model_validate(space_config(sampler={"name": sampler, "seed": 0}))
     study = optuna.load_study(
         study_name="made",
         storage=store.optuna_storage,
-        sampler=optuna.samplers.RandomSampler(seed=0),
+        sampler=make_sampler(space, n_existing_trials=0),
+        pruner=make_pruner(space),
     )
-    study.pruner = make_pruner(Space.model_validate(space_config()))
-    return study
-
-
-def go_on(store: Store, study: optuna.Study, reports: int, repeats: int) -> dict[str, float]:
-    """Train some more trials; the median seconds of each step."""
-    launch = NewLaunch(
-        study_id=study._study_id,
-        command="store_scale",
-        config={},
-        changes=[],
-        git_commit=None,
-        git_dirty=None,
-        versions={},
-        hardware={},
-        data_source="digits",
-        data_fingerprint="f",
-        host="here",
-        pid=os.getpid(),
-    )
-    launch_id = store.begin_launch(launch)
-    took: dict[str, list[float]] = {"ask": [], "report": [], "spent": [], "tell": []}
-
-    def ask() -> None:
-        nonlocal trial, run
-        trial = study.ask()
-        trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True)
-        trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True)
-        run = store.begin_run(
-            launch_id=launch_id,
+    study.get_trials(deepcopy=False)  # A launch has them in memory since it began.
+    launch_id = store.begin_launch(
+        NewLaunch(
             study_id=study._study_id,
-            trial_id=trial._trial_id,
-            purpose="search",
-            replicate=0,
-            config_hash="h",
+            command="store_scale",
             config={},
+            changes=[],
+            git_commit=None,
+            git_dirty=None,
+            versions={},
+            hardware={},
+            data_source="digits",
+            data_fingerprint="f",
+            host="here",
+            pid=os.getpid(),
         )
+    )
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=space,
+        resolve=lambda params: resolve_config(space.resolve(params)),
+        launch_id=launch_id,
+        observer=Silent(),
+        max_trials=10**6,
+        max_epochs=10**8,
+    )
+    reclaim_stale(study, store, launch_id=launch_id)
+    return ledger, launch_id
 
-    def report(step: int) -> None:
-        epoch = EpochRecord(
-            epoch=step, train_loss=1, val_loss=1, train_error=0.5, val_error=0.25, seconds=1.0
-        )
-        store.record_epoch(run.run_id, launch_id, epoch, best_epoch=1, worker="w")
-        store.optuna_storage.set_trial_intermediate_value(trial._trial_id, step, 0.25)
-        study.pruner.prune(study, store.optuna_storage.get_trial(trial._trial_id))
 
-    def tell() -> None:
-        study.tell(trial, 0.25)
-        store.end_run(run.run_id, "complete")
-
-    trial: Any = None
-    run: Any = None
-    for _ in range(repeats):
-        took["ask"].append(timed(ask))
-        for step in range(1, reports + 1):
-            took["report"].append(timed(functools.partial(report, step)))
-        took["spent"].append(timed(functools.partial(store.n_epochs, study._study_id)))
-        took["tell"].append(timed(tell))
-    store.end_launch(launch_id, "done")
+def go_on(store: Store, repeats: int) -> dict[str, float]:
+    """Train some more trials; the median seconds of each step."""
+    took: defaultdict[str, list[float]] = defaultdict(list)
+    for sampler, ask in (("random", "ask"), ("tpe", "ask, TPE")):
+        ledger, launch_id = open_ledger(store, sampler)
+        for _ in range(repeats):
+            began = time.perf_counter()
+            assignment = ledger.next_assignment()
+            took[ask].append(time.perf_counter() - began)
+            if assignment is None:
+                raise RuntimeError("the budget of the benchmark is spent")
+            ((run, _config),) = assignment.runs
+            for epoch in range(1, EPOCHS + 1):
+                report = functools.partial(ledger.report, [good_report(run.run_id, epoch)])
+                took["report" if epoch < EPOCHS else "tell"].append(timed(report))
+        store.end_launch(launch_id, "done")
     return {step: statistics.median(seconds) for step, seconds in took.items()}
 
 
-def measure(url: str, reports: int, repeats: int, directory: Path) -> dict[str, float]:
+def good_report(run_id: int, epoch: int) -> Report:
+    """A report so good that the trial is never pruned."""
+    record = EpochRecord(
+        epoch=epoch, train_loss=1.0, val_loss=1.0, train_error=0.0, val_error=0.001, seconds=1.0
+    )
+    return Report(
+        run_id=run_id, epoch=record, evaluation=None, failure=None, warning=None, worker="w"
+    )
+
+
+def measure(url: str, repeats: int, directory: Path) -> dict[str, float]:
     """The seconds of every step over a store that is filled already."""
 
-    def opened(work: Callable[[Store], Any]) -> Callable[[], None]:
+    def opened(work: Callable[[Store], Any]) -> float:
         def run() -> None:
             with closing(open_store(url, create=False)) as store:
                 work(store)
 
-        return run
+        return statistics.median(timed(run) for _ in range(3))
+
+    def resume(store: Store) -> None:
+        ledger, launch_id = open_ledger(store, "tpe")
+        ledger.next_assignment()
+        ledger.interrupt("measured")
+        store.end_launch(launch_id, "done")
 
     def copy(store: Store) -> None:
         with closing(open_store(str(directory / f"copy-{time.time_ns()}.db"))) as target:
             copy_store(store, target)
 
-    seconds = {
-        "list": timed(opened(list_studies)),
-        "check": timed(opened(check_store)),
-        "resume": timed(opened(lambda store: load(store).ask())),
-    }
+    seconds = {"list": opened(list_studies), "check": opened(check_store), "copy": opened(copy)}
     with closing(open_store(url, create=False)) as store:
-        study = load(store)
-        study.get_trials(deepcopy=False)  # A launch has them in memory since it began.
-        seconds.update(go_on(store, study, reports, repeats))
-    seconds["copy"] = timed(opened(copy))
-    return seconds
+        seconds |= go_on(store, repeats)
+    return {**seconds, "resume": opened(resume)}
 
 
 def fill(source: Store, url: str) -> None:
@@ -170,16 +186,17 @@ def stores(directory: Path, server: PostgresqlServer | None) -> Iterator[dict[st
         yield {**sqlite, "postgresql": url}
 
 
-def main() -> None:
+def main(argv: list[str]) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, nargs="+", default=[100, 1_000, 10_000])
-    parser.add_argument("--reports", type=int, default=25)
     parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    add_json_option(parser)
+    options = parser.parse_args(argv)
     configure_logging(verbose=False)
-    found: list[dict[str, Any]] = []
+    found: dict[tuple[str, int], dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="store-scale-") as name:
         directory = Path(name)
         directory.chmod(0o755)
@@ -197,19 +214,46 @@ def main() -> None:
                             took = timed(functools.partial(fill, made, urls["postgresql"]))
                             print(f"{n_trials} trials copied in {took:.1f} s", file=sys.stderr)
                     for kind, url in urls.items():
-                        seconds = measure(url, options.reports, options.repeats, directory)
-                        found.append({"store": kind, "trials": n_trials, **seconds})
+                        found[kind, n_trials] = measure(url, options.repeats, directory)
+                        print(f"{kind}: {n_trials} trials measured", file=sys.stderr)
         finally:
             if server is not None:
                 server.stop("immediate")
-    if options.json:
-        print(json.dumps(found, indent=2))
-        return
-    print(f"{'store':12}{'trials':>8}" + "".join(f"{step:>12}" for step in STEPS) + "   ms")
-    for row in found:
-        numbers = "".join(f"{1000 * row[step]:12,.1f}" for step in STEPS)
-        print(f"{row['store']:12}{row['trials']:8,}{numbers}")
+    rows: list[list[Cell]] = [
+        [kind, n_trials, *(1000 * seconds[step] for step in STEPS)]
+        for (kind, n_trials), seconds in sorted(found.items())
+    ]
+    least, most = min(options.trials), max(options.trials)
+    growth: list[list[Cell]] = [
+        [kind, *(found[kind, most][step] / found[kind, least][step] for step in STEPS)]
+        for kind in sorted({kind for kind, _ in found})
+    ]
+    missing = [] if server is not None else ["There is no PostgreSQL on this machine."]
+    publish(
+        title="The store at scale",
+        module="tests.benchmarks.store_scale",
+        argv=argv,
+        tables=[
+            Table(
+                title=f"Milliseconds, trials of {EPOCHS} reports",
+                columns=["store", "trials", *STEPS],
+                rows=rows,
+            ),
+            Table(
+                title=f"Times as long at {most:,} trials as at {least:,}",
+                columns=["store", *STEPS],
+                rows=growth,
+            ),
+        ],
+        notes=[
+            f"Medians over {options.repeats} trials, of list, check, resume and copy of three "
+            "calls in a process that has just opened the store.",
+            *missing,
+        ],
+        json_file=options.json,
+    )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
