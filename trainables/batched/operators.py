@@ -178,10 +178,11 @@ def _conv2d(
 
 
 class _GroupedConvolution(torch.autograd.Function):
-    """A grouped convolution of stride 1 whose gradients are faster on a CPU than torch's.
+    """A grouped convolution of stride 1 that is faster on a CPU than torch's.
 
     oneDNN computes the gradient of the input and of the bias several times more slowly than a
-    forward convolution and a sum, which give the same.
+    forward convolution and a sum, which give the same. And it multiplies for the outermost outputs
+    where the padding is wider than the kernel reaches; these see nothing but padding.
     """
 
     @staticmethod
@@ -195,7 +196,18 @@ class _GroupedConvolution(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.padding, ctx.groups = padding, groups
-        return F.conv2d(x, weight, bias, padding=padding, groups=groups)
+        within = [min(p, k - 1) for p, k in zip(padding, weight.shape[2:], strict=True)]
+        inner = F.conv2d(x, weight, bias, padding=within, groups=groups)
+        if list(padding) == within:
+            return inner
+        margins = [p - size for p, size in zip(padding, within, strict=True)]
+        sizes = [n + 2 * margin for n, margin in zip(inner.shape[2:], margins, strict=True)]
+        of_padding = inner.new_zeros(inner.shape[1]) if bias is None else bias
+        y = of_padding.view(1, -1, 1, 1).expand(len(inner), -1, *sizes)
+        y = y.contiguous(memory_format=torch.channels_last)
+        rows, columns = (slice(m, m + n) for m, n in zip(margins, inner.shape[2:], strict=True))
+        y[:, :, rows, columns] = inner
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
