@@ -113,5 +113,5 @@ def test_a_measurement_here_leaves_the_threads_as_they_were(
     monkeypatch.setattr("trainables.batched.packing.ARITHMETIC_SECONDS", float("inf"))
     before = torch.get_num_threads()
     found = packing._measure(config(), DIGITS, SLOTS, 1.0, 2)
-    assert list(found.seconds) == [1, 2]
+    assert found.seconds[1] > 0
     assert torch.get_num_threads() == before
