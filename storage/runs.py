@@ -1,0 +1,289 @@
+"""What a store knows of training runs: their states, epochs and results."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage import schema
+from storage.database import Database
+from storage.records import EpochRecord, ResultRecord, RunEpoch, RunRecord, TrialStep
+from storage.trial_rows import report_steps, require_unfinished
+
+__all__ = ["RUN_STATES", "RunTables"]
+
+RUN_STATES = ("running", "complete", "pruned", "failed", "interrupted")
+"""interrupted: stopped before its end and waiting to go on from its last checkpoint."""
+
+_RUNS = schema.runs.c
+_PROGRESS = (
+    schema.runs.update()
+    .where((_RUNS.run_id == sa.bindparam("of_run")) & (_RUNS.n_epochs < sa.bindparam("so_far")))
+    .values(
+        n_epochs=sa.bindparam("so_far"),
+        best_epoch=sa.bindparam("kept"),
+        worker=sa.bindparam("where"),
+        train_seconds=_RUNS.train_seconds + sa.bindparam("took"),
+    )
+)
+"""What an epoch changes in its run, unless it was recorded already."""
+
+
+class RunTables(Database):
+    """The part of `storage.store.Store` that is about runs; see there."""
+
+    def begin_run(
+        self,
+        *,
+        launch_id: int,
+        study_id: int | None,
+        trial_id: int | None,
+        purpose: str,
+        replicate: int,
+        config_hash: str,
+        config: dict[str, Any],
+        n_parameters: int | None = None,
+    ) -> RunRecord:
+        """Record that a run began, or that an interrupted one goes on.
+
+        Args:
+            launch_id: The launch that trains it now.
+            study_id: Its study, if any.
+            trial_id: Optuna's number of its trial, if any.
+            purpose: ``"search"``, ``"confirm"`` or ``"benchmark"``.
+            replicate: Which of the trial's runs for that purpose it is, from 0.
+            config_hash: `RunConfig.config_hash()`.
+            config: The whole `RunConfig`.
+            n_parameters: Trainable parameters of its network.
+
+        Returns:
+            The run as the store knows it; `n_epochs` says how many epochs are recorded already.
+        """
+        table = schema.runs
+        new = {
+            "uid": uuid.uuid4().hex,
+            "launch_id": launch_id,
+            "study_id": study_id,
+            "trial_id": trial_id,
+            "purpose": purpose,
+            "replicate": replicate,
+            "config_hash": config_hash,
+            "config": config,
+            "state": "running",
+            "started_at": schema.utc_now(),
+            "n_epochs": 0,
+            "train_seconds": 0.0,
+            "n_parameters": n_parameters,
+        }
+        again = {"launch_id": launch_id, "state": "running", "reason": None, "ended_at": None}
+        if trial_id is not None:
+            key = (
+                (table.c.trial_id == trial_id)
+                & (table.c.purpose == purpose)
+                & (table.c.replicate == replicate)
+            )
+        else:
+            # Without a trial the config itself, seeds and all, is what goes on.
+            key = (
+                (table.c.config_hash == config_hash)
+                & (table.c.purpose == purpose)
+                & (table.c.state == "interrupted")
+            )
+        tried: int | None = None
+
+        def begin(connection: sa.Connection) -> RunRecord:
+            nonlocal tried
+            # An attempt whose end was not heard of may have begun it already.
+            mine = (table.c.uid == new["uid"]) | (
+                (table.c.run_id == tried) & (table.c.launch_id == launch_id)
+            )
+            query = sa.select(table.c.run_id).where(key if tried is None else key | mine)
+            first = query.order_by(sa.case((mine, 0), else_=1)).limit(1)
+            found = connection.execute(first).scalar()
+            if found is None:
+                result = connection.execute(table.insert().values(new))
+                found = result.inserted_primary_key[0]  # type: ignore[index]
+            else:
+                connection.execute(table.update().where(table.c.run_id == found).values(again))
+            tried = int(found)
+            row = connection.execute(sa.select(table).where(table.c.run_id == found)).one()
+            return RunRecord(**row._mapping)
+
+        return self.transaction(begin)
+
+    def record_epoch(
+        self, run_id: int, launch_id: int, epoch: EpochRecord, *, best_epoch: int, worker: str
+    ) -> None:
+        """Record an epoch of a run; one that is there already stays as it is.
+
+        Args:
+            run_id: The run.
+            launch_id: The launch that trained the epoch.
+            epoch: Its metrics.
+            best_epoch: The epoch whose state the run keeps so far.
+            worker: Where it was trained, e.g. ``"host pid device"``.
+        """
+        report = RunEpoch(run_id=run_id, epoch=epoch, best_epoch=best_epoch, worker=worker)
+        self.record_epochs(launch_id, [report])
+
+    def record_epochs(
+        self, launch_id: int, epochs: Sequence[RunEpoch], values: Sequence[TrialStep] = ()
+    ) -> None:
+        """Record what one step of the workers made known: all of it, or nothing.
+
+        Args:
+            launch_id: The launch that trained the epochs.
+            epochs: Epochs of any runs, those of one run in order; what is there already stays as it
+                is.
+            values: What the epochs make trials report to Optuna; what is there already is said
+                anew.
+
+        Raises:
+            UpdateFinishedTrialError: If one of the trials has ended.
+        """
+        now = schema.utc_now()
+        rows = [
+            {
+                "run_id": each.run_id,
+                "launch_id": launch_id,
+                "reported_at": now,
+                **{key: _finite(value) for key, value in vars(each.epoch).items()},
+            }
+            for each in epochs
+        ]
+        progress = [
+            {
+                "of_run": each.run_id,
+                "so_far": each.epoch.epoch,
+                "kept": each.best_epoch,
+                "where": each.worker,
+                "took": each.epoch.seconds,
+            }
+            for each in epochs
+        ]
+
+        def record(connection: sa.Connection) -> None:
+            if rows:
+                connection.execute(self._insert_new(schema.epochs), rows)
+                connection.execute(_PROGRESS, progress)
+            if values:
+                require_unfinished(connection, (each.trial_id for each in values))
+                report_steps(connection, values)
+
+        self.transaction(record)
+        self._trials.note_steps(values)
+
+    def end_run(self, run_id: int, state: str, reason: str | None = None) -> None:
+        """Record how a run ended: one of `RUN_STATES` but for running, and why."""
+        self.end_runs([run_id], state, reason)
+
+    def end_runs(self, run_ids: Iterable[int], state: str, reason: str | None = None) -> None:
+        """Record that some runs ended alike: all of them, or none."""
+        query = schema.runs.update().where(schema.runs.c.run_id == sa.bindparam("of_run"))
+        query = query.values(state=state, reason=reason, ended_at=schema.utc_now())
+        ended = [{"of_run": run_id} for run_id in run_ids]
+        if ended:
+            self.transaction(lambda connection: connection.execute(query, ended))
+
+    def free_run(self, run_id: int, launch_id: int, state: str, reason: str) -> bool:
+        """End a run that a launch left behind, unless it is another's by now; say whether it was.
+
+        Args:
+            run_id: The run.
+            launch_id: The launch that had it.
+            state: As for `end_run`.
+            reason: As for `end_run`.
+        """
+        table = schema.runs
+        left = (table.c.run_id == run_id) & (table.c.launch_id == launch_id)
+        query = table.update().where(left & (table.c.state == "running"))
+        query = query.values(state=state, reason=reason, ended_at=schema.utc_now())
+        return self.transaction(lambda connection: connection.execute(query).rowcount > 0)
+
+    def record_result(self, result: ResultRecord) -> None:
+        """Record what a benchmark run ended in; what is there already stays as it is."""
+        query = self._insert_new(schema.results, dict(vars(result)))
+        self.transaction(lambda connection: connection.execute(query))
+
+    def results(self, config_hashes: Iterable[str]) -> list[tuple[RunRecord, ResultRecord]]:
+        """The benchmark runs of some configs that reached their end, oldest first."""
+        wanted = list(config_hashes)
+        found = []
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            query = (
+                sa.select(schema.runs.c.run_id)
+                .join(schema.results, schema.results.c.run_id == schema.runs.c.run_id)
+                .where(schema.runs.c.config_hash.in_(part))
+            )
+            ids = [row["run_id"] for row in self.rows(query)]
+            runs = sa.select(schema.runs).where(schema.runs.c.run_id.in_(ids))
+            results = sa.select(schema.results).where(schema.results.c.run_id.in_(ids))
+            by_run = {row["run_id"]: ResultRecord(**row) for row in self.rows(results)}
+            found += [
+                (RunRecord(**row), by_run[row["run_id"]])
+                for row in self.rows(runs.order_by(schema.runs.c.run_id))
+            ]
+        return found
+
+    def runs(
+        self, study_id: int | None = None, purpose: str | None = None, *, state: str | None = None
+    ) -> list[RunRecord]:
+        """The runs of one study or of all, for one purpose or for all, in a state, oldest first."""
+        table = schema.runs
+        query = sa.select(table).order_by(table.c.run_id)
+        wanted = {table.c.study_id: study_id, table.c.purpose: purpose, table.c.state: state}
+        for column, value in wanted.items():
+            if value is not None:
+                query = query.where(column == value)
+        return [RunRecord(**row) for row in self.rows(query)]
+
+    def ended_uids(self, study_id: int) -> set[str]:
+        """The uids of a study's runs that will not go on."""
+        table = schema.runs
+        query = sa.select(table.c.uid).where(
+            (table.c.study_id == study_id) & table.c.state.not_in(("running", "interrupted"))
+        )
+        return {row["uid"] for row in self.rows(query)}
+
+    def runs_of_config(
+        self, config_hash: str, *, purpose: str, study_id: int | None
+    ) -> list[RunRecord]:
+        """The runs of one config, seeds and all, for a purpose within a study or without one."""
+        table = schema.runs
+        query = sa.select(table).where(
+            (table.c.config_hash == config_hash)
+            & (table.c.purpose == purpose)
+            & table.c.study_id.is_not_distinct_from(study_id)
+        )
+        return [RunRecord(**row) for row in self.rows(query.order_by(table.c.run_id))]
+
+    def n_epochs(self, study_id: int) -> int:
+        """How many epochs the trials of a study have trained in all."""
+        query = sa.select(sa.func.coalesce(sa.func.sum(schema.runs.c.n_epochs), 0))
+        query = query.where(
+            (schema.runs.c.study_id == study_id) & (schema.runs.c.purpose == "search")
+        )
+        return self.transaction(lambda connection: int(connection.execute(query).scalar_one()))
+
+    def epochs(self, run_ids: Iterable[int]) -> dict[int, list[EpochRecord]]:
+        """The epochs of some runs, in order, by run."""
+        wanted = list(run_ids)
+        found: dict[int, list[EpochRecord]] = {run_id: [] for run_id in wanted}
+        table = schema.epochs
+        columns = [table.c[name] for name in EpochRecord.__dataclass_fields__]
+        # Databases bound the number of parameters a statement may have.
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            query = sa.select(table.c.run_id, *columns).where(table.c.run_id.in_(part))
+            for row in self.rows(query.order_by(table.c.run_id, table.c.epoch)):
+                found[row.pop("run_id")].append(EpochRecord(**row))
+        return found
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
