@@ -8,14 +8,14 @@ import os
 import re
 import secrets
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from search.scratch import scratch_directory
 from space import Resources, TrainingConfig
 from space.errors import ClusterError, TrainingError
 from space.messages import describe
@@ -75,7 +75,7 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
         verbose: Let Ray's own messages through.
 
     Yields:
-        A scratch directory for Tune, gone after the block.
+        A scratch directory for Tune, gone after the block; a Ray of our own has its files there.
 
     Raises:
         ClusterError: If Ray cannot be started or reached.
@@ -105,6 +105,9 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
                 "include_dashboard": False,
                 "object_store_memory": OBJECT_STORE_BYTES,
                 "_node_ip_address": "127.0.0.1",
+                # Sockets and logs go with the launch, and the last cluster's address, which `ray
+                # start` leaves for `ray status`, stays that of the user's own.
+                "_temp_dir": str(scratch),
             }
         else:
             options["address"] = address
@@ -144,17 +147,17 @@ def require_address(address: str) -> None:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A temporary directory.
+    """A scratch directory.
 
     Raises:
         ClusterError: If there can be none.
     """
-    try:
-        directory = tempfile.TemporaryDirectory(prefix="ray-search-")
-    except OSError as error:
-        raise ClusterError(_not_started(str(error))) from error
-    with directory as path:
-        yield Path(path)
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(scratch_directory())
+        except OSError as error:
+            raise ClusterError(_not_started(str(error))) from error
+        yield path
 
 
 def _not_started(reason: str) -> str:

@@ -1,0 +1,106 @@
+"""A launch's scratch directory, gone with its launch however that ends.
+
+A launch that ends by itself deletes it. One that was killed leaves it to the next launch on the
+machine: the directory holds a locked file, and the kernel lets go of the lock with the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["scratch_directory", "sweep_scratch"]
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "ray-search-"
+LOCK = "launch.lock"
+
+LONGEST_ROOT = 26
+"""Bytes of the path above: Ray puts sockets 81 bytes deeper, whose paths may have 107, or fewer."""
+
+MOST_SWEPT = 20
+"""Directories that one launch deletes at the most: it is not to wait long for others' dirt."""
+
+UNLOCKED_SECONDS = 3600.0
+"""Age at which a directory without a lock is not one that a launch is about to lock."""
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """A directory of this launch alone, for as long as the block lasts.
+
+    It lies in ``RAY_TMPDIR``, else in the system's directory for temporary files if that is not too
+    deep for Ray's sockets. What launches that were killed have left beside it is deleted first.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    root = _root()
+    sweep_scratch(root)
+    # Processes that were just told to end may still write; the next launch deletes what they wrote.
+    with tempfile.TemporaryDirectory(
+        prefix=PREFIX, dir=root, ignore_cleanup_errors=True
+    ) as directory:
+        path = Path(directory)
+        made = path / f"{LOCK}.new"
+        with made.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            made.rename(path / LOCK)  # Nobody ever finds it there and free.
+            yield path
+
+
+def sweep_scratch(root: Path) -> int:
+    """Delete the scratch directories of this user's launches that were killed.
+
+    Args:
+        root: The directory they lie in.
+
+    Returns:
+        How many were deleted.
+    """
+    n_swept = 0
+    for path in sorted(root.glob(f"{PREFIX}*")):
+        if n_swept == MOST_SWEPT:
+            break
+        # Whatever is in the way is another launch's doing, or another user's: it stays.
+        with contextlib.suppress(OSError):
+            if not path.is_symlink() and path.stat().st_uid == os.getuid():
+                n_swept += _sweep(path)
+    if n_swept:
+        logger.debug("deleted the scratch directories of %d launches that were killed", n_swept)
+    return n_swept
+
+
+def _sweep(path: Path) -> bool:
+    """Delete a scratch directory unless its launch lives; say whether it was deleted."""
+    try:
+        with (path / LOCK).open("r") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            shutil.rmtree(path)
+            return True
+    except FileNotFoundError:
+        if time.time() - path.stat().st_mtime < UNLOCKED_SECONDS:
+            return False
+        path.rmdir()  # Only where it is empty: a launch was killed before it took the lock.
+        return True
+
+
+def _root() -> Path:
+    """Where Ray, too, would put its directory, or ``/tmp`` where that is too deep for sockets."""
+    named = os.environ.get("RAY_TMPDIR")
+    if named:
+        return Path(named)
+    root = tempfile.gettempdir()
+    return Path(root if len(os.fsencode(root)) <= LONGEST_ROOT else "/tmp")
