@@ -46,16 +46,17 @@ def scratch_directory() -> Iterator[Path]:
     """
     root = _root()
     sweep_scratch(root)
-    # Processes that were just told to end may still write; the next launch deletes what they wrote.
-    with tempfile.TemporaryDirectory(
-        prefix=PREFIX, dir=root, ignore_cleanup_errors=True
-    ) as directory:
-        path = Path(directory)
-        made = path / f"{LOCK}.new"
-        with made.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            made.rename(path / LOCK)  # Nobody ever finds it there and free.
+    path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+    made = path / f"{LOCK}.new"
+    with made.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made.rename(path / LOCK)  # Nobody ever finds it there and free.
+        try:
             yield path
+        finally:
+            # Processes that were just told to end may still write; the next launch tries again.
+            with contextlib.suppress(OSError):
+                _delete(path)
 
 
 def sweep_scratch(root: Path) -> int:
@@ -88,13 +89,24 @@ def _sweep(path: Path) -> bool:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            shutil.rmtree(path)
+            _delete(path)
             return True
     except FileNotFoundError:
         if time.time() - path.stat().st_mtime < UNLOCKED_SECONDS:
             return False
         path.rmdir()  # Only where it is empty: a launch was killed before it took the lock.
         return True
+
+
+def _delete(path: Path) -> None:
+    """Delete a scratch directory, the lock last: by it the next launch finds what stays."""
+    for child in path.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        elif child.name != LOCK:
+            child.unlink()
+    (path / LOCK).unlink()
+    path.rmdir()
 
 
 def _root() -> Path:

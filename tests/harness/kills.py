@@ -1,213 +1,306 @@
 """``python -m tests.harness.kills --kills 100``: SIGKILL a real search at random moments.
 
 A small search (a grid, so that every launch proposes the same trials) is launched again and again
-as a user would, and its driver, one of its workers or everything at once is killed at a random
-moment, until the study is done; then the next study begins, until so many kills have struck. Each
-study is compared with one that nobody disturbed: training is deterministic and goes on to the bit,
-so every number of every epoch must be the same.
+as a user would, and its driver, one of its workers or everything at once is killed, until the study
+is done; then the next study begins, until so many kills have struck. A kill waits for one of four
+moments: any from the launch's beginning to its first epoch, any after an epoch, the milliseconds
+after something was written into the store, or those after a trial's last epoch. Each study is
+compared with one that nobody disturbed: training is deterministic and goes on to the bit, so every
+number of every epoch must be the same.
+
+With ``--findings FILE`` runs of the harness add up: what earlier ones found is read from the file,
+and the file is written again at each study's end.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-import uuid
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from storage import Store, open_store, schema
+from search.tune_loop import MAX_WORKER_DEATHS
+from storage import Store, open_store
+from storage.cli import Parser, run_command
+from tests.benchmarks.results import Table, add_json_option, publish
+from tests.harness.findings import COUNTS, Curves, Findings, curves, inspect
+from tests.harness.launches import Launch, Watch, kill
 
-from .searches import (
-    Losses,
-    count_epochs,
-    inspect,
-    kill,
-    make_space,
-    processes,
-    start,
-    undisturbed,
-    wait_until,
+__all__ = ["Harness", "main"]
+
+RATES = (1e-4, 3e-4, 1e-3, 3e-3)
+DECAYS = (0.0, 1e-3)
+N_TRIALS = len(RATES) * len(DECAYS)
+EPOCHS = 30
+
+VICTIMS = {"driver": 3, "worker": 5, "everything": 2}
+"""How often each is chosen, to one another."""
+
+MOMENTS = {"start": 2, "epoch": 3, "write": 3, "end of a trial": 2}
+"""How often each is waited for, to one another."""
+
+LONGEST_PAUSE = 2.0
+"""Seconds from an epoch's record to the kill that waited for it."""
+
+LONGEST_WRITE = 0.04
+"""Seconds from a change of the store to the kill that waited for it: the next one falls into it."""
+
+_PROGRESS = sa.text(
+    "SELECT (SELECT count(*) FROM search_epochs), (SELECT count(*) FROM trial_intermediate_values),"
+    " (SELECT count(*) FROM trials), (SELECT count(*) FROM trials WHERE state = 'RUNNING'),"
+    " (SELECT count(*) FROM search_runs), (SELECT count(*) FROM search_runs WHERE state ="
+    " 'running'), (SELECT count(*) FROM search_launches)"
 )
-
-__all__ = ["Findings", "kill_searches"]
-
-SPACE = make_space()
-WORKER_KILLS = 2
-"""Workers killed in one launch at the most: a trial that loses more than so many is given up."""
-
-LONGEST_WAIT = 6.0
-"""Seconds from one kill, from the launch or from the launch's next epoch to the next kill."""
-
-SHARE_ANY_MOMENT = 0.3
-"""Share of the kills that do not wait for an epoch: they may strike a launch that is starting."""
+_EPOCHS = sa.text("SELECT count(*) FROM search_epochs")
+_LAST_EPOCHS = sa.text(f"SELECT count(*) FROM search_epochs WHERE epoch = {EPOCHS}")
 
 
-@dataclass(kw_only=True)
-class Findings(Losses):
-    """What kills did to searches; all but the first four must be zero.
+def space() -> dict[str, Any]:
+    """The search."""
+    return {
+        "study": "any",
+        "model": {"name": "mlp", "width": 128},
+        "data": {"source": "digits", "n_train_pairs": 600, "n_test_pairs": 100},
+        "training": {"epochs": EPOCHS, "batch_size": 10},
+        "parameters": {
+            "learning_rate": {"type": "categorical", "choices": list(RATES)},
+            "weight_decay": {"type": "categorical", "choices": list(DECAYS)},
+        },
+        "sampler": {"name": "grid", "seed": 0},
+        "pruner": {"name": "none"},
+        "baselines": [{"learning_rate": RATES[2], "weight_decay": DECAYS[0]}],
+        "budget": {"trials": N_TRIALS},
+        "resources": {"gpus": 0},
+    }
+
+
+class Harness:
+    """Searches under fire.
 
     Attributes:
-        studies: Studies run to their end under fire.
-        launches: Launches that took.
-        kills: Kills by victim.
-        resumed_epochs: Epochs that later launches found done and did not train again.
-        checkpoints: Checkpoints left behind.
-        processes: Processes left behind.
-        bad_exits: Launches that ended by themselves with another status than 0, and what they said.
+        findings: What was found in the studies that were run to their end.
     """
 
-    studies: int = 0
-    launches: int = 0
-    kills: dict[str, int] = field(default_factory=dict)
-    resumed_epochs: int = 0
-    checkpoints: int = 0
-    processes: int = 0
-    bad_exits: list[str] = field(default_factory=list)
+    def __init__(self, *, seed: int, directory: Path, storage: str | None = None) -> None:
+        """Make the harness.
 
-    @property
-    def n_kills(self) -> int:
-        """Kills of every kind."""
-        return sum(self.kills.values())
+        Args:
+            seed: Of moments and victims.
+            directory: For stores, checkpoints and temporary files. Its path must be short: Ray has
+                its sockets beneath it.
+            storage: The store's URL; default: an SQLite file in the directory.
+        """
+        self._rng = random.Random(seed)
+        self._directory = directory
+        self._url = storage or f"sqlite:///{directory / 'kills.db'}"
+        self._temporary = directory / "t"
+        self._temporary.mkdir()
+        self._space = directory / "space.json"
+        self._space.write_text(json.dumps(space()))
+        self._watch = Watch()
+        self._start_seconds = 0.0
+        self.findings = Findings(seeds=[seed])
 
-    @property
-    def faults(self) -> dict[str, Any]:
-        """What should not be there."""
-        fine = ("studies", "launches", "kills", "resumed_epochs")
-        return {name: value for name, value in asdict(self).items() if value and name not in fine}
+    def run(self, n_kills: int, on_study: Callable[[Findings], None]) -> None:
+        """Run studies until so many kills have struck.
+
+        Args:
+            n_kills: SIGKILLs in all; the last study is run to its end undisturbed.
+            on_study: Called with the findings so far at every study's end.
+        """
+        store = open_store(self._url)
+        try:
+            expected = self._undisturbed(store)
+            while self.findings.n_kills < n_kills:
+                name = f"study-{self.findings.studies}"
+                self._run_under_fire(store, name, n_kills)
+                self.findings.studies += 1
+                inspect(
+                    store,
+                    name,
+                    expected,
+                    n_trials=N_TRIALS,
+                    n_epochs=EPOCHS,
+                    findings=self.findings,
+                )
+                self.findings.checkpoints += len(list(self._directory.rglob("*.pt*")))
+                self.findings.directories += len(list(self._temporary.iterdir()))
+                self.findings.longest_seconds = round(self._watch.longest, 1)
+                on_study(self.findings)
+            self.findings.processes += len(self._watch.finish())
+            self.findings.longest_seconds = round(self._watch.longest, 1)
+            on_study(self.findings)
+        finally:
+            store.close()
+
+    def _launch(self, name: str) -> Launch:
+        where = ["--study", name, "--storage", self._url]
+        return Launch(["--space", str(self._space), *where], temporary=self._temporary)
+
+    def _undisturbed(self, store: Store) -> Curves:
+        launch = self._launch("undisturbed")
+        self._wait_for(launch, store, _EPOCHS)
+        self._start_seconds = time.monotonic() - launch.started
+        status, said = launch.end()
+        self._watch.add(launch)
+        if status != 0:
+            raise RuntimeError(f"the undisturbed search failed: {said}")
+        return curves(store, "undisturbed")
+
+    def _run_under_fire(self, store: Store, name: str, n_kills: int) -> None:
+        """Launch and kill until a launch ends by itself."""
+        while True:
+            self.findings.launches += 1
+            launch = self._launch(name)
+            deaths: dict[int, int] = {}
+            while launch.runs and self.findings.n_kills < n_kills:
+                moment = self._wait_for_moment(launch, store)
+                if not launch.runs:
+                    break
+                (victim,) = self._rng.choices(list(VICTIMS), list(VICTIMS.values()))
+                if victim == "worker":
+                    workers = [each for each in launch.processes() if each.is_worker]
+                    if not workers or not self._may_lose_one(store, deaths):
+                        continue
+                    kill(self._rng.choice(workers))
+                elif victim == "driver":
+                    launch.kill_driver()
+                else:
+                    launch.kill_everything()
+                self.findings.count_kill(victim, moment)
+                if victim != "worker":
+                    break
+            status, said = launch.end()
+            self._watch.add(launch)
+            if status == 0:
+                return
+            if status != -signal.SIGKILL:
+                self.findings.bad_exits.append(f"status {status}: {said[-500:]}")
+                if len(self.findings.bad_exits) > 3:
+                    raise RuntimeError("\n".join(self.findings.bad_exits))
+
+    @staticmethod
+    def _may_lose_one(store: Store, deaths: dict[int, int]) -> bool:
+        """Whether no run can be given up for one more death of a worker, which then is counted.
+
+        Args:
+            store: The store.
+            deaths: Run -> workers killed in this launch while it was running, its own or another's.
+        """
+        running = [run.run_id for run in store.runs() if run.state == "running"]
+        for run_id in running:
+            # The last one may have died between two runs, and be a death of the next.
+            deaths.setdefault(run_id, 1 if deaths else 0)
+        if any(deaths[run_id] == MAX_WORKER_DEATHS for run_id in running):
+            return False
+        deaths.update({run_id: deaths[run_id] + 1 for run_id in running})
+        return True
+
+    def _wait_for_moment(self, launch: Launch, store: Store) -> str:
+        """Wait for a moment to kill at, or for the driver's end; says what was waited for."""
+        (moment,) = self._rng.choices(list(MOMENTS), list(MOMENTS.values()))
+        age = time.monotonic() - launch.started
+        if moment == "start":
+            if age < self._start_seconds:
+                launch.wait(self._rng.uniform(age, self._start_seconds) - age)
+                return moment
+            moment = "epoch"
+        longest = LONGEST_PAUSE if moment == "epoch" else LONGEST_WRITE
+        query = {"epoch": _EPOCHS, "write": _PROGRESS, "end of a trial": _LAST_EPOCHS}[moment]
+        self._wait_for(launch, store, query)
+        launch.wait(self._rng.uniform(0.0, longest))
+        return moment
+
+    def _wait_for(self, launch: Launch, store: Store, query: sa.TextClause) -> None:
+        """Wait until what a query finds changes, or the driver has ended."""
+
+        def found() -> tuple[Any, ...]:
+            with store.engine.connect() as connection:
+                return tuple(connection.execute(query).one())
+
+        before = found()
+        while launch.runs and found() == before:
+            time.sleep(0.003)
 
 
-def kill_searches(
-    n_kills: int, *, seed: int, directory: Path, storage: str | None = None
-) -> Findings:
-    """Run searches under fire.
+def _tables(findings: Findings) -> list[Table]:
+    found = asdict(findings)
+    counts = [[victim, n] for victim, n in sorted(findings.kills.items())]
+    moments = [[moment, n] for moment, n in sorted(findings.moments.items())]
+    told = ("studies", "launches", "resumed_epochs", "longest_seconds")
+    faults = [
+        [key.replace("_", " "), len(value) if isinstance(value, list) else value]
+        for key, value in found.items()
+        if key not in COUNTS
+    ]
+    return [
+        Table(title="Kills by victim", columns=["victim", "kills"], rows=counts),
+        Table(title="Kills by moment", columns=["moment", "kills"], rows=moments),
+        Table(
+            title="Searches",
+            columns=["what", "count"],
+            rows=[[key.replace("_", " "), found[key]] for key in told],
+        ),
+        Table(title="Faults", columns=["fault", "found"], rows=faults),
+    ]
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
 
     Args:
-        n_kills: SIGKILLs in all; the last study is run to its end undisturbed.
-        seed: Of moments and victims.
-        directory: A directory for stores and checkpoints.
-        storage: The store's URL; default: an SQLite file in the directory.
+        argv: Its arguments.
 
     Returns:
-        What was found at the end of every study.
+        1 if there is any fault, else 0.
     """
-    rng = random.Random(seed)
-    url = storage or f"sqlite:///{directory / 'kills.db'}"
-    findings = Findings()
-    store = open_store(url)
-    try:
-        expected = undisturbed(directory, store, SPACE)
-        while findings.n_kills < n_kills:
-            name = f"study-{findings.studies}"
-            _run_under_fire(directory, store, name, n_kills, rng, findings)
-            findings.studies += 1
-            inspect(store, name, SPACE, findings, expected)
-            findings.resumed_epochs += _resumed(store, name)
-            findings.checkpoints += len(list(directory.rglob("*.pt*")))
-            print(json.dumps(asdict(findings)), file=sys.stderr)
-    finally:
-        store.close()
-    return findings
+    parser = Parser(prog="python -m tests.harness.kills", description=__doc__)
+    parser.add_argument("--kills", type=int, default=100, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--storage", metavar="URL", help="default: an SQLite file")
+    parser.add_argument("--findings", type=Path, metavar="FILE", help="add up in this JSON file")
+    add_json_option(parser)
+    options = parser.parse_args(argv)
+    earlier = Findings()
+    if options.findings is not None and options.findings.exists():
+        earlier = Findings(**json.loads(options.findings.read_text()))
+    total = earlier
 
+    def keep(found: Findings) -> None:
+        nonlocal total
+        total = earlier.plus(found)
+        print(json.dumps(asdict(total)), file=sys.stderr)
+        if options.findings is not None:
+            options.findings.write_text(json.dumps(asdict(total), indent=1) + "\n")
 
-def _run_under_fire(
-    directory: Path, store: Store, name: str, n_kills: int, rng: random.Random, findings: Findings
-) -> None:
-    """Launch and kill until a launch ends by itself."""
-    url = store.url.render_as_string(hide_password=False)
-    while True:
-        findings.launches += 1
-        mark = uuid.uuid4().hex
-        process = start(directory, url, name, SPACE, mark=mark)
-        workers_left = WORKER_KILLS
-        while process.poll() is None and findings.n_kills < n_kills:
-            if rng.random() > SHARE_ANY_MOMENT:
-                _wait_for_epoch(process, store)
-            _wait(process, rng.uniform(0.0, LONGEST_WAIT))
-            if process.poll() is not None:
-                break
-            victim = rng.choice(("driver", "worker", "everything"))
-            if victim == "worker":
-                workers = [pid for pid, line in processes(mark) if line.startswith("ray::_Inner")]
-                if not workers or not workers_left:
-                    continue
-                workers_left -= 1
-                kill(rng.choice(workers))
-            elif victim == "driver":
-                kill(process.pid)
-            else:
-                for pid, _ in processes(mark):
-                    kill(pid)
-            findings.kills[victim] = findings.kills.get(victim, 0) + 1
-        _, said = process.communicate()
-        _end_of(mark, findings)
-        if process.returncode == 0:
-            return
-        if process.returncode != -signal.SIGKILL:
-            findings.bad_exits.append(f"status {process.returncode}: {said[-500:]}")
-            if len(findings.bad_exits) > 3:
-                raise RuntimeError("\n".join(findings.bad_exits))
-
-
-def _wait(process: subprocess.Popen[str], seconds: float) -> None:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return
-
-
-def _wait_for_epoch(process: subprocess.Popen[str], store: Store) -> None:
-    """Wait until another epoch is recorded, or the launch has ended."""
-    before = count_epochs(store)
-    wait_until(lambda: count_epochs(store) != before, process)
-
-
-def _end_of(mark: str, findings: Findings) -> None:
-    """Count what outlives its driver by more than half a minute, and end it."""
-    deadline = time.monotonic() + 30
-    while processes(mark) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    for pid, _ in processes(mark):
-        findings.processes += 1
-        kill(pid)
-
-
-def _resumed(store: Store, name: str) -> int:
-    """Epochs that were in the store before the launch that ended their run began."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(schema.epochs)
-        .join(schema.runs, schema.runs.c.run_id == schema.epochs.c.run_id)
-        .where(schema.runs.c.study_id == store.study_id(name))
-        .where(schema.epochs.c.launch_id != schema.runs.c.launch_id)
+    if options.kills:
+        with tempfile.TemporaryDirectory(prefix="kills-") as directory:
+            harness = Harness(seed=options.seed, directory=Path(directory), storage=options.storage)
+            harness.run(options.kills, keep)
+    publish(
+        title=f"{total.n_kills} kills of a search",
+        module="tests.harness.kills",
+        argv=argv,
+        tables=_tables(total),
+        notes=[
+            "A search of eight MLPs on scikit-learn's digits, its driver, a worker or all of its "
+            "processes killed by SIGKILL and the same command run again until the study was done; "
+            "then the next study. Every fault is counted at the end of each study. Changed numbers "
+            "are trials of which any loss or error of any epoch differs, in any bit, from that of "
+            f"a search that nobody disturbed. Seeds: {', '.join(map(str, total.seeds))}."
+        ],
+        json_file=options.json,
     )
-    with store.engine.connect() as connection:
-        return int(connection.execute(query).scalar() or 0)
-
-
-def main() -> int:
-    """Run the command: prints the findings as JSON; exit status 1 if there is any fault."""
-    parser = argparse.ArgumentParser(prog="python -m tests.harness.kills", description=__doc__)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--storage", help="default: an SQLite file in a temporary directory")
-    options = parser.parse_args()
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch:
-        findings = kill_searches(
-            options.kills, seed=options.seed, directory=Path(scratch), storage=options.storage
-        )
-    print(json.dumps({**asdict(findings), "seconds": round(time.monotonic() - started)}, indent=2))
-    return 1 if findings.faults else 0
+    return 1 if total.faults else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

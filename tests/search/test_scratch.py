@@ -112,3 +112,18 @@ def test_path_is_short_enough_for_sockets(tmp_path: Path, monkeypatch: pytest.Mo
         socket = path / "session_2026-01-01_00-00-00_000000_4194304" / "sockets" / "plasma_store"
         assert len(os.fsencode(socket)) <= 107
     assert not path.exists()
+
+
+def test_what_cannot_be_deleted_yet_is_deleted_later(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(path: Path) -> None:
+        raise OSError("Directory not empty")
+
+    with monkeypatch.context() as patched, scratch_directory() as path:
+        (path / "session").mkdir()
+        patched.setattr("search.scratch.shutil.rmtree", busy)
+        assert (path / scratch.LOCK).exists()
+    assert (path / "session").is_dir()
+    assert sweep_scratch(root) == 1
+    assert not path.exists()
