@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
+from optuna.storages._rdb import models
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from space.errors import StorageError
@@ -29,6 +30,7 @@ __all__ = [
     "redact",
     "require_sqlite_file",
     "require_tables",
+    "schema_transaction",
     "translated",
 ]
 
@@ -160,6 +162,8 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> SteadyStorage:
         try:
             if not create:
                 require_tables(url)
+            elif is_sqlite:
+                _make_tables(url)
             storage = SteadyStorage(
                 url.render_as_string(hide_password=False),
                 name=redact(url),
@@ -183,6 +187,43 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> SteadyStorage:
             sa.event.listen(storage.engine, "connect", _tune_sqlite)
             storage.engine.dispose()
     return storage
+
+
+def _make_tables(url: sa.URL) -> None:
+    """Make Optuna's tables in an SQLite file in one transaction.
+
+    Optuna makes them one by one. Killed in between, it would never make the indexes of a table that
+    is there, and without them one name may have two studies.
+    """
+    metadata = models.BaseModel.metadata
+    engine = sa.create_engine(url, poolclass=sa.NullPool, **engine_options(url))
+    if not metadata.tables.keys() <= set(sa.inspect(engine).get_table_names()):
+        with schema_transaction(url) as connection:
+            metadata.create_all(connection)
+
+
+@contextmanager
+def schema_transaction(url: sa.URL) -> Iterator[sa.Connection]:
+    """One transaction of changes of the schema, committed at the end of the block.
+
+    In an SQLite file no other connection can read or write meanwhile.
+
+    Args:
+        url: The store's URL.
+
+    Yields:
+        A connection of its own.
+    """
+    connect_args = engine_options(url)["connect_args"]
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=connect_args)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # Python's driver begins no transaction for changes of the schema.
+            raw: Any = connection.connection.dbapi_connection
+            raw.isolation_level = None
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        yield connection
+        connection.commit()
 
 
 def engine_options(url: sa.URL) -> dict[str, Any]:

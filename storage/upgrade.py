@@ -21,11 +21,17 @@ from storage.engine import (
     redact,
     require_sqlite_file,
     require_tables,
+    schema_transaction,
     translated,
 )
 from storage.leases import is_alive
 from storage.records import LaunchRecord
-from storage.versions import current_version, known_versions, migrate, refuse_other_version
+from storage.versions import (
+    current_version,
+    known_versions,
+    migrate,
+    refuse_other_version,
+)
 
 __all__ = ["Upgrade", "upgrade_store"]
 
@@ -97,7 +103,8 @@ def upgrade_store(text: str) -> Upgrade:
                 if theirs_needed:
                     theirs.upgrade()
                 if ours_needed:
-                    _upgrade_ours(engine)
+                    with schema_transaction(url) as connection:
+                        migrate(connection)
             except BaseException:
                 theirs.engine.dispose()
                 if backup is not None:
@@ -145,17 +152,6 @@ def _refuse_living(engine: sa.Engine, url: sa.URL) -> None:
                     f"storage {redact(url)}: launch {launch.launch_id} on {launch.host} is still "
                     "writing to it; stop it, then upgrade."
                 )
-
-
-def _upgrade_ours(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            # Python's driver begins no transaction for changes of the schema.
-            raw: Any = connection.connection.dbapi_connection
-            raw.isolation_level = None
-            connection.exec_driver_sql("BEGIN EXCLUSIVE")
-        migrate(connection)
-        connection.commit()
 
 
 def _back_up(path: Path, version: str) -> Path:

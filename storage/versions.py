@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError
-from storage.engine import UPGRADE, redact, translated
+from storage.engine import UPGRADE, redact, schema_transaction, translated
 
 __all__ = [
     "current_version",
@@ -63,11 +63,13 @@ def ensure_schema(engine: sa.Engine, url: sa.URL, *, create: bool) -> None:
     with translated(url), engine.connect() as connection:
         current = current_version(connection)
         connection.rollback()
-        if current is not None:
-            refuse_other_version(current, url)
-        elif create:
-            migrate(connection)
-            connection.commit()
+    if current is not None:
+        refuse_other_version(current, url)
+    elif create:
+        # All or nothing: a launch that is killed meanwhile must not leave half a schema.
+        with translated(url), schema_transaction(url) as connection:
+            if current_version(connection) is None:  # Another launch may have been faster.
+                migrate(connection)
 
 
 def refuse_other_version(current: str, url: sa.URL, *, may_be_older: bool = False) -> None:

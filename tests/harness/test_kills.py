@@ -1,0 +1,21 @@
+"""A few kills of a real search, at random moments; the harness runs hundreds by itself."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.harness.kills import Harness
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_search_under_fire_loses_nothing() -> None:
+    # Ray's sockets lie beneath, and their paths must be short.
+    with tempfile.TemporaryDirectory(prefix="kills-", dir="/tmp") as directory:
+        harness = Harness(seed=0, directory=Path(directory))
+        harness.run(4, lambda _: None)
+    assert harness.findings.n_kills >= 4
+    assert harness.findings.faults == {}
