@@ -27,7 +27,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from search.tune_loop import MAX_WORKER_DEATHS
+from search.packs import MAX_WORKER_DEATHS
 from storage import Store, open_store
 from storage.cli import Parser, run_command
 from tests.benchmarks.results import Table, add_json_option, publish
