@@ -7,8 +7,10 @@ moment of a small search is left out; `tests.harness.kills` does it to real proc
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import platform
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +35,7 @@ MakePlan = Callable[..., Plan]
 pytestmark = pytest.mark.slow
 
 NO_PROCESS = 2**22 + 1  # above Linux's highest process number
-N_TRIALS, EPOCHS = 4, 2
+N_TRIALS, EPOCHS = 3, 2
 RATES = {"type": "categorical", "choices": [1e-3, 1e-2, 1e-1]}
 CHANCE = {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}
 BASE = {"learning_rate": 1e-2, "weight_decay": 1e-3}
@@ -46,16 +48,20 @@ SEARCHES: dict[str, dict[str, Any]] = {
         "parameters": {"learning_rate": CHANCE, "weight_decay": CHANCE},
         "pruner": {"name": "asha", "min_resource": 1, "reduction_factor": 2},
     },
-    "replicates": {
-        "parameters": {"learning_rate": CHANCE, "weight_decay": CHANCE},
-        "replicates": 2,
-    },
     "in turn": {
         "parameters": {"learning_rate": CHANCE, "weight_decay": CHANCE},
         "replicates": 3,
         "pruner": {"name": "wilcoxon"},
     },
 }
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A store that holds nothing yet, to be copied."""
+    path = tmp_path / "empty.db"
+    open_store(str(path)).close()
+    return path
 
 
 class Death(BaseException):
@@ -192,46 +198,45 @@ def test_driver_that_dies_while_it_makes_the_store(plan_for: MakePlan, tmp_path:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_driver_that_dies_at_any_change(plan_for: MakePlan, tmp_path: Path, name: str) -> None:
+def test_driver_that_dies_at_any_change(
+    plan_for: MakePlan, tmp_path: Path, empty: Path, name: str
+) -> None:
     plan = plan_for(
         training={"epochs": EPOCHS},
         **{"budget": {"trials": N_TRIALS}, "baselines": [BASE], **SEARCHES[name]},
     )
 
     def url(which: int) -> str:
-        path = str(tmp_path / f"{which}.db")
-        open_store(path).close()
-        return path
+        return str(shutil.copy(empty, tmp_path / f"{which}.db"))
 
     undisturbed = url(0)
-    n_changes = launch(plan, undisturbed)
-    assert n_changes is not None
+    assert launch(plan, undisturbed) is not None
     expected = found(plan, undisturbed)
-    for dies_at in range(1, n_changes + 1):
+    # As many as there are: a slow machine adds heartbeats.
+    for dies_at in itertools.count(1):
         path = url(dies_at)
-        assert launch(plan, path, dies_at=dies_at) is None
+        if launch(plan, path, dies_at=dies_at) is not None:
+            break
         assert launch(plan, path) is not None
         after = found(plan, path)
         if name == "grid":
             assert after == expected, f"it died at change {dies_at}"
-    assert n_changes > 30
+    assert dies_at > 30
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_drivers_that_die_one_after_the_other(
-    plan_for: MakePlan, tmp_path: Path, name: str
+    plan_for: MakePlan, tmp_path: Path, empty: Path, name: str
 ) -> None:
     plan = plan_for(
         training={"epochs": EPOCHS},
         **{"budget": {"trials": N_TRIALS}, "baselines": [BASE], **SEARCHES[name]},
     )
-    open_store(str(tmp_path / "undisturbed.db")).close()
-    n_changes = launch(plan, str(tmp_path / "undisturbed.db"))
+    n_changes = launch(plan, str(shutil.copy(empty, tmp_path / "undisturbed.db")))
     assert n_changes is not None
     rng = random.Random(0)
     for which in range(3):
-        path = str(tmp_path / f"{which}.db")
-        open_store(path).close()
+        path = str(shutil.copy(empty, tmp_path / f"{which}.db"))
         for _ in range(8):
             launch(plan, path, dies_at=rng.randint(1, n_changes // 2))
         assert launch(plan, path) is not None
