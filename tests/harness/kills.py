@@ -30,16 +30,16 @@ import sqlalchemy as sa
 from search.packs import MAX_WORKER_DEATHS
 from storage import Store, open_store
 from storage.cli import Parser, run_command
-from tests.benchmarks.results import Table, add_json_option, publish
-from tests.harness.findings import COUNTS, Curves, Findings, curves, inspect
-from tests.harness.launches import Launch, Watch, kill
+from tests.benchmarks.results import Cell, Table, add_json_option, publish
+
+from .findings import COUNTS, Findings, inspect
+from .launches import Launch, Watch, kill
+from .searches import Curve, curves, make_space
 
 __all__ = ["Harness", "main"]
 
-RATES = (1e-4, 3e-4, 1e-3, 3e-3)
-DECAYS = (0.0, 1e-3)
-N_TRIALS = len(RATES) * len(DECAYS)
 EPOCHS = 30
+SPACE = make_space(n_trials=8, epochs=EPOCHS)
 
 VICTIMS = {"driver": 3, "worker": 5, "everything": 2}
 """How often each is chosen, to one another."""
@@ -61,25 +61,6 @@ _PROGRESS = sa.text(
 )
 _EPOCHS = sa.text("SELECT count(*) FROM search_epochs")
 _LAST_EPOCHS = sa.text(f"SELECT count(*) FROM search_epochs WHERE epoch = {EPOCHS}")
-
-
-def space() -> dict[str, Any]:
-    """The search."""
-    return {
-        "study": "any",
-        "model": {"name": "mlp", "width": 128},
-        "data": {"source": "digits", "n_train_pairs": 600, "n_test_pairs": 100},
-        "training": {"epochs": EPOCHS, "batch_size": 10},
-        "parameters": {
-            "learning_rate": {"type": "categorical", "choices": list(RATES)},
-            "weight_decay": {"type": "categorical", "choices": list(DECAYS)},
-        },
-        "sampler": {"name": "grid", "seed": 0},
-        "pruner": {"name": "none"},
-        "baselines": [{"learning_rate": RATES[2], "weight_decay": DECAYS[0]}],
-        "budget": {"trials": N_TRIALS},
-        "resources": {"gpus": 0},
-    }
 
 
 class Harness:
@@ -104,7 +85,7 @@ class Harness:
         self._temporary = directory / "t"
         self._temporary.mkdir()
         self._space = directory / "space.json"
-        self._space.write_text(json.dumps(space()))
+        self._space.write_text(json.dumps({"study": "any", **SPACE}))
         self._watch = Watch()
         self._start_seconds = 0.0
         self.findings = Findings(seeds=[seed])
@@ -123,14 +104,7 @@ class Harness:
                 name = f"study-{self.findings.studies}"
                 self._run_under_fire(store, name, n_kills)
                 self.findings.studies += 1
-                inspect(
-                    store,
-                    name,
-                    expected,
-                    n_trials=N_TRIALS,
-                    n_epochs=EPOCHS,
-                    findings=self.findings,
-                )
+                inspect(store, name, SPACE, self.findings, expected)
                 self.findings.checkpoints += len(list(self._directory.rglob("*.pt*")))
                 self.findings.directories += len(list(self._temporary.iterdir()))
                 self.findings.longest_seconds = round(self._watch.longest, 1)
@@ -142,10 +116,11 @@ class Harness:
             store.close()
 
     def _launch(self, name: str) -> Launch:
-        where = ["--study", name, "--storage", self._url]
-        return Launch(["--space", str(self._space), *where], temporary=self._temporary)
+        where = ["--study", name, "--checkpoints", str(self._directory / "checkpoints")]
+        command = ["--space", str(self._space), *where]
+        return Launch(command, url=self._url, temporary=self._temporary)
 
-    def _undisturbed(self, store: Store) -> Curves:
+    def _undisturbed(self, store: Store) -> dict[str, Curve]:
         launch = self._launch("undisturbed")
         self._wait_for(launch, store, _EPOCHS)
         self._start_seconds = time.monotonic() - launch.started
@@ -233,8 +208,8 @@ class Harness:
 
 def _tables(findings: Findings) -> list[Table]:
     found = asdict(findings)
-    counts = [[victim, n] for victim, n in sorted(findings.kills.items())]
-    moments = [[moment, n] for moment, n in sorted(findings.moments.items())]
+    counts: list[list[Cell]] = [[victim, n] for victim, n in sorted(findings.kills.items())]
+    moments: list[list[Cell]] = [[moment, n] for moment, n in sorted(findings.moments.items())]
     told = ("studies", "launches", "resumed_epochs", "longest_seconds")
     faults = [
         [key.replace("_", " "), len(value) if isinstance(value, list) else value]

@@ -12,11 +12,9 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Launch", "Process", "Watch", "kill"]
+from .searches import MARK, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-MARK = "SEARCH_KILL_HARNESS"
-"""An environment variable that every process of a launch inherits."""
+__all__ = ["Launch", "Process", "Watch", "kill"]
 
 _WORKERS = ("ray::RunTrainable", "ray::_Inner")
 
@@ -74,11 +72,12 @@ class Launch:
         started: When it was begun (`time.monotonic`).
     """
 
-    def __init__(self, command: list[str], *, temporary: Path) -> None:
+    def __init__(self, command: list[str], *, url: str, temporary: Path) -> None:
         """Launch.
 
         Args:
             command: The arguments of ``python -m search.launch``.
+            url: The store, named by the environment: it may have a password.
             temporary: Where it may make temporary files; must be short.
         """
         self._mark = f"{MARK}={uuid.uuid4().hex}".encode()
@@ -87,7 +86,7 @@ class Launch:
         self._driver = subprocess.Popen(
             [sys.executable, "-m", "search.launch", *command],
             cwd=ROOT,
-            env={**os.environ, key: value, "RAY_TMPDIR": str(temporary)},
+            env={**os.environ, key: value, "SEARCH_STORAGE": url, "RAY_TMPDIR": str(temporary)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
