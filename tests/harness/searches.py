@@ -66,6 +66,8 @@ def make_space(*, n_trials: int = 10, epochs: int = 60) -> dict[str, Any]:
         "pruner": {"name": "none"},
         "baselines": [{"learning_rate": RATES[2], "weight_decay": DECAYS[0]}],
         "budget": {"trials": n_trials},
+        # Trained together, the numbers would be the same but for rounding.
+        "resources": {"gpus": 0, "runs_per_trainable": 1},
     }
 
 
