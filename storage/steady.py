@@ -15,12 +15,19 @@ from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
 from storage.outage import ride_out
 from storage.trial_reading import local_time, read_trials
-from storage.trial_rows import write_values
+from storage.trial_rows import (
+    require_unfinished,
+    write_param,
+    write_system_attribute,
+    write_user_attribute,
+    write_values,
+)
 
 __all__ = ["SteadyStorage", "StudyFullError"]
 
@@ -29,6 +36,23 @@ T = TypeVar("T")
 _STUDIES = models.StudyModel.__table__
 _TRIALS = models.TrialModel.__table__
 _ENDED = [state for state in TrialState if state.is_finished()]
+
+_SEEN = (_TRIALS.c.trial_id, _TRIALS.c.state, _TRIALS.c.datetime_start)
+# Not one query with OR: a database may take it for a reason to scan all trials.
+_LOOK = sa.union_all(
+    sa.select(sa.literal(-1), *(sa.cast(sa.null(), column.type) for column in _SEEN[1:])).where(
+        sa.exists().where(_STUDIES.c.study_id == sa.bindparam("study"))
+    ),
+    sa.select(*_SEEN).where(
+        (_TRIALS.c.study_id == sa.bindparam("study"))
+        & (_TRIALS.c.trial_id > sa.bindparam("newest"))
+    ),
+    sa.select(*_SEEN).where(
+        _TRIALS.c.trial_id.in_(sa.bindparam("named", expanding=True))
+        & (_TRIALS.c.trial_id <= sa.bindparam("newest"))
+    ),
+)
+"""A study's sign of life and what may have changed in it: see `SteadyStorage.look`."""
 
 _REPEATABLE = (
     "create_new_study",
@@ -42,10 +66,7 @@ _REPEATABLE = (
     "get_all_studies",
     "get_trial_id_from_study_id_trial_number",
     "set_trial_intermediate_value",
-    "set_trial_user_attr",
-    "set_trial_system_attr",
     "_get_best_trial_id",
-    "_set_trial_param",
 )
 
 
@@ -258,6 +279,41 @@ class SteadyStorage(optuna.storages.RDBStorage):
         with self._guard():
             return ride_out(self._name, attempt)
 
+    def _set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+        previous_distribution: BaseDistribution | None,
+    ) -> None:
+        """Set a parameter, unless it is set."""
+        if previous_distribution is None:
+            # The first of its name here: Optuna compares it with other trials'.
+            set_param = functools.partial(super()._set_trial_param, trial_id, param_name)
+            self._ride_out(lambda: set_param(param_value_internal, distribution, None))
+            return
+        check_distribution_compatibility(previous_distribution, distribution)
+        self._write(trial_id, write_param, param_name, param_value_internal, distribution)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set an attribute."""
+        self._write(trial_id, write_user_attribute, key, value)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set an attribute."""
+        self._write(trial_id, write_system_attribute, key, value)
+
+    def _write(self, trial_id: int, write: Callable[..., None], *what: Any) -> None:
+        """Write something about a trial that has not ended."""
+
+        def attempt() -> None:
+            with self.engine.begin() as connection:
+                require_unfinished(connection, [trial_id])
+                write(connection, trial_id, *what)
+
+        self._ride_out(attempt)
+
     def look(
         self, study_id: int, newer_than: int, trial_ids: Collection[int]
     ) -> list[tuple[int, TrialState, datetime.datetime | None]]:
@@ -274,22 +330,11 @@ class SteadyStorage(optuna.storages.RDBStorage):
         Raises:
             KeyError: If there is no such study.
         """
-        columns = (_TRIALS.c.trial_id, _TRIALS.c.state, _TRIALS.c.datetime_start)
-        new = (_TRIALS.c.study_id == study_id) & (_TRIALS.c.trial_id > newer_than)
-        nothing: list[Any] = [sa.cast(sa.null(), column.type) for column in columns[1:]]
-        study = sa.select(sa.literal(-1), *nothing).where(
-            sa.exists().where(_STUDIES.c.study_id == study_id)
-        )
-        named = _TRIALS.c.trial_id.in_(list(trial_ids)) & (_TRIALS.c.trial_id <= newer_than)
-        # Not one query with OR: a database may take it for a reason to scan all trials.
-        parts = [study, sa.select(*columns).where(new)]
-        if trial_ids:
-            parts.append(sa.select(*columns).where(named))
-        query = sa.union_all(*parts)
+        asked = {"study": study_id, "newest": newer_than, "named": list(trial_ids)}
 
         def attempt() -> list[tuple[int, TrialState, datetime.datetime | None]]:
             with self.engine.connect() as connection:
-                return sorted((row[0], row[1], row[2]) for row in connection.execute(query))
+                return sorted((row[0], row[1], row[2]) for row in connection.execute(_LOOK, asked))
 
         seen = self._ride_out(attempt)
         if not seen or seen[0][0] != -1:

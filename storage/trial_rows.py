@@ -8,20 +8,32 @@ changed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb import models
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.records import TrialStep
 
-__all__ = ["report_steps", "require_unfinished", "write_values"]
+__all__ = [
+    "report_steps",
+    "require_unfinished",
+    "write_param",
+    "write_system_attribute",
+    "write_user_attribute",
+    "write_values",
+]
 
 _TRIALS = models.TrialModel.__table__
 _VALUES = models.TrialValueModel.__table__
+_PARAMS = models.TrialParamModel.__table__
+_USER = models.TrialUserAttributeModel.__table__
+_SYSTEM = models.TrialSystemAttributeModel.__table__
 _STEPS = models.TrialIntermediateValueModel.__table__
 
 
@@ -72,10 +84,44 @@ def write_values(connection: sa.Connection, trial_id: int, values: Sequence[floa
     connection.execute(_upsert(connection, _VALUES, ("trial_id", "objective")), rows)
 
 
+def write_param(
+    connection: sa.Connection,
+    trial_id: int,
+    name: str,
+    value: float,
+    distribution: BaseDistribution,
+) -> None:
+    """Write a parameter, unless it is there; its value is the distribution's internal one."""
+    row = {
+        "trial_id": trial_id,
+        "param_name": name,
+        "param_value": value,
+        "distribution_json": distribution_to_json(distribution),
+    }
+    connection.execute(_insert(connection, _PARAMS).on_conflict_do_nothing(), [row])
+
+
+def write_user_attribute(connection: sa.Connection, trial_id: int, key: str, value: Any) -> None:
+    """Write an attribute that people and programs give a trial."""
+    row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+    connection.execute(_upsert(connection, _USER, ("trial_id", "key")), [row])
+
+
+def write_system_attribute(connection: sa.Connection, trial_id: int, key: str, value: Any) -> None:
+    """Write an attribute that Optuna's samplers and pruners give a trial."""
+    row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+    connection.execute(_upsert(connection, _SYSTEM, ("trial_id", "key")), [row])
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An insert that can be told what to do where there is a row already."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
 def _upsert(connection: sa.Connection, table: sa.Table, key: Sequence[str]) -> sa.Insert:
     """An insert of whole rows that overwrites what lies under the same key."""
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(table)
+    insert = _insert(connection, table)
     said = {
         column.name: insert.excluded[column.name]
         for column in table.columns
