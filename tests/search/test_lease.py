@@ -70,6 +70,7 @@ def age(store: Store, launch_id: int, seconds: float) -> None:
         (platform.node(), os.getpid(), 0, True),
         (platform.node(), NO_PROCESS, 0, False),
     ],
+    ids=["far", "far and silent", "here and silent", "here", "gone"],
 )
 def test_who_is_alive(
     plan_for: MakePlan, store: Store, host: str, pid: int, seconds: float, alive: bool
