@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,7 +152,7 @@ def checkpoint_directory(url: sa.URL, option: str | None = None) -> Path:
         That, else a directory beside an SQLite file, else one under ``results/``.
     """
     if option is not None:
-        return Path(option).expanduser().resolve()
+        return Path(os.path.expanduser(option)).resolve()
     if url.get_backend_name() == "sqlite":
         return Path(str(url.database)).parent / "checkpoints"
     return Path("results/checkpoints").resolve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -74,7 +75,7 @@ def parse_url(text: str) -> sa.URL:
             raise StorageError(
                 "--storage: an SQLite store needs a file, e.g. sqlite:///results/search.db."
             )
-        url = url.set(database=str(Path(url.database).expanduser().resolve()))
+        url = url.set(database=str(Path(os.path.expanduser(url.database)).resolve()))
     elif "@" in (url.host or ""):
         # What would be taken for the host and shown is the end of a password.
         raise StorageError(
