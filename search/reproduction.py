@@ -67,7 +67,7 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperTable:
-    """One of the report's tables, or what a search of ours made of it, to be filled with our runs.
+    """One of the report's tables, to be filled with our runs.
 
     Attributes:
         label: What it is called, e.g. ``"Table I"``.
@@ -194,13 +194,7 @@ def main(argv: list[str]) -> int:
     add = parser.add_argument
     add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
     add("--output", metavar="FILE", default="docs/reproduction.md", help="figures go beside it")
-    add(
-        "--seeds1",
-        type=positive_int,
-        default=10,
-        metavar="N",
-        help="seeds of Table I and of its tuned row",
-    )
+    add("--seeds1", type=positive_int, default=10, metavar="N", help="seeds of Table I")
     add("--seeds2", type=positive_int, default=3, metavar="N", help="seeds of Table II")
     options = parser.parse_args(argv)
     configure_logging(verbose=False)
@@ -209,7 +203,6 @@ def main(argv: list[str]) -> int:
         for label, name, n_seeds in (
             ("Table I", "table1.yaml", options.seeds1),
             ("Table II", "table2.yaml", options.seeds2),
-            ("Tuned", "tuned.yaml", options.seeds1),
         )
         for file in [load_configs(TABLES / name)]
     ]

@@ -39,19 +39,6 @@ Siamese	2 762 698	True	0.001	0.001	0.0140 ± 0.0084	0.0166 ± 0.0152	0.0296 ± 0
 FILES = {number: Path(f"space/paper/table{number}.yaml") for number in TABLES}
 
 
-def test_tuned_row_is_the_reports_but_for_what_was_tuned() -> None:
-    (tuned,) = load_configs("space/paper/tuned.yaml").configs
-    (row,) = (row for row in load_configs(FILES[1]).configs if row.name == "Siamese + aux")
-    assert (tuned.data, tuned.model, tuned.reported) == (row.data, row.model, row.reported)
-    changed = {
-        key
-        for key, value in tuned.training.model_dump().items()
-        if value != row.training.model_dump()[key]
-    }
-    searched = set(load_space("space/siamese-small.yaml").parameters)
-    assert changed == searched | {"precision"}
-
-
 @pytest.mark.parametrize(
     ("number", "source", "n", "epochs", "augment"),
     [(1, "Table I", 10, 25, False), (2, "Table II", 3, 200, True)],
