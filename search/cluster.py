@@ -69,7 +69,8 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
     """Ray, ready, for as long as the block lasts.
 
     If this process is killed, a Ray of our own goes with it, and the workers follow in seconds. Two
-    of Ray's agents, which compute nothing, spend a minute on telling the dead.
+    of Ray's agents, which compute nothing, spend a minute on telling the dead; the next launch ends
+    them at once.
 
     Args:
         address: None starts a Ray of our own on this machine, bound to loopback, without its

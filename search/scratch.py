@@ -2,6 +2,8 @@
 
 A launch that ends by itself deletes it. One that was killed leaves it to the next launch on the
 machine: the directory holds a locked file, and the kernel lets go of the lock with the process.
+Ray's agents outlive a killed launch by a minute, and one that is just starting would make its
+directories anew; so the next launch ends them first.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import fcntl
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -89,6 +92,7 @@ def _sweep(path: Path) -> bool:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
+            _end_agents(path)
             _delete(path)
             return True
     except FileNotFoundError:
@@ -96,6 +100,33 @@ def _sweep(path: Path) -> bool:
             return False
         path.rmdir()  # Only where it is empty: a launch was killed before it took the lock.
         return True
+
+
+def _end_agents(path: Path) -> None:
+    """End the processes of a Ray whose launch was killed, where the system tells which they are."""
+    for process in Path("/proc").glob("[0-9]*"):
+        # One may end at any moment, and another user's may not be looked into.
+        with contextlib.suppress(OSError):
+            if process.stat().st_uid == os.getuid() and _is_agent(process, path):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def _is_agent(process: Path, path: Path) -> bool:
+    """Whether a process belongs to the Ray whose directory this is.
+
+    Ray names the directory in an argument, until the process has given itself a title; by then its
+    log lies open there. A person's own look into the directory is neither.
+    """
+    arguments = (process / "cmdline").read_bytes().split(b"\0")
+    inside = os.fsencode(path) + b"/"
+    if arguments[0].startswith(b"ray::"):
+        return any(
+            os.readlink(os.fsencode(fd)).startswith(inside) for fd in (process / "fd").iterdir()
+        )
+    return any(
+        name.startswith(b"--") and value.startswith(inside)
+        for name, _, value in (argument.partition(b"=") for argument in arguments)
+    )
 
 
 def _delete(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -127,3 +128,34 @@ def test_what_cannot_be_deleted_yet_is_deleted_later(
     assert (path / "session").is_dir()
     assert sweep_scratch(root) == 1
     assert not path.exists()
+
+
+def test_agents_of_a_killed_launch_end_before_its_directory_goes(root: Path) -> None:
+    left, kept = root / "ray-search-left", root / "ray-search-kept"
+    for path in (left, kept):
+        path.mkdir()
+        (path / scratch.LOCK).touch()
+    wait = [sys.executable, "-c", "import time; time.sleep(600)"]
+    title = ["ray::RuntimeEnvAgent", *wait[1:]]
+
+    def begin(arguments: list[str], file: Path | None = None) -> subprocess.Popen[bytes]:
+        with open(file or os.devnull, "w") as output:
+            return subprocess.Popen(arguments, executable=sys.executable, stdout=output)
+
+    agents = [begin([*wait, f"--session-dir={left}/session"]), begin(title, left / "agent.out")]
+    others = [
+        begin([*wait, f"--session-dir={kept}/session"]),
+        begin(title, kept / "agent.out"),
+        begin([*wait, f"{left}/agent.out"]),
+        begin(wait, left / "copy"),
+    ]
+    try:
+        with (kept / scratch.LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert sweep_scratch(root) == 1
+        assert [agent.wait(60) for agent in agents] == [-signal.SIGKILL] * 2
+        assert [other.poll() for other in others] == [None] * 4
+    finally:
+        for process in (*agents, *others):
+            process.kill()
+            process.wait()
