@@ -35,7 +35,7 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
     """Train two single-step epochs of the space's first config and multiply the second's time.
 
     Args:
-        plan: The plan; what is measured is its first baseline, or the file's fixed values.
+        plan: The plan; what is measured is its first baseline, or a random point.
         slots: Whether trials get a GPU.
 
     Returns:
@@ -44,8 +44,7 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
     Raises:
         UserError: If the config cannot be trained here.
     """
-    baselines = plan.space.baseline_params()
-    config = plan.resolve(baselines[0] if baselines else {})
+    config = plan.resolve(plan.examples(1)[0])
     batch, fraction = config.training.batch_size, config.data.validation_fraction
     n_pairs = config.data.n_train_pairs or 0
     n_train = round(n_pairs * (1 - fraction))

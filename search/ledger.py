@@ -296,23 +296,13 @@ class Ledger:
         epochs: list[RunEpoch] = []
         touched: dict[int, _OpenTrial] = {}
         for report in reports:
-            opened, epoch = self._by_run.get(report.run_id), report.epoch
-            if opened is None or epoch is None:
+            opened = self._by_run.get(report.run_id)
+            if opened is None:
                 continue
-            progress = opened.runs[report.run_id]
-            # A worker that died after its last checkpoint has a successor that trains epochs again.
-            if epoch.epoch != progress.n_epochs + 1:
-                continue
-            progress.add(epoch)
-            touched[opened.trial_id] = opened
-            epochs.append(
-                RunEpoch(
-                    run_id=report.run_id,
-                    epoch=epoch,
-                    best_epoch=progress.best_epoch,
-                    worker=report.worker,
-                )
-            )
+            epoch = report.take(opened.runs[report.run_id])
+            if epoch is not None:
+                touched[opened.trial_id] = opened
+                epochs.append(epoch)
         if not epochs:
             return set()
         steps = [step for opened in touched.values() for step in self._advance(opened)]

@@ -13,7 +13,7 @@ import torch
 from search.cluster import Slots
 from search.packs import PackSize
 from search.plan import Plan
-from space import RunConfig, Space
+from space import RunConfig
 from trainables.batched import Packing, architecture, measure_packing
 from trainables.closed_form import CLOSED_FORM
 from trainables.device import pick_device
@@ -46,9 +46,8 @@ def pack_size_of_study(plan: Plan, slots: Slots) -> PackSize:
         The number, for any config of the study.
     """
     space = plan.space
-    baselines = space.baseline_params()
-    config = plan.resolve(baselines[0] if baselines else {})
-    n_runs = space.replicates * _trials_at_once(space, slots)
+    config = plan.resolve(plan.examples(1)[0])
+    n_runs = space.replicates * _trials_at_once(plan, slots)
     size = 1
     if space.pruner.name != "wilcoxon":  # Its replicates are trained one after another.
         asked = space.resources.runs_per_trainable
@@ -86,13 +85,11 @@ def pack_size_of_queue(
     return lambda config: sizes[architecture(config)]
 
 
-def _trials_at_once(space: Space, slots: Slots) -> int:
+def _trials_at_once(plan: Plan, slots: Slots) -> int:
     """The most trials that each worker may have under way."""
-    n_trials = space.budget.trials or USUAL_TRIALS
-    if space.sampler.name not in _INDIFFERENT:
+    n_trials = plan.max_trials or USUAL_TRIALS
+    if plan.space.sampler.name not in _INDIFFERENT:
         return max(1, int(LEARNING_SHARE * n_trials / slots.concurrency))
-    if space.sampler.name == "grid":
-        n_trials = min(n_trials, space.n_grid_points) if space.budget.trials else n_trials
     return math.ceil(n_trials / slots.concurrency)
 
 

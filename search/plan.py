@@ -94,6 +94,12 @@ class Plan:
         """The complete config of a trial with these parameters."""
         return resolve_config(self.space.resolve(params))
 
+    def examples(self, n: int) -> list[dict[str, Any]]:
+        """Points of the space, parameter -> value: its baselines, then so many random ones."""
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        random = [propose(study.ask(), self.space) for _ in range(n)]
+        return [*self.space.baseline_params(), *random]
+
     def checkpoint_path(self, uid: str) -> Path:
         """Where a run's state lies until it is finished."""
         return self.checkpoints / self.space.study / f"{uid}.pt"
@@ -273,10 +279,7 @@ def _probe(plan: Plan, path: str | Path) -> None:
     Raises:
         SpaceError: If the space can propose a config that no run can be trained with.
     """
-    points = list(plan.space.baseline_params())
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    points += [propose(study.ask(), plan.space) for _ in range(N_PROBES)]
-    for params in points:
+    for params in plan.examples(N_PROBES):
         try:
             plan.resolve(params)
         except (ModelError, TrainingError) as error:

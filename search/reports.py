@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from space import RunConfig
-from storage import EpochRecord, RunRecord
+from storage import EpochRecord, RunEpoch, RunRecord
+from storage.objectives import RunProgress
 
 __all__ = ["Assignment", "Evaluation", "Report", "RunLedger"]
 
@@ -58,6 +59,27 @@ class Report:
     failure: str | None
     warning: str | None
     worker: str
+
+    def take(self, progress: RunProgress) -> RunEpoch | None:
+        """Take the epoch in, if it is news.
+
+        A worker that died after its last checkpoint has a successor that trains epochs again.
+
+        Args:
+            progress: What is known of the run; it is brought up to date.
+
+        Returns:
+            What is to be stored; None where there is nothing new.
+        """
+        if self.epoch is None or self.epoch.epoch != progress.n_epochs + 1:
+            return None
+        progress.add(self.epoch)
+        return RunEpoch(
+            run_id=self.run_id,
+            epoch=self.epoch,
+            best_epoch=progress.best_epoch,
+            worker=self.worker,
+        )
 
     @classmethod
     def from_wire(cls, message: dict[str, Any]) -> Report:

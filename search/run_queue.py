@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from search.lease import Lease
 from search.reports import Assignment, Report
 from space import RunConfig
-from storage import ResultRecord, RunEpoch, Store
+from storage import ResultRecord, Store
 from storage.leases import is_alive
 from storage.locking import study_lock
 from storage.objectives import RunProgress
@@ -166,20 +166,12 @@ class RunQueue:
     def report(self, reports: Sequence[Report]) -> frozenset[int]:
         """Record what a worker's step reports; say which runs go on."""
         self.renew()
-        epochs: list[RunEpoch] = []
-        for report in reports:
-            opened, epoch = self._open.get(report.run_id), report.epoch
-            if opened is None or epoch is None or epoch.epoch != opened.progress.n_epochs + 1:
-                continue
-            opened.progress.add(epoch)
-            epochs.append(
-                RunEpoch(
-                    run_id=report.run_id,
-                    epoch=epoch,
-                    best_epoch=opened.progress.best_epoch,
-                    worker=report.worker,
-                )
-            )
+        epochs = [
+            epoch
+            for report in reports
+            if (opened := self._open.get(report.run_id)) is not None
+            and (epoch := report.take(opened.progress)) is not None
+        ]
         if epochs:
             self._store.record_epochs(self._launch_id, epochs)
         for _ in epochs:

@@ -102,6 +102,26 @@ def test_a_sampler_that_learns_is_not_outrun(
     assert size(plan.resolve({"learning_rate": 0.1, "weight_decay": 0.1})) == expected
 
 
+def test_a_grid_is_shared_out_by_its_points(plan_for: MakePlan) -> None:
+    choices = {"type": "categorical", "choices": [0.001, 0.01, 0.1]}
+    grid = {"learning_rate": choices, "weight_decay": choices}
+    plan = plan_for(parameters=grid, sampler={"name": "grid"}, budget={"epochs": 999})
+    size = pack_size_of_study(plan, SLOTS)
+    assert size(plan.resolve({"learning_rate": 0.1, "weight_decay": 0.1})) == 5
+
+
+def test_what_the_parameters_replace_need_not_be_trainable(plan_for: MakePlan) -> None:
+    space = {
+        "model": {"name": "convnet", "width": 8},
+        "data": {"source": "digits"},
+        # 540 of the digits' 600 pairs train: this would leave one alone in the last batch.
+        "training": {"epochs": 2, "batch_size": 539},
+        "parameters": {"batch_size": {"type": "categorical", "choices": [50, 100]}},
+    }
+    plan = plan_for(**space, resources={"runs_per_trainable": 3})
+    assert pack_size_of_study(plan, SLOTS)(plan.resolve({"batch_size": 50})) == 3
+
+
 def test_replicates_in_turn_are_not_trained_together(plan_for: MakePlan) -> None:
     plan = plan_for(replicates=3, pruner={"name": "wilcoxon"})
     assert pack_size_of_study(plan, SLOTS)(plan.resolve({})) == 1

@@ -64,6 +64,15 @@ def test_batches_grow_until_memory_or_time_is_out(
     assert list(measure_packing(make_config("mlp"), digits, CPU, budget_seconds=0).seconds) == [1]
 
 
+@pytest.mark.parametrize("batch_size", [13, 20, 39, 40, 64])
+def test_what_can_be_trained_can_be_measured(
+    batch_size: int, make_config: MakeConfig, digits: ImageSet
+) -> None:
+    pairs = {"data__n_train_pairs": len(digits) // 2, "training__batch_size": batch_size * 15}
+    config = make_config("mlp", **pairs)
+    assert measure_packing(config, digits, CPU, most=1).seconds[1] > 0
+
+
 def test_long_steps_on_a_cpu_are_not_tried_together(
     make_config: MakeConfig, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

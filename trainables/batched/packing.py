@@ -93,7 +93,6 @@ def measure_packing(
         The times, that of a run alone in any case.
 
     Raises:
-        DataError: If the images do not suffice for `N_STEPS` batches.
         OutOfMemoryFailure: If not even one run fits.
     """
     started = time.perf_counter()
@@ -114,8 +113,11 @@ def measure_packing(
 
 
 def _of_steps(config: RunConfig, n_steps: int) -> RunConfig:
-    """The config with epochs of so many steps."""
-    n_pairs = n_steps * config.training.batch_size + 1
+    """The config with epochs of so many whole batches, or of as many as its own pairs make."""
+    batch_size, n_pairs = config.training.batch_size, config.data.n_train_pairs or 0
+    n_steps = min(n_steps, (n_pairs - 1) // batch_size)
+    if n_steps:
+        n_pairs = n_steps * batch_size + 1
     return config.with_values(
         {
             "data.n_train_pairs": n_pairs,
