@@ -53,7 +53,7 @@ class Slots:
         cpus: CPUs in all.
         gpus: GPUs in all.
         nodes: Machines.
-        concurrency: Trials that run at once.
+        concurrency: Workers; each trains one trial at a time, or several together.
         gpus_per_trial: GPUs, or a share of one, that each trial gets.
     """
 

@@ -46,7 +46,7 @@ def print_dry_run(plan: Plan, slots: Slots, estimate: Estimate, output_format: s
     write(f"data:      {plan.data_source}, fingerprint {plan.data_fingerprint}\n")
     write(
         f"resources: {slots.nodes} machine(s), {slots.cpus:g} CPUs, {slots.gpus:g} GPUs; "
-        f"{slots.concurrency} trials at once\n"
+        f"{slots.concurrency} workers\n"
     )
     write(
         f"measured:  {estimate.step_seconds:.3g} s a step on {estimate.n_threads} thread(s), so "

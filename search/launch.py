@@ -56,7 +56,7 @@ def build_parser() -> Parser:
     add("--time-limit", metavar="TIME", help="stop this launch after e.g. 90s, 10m or 1h30m")
     add("--seed", type=seed, metavar="N", help="seed of the sampler")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override any setting")
-    add("--concurrency", type=positive_int, metavar="N", help="trials at once, at the most")
+    add("--concurrency", type=positive_int, metavar="N", help="workers at once, at the most")
     add("--confirm", type=positive_int, metavar="K", help="confirm the K best configs at the end")
     add("--confirm-seeds", type=positive_int, metavar="R", help="on R fresh seeds each")
     add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")

@@ -244,7 +244,7 @@ def announcement(
     machines = f"{slots.nodes} machines, " if slots.nodes > 1 else ""
     lines = [
         f"study '{space.study}' on {plan.data_source}: {machines}{slots.cpus:g} CPUs{gpus}; "
-        f"{slots.concurrency} trials at once, {space.resources.cpus:g} CPUs each"
+        f"{slots.concurrency} workers, {space.resources.cpus:g} CPUs each"
     ]
     if n_done or n_reclaimed:
         lines.append(f"going on: {n_done} trials are done, {n_waiting} wait to go on or to start")

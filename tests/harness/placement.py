@@ -143,7 +143,7 @@ def _read(stream: IO[str] | None, log: queue.SimpleQueue[str]) -> None:
 
 
 def _announced(process: subprocess.Popen[str], log: queue.SimpleQueue[str]) -> int:
-    """How many trials at once a search says that it runs.
+    """How many workers a search says that it has, each with one trial at a time.
 
     Raises:
         RuntimeError: If it ends first, or takes too long.
@@ -153,7 +153,7 @@ def _announced(process: subprocess.Popen[str], log: queue.SimpleQueue[str]) -> i
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(queue.Empty):
             said += log.get(timeout=0.5)
-        match = re.search(r"(\d+) trials at once", said)
+        match = re.search(r"(\d+) workers", said)
         if match is not None:
             return int(match[1])
     raise RuntimeError(f"no trial begins: {said}")

@@ -58,7 +58,7 @@ def test_one_line_an_event(plan_for: MakePlan, store: Store) -> None:
     lines = text.getvalue().splitlines()
     assert all(re.match(r"\d\d:\d\d:\d\d \S", line) for line in lines)
     body = [line[9:] for line in lines]
-    assert body[0] == "study 'closed' on none: 2 CPUs; 2 trials at once, 1 CPUs each"
+    assert body[0] == "study 'closed' on none: 2 CPUs; 2 workers, 1 CPUs each"
     assert "changed since the last launch: budget.trials: 1, now 12" in body
     assert "budget: 12 trials in all; the same command goes on from there" in body
     assert "trial 0 (baseline) starts: learning_rate=0.001 weight_decay=0.001" in body
