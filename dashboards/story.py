@@ -143,10 +143,11 @@ def benchmark_outcome(view: BenchmarkView) -> str:
     if not rows:
         return "No run has finished yet."
     best = min(rows, key=lambda row: row.errors["test_error"].mean)
-    said = (
-        f"{best.name} has the lowest mean test error, {show_mean(best.errors['test_error'])} over "
-        f"{count(best.n, 'seed')}."
-    )
+    found = f"{show_mean(best.errors['test_error'])} over {count(best.n, 'seed')}"
+    if len(rows) == 1:
+        said = f"{best.name} has a mean test error of {found}."
+    else:
+        said = f"{best.name} has the lowest mean test error, {found}."
     verdicts: dict[str, list[str]] = {}
     for row in view.table.rows:
         if row.comparison is not None:

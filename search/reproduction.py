@@ -19,6 +19,7 @@ from dashboards.tables.formats import comparison_sheet, report_sheet, results_sh
 from search.benchmark_configs import benchmark_configs
 from search.reproduction_curves import curves_section
 from search.reproduction_grid import grid_section
+from search.reproduction_searches import searches_section
 from search.reproduction_sources import provenance_section
 from space import ConfigFile, NamedConfig, load_configs
 from space.errors import UsageError
@@ -107,7 +108,8 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
     """
     # One data set for the whole document: numbers of different data do not belong side by side.
     configs = {paper.label: benchmark_configs(paper.configs, paper.n_seeds) for paper in papers}
-    fingerprint = usual_fingerprint(store, [each for of in configs.values() for each in of])
+    rows = [config for of_paper in configs.values() for config in of_paper]
+    fingerprint = usual_fingerprint(store, rows)
     filled: _Filled = []
     for paper in papers:
         results = collect(store, configs[paper.label], fingerprint=fingerprint)
@@ -121,6 +123,7 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         *(_table_section(paper, table) for paper, table in filled),
         curves_text,
         grid_section(store),
+        searches_section(store, rows),
         provenance_section(store, tables),
     ]
     return Document(text="\n".join(sections), figures=figures)

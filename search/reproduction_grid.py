@@ -9,7 +9,7 @@ from space.errors import UsageError
 from storage import RunRecord, Store
 from storage.engine import translated
 
-__all__ = ["GRID_STUDY", "grid_runs", "grid_section"]
+__all__ = ["GRID_STUDY", "grid_runs", "grid_section", "is_grid"]
 
 GRID_STUDY = "aux-weight-grid"
 """Name of the study, and beginning of the names of those at other widths."""
@@ -40,6 +40,11 @@ def grid_section(store: Store) -> str:
     return "\n".join(blocks)
 
 
+def is_grid(study: str) -> bool:
+    """Whether a study's name is that of a grid search over the auxiliary weight."""
+    return study == GRID_STUDY or study.startswith(f"{GRID_STUDY}-")
+
+
 def grid_runs(store: Store) -> dict[str, list[RunRecord]]:
     """The complete runs of every grid search over the auxiliary weight, by study."""
     with translated(store.url):
@@ -49,7 +54,7 @@ def grid_runs(store: Store) -> dict[str, list[RunRecord]]:
     return {
         name: [run for run in store.runs(number, "search") if run.state == "complete"]
         for name, number in sorted(studies.items())
-        if name == GRID_STUDY or name.startswith(f"{GRID_STUDY}-")
+        if is_grid(name)
     }
 
 

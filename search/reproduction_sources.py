@@ -8,6 +8,7 @@ from dashboards.numbers.tables import BenchmarkTable
 from dashboards.tables.drawing import draw
 from dashboards.tables.provenance import launches_sheet, runs_sheet, versions_sheet
 from search.reproduction_grid import grid_runs
+from search.reproduction_searches import traced_searches
 from storage import Store
 
 __all__ = ["provenance_section"]
@@ -42,6 +43,7 @@ def provenance_section(store: Store, tables: Mapping[str, BenchmarkTable]) -> st
         for study, complete in grid_runs(store).items()
         for run in complete
     ]
+    traced += traced_searches(store)
     if not traced:
         return f"{_OPENING}\nNo run has finished yet.\n"
     used = {run.launch_id for *_, run in traced}

@@ -79,6 +79,7 @@ def terms_sheet(space: Space) -> Sheet:
         ("augmentation", "yes" if data.augment else "no"),
         ("epochs", str(training.epochs)),
         ("batch size", str(training.batch_size)),
+        ("precision", training.precision),
         ("seeds a trial", str(space.replicates)),
         ("sampler", f"{space.sampler.name}, seed {space.sampler.seed}"),
         ("pruner", f"{space.pruner.name}, rungs at {rungs}" if rungs else space.pruner.name),

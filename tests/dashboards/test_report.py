@@ -118,6 +118,12 @@ def test_every_panel_is_in_it_with_an_element_of_its_own(study_store: Store) -> 
     assert all("template" not in figure["layout"] for figure in page.figures.values())
 
 
+def test_one_config_is_not_the_best_of_several(store: Store) -> None:
+    made.made_benchmark(store, {"MLP": {0: 0.3, 1: 0.32}})
+    page = Page(report.report(store, [], ["table1"]))
+    assert "MLP has a mean test error of 0.3100 ± 0.0141 over 2 seeds." in page.shown
+
+
 def test_nothing_is_fetched(study_store: Store) -> None:
     page = Page(report.report(study_store, ["made"], ["table1"]))
     for tag, attributes in page.tags:

@@ -83,6 +83,7 @@ def test_the_terms_are_those_of_the_space(view: StudyView) -> None:
     rows = dict(terms_sheet(view.space).rows)
     assert rows["network"] == "siamese-aux, width 16"
     assert rows["data"] == "digits, 600 pairs, 10% for validation"
+    assert rows["precision"] == "float32"
     assert rows["pruner"] == "asha, rungs at 3, 9"
     assert rows["budget"] == "10000 trials"
     assert rows["confirmation"] == "the best 3 on 5 fresh seeds"

@@ -14,6 +14,7 @@ import pytest
 
 from dashboards.numbers.loss_curves import Curves, loss_curves
 from dashboards.numbers.results import collect
+from dashboards.numbers.study import read_study
 from search import reproduction as module
 from search.benchmark_configs import benchmark_configs
 from search.curves import curves_svg
@@ -22,6 +23,8 @@ from search.reproduction_grid import grid_section
 from space import ConfigFile, NamedConfig
 from space.errors import StorageError, UsageError
 from storage import EpochRecord, Store, open_store
+from tests.dashboards.made_benchmark import save
+from tests.dashboards.made_store import add_study
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
 
 REPORTED = {
@@ -203,11 +206,69 @@ class TestGrid:
         assert re.search(
             r"\| aux-weight-grid-128 \| siamese-aux \| 1000-1002 \| 1 \|", document.text
         )
-        assert "another" not in document.text
+        grid = document.text.partition("## Weight of")[2].partition("\n## ")[0]
+        assert "another" not in grid
 
     def test_study_that_is_no_grid_says_why(self, store: Store) -> None:
         begin_grid(store, "aux-weight-grid", {0.6: [0.1]}, parameter="learning_rate")
         assert "Not shown: --parameter aux\\_weight: study" in grid_section(store)
+
+
+class TestSearches:
+    def test_not_yet_run(self, document: Document) -> None:
+        section = document.text.partition("## Searches and the benchmarks")[2]
+        assert section.partition("##")[0].strip().endswith("Not yet run.")
+
+    def test_search_its_confirmation_and_its_runs(self, store: Store) -> None:
+        study_id = add_study(store, "made", 40, confirmed=True)
+        begin_grid(store, "aux-weight-grid", {0.6: [0.1, 0.2]})
+        text = reproduction(store, [TABLE_I]).text
+        view = read_study(store, "made")
+        assert view.best is not None
+        assert view.confirmation is not None
+        section = text.partition("### Search made")[2].partition("\n## ")[0]
+        assert f"The best is trial {view.best.number} with a validation error of " in section
+        winner = view.confirmation.trials[0]
+        (row,) = [line for line in section.splitlines() if "| winner" in line]
+        assert row.startswith(f"| trial {winner.trial_number} | winner")
+        assert f"| {winner.search_value:.4g} | {np.mean(winner.values):.4f} ± " in row
+        assert "### Search aux" not in text
+        traced = [line for line in text.splitlines() if line.startswith("| made | siamese-aux, ")]
+        for purpose in ("search", "confirm"):
+            seeds = {
+                run.config["training"]["training_seed"]
+                for run in store.runs(study_id, purpose)
+                if run.state in ("complete", "pruned")
+            }
+            rows = [line for line in traced if f"| siamese-aux, {purpose} |" in line]
+            assert rows
+            assert all(str(seed) in "".join(rows) for seed in (min(seeds), max(seeds)))
+
+    def test_benchmark_of_ours_stands_beside_the_row_of_the_same_terms(self, store: Store) -> None:
+        like_the_report = named_config(
+            "like", "siamese-aux", training={"learning_rate": 0.01, "epochs": 3}
+        )
+        longer = named_config("longer", "siamese-aux", training={"epochs": 4})
+        launch_id = begin_launch(store)
+        add_runs(store, launch_id, like_the_report, {0: 0.11, 1: 0.13})
+        add_runs(store, launch_id, longer, {0: 0.31, 1: 0.33})
+        for name, configs in (("ours", [like_the_report, longer]), ("table1", [SIAMESE])):
+            save(
+                store,
+                benchmark_configs(configs, 2),
+                name=name,
+                n_seeds=2,
+            )
+        text = reproduction(store, [TABLE_I]).text
+        section = text.partition("### Benchmark ours")[2].partition("\n## ")[0]
+        assert "4 of 4 runs have a result" in section
+        assert "Test error against like, seed by seed" in section
+        beside = section.partition("Beside what the report gives")[2]
+        (row,) = [line for line in beside.splitlines() if line.startswith("| like |")]
+        assert "| 0.1200 ± 0.0141 | 10 | 0.2200 ± 0.0200 | -0.1000 | " in row
+        assert not any(line.startswith("| longer |") for line in beside.splitlines())
+        assert "### Benchmark table1" not in text
+        assert re.search(r"\| ours \| longer \| 0-1 \| 1 \|", text)
 
 
 class TestCurves:

@@ -1,0 +1,146 @@
+"""The searches of the reproduction and the benchmarks of what they found."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
+from dashboards.numbers.results import ConfigResult
+from dashboards.numbers.study import StudyView, read_study
+from dashboards.numbers.tables import benchmark_table
+from dashboards.story import (
+    benchmark_outcome,
+    benchmark_terms,
+    confirmation_outcome,
+    how_it_went,
+    question,
+    study_outcome,
+)
+from dashboards.tables.drawing import draw, escape_markdown
+from dashboards.tables.formats import comparison_sheet, report_sheet, results_sheet
+from dashboards.tables.study import best_sheet, confirmation_sheet, space_sheet, terms_sheet
+from search.reproduction_grid import is_grid
+from space import RunConfig
+from storage import BenchmarkConfig, RunRecord, Store
+from storage.benchmarks import load_benchmarks
+from storage.engine import translated
+
+__all__ = ["searches_section", "traced_searches"]
+
+N_BEST = 3
+
+
+def searches_section(store: Store, rows: Sequence[BenchmarkConfig]) -> str:
+    """What searches found, what fresh seeds say of it, and what its benchmarks measured.
+
+    Args:
+        store: The store.
+        rows: The report's rows. A benchmark's config is put beside the row of the same network
+            that was trained for as long on as much data of the same kind.
+
+    Returns:
+        The section, in Markdown; the same for the same store.
+    """
+    blocks = [
+        "## Searches and the benchmarks of what they found\n",
+        "A search compares its trials by validation errors. Its best configs and its baseline are "
+        "trained again on fresh seeds, which decide, and the winner is benchmarked on seeds of "
+        "its own: only these runs read the test images.\n",
+    ]
+    studies, benchmarks = _studies(store), _benchmarks(store)
+    if not studies and not benchmarks:
+        return "\n".join([*blocks[:1], "Not yet run.\n"])
+    blocks += [block for view in studies for block in _study(view)]
+    blocks += [block for view in benchmarks for block in _benchmark(view, rows)]
+    return "\n".join(blocks)
+
+
+def traced_searches(store: Store) -> list[tuple[str, str, RunRecord]]:
+    """The runs that the section rests on: study or benchmark, what was trained there, the run."""
+    traced = []
+    for view in _studies(store):
+        for purpose in ("search", "confirm"):
+            traced += [
+                (view.name, f"{run.config['model']['name']}, {purpose}", run)
+                for run in store.runs(view.study_id, purpose)
+                if run.state in ("complete", "pruned")
+            ]
+    return traced + [run for view in _benchmarks(store) for run in view.traced()]
+
+
+def _studies(store: Store) -> list[StudyView]:
+    """Every study with a trial that is complete but the grid searches, by name."""
+    with translated(store.url):
+        names = [study.study_name for study in store.optuna_storage.get_all_studies()]
+    views = [read_study(store, name) for name in sorted(names) if not is_grid(name)]
+    return [view for view in views if view.best is not None]
+
+
+def _benchmarks(store: Store) -> list[BenchmarkView]:
+    """The benchmarks of configs of ours that have a result, in the order they were asked for."""
+    records = [
+        record
+        for record in load_benchmarks(store)
+        if all(config.reported is None for config in record.configs)
+    ]
+    return [view for record in records for view in [read_benchmark(store, record)] if view.n_done]
+
+
+def _study(view: StudyView) -> list[str]:
+    said = [*how_it_went(view, is_running=False), study_outcome(view)]
+    blocks = [
+        f"### Search {escape_markdown(view.name)}\n",
+        _paragraph(question(view)),
+        draw(space_sheet(view), "markdown"),
+        *([] if view.space is None else [draw(terms_sheet(view.space), "markdown")]),
+        _paragraph(" ".join(said)),
+        draw(best_sheet(view, N_BEST), "markdown"),
+    ]
+    if view.confirmation is None:
+        return [*blocks, "Not confirmed on fresh seeds.\n"]
+    outcome = confirmation_outcome(view.confirmation, maximize=view.maximize[0])
+    return [*blocks, _paragraph(outcome), draw(confirmation_sheet(view.confirmation), "markdown")]
+
+
+def _benchmark(view: BenchmarkView, rows: Sequence[BenchmarkConfig]) -> list[str]:
+    table = view.table
+    blocks = [
+        f"### Benchmark {escape_markdown(view.name)}\n",
+        _paragraph(f"{benchmark_terms(view)} {benchmark_outcome(view)}"),
+        draw(results_sheet(table), "markdown"),
+    ]
+    if len(table.rows) > 1:
+        blocks.append(draw(comparison_sheet(table), "markdown"))
+    beside = [_beside(row.result, rows) for row in table.rows]
+    if any(result.reported for result in beside):
+        blocks.append(
+            "Beside what the report gives for the same network, trained for as long on as much "
+            "data, with learning rate, weight decay and auxiliary weight of its own:\n"
+        )
+        compared = benchmark_table(beside, reference=table.reference)
+        blocks.append(draw(report_sheet(compared), "markdown"))
+    return blocks
+
+
+def _beside(result: ConfigResult, rows: Sequence[BenchmarkConfig]) -> ConfigResult:
+    same = [row for row in rows if _terms(row.config) == _terms(result.config)]
+    return dataclasses.replace(result, reported=same[0].reported if same else None)
+
+
+def _terms(config: RunConfig) -> tuple[object, ...]:
+    data, training = config.data, config.training
+    return (
+        config.model,
+        data.source,
+        data.n_train_pairs,
+        data.validation_fraction,
+        data.n_test_pairs,
+        data.augment,
+        training.epochs,
+        training.batch_size,
+    )
+
+
+def _paragraph(text: str) -> str:
+    return f"{escape_markdown(' '.join(text.split()))}\n"
