@@ -22,7 +22,14 @@ from dashboards.figures.template import escape
 from dashboards.note import merge_note, study_note
 from dashboards.numbers.study import StudyView, read_study
 from storage import Store, open_store
-from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
+from storage.cli import (
+    EXIT_DONE,
+    Parser,
+    add_storage_option,
+    configure_logging,
+    default_storage,
+    run_command,
+)
 
 __all__ = ["MAX_PIECES", "PIECE_LENGTH", "Published", "main", "publish", "published_figures"]
 
@@ -162,11 +169,10 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         prog="python -m dashboards.publish",
         description="Put a study's figures and a note into Optuna Dashboard.",
-        epilog="environment: SEARCH_STORAGE stands in for --storage",
     )
     add = parser.add_argument
     add("--study", required=True, metavar="NAME", help="the study")
-    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add_storage_option(parser)
     add("--format", choices=("text", "json"), default="text", help="of the result on stdout")
     options = parser.parse_args(argv)
     configure_logging(verbose=False)

@@ -38,7 +38,14 @@ from dashboards.tables.study import best_sheet, confirmation_sheet, space_sheet,
 from space.errors import UsageError
 from space.reader import file_name
 from storage import LaunchRecord, Store, open_store
-from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
+from storage.cli import (
+    EXIT_DONE,
+    Parser,
+    add_storage_option,
+    configure_logging,
+    default_storage,
+    run_command,
+)
 from storage.files import write_whole
 from storage.leases import is_alive
 
@@ -182,7 +189,7 @@ def build_parser() -> Parser:
         metavar="NAME",
         help="a benchmark, or NAME@DATA where there are several of the name; may be repeated",
     )
-    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add_storage_option(parser)
     add("--output", required=True, metavar="FILE", help="the HTML file; replaced if it is there")
     return parser
 

@@ -22,7 +22,14 @@ from dashboards.pages.credentials import (
 from dashboards.pages.guard import Guard, is_loopback
 from dashboards.pages.site import Site
 from space.errors import UsageError
-from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
+from storage.cli import (
+    EXIT_DONE,
+    Parser,
+    add_storage_option,
+    configure_logging,
+    default_storage,
+    run_command,
+)
 from storage.store import Store, open_store
 
 __all__ = ["main", "make_server"]
@@ -113,7 +120,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m dashboards.serve", description=__doc__)
-    parser.add_argument("--storage", metavar="URL", help="default: $SEARCH_STORAGE")
+    add_storage_option(parser)
     parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only")
     parser.add_argument("--port", type=_port, default=8080, help="default: 8080; 0: any")
     parser.add_argument(

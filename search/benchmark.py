@@ -34,6 +34,7 @@ from storage.cli import (
     EXIT_INTERRUPTED,
     EXIT_NOTHING,
     Parser,
+    add_storage_option,
     configure_logging,
     default_storage,
     positive_int,
@@ -101,7 +102,7 @@ def build_parser() -> Parser:
     add("--only", nargs="+", metavar="NAME", help="of their configs, these alone")
     add("--seeds", type=positive_int, default=10, metavar="N", help="seeds 0 to N - 1")
     add("--reference", metavar="NAME", help="the config that others are compared with")
-    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add_storage_option(parser)
     add("--epochs", type=positive_int, metavar="N", help="epochs of every config")
     add("--augment", action="store_true", help="pair augmentation for every config")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override in every config")

@@ -31,6 +31,7 @@ from storage.attributes import STANDARD_ERROR
 from storage.cli import (
     EXIT_DONE,
     Parser,
+    add_storage_option,
     configure_logging,
     default_storage,
     positive_int,
@@ -110,12 +111,11 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m search.export",
         description="Write the best config of a study, complete and with its provenance.",
-        epilog="environment: SEARCH_STORAGE stands in for --storage",
     )
     add = parser.add_argument
     add("--study", required=True, metavar="NAME", help="the study")
     add("--output", required=True, metavar="FILE", help="the config file to write")
-    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add_storage_option(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--top",

@@ -14,7 +14,14 @@ from dataclasses import asdict
 
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid, seeds_needed
 from storage import open_store
-from storage.cli import EXIT_DONE, Parser, configure_logging, default_storage, run_command
+from storage.cli import (
+    EXIT_DONE,
+    Parser,
+    add_storage_option,
+    configure_logging,
+    default_storage,
+    run_command,
+)
 
 __all__ = ["main", "render", "sentence"]
 
@@ -51,11 +58,10 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m search.grid_report",
         description="Show a grid search as error against a parameter, and judge one value of it.",
-        epilog="environment: SEARCH_STORAGE stands in for --storage",
     )
     add = parser.add_argument
     add("--study", required=True, metavar="NAME", help="the study of the grid search")
-    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add_storage_option(parser)
     add("--parameter", default="aux_weight", metavar="NAME", help="default: aux_weight")
     add("--reference", type=float, default=0.6, metavar="X", help="default: the report's 0.6")
     add("--format", choices=FORMATS, default="text", help="of the report on stdout")

@@ -21,6 +21,7 @@ from storage.cli import (
     EXIT_INTERRUPTED,
     EXIT_NOTHING,
     Parser,
+    add_storage_option,
     configure_logging,
     positive_int,
     run_command,
@@ -51,7 +52,7 @@ def build_parser() -> Parser:
     add = parser.add_argument
     add("--space", required=True, metavar="FILE", help="the search-space file")
     add("--study", metavar="NAME", help="the study's name, over the file's")
-    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add_storage_option(parser)
     add("--trials", type=positive_int, metavar="N", help="trials of the study in all")
     add("--time-limit", metavar="TIME", help="stop this launch after e.g. 90s, 10m or 1h30m")
     add("--seed", type=seed, metavar="N", help="seed of the sampler")

@@ -27,6 +27,7 @@ from storage import Store, open_store
 from storage.cli import (
     EXIT_DONE,
     Parser,
+    add_storage_option,
     configure_logging,
     default_storage,
     positive_int,
@@ -195,7 +196,7 @@ def main(argv: list[str]) -> int:
         description="Write the report's tables and curves beside ours, from a store alone.",
     )
     add = parser.add_argument
-    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add_storage_option(parser)
     add("--output", metavar="FILE", default="docs/reproduction.md", help="figures go beside it")
     add("--seeds1", type=positive_int, default=10, metavar="N", help="seeds of Table I")
     add("--seeds2", type=positive_int, default=3, metavar="N", help="seeds of Table II")

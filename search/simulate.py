@@ -29,6 +29,7 @@ from storage import open_store
 from storage.cli import (
     EXIT_DONE,
     Parser,
+    add_storage_option,
     configure_logging,
     default_storage,
     positive_int,
@@ -108,7 +109,6 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m search.simulate",
         description="Replay searches over recorded curves, and show what each would have cost.",
-        epilog="environment: SEARCH_STORAGE stands in for --storage",
     )
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group(required=True)
@@ -116,7 +116,7 @@ def build_parser() -> Parser:
         "--curves", type=Path, metavar="FILE", help="curves by search.record_curves"
     )
     source.add_argument("--study", metavar="NAME", help="a finished study: its complete trials")
-    add("--storage", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")
+    add_storage_option(parser)
     for name in ("sampler", "pruner"):
         add(
             f"--{name}",

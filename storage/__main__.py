@@ -16,6 +16,7 @@ from storage.cli import (
     EXIT_DONE,
     EXIT_NOTHING,
     Parser,
+    add_storage_option,
     configure_logging,
     default_storage,
     run_command,
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> int:
     """
     parser = Parser(prog="python -m storage", description=__doc__)
     shared = Parser(add_help=False)
-    shared.add_argument("--storage", metavar="URL", help="default: $SEARCH_STORAGE")
+    add_storage_option(shared)
     shared.add_argument("--format", choices=("text", "json"), default="text")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", parents=[shared], help="the studies of a store")

@@ -27,6 +27,7 @@ __all__ = [
     "EXIT_USER",
     "FULL_DISK",
     "Parser",
+    "add_storage_option",
     "configure_logging",
     "default_storage",
     "positive_int",
@@ -107,6 +108,16 @@ def seed(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 2**63):
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 2**63 - 1")
     return int(text)
+
+
+def add_storage_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option that names its store; see `default_storage`."""
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB; default: $SEARCH_STORAGE, else "
+        f"{DEFAULT_URL}",
+    )
 
 
 def default_storage(option: str | None) -> str:
