@@ -86,8 +86,8 @@ class Plan:
         trials = self.space.budget.trials
         if self.space.sampler.name != "grid":
             return trials
-        # A grid has nothing more to propose once every point has been tried.
-        n_points = self.space.n_grid_points + len(self.space.baseline_params())
+        # A grid has nothing more to propose once every point has been tried; a baseline is one.
+        n_points = self.space.n_grid_points
         return n_points if trials is None else min(trials, n_points)
 
     def resolve(self, params: Mapping[str, Any]) -> RunConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,10 +14,15 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import FrozenTrial
 
 from space import CategoricalParameter, FloatParameter, IntParameter, Space
+from space.conditions import same
 
 __all__ = ["distribution", "make_pruner", "make_sampler", "propose"]
+
+_GRID_ID, _FIXED = "grid_id", "fixed_params"
+"""Optuna's attributes of a trial: the number of its point, and the values it was enqueued with."""
 
 
 def distribution(
@@ -70,20 +76,61 @@ def _suggest(trial: optuna.Trial, name: str, wanted: BaseDistribution) -> Any:
 
 
 class AskedGridSampler(optuna.samplers.GridSampler):
-    """Optuna's grid sampler for studies that are asked and told.
+    """Optuna's grid sampler for studies that are asked and told, and that begin with baselines.
 
     Optuna's own ends `Study.optimize` when the grid is used up, which raises where no such loop
-    runs. Here the budget, which is the size of the grid, ends the search.
+    runs; here the budget, which is the size of the grid, ends the search. And it knows nothing of
+    enqueued trials: a baseline's point would be trained twice.
     """
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Give a trial the first point that no trial before it has.
+
+        What trials before it have is known, whichever launch asked for them: two launches that ask
+        at the same time give their trials different points.
+        """
+        if _GRID_ID in trial.system_attrs or _FIXED in trial.system_attrs:
+            return
+        free = list(range(len(self._all_grids)))
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        earlier = [other for other in trials if other.number < trial.number]
+        for other in sorted(earlier, key=lambda other: other.number):
+            if not free:
+                break
+            point: int | None = other.system_attrs.get(_GRID_ID)
+            if point is None:
+                fixed = other.system_attrs.get(_FIXED)
+                point = free[0] if fixed is None else self._point(fixed)
+            if point in free:
+                free.remove(point)
+        if not free:
+            super().before_trial(study, trial)
+            return
+        for key, value in (("search_space", self._search_space), (_GRID_ID, free[0])):
+            study._storage.set_trial_system_attr(trial._trial_id, key, value)
+
+    def _point(self, params: Mapping[str, Any]) -> int | None:
+        """The number of the point with some values, or None if they are none."""
+        wanted = [params.get(name) for name in self._param_names]
+        for number, values in enumerate(self._all_grids):
+            if all(map(_equal, wanted, values)):
+                return number
+        return None
 
     def after_trial(
         self,
         study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
+        trial: FrozenTrial,
         state: optuna.trial.TrialState,
         values: Sequence[float] | None,
     ) -> None:
         """Nothing: the driver's budget ends the search."""
+
+
+def _equal(value: Any, other: Any) -> bool:
+    if isinstance(value, float) and isinstance(other, float):
+        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
+    return same(value, other)
 
 
 def make_sampler(

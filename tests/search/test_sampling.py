@@ -79,6 +79,49 @@ def test_grid_visits_every_point_once_and_ends(plan_for: MakePlan) -> None:
     assert len({tuple(params.values()) for params in found}) == 20
 
 
+def grid_plan(plan_for: MakePlan, *baselines: dict[str, Any]) -> Plan:
+    grid = {name: PARAMETERS[name] for name in ("aux_weight", "learning_rate_decay")}
+    return plan_for(
+        parameters=grid,
+        sampler={"name": "grid"},
+        budget={"time_limit": "1h"},
+        baselines=list(baselines),
+    )
+
+
+def test_a_baseline_of_a_grid_is_one_of_its_points(plan_for: MakePlan) -> None:
+    baselines = [
+        {"aux_weight": 0.1 * 6, "learning_rate_decay": 1.0},
+        {"aux_weight": 0.0, "learning_rate_decay": 0.9},
+    ]
+    plan = grid_plan(plan_for, *baselines)
+    assert plan.max_trials == 20
+    study = optuna.create_study(sampler=make_sampler(plan.space, n_existing_trials=0))
+    for params in plan.space.baseline_params():
+        study.enqueue_trial(params)
+    found = []
+    for _ in range(20):
+        trial = study.ask()
+        params = propose(trial, plan.space)
+        found.append((round(params["aux_weight"], 6), params["learning_rate_decay"]))
+        study.tell(trial, 0.5)
+    assert found[:2] == [(0.6, 1.0), (0.0, 0.9)]
+    assert len(set(found)) == 20
+
+
+def test_launches_that_ask_at_once_share_a_grid_out(plan_for: MakePlan) -> None:
+    plan = grid_plan(plan_for)
+    study = optuna.create_study(sampler=make_sampler(plan.space, n_existing_trials=0))
+    found = [propose(study.ask(), plan.space)]
+    # Another launch has its trial's number and not yet its point.
+    begun = study._storage.create_new_trial(study._study_id)
+    found += [propose(study.ask(), plan.space) for _ in range(2)]
+    study.sampler.before_trial(study, study._storage.get_trial(begun))
+    found.append(propose(optuna.Trial(study, begun), plan.space))
+    found += [propose(study.ask(), plan.space) for _ in range(16)]
+    assert len({tuple(params.values()) for params in found}) == 20
+
+
 def prunes(plan: Plan, curves: list[list[float]]) -> list[int | None]:
     """The epoch at which each curve, one after the other, is pruned."""
     study = optuna.create_study(pruner=make_pruner(plan.space))
