@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
 from search.config_text import check_output, config_text, write_configs
+from search.provenance import command_line
 from space import ConfigFile, NamedConfig, RunConfig
 from space.errors import UsageError
 from storage import LaunchRecord, RunRecord, Store, open_store
@@ -102,7 +103,10 @@ def main(argv: list[str]) -> int:
     else:
         for each in file.configs:
             sys.stdout.write(f"{each.name}: {_values(each)} ({each.provenance['selection']})\n")
-        sys.stdout.write(f"written to:    {output}\nbenchmark it:  {rerun}\n")
+        benchmark = ["--config", str(output), "--seeds", str(N_SEEDS)]
+        benchmark += ["--storage", options.storage] if options.storage else []
+        shown = command_line("search.benchmark", benchmark)
+        sys.stdout.write(f"written to:    {output}\nbenchmark it:  {shown}\n")
     return EXIT_DONE
 
 

@@ -154,9 +154,9 @@ def _publish(store: Store, study: str) -> None:
         publish(store, study)
     except Exception as error:  # What was searched is stored and said already.
         logger.warning(
-            "the figures were not published (%s); try `python -m dashboards.publish --study %s`",
+            "the figures were not published (%s); try `%s`",
             str(error) or type(error).__name__,
-            study,
+            command_line("dashboards.publish", ["--study", study, "--storage", store.name]),
             exc_info=not isinstance(error, UserError),
         )
 

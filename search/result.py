@@ -15,6 +15,7 @@ from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
 from search.confirmation import confirmation_as_json, print_confirmation
 from search.plan import Plan
 from search.progress import show_params
+from search.provenance import command_line
 from search.study import Outcome
 from space import format_duration
 from storage import Store
@@ -102,10 +103,12 @@ def print_result(result: Result, console: Console) -> None:
         say(f"go on with:            {plan.command}")
     elif plan.space.budget.trials is not None:
         say(f"search further with:   {plan.command} --trials {2 * plan.space.budget.trials}")
-    say(f"look at it with:       python -m dashboards.serve --storage {result.store}")
+    storage = ["--storage", result.store]
+    say(f"look at it with:       {command_line('dashboards.serve', storage)}")
     if snapshot.best:
         study = plan.space.study
-        say(f"export the best with:  python -m search.export --study {study} --output {study}.yaml")
+        export = ["--study", study, "--output", f"{study}.yaml", *storage]
+        say(f"export the best with:  {command_line('search.export', export)}")
 
 
 def _table(plan: Plan, snapshot: Snapshot) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -92,6 +93,22 @@ def test_siamese_search_on_real_digits(tmp_path: Path) -> None:
     assert again.returncode == 0
     assert "the budget is spent" in again.stdout
     assert len(study.get_trials()) == 4
+    assert "python -m dashboards.serve --storage sqlite:///" in again.stdout
+    (export,) = re.findall(r"export the best with: *(.*)", again.stdout)
+    output = tmp_path / "best.yaml"
+    exported = subprocess.run(
+        export.replace("tiny.yaml", str(output)),
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert exported.returncode == 0, exported.stderr
+    (benchmark,) = re.findall(r"benchmark it: *(.*)", exported.stdout)
+    assert benchmark.endswith(f"--storage sqlite:///{tmp_path / 's.db'}")
+    assert output.exists()
     more = run(tmp_path, SIAMESE, "--trials", "5")
     assert more.returncode == 0
     assert "changed since the last launch: budget.trials: 4, now 5" in more.stderr
