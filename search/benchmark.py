@@ -98,8 +98,9 @@ def build_parser() -> Parser:
         epilog="The same command later runs only the seeds that are missing.",
     )
     add = parser.add_argument
-    add("--config", nargs="+", required=True, metavar="FILE", help="config files")
-    add("--only", nargs="+", metavar="NAME", help="of their configs, these alone")
+    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
+    add("--config", **several, required=True, metavar="FILE", help="config files")
+    add("--only", **several, metavar="NAME", help="of their configs, these alone")
     add("--seeds", type=positive_int, default=10, metavar="N", help="seeds 0 to N - 1")
     add("--reference", metavar="NAME", help="the config that others are compared with")
     add_storage_option(parser)

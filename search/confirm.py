@@ -33,9 +33,11 @@ def candidates(study: optuna.Study, top: int) -> list[FrozenTrial]:
         top: So many distinct configs.
 
     Returns:
-        The best complete trials, best first, then the complete baselines that are not among them.
+        The best complete trials, best first, then the baselines that are not among them, whether
+        they are complete or were pruned: all are to be compared with them.
     """
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
     sign = -1.0 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1.0
     pool = complete
     if len(study.directions) > 1:
@@ -45,7 +47,7 @@ def candidates(study: optuna.Study, top: int) -> list[FrozenTrial]:
     for trial in sorted(pool, key=lambda trial: (sign * trial.values[0], trial.number)):
         if len(chosen) < top and all(trial.params != other.params for other in chosen):
             chosen.append(trial)
-    for trial in complete:
+    for trial in ended:
         if BASELINE in trial.user_attrs and all(trial.params != other.params for other in chosen):
             chosen.append(trial)
     return chosen

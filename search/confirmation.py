@@ -37,6 +37,13 @@ def print_confirmation(found: Confirmation, console: Console) -> None:
     console.print()
     console.print("confirmed on fresh seeds:")
     console.print(table)
+    if found.seeds_needed is not None:
+        console.print(
+            "so few seeds can show no difference from the baseline, however large: that takes "
+            f"{found.seeds_needed}",
+            markup=False,
+            soft_wrap=True,
+        )
     said = found.optimism
     console.print(
         f"of the winner the search said {said.search_value:.4g}; confirmed "

@@ -28,7 +28,7 @@ from search.provenance import command_line
 from space import ConfigFile, NamedConfig, RunConfig
 from space.errors import UsageError
 from storage import LaunchRecord, RunRecord, Store, open_store
-from storage.attributes import STANDARD_ERROR
+from storage.attributes import BASELINE, STANDARD_ERROR
 from storage.cli import (
     EXIT_DONE,
     Parser,
@@ -37,6 +37,7 @@ from storage.cli import (
     default_storage,
     positive_int,
     run_command,
+    storage_arguments,
 )
 from storage.engine import translated
 
@@ -84,29 +85,35 @@ def main(argv: list[str]) -> int:
     store = open_store(default_storage(options.storage), create=False)
     try:
         file = export_study(
-            store, options.study, top=options.top, number=options.trial, rerun=rerun
+            store,
+            options.study,
+            top=options.top,
+            number=options.trial,
+            baseline=options.baseline,
+            rerun=rerun,
         )
     finally:
         store.close()
     first = file.configs[0].provenance
     comment = f"Study '{options.study}': {first['selection']}.\nRun it again: {rerun}"
     write_configs(output, config_text(file, comment))
+    benchmark = command_line(
+        "search.benchmark",
+        ["--config", str(output), "--seeds", str(N_SEEDS), *storage_arguments(store.name)],
+    )
     if options.format == "json":
         found = {
             "study": options.study,
             "output": str(output),
             "configs": [{"name": each.name, **each.provenance} for each in file.configs],
-            "next": rerun,
+            "next": benchmark,
         }
         json.dump(found, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         for each in file.configs:
             sys.stdout.write(f"{each.name}: {_values(each)} ({each.provenance['selection']})\n")
-        benchmark = ["--config", str(output), "--seeds", str(N_SEEDS)]
-        benchmark += ["--storage", options.storage] if options.storage else []
-        shown = command_line("search.benchmark", benchmark)
-        sys.stdout.write(f"written to:    {output}\nbenchmark it:  {shown}\n")
+        sys.stdout.write(f"written to:    {output}\nbenchmark it:  {benchmark}\n")
     return EXIT_DONE
 
 
@@ -128,6 +135,7 @@ def build_parser() -> Parser:
         help="the K best distinct configs; default: 1, or the whole front of several objectives",
     )
     which.add_argument("--trial", type=_number, metavar="N", help="this trial and no other")
+    add("--baseline", action="store_true", help="the study's baseline first: to compare with it")
     add("--format", choices=("text", "json"), default="text", help="of what stdout says")
     add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
     return parser
@@ -140,7 +148,13 @@ def _number(text: str) -> int:
 
 
 def export_study(
-    store: Store, study: str, *, top: int | None = None, number: int | None = None, rerun: str
+    store: Store,
+    study: str,
+    *,
+    top: int | None = None,
+    number: int | None = None,
+    baseline: bool = False,
+    rerun: str,
 ) -> ConfigFile:
     """A study's best configs with their provenance.
 
@@ -149,10 +163,11 @@ def export_study(
         study: The study's name.
         top: As for `choose`.
         number: As for `choose`.
+        baseline: Put the study's first baseline before them.
         rerun: The command that benchmarks the file.
 
     Returns:
-        The config file, the best config first.
+        The config file, the best config first, or after the baseline.
 
     Raises:
         StudyNotFoundError: If the store does not hold the study.
@@ -162,6 +177,8 @@ def export_study(
     with translated(store.url):
         loaded = optuna.load_study(study_name=study, storage=store.optuna_storage)
         choices = choose(store, loaded, top=top, number=number)
+        if baseline:
+            choices = _after_baseline(loaded, choices)
     launches = {launch.launch_id: launch for launch in store.launches(study_id)}
     runs = {run.trial_id: run for run in _first_replicates(store, study_id)}
     configs = []
@@ -227,6 +244,21 @@ def choose(
     return distinct[:wanted]
 
 
+def _after_baseline(study: optuna.Study, choices: list[Choice]) -> list[Choice]:
+    """The choices with the study's first baseline before them, whether it was pruned or not."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    found = next((trial for trial in ended if BASELINE in trial.user_attrs), None)
+    if found is None:
+        raise UsageError(
+            f"--baseline: study '{study.study_name}' has no baseline that was trained; leave the "
+            "option out, or give its space file baselines."
+        )
+    others = [choice for choice in choices if choice.trial.number != found.number]
+    own = [choice for choice in choices if choice.trial.number == found.number]
+    first = own[0] if own else Choice(trial=found, selection="baseline", confirmed=None)
+    return [first, *others]
+
+
 def _ranked(
     store: Store,
     study: optuna.Study,
@@ -252,7 +284,8 @@ def _ranked(
     runs = store.runs(study._study_id, "search")
     n_seeds = 1 + max((run.replicate for run in runs), default=0)
     seeds = "one seed each" if n_seeds == 1 else f"{n_seeds} seeds each"
-    by_number = {trial.number: trial for trial in complete}
+    # Among them may be a baseline that the search pruned.
+    by_number = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
     choices = [
         Choice(
             trial=by_number[number],
@@ -365,9 +398,16 @@ def _objectives(store: Store, study: optuna.Study, trial: FrozenTrial) -> list[d
 
 
 def _values(named: NamedConfig) -> str:
-    return ", ".join(
+    """What the search said of a config, after what fresh seeds say of it."""
+    searched = ", ".join(
         f"{each['metric']} {each['value']:.4g}" for each in named.provenance["objectives"]
     )
+    confirmed = named.provenance.get("confirmed")
+    if confirmed is None:
+        return searched
+    metric, spread = named.provenance["objectives"][0]["metric"], confirmed["std"] or 0.0
+    fresh = f"{metric} {confirmed['mean']:.4f} ± {spread:.4f} on fresh seeds"
+    return f"{fresh}; the search said {searched}"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid, seeds_needed
+from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
+from dashboards.numbers.verdicts import seeds_needed
 from storage import open_store
 from storage.cli import (
     EXIT_DONE,

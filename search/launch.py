@@ -14,7 +14,7 @@ from search.progress import LineProgress, LiveProgress
 from search.provenance import collect_provenance, command_line
 from search.result import print_result, read_result, result_as_json
 from space import Override
-from space.errors import UserError
+from space.errors import UsageError, UserError
 from storage import Store, open_store
 from storage.cli import (
     EXIT_DONE,
@@ -27,6 +27,7 @@ from storage.cli import (
     run_command,
     seed,
     stop_signals,
+    storage_arguments,
 )
 from storage.terminal import console_for
 
@@ -92,9 +93,23 @@ def main(argv: list[str]) -> int:
         checkpoints=options.checkpoints,
         verbose=options.verbose,
     )
+    _refuse_idle(plan, options)
     if options.dry_run:
         return _dry_run(plan, options.format)
     return _run(plan, options.format)
+
+
+def _refuse_idle(plan: Plan, options: Any) -> None:
+    """Refuse an option that would do nothing.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    if options.confirm_seeds is not None and not plan.space.confirm.top:
+        raise UsageError(
+            f"--confirm-seeds {options.confirm_seeds}: nothing is confirmed; say with --confirm K "
+            "how many of the best configs are."
+        )
 
 
 def _overrides(options: Any) -> list[str | Override]:
@@ -156,7 +171,7 @@ def _publish(store: Store, study: str) -> None:
         logger.warning(
             "the figures were not published (%s); try `%s`",
             str(error) or type(error).__name__,
-            command_line("dashboards.publish", ["--study", study, "--storage", store.name]),
+            command_line("dashboards.publish", ["--study", study, *storage_arguments(store.name)]),
             exc_info=not isinstance(error, UserError),
         )
 

@@ -27,9 +27,7 @@ from storage import Store, open_store
 from storage.cli import (
     EXIT_DONE,
     Parser,
-    add_storage_option,
     configure_logging,
-    default_storage,
     positive_int,
     run_command,
 )
@@ -118,16 +116,17 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         filled.append((paper, benchmark_table(results, reference=names.get(BASE_MODEL))))
     tables = {paper.label: table for paper, table in filled}
     curves_text, figures = curves_section(store, tables)
+    grid_text, grid_figures = grid_section(store)
     sections = [
         _OPENING,
         _status(filled),
         *(_table_section(paper, table) for paper, table in filled),
         curves_text,
-        grid_section(store),
+        grid_text,
         searches_section(store, rows),
         provenance_section(store, tables),
     ]
-    return Document(text="\n".join(sections), figures=figures)
+    return Document(text="\n".join(sections), figures=figures | grid_figures)
 
 
 def _status(filled: _Filled) -> str:
@@ -150,7 +149,10 @@ def _table_section(paper: PaperTable, table: BenchmarkTable) -> str:
     blocks = [f"## {escape_markdown(title)}\n", _terms(table)]
     if any(row.result.missing for row in table.rows):
         command = f"python -m search.benchmark --config {paper.path} --seeds {paper.n_seeds}"
-        blocks.append(f"Some of it is not yet run; `{command}` adds what is missing.\n")
+        blocks.append(
+            f"Some of it is not yet run; `{command} --storage FILE` adds what is missing, FILE "
+            "being the store that this document is written from.\n"
+        )
     blocks.append(draw(results_sheet(table), "markdown"))
     if any(row.reported for row in table.rows):
         others = ("train_error", "val_error")
@@ -196,7 +198,7 @@ def main(argv: list[str]) -> int:
         description="Write the report's tables and curves beside ours, from a store alone.",
     )
     add = parser.add_argument
-    add_storage_option(parser)
+    add("--storage", metavar="URL", help="default: the file that is named like the output, in .db")
     add("--output", metavar="FILE", default="docs/reproduction.md", help="figures go beside it")
     add("--seeds1", type=positive_int, default=10, metavar="N", help="seeds of Table I")
     add("--seeds2", type=positive_int, default=3, metavar="N", help="seeds of Table II")
@@ -210,12 +212,12 @@ def main(argv: list[str]) -> int:
         )
         for file in [load_configs(TABLES / name)]
     ]
-    store = open_store(default_storage(options.storage), create=False)
+    output = Path(options.output)
+    store = open_store(options.storage or str(output.with_suffix(".db")), create=False)
     try:
         document = reproduction(store, papers)
     finally:
         store.close()
-    output = Path(options.output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(document.text, encoding="utf-8", newline="\n")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from dashboards.tables.drawing import escape_markdown
+from search.grid_curve import grid_curve_svg
 from space.errors import UsageError
 from storage import RunRecord, Store
 from storage.engine import translated
@@ -17,27 +19,30 @@ PARAMETER, REPORTED = "aux_weight", 0.6
 """What the grid is over, and the report's choice."""
 
 
-def grid_section(store: Store) -> str:
+def grid_section(store: Store) -> tuple[str, dict[str, str]]:
     """What the grid searches found, or that there are none yet.
 
     Args:
         store: The store.
 
     Returns:
-        The section, in Markdown; the same for the same store.
+        The section, in Markdown, and its figures: file name -> SVG; the same for the same store.
     """
     blocks = ["## Weight of the auxiliary losses\n"]
     runs = grid_runs(store)
     if not any(runs.values()):
         missing = f"Not yet run: no run of a study `{GRID_STUDY}` is complete.\n"
-        return "\n".join([*blocks, missing])
+        return "\n".join([*blocks, missing]), {}
     blocks.append(
         f"The report chose {REPORTED:g} by a grid search. Ours is on validation errors, every "
         "point on the same seeds; differences are the point's error minus that of "
         f"{REPORTED:g}, paired seed by seed.\n"
     )
-    blocks += [_study(store, study, complete) for study, complete in runs.items() if complete]
-    return "\n".join(blocks)
+    figures: dict[str, str] = {}
+    for study, complete in runs.items():
+        if complete:
+            blocks += _study(store, study, complete, figures)
+    return "\n".join(blocks), figures
 
 
 def is_grid(study: str) -> bool:
@@ -58,7 +63,8 @@ def grid_runs(store: Store) -> dict[str, list[RunRecord]]:
     }
 
 
-def _study(store: Store, study: str, runs: list[RunRecord]) -> str:
+def _study(store: Store, study: str, runs: list[RunRecord], figures: dict[str, str]) -> list[str]:
+    """A study's blocks; its drawings are added to the figures."""
     # Imported late: only a store with such a study needs it.
     from dashboards.numbers.grid import read_grid
     from search.grid_report import render
@@ -70,6 +76,14 @@ def _study(store: Store, study: str, runs: list[RunRecord]) -> str:
     try:
         report = read_grid(store, study, parameter=PARAMETER, reference=REPORTED)
     except UsageError as error:
-        return f"{heading}\nNot shown: {escape_markdown(str(error))}\n"
+        return [heading, f"Not shown: {escape_markdown(str(error))}\n"]
     # Where the store lies is no part of the result.
-    return f"{heading}\n{render(dataclasses.replace(report, storage='the store'), 'markdown')}"
+    blocks = [heading, render(dataclasses.replace(report, storage="the store"), "markdown")]
+    for curve in report.curves:
+        title = ", ".join([study, *(str(value) for value in curve.group.values())])
+        file = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") + ".svg"
+        figures[file] = grid_curve_svg(
+            curve, title, parameter=report.parameter, metric=report.metric
+        )
+        blocks.append(f"![Error of {escape_markdown(title)}](figures/{file})\n")
+    return blocks

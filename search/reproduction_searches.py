@@ -19,7 +19,13 @@ from dashboards.story import (
 )
 from dashboards.tables.drawing import draw, escape_markdown
 from dashboards.tables.formats import comparison_sheet, report_sheet, results_sheet
-from dashboards.tables.study import best_sheet, confirmation_sheet, space_sheet, terms_sheet
+from dashboards.tables.study import (
+    best_sheet,
+    confirmation_sheet,
+    show_value,
+    space_sheet,
+    terms_sheet,
+)
 from search.reproduction_grid import is_grid
 from space import RunConfig
 from storage import BenchmarkConfig, RunRecord, Store
@@ -29,6 +35,7 @@ from storage.engine import translated
 __all__ = ["searches_section", "traced_searches"]
 
 N_BEST = 3
+_NO_SETTINGS = ("training_seed", "device")
 
 
 def searches_section(store: Store, rows: Sequence[BenchmarkConfig]) -> str:
@@ -78,11 +85,11 @@ def _studies(store: Store) -> list[StudyView]:
 
 
 def _benchmarks(store: Store) -> list[BenchmarkView]:
-    """The benchmarks of configs of ours that have a result, in the order they were asked for."""
+    """The benchmarks with configs of ours that have a result, in the order they were asked for."""
     records = [
         record
         for record in load_benchmarks(store)
-        if all(config.reported is None for config in record.configs)
+        if any(config.reported is None for config in record.configs)
     ]
     return [view for record in records for view in [read_benchmark(store, record)] if view.n_done]
 
@@ -112,20 +119,34 @@ def _benchmark(view: BenchmarkView, rows: Sequence[BenchmarkConfig]) -> list[str
     ]
     if len(table.rows) > 1:
         blocks.append(draw(comparison_sheet(table), "markdown"))
-    beside = [_beside(row.result, rows) for row in table.rows]
-    if any(result.reported for result in beside):
+    found = [(row.result, _row_like(row.result.config, rows)) for row in table.rows]
+    beside = [(result, like) for result, like in found if like is not None]
+    if beside:
+        differences = "; ".join(_differences(result, like) for result, like in beside)
         blocks.append(
-            "Beside what the report gives for the same network, trained for as long on as much "
-            "data, with learning rate, weight decay and auxiliary weight of its own:\n"
+            _paragraph(
+                "Beside what the report gives for the same network, trained for as long on as "
+                f"much data. What differs from the report's settings: {differences}."
+            )
         )
-        compared = benchmark_table(beside, reference=table.reference)
-        blocks.append(draw(report_sheet(compared), "markdown"))
+        results = [dataclasses.replace(each, reported=like.reported) for each, like in beside]
+        blocks.append(draw(report_sheet(benchmark_table(results)), "markdown"))
     return blocks
 
 
-def _beside(result: ConfigResult, rows: Sequence[BenchmarkConfig]) -> ConfigResult:
-    same = [row for row in rows if _terms(row.config) == _terms(result.config)]
-    return dataclasses.replace(result, reported=same[0].reported if same else None)
+def _row_like(config: RunConfig, rows: Sequence[BenchmarkConfig]) -> BenchmarkConfig | None:
+    """The report's row with the same network, data and epochs, if there is one."""
+    return next((row for row in rows if _terms(row.config) == _terms(config)), None)
+
+
+def _differences(result: ConfigResult, like: BenchmarkConfig) -> str:
+    ours, theirs = (each.config.training.model_dump() for each in (result, like))
+    changed = [
+        f"{key} {show_value(value)} (not {show_value(theirs[key])})"
+        for key, value in ours.items()
+        if value != theirs[key] and key not in _NO_SETTINGS
+    ]
+    return f"{result.name}: {', '.join(changed) or 'nothing'}"
 
 
 def _terms(config: RunConfig) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
+from search.confirm import confirm_queue
 from search.confirmation import confirmation_as_json, print_confirmation
 from search.plan import Plan
 from search.progress import show_params
@@ -19,6 +20,7 @@ from search.provenance import command_line
 from search.study import Outcome
 from space import format_duration
 from storage import Store
+from storage.cli import storage_arguments
 
 __all__ = ["Result", "print_result", "read_result", "result_as_json"]
 
@@ -34,6 +36,8 @@ class Result:
     outcome: Outcome
     snapshot: Snapshot
     confirmation: Confirmation | None
+    n_unconfirmed: int
+    """Runs on fresh seeds that the plan asks for and that are still to be trained."""
 
 
 _ENDINGS = {
@@ -51,7 +55,12 @@ def read_result(store: Store, plan: Plan, study: optuna.Study, outcome: Outcome)
     metric = plan.space.objectives[0].metric
     found = read_confirmation(store, study._study_id, metric, baselines)
     return Result(
-        plan=plan, store=store.name, outcome=outcome, snapshot=snapshot, confirmation=found
+        plan=plan,
+        store=store.name,
+        outcome=outcome,
+        snapshot=snapshot,
+        confirmation=found,
+        n_unconfirmed=len(confirm_queue(plan, store, study)) if plan.space.confirm.top else 0,
     )
 
 
@@ -72,6 +81,7 @@ def result_as_json(result: Result) -> Any:
         "baseline": None if snapshot.baseline is None else asdict(snapshot.baseline),
         "leading": [asdict(row) for row in snapshot.leading[:N_SHOWN]],
         "confirmation": confirmation_as_json(result.confirmation),
+        "unconfirmed_runs": result.n_unconfirmed,
         "continue": plan.command,
     }
 
@@ -97,13 +107,15 @@ def print_result(result: Result, console: Console) -> None:
         say("no trial has a value yet")
     if result.confirmation is not None:
         print_confirmation(result.confirmation, console)
+    if result.n_unconfirmed:
+        say(f"{result.n_unconfirmed} runs on fresh seeds are still to be trained to confirm it")
     say()
     say(f"every trial and epoch: {result.store}, launch {outcome.launch_id}")
     if outcome.status != "done":
         say(f"go on with:            {plan.command}")
     elif plan.space.budget.trials is not None:
         say(f"search further with:   {plan.command} --trials {2 * plan.space.budget.trials}")
-    storage = ["--storage", result.store]
+    storage = storage_arguments(result.store)
     say(f"look at it with:       {command_line('dashboards.serve', storage)}")
     if snapshot.best:
         study = plan.space.study
@@ -149,11 +161,15 @@ def _comparison(plan: Plan, snapshot: Snapshot) -> str:
         return f"{len(snapshot.best)} trials on the Pareto front"
     if not snapshot.best:
         return "no trial has reached its full number of epochs yet"
+    if baseline is not None and baseline.state == "PRUNED":
+        return f"the baseline was pruned after {baseline.n_epochs} epochs"
     if baseline is None or baseline.state != "COMPLETE":
         return "the baseline has not reached its full number of epochs yet"
     best = snapshot.best[0]
     metric = plan.space.objectives[0].metric
+    n_seeds = plan.space.replicates
+    seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
     return (
         f"best {metric} {best.values[0]:.4g} beside the baseline's {baseline.values[0]:.4g}, on "
-        "one seed each: the best of many trials is partly luck"
+        f"{seeds} each: the best of many trials is partly luck"
     )

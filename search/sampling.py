@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from space import CategoricalParameter, FloatParameter, IntParameter, Space
-from space.conditions import same
 
 __all__ = ["distribution", "make_pruner", "make_sampler", "propose"]
 
@@ -83,6 +81,15 @@ class AskedGridSampler(optuna.samplers.GridSampler):
     enqueued trials: a baseline's point would be trained twice.
     """
 
+    def __init__(self, grid: Mapping[str, Sequence[Any]], *, seed: int) -> None:
+        """
+        Args:
+            grid: Parameter -> its values.
+            seed: Of the order in which points are taken.
+        """
+        super().__init__(grid, seed=seed)
+        self._number_of = {_key(values): n for n, values in enumerate(self._all_grids)}
+
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Give a trial the first point that no trial before it has.
 
@@ -91,31 +98,31 @@ class AskedGridSampler(optuna.samplers.GridSampler):
         """
         if _GRID_ID in trial.system_attrs or _FIXED in trial.system_attrs:
             return
-        free = list(range(len(self._all_grids)))
         trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        earlier = [other for other in trials if other.number < trial.number]
-        for other in sorted(earlier, key=lambda other: other.number):
-            if not free:
-                break
-            point: int | None = other.system_attrs.get(_GRID_ID)
-            if point is None:
-                fixed = other.system_attrs.get(_FIXED)
-                point = free[0] if fixed is None else self._point(fixed)
-            if point in free:
-                free.remove(point)
-        if not free:
+        taken: set[int] = set()
+        for other in sorted(trials, key=lambda other: other.number):
+            if other.number < trial.number:
+                point = self._point(other, taken)
+                if point is not None:
+                    taken.add(point)
+        point = self._first_free(taken)
+        if point is None:
             super().before_trial(study, trial)
             return
-        for key, value in (("search_space", self._search_space), (_GRID_ID, free[0])):
+        for key, value in (("search_space", self._search_space), (_GRID_ID, point)):
             study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
-    def _point(self, params: Mapping[str, Any]) -> int | None:
-        """The number of the point with some values, or None if they are none."""
-        wanted = [params.get(name) for name in self._param_names]
-        for number, values in enumerate(self._all_grids):
-            if all(map(_equal, wanted, values)):
-                return number
-        return None
+    def _point(self, trial: FrozenTrial, taken: set[int]) -> int | None:
+        """The number of the point that a trial has, or will have; None: none of the grid's."""
+        is_whole = len(trial.params) == len(self._param_names)
+        values = trial.params if is_whole else trial.system_attrs.get(_FIXED)
+        if values is not None:
+            return self._number_of.get(_key([values.get(name) for name in self._param_names]))
+        number: int | None = trial.system_attrs.get(_GRID_ID)
+        return self._first_free(taken) if number is None else number
+
+    def _first_free(self, taken: set[int]) -> int | None:
+        return next((n for n in range(len(self._all_grids)) if n not in taken), None)
 
     def after_trial(
         self,
@@ -127,10 +134,12 @@ class AskedGridSampler(optuna.samplers.GridSampler):
         """Nothing: the driver's budget ends the search."""
 
 
-def _equal(value: Any, other: Any) -> bool:
-    if isinstance(value, float) and isinstance(other, float):
-        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
-    return same(value, other)
+def _key(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Equal for the same point, though 0.1 times 6 is not 0.6 and True is not 1."""
+    return tuple(
+        (isinstance(value, bool), f"{value:.9g}" if isinstance(value, float) else value)
+        for value in values
+    )
 
 
 def make_sampler(

@@ -249,6 +249,9 @@ def open_study(plan: Plan, store: Store) -> optuna.Study:
             enqueued = [
                 trial.user_attrs[BASELINE] for trial in known if BASELINE in trial.user_attrs
             ]
+            if space.sampler.name == "grid":
+                # A point of a grid has one trial, also where it becomes a baseline later.
+                enqueued += [trial.params for trial in known]
             for params in space.baseline_params():
                 if params not in enqueued:
                     study.enqueue_trial(params, user_attrs={BASELINE: params})

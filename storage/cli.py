@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import logging
 import os
@@ -17,8 +18,8 @@ from typing import Any, NoReturn
 
 import optuna
 
-from space.errors import UsageError, UserError
-from storage.engine import DEFAULT_URL
+from space.errors import StorageError, UsageError, UserError
+from storage.engine import DEFAULT_URL, parse_url, redact
 
 __all__ = [
     "EXIT_DONE",
@@ -34,6 +35,7 @@ __all__ = [
     "run_command",
     "seed",
     "stop_signals",
+    "storage_arguments",
 ]
 
 STORAGE_VARIABLE = "SEARCH_STORAGE"
@@ -123,6 +125,21 @@ def add_storage_option(parser: argparse.ArgumentParser) -> None:
 def default_storage(option: str | None) -> str:
     """The store to use: ``--storage``, else the environment's, else a file of our own."""
     return option or os.environ.get(STORAGE_VARIABLE) or DEFAULT_URL
+
+
+def storage_arguments(name: str) -> list[str]:
+    """How a command that a user may type next names a store.
+
+    Args:
+        name: The store's name; see `Store.name`.
+
+    Returns:
+        Nothing where the command finds the store by itself: a password is in no store's name.
+    """
+    with contextlib.suppress(StorageError):
+        if redact(parse_url(default_storage(None))) == name:
+            return []
+    return ["--storage", name]
 
 
 def run_command(main: Callable[[list[str]], int]) -> NoReturn:

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from trainables.command_line import positive_int, run_command, table
@@ -25,7 +27,7 @@ from trainables.resolve import resolve_config
 from trainables.sources import load_source
 from trainables.training import Training
 
-__all__ = ["StepBenchmark", "measure"]
+__all__ = ["StepBenchmark", "matrix_products", "measure"]
 
 GEMM_SIZES = (1024, 2048)
 
@@ -71,15 +73,14 @@ def measure(model: str, width: int, batch_size: int, repeats: int) -> StepBenchm
     """
     training = benchmark_training(model, width, batch_size)
     flops = _step_flops(training.config)
-    matrices = [torch.rand(n, n) for n in GEMM_SIZES]
+    products = [(n, each) for n in GEMM_SIZES for each in matrix_products(n, training.device)]
     training.train_epoch()
     step_seconds = [float("inf")]
     gemm_rates = [0.0]
     for _ in range(repeats):
         step_seconds.append(_seconds(training.train_epoch))
-        for a_NN in matrices:
-            seconds = _seconds(partial(torch.mm, a_NN, a_NN))
-            gemm_rates.append(2 * len(a_NN) ** 3 / seconds / 1e9)
+        for n, product in products:
+            gemm_rates.append(2 * n**3 / _seconds(product) / 1e9)
     step_rate = flops / min(step_seconds) / 1e9
     return StepBenchmark(
         model=model,
@@ -93,6 +94,32 @@ def measure(model: str, width: int, batch_size: int, repeats: int) -> StepBenchm
         gemm_gflops_per_second=max(gemm_rates),
         ratio=step_rate / max(gemm_rates),
     )
+
+
+def matrix_products(n: int, device: torch.device) -> list[Callable[[], Tensor]]:
+    """The product of two square matrices by each of the libraries that networks are computed with.
+
+    As a matrix product it is the BLAS library's, as the 1 x 1 convolution that it is, too, the
+    convolution library's. Which one is faster depends on the processor: a rate that networks are
+    measured by has to be the better of the two.
+
+    Args:
+        n: Rows and columns; a product takes 2 n**3 floating-point operations.
+        device: Where.
+
+    Returns:
+        Functions that compute it, each warm.
+    """
+    a_NN, b_NN = torch.rand(n, n, device=device), torch.rand(n, n, device=device)
+    as_image = a_NN.t().reshape(1, n, n, 1).contiguous(memory_format=torch.channels_last)
+    kernels = b_NN.t().reshape(n, n, 1, 1)
+    products: list[Callable[[], Tensor]] = [
+        partial(torch.mm, a_NN, b_NN),
+        partial(F.conv2d, as_image, kernels),
+    ]
+    for product in products:
+        product()
+    return products
 
 
 def benchmark_training(model: str, width: int, batch_size: int) -> Training:

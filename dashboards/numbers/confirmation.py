@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from optuna.study import StudyDirection
 
 from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
-from dashboards.numbers.verdicts import Comparison, Optimism, compare_all, optimism
+from dashboards.numbers.verdicts import Comparison, Optimism, compare_all, optimism, seeds_needed
 from storage import Store
 
 __all__ = ["Confirmation", "read_confirmation"]
@@ -36,6 +36,14 @@ class Confirmation:
     def winner(self) -> ConfirmedTrial:
         """The trial with the best mean over the fresh seeds."""
         return self.trials[0]
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """The seeds with which a difference could be shown, where these are too few for any."""
+        if not self.comparisons:
+            return None
+        needed = seeds_needed(len(self.comparisons) + 1)
+        return needed if len(self.trials[0].values) < needed else None
 
 
 def read_confirmation(

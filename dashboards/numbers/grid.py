@@ -30,10 +30,8 @@ __all__ = [
     "GridReport",
     "curve_of",
     "read_grid",
-    "seeds_needed",
 ]
 
-ALPHA = 0.05
 N_DIGITS = 12
 """Values of a parameter that agree in so many digits are one: 0.1 + 0.2 and 0.3, say."""
 
@@ -221,18 +219,6 @@ def curve_of(
         reference=reference,
         finding=_finding(comparisons),
     )
-
-
-def seeds_needed(n_points: int) -> int:
-    """The fewest seeds with which any of a curve's points could differ from the reference.
-
-    The paired test's smallest p-value is 2 / 2**n, and Holm's correction asks at its strictest for
-    0.05 divided by the number of comparisons.
-
-    Args:
-        n_points: Points of the curve, the reference included; at least 2.
-    """
-    return math.ceil(1 + math.log2((n_points - 1) / ALPHA))
 
 
 def _finding(comparisons: Mapping[float, Comparison]) -> Finding:

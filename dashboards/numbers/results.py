@@ -39,6 +39,7 @@ class ConfigResult:
         reported: What a publication reports for it, if anything.
         seeds: Seed -> finished run, of the seeds asked for.
         missing: The seeds asked for that no run has finished.
+        failed: Those of them whose latest run failed -> why.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ConfigResult:
     reported: Reported | None
     seeds: dict[int, SeedResult]
     missing: tuple[int, ...]
+    failed: dict[int, str]
 
 
 def usual_fingerprint(store: Store, configs: Sequence[BenchmarkConfig]) -> str | None:
@@ -80,6 +82,7 @@ def collect(
     """
     if fingerprint is None:
         fingerprint = usual_fingerprint(store, configs)
+    failures = _failures(store, fingerprint)
     found = []
     for config in configs:
         seeds = {config_hash: seed for seed, config_hash in enumerate(config.config_hashes)}
@@ -88,6 +91,7 @@ def collect(
             seed = seeds[run.config_hash]
             if seed not in done and result.data_fingerprint == fingerprint:
                 done[seed] = SeedResult(seed=seed, run=run, result=result)
+        missing = {config_hash: seed for config_hash, seed in seeds.items() if seed not in done}
         found.append(
             ConfigResult(
                 name=config.name,
@@ -96,7 +100,29 @@ def collect(
                 has_aux=config.has_aux,
                 reported=config.reported,
                 seeds=dict(sorted(done.items())),
-                missing=tuple(seed for seed in seeds.values() if seed not in done),
+                missing=tuple(missing.values()),
+                failed={
+                    seed: failures[config_hash]
+                    for config_hash, seed in missing.items()
+                    if config_hash in failures
+                },
             )
         )
     return found
+
+
+def _failures(store: Store, fingerprint: str | None) -> dict[str, str]:
+    """Config hash -> why its latest benchmark run on some data failed, of those that did."""
+    if not store.runs(purpose="benchmark", state="failed"):
+        return {}
+    data = {launch.launch_id: launch.data_fingerprint for launch in store.launches()}
+    latest = {
+        run.config_hash: run
+        for run in store.runs(purpose="benchmark")
+        if fingerprint in (None, data[run.launch_id])
+    }
+    return {
+        config_hash: run.reason or "no reason is known"
+        for config_hash, run in latest.items()
+        if run.state == "failed"
+    }

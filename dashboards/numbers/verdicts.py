@@ -35,8 +35,12 @@ __all__ = [
     "compare_all",
     "compare_to_report",
     "optimism",
+    "seeds_needed",
     "verdict",
 ]
+
+ALPHA = 0.05
+"""The level of the verdicts: how often one may be wrong where there is no difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +238,18 @@ def compare_to_report(
         confidence=confidence,
         verdict="consistent" if abs(difference) <= half_width else "not consistent",
     )
+
+
+def seeds_needed(n_configs: int) -> int:
+    """The fewest seeds with which any of some configs could be told from the reference.
+
+    The paired test's smallest p-value is 2 / 2**n, and Holm's correction asks at its strictest for
+    0.05 divided by the number of comparisons.
+
+    Args:
+        n_configs: The configs, the reference included; at least 2.
+    """
+    return math.ceil(1 + math.log2((n_configs - 1) / ALPHA))
 
 
 def optimism(search_value: float, confirmed_values_R: ArrayLike) -> Optimism:

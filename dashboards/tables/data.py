@@ -59,6 +59,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "config": result.config.model_dump(mode="json"),
         "n": row.n,
         "missing": list(result.missing),
+        "failed": {str(seed): reason for seed, reason in result.failed.items()},
         **{metric: asdict(row.errors[metric]) if row.errors else None for metric in ERRORS},
         "train_seconds": row.train_seconds,
         "comparison": None if row.comparison is None else asdict(row.comparison),

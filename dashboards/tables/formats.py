@@ -115,10 +115,20 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
     ]
     notes = ["mean ± standard deviation (ddof 1) over n seeds; errors are fractions of the pairs"]
     missing = [
-        f"{row.name}: {show_seeds(row.result.missing)}" for row in table.rows if row.result.missing
+        f"{row.name}: {show_seeds(seeds)}"
+        for row in table.rows
+        for seeds in [[s for s in row.result.missing if s not in row.result.failed]]
+        if seeds
     ]
     if missing:
         notes.append(f"seeds not yet run: {'; '.join(missing)}")
+    failed = [
+        f"{row.name}, seed {seed} ({' '.join(reason.split())})"
+        for row in table.rows
+        for seed, reason in row.result.failed.items()
+    ]
+    if failed:
+        notes.append(f"failed, and so in no mean and no comparison: {'; '.join(failed)}")
     return Sheet(title=table.title, columns=_RESULTS_COLUMNS, rows=rows, notes=notes)
 
 
@@ -136,15 +146,6 @@ def settings(row: Row) -> tuple[str, str, str, str, str]:
 
 def comparison_sheet(table: BenchmarkTable) -> Sheet:
     """Each config's test error against the reference's, on the seeds that both have."""
-    columns: tuple[str, ...] = (
-        "model",
-        "n",
-        "difference",
-        "95 % interval",
-        "P(better)",
-        "p (Holm)",
-    )
-    columns += ("detectable", "verdict")
     rows = []
     for row in table.rows:
         cells = [NOTHING] * 6

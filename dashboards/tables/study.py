@@ -159,6 +159,15 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
                 NOTHING if compared is None else compared.verdict,
             )
         )
+    notes = [
+        f"{metric_name(found.metric)}: mean ± standard deviation (ddof 1) over n seeds that the "
+        "search never saw"
+    ]
+    if found.seeds_needed is not None:
+        notes.append(
+            "so few seeds can show no difference from the baseline, however large: that takes "
+            f"{found.seeds_needed}"
+        )
     return Sheet(
         columns=(
             "",
@@ -172,10 +181,7 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
         ),
         left=frozenset({0, 1, 7}),
         rows=rows,
-        notes=[
-            f"{metric_name(found.metric)}: mean ± standard deviation (ddof 1) over n seeds that "
-            "the search never saw"
-        ],
+        notes=notes,
     )
 
 

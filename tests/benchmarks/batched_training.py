@@ -46,6 +46,7 @@ from trainables.losses import n_wrong, pair_loss
 from trainables.models import MODELS, build_model
 from trainables.pairs import Pairs, draw_train_validation
 from trainables.resolve import resolve_config
+from trainables.step_benchmark import matrix_products
 from trainables.training import Training
 
 WAYS = ("DataLoader", "alone", "batched")
@@ -137,8 +138,8 @@ def seconds_of(work: Callable[[], object], device: torch.device) -> float:
 def matrix_rate(device: torch.device) -> float:
     """Floating-point operations a second of the best of some square matrix products."""
     n = 2048 if device.type == "cpu" else 8192
-    a_NN = torch.rand(n, n, device=device)
-    return max(2 * n**3 / seconds_of(lambda: a_NN @ a_NN, device) for _ in range(5))
+    products = matrix_products(n, device)
+    return max(2 * n**3 / seconds_of(each, device) for _ in range(5) for each in products)
 
 
 def in_turn(

@@ -1,6 +1,6 @@
 """How often the verdicts of `dashboards.numbers.verdicts` are right, where the truth is known.
 
-    python -m tests.benchmarks.verdict_calibration [--simulations 1000] [--seed 0] [--json]
+    python -m tests.benchmarks.verdict_calibration [--simulations 1000] [--seed 0] [--json FILE]
 
 Three tables. False verdicts: pairs without a difference, from several generating models; "better"
 or "worse" is wrong here, and may be said in 5 % of the comparisons. Families: 6 configs that equal
@@ -15,11 +15,8 @@ size: `skewed` has equal means, but differences that are not symmetric.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -28,6 +25,9 @@ from scipy import stats
 
 from dashboards.numbers.statistics import compare_paired, detectable_difference
 from dashboards.numbers.verdicts import compare_all, verdict
+from storage.cli import EXIT_DONE, Parser, positive_int, run_command
+from storage.cli import seed as seed_option
+from tests.benchmarks.results import Table, add_json_option, publish
 
 ALPHA = 0.05
 N_TEST_PAIRS = 1_000
@@ -228,12 +228,10 @@ def simulate_power(
 
 def main(argv: list[str]) -> int:
     """Simulate and print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--simulations", type=int, default=1_000, metavar="N")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser = Parser(prog="python -m tests.benchmarks.verdict_calibration", description=__doc__)
+    parser.add_argument("--simulations", type=positive_int, default=1_000, metavar="N")
+    parser.add_argument("--seed", type=seed_option, default=0)
+    add_json_option(parser)
     options = parser.parse_args(argv)
     n_simulations, seed = options.simulations, options.seed
     nulls = [
@@ -253,35 +251,42 @@ def main(argv: list[str]) -> int:
             (10, 2, N_CONFIGS),
         )
     ]
-    if options.json:
-        tables = {
-            "null": [asdict(row) for row in nulls],
-            "family": {"false": family, "allowed": allowed_share(n_simulations)},
-            "power": [asdict(row) for row in powers],
-        }
-        print(json.dumps(tables, indent=2))
-        return 0
-    print(f"No difference: {n_simulations} comparisons a row, level {ALPHA:.0%}")
-    print(f"{'model':16}{'n':>3}{'false':>9}{'allowed':>9}{'covered':>9}{'t test':>9}")
-    for row in nulls:
-        covered = "-" if row.covered is None else f"{row.covered:.1%}"
-        print(
-            f"{row.model:16}{row.n:3}{row.false_verdicts:9.1%}{row.allowed:9.1%}"
-            f"{covered:>9}{row.t_test:9.1%}"
-        )
-    print(
-        f"\nFamilies of {N_CONFIGS} without a difference, n = 10: {n_simulations} benchmarks, "
-        f"{family:.1%} with a false verdict, {allowed_share(n_simulations):.1%} allowed"
+    tables = [
+        Table(
+            title=f"No difference: share of comparisons called better or worse, level {ALPHA:.0%}",
+            columns=["model", "seeds", "false", "allowed", "interval covers", "t test, false"],
+            rows=[
+                [row.model, row.n, row.false_verdicts, row.allowed, row.covered, row.t_test]
+                for row in nulls
+            ],
+        ),
+        Table(
+            title=f"Benchmarks of {N_CONFIGS} configs that equal the reference, 10 seeds",
+            columns=["false verdict in any", "allowed"],
+            rows=[[family, allowed_share(n_simulations)]],
+        ),
+        Table(
+            title="A true difference, as a multiple of the detectable one",
+            columns=["seeds", "comparisons", "multiple", "found", "wrong sign"],
+            rows=[
+                [row.n, row.n_configs, row.multiple, row.found, row.wrong_sign] for row in powers
+            ],
+        ),
+    ]
+    publish(
+        title="Verdicts where the truth is known",
+        module="tests.benchmarks.verdict_calibration",
+        argv=argv,
+        tables=tables,
+        notes=[
+            f"Shares of {n_simulations:,} simulated comparisons or benchmarks a row. allowed: the "
+            "largest share that a procedure of the level exceeds with a probability below 0.1 %. "
+            "skewed stands outside the guarantee: equal means, differences that are not symmetric.",
+        ],
+        json_file=options.json,
     )
-    print("\nA true difference, as a multiple of the detectable one")
-    print(f"{'n':>3}{'comparisons':>13}{'multiple':>10}{'found':>9}{'wrong sign':>12}")
-    for result in powers:
-        print(
-            f"{result.n:3}{result.n_configs:13}{result.multiple:10g}{result.found:9.1%}"
-            f"{result.wrong_sign:12.1%}"
-        )
-    return 0
+    return EXIT_DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

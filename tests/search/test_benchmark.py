@@ -45,6 +45,11 @@ def test_a_benchmark_runs_what_is_missing_and_is_recorded(
     with pytest.raises(UsageError, match="no config 'fats'"):
         main(["--config", str(path), "--storage", url, "--reference", "fats"])
 
+    second = tmp_path / "second.yaml"
+    second.write_text(CONFIGS.replace("slow", "slower").replace("fast", "faster"))
+    both = ["--config", str(second), "--table-only", "--seeds", "1"]
+    assert list(run(*both)) == ["slow", "fast", "slower", "faster"]
+
     store = open_store(url)
     runs = store.runs(purpose="benchmark")
     assert [run.state for run in runs] == ["complete"] * 5

@@ -35,6 +35,7 @@ from .conftest import Recorder, work
 
 MakePlan = Callable[..., Plan]
 ASHA = {"name": "asha", "min_resource": 1, "reduction_factor": 3}
+LATE = {"name": "threshold", "upper": 0.3, "n_warmup_steps": 6}
 
 
 def search(plan: Plan, store: Store, **options: Any) -> optuna.Study:
@@ -366,7 +367,50 @@ def test_json_says_what_the_file_says(
     configs = load_configs(path).configs
     assert printed["output"] == str(path)
     assert printed["configs"] == [{"name": each.name, **each.provenance} for each in configs]
-    assert printed["next"] == configs[0].provenance["rerun"]
+    benchmark = f"python -m search.benchmark --config {path} --seeds 10"
+    assert configs[0].provenance["rerun"] == benchmark
+    assert printed["next"].endswith(f"{benchmark} --storage {store.name}")
+
+
+def test_the_baseline_is_written_before_the_winner(
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
+) -> None:
+    bad = {"learning_rate": 1e-4, "weight_decay": 1e-1}
+    study = search(plan_for(pruner=LATE, budget={"trials": 30}, baselines=[bad]), store)
+    assert study.trials[0].state == TrialState.PRUNED
+    winner = best_first(study)[0]
+    file = load_configs(command("--baseline"))
+    assert [named.provenance["trial"] for named in file.configs] == [0, winner]
+    assert file.configs[0].provenance["selection"] == "baseline"
+    assert file.configs[0].training.learning_rate == 1e-4
+    named = load_configs(command("--baseline", "--trial", str(winner)))
+    assert [each.config for each in named.configs] == [each.config for each in file.configs]
+
+
+def test_a_study_without_a_baseline_has_none_to_export(plan_for: MakePlan, store: Store) -> None:
+    search(plan_for(baselines=[]), store)
+    with pytest.raises(UsageError, match="'closed' has no baseline that was trained"):
+        export_study(store, "closed", baseline=True, rerun="again")
+
+
+def test_a_pruned_baseline_that_is_best_on_fresh_seeds_is_the_winner(
+    plan_for: MakePlan,
+    store: Store,
+    command: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad = {"learning_rate": 1e-4, "weight_decay": 1e-1}
+    terms = {"budget": {"trials": 30}, "confirm": {"top": 1, "seeds": 2}}
+    plan = plan_for(pruner=LATE, baselines=[bad], **terms)
+    study = search(plan, store)
+    assert study.trials[0].state == TrialState.PRUNED
+    confirm(plan, store, study, 0, [0.1, 0.2])
+    confirm(plan, store, study, best_first(study)[0], [0.3, 0.4])
+    (named,) = load_configs(command()).configs
+    assert named.provenance["trial"] == 0
+    assert "closed trial 0: val_error 0.1500 ± 0.0707 on fresh seeds; the search said" in (
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

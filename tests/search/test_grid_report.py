@@ -10,8 +10,9 @@ from typing import Any
 import optuna
 import pytest
 
-from dashboards.numbers.grid import GridCurve, GridReport, curve_of, read_grid, seeds_needed
+from dashboards.numbers.grid import GridCurve, GridReport, curve_of, read_grid
 from dashboards.numbers.statistics import compare_paired, holm
+from dashboards.numbers.verdicts import seeds_needed
 from search.grid_report import main, render, sentence
 from search.ledger import Ledger
 from search.plan import Plan

@@ -222,6 +222,7 @@ def test_nothing_finished_is_status_1(tmp_path: Path) -> None:
         (["--space", "space/siamse.yaml"], "did you mean 'space/siamese.yaml'"),
         (["--space", "S", "--trials", "0"], "'0' is not a whole number of at least 1"),
         (["--space", "S", "--time-limit", "soon"], "--time-limit soon: found 'soon'; expected a"),
+        (["--space", "S", "--confirm-seeds", "4"], "--confirm-seeds 4: nothing is confirmed"),
         (["--space", "S", "--seed", "-1"], "--seed: '-1' is not a whole number"),
         (["--space", "S", "--set", "training.epoch=1"], "did you mean 'epochs'"),
         (["--space", "S", "--study", "../x"], "--study ../x: found '../x'; expected 1 to 100"),

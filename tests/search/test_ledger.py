@@ -471,3 +471,26 @@ def test_launches_that_share_a_study_keep_its_budget_and_its_baselines(
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 30
     assert [trial.params for trial in trials if BASELINE in trial.user_attrs] == baselines
     assert reports_in_our_tables(store, study) == {number: [1] for number in range(30)}
+
+
+def test_a_point_of_a_grid_has_one_trial_though_it_becomes_a_baseline(
+    plan_for: MakePlan, store: Store, recorder: Recorder
+) -> None:
+    choices = {"type": "categorical", "choices": [1e-3, 1e-2]}
+    grid: dict[str, Any] = {
+        "parameters": {"learning_rate": choices, "weight_decay": choices},
+        "sampler": {"name": "grid"},
+        "budget": {"epochs": 999},
+    }
+    first = {"learning_rate": 1e-3, "weight_decay": 1e-2}
+    plan = plan_for(**grid, baselines=[first])
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan, n_steps=12)  # Two of the four points.
+    ledger.interrupt("the test stops it")
+    later = dict(study.trials[1].params)
+    plan = plan_for(**grid, baselines=[first, later])
+    ledger, study = new_ledger(plan, store, recorder)
+    work(ledger, plan)
+    assert study.trials[0].params == first
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 4

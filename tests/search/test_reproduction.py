@@ -137,9 +137,8 @@ class TestDocument:
             "- Table I: of 4 rows, 2 with all of 10 seeds, 1 with some, 1 not yet run.\n"
             "- Table II: of 1 row, 0 with all of 3 seeds, 0 with some, 1 not yet run.\n"
         ) in document.text
-        assert "`python -m search.benchmark --config space/paper/table1.yaml --seeds 10`" in (
-            document.text
-        )
+        command = "python -m search.benchmark --config space/paper/table1.yaml --seeds 10"
+        assert f"`{command} --storage FILE` adds what is missing" in document.text
 
     def test_variants_are_compared_with_deepconvnet(self, document: Document) -> None:
         assert "Test error against DeepConvNet, seed by seed" in document.text
@@ -188,11 +187,11 @@ class TestDocument:
 
 class TestGrid:
     def test_not_yet_run(self, store: Store) -> None:
-        assert "Not yet run: no run of a study `aux-weight-grid` is complete." in grid_section(
-            store
-        )
+        text, figures = grid_section(store)
+        assert "Not yet run: no run of a study `aux-weight-grid` is complete." in text
         begin_grid(store, "aux-weight-grid", {})
-        assert "Not yet run" in grid_section(store)
+        assert "Not yet run" in grid_section(store)[0]
+        assert figures == {}
 
     def test_points_are_shown_with_their_provenance(self, store: Store) -> None:
         errors = {0.5: [0.30, 0.31, 0.32], 0.6: [0.10, 0.11, 0.12], 0.7: [0.20, 0.21, 0.22]}
@@ -202,6 +201,16 @@ class TestGrid:
         assert "**Study aux-weight-grid-128: width 8, 3 epochs**" in document.text
         assert "| 0.6 | 0.1100 |" in document.text
         assert "3 complete trials in the store" in document.text
+        (figure,) = [name for name in document.figures if name.startswith("aux-weight-grid")]
+        assert f"](figures/{figure})" in document.text
+        root = ET.fromstring(document.figures[figure])
+        name = "{http://www.w3.org/2000/svg}"
+        heights = [float(circle.get("cy", "")) for circle in root.iter(f"{name}circle")]
+        # Errors of 0.31, 0.11 and 0.21: equally far from each other, the lowest one lowest down.
+        assert heights[1] - heights[2] == pytest.approx(heights[2] - heights[0], abs=0.2)
+        assert heights[1] > heights[2] > heights[0]
+        colours = [circle.get("fill") for circle in root.iter(f"{name}circle")]
+        assert colours[0] == colours[2] != colours[1]
         assert "s.db" not in document.text
         assert re.search(
             r"\| aux-weight-grid-128 \| siamese-aux \| 1000-1002 \| 1 \|", document.text
@@ -211,7 +220,7 @@ class TestGrid:
 
     def test_study_that_is_no_grid_says_why(self, store: Store) -> None:
         begin_grid(store, "aux-weight-grid", {0.6: [0.1]}, parameter="learning_rate")
-        assert "Not shown: --parameter aux\\_weight: study" in grid_section(store)
+        assert "Not shown: --parameter aux\\_weight: study" in grid_section(store)[0]
 
 
 class TestSearches:

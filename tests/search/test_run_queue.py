@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import optuna
 import pytest
+from optuna.trial import TrialState
 
 from dashboards.numbers.results import collect
+from dashboards.numbers.tables import benchmark_table
+from dashboards.tables.formats import render
 from search.benchmark_configs import benchmark_configs, resolved
 from search.confirm import candidates, confirm_queue
 from search.ledger import Ledger
@@ -16,6 +20,7 @@ from search.run_queue import QueuedRun, RunQueue
 from search.study import open_study
 from space import DataConfig, ModelConfig, NamedConfig, TrainingConfig
 from storage import Store
+from storage.attributes import BASELINE
 from trainables.image_set import ImageSet
 from trainables.sources import load_source
 from trainables.worker import AssignedRun
@@ -142,7 +147,13 @@ def test_failed_run_is_missing_still(store: Store, images: tuple[ImageSet, Image
     assert queue.n_failed == 1
     assert "the loss is not finite" in ended[0]
     assert store.runs()[0].state == "failed"
-    assert collect(store, benchmark_configs([named], 1), fingerprint="f")[0].missing == (0,)
+    (result,) = collect(store, benchmark_configs([named], 2))
+    assert result.missing == (0, 1)
+    assert list(result.failed) == [0]
+    text = render(benchmark_table([result]), "text")
+    assert "seeds not yet run: x: 1\n" in text.replace(named.name, "x")
+    assert f"failed, and so in no mean and no comparison: {named.name}, seed 0 (" in text
+    assert "the loss is not finite" in text
 
 
 def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
@@ -175,6 +186,24 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
     confirmed = {queued.config.data.data_seed for queued in queue}
     assert len(confirmed) == 4
     assert not searched & confirmed
+    # A baseline is confirmed, too, where the search pruned it.
+    study._storage.create_new_trial(
+        study._study_id,
+        template_trial=optuna.trial.create_trial(
+            state=TrialState.PRUNED,
+            params={"learning_rate": 0.05, "weight_decay": 0.05},
+            distributions=study.trials[0].distributions,
+            user_attrs={BASELINE: {}},
+            value=0.5,
+        ),
+    )
+    assert [trial.number for trial in candidates(study, 3)] == [
+        *(trial.number for trial in chosen),
+        12,
+    ]
+    plan_of_12 = confirm_queue(plan, store, study)
+    assert len(plan_of_12) == 20
+    queue = [queued for queued in plan_of_12 if queued.trial_id != study.trials[12]._trial_id]
     # What is done is not done again.
     for queued in queue[:5]:
         run = store.begin_run(
@@ -187,7 +216,8 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
             config={},
         )
         store.end_run(run.run_id, "complete")
-    assert confirm_queue(plan, store, study) == queue[5:]
+    left = confirm_queue(plan, store, study)
+    assert [queued for queued in left if queued.trial_id != study.trials[12]._trial_id] == queue[5:]
 
 
 def test_a_run_in_the_hands_of_another_launch_is_left_to_it(

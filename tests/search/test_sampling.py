@@ -122,6 +122,22 @@ def test_launches_that_ask_at_once_share_a_grid_out(plan_for: MakePlan) -> None:
     assert len({tuple(params.values()) for params in found}) == 20
 
 
+def test_a_grid_goes_on_with_what_was_tried_whatever_the_order_was(plan_for: MakePlan) -> None:
+    plan = grid_plan(plan_for)
+    study = optuna.create_study(sampler=make_sampler(plan.space, n_existing_trials=0))
+    found = []
+    for index in range(20):
+        if index == 8:
+            other = plan.space.model_copy(
+                update={"sampler": plan.space.sampler.model_copy(update={"seed": 5})}
+            )
+            study.sampler = make_sampler(other, n_existing_trials=8)
+        trial = study.ask()
+        found.append(tuple(propose(trial, plan.space).values()))
+        study.tell(trial, 0.5)
+    assert len(set(found)) == 20
+
+
 def prunes(plan: Plan, curves: list[list[float]]) -> list[int | None]:
     """The epoch at which each curve, one after the other, is pruned."""
     study = optuna.create_study(pruner=make_pruner(plan.space))

@@ -13,6 +13,27 @@ import pytest
 from space.errors import UsageError
 from storage import EpochRecord, NewLaunch, open_store
 from storage.__main__ import main
+from storage.cli import storage_arguments
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "expected"),
+    [
+        (None, "sqlite:////a/s.db", ["--storage", "sqlite:////a/s.db"]),
+        ("sqlite:////a/s.db", "sqlite:////a/s.db", []),
+        ("/a/s.db", "sqlite:////a/s.db", []),
+        ("/a/other.db", "sqlite:////a/s.db", ["--storage", "sqlite:////a/s.db"]),
+        ("postgresql://u:secret@h/d?connect_timeout=9", "postgresql+psycopg://u:***@h/d", []),
+        ("mysql://h/d", "sqlite:////a/s.db", ["--storage", "sqlite:////a/s.db"]),
+    ],
+)
+def test_the_next_command_finds_the_same_store(
+    environment: str | None, name: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEARCH_STORAGE", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("SEARCH_STORAGE", environment)
+    assert storage_arguments(name) == expected
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from space.config import ModelConfig
 from trainables import __main__ as listing
@@ -106,3 +107,9 @@ def test_table_aligns() -> None:
     assert table(("a", "bb"), [("xxx", "1"), ("y", "22222")]) == (
         "a       bb\nxxx      1\ny    22222"
     )
+
+
+def test_both_ways_compute_the_same_matrix_product() -> None:
+    torch.manual_seed(0)
+    mm, convolution = step_benchmark.matrix_products(6, torch.device("cpu"))
+    torch.testing.assert_close(convolution().view(6, 6).t(), mm())
