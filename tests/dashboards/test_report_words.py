@@ -103,6 +103,9 @@ def test_the_confirmation_is_told_with_the_searchs_optimism(view: StudyView) -> 
     sheet = confirmation_sheet(found)
     assert [row[0] for row in sheet.rows] == [f"trial {each.trial_number}" for each in found.trials]
     assert sheet.rows[0][1].startswith("winner")
+    # Of 5 seeds the smallest p value is 2 / 2**5; two comparisons ask for 0.05 / 2.
+    assert len(found.comparisons) == 2
+    assert sheet.notes[-1].endswith("no difference from the baseline, however large: that takes 7")
 
 
 def test_a_trade_off_asks_for_both_objectives(store: Store) -> None:

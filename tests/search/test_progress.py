@@ -12,6 +12,7 @@ from rich.console import Console
 
 from dashboards.numbers.snapshot import take_snapshot
 from search.cluster import Slots
+from search.confirm import candidates
 from search.ledger import Ledger
 from search.plan import Plan
 from search.progress import LineProgress, LiveProgress, Pace
@@ -121,3 +122,31 @@ def test_result_as_table_and_as_json(plan_for: MakePlan, store: Store) -> None:
     assert found["trials"]["PRUNED"] == sum(t.state.name == "PRUNED" for t in study.trials)
     assert found["baseline"]["number"] == 0
     assert found["ended"] == "time limit"
+
+
+def test_what_is_not_confirmed_yet_is_said(plan_for: MakePlan, store: Store) -> None:
+    plan = plan_for(**CHANGES, confirm={"top": 2, "seeds": 3})
+    study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))
+    outcome = Outcome(status="time limit", launch_id=1, n_interrupted=0, seconds=75.0)
+    result = read_result(store, plan, study, outcome)
+    n_left = 3 * len(candidates(study, 2))
+    assert result_as_json(result)["unconfirmed_runs"] == n_left >= 3
+    console = Console(file=io.StringIO(), width=150)
+    print_result(result, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"{n_left} runs on fresh seeds are still to be trained to confirm it" in text
+
+
+def test_a_pruned_baseline_is_said_to_be_one(plan_for: MakePlan, store: Store) -> None:
+    plan = plan_for(
+        pruner={"name": "threshold", "upper": 0.3, "n_warmup_steps": 6},
+        baselines=[{"learning_rate": 1e-4, "weight_decay": 1e-1}],
+        replicates=1,
+    )
+    study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))
+    n_epochs = len(study.trials[0].intermediate_values)
+    outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
+    console = Console(file=io.StringIO(), width=150)
+    print_result(read_result(store, plan, study, outcome), console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"the baseline was pruned after {n_epochs} epochs" in text
