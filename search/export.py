@@ -9,26 +9,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import stdev
 from typing import Any
 
 import optuna
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
 from search.config_text import check_output, config_text, write_configs
 from search.provenance import command_line
+from search.selection import Choice, after_baseline, choose, study_metrics
 from space import ConfigFile, NamedConfig, RunConfig
 from space.errors import UsageError
 from storage import LaunchRecord, RunRecord, Store, open_store
-from storage.attributes import BASELINE, STANDARD_ERROR
+from storage.attributes import STANDARD_ERROR
 from storage.cli import (
     EXIT_DONE,
     Parser,
@@ -41,26 +37,9 @@ from storage.cli import (
 )
 from storage.engine import translated
 
-__all__ = ["Choice", "choose", "export_study", "main"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["export_study", "main"]
 
 N_SEEDS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """A trial whose config is exported.
-
-    Attributes:
-        trial: The trial, complete.
-        selection: The rule by which it was chosen.
-        confirmed: Its values on fresh seeds, if all that were asked for are there.
-    """
-
-    trial: FrozenTrial
-    selection: str
-    confirmed: ConfirmedTrial | None
 
 
 def main(argv: list[str]) -> int:
@@ -178,7 +157,7 @@ def export_study(
         loaded = optuna.load_study(study_name=study, storage=store.optuna_storage)
         choices = choose(store, loaded, top=top, number=number)
         if baseline:
-            choices = _after_baseline(loaded, choices)
+            choices = after_baseline(loaded, choices)
     launches = {launch.launch_id: launch for launch in store.launches(study_id)}
     runs = {run.trial_id: run for run in _first_replicates(store, study_id)}
     configs = []
@@ -191,141 +170,6 @@ def export_study(
             )
         configs.append(_named(store, loaded, choice, run, launches[run.launch_id], rerun))
     return ConfigFile(name=study, configs=tuple(configs))
-
-
-def choose(
-    store: Store, study: optuna.Study, *, top: int | None = None, number: int | None = None
-) -> list[Choice]:
-    """The trials to export, best first.
-
-    Args:
-        store: The store.
-        study: The study; of several objectives the Pareto front, in the first one's order.
-        top: So many distinct configs; None: one, or the whole front.
-        number: This trial alone, whatever others there are.
-
-    Returns:
-        At least one trial: those that were confirmed on every fresh seed, by their mean there, then
-        the best complete ones.
-
-    Raises:
-        UsageError: If there is no complete trial, or the one named is not.
-    """
-    trials = study.get_trials(deepcopy=False)
-    metrics = _metrics(store, study)
-    found = confirmed_trials(store, study._study_id, metrics[0]) if metrics else []
-    if any(not each.is_finished for each in found):
-        logger.warning("not every confirmation run is done; those of unfinished trials are unused")
-    confirmed = {each.trial_number: each for each in found if each.is_finished}
-    if number is not None:
-        trial = _named_trial(study.study_name, trials, number)
-        return [
-            Choice(
-                trial=trial,
-                selection="trial named on the command line",
-                confirmed=confirmed.get(number),
-            )
-        ]
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if not complete:
-        raise UsageError(
-            f"--study {study.study_name}: no trial is complete ({_counts(trials)}); search on, or "
-            "name another study."
-        )
-    n_tried = len({run.trial_id for run in store.runs(study._study_id, "confirm")})
-    ranked = _ranked(store, study, complete, confirmed, n_tried)
-    wanted = top or (1 if len(study.directions) == 1 else len(ranked))
-    distinct: list[Choice] = []
-    for choice in ranked:
-        if all(choice.trial.params != other.trial.params for other in distinct):
-            distinct.append(choice)
-    if top is not None and len(distinct) < top:
-        logger.warning("--top %d: there are %d distinct configs", top, len(distinct))
-    return distinct[:wanted]
-
-
-def _after_baseline(study: optuna.Study, choices: list[Choice]) -> list[Choice]:
-    """The choices with the study's first baseline before them, whether it was pruned or not."""
-    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    found = next((trial for trial in ended if BASELINE in trial.user_attrs), None)
-    if found is None:
-        raise UsageError(
-            f"--baseline: study '{study.study_name}' has no baseline that was trained; leave the "
-            "option out, or give its space file baselines."
-        )
-    others = [choice for choice in choices if choice.trial.number != found.number]
-    own = [choice for choice in choices if choice.trial.number == found.number]
-    first = own[0] if own else Choice(trial=found, selection="baseline", confirmed=None)
-    return [first, *others]
-
-
-def _ranked(
-    store: Store,
-    study: optuna.Study,
-    complete: Sequence[FrozenTrial],
-    confirmed: dict[int, ConfirmedTrial],
-    n_tried: int,
-) -> list[Choice]:
-    """Every trial that may be exported, best first, with the rule that puts it there."""
-    sign = -1.0 if study.directions[0] == StudyDirection.MAXIMIZE else 1.0
-    pool = sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
-    n_trials = len(complete)
-    if len(study.directions) > 1:
-        front = {trial.number for trial in study.best_trials}
-        return [
-            Choice(
-                trial=trial,
-                selection=f"on the Pareto front of {n_trials} complete trials",
-                confirmed=confirmed.get(trial.number),
-            )
-            for trial in pool
-            if trial.number in front
-        ]
-    runs = store.runs(study._study_id, "search")
-    n_seeds = 1 + max((run.replicate for run in runs), default=0)
-    seeds = "one seed each" if n_seeds == 1 else f"{n_seeds} seeds each"
-    # Among them may be a baseline that the search pruned.
-    by_number = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
-    choices = [
-        Choice(
-            trial=by_number[number],
-            selection=f"confirmed: {_rank(rank)} of {n_tried} on {len(each.values)} fresh seeds",
-            confirmed=each,
-        )
-        for rank, (number, each) in enumerate(confirmed.items())
-    ]
-    for rank, trial in enumerate(pool):
-        if trial.number not in confirmed:
-            selection = f"{_rank(rank)} of {n_trials} complete trials on {seeds}"
-            choices.append(Choice(trial=trial, selection=selection, confirmed=None))
-    return choices
-
-
-def _rank(rank: int) -> str:
-    return "best" if rank == 0 else f"number {rank + 1}"
-
-
-def _named_trial(study: str, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
-    if number >= len(trials):
-        held = f"it has trials 0 to {len(trials) - 1}" if trials else "it has no trials"
-        raise UsageError(f"--trial {number}: study '{study}' has no such trial; {held}.")
-    trial = trials[number]
-    if trial.state != TrialState.COMPLETE:
-        raise UsageError(
-            f"--trial {number}: the trial is {trial.state.name}, and only a complete one stands "
-            "for its config; name another, or leave the choice to the command."
-        )
-    return trial
-
-
-def _counts(trials: Sequence[FrozenTrial]) -> str:
-    states = [trial.state.name for trial in trials]
-    return ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states)) or "none"
-
-
-def _metrics(store: Store, study: optuna.Study) -> list[str]:
-    record = store.study_records().get(study._study_id)
-    return [] if record is None else record.metrics
 
 
 def _first_replicates(store: Store, study_id: int) -> list[RunRecord]:
@@ -392,7 +236,7 @@ def _objectives(store: Store, study: optuna.Study, trial: FrozenTrial) -> list[d
             **({} if errors is None else {"standard_error": errors[index]}),
         }
         for index, (metric, direction, value) in enumerate(
-            zip(_metrics(store, study), study.directions, trial.values, strict=True)
+            zip(study_metrics(store, study), study.directions, trial.values, strict=True)
         )
     ]
 

@@ -19,7 +19,7 @@ from dashboards.tables.formats import comparison_sheet, report_sheet, results_sh
 from search.benchmark_configs import benchmark_configs
 from search.reproduction_curves import curves_section
 from search.reproduction_grid import grid_section
-from search.reproduction_searches import searches_section
+from search.reproduction_searches import read_searches, searches_section
 from search.reproduction_sources import provenance_section
 from space import ConfigFile, NamedConfig, load_configs
 from space.errors import UsageError
@@ -117,14 +117,15 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
     tables = {paper.label: table for paper, table in filled}
     curves_text, figures = curves_section(store, tables)
     grid_text, grid_figures = grid_section(store)
+    searches = read_searches(store)
     sections = [
         _OPENING,
         _status(filled),
         *(_table_section(paper, table) for paper, table in filled),
         curves_text,
         grid_text,
-        searches_section(store, rows),
-        provenance_section(store, tables),
+        searches_section(searches, rows),
+        provenance_section(store, tables, searches),
     ]
     return Document(text="\n".join(sections), figures=figures | grid_figures)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
 from dashboards.numbers.results import ConfigResult
@@ -32,17 +33,46 @@ from storage import BenchmarkConfig, RunRecord, Store
 from storage.benchmarks import load_benchmarks
 from storage.engine import translated
 
-__all__ = ["searches_section", "traced_searches"]
+__all__ = ["Searches", "read_searches", "searches_section", "traced_searches"]
 
 N_BEST = 3
 _NO_SETTINGS = ("training_seed", "device")
 
 
-def searches_section(store: Store, rows: Sequence[BenchmarkConfig]) -> str:
+@dataclass(frozen=True)
+class Searches:
+    """What the section is about.
+
+    Attributes:
+        studies: Every study with a complete trial but the grid searches, by name.
+        benchmarks: Those with configs of ours that have a result, in the order they were asked for.
+    """
+
+    studies: tuple[StudyView, ...]
+    benchmarks: tuple[BenchmarkView, ...]
+
+
+def read_searches(store: Store) -> Searches:
+    """Read the searches and benchmarks of a store."""
+    with translated(store.url):
+        names = [study.study_name for study in store.optuna_storage.get_all_studies()]
+    studies = (read_study(store, name) for name in sorted(names) if not is_grid(name))
+    benchmarks = (
+        read_benchmark(store, record)
+        for record in load_benchmarks(store)
+        if any(config.reported is None for config in record.configs)
+    )
+    return Searches(
+        studies=tuple(view for view in studies if view.best is not None),
+        benchmarks=tuple(view for view in benchmarks if view.n_done),
+    )
+
+
+def searches_section(found: Searches, rows: Sequence[BenchmarkConfig]) -> str:
     """What searches found, what fresh seeds say of it, and what its benchmarks measured.
 
     Args:
-        store: The store.
+        found: What was read off the store.
         rows: The report's rows. A benchmark's config is put beside the row of the same network
             that was trained for as long on as much data of the same kind.
 
@@ -55,43 +85,24 @@ def searches_section(store: Store, rows: Sequence[BenchmarkConfig]) -> str:
         "trained again on fresh seeds, which decide, and the winner is benchmarked on seeds of "
         "its own: only these runs read the test images.\n",
     ]
-    studies, benchmarks = _studies(store), _benchmarks(store)
-    if not studies and not benchmarks:
+    if not found.studies and not found.benchmarks:
         return "\n".join([*blocks[:1], "Not yet run.\n"])
-    blocks += [block for view in studies for block in _study(view)]
-    blocks += [block for view in benchmarks for block in _benchmark(view, rows)]
+    blocks += [block for view in found.studies for block in _study(view)]
+    blocks += [block for view in found.benchmarks for block in _benchmark(view, rows)]
     return "\n".join(blocks)
 
 
-def traced_searches(store: Store) -> list[tuple[str, str, RunRecord]]:
+def traced_searches(store: Store, found: Searches) -> list[tuple[str, str, RunRecord]]:
     """The runs that the section rests on: study or benchmark, what was trained there, the run."""
     traced = []
-    for view in _studies(store):
+    for view in found.studies:
         for purpose in ("search", "confirm"):
             traced += [
                 (view.name, f"{run.config['model']['name']}, {purpose}", run)
                 for run in store.runs(view.study_id, purpose)
                 if run.state in ("complete", "pruned")
             ]
-    return traced + [run for view in _benchmarks(store) for run in view.traced()]
-
-
-def _studies(store: Store) -> list[StudyView]:
-    """Every study with a trial that is complete but the grid searches, by name."""
-    with translated(store.url):
-        names = [study.study_name for study in store.optuna_storage.get_all_studies()]
-    views = [read_study(store, name) for name in sorted(names) if not is_grid(name)]
-    return [view for view in views if view.best is not None]
-
-
-def _benchmarks(store: Store) -> list[BenchmarkView]:
-    """The benchmarks with configs of ours that have a result, in the order they were asked for."""
-    records = [
-        record
-        for record in load_benchmarks(store)
-        if any(config.reported is None for config in record.configs)
-    ]
-    return [view for record in records for view in [read_benchmark(store, record)] if view.n_done]
+    return traced + [run for view in found.benchmarks for run in view.traced()]
 
 
 def _study(view: StudyView) -> list[str]:

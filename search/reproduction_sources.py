@@ -8,7 +8,7 @@ from dashboards.numbers.tables import BenchmarkTable
 from dashboards.tables.drawing import draw
 from dashboards.tables.provenance import launches_sheet, runs_sheet, versions_sheet
 from search.reproduction_grid import grid_runs
-from search.reproduction_searches import traced_searches
+from search.reproduction_searches import Searches, traced_searches
 from storage import Store
 
 __all__ = ["provenance_section"]
@@ -22,12 +22,15 @@ training and the test images for a benchmark's launch, of the training images fo
 """
 
 
-def provenance_section(store: Store, tables: Mapping[str, BenchmarkTable]) -> str:
+def provenance_section(
+    store: Store, tables: Mapping[str, BenchmarkTable], searches: Searches
+) -> str:
     """Trace every number of some tables to the launches that trained it.
 
     Args:
         store: The store that the tables are from.
         tables: What a table is called -> the table.
+        searches: The searches and benchmarks of the store.
 
     Returns:
         The section, in Markdown.
@@ -43,7 +46,7 @@ def provenance_section(store: Store, tables: Mapping[str, BenchmarkTable]) -> st
         for study, complete in grid_runs(store).items()
         for run in complete
     ]
-    traced += traced_searches(store)
+    traced += traced_searches(store, searches)
     if not traced:
         return f"{_OPENING}\nNo run has finished yet.\n"
     used = {run.launch_id for *_, run in traced}

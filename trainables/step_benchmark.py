@@ -31,7 +31,7 @@ __all__ = ["StepBenchmark", "matrix_products", "measure"]
 
 GEMM_SIZES = (1024, 2048)
 PRODUCTS_A_TURN = 10
-"""Together they take about as long as a step of a deep network, of which each part may be lucky."""
+"""As many as take about as long as a step of a deep network: the best of few falls short."""
 
 
 @dataclass(frozen=True)
