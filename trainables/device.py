@@ -90,6 +90,8 @@ def prepare_device(training: TrainingConfig, device: torch.device) -> None:
     # Only a warning: the operators of the networks here are deterministic, yet torch cannot know
     # that the windows of a pooling do not overlap.
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing here reads memory that it did not write, so none has to be filled to be repeatable.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     precision = "tf32" if training.tf32 else "ieee"

@@ -98,10 +98,11 @@ def test_adam_steps_are_those_of_torch_to_the_bit(make_training: MakeTraining) -
     model, other = run.model, copy.deepcopy(run.model)
     optimizer, torchs = (build_optimizer(m, run.config.training) for m in (model, other))
     generator = torch.Generator().manual_seed(3)
+    steps = AdamSteps(optimizer)
     for epoch in range(3):
         for adam in (optimizer, torchs):
             adam.param_groups[0]["lr"] = 0.01 * 0.5**epoch
-        steps = AdamSteps(optimizer)
+        steps.open()
         for _ in range(4):
             gradients = [
                 torch.empty_like(p).copy_(torch.randn(p.shape, generator=generator))
@@ -112,6 +113,12 @@ def test_adam_steps_are_those_of_torch_to_the_bit(make_training: MakeTraining) -
                 parameter.grad = gradient
             torchs.step()
         steps.close()
+        # Between epochs the optimizer may be used like any other.
+        for its_model, adam in ((model, optimizer), (other, torchs)):
+            for parameter in its_model.parameters():
+                parameter.grad = torch.ones_like(parameter)
+            adam.step()
+        assert steps.is_current()
     for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     mine_state, their_state = optimizer.state_dict(), torchs.state_dict()

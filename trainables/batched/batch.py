@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
-from trainables.batched.operators import RunOperators
+from trainables.batched.captured import Capture, CapturedWork, capture_cuda_graph
+from trainables.batched.network import RunsNetwork
 from trainables.batched.stack import Stack
+from trainables.batched.together import Together, side_by_side
 from trainables.batched.traced import TracedFunction
 from trainables.compute import EVALUATION_BATCH, Compute
 from trainables.device import prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
-from trainables.losses import n_wrong, pair_loss
 from trainables.metrics import EpochMetrics
 from trainables.models.registry import build_model
-from trainables.optimizer import AdamSteps
 from trainables.pairs import Pairs
 from trainables.training import Training
 
@@ -55,30 +56,14 @@ def batch_key(run: Training) -> Hashable:
 
 
 @dataclass(frozen=True, eq=False)
-class _Together:
-    """What stays the same for as long as the same R runs are in the batch."""
+class _Steps:
+    """What is done again and again while the same runs are in the batch."""
 
-    stack: Stack
-    validation: Pairs
-    """See `_side_by_side`."""
-    aux_weight_R: Tensor
-
-    @classmethod
-    def of(cls, runs: Sequence[Training]) -> _Together:
-        """Makes the runs' states parts of one."""
-        validation = _side_by_side([run.pairs.validation for run in runs])
-        weights = [run.config.training.aux_weight or 0.0 for run in runs]
-        x = validation.x_N2HW
-        return cls(
-            stack=Stack([run.model for run in runs]),
-            validation=validation,
-            aux_weight_R=torch.tensor(weights, dtype=x.dtype, device=x.device),
-        )
-
-    def tensors(self, pairs: Pairs) -> tuple[Tensor, ...]:
-        """All that the losses of some pairs depend on in evaluation mode, in one order."""
-        state = self.stack.tensors.values()
-        return *state, self.aux_weight_R, pairs.x_N2HW, pairs.classes_N2, pairs.target_N
+    together: Together
+    train: Callable[..., None]
+    """Takes a batch of pairs, tensor by tensor, and for each dropout layer its masks."""
+    validate: Callable[..., None]
+    """Takes a batch of pairs, tensor by tensor."""
 
 
 class TrainingBatch:
@@ -92,11 +77,20 @@ class TrainingBatch:
         Wang et al., Horizontally Fused Training Array, MLSys 2021, arXiv:2102.02344.
     """
 
-    def __init__(self, runs: Sequence[Training], *, trace_after: int = TRACE_AFTER) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Training],
+        *,
+        trace_after: int = TRACE_AFTER,
+        capture: Capture | None = None,
+    ) -> None:
         """
         Args:
             runs: The runs, none of them finished.
-            trace_after: Steps of the same runs before they are traced (see `TracedFunction`).
+            trace_after: On a CPU, steps of the same runs before they are traced (see
+                `TracedFunction`).
+            capture: How to record whole steps (see `CapturedWork`); by default as CUDA graphs on a
+                GPU, and not at all on a CPU.
 
         Raises:
             ValueError: If they do not fit together (see `batch_key`), or there is none.
@@ -104,14 +98,22 @@ class TrainingBatch:
         if not runs:
             raise ValueError("a batch needs at least one run")
         self._runs: list[Training] = []
-        self._together: _Together | None = None
+        self._steps: _Steps | None = None
         first = runs[0]
         self._key = batch_key(first)
-        self._compute = Compute(first.config, first.device)
-        self._model = self._compute.place(build_model(first.config.model, 0))
-        """The network whose forward pass all runs share; its own weights are never used."""
-        self._step = TracedFunction(self._losses_and_gradients, trace_after=trace_after)
-        self._evaluate = TracedFunction(self._losses, trace_after=trace_after)
+        compute = Compute(first.config, first.device)
+        network = RunsNetwork(compute.place(build_model(first.config.model, 0)), compute)
+        if capture is None and first.device.type == "cuda":
+            capture = capture_cuda_graph
+        self._capture = capture
+        self._losses_and_gradients: Callable[..., tuple[Any, ...]] = network.losses_and_gradients
+        self._losses: Callable[..., tuple[Any, ...]] = network.losses
+        # What is captured asks for its operators once, however long it takes to find them.
+        if capture is None:
+            self._losses_and_gradients = TracedFunction(
+                network.losses_and_gradients, trace_after=trace_after
+            )
+            self._losses = TracedFunction(network.losses, trace_after=trace_after)
         for run in runs:
             self.add(run)
 
@@ -132,7 +134,7 @@ class TrainingBatch:
         if batch_key(run) != self._key:
             raise ValueError("the run does not fit to the others: see batch_key")
         self._runs.append(run)
-        self._together = None
+        self._steps = None
 
     def drop(self, run: Training) -> None:
         """Lets a run go; the others go on without it, and it may go on alone.
@@ -145,7 +147,7 @@ class TrainingBatch:
         """
         self._runs.remove(run)
         Stack.release(run.model)
-        self._together = None
+        self._steps = None
 
     def run_epoch(self) -> dict[Training, EpochMetrics | NonFiniteLossError]:
         """Trains every run for one epoch, validates it and keeps its state if it is the best.
@@ -165,10 +167,12 @@ class TrainingBatch:
         started = time.perf_counter()
         prepare_device(self._runs[0].config.training, self._runs[0].device)
         with out_of_memory_translated(self._runs[0].config.model.name):
-            if self._together is None:
-                self._together = _Together.of(self._runs)
-                self._state_names = list(self._together.stack.tensors)
-            means_4R = torch.cat([self._train(self._together), self._validate(self._together)])
+            steps = self._steps
+            if steps is None or not steps.together.is_current():
+                # What they hold is given back before others take as much.
+                steps = self._steps = None
+                steps = self._steps = self._steps_together()
+            means_4R = torch.cat([self._train(steps), self._validate(steps)])
             # The only time after the draws of an epoch that anything waits for the device.
             of_runs = means_4R.T.tolist()
         seconds = (time.perf_counter() - started) / len(self._runs)
@@ -199,103 +203,74 @@ class TrainingBatch:
             self.drop(run)
         return metrics
 
-    def _train(self, together: _Together) -> Tensor:
+    def _steps_together(self) -> _Steps:
+        """Makes the runs' states parts of one."""
+        together = Together.of(self._runs)
+        train: Callable[..., None] = partial(_train_on, together, self._losses_and_gradients)
+        validate: Callable[..., None] = partial(_validate_on, together, self._losses)
+        if self._capture is not None:
+            changes = together.changed_by_steps()
+            train = CapturedWork(train, changes, capture=self._capture)
+            sums = {"sums": [together.validated_2R]}
+            validate = CapturedWork(validate, sums, capture=self._capture)
+        return _Steps(together, train, validate)
+
+    def _train(self, steps: _Steps) -> Tensor:
         """The steps of an epoch; gives (2, R) mean losses and shares of pairs compared wrongly."""
+        together = steps.together
         epochs, keeps = zip(*(run.begin_epoch() for run in self._runs), strict=True)
-        pairs = _side_by_side(epochs)
+        pairs = side_by_side(epochs)
         keeps_PRLF = [torch.stack(layer, dim=1) for layer in zip(*keeps, strict=True)]
         batch_size = self._runs[0].config.training.batch_size
-        sums = torch.zeros(2, len(self._runs), dtype=torch.float64, device=self._runs[0].device)
-        steps = [AdamSteps(run.optimizer) for run in self._runs]
+        together.trained_2R.zero_()
+        for adam in together.adams:
+            adam.open()
         for start in range(0, len(pairs), batch_size):
             stop = start + batch_size
             batch = pairs.rows(start, stop)
             masks = [keep_PRLF[start:stop] for keep_PRLF in keeps_PRLF]
-            loss_R, wrong_R, *gradients = self._step(*together.tensors(batch), *masks)
-            of_runs = together.stack.of_networks(gradients)
-            for adam, of_run in zip(steps, of_runs, strict=True):
-                adam.step(of_run)
-            sums += torch.stack([loss_R.double() * len(batch), wrong_R.double()])
-        for adam in steps:
+            steps.train(batch.x_N2HW, batch.classes_N2, batch.target_N, *masks)
+        for adam in together.adams:
             adam.close()
-        return sums / len(pairs)
+        return together.trained_2R / len(pairs)
 
-    def _validate(self, together: _Together) -> Tensor:
+    def _validate(self, steps: _Steps) -> Tensor:
         """The states as they are; gives (2, R) mean losses and shares of pairs compared wrongly."""
+        together = steps.together
         pairs = together.validation
-        sums = torch.zeros(2, len(self._runs), dtype=torch.float64, device=self._runs[0].device)
+        together.validated_2R.zero_()
         for start in range(0, len(pairs), EVALUATION_BATCH):
             batch = pairs.rows(start, start + EVALUATION_BATCH)
-            loss_R, wrong_R = self._evaluate(*together.tensors(batch))
-            sums += torch.stack([loss_R.double() * len(batch), wrong_R.double()])
-        return sums / len(pairs)
-
-    def _losses_and_gradients(self, *tensors: Tensor) -> tuple[Tensor | None, ...]:
-        """In training mode, those of `_losses` and the gradients of the trainable parameters.
-
-        The gradients are laid out like their parameters, as the optimizer's fused step expects.
-        """
-        self._model.train()
-        names = [name for name, p in self._model.named_parameters() if p.requires_grad]
-        leaves = dict(zip(self._state_names, tensors, strict=False))
-        leaves |= {name: leaves[name].detach().requires_grad_() for name in names}
-        with torch.enable_grad():
-            loss_R, wrong_R = self._forward(*leaves.values(), *tensors[len(leaves) :])
-            # The sum's gradient is that of every run's own loss, as no weight has a part in two.
-            gradients = torch.autograd.grad(
-                loss_R.sum(), [leaves[name] for name in names], allow_unused=True
-            )
-        laid_out = [
-            gradient
-            if gradient is None or gradient.stride() == leaves[name].stride()
-            else torch.empty_like(leaves[name]).copy_(gradient)
-            for name, gradient in zip(names, gradients, strict=True)
-        ]
-        return loss_R.detach(), wrong_R, *laid_out
-
-    def _losses(self, *tensors: Tensor) -> tuple[Tensor | None, ...]:
-        """In evaluation mode, every run's mean loss and wrongly compared pairs, (R,) each."""
-        self._model.eval()
-        return self._forward(*tensors)
-
-    def _forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        """Every run's mean loss and wrongly compared pairs, (R,) each.
-
-        Args:
-            tensors: What `_Together.tensors` gives, and for each dropout layer its masks.
-        """
-        dropouts = self._model.dropouts()
-        state = dict(zip(self._state_names, tensors, strict=False))
-        aux_weight_R, x_NR2HW, classes_NR2, target_NR, *keeps_NRLF = tensors[len(state) :]
-
-        def of_one_run(
-            state: dict[str, Tensor],
-            pairs_of_one: tuple[Tensor, Tensor, Tensor],
-            keeps_NLF: Sequence[Tensor],
-            aux_weight: Tensor,
-        ) -> tuple[Tensor, Tensor]:
-            x_N2HW, classes_N2, target_N = pairs_of_one
-            for dropout, keep_NLF in zip(dropouts, keeps_NLF, strict=False):
-                dropout.keep_NF = keep_NLF.flatten(0, 1)
-            output = functional_call(self._model, state, (x_N2HW,))
-            loss = pair_loss(output, classes_N2, target_N, aux_weight)
-            return loss, n_wrong(output, target_N)
-
-        of_all = torch.vmap(of_one_run, in_dims=(0, 1, 1, 0))
-        pairs = (x_NR2HW, classes_NR2, target_NR)
-        try:
-            with RunOperators(), self._compute.precision():
-                loss_R, wrong_R = of_all(state, pairs, keeps_NRLF, aux_weight_R)
-        finally:
-            for dropout in dropouts:
-                dropout.keep_NF = None
-        return loss_R, wrong_R
+            steps.validate(batch.x_N2HW, batch.classes_N2, batch.target_N)
+        return together.validated_2R / len(pairs)
 
 
-def _side_by_side(parts: Sequence[Pairs]) -> Pairs:
-    """Pairs with a dimension for the runs after the first: (N, R, 2, 14, 14), (N, R, 2), (N, R)."""
-    return Pairs(
-        torch.stack([pairs.x_N2HW for pairs in parts], dim=1),
-        torch.stack([pairs.classes_N2 for pairs in parts], dim=1),
-        torch.stack([pairs.target_N for pairs in parts], dim=1),
-    )
+def _train_on(
+    together: Together,
+    losses_and_gradients: Callable[..., tuple[Any, ...]],
+    x_NR2HW: Tensor,
+    classes_NR2: Tensor,
+    target_NR: Tensor,
+    *keeps_NRLF: Tensor,
+) -> None:
+    """One step of every run."""
+    tensors = together.tensors(Pairs(x_NR2HW, classes_NR2, target_NR))
+    loss_R, wrong_R, *gradients = losses_and_gradients(*tensors, *keeps_NRLF)
+    of_runs = together.stack.of_networks(gradients)
+    for adam, of_run in zip(together.adams, of_runs, strict=True):
+        adam.step(of_run)
+    sums_2R = torch.stack([loss_R.double() * len(target_NR), wrong_R.double()])
+    together.trained_2R.add_(sums_2R)
+
+
+def _validate_on(
+    together: Together,
+    losses: Callable[..., tuple[Any, ...]],
+    x_NR2HW: Tensor,
+    classes_NR2: Tensor,
+    target_NR: Tensor,
+) -> None:
+    """Every run evaluated on a batch of pairs."""
+    loss_R, wrong_R = losses(*together.tensors(Pairs(x_NR2HW, classes_NR2, target_NR)))
+    sums_2R = torch.stack([loss_R.double() * len(target_NR), wrong_R.double()])
+    together.validated_2R.add_(sums_2R)

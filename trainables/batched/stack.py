@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Stack"]
+__all__ = ["Stack", "state_tensors"]
 
 
 class Stack:
@@ -23,7 +23,7 @@ class Stack:
             models: R networks on one device, each laid out in memory like the others. Their
                 parameters and buffers become views of the stacked ones.
         """
-        of_models = [_tensors(model) for model in models]
+        of_models = [state_tensors(model) for model in models]
         self.tensors = {name: _stacked([each[name] for each in of_models]) for name in of_models[0]}
         """Name in a network's state -> (R, ...) tensor; the trainable ones require gradients."""
         self._parameters = [name for name, _ in models[0].named_parameters()]
@@ -58,12 +58,19 @@ class Stack:
         Args:
             model: The network; what it computes stays the same.
         """
-        for tensor in _tensors(model).values():
+        for tensor in state_tensors(model).values():
             tensor.data = tensor.detach().clone()
 
 
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The live parameters, each once, and the buffers that are part of the network's state."""
+def state_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The live parameters, each once, and the buffers that are part of a network's state.
+
+    Args:
+        model: The network.
+
+    Returns:
+        Name in its state -> tensor.
+    """
     parameters: dict[str, Tensor] = dict(model.named_parameters())
     state: dict[str, Tensor] = model.state_dict(keep_vars=True)
     buffers = {n: tensor for n, tensor in state.items() if not isinstance(tensor, nn.Parameter)}

@@ -1,0 +1,261 @@
+"""Captured work changes what the work itself would, and is not used where it does not."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from trainables.batched import TrainingBatch
+from trainables.batched.captured import CapturedWork
+from trainables.models import MODELS
+from trainables.pairs import Pairs, TrainValidation
+from trainables.training import Training
+
+MakeTraining = Callable[..., Training]
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Keeps every operator with the memory that it reads and writes, like a CUDA graph."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls: list[tuple[Any, Any, Any, list[Tensor]]] = []
+        self.before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        # Not every operator that writes says so.
+        for tensor in _tensors((args, kwargs)):
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in self.before:
+                self.before[storage.data_ptr()] = (storage, copy.copy(storage))
+        result = func(*args, **kwargs)
+        self.calls.append((func, args, kwargs, _tensors(result)))
+        return result
+
+    def undo(self) -> None:
+        """Takes back what was changed: a capture only records."""
+        for storage, bytes_before in self.before.values():
+            storage.copy_(bytes_before)
+
+    def replay(self) -> None:
+        for func, args, kwargs, results in self.calls:
+            for old, new in zip(results, _tensors(func(*args, **kwargs)), strict=True):
+                if old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+class Captures:
+    """Records work as `capture_cuda_graph` would, and counts how often it did, and was used."""
+
+    def __init__(self) -> None:
+        self.n_captures = 0
+        self.n_replays = 0
+
+    def __call__(self, work: Callable[[], object]) -> Callable[[], None]:
+        self.n_captures += 1
+        recorder = _Recorder()
+        with recorder:
+            work()
+        recorder.undo()
+
+        def replay() -> None:
+            self.n_replays += 1
+            recorder.replay()
+
+        return replay
+
+
+def add_to(total: Tensor, x: Tensor) -> None:
+    total += (2 * x).sum()
+
+
+@pytest.mark.parametrize("warm_up", [0, 2])
+def test_work_is_done_until_it_is_captured(warm_up: int) -> None:
+    total, captures = torch.zeros(()), Captures()
+    work = CapturedWork(
+        lambda x: add_to(total, x), {"sums": [total]}, capture=captures, warm_up=warm_up
+    )
+    wanted = 0.0
+    for i in range(6):
+        work(torch.full((2, 3), float(i)))
+        wanted += 12 * i
+        assert total.item() == wanted
+        assert captures.n_captures == (i >= warm_up)
+        # One replay more is the trial.
+        assert captures.n_replays == (0 if i < warm_up else i - warm_up + 2)
+
+
+def test_each_layout_is_captured_on_its_own() -> None:
+    total, captures = torch.zeros(()), Captures()
+    work = CapturedWork(lambda x: add_to(total, x), {"sums": [total]}, capture=captures, warm_up=0)
+    x = torch.arange(6.0).view(2, 3)
+    for other in (x, x[:1], x.t(), x.double(), x + 1):
+        before = total.item()
+        work(other)
+        assert total.item() == before + 2 * float(other.sum())
+    assert captures.n_captures == 4
+
+
+def test_a_capture_that_changes_something_else_is_named_and_not_used(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    total, count = torch.zeros(()), torch.zeros(())
+    stale = torch.full((2,), 7.0)
+
+    def step(x: Tensor) -> None:
+        count.add_(1)
+        add_to(total, x)
+
+    def wrong(work: Callable[[], object]) -> Callable[[], None]:
+        def replay() -> None:
+            count.add_(1)
+            add_to(total, stale)
+
+        return replay
+
+    changes = {"counts": [count], "sums": [total]}
+    captured = CapturedWork(step, changes, capture=wrong, warm_up=1)
+    with caplog.at_level(logging.WARNING):
+        for i in range(5):
+            captured(torch.full((2,), float(i)))
+    assert total.item() == 4 * (0 + 1 + 2 + 3 + 4)
+    assert count.item() == 5
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "its changes of the sums are off by 24 of 4" in message
+
+
+def test_what_is_not_finite_is_no_reason_against_a_capture() -> None:
+    total, captures = torch.full((2,), float("nan")), Captures()
+    work = CapturedWork(lambda x: total.add_(x), {"s": [total]}, capture=captures, warm_up=0)
+    for _ in range(3):
+        work(torch.ones(2))
+    assert captures.n_replays == 4
+
+
+@pytest.fixture(scope="session")
+def make_run(make_training: MakeTraining) -> MakeTraining:
+    """Builds the i-th of some runs that differ in every number, in float64."""
+
+    def make(i: int, name: str, device: str = "cpu", **values: Any) -> Training:
+        settings: dict[str, Any] = {
+            "data__n_train_pairs": 36,
+            "data__data_seed": i,
+            "training__training_seed": 10 + i,
+            "training__learning_rate": 1e-3 * (1 + i),
+            "training__learning_rate_decay": 1 - 0.2 * i,
+            "training__weight_decay": 0.02 * i,
+            # Four steps an epoch, the last of them of fewer pairs.
+            "training__batch_size": 9,
+            "training__epochs": 4,
+            "training__device": device,
+        }
+        if MODELS[name].has_aux:
+            settings["training__aux_weight"] = 0.3 * i
+        run = make_training(name, 16 if name == "convnet" else 4, **settings | values)
+        run.model.double()
+        train, validation = (
+            Pairs(pairs.x_N2HW.double(), pairs.classes_N2, pairs.target_N)
+            for pairs in (run.pairs.train, run.pairs.validation)
+        )
+        run.pairs = TrainValidation(train, validation)
+        return run
+
+    return make
+
+
+def finish(batch: TrainingBatch) -> None:
+    while batch.runs:
+        batch.run_epoch()
+
+
+def assert_is_the_run_alone(run: Training, alone: Training) -> None:
+    while not alone.finished:
+        alone.run_epoch()
+    assert len(run.history) == len(alone.history)
+    for one, two in zip(alone.history, run.history, strict=True):
+        assert two.train_loss == pytest.approx(one.train_loss, rel=1e-7)
+        assert two.val_loss == pytest.approx(one.val_loss, rel=1e-7)
+        assert (two.train_error, two.val_error) == (one.train_error, one.val_error)
+    state = run.state_dict()
+    torch.testing.assert_close(state["model"], alone.state_dict()["model"], rtol=0, atol=1e-7)
+    torch.testing.assert_close(
+        state["optimizer"]["state"], alone.state_dict()["optimizer"]["state"], rtol=1e-6, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "augment"),
+    [("mlp", True), ("convnet", False), ("resnet", False), ("siamese-aux", True)],
+)
+def test_captured_steps_are_those_of_the_run_alone(
+    name: str, augment: bool, make_run: MakeTraining, caplog: pytest.LogCaptureFixture
+) -> None:
+    captures = Captures()
+    runs = [make_run(i, name, data__augment=augment) for i in range(2)]
+    finish(TrainingBatch(runs, capture=captures))
+    # Steps of whole and of last batches, and the validation.
+    assert captures.n_captures == 3
+    assert captures.n_replays > 8
+    assert not caplog.records
+    for i, run in enumerate(runs):
+        assert_is_the_run_alone(run, make_run(i, name, data__augment=augment))
+
+
+def test_runs_that_leave_and_come_are_captured_anew(make_run: MakeTraining) -> None:
+    captures = Captures()
+    runs = [make_run(i, "mlp") for i in range(3)]
+    batch = TrainingBatch(runs[:2], capture=captures)
+    batch.run_epoch()
+    batch.run_epoch()
+    batch.drop(runs[0])
+    batch.run_epoch()
+    batch.run_epoch()
+    batch.add(runs[2])
+    before = captures.n_captures
+    finish(batch)
+    assert captures.n_captures > before > 0
+    for i, run in enumerate(runs[1:], start=1):
+        assert_is_the_run_alone(run, make_run(i, "mlp"))
+
+
+def test_a_run_that_is_restored_goes_on_from_there(make_run: MakeTraining) -> None:
+    runs = [make_run(i, "mlp") for i in range(2)]
+    batch = TrainingBatch(runs, capture=Captures())
+    batch.run_epoch()
+    saved = copy.deepcopy(runs[0].state_dict())
+    batch.run_epoch()
+    runs[0].load_state_dict(saved)
+    batch.run_epoch()
+    batch.run_epoch()
+    assert batch.runs == (runs[0],)
+    finish(batch)
+    for i, run in enumerate(runs):
+        assert_is_the_run_alone(run, make_run(i, "mlp"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", MODELS)
+def test_cuda_graphs_are_the_run_alone(
+    name: str, make_run: MakeTraining, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs = [make_run(i, name, "cuda") for i in range(3)]
+    finish(TrainingBatch(runs))
+    assert not caplog.records
+    for i, run in enumerate(runs):
+        assert_is_the_run_alone(run, make_run(i, name, "cuda"))
