@@ -11,6 +11,7 @@ import argparse
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import stdev
 from typing import Any
@@ -22,6 +23,7 @@ from search.config_text import check_output, config_text, write_configs
 from search.provenance import command_line
 from search.selection import Choice, after_baseline, choose, study_metrics
 from space import ConfigFile, NamedConfig, RunConfig
+from space.configs import LONGEST_NAME
 from space.errors import UsageError
 from storage import LaunchRecord, RunRecord, Store, open_store
 from storage.attributes import STANDARD_ERROR
@@ -169,7 +171,17 @@ def export_study(
                 "so its config is not known; name another trial with --trial."
             )
         configs.append(_named(store, loaded, choice, run, launches[run.launch_id], rerun))
-    return ConfigFile(name=study, configs=tuple(configs))
+    return ConfigFile(name=_file_name(study, configs), configs=tuple(configs))
+
+
+def _file_name(study: str, configs: Sequence[NamedConfig]) -> str:
+    """A name with the trials in it: a store keeps one benchmark of a name, and a later export of
+    the study with other trials is another one."""
+    if len(configs) == 1:
+        return configs[0].name
+    trials = ", ".join(str(named.provenance["trial"]) for named in configs)
+    name = f"{study} trials {trials}"
+    return name if len(name) <= LONGEST_NAME else f"{study} {len(configs)} trials"
 
 
 def _first_replicates(store: Store, study_id: int) -> list[RunRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -114,13 +115,24 @@ def print_result(result: Result, console: Console) -> None:
     if outcome.status != "done":
         say(f"go on with:            {plan.command}")
     elif plan.space.budget.trials is not None:
-        say(f"search further with:   {plan.command} --trials {2 * plan.space.budget.trials}")
+        say(f"search further with:   {_with_trials(plan.command, 2 * plan.space.budget.trials)}")
     storage = storage_arguments(result.store)
     say(f"look at it with:       {command_line('dashboards.serve', storage)}")
     if snapshot.best:
         study = plan.space.study
         export = ["--study", study, "--output", f"{study}.yaml", *storage]
         say(f"export the best with:  {command_line('search.export', export)}")
+
+
+def _with_trials(command: str, n_trials: int) -> str:
+    """The command with another number of trials."""
+    words = shlex.split(command)
+    kept = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if "--trials" not in (before, word) and not word.startswith("--trials=")
+    ]
+    return shlex.join([*kept, "--trials", str(n_trials)])
 
 
 def _table(plan: Plan, snapshot: Snapshot) -> Table:

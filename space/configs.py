@@ -19,12 +19,15 @@ from space.overrides import Override
 
 __all__ = ["ConfigFile", "MeanStd", "NamedConfig", "Reported", "load_configs"]
 
+LONGEST_NAME = 100
+"""Characters that a name may have."""
+
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _plain_name(name: str) -> str:
-    if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= 100:
-        raise refusal("expected 1 to 100 printable characters")
+    if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= LONGEST_NAME:
+        raise refusal(f"expected 1 to {LONGEST_NAME} printable characters")
     return name
 
 

@@ -9,6 +9,10 @@ epochs, with all that is done once; the second an epoch with its validation, onc
 the number of runs trained together. In every round each way trains in turn, so that whatever else
 the machine does meets all of them.
 
+A batch a core is how search.benchmark and search.launch train on a CPU: the runs shared out among
+as many workers as there are cores, each with one thread. The workers are there before the clock
+starts, as Ray's are. The other ways train in one process with as many threads as there are cores.
+
 The DataLoader loop is the ordinary PyTorch way: a data set of tensors a sample, batches shuffled
 and put together by a DataLoader, contiguous images, torch's Adam as it comes.
 
@@ -21,11 +25,14 @@ epochs of their configs. Without one it says so.
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -50,6 +57,7 @@ from trainables.step_benchmark import matrix_products
 from trainables.training import Training
 
 WAYS = ("DataLoader", "alone", "batched")
+A_CORE = "a batch a core"
 EPOCHS = 25
 """Epochs of the report's Table I."""
 GRID_WEIGHTS = 10
@@ -159,14 +167,25 @@ def in_turn(
     return seconds
 
 
-def compared(seconds: dict[str, list[float]]) -> list[Cell]:
-    """Cells: the medians, and how many times faster a run is in a batch than in the other ways."""
-    medians: list[Cell] = [statistics.median(seconds[way]) for way in WAYS]
-    ratios: list[Cell] = [
-        statistics.median(a / b for a, b in zip(seconds[way], seconds["batched"], strict=True))
-        for way in WAYS[:2]
+def medians(seconds: Mapping[str, Sequence[float]], ways: Sequence[str]) -> list[Cell]:
+    """Cells: the median of every way."""
+    return [statistics.median(seconds[way]) for way in ways]
+
+
+def times_faster(seconds: Mapping[str, Sequence[float]], way: str) -> list[Cell]:
+    """Cells: how many times faster a run is in one way than by a DataLoader and alone."""
+    return [
+        statistics.median(a / b for a, b in zip(seconds[other], seconds[way], strict=True))
+        for other in WAYS[:2]
     ]
-    return medians + ratios
+
+
+def train_together(configs: Sequence[RunConfig], device: str) -> None:
+    """Whole trainings as one batch."""
+    images = random_images()
+    batch = TrainingBatch([Training(config, images, torch.device(device)) for config in configs])
+    while batch.runs:
+        batch.run_epoch()
 
 
 def whole_trainings(model: str, together: int, rounds: int, device: torch.device) -> list[Cell]:
@@ -184,16 +203,51 @@ def whole_trainings(model: str, together: int, rounds: int, device: torch.device
         while not run.finished:
             run.run_epoch()
 
-    def batched() -> None:
-        batch = TrainingBatch([Training(config, images, device) for config in configs])
-        while batch.runs:
-            batch.run_epoch()
-
-    work = {"DataLoader": (dataloader, 1), "alone": (alone, 1), "batched": (batched, together)}
+    work: dict[str, tuple[Callable[[], object], int]] = {
+        "DataLoader": (dataloader, 1),
+        "alone": (alone, 1),
+        "batched": (lambda: train_together(configs, device.type), together),
+    }
+    ways = list(WAYS)
     rates = [matrix_rate(device)]
-    cells = compared(in_turn(work, rounds, device))
+    with ExitStack() as stack:
+        if device.type == "cpu":
+            train_on_cores = stack.enter_context(workers_of_one_thread(configs[0], together))
+            work[A_CORE] = (lambda: train_on_cores(configs), together)
+            ways.append(A_CORE)
+        seconds = in_turn(work, rounds, device)
     rates.append(matrix_rate(device))
-    return [model, together, *cells, EPOCHS * epoch_flops(configs[0]) / max(rates)]
+    ratios = [ratio for way in ways[2:] for ratio in times_faster(seconds, way)]
+    at_the_rate = EPOCHS * epoch_flops(configs[0]) / max(rates)
+    return [model, together, *medians(seconds, ways), *ratios, at_the_rate]
+
+
+@contextmanager
+def workers_of_one_thread(
+    warm_up: RunConfig, most: int
+) -> Iterator[Callable[[Sequence[RunConfig]], None]]:
+    """As many warm workers as there are cores, or runs.
+
+    Args:
+        warm_up: What each trains for an epoch before it is handed out.
+        most: The most workers.
+
+    Yields:
+        Trains whole runs, shared out among the workers, a batch each.
+    """
+    n_workers = min(torch.get_num_threads(), most)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        n_workers, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+
+        def train(configs: Sequence[RunConfig]) -> None:
+            shares = [configs[i::n_workers] for i in range(n_workers)]
+            for each in [pool.submit(train_together, share, "cpu") for share in shares]:
+                each.result()
+
+        train([warm_up.with_values({"training.epochs": 1})] * n_workers)
+        yield train
 
 
 def epochs_of(model: str, n_runs: int, rounds: int, device: torch.device) -> list[Cell]:
@@ -212,11 +266,10 @@ def epochs_of(model: str, n_runs: int, rounds: int, device: torch.device) -> lis
     rates = [matrix_rate(device)]
     seconds = in_turn(work, rounds, device)
     rates.append(matrix_rate(device))
-    *medians, to_dataloader, to_alone = compared(
-        {way: [1000 * s for s in taken] for way, taken in seconds.items()}
-    )
+    milliseconds = {way: [1000 * s for s in taken] for way, taken in seconds.items()}
+    ratios = times_faster(seconds, "batched")
     rate = epoch_flops(configs[0]) / statistics.median(seconds["batched"])
-    return [model, n_runs, *medians, to_dataloader, to_alone, 100 * rate / max(rates)]
+    return [model, n_runs, *medians(milliseconds, WAYS), *ratios, 100 * rate / max(rates)]
 
 
 def training_seconds(config: RunConfig, n_runs: int, rounds: int, device: torch.device) -> float:
@@ -272,6 +325,8 @@ def main(argv: list[str]) -> int:
     if sizes is None:
         sizes = [1, 2, 4, 8, 16] if is_cpu else [1, 2, 4, 8, 16, 32]
     faster = ["DataLoader / batched", "alone / batched"]
+    of_whole = [*WAYS, A_CORE] if is_cpu else list(WAYS)
+    faster_whole = [f"{other} / {way}" for way in of_whole[2:] for other in WAYS[:2]]
     whole = [
         progress(partial(whole_trainings, model, options.together, options.rounds, device), model)
         for model in models
@@ -279,7 +334,7 @@ def main(argv: list[str]) -> int:
     tables = [
         Table(
             title=f"Whole trainings of {EPOCHS} epochs, seconds a run",
-            columns=["model", "together", *WAYS, *faster, "at the matrix rate"],
+            columns=["model", "together", *of_whole, *faster_whole, "at the matrix rate"],
             rows=whole,
         )
     ]

@@ -248,6 +248,9 @@ def test_top_takes_distinct_configs_in_order_with_ties_by_number(
     assert len(wanted) < len(best_first(study))
     assert numbers == wanted[:5]
     assert [named.name for named in file.configs] == [f"closed trial {n}" for n in numbers]
+    # A benchmark is kept under the file's name: that of other trials is another one.
+    assert file.name == f"closed trials {', '.join(map(str, numbers))}"
+    assert load_configs(command()).name == f"closed trial {numbers[0]}"
     rules = [named.provenance["selection"] for named in file.configs]
     assert rules[0] == "best of 12 complete trials on one seed each"
     assert all(rule.startswith("number ") for rule in rules[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -116,6 +117,12 @@ def test_result_as_table_and_as_json(plan_for: MakePlan, store: Store) -> None:
     assert f"best val_error {best.value:.4g} beside the baseline's" in text
     assert re.search(rf"^ *best\b.* {best.number} +{best.value:.4g}", text, re.MULTILINE)
     assert f"go on with:            {plan.command}" in text
+    given = replace(plan, command="python -m search.launch --trials=20 --space a.yaml --trials 20")
+    console = Console(file=io.StringIO(), width=150)
+    print_result(replace(result, plan=given, outcome=replace(outcome, status="done")), console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    further = f"python -m search.launch --space a.yaml --trials {2 * plan.space.budget.trials}"
+    assert f"search further with:   {further}\n" in text
     assert "search.export --study closed" in text
     found = result_as_json(result)
     assert found["best"][0]["number"] == best.number
