@@ -139,6 +139,31 @@ def test_a_capture_that_changes_something_else_is_named_and_not_used(
     assert "its changes of the sums are off by 24 of 4" in message
 
 
+def test_what_cannot_be_captured_is_done_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    total = torch.zeros(())
+
+    def refuse(work: Callable[[], object]) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    work = CapturedWork(lambda x: add_to(total, x), {"sums": [total]}, capture=refuse, warm_up=1)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(4):
+            work(torch.ones(2))
+    assert total.item() == 16
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "cannot be captured" in message
+    assert message.endswith("operation not permitted when stream is capturing")
+
+
+def test_memory_that_is_exhausted_is_not_hidden() -> None:
+    def exhaust(work: Callable[[], object]) -> Callable[[], None]:
+        raise torch.OutOfMemoryError("out of memory")
+
+    work = CapturedWork(lambda x: None, {}, capture=exhaust, warm_up=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        work(torch.ones(2))
+
+
 def test_what_is_not_finite_is_no_reason_against_a_capture() -> None:
     total, captures = torch.full((2,), float("nan")), Captures()
     work = CapturedWork(lambda x: total.add_(x), {"s": [total]}, capture=captures, warm_up=0)

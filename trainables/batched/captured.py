@@ -27,6 +27,8 @@ TOLERANCE = 0.3
 Other algorithms round otherwise, and Adam makes whole steps of the smallest gradients; a graph that
 reads or writes the wrong memory is off by about all of it."""
 
+_SLOWER = "so its operators are asked for one by one, which is slower"
+
 
 def capture_cuda_graph(work: Callable[[], object]) -> Callable[[], None]:
     """Records what work asks of the current GPU.
@@ -48,7 +50,8 @@ class CapturedWork:
 
     A small network's kernels take less time than asking for them one by one. A graph is asked for
     at once. It is used only if its first replay changed what the function itself changed from the
-    same start; otherwise a warning says so, and the function stays in use.
+    same start; otherwise, or if it cannot be captured, a warning says so and the function stays in
+    use.
     """
 
     def __init__(
@@ -103,7 +106,13 @@ class CapturedWork:
         ]
         for each, tensor in zip(inputs, tensors, strict=True):
             each.copy_(tensor)
-        recording = _Recording(inputs, self._capture(partial(self._work, *inputs)))
+        try:
+            recording = _Recording(inputs, self._capture(partial(self._work, *inputs)))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # what torch raises for work that cannot be captured
+            _log.warning("a training step cannot be captured, %s: %s", _SLOWER, error)
+            return None
         before = self._copies()
         self._work(*tensors)
         wanted = self._copies()
@@ -116,8 +125,9 @@ class CapturedWork:
             difference = _distance(wanted[kind], found[kind])
             if difference > TOLERANCE * change:
                 _log.warning(
-                    "a CUDA graph of a training step does not repeat it (its changes of the %s are "
-                    "off by %.3g of %.3g): the operators are asked for one by one, which is slower",
+                    "a captured training step changes something else, %s: its changes of the %s "
+                    "are off by %.3g of %.3g",
+                    _SLOWER,
                     kind,
                     difference,
                     change,
