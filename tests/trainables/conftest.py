@@ -13,7 +13,10 @@ import torch
 
 from space.config import DataConfig, ModelConfig, RunConfig
 from trainables import sources
+from trainables.device import pick_device
 from trainables.image_set import ImageSet
+from trainables.models import MODELS
+from trainables.pairs import Pairs, TrainValidation
 from trainables.resolve import resolve_config
 from trainables.training import Training
 
@@ -71,10 +74,46 @@ def make_config() -> MakeConfig:
 
 @pytest.fixture(scope="session")
 def make_training(make_config: MakeConfig, digits: ImageSet) -> MakeTraining:
-    """Builds a small run on the CPU."""
+    """Builds a small run, on the CPU unless the values say otherwise."""
 
     def make(model: str = "mlp", width: int = 4, **values: Any) -> Training:
-        return Training(make_config(model, width, **values), digits, torch.device("cpu"))
+        config = make_config(model, width, **values)
+        return Training(config, digits, pick_device(config.training.device))
+
+    return make
+
+
+def in_float64(run: Training) -> Training:
+    """Rounding errors of float32 would grow over the steps and hide small mistakes."""
+    run.model.double()
+    train, validation = (
+        Pairs(pairs.x_N2HW.double(), pairs.classes_N2, pairs.target_N)
+        for pairs in (run.pairs.train, run.pairs.validation)
+    )
+    run.pairs = TrainValidation(train, validation)
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_run(make_training: MakeTraining) -> MakeTraining:
+    """Builds the i-th of some runs that differ in every number; in float64 unless told."""
+
+    def make(i: int, name: str = "convnet", *, single: bool = False, **values: Any) -> Training:
+        settings: dict[str, Any] = {
+            "data__n_train_pairs": 24,
+            "data__data_seed": i,
+            "training__training_seed": 10 + i,
+            "training__learning_rate": 1e-3 * (1 + i),
+            "training__learning_rate_decay": 1 - 0.2 * i,
+            "training__weight_decay": 0.02 * i,
+            "training__batch_size": 8,
+            "training__epochs": 3,
+        }
+        if MODELS[name].has_aux:
+            settings["training__aux_weight"] = 0.3 * i
+        width = 16 if name == "convnet" else 4
+        run = make_training(name, width, **settings | values)
+        return run if single else in_float64(run)
 
     return make
 

@@ -16,47 +16,11 @@ from trainables.device import computes_in_bfloat16
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
 from trainables.metrics import EpochMetrics
 from trainables.models import MODELS
-from trainables.pairs import Pairs, TrainValidation
 from trainables.training import Training
 
 MakeTraining = Callable[..., Training]
 
 N_RUNS = 3
-
-
-@pytest.fixture(scope="session")
-def make_run(make_training: MakeTraining) -> MakeTraining:
-    """Builds the i-th of some runs that differ in every number; in float64 unless told."""
-
-    def make(i: int, name: str = "convnet", *, single: bool = False, **values: Any) -> Training:
-        settings: dict[str, Any] = {
-            "data__n_train_pairs": 24,
-            "data__data_seed": i,
-            "training__training_seed": 10 + i,
-            "training__learning_rate": 1e-3 * (1 + i),
-            "training__learning_rate_decay": 1 - 0.2 * i,
-            "training__weight_decay": 0.02 * i,
-            "training__batch_size": 8,
-            "training__epochs": 3,
-        }
-        if MODELS[name].has_aux:
-            settings["training__aux_weight"] = 0.3 * i
-        width = 16 if name == "convnet" else 4
-        run = make_training(name, width, **settings | values)
-        return run if single else _in_float64(run)
-
-    return make
-
-
-def _in_float64(run: Training) -> Training:
-    """Rounding errors of float32 would grow over the steps and hide small mistakes."""
-    run.model.double()
-    train, validation = (
-        Pairs(pairs.x_N2HW.double(), pairs.classes_N2, pairs.target_N)
-        for pairs in (run.pairs.train, run.pairs.validation)
-    )
-    run.pairs = TrainValidation(train, validation)
-    return run
 
 
 def _finish(run: Training) -> Training:

@@ -14,9 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from trainables.batched import TrainingBatch
-from trainables.batched.captured import CapturedWork
+from trainables.batched.captured import CapturedWork, capture_cuda_graph
 from trainables.models import MODELS
-from trainables.pairs import Pairs, TrainValidation
 from trainables.training import Training
 
 MakeTraining = Callable[..., Training]
@@ -172,35 +171,12 @@ def test_what_is_not_finite_is_no_reason_against_a_capture() -> None:
     assert captures.n_replays == 4
 
 
-@pytest.fixture(scope="session")
-def make_run(make_training: MakeTraining) -> MakeTraining:
-    """Builds the i-th of some runs that differ in every number, in float64."""
-
-    def make(i: int, name: str, device: str = "cpu", **values: Any) -> Training:
-        settings: dict[str, Any] = {
-            "data__n_train_pairs": 36,
-            "data__data_seed": i,
-            "training__training_seed": 10 + i,
-            "training__learning_rate": 1e-3 * (1 + i),
-            "training__learning_rate_decay": 1 - 0.2 * i,
-            "training__weight_decay": 0.02 * i,
-            # Four steps an epoch, the last of them of fewer pairs.
-            "training__batch_size": 9,
-            "training__epochs": 4,
-            "training__device": device,
-        }
-        if MODELS[name].has_aux:
-            settings["training__aux_weight"] = 0.3 * i
-        run = make_training(name, 16 if name == "convnet" else 4, **settings | values)
-        run.model.double()
-        train, validation = (
-            Pairs(pairs.x_N2HW.double(), pairs.classes_N2, pairs.target_N)
-            for pairs in (run.pairs.train, run.pairs.validation)
-        )
-        run.pairs = TrainValidation(train, validation)
-        return run
-
-    return make
+FOUR_STEPS: dict[str, Any] = {
+    "data__n_train_pairs": 36,
+    "training__batch_size": 9,
+    "training__epochs": 4,
+}
+"""Four steps an epoch, the last of them of fewer pairs."""
 
 
 def finish(batch: TrainingBatch) -> None:
@@ -230,20 +206,21 @@ def assert_is_the_run_alone(run: Training, alone: Training) -> None:
 def test_captured_steps_are_those_of_the_run_alone(
     name: str, augment: bool, make_run: MakeTraining, caplog: pytest.LogCaptureFixture
 ) -> None:
+    values = {**FOUR_STEPS, "data__augment": augment}
     captures = Captures()
-    runs = [make_run(i, name, data__augment=augment) for i in range(2)]
+    runs = [make_run(i, name, **values) for i in range(2)]
     finish(TrainingBatch(runs, capture=captures))
     # Steps of whole and of last batches, and the validation.
     assert captures.n_captures == 3
     assert captures.n_replays > 8
     assert not caplog.records
     for i, run in enumerate(runs):
-        assert_is_the_run_alone(run, make_run(i, name, data__augment=augment))
+        assert_is_the_run_alone(run, make_run(i, name, **values))
 
 
 def test_runs_that_leave_and_come_are_captured_anew(make_run: MakeTraining) -> None:
     captures = Captures()
-    runs = [make_run(i, "mlp") for i in range(3)]
+    runs = [make_run(i, "mlp", **FOUR_STEPS) for i in range(3)]
     batch = TrainingBatch(runs[:2], capture=captures)
     batch.run_epoch()
     batch.run_epoch()
@@ -255,11 +232,11 @@ def test_runs_that_leave_and_come_are_captured_anew(make_run: MakeTraining) -> N
     finish(batch)
     assert captures.n_captures > before > 0
     for i, run in enumerate(runs[1:], start=1):
-        assert_is_the_run_alone(run, make_run(i, "mlp"))
+        assert_is_the_run_alone(run, make_run(i, "mlp", **FOUR_STEPS))
 
 
 def test_a_run_that_is_restored_goes_on_from_there(make_run: MakeTraining) -> None:
-    runs = [make_run(i, "mlp") for i in range(2)]
+    runs = [make_run(i, "mlp", **FOUR_STEPS) for i in range(2)]
     batch = TrainingBatch(runs, capture=Captures())
     batch.run_epoch()
     saved = copy.deepcopy(runs[0].state_dict())
@@ -270,7 +247,7 @@ def test_a_run_that_is_restored_goes_on_from_there(make_run: MakeTraining) -> No
     assert batch.runs == (runs[0],)
     finish(batch)
     for i, run in enumerate(runs):
-        assert_is_the_run_alone(run, make_run(i, "mlp"))
+        assert_is_the_run_alone(run, make_run(i, "mlp", **FOUR_STEPS))
 
 
 @pytest.mark.gpu
@@ -279,8 +256,18 @@ def test_a_run_that_is_restored_goes_on_from_there(make_run: MakeTraining) -> No
 def test_cuda_graphs_are_the_run_alone(
     name: str, make_run: MakeTraining, caplog: pytest.LogCaptureFixture
 ) -> None:
-    runs = [make_run(i, name, "cuda") for i in range(3)]
-    finish(TrainingBatch(runs))
+    values = {**FOUR_STEPS, "training__device": "cuda"}
+    n_graphs = 0
+
+    def capture(work: Callable[[], object]) -> Callable[[], None]:
+        nonlocal n_graphs
+        n_graphs += 1
+        return capture_cuda_graph(work)
+
+    runs = [make_run(i, name, **values) for i in range(3)]
+    finish(TrainingBatch(runs, capture=capture))
+    assert n_graphs >= 3
     assert not caplog.records
     for i, run in enumerate(runs):
-        assert_is_the_run_alone(run, make_run(i, name, "cuda"))
+        assert run.device.type == "cuda"
+        assert_is_the_run_alone(run, make_run(i, name, **values))

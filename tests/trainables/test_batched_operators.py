@@ -15,8 +15,9 @@ from trainables.models import MODELS
 from trainables.models.base import Output, PairModel
 from trainables.models.layers import Dropout
 from trainables.optimizer import AdamSteps, build_optimizer
-from trainables.pairs import Pairs, TrainValidation
 from trainables.training import Training
+
+from .conftest import in_float64
 
 MakeTraining = Callable[..., Training]
 
@@ -62,13 +63,7 @@ def make_assorted(
             training__weight_decay=0.1 * i,
             data__augment=True,
         )
-        run.model.double()
-        train, validation = (
-            Pairs(pairs.x_N2HW.double(), pairs.classes_N2, pairs.target_N)
-            for pairs in (run.pairs.train, run.pairs.validation)
-        )
-        run.pairs = TrainValidation(train, validation)
-        return run
+        return in_float64(run)
 
     return make
 

@@ -11,6 +11,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from trainables.batched.layout import copies_of, layout_of
+
 __all__ = ["Capture", "CapturedWork", "capture_cuda_graph"]
 
 _log = logging.getLogger(__name__)
@@ -84,7 +86,7 @@ class CapturedWork:
         Args:
             tensors: Its arguments, anywhere in memory.
         """
-        layout = tuple((t.shape, t.stride(), t.dtype) for t in tensors)
+        layout = layout_of(tensors)
         with torch.no_grad():
             if layout not in self._recordings:
                 self._n_calls[layout] += 1
@@ -100,12 +102,7 @@ class CapturedWork:
 
     def _record(self, tensors: Sequence[Tensor]) -> _Recording | None:
         """Records the work and tries the recording; leaves what it changes as it was."""
-        inputs = [
-            torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=t.device)
-            for t in tensors
-        ]
-        for each, tensor in zip(inputs, tensors, strict=True):
-            each.copy_(tensor)
+        inputs = copies_of(tensors)
         try:
             recording = _Recording(inputs, self._capture(partial(self._work, *inputs)))
         except torch.OutOfMemoryError:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from trainables.batched.layout import copies_of, layout_of
+
 __all__ = ["TracedFunction"]
 
 Outputs = tuple[Any, ...]
@@ -57,7 +59,7 @@ class TracedFunction:
         Returns:
             What it gives.
         """
-        layout = tuple((t.shape, t.stride(), t.dtype) for t in tensors)
+        layout = layout_of(tensors)
         with torch.no_grad():
             if layout in self._traces:
                 return self._traces[layout](*tensors)
@@ -70,20 +72,14 @@ class TracedFunction:
 
 def _traced(function: Callable[..., Outputs], tensors: tuple[Tensor, ...]) -> Callable[..., Any]:
     """Traces a function on copies, since that calls it."""
-    copies = [
-        torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=t.device) for t in tensors
-    ]
-    for copy, tensor in zip(copies, tensors, strict=True):
-        copy.copy_(tensor)
-    module: fx.GraphModule = make_fx(function)(*copies)
+    module: fx.GraphModule = make_fx(function)(*copies_of(tensors))
     for node in module.graph.nodes:
-        if node.target in _VIEWS and _layout_of(node) == _layout_of(node.args[0]):
+        if node.target in _VIEWS and _layout_at(node) == _layout_at(node.args[0]):
             node.replace_all_uses_with(node.args[0])
     module.graph.eliminate_dead_code()
     module.recompile()
     return module.forward
 
 
-def _layout_of(node: fx.Node) -> Hashable:
-    value = node.meta["val"]
-    return value.shape, value.stride(), value.dtype
+def _layout_at(node: fx.Node) -> Hashable:
+    return layout_of([node.meta["val"]])
