@@ -83,6 +83,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Report a step's epochs; stop the worker when it has nothing more to do."""
+        _forget_finished_calls(tune_controller)
         try:
             change = self._packs.hear(trial.trial_id, result["reports"])
         except UserError as error:
@@ -136,6 +137,18 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
     def debug_string(self) -> str:
         """What Tune shows of the scheduler."""
         return "Optuna's pruner decides, over the reports in the store."
+
+
+def _forget_finished_calls(tune_controller: Any) -> None:
+    """Let go of the results that were already handed on.
+
+    Tune keeps the future of every call of an actor, and with it the call's result, until the actor
+    ends. A worker of ours lives as long as its launch.
+    """
+    manager = tune_controller._actor_manager
+    unfinished = manager._actor_task_events.get_futures()
+    for futures in manager._tracked_actors_to_task_futures.values():
+        futures &= unfinished
 
 
 def _reason(trial: Trial) -> str:

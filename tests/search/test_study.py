@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from optuna.trial import TrialState
 
 from dashboards.numbers.confirmation import read_confirmation
 from search.cluster import _fit, ray_session
+from search.observer import TrialView
 from search.plan import Plan
 from search.study import Outcome, open_study, search
 from space.errors import ClusterError, StorageError, StudyMismatchError
@@ -78,6 +80,24 @@ def test_search_to_the_end_of_its_budget(
     workers = {run.worker for run in store.runs()}
     # Workers are reused: so many processes as run at once, not as there are trials.
     assert len(workers) <= 2 * plan.slots().concurrency
+
+
+def test_what_workers_have_reported_is_let_go(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    n_held: dict[int, int] = {}
+
+    class Counter(Recorder):
+        def on_trial_end(self, trial: TrialView) -> None:
+            if trial.number in (0, 7):
+                gc.collect()
+                found = gc.get_objects()
+                n_held[trial.number] = sum(type(each) is ray.ObjectRef for each in found)
+
+    one = {"cpus": 1, "gpus": 0, "runs_per_trainable": 1}
+    plan = plan_for(resources=one, pruner={"name": "none"}, budget={"trials": 8})
+    launch(plan, store, scratch, Counter())
+    assert n_held[7] <= n_held[0] + plan.slots().concurrency
 
 
 def test_bad_trials_do_not_end_the_study(plan_for: MakePlan, store: Store, scratch: Path) -> None:
