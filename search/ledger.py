@@ -18,10 +18,8 @@ from __future__ import annotations
 
 import logging
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -29,6 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.lease import HEARTBEAT_SECONDS, STATE_OF_RUNS, Lease, reclaim_stale
 from search.observer import Observer, TrialView
+from search.open_trial import OpenTrial
 from search.reports import Assignment, Report
 from search.sampling import propose
 from search.seeds import replicate_config
@@ -43,17 +42,6 @@ from trainables.runs import count_parameters
 __all__ = ["Ledger"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(kw_only=True)
-class _OpenTrial:
-    trial_id: int
-    view: TrialView
-    runs: dict[int, RunProgress]
-    n_steps: int = 0
-    """Reports that Optuna has."""
-    undecided: bool = False
-    """Whether the pruner has not yet judged the last of them."""
 
 
 class Ledger:
@@ -100,8 +88,8 @@ class Ledger:
         store.limit_trials(study._study_id, max_trials)
         self._looked = -math.inf
         self._n_epochs = store.n_epochs(study._study_id)
-        self._open: dict[int, _OpenTrial] = {}
-        self._by_run: dict[int, _OpenTrial] = {}
+        self._open: dict[int, OpenTrial] = {}
+        self._by_run: dict[int, OpenTrial] = {}
         self._metrics = [objective.metric for objective in space.objectives]
         self._is_single = len(self._metrics) == 1
         self._in_turn = space.pruner.name == "wilcoxon"
@@ -221,7 +209,7 @@ class Ledger:
             n_epochs=min(run.n_epochs for run, _ in runs),
             resumed=any(run.n_epochs for run, _ in runs),
         )
-        opened = _OpenTrial(
+        opened = OpenTrial(
             trial_id=trial._trial_id,
             view=view,
             runs={
@@ -232,6 +220,8 @@ class Ledger:
                 )
                 for run, _ in runs
             },
+            epochs=self._epochs,
+            in_turn=self._in_turn,
             n_steps=len(trial.intermediate_values) if self._is_single else 0,
         )
         self._open[trial._trial_id] = opened
@@ -294,7 +284,7 @@ class Ledger:
             The runs of these epochs.
         """
         epochs: list[RunEpoch] = []
-        touched: dict[int, _OpenTrial] = {}
+        touched: dict[int, OpenTrial] = {}
         for report in reports:
             opened = self._by_run.get(report.run_id)
             if opened is None:
@@ -325,24 +315,19 @@ class Ledger:
         n_epochs = opened.runs[report.run_id].n_epochs
         return not self._decide(opened) and n_epochs < self._epochs
 
-    def _advance(self, opened: _OpenTrial) -> list[TrialStep]:
+    def _advance(self, opened: OpenTrial) -> list[TrialStep]:
         """Take in what a trial's runs have made known; say what it has to report to Optuna."""
-        opened.view.n_epochs = min(run.n_epochs for run in opened.runs.values())
-        before, opened.n_steps = opened.n_steps, self._n_steps(opened)
-        if opened.n_steps == before:
-            return []
-        opened.undecided = True
-        opened.view.values = self._step_values(opened, opened.n_steps)
+        new = opened.take_in()
         if not self._is_single:
             return []
         return [
-            TrialStep(trial_id=opened.trial_id, step=step, value=self._step_values(opened, step)[0])
-            for step in range(before + 1, opened.n_steps + 1)
+            TrialStep(trial_id=opened.trial_id, step=step, value=opened.step_values(step)[0])
+            for step in new
         ]
 
-    def _decide(self, opened: _OpenTrial) -> bool:
+    def _decide(self, opened: OpenTrial) -> bool:
         """End a trial that is complete or that the pruner stops; say whether it ended."""
-        if opened.view.n_epochs >= self._epochs:
+        if opened.is_complete:
             self._complete(opened)
             return True
         if opened.undecided and self._is_single and self._should_prune(opened):
@@ -352,38 +337,16 @@ class Ledger:
         opened.undecided = False
         return False
 
-    def _n_steps(self, opened: _OpenTrial) -> int:
-        """Steps so far: epochs that every run has, or runs that have all their epochs."""
-        if self._in_turn:
-            return sum(run.n_epochs >= self._epochs for run in opened.runs.values())
-        return opened.view.n_epochs
-
-    def _step_values(self, opened: _OpenTrial, step: int) -> list[float]:
-        """The objectives' values at a step, from 1."""
-        runs = list(opened.runs.values())
-        if self._in_turn:
-            return runs[step - 1].values(self._epochs)
-        return self._mean([run.values(step) for run in runs])
-
-    @staticmethod
-    def _mean(values: list[list[float]]) -> list[float]:
-        return [statistics.fmean(column) for column in zip(*values, strict=True)]
-
-    def _should_prune(self, opened: _OpenTrial) -> bool:
+    def _should_prune(self, opened: OpenTrial) -> bool:
         if isinstance(self._study.pruner, optuna.pruners.NopPruner):
             return False
         trial = self._trials.get_trial(opened.trial_id)
         return self._study.pruner.prune(self._study, trial)
 
-    def _complete(self, opened: _OpenTrial) -> None:
-        final = [run.values(self._epochs) for run in opened.runs.values()]
-        if len(final) > 1:
-            errors = [
-                statistics.stdev(column) / math.sqrt(len(final))
-                for column in zip(*final, strict=True)
-            ]
+    def _complete(self, opened: OpenTrial) -> None:
+        opened.view.values, errors = opened.final_values()
+        if errors is not None:
             self._trials.set_trial_user_attr(opened.trial_id, STANDARD_ERROR, errors)
-        opened.view.values = self._mean(final)
         self._tell(opened, TrialState.COMPLETE, opened.view.values)
 
     def fail(self, run_id: int, reason: str) -> None:
@@ -415,7 +378,7 @@ class Ledger:
 
     def _tell(
         self,
-        opened: _OpenTrial,
+        opened: OpenTrial,
         state: TrialState,
         values: list[float] | None,
         reason: str | None = None,
@@ -424,7 +387,7 @@ class Ledger:
         self._store.end_runs(opened.runs, STATE_OF_RUNS[state], reason)
         self._close(opened, state, reason)
 
-    def _close(self, opened: _OpenTrial, state: TrialState, reason: str | None) -> None:
+    def _close(self, opened: OpenTrial, state: TrialState, reason: str | None) -> None:
         del self._open[opened.trial_id]
         for run_id in opened.runs:
             del self._by_run[run_id]
