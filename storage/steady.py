@@ -20,7 +20,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
 from storage.outage import ride_out
-from storage.trial_reading import local_time, read_trials
+from storage.trial_reading import Seen, local_time, read_states, read_trials
 from storage.trial_rows import (
     require_unfinished,
     write_param,
@@ -36,23 +36,6 @@ T = TypeVar("T")
 _STUDIES = models.StudyModel.__table__
 _TRIALS = models.TrialModel.__table__
 _ENDED = [state for state in TrialState if state.is_finished()]
-
-_SEEN = (_TRIALS.c.trial_id, _TRIALS.c.state, _TRIALS.c.datetime_start)
-# Not one query with OR: a database may take it for a reason to scan all trials.
-_LOOK = sa.union_all(
-    sa.select(sa.literal(-1), *(sa.cast(sa.null(), column.type) for column in _SEEN[1:])).where(
-        sa.exists().where(_STUDIES.c.study_id == sa.bindparam("study"))
-    ),
-    sa.select(*_SEEN).where(
-        (_TRIALS.c.study_id == sa.bindparam("study"))
-        & (_TRIALS.c.trial_id > sa.bindparam("newest"))
-    ),
-    sa.select(*_SEEN).where(
-        _TRIALS.c.trial_id.in_(sa.bindparam("named", expanding=True))
-        & (_TRIALS.c.trial_id <= sa.bindparam("newest"))
-    ),
-)
-"""A study's sign of life and what may have changed in it: see `SteadyStorage.look`."""
 
 _REPEATABLE = (
     "create_new_study",
@@ -314,32 +297,14 @@ class SteadyStorage(optuna.storages.RDBStorage):
 
         self._ride_out(attempt)
 
-    def look(
-        self, study_id: int, newer_than: int, trial_ids: Collection[int]
-    ) -> list[tuple[int, TrialState, datetime.datetime | None]]:
-        """What may have changed in a study, in one statement.
+    def look(self, study_id: int, newer_than: int, trial_ids: Collection[int]) -> list[Seen]:
+        """What may have changed in a study, in one statement: see `read_states`."""
 
-        Args:
-            study_id: The study.
-            newer_than: All trials after this one are looked at.
-            trial_ids: These are looked at, too.
-
-        Returns:
-            Each trial's number in the database, its state and when it began (UTC), in order.
-
-        Raises:
-            KeyError: If there is no such study.
-        """
-        asked = {"study": study_id, "newest": newer_than, "named": list(trial_ids)}
-
-        def attempt() -> list[tuple[int, TrialState, datetime.datetime | None]]:
+        def attempt() -> list[Seen]:
             with self.engine.connect() as connection:
-                return sorted((row[0], row[1], row[2]) for row in connection.execute(_LOOK, asked))
+                return read_states(connection, study_id, newer_than, trial_ids)
 
-        seen = self._ride_out(attempt)
-        if not seen or seen[0][0] != -1:
-            raise KeyError(models.NOT_FOUND_MSG)
-        return seen[1:]
+        return self._ride_out(attempt)
 
     def get_trials(
         self, study_id: int, trial_ids: Collection[int], newer_than: int | None = None

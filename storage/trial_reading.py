@@ -17,7 +17,10 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
-__all__ = ["local_time", "read_trials"]
+__all__ = ["Seen", "local_time", "read_states", "read_trials"]
+
+Seen = tuple[int, TrialState, datetime.datetime | None]
+"""A trial by Optuna's number, its state and when it began (UTC)."""
 
 _STUDIES = models.StudyModel.__table__
 _TRIALS = models.TrialModel.__table__
@@ -26,6 +29,23 @@ _PARAMS = models.TrialParamModel.__table__
 _USER = models.TrialUserAttributeModel.__table__
 _SYSTEM = models.TrialSystemAttributeModel.__table__
 _STEPS = models.TrialIntermediateValueModel.__table__
+
+_SEEN = (_TRIALS.c.trial_id, _TRIALS.c.state, _TRIALS.c.datetime_start)
+# Not one query with OR: a database may take it for a reason to scan all trials.
+_STATES = sa.union_all(
+    sa.select(sa.literal(-1), *(sa.cast(sa.null(), column.type) for column in _SEEN[1:])).where(
+        sa.exists().where(_STUDIES.c.study_id == sa.bindparam("study"))
+    ),
+    sa.select(*_SEEN).where(
+        (_TRIALS.c.study_id == sa.bindparam("study"))
+        & (_TRIALS.c.trial_id > sa.bindparam("newest"))
+    ),
+    sa.select(*_SEEN).where(
+        _TRIALS.c.trial_id.in_(sa.bindparam("named", expanding=True))
+        & (_TRIALS.c.trial_id <= sa.bindparam("newest"))
+    ),
+)
+"""A study's sign of life and what may have changed in it: see `read_states`."""
 
 _value = models.TrialValueModel.stored_repr_to_value
 _step_value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
@@ -38,6 +58,30 @@ def local_time(utc: datetime.datetime | None) -> datetime.datetime | None:
     if utc is None:
         return None
     return utc.replace(tzinfo=datetime.UTC).astimezone().replace(tzinfo=None)
+
+
+def read_states(
+    connection: sa.Connection, study_id: int, newer_than: int, trial_ids: Collection[int]
+) -> list[Seen]:
+    """Read in one statement what may have changed in a study.
+
+    Args:
+        connection: Of the store.
+        study_id: The study.
+        newer_than: All trials after this one are looked at.
+        trial_ids: These are looked at, too.
+
+    Returns:
+        The trials, in order.
+
+    Raises:
+        KeyError: If there is no such study.
+    """
+    asked = {"study": study_id, "newest": newer_than, "named": list(trial_ids)}
+    seen = sorted((row[0], row[1], row[2]) for row in connection.execute(_STATES, asked))
+    if not seen or seen[0][0] != -1:
+        raise KeyError(models.NOT_FOUND_MSG)
+    return seen[1:]
 
 
 def read_trials(
