@@ -86,7 +86,9 @@ class Space(FrozenModel):
     pruner: Pruner = NoPruner()
     """Who stops them early."""
     baselines: Annotated[tuple[dict[str, Value], ...], Field(strict=False)] = ()
-    """Settings to try first; what one leaves out comes from the fixed config, so {} is that."""
+    """Settings to try first; what one leaves out comes from the fixed config, so {} is that.
+
+    What is confirmed is compared with the first."""
     replicates: Annotated[int, Field(ge=1)] = 1
     """Seeds that each trial is trained on; its objective is their mean."""
     confirm: Confirm = Confirm()

@@ -22,7 +22,8 @@ class Confirmation:
         metric: The objective that decides.
         trials: The confirmed trials, best mean first; the first is the winner.
         optimism: What the search said of the winner, and what the fresh seeds say.
-        baseline: The number of the baseline that the others are compared with, if it is confirmed.
+        baseline: The first baseline that is confirmed, with which the others are compared: settled
+            before any fresh seed is seen, as the best one would not be. None without one.
         comparisons: Trial number -> its comparison with that baseline, seed by seed.
     """
 
@@ -64,7 +65,7 @@ def read_confirmation(
     if not trials:
         return None
     numbers = [trial.trial_number for trial in trials]
-    baseline = next((number for number in numbers if number in baselines), None)
+    baseline = min((number for number in numbers if number in baselines), default=None)
     comparisons = {}
     if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
         results = {str(trial.trial_number): dict(enumerate(trial.values)) for trial in trials}

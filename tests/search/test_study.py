@@ -265,6 +265,24 @@ def test_confirmation_is_trained_after_the_search_and_only_once(
     assert store.n_epochs(study._study_id) == 12 * 9
 
 
+def test_of_several_baselines_the_first_is_compared_with(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    bad, good = ({"learning_rate": rate, "weight_decay": 1e-4} for rate in (0.1, 0.01))
+    plan = plan_for(
+        confirm={"top": 1, "seeds": 2},
+        baselines=[bad, good],
+        pruner={"name": "none"},
+        budget={"trials": 2},
+    )
+    _, study = launch(plan, store, scratch)
+    found = read_confirmation(store, study._study_id, "val_error", [0, 1])
+    assert found is not None
+    assert found.winner.trial_number == 1
+    assert found.baseline == 0
+    assert list(found.comparisons) == [1]
+
+
 def test_changes_between_launches_are_recorded_and_shown(
     plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
 ) -> None:
