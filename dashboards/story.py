@@ -111,17 +111,19 @@ def confirmation_outcome(found: Confirmation, *, maximize: bool) -> str:
         maximize: Whether larger values are better.
     """
     said = found.optimism
+    does_best = (
+        f"On {count(said.confirmed.n, 'fresh seed')} trial {found.winner.trial_number} does best: "
+        f"its {metric_name(found.metric)} is {show_mean(said.confirmed)}."
+    )
+    if found.winner.was_pruned:
+        return f"{does_best} The search had stopped it at {show_value(said.search_value)}."
     worse_by = -said.difference if maximize else said.difference
     verdict = (
         f"the search was too optimistic by {worse_by:.4f}"
         if worse_by > 0
         else "the search was not too optimistic"
     )
-    return (
-        f"On {count(said.confirmed.n, 'fresh seed')} trial {found.winner.trial_number} does best: "
-        f"its {metric_name(found.metric)} is {show_mean(said.confirmed)}. The search had said "
-        f"{show_value(said.search_value)}, so {verdict}."
-    )
+    return f"{does_best} The search had said {show_value(said.search_value)}, so {verdict}."
 
 
 def benchmark_terms(view: BenchmarkView) -> str:

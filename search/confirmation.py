@@ -45,8 +45,10 @@ def print_confirmation(found: Confirmation, console: Console) -> None:
             soft_wrap=True,
         )
     said = found.optimism
+    was_pruned = found.winner.was_pruned
+    searched = "the search stopped the winner at" if was_pruned else "of the winner the search said"
     console.print(
-        f"of the winner the search said {said.search_value:.4g}; confirmed "
+        f"{searched} {said.search_value:.4g}; confirmed "
         f"{said.confirmed.mean:.4g} ± {said.confirmed.std or 0:.2g}",
         markup=False,
         soft_wrap=True,

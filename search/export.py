@@ -17,7 +17,7 @@ from statistics import stdev
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from search.config_text import check_output, config_text, write_configs
 from search.provenance import command_line
@@ -263,7 +263,8 @@ def _values(named: NamedConfig) -> str:
         return searched
     metric, spread = named.provenance["objectives"][0]["metric"], confirmed["std"] or 0.0
     fresh = f"{metric} {confirmed['mean']:.4f} ± {spread:.4f} on fresh seeds"
-    return f"{fresh}; the search said {searched}"
+    was_pruned = named.provenance["state"] == TrialState.PRUNED.name
+    return f"{fresh}; the search {'stopped it at' if was_pruned else 'said'} {searched}"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from optuna.study import StudyDirection
+from optuna.trial import TrialState
 
 from storage import LaunchRecord, RunRecord, Store
 from storage.engine import translated
@@ -26,6 +27,7 @@ class ConfirmedTrial:
         values: The objective on each fresh seed that is complete, in the seeds' order; at least
             one. Replicate i has the same seed in every trial.
         search_value: The objective by which the search judged it.
+        was_pruned: Whether that is the value at which the search stopped it, as it may a baseline.
         is_finished: Whether every seed that was asked for is complete. A trial of which one failed
             never is.
     """
@@ -34,6 +36,7 @@ class ConfirmedTrial:
     trial_id: int
     values: tuple[float, ...]
     search_value: float
+    was_pruned: bool
     is_finished: bool
 
     @property
@@ -83,6 +86,7 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
             trial_id=trial_id,
             values=tuple(values[run.run_id] for run in of),
             search_value=trials[trial_id].values[index],
+            was_pruned=trials[trial_id].state == TrialState.PRUNED,
             is_finished={run.replicate for run in of} >= set(range(wanted)),
         )
         for trial_id, of in complete.items()

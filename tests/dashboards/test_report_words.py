@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import optuna
 import pytest
 
@@ -106,6 +108,17 @@ def test_the_confirmation_is_told_with_the_searchs_optimism(view: StudyView) -> 
     # Of 5 seeds the smallest p value is 2 / 2**5; two comparisons ask for 0.05 / 2.
     assert len(found.comparisons) == 2
     assert sheet.notes[-1].endswith("no difference from the baseline, however large: that takes 7")
+
+
+def test_a_confirmed_baseline_that_was_pruned_says_nothing_of_optimism(view: StudyView) -> None:
+    found = view.confirmation
+    assert found is not None
+    pruned = replace(found.winner, was_pruned=True)
+    sentence = story.confirmation_outcome(
+        replace(found, trials=(pruned, *found.trials[1:])), maximize=False
+    )
+    assert "optimistic" not in sentence
+    assert sentence.endswith(f"had stopped it at {pruned.search_value:.4g}.")
 
 
 def test_a_trade_off_asks_for_both_objectives(store: Store) -> None:

@@ -411,7 +411,7 @@ def test_a_pruned_baseline_that_is_best_on_fresh_seeds_is_the_winner(
     confirm(plan, store, study, best_first(study)[0], [0.3, 0.4])
     (named,) = load_configs(command()).configs
     assert named.provenance["trial"] == 0
-    assert "closed trial 0: val_error 0.1500 ± 0.0707 on fresh seeds; the search said" in (
+    assert "closed trial 0: val_error 0.1500 ± 0.0707 on fresh seeds; the search stopped it at" in (
         capsys.readouterr().out
     )
 

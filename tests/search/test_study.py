@@ -281,6 +281,7 @@ def test_of_several_baselines_the_first_is_compared_with(
     assert found.winner.trial_number == 1
     assert found.baseline == 0
     assert list(found.comparisons) == [1]
+    assert [trial.was_pruned for trial in found.trials] == [False, False]
 
 
 def test_changes_between_launches_are_recorded_and_shown(
