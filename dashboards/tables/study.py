@@ -64,7 +64,10 @@ def space_sheet(view: StudyView) -> Sheet:
 
 
 def terms_sheet(space: Space) -> Sheet:
-    """The terms of a search: network, data, sampler, pruner, budget."""
+    """The terms of a search: network, data, sampler, pruner, budget.
+
+    What is searched is in `space_sheet`, and only named here.
+    """
     data, training, budget = space.data, space.training, space.budget
     limits = [] if budget.trials is None else [count(budget.trials, "trial")]
     limits += [] if budget.epochs is None else [count(budget.epochs, "epoch")]
@@ -73,13 +76,18 @@ def terms_sheet(space: Space) -> Sheet:
     )
     rungs = ", ".join(str(rung) for rung in space.rungs())
     pairs = "all" if data.n_train_pairs is None else f"{data.n_train_pairs:,}"
+
+    def fixed(parameter: str, value: str) -> str:
+        return "searched" if parameter in space.parameters else value
+
+    model, width = fixed("model", space.model.name), fixed("width", str(space.model.width))
     rows = [
-        ("network", f"{space.model.name}, width {space.model.width}"),
+        ("network", f"{model}, width {width}"),
         ("data", f"{data.source}, {pairs} pairs, {data.validation_fraction:.0%} for validation"),
-        ("augmentation", "yes" if data.augment else "no"),
+        ("augmentation", fixed("augment", "yes" if data.augment else "no")),
         ("epochs", str(training.epochs)),
-        ("batch size", str(training.batch_size)),
-        ("precision", training.precision),
+        ("batch size", fixed("batch_size", str(training.batch_size))),
+        ("precision", fixed("precision", training.precision)),
         ("seeds a trial", str(space.replicates)),
         ("sampler", f"{space.sampler.name}, seed {space.sampler.seed}"),
         ("pruner", f"{space.pruner.name}, rungs at {rungs}" if rungs else space.pruner.name),
@@ -95,19 +103,26 @@ def terms_sheet(space: Space) -> Sheet:
 
 
 def best_trials(view: StudyView, n: int) -> list[StudyTrial]:
-    """The n best complete trials (of several objectives: of the Pareto front), then the baseline.
+    """The n best complete trials (of several objectives: of the Pareto front), and two more.
 
     Args:
         view: The study.
-        n: How many at the most, the baseline not counted.
+        n: How many at the most, these two not counted.
+
+    Returns:
+        The best ones, then the winner on fresh seeds and the baseline, where they are others.
     """
     sign = -1.0 if view.maximize[0] else 1.0
     complete = [trial for trial in view.trials if trial.state == "COMPLETE" and trial.values]
     if len(view.metrics) > 1:
         complete = [trial for trial in complete if trial.number in view.front]
     found = sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))[:n]
-    if view.baseline is not None and view.baseline not in found:
-        found.append(view.baseline)
+    winner = None if view.confirmation is None else view.confirmation.winner.trial_number
+    also = [trial for trial in view.trials if trial.number == winner]
+    also += [] if view.baseline is None else [view.baseline]
+    for trial in also:
+        if trial not in found:
+            found.append(trial)
     return found
 
 

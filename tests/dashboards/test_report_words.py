@@ -17,6 +17,7 @@ from dashboards.tables.study import (
     space_sheet,
     terms_sheet,
 )
+from space import CategoricalParameter
 from storage import Store
 from tests.dashboards.made_store import BASELINE_PARAMS, add_study
 
@@ -72,6 +73,26 @@ def test_the_best_trials_stand_beside_the_baseline(view: StudyView) -> None:
     assert {name: rows[name][-1] for name in BASELINE_PARAMS} == {
         name: f"{value:.4g}" for name, value in BASELINE_PARAMS.items()
     }
+
+
+def test_the_winner_on_fresh_seeds_is_shown_where_it_is_not_among_the_best(view: StudyView) -> None:
+    confirmation = view.confirmation
+    assert confirmation is not None
+    other = max(view.trials, key=lambda trial: trial.number)
+    winner = replace(confirmation.winner, trial_number=other.number)
+    changed = replace(
+        view, confirmation=replace(confirmation, trials=(winner, *confirmation.trials[1:]))
+    )
+    assert [trial.number for trial in best_trials(changed, 1)[1:]] == [other.number, 0]
+
+
+def test_what_is_searched_has_no_fixed_value_among_the_terms(view: StudyView) -> None:
+    assert view.space is not None
+    choices = CategoricalParameter(type="categorical", choices=(10, 50))
+    searched = {**view.space.parameters, "batch_size": choices, "width": choices}
+    rows = dict(terms_sheet(view.space.model_copy(update={"parameters": searched})).rows)
+    assert rows["batch size"] == "searched"
+    assert rows["network"] == "siamese-aux, width searched"
 
 
 def test_the_space_is_told_with_scales_and_the_baseline(view: StudyView) -> None:
