@@ -12,6 +12,8 @@ the machine does meets all of them.
 A batch a core is how search.benchmark and search.launch train on a CPU: the runs shared out among
 as many workers as there are cores, each with one thread. The workers are there before the clock
 starts, as Ray's are. The other ways train in one process with as many threads as there are cores.
+A process traces the steps of a kind of batch once, so that of the rounds only the first has that in
+its time.
 
 The DataLoader loop is the ordinary PyTorch way: a data set of tensors a sample, batches shuffled
 and put together by a DataLoader, contiguous images, torch's Adam as it comes.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from trainables.batched import TrainingBatch
 from trainables.checkpoint import load_checkpoint, save_checkpoint
@@ -92,6 +93,32 @@ def test_a_traced_batch_goes_on_with_fewer_runs_and_with_more(make_run: MakeTrai
         batch.run_epoch()
     for i, run in enumerate(runs[1:], start=1):
         _assert_same(_finish(make_run(i, "mlp")), run)
+
+
+def test_batches_of_a_kind_are_traced_once(
+    make_run: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_traces = 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal n_traces
+        n_traces += 1
+        return make_fx(*args, **kwargs)
+
+    monkeypatch.setattr("trainables.batched.traced.make_fx", counted)
+    values = {"training__epochs": 2, "model__width": 7}
+    seen = []
+    for first, n_runs, epochs in [(0, 2, 2), (2, 2, 2), (0, 3, 2), (0, 2, 1)]:
+        changed = values | {"training__epochs": epochs}
+        runs = [make_run(i, "mlp", **changed) for i in range(first, first + n_runs)]
+        _finish_batch(runs, trace_after=0)
+        seen.append(n_traces)
+        for i, run in enumerate(runs, start=first):
+            _assert_same(_finish(make_run(i, "mlp", **changed)), run)
+    assert seen[0] > 0
+    assert seen[1] == seen[0]
+    assert seen[2] > seen[1]
+    assert seen[3] == seen[2]
 
 
 @pytest.mark.parametrize("name", ["mlp", "siamese-aux"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from space.config import RunConfig
 from trainables.batched.captured import Capture, CapturedWork, capture_cuda_graph
 from trainables.batched.network import RunsNetwork
 from trainables.batched.stack import Stack
@@ -55,6 +56,42 @@ def batch_key(run: Training) -> Hashable:
     )
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of batch: those of one kind call the same functions, whatever is in them."""
+
+    key: Hashable
+    """See `batch_key`."""
+    trace_after: int
+    config: RunConfig = field(compare=False)
+    """Of any of its runs."""
+    device: torch.device = field(compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Functions:
+    """See `RunsNetwork`."""
+
+    losses_and_gradients: Callable[..., tuple[Any, ...]]
+    losses: Callable[..., tuple[Any, ...]]
+
+
+def _functions(kind: _Kind) -> _Functions:
+    compute = Compute(kind.config, kind.device)
+    network = RunsNetwork(compute.place(build_model(kind.config.model, 0)), compute)
+    return _Functions(network.losses_and_gradients, network.losses)
+
+
+@lru_cache(maxsize=8)
+def _traced_functions(kind: _Kind) -> _Functions:
+    """Those that trace themselves, once in the life of a process for all batches of a kind."""
+    functions = _functions(kind)
+    return _Functions(
+        TracedFunction(functions.losses_and_gradients, trace_after=kind.trace_after),
+        TracedFunction(functions.losses, trace_after=kind.trace_after),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class _Steps:
     """What is done again and again while the same runs are in the batch."""
@@ -87,8 +124,8 @@ class TrainingBatch:
         """
         Args:
             runs: The runs, none of them finished.
-            trace_after: On a CPU, steps of the same runs before they are traced (see
-                `TracedFunction`).
+            trace_after: On a CPU, steps of so many runs, in batches of this kind in this process,
+                before they are traced (see `TracedFunction`).
             capture: How to record whole steps (see `CapturedWork`); by default as CUDA graphs on a
                 GPU, and not at all on a CPU.
 
@@ -101,19 +138,12 @@ class TrainingBatch:
         self._steps: _Steps | None = None
         first = runs[0]
         self._key = batch_key(first)
-        compute = Compute(first.config, first.device)
-        network = RunsNetwork(compute.place(build_model(first.config.model, 0)), compute)
         if capture is None and first.device.type == "cuda":
             capture = capture_cuda_graph
         self._capture = capture
-        self._losses_and_gradients: Callable[..., tuple[Any, ...]] = network.losses_and_gradients
-        self._losses: Callable[..., tuple[Any, ...]] = network.losses
+        kind = _Kind(self._key, trace_after, first.config, first.device)
         # What is captured asks for its operators once, however long it takes to find them.
-        if capture is None:
-            self._losses_and_gradients = TracedFunction(
-                network.losses_and_gradients, trace_after=trace_after
-            )
-            self._losses = TracedFunction(network.losses, trace_after=trace_after)
+        self._functions = _traced_functions(kind) if capture is None else _functions(kind)
         for run in runs:
             self.add(run)
 
@@ -206,8 +236,9 @@ class TrainingBatch:
     def _steps_together(self) -> _Steps:
         """Makes the runs' states parts of one."""
         together = Together.of(self._runs)
-        train: Callable[..., None] = partial(_train_on, together, self._losses_and_gradients)
-        validate: Callable[..., None] = partial(_validate_on, together, self._losses)
+        functions = self._functions
+        train: Callable[..., None] = partial(_train_on, together, functions.losses_and_gradients)
+        validate: Callable[..., None] = partial(_validate_on, together, functions.losses)
         if self._capture is not None:
             changes = together.changed_by_steps()
             train = CapturedWork(train, changes, capture=self._capture)

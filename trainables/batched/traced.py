@@ -77,6 +77,8 @@ def _traced(function: Callable[..., Outputs], tensors: tuple[Tensor, ...]) -> Ca
         if node.target in _VIEWS and _layout_at(node) == _layout_at(node.args[0]):
             node.replace_all_uses_with(node.args[0])
     module.graph.eliminate_dead_code()
+    for node in module.graph.nodes:
+        node.meta.clear()  # which takes megabytes and is for those who change a graph
     module.recompile()
     return module.forward
 
