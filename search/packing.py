@@ -149,12 +149,20 @@ def _measured(
 
 
 def _announce(config: RunConfig, found: Packing, slots: Slots) -> None:
+    """Say what was measured: what pays, and where the memory ends."""
     device = "GPU" if slots.gpus_per_trial else "CPU"
     name = config.model.name
     if found.n_runs > 1:
-        logger.info(
-            "%s: %d runs are trained together, %.1f times faster a run than alone on this %s",
-            name, found.n_runs, found.speedup, device,
-        )  # fmt: skip
+        text = (
+            f"{name}: {found.n_runs} runs are trained together, {found.speedup:.1f} times faster a "
+            f"run than alone on this {device}"
+        )
     elif len(found.seconds) > 1:
-        logger.info("%s: runs are trained alone, no slower than together on this %s", name, device)
+        text = f"{name}: runs are trained alone, no slower than together on this {device}"
+    elif found.fits_no_more:
+        text = f"{name}: runs are trained alone on this {device}"
+    else:
+        return  # Nothing was tried.
+    if found.fits_no_more:
+        text += f"; {2 * max(found.seconds)} do not fit in its memory"
+    logger.info("%s", text)

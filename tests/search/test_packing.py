@@ -56,6 +56,36 @@ def test_each_architecture_of_a_queue_is_measured_once(
     ]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (
+            {1: 8.0, 2: 5.0, 4: 4.0},
+            "4 runs are trained together, 2.0 times faster a run than alone on this GPU; "
+            "8 do not fit in its memory",
+        ),
+        (
+            {1: 1.0, 2: 3.0},
+            "runs are trained alone, no slower than together on this GPU; "
+            "4 do not fit in its memory",
+        ),
+        ({1: 1.0}, "runs are trained alone on this GPU; 2 do not fit in its memory"),
+    ],
+)
+def test_it_is_said_where_the_memory_ends(
+    seconds: dict[int, float],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(packing, "_measure", lambda *_: Packing(seconds, fits_no_more=True))
+    slots = Slots(cpus=2, gpus=1, nodes=1, concurrency=1, gpus_per_trial=1)
+    configs = [config(seed=seed) for seed in range(8)]
+    with caplog.at_level(logging.INFO, "search.packing"):
+        pack_size_of_queue(configs, "auto", slots=slots, cpus=1, images=DIGITS)
+    assert caplog.messages == [f"mlp: {said}"]
+
+
 def test_every_worker_gets_its_share_of_a_queue(pays: list[str]) -> None:
     configs = [config(seed=seed) for seed in range(5)]
     assert pack_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)(configs[0]) == 3
