@@ -35,7 +35,8 @@ from storage.engine import parse_url
 from trainables import sources
 from trainables.download import DownloadError
 
-from .dashboards.made_store import add_benchmark, add_study
+from .dashboards.bulk_benchmark import add_benchmark
+from .dashboards.bulk_study import add_study
 from .fuzzing import examples
 
 ROOT = Path(__file__).resolve().parents[1]

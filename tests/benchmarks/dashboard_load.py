@@ -28,7 +28,7 @@ import optuna
 from playwright.sync_api import expect, sync_playwright
 
 from storage.store import Store, open_store
-from tests.dashboards.made_store import add_study
+from tests.dashboards.bulk_study import add_study
 from tests.dashboards.web import Server, serving
 
 

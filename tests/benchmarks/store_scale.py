@@ -49,7 +49,8 @@ from storage.cli import configure_logging
 from storage.copying import copy_store
 from storage.overview import list_studies
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
-from tests.dashboards.made_store import EPOCHS, add_study, space_config
+from tests.dashboards.bulk_rows import EPOCHS
+from tests.dashboards.bulk_study import add_study, space_config
 from tests.postgresql import PostgresqlServer, programs
 from trainables.resolve import resolve_config
 

@@ -21,7 +21,9 @@ from playwright.sync_api import Error as PlaywrightError
 from dashboards import report
 from dashboards.pages.credentials import PASSWORD_VARIABLE, USER_VARIABLE
 from storage.store import open_store
-from tests.dashboards.made_store import HOSTILE, add_benchmark, add_study
+from tests.dashboards.bulk_benchmark import add_benchmark
+from tests.dashboards.bulk_rows import HOSTILE
+from tests.dashboards.bulk_study import add_study
 from tests.dashboards.web import Server, serving
 
 pytestmark = pytest.mark.browser

@@ -13,7 +13,9 @@ from storage.benchmarks import load_benchmarks
 from storage.glance import benchmark_version, study_names, study_version
 from storage.overview import describe_study
 from tests.conftest import BACKENDS
-from tests.dashboards.made_store import HOSTILE, add_benchmark, add_study, begin_launch
+from tests.dashboards.bulk_benchmark import add_benchmark
+from tests.dashboards.bulk_rows import HOSTILE, begin_launch
+from tests.dashboards.bulk_study import add_study
 
 
 @pytest.fixture(params=BACKENDS)

@@ -20,7 +20,8 @@ from dashboards.pages.words import (
     values,
 )
 from storage import Store, schema
-from tests.dashboards.made_store import HOSTILE, add_study, begin_launch
+from tests.dashboards.bulk_rows import HOSTILE, begin_launch
+from tests.dashboards.bulk_study import add_study
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from search.launch import _publish
 from space.errors import StorageError, StudyNotFoundError
 from storage import Store
 from storage.cli import EXIT_DONE
-from tests.dashboards.made_store import HOSTILE, add_study
+from tests.dashboards.bulk_rows import HOSTILE
+from tests.dashboards.bulk_study import add_study
 
 
 def attributes(store: Store, study: optuna.Study) -> dict[str, Any]:

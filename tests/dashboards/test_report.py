@@ -16,7 +16,8 @@ from dashboards import report
 from space.errors import StorageError, StudyNotFoundError, UsageError
 from storage import Store, open_store
 from tests.dashboards import made_benchmark as made
-from tests.dashboards.made_store import HOSTILE, add_study
+from tests.dashboards.bulk_rows import HOSTILE
+from tests.dashboards.bulk_study import add_study
 
 FETCHING = ("src", "href", "data", "poster", "srcset", "action", "background", "formaction")
 

@@ -19,7 +19,8 @@ from dashboards.tables.study import (
 )
 from space import CategoricalParameter
 from storage import Store
-from tests.dashboards.made_store import BASELINE_PARAMS, add_study
+from tests.dashboards.bulk_study import add_study
+from tests.dashboards.bulk_trials import BASELINE_PARAMS
 
 
 @pytest.fixture

@@ -31,7 +31,9 @@ from space.errors import UsageError
 from storage import Store
 from storage.store import open_store
 from tests.conftest import BACKENDS
-from tests.dashboards.made_store import HOSTILE, add_benchmark, add_study
+from tests.dashboards.bulk_benchmark import add_benchmark
+from tests.dashboards.bulk_rows import HOSTILE
+from tests.dashboards.bulk_study import add_study
 from tests.dashboards.web import basic, request, serving
 
 SECRET = Credentials("anna", "pässword: with colon")

@@ -16,7 +16,8 @@ from dashboards.figures.study_words import hover, log_ticks, thinned
 from dashboards.figures.template import DARK, LIGHT, escape
 from dashboards.numbers.study import StudyView, read_study
 from storage import Store, open_store
-from tests.dashboards.made_store import HOSTILE, add_study
+from tests.dashboards.bulk_rows import HOSTILE
+from tests.dashboards.bulk_study import add_study
 
 TAG = re.compile(r"<(?!/?(b|br|span|extra)\b)")
 """Of HTML that plotly would render, all but what we write ourselves."""

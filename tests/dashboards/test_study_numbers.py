@@ -17,15 +17,8 @@ from dashboards.numbers.study_surface import surface
 from dashboards.numbers.study_trials import StudyTrial
 from space.errors import StudyNotFoundError
 from storage import Store
-from tests.dashboards.made_store import (
-    HOSTILE,
-    START,
-    MadeTrial,
-    add_study,
-    begin_study,
-    space_config,
-    store_trials,
-)
+from tests.dashboards.bulk_rows import HOSTILE, START, MadeTrial
+from tests.dashboards.bulk_study import add_study, begin_study, space_config, store_trials
 
 PARAMS = {
     "learning_rate": 1e-3,

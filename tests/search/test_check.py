@@ -21,7 +21,8 @@ from storage.__main__ import main
 from storage.check import check_store
 
 from ..conftest import BACKENDS
-from ..dashboards.made_store import add_benchmark, add_study
+from ..dashboards.bulk_benchmark import add_benchmark
+from ..dashboards.bulk_study import add_study
 from .conftest import Recorder, work
 from .test_ledger import ASHA, new_ledger
 

@@ -21,7 +21,9 @@ from storage.benchmarks import load_benchmarks
 from storage.copying import copy_store
 from storage.records import RunRecord
 
-from ..dashboards.made_store import HOSTILE, add_benchmark, add_study
+from ..dashboards.bulk_benchmark import add_benchmark
+from ..dashboards.bulk_rows import HOSTILE
+from ..dashboards.bulk_study import add_study
 from .test_store import begin_run, epoch, new_launch
 
 

@@ -16,7 +16,7 @@ from space.errors import StorageError
 from storage import __main__ as storage_command
 from storage import open_store
 
-from ..dashboards.made_store import add_study
+from ..dashboards.bulk_study import add_study
 from ..disks import Disk, mounted
 
 Command = Callable[[str], int]
