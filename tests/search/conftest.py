@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from search.ledger import Ledger
@@ -14,6 +15,9 @@ from search.observer import TrialView
 from search.plan import Plan, make_plan
 from search.provenance import Provenance
 from search.reports import Report
+from search.sampling import make_sampler
+from search.study import open_study
+from storage import Store
 from trainables.worker import AssignedRun
 
 PROVENANCE = Provenance(
@@ -31,6 +35,7 @@ SPACE: dict[str, Any] = {
     "sampler": {"name": "random", "seed": 0},
     "budget": {"trials": 12},
 }
+ASHA = {"name": "asha", "min_resource": 1, "reduction_factor": 3}
 
 
 class Recorder:
@@ -80,6 +85,28 @@ def plan_for(tmp_path: Path) -> Callable[..., Plan]:
     return make
 
 
+def new_ledger(plan: Plan, store: Store, recorder: Recorder) -> tuple[Ledger, optuna.Study]:
+    """A plan's study, opened or made, and the ledger of a further launch of it."""
+    study = open_study(plan, store)
+    study.sampler = make_sampler(
+        plan.space,
+        n_existing_trials=len(study.trials),
+        n_earlier_launches=len(store.launches(study._study_id)),
+    )
+    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=launch_id,
+        observer=recorder,
+        max_trials=plan.max_trials,
+        max_epochs=plan.space.budget.epochs,
+    )
+    return ledger, study
+
+
 def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None = None) -> None:
     """Be the workers: train what the ledger assigns, a step of each in turn.
 
@@ -117,3 +144,13 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
             runs[:] = [(run_id, run) for run_id, run in runs if ledger.is_open(run_id)]
         held = [(in_turn, runs) for in_turn, runs in held if runs]
         done += 1
+
+
+def reports_in_our_tables(store: Store, study: optuna.Study) -> dict[int, list[int]]:
+    """Trial's number -> the epochs that were reported, in order."""
+    runs = {run.trial_id: run.run_id for run in store.runs(study._study_id)}
+    epochs = store.epochs(runs.values())
+    return {
+        trial.number: [epoch.epoch for epoch in epochs[runs[trial._trial_id]]]
+        for trial in study.trials
+    }

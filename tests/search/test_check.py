@@ -23,8 +23,7 @@ from storage.check import check_store
 from ..conftest import BACKENDS
 from ..dashboards.bulk_benchmark import add_benchmark
 from ..dashboards.bulk_study import add_study
-from .conftest import Recorder, work
-from .test_ledger import ASHA, new_ledger
+from .conftest import ASHA, Recorder, new_ledger, work
 
 MakePlan = Callable[..., Plan]
 

@@ -14,8 +14,7 @@ from search.plan import Plan
 from search.reports import Assignment, Report
 from storage import EpochRecord, Store, trial_reading
 
-from .conftest import Recorder
-from .test_ledger import new_ledger
+from .conftest import Recorder, new_ledger
 
 T = TypeVar("T")
 

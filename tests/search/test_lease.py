@@ -35,8 +35,7 @@ from storage.outage import OUTAGE_SECONDS
 from storage.schema import utc_now
 
 from ..conftest import BACKENDS
-from .conftest import Recorder, work
-from .test_ledger import new_ledger, reports_in_our_tables
+from .conftest import Recorder, new_ledger, reports_in_our_tables, work
 
 MakePlan = Callable[..., Plan]
 NO_PROCESS = 2**22 + 1  # above Linux's highest process number

@@ -15,8 +15,7 @@ from search.reports import Report
 from storage import Store
 
 from ..postgresql import PostgresqlServer
-from .conftest import Recorder, work
-from .test_ledger import new_ledger, reports_in_our_tables
+from .conftest import Recorder, new_ledger, reports_in_our_tables, work
 
 pytestmark = pytest.mark.postgresql
 

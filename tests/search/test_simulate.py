@@ -21,9 +21,8 @@ from storage import Store
 from tests.benchmarks import search_cost
 from tests.benchmarks.results import read_result
 
-from .conftest import Recorder, work
+from .conftest import Recorder, new_ledger, work
 from .made_curves import SPACE, a_run, made_curves
-from .test_ledger import new_ledger
 
 MakePlan = Callable[..., Plan]
 

@@ -18,9 +18,8 @@ from space import Space, parse_space
 from storage import Store
 from storage.memory import MemoryStore
 
-from .conftest import Recorder, work
+from .conftest import Recorder, new_ledger, work
 from .made_curves import SPACE, a_run, closed_form_curves, made_curves
-from .test_ledger import new_ledger
 
 MakePlan = Callable[..., Plan]
 
