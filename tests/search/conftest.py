@@ -9,7 +9,9 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
+from search.export import main
 from search.ledger import Ledger
 from search.observer import TrialView
 from search.plan import Plan, make_plan
@@ -85,6 +87,19 @@ def plan_for(tmp_path: Path) -> Callable[..., Plan]:
     return make
 
 
+@pytest.fixture
+def command(store: Store, tmp_path: Path) -> Callable[..., Path]:
+    """Runs the export's command on the store and returns the file that it wrote."""
+
+    def run(*arguments: str, study: str = "closed") -> Path:
+        output = tmp_path / "best" / "exported.yaml"
+        options = ["--study", study, "--storage", str(store.url.database), "--output", str(output)]
+        assert main([*options, *arguments]) == 0
+        return output
+
+    return run
+
+
 def new_ledger(plan: Plan, store: Store, recorder: Recorder) -> tuple[Ledger, optuna.Study]:
     """A plan's study, opened or made, and the ledger of a further launch of it."""
     study = open_study(plan, store)
@@ -144,6 +159,31 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
             runs[:] = [(run_id, run) for run_id, run in runs if ledger.is_open(run_id)]
         held = [(in_turn, runs) for in_turn, runs in held if runs]
         done += 1
+
+
+def search(plan: Plan, store: Store, **options: Any) -> optuna.Study:
+    """Run a search in this process."""
+    study = open_study(plan, store)
+    study.sampler = make_sampler(plan.space, n_existing_trials=0)
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=store.begin_launch(plan.new_launch(study._study_id, [])),
+        observer=Recorder(),
+        max_trials=plan.max_trials,
+        max_epochs=None,
+    )
+    work(ledger, plan, **options)
+    ledger.interrupt("the test ends")
+    return study
+
+
+def best_first(study: optuna.Study) -> list[int]:
+    """The numbers of the complete trials, the best first."""
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    return [trial.number for trial in sorted(complete, key=lambda t: (t.values[0], t.number))]
 
 
 def reports_in_our_tables(store: Store, study: optuna.Study) -> dict[int, list[int]]:

@@ -1,0 +1,218 @@
+"""Which trials are exported: the best, the front, the confirmed, the baseline, or one named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from dashboards.numbers.confirmed import confirmed_trials
+from search.export import export_study
+from search.plan import Plan
+from search.seeds import confirm_config
+from space import load_configs
+from space.errors import UsageError
+from storage import EpochRecord, Store
+
+from .conftest import best_first, search
+
+MakePlan = Callable[..., Plan]
+LATE = {"name": "threshold", "upper": 0.3, "n_warmup_steps": 6}
+
+
+def confirm(
+    plan: Plan, store: Store, study: optuna.Study, number: int, errors: list[float | None]
+) -> None:
+    """Pretend that a trial was confirmed: an error for each fresh seed, None for a failed run."""
+    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
+    trial = study.trials[number]
+    for replicate, error in enumerate(errors):
+        config = confirm_config(plan.resolve(trial.params), replicate)
+        run = store.begin_run(
+            launch_id=launch_id,
+            study_id=study._study_id,
+            trial_id=trial._trial_id,
+            purpose="confirm",
+            replicate=replicate,
+            config_hash=config.config_hash(),
+            config=config.model_dump(mode="json"),
+        )
+        if error is None:
+            store.end_run(run.run_id, "failed", "the loss is not finite")
+            continue
+        # The state kept is that of epoch 1: the same error and the lower loss.
+        for epoch, (val_error, val_loss) in enumerate([(error, 0.1), (error, 0.2)], start=1):
+            record = EpochRecord(
+                epoch=epoch,
+                train_loss=1.0,
+                val_loss=val_loss,
+                train_error=0.5,
+                val_error=val_error,
+                seconds=1.0,
+            )
+            store.record_epoch(run.run_id, launch_id, record, best_epoch=1, worker="w")
+        store.end_run(run.run_id, "complete")
+
+
+def test_top_takes_distinct_configs_in_order_with_ties_by_number(
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
+) -> None:
+    # Both parameters are choices, so some of the 12 random trials repeat others.
+    plan = plan_for(
+        parameters={
+            "learning_rate": {"type": "categorical", "choices": [1e-4, 1e-3, 1e-2]},
+            "augment": {"type": "categorical", "choices": [False, True]},
+        }
+    )
+    study = search(plan, store)
+    file = load_configs(command("--top", "5"))
+    numbers = [named.provenance["trial"] for named in file.configs]
+    wanted: list[int] = []
+    for number in best_first(study):
+        if study.trials[number].params not in [study.trials[each].params for each in wanted]:
+            wanted.append(number)
+    assert len(wanted) < len(best_first(study))
+    assert numbers == wanted[:5]
+    assert [named.name for named in file.configs] == [f"closed trial {n}" for n in numbers]
+    # A benchmark is kept under the file's name: that of other trials is another one.
+    assert file.name == f"closed trials {', '.join(map(str, numbers))}"
+    assert load_configs(command()).name == f"closed trial {numbers[0]}"
+    rules = [named.provenance["selection"] for named in file.configs]
+    assert rules[0] == "best of 12 complete trials on one seed each"
+    assert all(rule.startswith("number ") for rule in rules[1:])
+
+
+def test_several_objectives_export_their_front_in_the_first_ones_order(
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
+) -> None:
+    plan = plan_for(
+        objective=[{"metric": "val_error"}, {"metric": "train_loss", "direction": "maximize"}]
+    )
+    study = search(plan, store)
+    front = {trial.number for trial in study.best_trials}
+    assert len(front) > 2
+    file = load_configs(command())
+    numbers = [named.provenance["trial"] for named in file.configs]
+    assert numbers == [number for number in best_first(study) if number in front]
+    for named in file.configs:
+        assert named.provenance["selection"] == "on the Pareto front of 12 complete trials"
+        values = [each["value"] for each in named.provenance["objectives"]]
+        assert values == study.trials[named.provenance["trial"]].values
+    assert len(load_configs(command("--top", "2")).configs) == 2
+
+
+def test_a_trial_may_be_named(
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
+) -> None:
+    study = search(plan_for(), store)
+    worst = best_first(study)[-1]
+    (named,) = load_configs(command("--trial", str(worst))).configs
+    assert named.provenance["trial"] == worst
+    assert named.provenance["selection"] == "trial named on the command line"
+
+
+def test_a_confirmed_config_goes_before_a_lucky_one(
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
+) -> None:
+    plan = plan_for(confirm={"top": 3, "seeds": 3})
+    study = search(plan, store)
+    lucky, steady, failing, fourth = best_first(study)[:4]
+    confirm(plan, store, study, lucky, [0.2, 0.3, 0.4])
+    confirm(plan, store, study, steady, [0.2, 0.1, 0.15])
+    confirm(plan, store, study, failing, [0.01, 0.01, None])
+    found = confirmed_trials(store, study._study_id, "val_error")
+    assert [each.trial_number for each in found] == [steady, lucky, failing]
+    assert [each.is_finished for each in found] == [True, True, False]
+    assert found[0].values == (0.2, 0.1, 0.15)
+    assert found[0].mean == pytest.approx(0.15)
+    assert found[0].trial_id == study.trials[steady]._trial_id
+    assert found[0].search_value == study.trials[steady].value
+
+    file = load_configs(command("--top", "4"))
+    assert [named.provenance["trial"] for named in file.configs] == [steady, lucky, failing, fourth]
+    assert [named.provenance["selection"] for named in file.configs] == [
+        "confirmed: best of 3 on 3 fresh seeds",
+        "confirmed: number 2 of 3 on 3 fresh seeds",
+        "number 3 of 12 complete trials on one seed each",
+        "number 4 of 12 complete trials on one seed each",
+    ]
+    confirmed = file.configs[0].provenance["confirmed"]
+    assert confirmed["values"] == [0.2, 0.1, 0.15]
+    assert confirmed["mean"] == pytest.approx(0.15)
+    assert confirmed["std"] == pytest.approx(0.05)
+    assert "confirmed" not in file.configs[2].provenance
+    # The file's seeds are the search's, whatever the fresh ones were.
+    assert file.configs[0].config == plan.resolve(study.trials[steady].params)
+
+
+def test_an_unfinished_confirmation_does_not_choose(
+    plan_for: MakePlan, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = plan_for(confirm={"top": 2, "seeds": 3})
+    study = search(plan, store)
+    first, second = best_first(study)[:2]
+    confirm(plan, store, study, first, [0.5, 0.5])
+    confirm(plan, store, study, second, [0.1])
+    found = confirmed_trials(store, study._study_id, "val_error")
+    assert not any(each.is_finished for each in found)
+    (named,) = export_study(store, "closed", rerun="again").configs
+    assert named.provenance["trial"] == first
+    assert named.provenance["selection"] == "best of 12 complete trials on one seed each"
+    assert "not every confirmation run is done" in caplog.text
+
+
+def test_confirmed_trials_follow_the_direction(plan_for: MakePlan, store: Store) -> None:
+    plan = plan_for(
+        objective={"metric": "val_error", "direction": "maximize"}, confirm={"top": 2, "seeds": 2}
+    )
+    study = search(plan, store)
+    confirm(plan, store, study, 0, [0.1, 0.2])
+    confirm(plan, store, study, 1, [0.3, 0.4])
+    found = confirmed_trials(store, study._study_id, "val_error")
+    assert [each.trial_number for each in found] == [1, 0]
+    with pytest.raises(ValueError, match="'train_loss' is no objective"):
+        confirmed_trials(store, study._study_id, "train_loss")
+
+
+def test_the_baseline_is_written_before_the_winner(
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
+) -> None:
+    bad = {"learning_rate": 1e-4, "weight_decay": 1e-1}
+    study = search(plan_for(pruner=LATE, budget={"trials": 30}, baselines=[bad]), store)
+    assert study.trials[0].state == TrialState.PRUNED
+    winner = best_first(study)[0]
+    file = load_configs(command("--baseline"))
+    assert [named.provenance["trial"] for named in file.configs] == [0, winner]
+    assert file.configs[0].provenance["selection"] == "baseline"
+    assert file.configs[0].training.learning_rate == 1e-4
+    named = load_configs(command("--baseline", "--trial", str(winner)))
+    assert [each.config for each in named.configs] == [each.config for each in file.configs]
+
+
+def test_a_study_without_a_baseline_has_none_to_export(plan_for: MakePlan, store: Store) -> None:
+    search(plan_for(baselines=[]), store)
+    with pytest.raises(UsageError, match="'closed' has no baseline that was trained"):
+        export_study(store, "closed", baseline=True, rerun="again")
+
+
+def test_a_pruned_baseline_that_is_best_on_fresh_seeds_is_the_winner(
+    plan_for: MakePlan,
+    store: Store,
+    command: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad = {"learning_rate": 1e-4, "weight_decay": 1e-1}
+    terms = {"budget": {"trials": 30}, "confirm": {"top": 1, "seeds": 2}}
+    plan = plan_for(pruner=LATE, baselines=[bad], **terms)
+    study = search(plan, store)
+    assert study.trials[0].state == TrialState.PRUNED
+    confirm(plan, store, study, 0, [0.1, 0.2])
+    confirm(plan, store, study, best_first(study)[0], [0.3, 0.4])
+    (named,) = load_configs(command()).configs
+    assert named.provenance["trial"] == 0
+    assert "closed trial 0: val_error 0.1500 ± 0.0707 on fresh seeds; the search stopped it at" in (
+        capsys.readouterr().out
+    )
