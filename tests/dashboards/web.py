@@ -18,7 +18,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from wsgiref.types import WSGIApplication
 
-__all__ = ["Answer", "Server", "basic", "request", "serving"]
+__all__ = ["EVERYWHERE", "Answer", "Server", "basic", "request", "serving"]
+
+EVERYWHERE = ("/", "/data/overview", "/pages/style.css", "/plotly.js", "/dashboard", "/api/studies")
+"""Addresses of every kind that a site has, whatever its store holds."""
 
 
 @dataclass(frozen=True)
