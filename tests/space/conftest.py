@@ -1,13 +1,16 @@
-"""A small space for tests to change."""
+"""A small space for tests to change, and what is said of it then."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from space import Space, parse_space
+from space import Space, load_space, parse_space
+from space.errors import SpaceError
 
 Build = Callable[..., Space]
 
@@ -45,3 +48,22 @@ def build(tree: dict[str, Any]) -> Build:
         return parse_space(tree, "small.yaml", overrides)
 
     return build
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+    if value is ...:
+        del tree[leaf]
+    else:
+        tree[leaf] = value
+
+
+def refusal(tree: dict[str, Any], path: Path, key: str, value: Any) -> str:
+    """What is said of a space file in which a value was put at a key, or the key removed (...)."""
+    _put(tree, key, value)
+    path.write_text(yaml.safe_dump(tree, sort_keys=False))
+    with pytest.raises(SpaceError) as caught:
+        load_space(path)
+    return str(caught.value)
