@@ -11,6 +11,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ from trainables.sources import load_source
 __all__ = ["benchmark_fingerprint", "load_named", "main", "settle_source"]
 
 LONGEST_NAME = 255
+_RESOURCES = {
+    "cpus": "a number of CPUs: more than 0, and above 1 a whole one",
+    "gpus": "auto or a number of GPUs: at least 0, and above 1 a whole one",
+    "runs_per_trainable": "auto or a whole number of at least 1",
+}
+"""The options of what a worker occupies, and what each takes."""
 _TOGETHER = "runs that a worker trains together, or auto: as many as were measured to pay"
 
 
@@ -64,6 +71,7 @@ def main(argv: list[str]) -> int:
         UserError: What the user can mend.
     """
     options = build_parser().parse_args(argv)
+    resources, deadline = _resources(options), _deadline(options)
     configure_logging(verbose=options.verbose)
     every = load_named(options.config, _changes(options))
     named, images, test_images = settle_source(_only(every, options.only))
@@ -79,7 +87,9 @@ def main(argv: list[str]) -> int:
             of_source = [each for each in every if each.data.source in ("auto", images.source)]
             _record(store, _settled(of_source, images.source), options, images.source, fingerprint)
         if queue and not options.table_only:
-            status = _run(store, queue, options, argv, (images, test_images), fingerprint)
+            status = _run(
+                store, queue, options, argv, (images, test_images), fingerprint, resources, deadline
+            )
         results = collect(store, configs, fingerprint=fingerprint)
         table = benchmark_table(results, reference=options.reference, title=_title(options))
         sys.stdout.write(render(table, options.format))
@@ -108,7 +118,7 @@ def build_parser() -> Parser:
     add("--augment", action="store_true", help="pair augmentation for every config")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override in every config")
     add("--time-limit", metavar="TIME", help="stop after e.g. 90s, 10m or 1h30m")
-    add("--cpus", type=float, default=1.0, metavar="N", help="CPUs for a worker")
+    add("--cpus", default="1", metavar="N", help="CPUs for a worker")
     add("--gpus", default="auto", metavar="N", help="GPUs for a worker, or auto")
     add("--runs-per-trainable", default="auto", metavar="N", help=_TOGETHER)
     add("--concurrency", type=positive_int, metavar="N", help="workers at once, at the most")
@@ -301,14 +311,10 @@ def _run(
     argv: list[str],
     images: tuple[ImageSet, ImageSet],
     fingerprint: str,
+    resources: Resources,
+    deadline: float | None,
 ) -> str:
     """Train what is missing; say how it ended."""
-    deadline = None
-    if options.time_limit is not None:
-        try:
-            deadline = time.monotonic() + parse_duration(options.time_limit)
-        except SpaceError as error:
-            raise UsageError(f"--time-limit: {error}") from error
     provenance = collect_provenance()
     reclaim_runs(store, "benchmark")
     launch_id = store.begin_launch(
@@ -338,7 +344,7 @@ def _run(
                 queue,
                 purpose="benchmark",
                 launch_id=launch_id,
-                resources=_resources(options),
+                resources=resources,
                 concurrency=options.concurrency or "auto",
                 checkpoints=checkpoints,
                 images=images[0],
@@ -357,19 +363,31 @@ def _run(
 
 
 def _resources(options: Any) -> Resources:
+    """What a worker occupies, as the command line says it."""
+    given: dict[str, Any] = {}
+    for key, wanted in _RESOURCES.items():
+        text = getattr(options, key)
+        value: Any = text
+        for kind in (float, int):  # A whole number is an integer.
+            with suppress(ValueError):
+                value = kind(text)
+        try:
+            Resources.model_validate({key: value})
+        except ValidationError as error:
+            option = "--" + key.replace("_", "-")
+            raise UsageError(f"{option}: '{text}' is not {wanted}.") from error
+        given[key] = value
+    return Resources.model_validate(given)
+
+
+def _deadline(options: Any) -> float | None:
+    """When to stop, in seconds of `time.monotonic`."""
+    if options.time_limit is None:
+        return None
     try:
-        gpus = options.gpus if options.gpus == "auto" else float(options.gpus)
-        together = options.runs_per_trainable
-        return Resources(
-            cpus=options.cpus,
-            gpus=gpus,
-            runs_per_trainable=together if together == "auto" else int(together),
-        )
-    except (ValidationError, ValueError) as error:
-        raise UsageError(
-            "--cpus, --gpus: give whole numbers, or a share of one that is greater than 0; "
-            "--runs-per-trainable: a whole number of at least 1."
-        ) from error
+        return time.monotonic() + parse_duration(options.time_limit)
+    except SpaceError as error:
+        raise UsageError(f"--time-limit: {error}") from error
 
 
 if __name__ == "__main__":

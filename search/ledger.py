@@ -120,7 +120,8 @@ class Ledger:
         """Ask for the next trial to train.
 
         Args:
-            beside: What the worker trains already. All trials of a study fit together.
+            beside: What the worker trains already. A study's next trial is whatever comes next;
+                where it does not fit to the others, the worker trains it in turn.
 
         Returns:
             Its runs: an interrupted trial goes on, a baseline begins, or the sampler proposes. None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -31,6 +32,8 @@ LEARNING_SHARE = 0.1
 them was proposed without knowing how the others end."""
 USUAL_TRIALS = 100
 """The trials that a study without a budget of them is taken to have."""
+N_EXAMPLES = 50
+"""Points of a space that are looked at for how they differ."""
 _INDIFFERENT = ("random", "grid", "qmc")
 """Samplers whose proposals do not depend on results."""
 
@@ -46,12 +49,29 @@ def pack_size_of_study(plan: Plan, slots: Slots) -> PackSize:
         The number, for any config of the study.
     """
     space = plan.space
-    config = plan.resolve(plan.examples(1)[0])
+    asked = space.resources.runs_per_trainable
+    if space.pruner.name == "wilcoxon":  # Its replicates are trained one after another.
+        return lambda config: 1
+    if asked != "auto":
+        return lambda config: asked
+    configs = [plan.resolve(params) for params in plan.examples(N_EXAMPLES)]
+    kinds = {architecture(config): config for config in reversed(configs)}
     n_runs = space.replicates * _trials_at_once(plan, slots)
-    size = 1
-    if space.pruner.name != "wilcoxon":  # Its replicates are trained one after another.
-        asked = space.resources.runs_per_trainable
-        size = _size(config, asked, n_runs, slots, space.resources.cpus, plan.images)
+    # Runs of several kinds are shared out among as many batches.
+    if n_runs < 2 * len(kinds):
+        if n_runs > space.replicates:
+            logger.info(
+                "trials are trained one by one: they differ in %s, and only runs alike in it make "
+                "a batch", " and ".join(_differing(kinds)),
+            )  # fmt: skip
+        n_runs = space.replicates
+    # What takes the most memory gains the least.
+    largest = max(kinds.values(), key=lambda c: (c.model.width, c.training.batch_size))
+    found = _measured_where_it_pays(largest, n_runs, slots, space.resources.cpus, plan.images)
+    if isinstance(found, int):
+        return lambda config: found
+    size = min(found.n_runs, n_runs)
+    _announce(largest, found, size, slots, _differing(kinds))
     return lambda config: size
 
 
@@ -75,13 +95,19 @@ def pack_size_of_queue(
     Returns:
         The number for each config; no more than leaves every worker its share.
     """
+    if asked != "auto":
+        return lambda config: asked
     counts = Counter(architecture(config) for config in configs)
     sizes: dict[str, int] = {}
     for config in configs:
         kind = architecture(config)
-        if kind not in sizes:
-            share = math.ceil(counts[kind] / slots.concurrency)
-            sizes[kind] = _size(config, asked, share, slots, cpus, images)
+        if kind in sizes:
+            continue
+        share = math.ceil(counts[kind] / slots.concurrency)
+        found = _measured_where_it_pays(config, share, slots, cpus, images)
+        sizes[kind] = found if isinstance(found, int) else found.n_runs_of(share)
+        if not isinstance(found, int):
+            _announce(config, found, sizes[kind], slots)
     return lambda config: sizes[architecture(config)]
 
 
@@ -93,25 +119,29 @@ def _trials_at_once(plan: Plan, slots: Slots) -> int:
     return math.ceil(n_trials / slots.concurrency)
 
 
-def _size(
-    config: RunConfig,
-    asked: int | Literal["auto"],
-    most: int,
-    slots: Slots,
-    cpus: float,
-    images: ImageSet | None,
-) -> int:
-    if asked != "auto":
-        return asked
+def _differing(kinds: Iterable[str]) -> list[str]:
+    """The keys of `architecture` that kinds differ in."""
+    values: defaultdict[str, set[str]] = defaultdict(set)
+    for kind in kinds:
+        tree = json.loads(kind)
+        model = tree.pop("model")
+        tree |= {"model": model.pop("name"), **model}
+        for key, value in tree.items():
+            values[key].add(json.dumps(value))
+    return sorted(key for key, seen in values.items() if len(seen) > 1)
+
+
+def _measured_where_it_pays(
+    config: RunConfig, most: int, slots: Slots, cpus: float, images: ImageSet | None
+) -> Packing | int:
+    """What was measured of runs like this one, or the number where there is nothing to measure."""
     most = min(most, MOST)
     if most == 1 or config.model.name == CLOSED_FORM or images is None:
         return most  # A closed form takes no time: the more at once, the fewer messages.
     try:
-        found = _measure(config, images, slots, cpus, most)
+        return _measure(config, images, slots, cpus, most)
     except OutOfMemoryFailure:
         return 1  # Not even one fits; its trial will say so.
-    _announce(config, found, slots)
-    return min(found.n_runs, most)
 
 
 def _measure(config: RunConfig, images: ImageSet, slots: Slots, cpus: float, most: int) -> Packing:
@@ -148,21 +178,31 @@ def _measured(
     return measure_packing(config, ImageSet.from_numpy(images), pick_device(device), most=most)
 
 
-def _announce(config: RunConfig, found: Packing, slots: Slots) -> None:
+def _announce(
+    config: RunConfig, found: Packing, size: int, slots: Slots, differing: Sequence[str] = ()
+) -> None:
     """Say what was measured: what pays, and where the memory ends."""
     device = "GPU" if slots.gpus_per_trial else "CPU"
-    name = config.model.name
-    if found.n_runs > 1:
+    if size > 1 and differing:
         text = (
-            f"{name}: {found.n_runs} runs are trained together, {found.speedup:.1f} times faster a "
-            f"run than alone on this {device}"
+            f"a worker trains {size} runs at a time, those alike in {' and '.join(differing)} "
+            f"together: {size} alike are {found.speedup(size):.1f} times faster a run than alone "
+            f"on this {device}"
+        )
+    elif size > 1:
+        text = (
+            f"{size} runs are trained together, {found.speedup(size):.1f} times faster a run than "
+            f"alone on this {device}"
         )
     elif len(found.seconds) > 1:
-        text = f"{name}: runs are trained alone, no slower than together on this {device}"
-    elif found.fits_no_more:
-        text = f"{name}: runs are trained alone on this {device}"
+        text = f"runs are trained alone, no slower than together on this {device}"
+    elif found.too_many:
+        text = f"runs are trained alone on this {device}"
     else:
-        return  # Nothing was tried.
-    if found.fits_no_more:
-        text += f"; {2 * max(found.seconds)} do not fit in its memory"
-    logger.info("%s", text)
+        text = (
+            f"runs are trained alone: a step of one takes {found.seconds[1]:.2g} s on this "
+            f"{device}, too long to gain from others beside it"
+        )
+    if found.too_many:
+        text += f"; {found.too_many} do not fit in its memory"
+    logger.info("%s: %s", config.model.name, text)

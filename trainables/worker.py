@@ -136,7 +136,15 @@ class AssignedRun:
             reason: Why, for the next report's warning.
         """
         self._run = None
-        self._warning = reason
+        self.warn(reason)
+
+    def warn(self, text: str) -> None:
+        """Say something with the next report.
+
+        Args:
+            text: What did not stop the run but should be known.
+        """
+        self._warning = text if self._warning is None else f"{self._warning}; {text}"
 
     def _guarded(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:

@@ -61,3 +61,24 @@ def test_a_benchmark_runs_what_is_missing_and_is_recorded(
     assert len(hashes) == 6
     assert {run.config_hash for run in runs} < hashes
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--runs-per-trainable", "foo", "auto or a whole number of at least 1"),
+        ("--runs-per-trainable", "0", "auto or a whole number of at least 1"),
+        ("--runs-per-trainable", "1.5", "auto or a whole number of at least 1"),
+        ("--cpus", "1.5", "more than 0, and above 1 a whole one"),
+        ("--gpus", "nan", "at least 0, and above 1 a whole one"),
+        ("--time-limit", "1x", "expected a duration"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_is_recorded(
+    option: str, value: str, said: str, tmp_path: Path
+) -> None:
+    path, store = tmp_path / "pair.yaml", tmp_path / "s.db"
+    path.write_text(CONFIGS)
+    with pytest.raises(UsageError, match=f"^{option}: .*'{value}'.*{said}"):
+        main(["--config", str(path), "--storage", f"sqlite:///{store}", f"{option}={value}"])
+    assert not store.exists()

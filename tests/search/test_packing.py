@@ -24,6 +24,10 @@ SLOTS = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
 DIGITS = load_source(DataConfig(source="digits"), "train")
 
 
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "search.packing"]
+
+
 def config(name: str = "mlp", seed: int = 0) -> Any:
     data = DataConfig(source="digits")
     return resolved(NamedConfig(name=name, data=data, model=ModelConfig(name=name, width=8)), seed)
@@ -36,7 +40,7 @@ def pays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def measure(config: Any, *_: Any) -> Packing:
         measured.append(config.model.name)
-        return Packing({1: 4.0, 2: 3.0, 4: 1.0 if config.model.name == "mlp" else 9.0}, False)
+        return Packing({1: 4.0, 2: 3.0, 4: 1.0 if config.model.name == "mlp" else 9.0})
 
     monkeypatch.setattr(packing, "_measure", measure)
     return measured
@@ -78,12 +82,70 @@ def test_it_is_said_where_the_memory_ends(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(packing, "_measure", lambda *_: Packing(seconds, fits_no_more=True))
+    monkeypatch.setattr(packing, "_measure", lambda *_: Packing(seconds, 2 * max(seconds)))
     slots = Slots(cpus=2, gpus=1, nodes=1, concurrency=1, gpus_per_trial=1)
     configs = [config(seed=seed) for seed in range(8)]
     with caplog.at_level(logging.INFO, "search.packing"):
         pack_size_of_queue(configs, "auto", slots=slots, cpus=1, images=DIGITS)
     assert caplog.messages == [f"mlp: {said}"]
+
+
+def test_a_step_that_is_too_long_to_share_is_said_to_be(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(packing, "_measure", lambda *_: Packing({1: 1.456}))
+    configs = [config("siamese", seed) for seed in range(8)]
+    with caplog.at_level(logging.INFO, "search.packing"):
+        size = pack_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)
+    assert size(configs[0]) == 1
+    assert caplog.messages == [
+        "siamese: runs are trained alone: a step of one takes 1.5 s on this CPU, too long to gain "
+        "from others beside it"
+    ]
+
+
+def test_a_queue_is_shared_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ten runs of two workers: batches of four would leave two for one of them.
+    seconds = {1: 4.0, 2: 2.0, 4: 1.0, 5: 1.1}
+    monkeypatch.setattr(packing, "_measure", lambda *_: Packing(seconds))
+    configs = [config(seed=seed) for seed in range(10)]
+    assert pack_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)(configs[0]) == 5
+
+
+def test_trials_of_many_kinds_are_trained_one_by_one(
+    pays: list[str], plan_for: MakePlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    sizes = {"type": "int", "low": 5, "high": 60}
+    plan = plan_for(
+        model={"name": "mlp"}, parameters={"batch_size": sizes}, sampler={"name": "random"}
+    )
+    with caplog.at_level(logging.INFO, "search.packing"):
+        size = pack_size_of_study(plan, SLOTS)
+    assert size(plan.resolve({"batch_size": 7})) == 1
+    assert pays == []
+    assert said(caplog) == [
+        "trials are trained one by one: they differ in batch_size, and only runs alike in it make "
+        "a batch"
+    ]
+
+
+def test_trials_of_few_kinds_are_said_to_be_trained_with_those_alike(
+    pays: list[str], plan_for: MakePlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    sizes = {"type": "categorical", "choices": [10, 50]}
+    plan = plan_for(
+        model={"name": "mlp"},
+        parameters={"batch_size": sizes},
+        sampler={"name": "random"},
+        budget={"trials": 40},
+    )
+    with caplog.at_level(logging.INFO, "search.packing"):
+        size = pack_size_of_study(plan, SLOTS)
+    assert size(plan.resolve({"batch_size": 10})) == 4
+    assert said(caplog) == [
+        "mlp: a worker trains 4 runs at a time, those alike in batch_size together: 4 alike are "
+        "4.0 times faster a run than alone on this CPU"
+    ]
 
 
 def test_every_worker_gets_its_share_of_a_queue(pays: list[str]) -> None:

@@ -29,8 +29,17 @@ CPU = torch.device("cpu")
 def test_the_smallest_batch_that_is_about_as_fast_as_the_best(
     seconds: dict[int, float], n_runs: int, speedup: float
 ) -> None:
-    found = Packing(seconds, fits_no_more=False)
-    assert (found.n_runs, found.speedup) == (n_runs, speedup)
+    found = Packing(seconds)
+    assert (found.n_runs, found.speedup(found.n_runs)) == (n_runs, speedup)
+
+
+@pytest.mark.parametrize(
+    ("total", "n_runs"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (8, 4), (9, 5), (10, 5), (12, 4)]
+)
+def test_a_share_is_trained_in_batches_of_about_a_size(total: int, n_runs: int) -> None:
+    found = Packing({1: 4.0, 2: 2.1, 4: 1.0, 5: 1.05})
+    assert found.n_runs_of(total) == n_runs
+    assert found.speedup(n_runs) == found.seconds[1] / found.seconds[{3: 2}.get(n_runs, n_runs)]
 
 
 @pytest.mark.parametrize("model", ["mlp", "siamese-aux"])
@@ -40,9 +49,9 @@ def test_real_steps_are_timed(
     monkeypatch.setattr(packing, "ARITHMETIC_SECONDS", float("inf"))
     config = make_config(model, training__batch_size=8, data__augment=True)
     found = measure_packing(config, digits, CPU, most=3, budget_seconds=float("inf"))
-    assert list(found.seconds) == [1, 2]
+    assert list(found.seconds) == [1, 2, 3]
     assert all(seconds > 0 for seconds in found.seconds.values())
-    assert not found.fits_no_more
+    assert found.too_many is None
 
 
 def test_batches_grow_until_memory_or_time_is_out(
@@ -57,10 +66,10 @@ def test_batches_grow_until_memory_or_time_is_out(
     found = measure_packing(make_config("mlp"), digits, CPU)
     assert [1024 * seconds for seconds in found.seconds.values()] == [2.0, 1.5, 1.25, 1.125]
     assert list(found.seconds) == [1, 2, 4, 8]
-    assert found.fits_no_more
+    assert found.too_many == 16
     assert found.n_runs == 8
     found = measure_packing(make_config("mlp"), digits, CPU, most=4)
-    assert (list(found.seconds), found.fits_no_more) == ([1, 2, 4], False)
+    assert (list(found.seconds), found.too_many) == ([1, 2, 4], None)
     assert list(measure_packing(make_config("mlp"), digits, CPU, budget_seconds=0).seconds) == [1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,19 @@ def test_the_ray_trainable_lets_runs_go_and_takes_more_in(
     trainable.change([0, 1, 2], [])
     with pytest.raises(RuntimeError, match="no run left"):
         trainable.step()
+
+
+def test_a_batch_that_cannot_be_captured_says_so_once_in_a_report(
+    make_run: Callable[..., AssignedRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(work: Callable[[], object]) -> Any:
+        raise RuntimeError("not permitted while a stream is captured")
+
+    init = partialmethod(TrainingBatch.__init__, capture=refuse)
+    monkeypatch.setattr(TrainingBatch, "__init__", init)
+    runs = [make_run(0), make_run(1), make_run(2, training__epochs=5)]
+    reports = [report for of_run in _finish(BatchedSteps(), runs).values() for report in of_run]
+    (warning,) = (report["warning"] for report in reports if report["warning"])
+    assert warning.startswith("a training step cannot be captured")
+    assert warning.endswith(": not permitted while a stream is captured")
+    assert not any(report["failure"] for report in reports)

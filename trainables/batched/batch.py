@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from trainables.pairs import Pairs
 from trainables.training import Training
 
 __all__ = ["TRACE_AFTER", "TrainingBatch", "batch_key"]
+
+_log = logging.getLogger(__name__)
 
 TRACE_AFTER = 60
 """Steps in which a trace saves about the time that it takes, on a CPU, whatever the network."""
@@ -136,6 +139,8 @@ class TrainingBatch:
             raise ValueError("a batch needs at least one run")
         self._runs: list[Training] = []
         self._steps: _Steps | None = None
+        self.warnings: list[str] = []
+        """What did not stop the runs but should be known."""
         first = runs[0]
         self._key = batch_key(first)
         if capture is None and first.device.type == "cuda":
@@ -241,10 +246,15 @@ class TrainingBatch:
         validate: Callable[..., None] = partial(_validate_on, together, functions.losses)
         if self._capture is not None:
             changes = together.changed_by_steps()
-            train = CapturedWork(train, changes, capture=self._capture)
+            warn = self._warn
+            train = CapturedWork(train, changes, capture=self._capture, warn=warn)
             sums = {"sums": [together.validated_2R]}
-            validate = CapturedWork(validate, sums, capture=self._capture)
+            validate = CapturedWork(validate, sums, capture=self._capture, warn=warn)
         return _Steps(together, train, validate)
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        _log.warning("%s", text)
 
     def _train(self, steps: _Steps) -> Tensor:
         """The steps of an epoch; gives (2, R) mean losses and shares of pairs compared wrongly."""

@@ -42,8 +42,12 @@ def capture_cuda_graph(work: Callable[[], object]) -> Callable[[], None]:
         Asks for the same again, in one call.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
+    stream = torch.cuda.current_stream()
+    try:
+        with torch.cuda.graph(graph):
+            work()
+    finally:
+        torch.cuda.set_stream(stream)  # A capture that fails leaves its own as the current one.
     return graph.replay
 
 
@@ -63,6 +67,7 @@ class CapturedWork:
         *,
         capture: Capture = capture_cuda_graph,
         warm_up: int = WARM_UP,
+        warn: Callable[[str], object] = _log.warning,
     ) -> None:
         """
         Args:
@@ -72,11 +77,13 @@ class CapturedWork:
                 kind, whose changes are compared together, under the kind's name.
             capture: How to record it.
             warm_up: Calls with arguments of one layout before it is recorded for them.
+            warn: Is told why the function stays in use.
         """
         self._work = work
         self._changes = {kind: list(tensors) for kind, tensors in changes.items()}
         self._capture = capture
         self._warm_up = warm_up
+        self._warn = warn
         self._n_calls: Counter[Hashable] = Counter()
         self._recordings: dict[Hashable, _Recording | None] = {}
 
@@ -108,7 +115,7 @@ class CapturedWork:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:  # what torch raises for work that cannot be captured
-            _log.warning("a training step cannot be captured, %s: %s", _SLOWER, error)
+            self._warn(f"a training step cannot be captured, {_SLOWER}: {error}")
             return None
         before = self._copies()
         self._work(*tensors)
@@ -121,13 +128,9 @@ class CapturedWork:
             change = _distance(wanted[kind], before[kind])
             difference = _distance(wanted[kind], found[kind])
             if difference > TOLERANCE * change:
-                _log.warning(
-                    "a captured training step changes something else, %s: its changes of the %s "
-                    "are off by %.3g of %.3g",
-                    _SLOWER,
-                    kind,
-                    difference,
-                    change,
+                self._warn(
+                    f"a captured training step changes something else, {_SLOWER}: its changes of "
+                    f"the {kind} are off by {difference:.3g} of {change:.3g}"
                 )
                 return None
         return recording

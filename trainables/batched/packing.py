@@ -57,19 +57,43 @@ class Packing:
 
     seconds: dict[int, float]
     """Runs trained together -> seconds a step a run; 1 means a run alone."""
-    fits_no_more: bool
-    """Whether the next larger batch was too large for the device's memory."""
+    too_many: int | None = None
+    """Runs that did not fit in the device's memory together, where some were tried."""
 
     @property
     def n_runs(self) -> int:
-        """How many runs to train together."""
+        """How many runs to train together, where there are always more."""
         best = min(self.seconds.values())
         return min(n for n, seconds in self.seconds.items() if seconds <= GOOD_ENOUGH * best)
 
-    @property
-    def speedup(self) -> float:
-        """How many times faster a run is in that batch than alone."""
-        return self.seconds[1] / self.seconds[self.n_runs]
+    def n_runs_of(self, total: int) -> int:
+        """How many runs to train together until so many are trained, in batches of about a size.
+
+        Args:
+            total: The runs of a worker, at least 1.
+
+        Returns:
+            The number, at most the total. Five runs in a batch of four and one alone may take
+            longer than in one of five that is slower a run.
+        """
+        sizes = {_even_size(total, n) for n in self.seconds}
+        times = {n: math.ceil(total / n) * n * self._seconds_of(n) for n in sizes}
+        best = min(times.values())
+        return min(n for n, seconds in times.items() if seconds <= GOOD_ENOUGH * best)
+
+    def speedup(self, n_runs: int) -> float:
+        """How many times faster a run is in a batch than alone.
+
+        Args:
+            n_runs: The runs of the batch.
+
+        Returns:
+            The ratio for the largest batch measured that is no larger.
+        """
+        return self.seconds[1] / self._seconds_of(n_runs)
+
+    def _seconds_of(self, n_runs: int) -> float:
+        return self.seconds[max(n for n in self.seconds if n <= n_runs)]
 
 
 def measure_packing(
@@ -80,7 +104,7 @@ def measure_packing(
     most: int = 32,
     budget_seconds: float = 10.0,
 ) -> Packing:
-    """Trains batches of 1, 2, 4, ... runs for some steps each.
+    """Trains batches of 1, 2, 4, ... runs for some steps each, and at last of the most.
 
     Args:
         config: A resolved config; its runs differ in no number that costs time.
@@ -99,17 +123,22 @@ def measure_packing(
     if device.type == "cpu":
         alone = _seconds_a_step(_of_steps(config, 1), images, device, 1, n_timed=1)
         if alone > ARITHMETIC_SECONDS:
-            return Packing({1: alone}, fits_no_more=False)
+            return Packing({1: alone})
     short = _of_steps(config, N_STEPS)
     seconds = {1: _seconds_a_step(short, images, device, 1)}
-    n_runs = 2
-    while n_runs <= most and time.perf_counter() - started < budget_seconds:
+    n_runs = 1
+    while n_runs < most and time.perf_counter() - started < budget_seconds:
+        n_runs = min(2 * n_runs, most)
         try:
             seconds[n_runs] = _seconds_a_step(short, images, device, n_runs) / n_runs
         except OutOfMemoryFailure:
-            return Packing(seconds, fits_no_more=True)
-        n_runs *= 2
-    return Packing(seconds, fits_no_more=False)
+            return Packing(seconds, too_many=n_runs)
+    return Packing(seconds)
+
+
+def _even_size(total: int, most: int) -> int:
+    """The size of as few batches as there must be, if they are about the same."""
+    return math.ceil(total / math.ceil(total / most))
 
 
 def _of_steps(config: RunConfig, n_steps: int) -> RunConfig:

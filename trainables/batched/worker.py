@@ -23,6 +23,7 @@ class BatchedSteps:
         """No run is known yet."""
         self._batches: dict[Hashable, TrainingBatch] = {}
         self._unfit: set[Hashable] = set()
+        self._warned: set[Hashable] = set()
 
     def step(self, runs: Sequence[AssignedRun]) -> list[dict[str, Any]]:
         """Train every run for an epoch and report it.
@@ -71,6 +72,7 @@ class BatchedSteps:
                     raise
                 failure = describe(error)
             if failure is None:
+                self._pass_on_warnings(key, members[0][0])
                 return [run.conclude(outcomes[training]) for run, training in members]
             # Here the error is gone, and with it the device's memory that its traceback held.
             self._unfit.add(key)
@@ -78,6 +80,13 @@ class BatchedSteps:
             for run, _ in members:
                 run.start_over(f"trained in turn, since it failed as one batch: {failure}")
         return [run.step() for run, _ in members]
+
+    def _pass_on_warnings(self, key: Hashable, run: AssignedRun) -> None:
+        """Say the first of a batch's warnings with a run's next report: later ones say the same."""
+        warnings = self._batches[key].warnings
+        if warnings and key not in self._warned:
+            self._warned.add(key)
+            run.warn(warnings[0])
 
     def _batch(
         self, key: Hashable, members: Sequence[tuple[AssignedRun, Training]]
