@@ -18,11 +18,11 @@ its time.
 The DataLoader loop is the ordinary PyTorch way: a data set of tensors a sample, batches shuffled
 and put together by a DataLoader, contiguous images, torch's Adam as it comes.
 
-At the matrix rate, a training would take as long as its floating-point operations take in the
-device's best square matrix product in float32; what the optimizer moves through memory is on top of
-that. The share of the matrix rate compares the same two. On a GPU all seven models are swept from 1
-to 32 runs, and what both of the report's tables and its weight grid would take is worked out from
-epochs of their configs. Without one it says so.
+At the matrix rate, a training would take as long as its floating-point operations, without those
+on padding, take in the device's best square matrix product in float32; what the optimizer moves
+through memory is on top of that. The share of the matrix rate compares the same two. On a GPU all
+seven models are swept from 1 to 32 runs, and what both of the report's tables and its weight grid
+would take is worked out from epochs of their configs. Without one it says so.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from storage.cli import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from trainables.batched import TrainingBatch
 from trainables.epoch_draws import draw_epoch
-from trainables.flops import forward_flops, step_flops
+from trainables.flops import forward_flops, padding_share, step_flops
 from trainables.image_set import SIDE, ImageSet
 from trainables.losses import n_wrong, pair_loss
 from trainables.models import MODELS, build_model
@@ -128,12 +128,13 @@ def dataloader_epoch(
 
 
 def epoch_flops(config: RunConfig) -> float:
-    """Floating-point operations of an epoch with its validation."""
+    """Floating-point operations of an epoch with its validation, but for those on padding."""
     model = build_model(config.model, 0)
     draws = draw_epoch(torch.Generator(), 2, augment=False, dropouts=model.dropouts())
     for dropout, keep_PRF in zip(model.dropouts(), draws.keep_PRF, strict=True):
         dropout.keep_NF = keep_PRF.flatten(0, 1)
-    return 900 * step_flops(model, 2) / 2 + 100 * forward_flops(model)
+    total = 900 * step_flops(model, 2) / 2 + 100 * forward_flops(model)
+    return total * (1 - padding_share(model))
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
@@ -356,7 +357,8 @@ def main(argv: list[str]) -> int:
         )
     notes = [f"Medians of {options.rounds} rounds; a ratio is the median of the rounds' ratios."]
     if is_cpu:
-        notes.append("There is no GPU here: all seven models at 1 to 32 runs are for one.")
+        none = "There is no GPU here" if found == "cpu" else "The GPU here was left out"
+        notes.append(f"{none}: all seven models at 1 to 32 runs are for one.")
     else:
         tables.append(
             Table(

@@ -21,10 +21,12 @@ from multiprocessing.synchronize import Barrier
 
 import torch
 
+from space.config import ModelConfig
 from storage.cli import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from trainables.device import computes_in_bfloat16
-from trainables.models import MODELS
+from trainables.flops import padding_share
+from trainables.models import MODELS, build_model
 from trainables.sources import load_source
 from trainables.step_benchmark import benchmark_training, measure
 from trainables.training import Training
@@ -63,6 +65,9 @@ def step_row(model: str, width: int, rounds: int) -> list[Cell]:
         found.step_gflops_per_second,
         found.gemm_gflops_per_second,
         100 * found.ratio,
+        100
+        * found.ratio
+        * (1 - padding_share(build_model(ModelConfig(name=model, width=width), 0))),
         None if half is None else 1000 * half,
         None if half is None else found.step_seconds / half,
     ]
@@ -144,6 +149,7 @@ def main(argv: list[str]) -> int:
                 "GFLOP/s",
                 "matrix GFLOP/s",
                 "% of matrix rate",
+                "% without padding",
                 "bfloat16, ms a step",
                 "float32 / bfloat16",
             ],
@@ -164,7 +170,6 @@ def main(argv: list[str]) -> int:
                 rows=[
                     threads_row(model, options.width, options.counts, options.seconds)
                     for model in options.models
-                    if model in ("deepconvnet", "siamese")
                 ],
             )
         )
