@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from trainables.batched import TrainingBatch
+from trainables.batched.network import RunsNetwork
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.device import computes_in_bfloat16
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
@@ -233,6 +234,43 @@ def test_runs_leave_after_their_own_number_of_epochs(make_run: MakeTraining) -> 
         _assert_same(_finish(make_run(i, **value)), runs[i])
     with pytest.raises(RuntimeError, match="no run"):
         batch.run_epoch()
+
+
+@pytest.mark.parametrize("name", ["mlp", "siamese-aux"])
+def test_a_run_that_leaves_takes_its_share_of_the_work_with_it(
+    name: str, make_run: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[set[int], int]] = []
+    forward = RunsNetwork._forward
+
+    def counted(self: RunsNetwork, *tensors: Tensor) -> Any:
+        n_of_state = len(self._state_names)
+        *state, aux_weight_R, x_NR2HW = tensors[: n_of_state + 2]
+        n_rows, n_runs = x_NR2HW.shape[:2]
+        seen.append(({len(t) for t in (*state, aux_weight_R)} | {n_runs}, n_rows * n_runs))
+        return forward(self, *tensors)
+
+    monkeypatch.setattr(RunsNetwork, "_forward", counted)
+    n_epochs = (1, 3, 3, 3)
+    runs = [make_run(i, name, single=True, training__epochs=n) for i, n in enumerate(n_epochs)]
+    n_pairs = sum(len(pairs) for pairs in (runs[0].pairs.train, runs[0].pairs.validation))
+    # A trace would hide from here what it works on.
+    batch = TrainingBatch(runs, trace_after=1_000)
+
+    def n_runs_of_an_epoch() -> int:
+        seen.clear()
+        batch.run_epoch()
+        (sizes,) = {tuple(sizes) for sizes, _ in seen}
+        (size,) = sizes
+        assert sum(n for _, n in seen) == size * n_pairs
+        return size
+
+    assert n_runs_of_an_epoch() == 4
+    with torch.no_grad():  # One has finished; one is going to fail, and one is then let go.
+        next(runs[1].model.parameters()).fill_(float("nan"))
+    assert n_runs_of_an_epoch() == 3
+    batch.drop(runs[2])
+    assert n_runs_of_an_epoch() == 1
 
 
 @pytest.mark.parametrize("name", ["mlp", "convnet", "siamese-aux"])
