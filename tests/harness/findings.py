@@ -16,7 +16,10 @@ from .searches import Curve, Losses
 
 __all__ = ["COUNTS", "Findings", "inspect"]
 
-COUNTS = ("studies", "launches", "kills", "moments", "resumed_epochs", "longest_seconds", "seeds")
+COUNTS = (
+    *("studies", "launches", "kills", "moments", "resumed_epochs", "epochs_together"),
+    *("longest_seconds", "seeds"),
+)
 """What is no fault."""
 
 
@@ -30,6 +33,7 @@ class Findings(Losses):
         kills: Kills by victim.
         moments: Kills by what they waited for.
         resumed_epochs: Epochs that later launches found done and did not train again.
+        epochs_together: Epochs in which a run was trained as one model with others.
         longest_seconds: For how long a process outlived its launch, at the most.
         seeds: The seeds of the harness's own runs.
         epoch_error: Epochs that the store counts, too many or too few.
@@ -47,6 +51,7 @@ class Findings(Losses):
     kills: dict[str, int] = field(default_factory=dict)
     moments: dict[str, int] = field(default_factory=dict)
     resumed_epochs: int = 0
+    epochs_together: int = 0
     longest_seconds: float = 0.0
     seeds: list[int] = field(default_factory=list)
     epoch_error: int = 0
@@ -113,6 +118,7 @@ def inspect(
     runs = store.runs(study_id)
     findings.resumed_epochs += _resumed(store, [run.run_id for run in runs])
     epochs = store.epochs(run.run_id for run in runs)
+    findings.epochs_together += sum(n for n in searches.runs_of_steps(store, name) if n > 1)
     for run in runs:
         # Each epoch adds its seconds to its run's, so one that was heard twice shows there.
         seconds = sum(epoch.seconds for epoch in epochs[run.run_id])

@@ -6,7 +6,9 @@ is done; then the next study begins, until so many kills have struck. A kill wai
 moments: any from the launch's beginning to its first epoch, any after an epoch, the milliseconds
 after something was written into the store, or those after a trial's last epoch. Each study is
 compared with one that nobody disturbed: training is deterministic and goes on to the bit, so every
-number of every epoch must be the same.
+number of every epoch must be the same. Where a worker trains several runs as one model
+(``--runs-per-trainable``), it must be the same but for rounding as in a search that trains them
+alone.
 
 With ``--findings FILE`` runs of the harness add up: what earlier ones found is read from the file,
 and the file is written again at each study's end.
@@ -29,17 +31,17 @@ import sqlalchemy as sa
 
 from search.packs import MAX_WORKER_DEATHS
 from storage import Store, open_store
-from storage.cli import Parser, run_command
+from storage.cli import Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 
 from .findings import COUNTS, Findings, inspect
 from .launches import Launch, Watch, kill
-from .searches import Curve, curves, make_space
+from .searches import ROUNDING, Curve, curves, make_space
 
 __all__ = ["Harness", "main"]
 
 EPOCHS = 30
-SPACE = make_space(n_trials=8, epochs=EPOCHS)
+N_TRIALS = 8
 
 VICTIMS = {"driver": 3, "worker": 5, "everything": 2}
 """How often each is chosen, to one another."""
@@ -70,7 +72,14 @@ class Harness:
         findings: What was found in the studies that were run to their end.
     """
 
-    def __init__(self, *, seed: int, directory: Path, storage: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int,
+        directory: Path,
+        storage: str | None = None,
+        runs_per_trainable: int = 1,
+    ) -> None:
         """Make the harness.
 
         Args:
@@ -78,14 +87,14 @@ class Harness:
             directory: For stores, checkpoints and temporary files. Its path must be short: Ray has
                 its sockets beneath it.
             storage: The store's URL; default: an SQLite file in the directory.
+            runs_per_trainable: How many runs a worker trains as one model.
         """
         self._rng = random.Random(seed)
         self._directory = directory
         self._url = storage or f"sqlite:///{directory / 'kills.db'}"
         self._temporary = directory / "t"
         self._temporary.mkdir()
-        self._space = directory / "space.json"
-        self._space.write_text(json.dumps({"study": "any", **SPACE}))
+        self._space = _space(runs_per_trainable)
         self._watch = Watch()
         self._start_seconds = 0.0
         self.findings = Findings(seeds=[seed])
@@ -104,7 +113,7 @@ class Harness:
                 name = f"study-{self.findings.studies}"
                 self._run_under_fire(store, name, n_kills)
                 self.findings.studies += 1
-                inspect(store, name, SPACE, self.findings, expected)
+                inspect(store, name, self._space, self.findings, expected)
                 self.findings.checkpoints += len(list(self._directory.rglob("*.pt*")))
                 self.findings.directories += len(list(self._temporary.iterdir()))
                 self.findings.longest_seconds = round(self._watch.longest, 1)
@@ -115,13 +124,14 @@ class Harness:
         finally:
             store.close()
 
-    def _launch(self, name: str) -> Launch:
+    def _launch(self, name: str, space: dict[str, Any]) -> Launch:
+        path = self._directory / "space.json"
+        path.write_text(json.dumps({"study": "any", **space}))
         where = ["--study", name, "--checkpoints", str(self._directory / "checkpoints")]
-        command = ["--space", str(self._space), *where]
-        return Launch(command, url=self._url, temporary=self._temporary)
+        return Launch(["--space", str(path), *where], url=self._url, temporary=self._temporary)
 
     def _undisturbed(self, store: Store) -> dict[str, Curve]:
-        launch = self._launch("undisturbed")
+        launch = self._launch("undisturbed", _space(1))
         self._wait_for(launch, store, _EPOCHS)
         self._start_seconds = time.monotonic() - launch.started
         status, said = launch.end()
@@ -134,7 +144,7 @@ class Harness:
         """Launch and kill until a launch ends by itself."""
         while True:
             self.findings.launches += 1
-            launch = self._launch(name)
+            launch = self._launch(name, self._space)
             deaths: dict[int, int] = {}
             while launch.runs and self.findings.n_kills < n_kills:
                 moment = self._wait_for_moment(launch, store)
@@ -206,11 +216,15 @@ class Harness:
             time.sleep(0.003)
 
 
+def _space(runs_per_trainable: int) -> dict[str, Any]:
+    return make_space(n_trials=N_TRIALS, epochs=EPOCHS, runs_per_trainable=runs_per_trainable)
+
+
 def _tables(findings: Findings) -> list[Table]:
     found = asdict(findings)
     counts: list[list[Cell]] = [[victim, n] for victim, n in sorted(findings.kills.items())]
     moments: list[list[Cell]] = [[moment, n] for moment, n in sorted(findings.moments.items())]
-    told = ("studies", "launches", "resumed_epochs", "longest_seconds")
+    told = ("studies", "launches", "resumed_epochs", "epochs_together", "longest_seconds")
     faults = [
         [key.replace("_", " "), len(value) if isinstance(value, list) else value]
         for key, value in found.items()
@@ -240,6 +254,13 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="python -m tests.harness.kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=100, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--runs-per-trainable",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="how many runs a worker trains as one model (default: 1)",
+    )
     parser.add_argument("--storage", metavar="URL", help="default: an SQLite file")
     parser.add_argument("--findings", type=Path, metavar="FILE", help="add up in this JSON file")
     add_json_option(parser)
@@ -258,8 +279,17 @@ def main(argv: list[str]) -> int:
 
     if options.kills:
         with tempfile.TemporaryDirectory(prefix="kills-") as directory:
-            harness = Harness(seed=options.seed, directory=Path(directory), storage=options.storage)
+            harness = Harness(
+                seed=options.seed,
+                directory=Path(directory),
+                storage=options.storage,
+                runs_per_trainable=options.runs_per_trainable,
+            )
             harness.run(options.kills, keep)
+    if options.runs_per_trainable == 1:
+        differs = "in any bit"
+    else:
+        differs = f"a loss by {ROUNDING:.1%} or an error by more than one pair"
     publish(
         title=f"{total.n_kills} kills of a search",
         module="tests.harness.kills",
@@ -269,8 +299,9 @@ def main(argv: list[str]) -> int:
             "A search of eight MLPs on scikit-learn's digits, its driver, a worker or all of its "
             "processes killed by SIGKILL and the same command run again until the study was done; "
             "then the next study. Every fault is counted at the end of each study. Changed numbers "
-            "are trials of which any loss or error of any epoch differs, in any bit, from that of "
-            f"a search that nobody disturbed. Seeds: {', '.join(map(str, total.seeds))}."
+            f"are trials of which any loss or error of any epoch differs, {differs}, from that of "
+            "a search that nobody disturbed and that trained each run alone. Seeds: "
+            f"{', '.join(map(str, total.seeds))}."
         ],
         json_file=options.json,
     )
