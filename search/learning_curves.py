@@ -52,6 +52,8 @@ class RecordedRun(FrozenModel):
     """Mean wall time of an epoch."""
     fresh_error: _Error | None = None
     """Error of the state kept at the end, on pairs that the run never saw."""
+    n_trained: Annotated[int, Field(ge=1)] | None = None
+    """Epochs that were trained, where a pruner stopped the run; those after them are assumed."""
 
     @model_validator(mode="after")
     def _as_long(self) -> Self:
@@ -60,6 +62,12 @@ class RecordedRun(FrozenModel):
                 f"found {len(self.val_loss)} epochs; expected as many as val_error has, "
                 f"{len(self.val_error)}",
                 "val_loss",
+            )
+        if self.n_trained is not None and self.n_trained >= len(self.val_error):
+            raise refusal(
+                f"found {self.n_trained}; expected fewer than the epochs of val_error, "
+                f"{len(self.val_error)}",
+                "n_trained",
             )
         return self
 
@@ -71,6 +79,14 @@ class RecordedPoint(FrozenModel):
     """Parameter -> value, the active ones alone."""
     runs: Annotated[tuple[RecordedRun, ...], Field(strict=False, min_length=1)]
     """One run a seed."""
+
+    @property
+    def n_trained(self) -> int | None:
+        """Epochs of its longest run, where a pruner stopped its trial."""
+        trained = [run.n_trained for run in self.runs]
+        if all(each is None for each in trained):
+            return None
+        return max(each or len(run.val_error) for each, run in zip(trained, self.runs, strict=True))
 
 
 class LearningCurves(FrozenModel):
@@ -124,6 +140,11 @@ class LearningCurves(FrozenModel):
     def n_seeds(self) -> int:
         """Runs of each point."""
         return len(self.points[0].runs)
+
+    @property
+    def n_stopped(self) -> int:
+        """Points whose trial a pruner stopped, so that the end of their curves is assumed."""
+        return sum(point.n_trained is not None for point in self.points)
 
     @property
     def epochs(self) -> int:

@@ -15,7 +15,7 @@ from search.simulation import Replay, SimulatedSearch
 from space import Space, parse_space
 from storage.memory import MemoryStore
 
-__all__ = ["CostTable", "Quartiles", "Row", "Way", "measure", "space_for"]
+__all__ = ["EVERY_POINT", "CostTable", "Quartiles", "Row", "Way", "measure", "space_for"]
 
 EVERY_POINT = "every point"
 """The sampler's name of a full grid search."""

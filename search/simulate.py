@@ -2,7 +2,8 @@
 
 Which sampler and which pruner finds a good setting with the fewest epochs? The launch's own ledger,
 samplers and pruners search in simulated time, where nothing is trained, over the curves of a file
-(`search.record_curves`) or of a finished study's complete trials (``--study NAME``).
+(`search.record_curves`) or of a finished study's trials (``--study NAME``). Those that its pruner
+stopped are replayed as well: `search.study_curves` says what is assumed of them, and the table too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from search.cost_sheet import render
+from search.cost_sheet import check_telling, render, same_rows
 from search.learning_curves import LearningCurves, read_curves
 from search.provenance import command_line
 from search.search_cost import CostTable, Way, measure, space_for
@@ -43,6 +44,10 @@ IN_TURN = "wilcoxon"
 """The pruner that trains a trial's replicates one after another, which is not replayed."""
 BUDGET_SHARE = 3
 """A search has the full grid's epochs by this, unless the user says otherwise."""
+BUDGET_TRIALS = 20
+"""Where trials were stopped, a search has the epochs of this many whole trials or more: a study has
+fewer points than a grid, and TPE by default draws its first 10 trials at random, so that without a
+pruner no sampler could differ from another in a third of these epochs."""
 
 SAMPLERS = (
     "random",
@@ -88,6 +93,7 @@ def main(argv: list[str]) -> int:
         raise UsageError(
             f"--replicates {options.replicates}: a point has curves of {curves.n_seeds} seeds."
         )
+    _check_tolerance(curves, options.tolerance)
     ways = choose_ways(curves, options.sampler, options.pruner, replicates=options.replicates)
     table = cost_table(
         curves,
@@ -97,6 +103,10 @@ def main(argv: list[str]) -> int:
         max_epochs=options.epochs,
         tolerance=options.tolerance,
     )
+    check_telling(table)
+    for group in same_rows(table):
+        alike = "; ".join(f"{row.sampler} with {row.pruner}" for row in group)
+        logger.warning("these came out alike, which tells none from another: %s", alike)
     command = command_line("search.simulate", argv)
     sys.stdout.write(render(curves, table, options.format, command=command))
     return EXIT_DONE
@@ -113,7 +123,11 @@ def build_parser() -> Parser:
     source.add_argument(
         "--curves", type=Path, metavar="FILE", help="curves by search.record_curves"
     )
-    source.add_argument("--study", metavar="NAME", help="a finished study: its complete trials")
+    source.add_argument(
+        "--study",
+        metavar="NAME",
+        help="a finished study: its complete trials, and those that were stopped",
+    )
     add_storage_option(parser)
     for name in ("sampler", "pruner"):
         add(
@@ -132,7 +146,8 @@ def build_parser() -> Parser:
         "--epochs",
         type=positive_int,
         metavar="N",
-        help="epochs of a search; default: a third of those of every point to its end",
+        help="epochs of a search; default: a third of those of every point to its end; of a study "
+        f"with stopped trials at least those of {BUDGET_TRIALS} whole trials",
     )
     add(
         "--tolerance",
@@ -154,6 +169,15 @@ def _tolerance(text: str) -> float:
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0")
     return value
+
+
+def _check_tolerance(curves: LearningCurves, tolerance: float) -> None:
+    worth_P = curves.true_values()
+    if (worth_P <= worth_P.min() + tolerance).all():
+        raise UsageError(
+            f"--tolerance {tolerance:g}: all {len(worth_P)} points are within it of the best, so "
+            "any trial is good enough; give a smaller one."
+        )
 
 
 def choose_ways(
@@ -254,7 +278,7 @@ def cost_table(
     tolerance: float,
 ) -> CostTable:
     """Simulate, with a line on stderr for each way that is done; see `search_cost.measure`."""
-    grid_epochs = len(curves.points) * curves.epochs * max(way.replicates for way in ways)
+    max_epochs = max_epochs or _budget(curves, max(way.replicates for way in ways))
 
     def tell(way: Way, seed: int) -> None:
         if seed == n_seeds - 1:
@@ -266,10 +290,17 @@ def cost_table(
         ways,
         n_seeds=n_seeds,
         n_workers=n_workers,
-        max_epochs=max_epochs or max(1, grid_epochs // BUDGET_SHARE),
+        max_epochs=max_epochs,
         tolerance=tolerance,
         on_search=tell,
     )
+
+
+def _budget(curves: LearningCurves, replicates: int) -> int:
+    """Epochs of a search, unless the user says otherwise."""
+    of_trial = curves.epochs * replicates
+    share = max(1, len(curves.points) * of_trial // BUDGET_SHARE)
+    return max(share, BUDGET_TRIALS * of_trial) if curves.n_stopped else share
 
 
 if __name__ == "__main__":

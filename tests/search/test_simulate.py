@@ -1,9 +1,9 @@
-"""The cost of samplers and pruners: known answers, a study replayed, and what is refused."""
+"""The cost of samplers and pruners: known answers, and what is refused."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,14 @@ import numpy as np
 import pytest
 
 from search.learning_curves import LearningCurves, RecordedRun
-from search.plan import Plan
 from search.search_cost import CostTable, Row, Way, measure
 from search.simulate import choose_ways, main
-from search.study_curves import study_curves
 from space import parse_space
-from space.errors import UserError
-from storage import Store
+from space.errors import UsageError, UserError
 from tests.benchmarks import search_cost
 from tests.benchmarks.results import read_result
 
-from .conftest import Recorder, new_ledger, work
 from .made_curves import SPACE, a_run, made_curves
-
-MakePlan = Callable[..., Plan]
 
 NONE = {"name": "none"}
 RANDOM = {"name": "random"}
@@ -49,6 +43,13 @@ def curves() -> LearningCurves:
             [flat(0.50, 0.50), flat(0.50, 0.50)],
         ]
     )
+
+
+@pytest.fixture
+def slope() -> LearningCurves:
+    """Forty points, each worth less the further it is from point 30."""
+    errors = [0.1 + abs(point - 30) / 100 for point in range(40)]
+    return made_curves([[flat(error, error)] for error in errors])
 
 
 def cost(curves: LearningCurves, *ways: Way, **settings: Any) -> CostTable:
@@ -184,7 +185,7 @@ def test_json_says_where_it_comes_from(
     curves: LearningCurves, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(curves, tmp_path)
-    options = ["--seeds", "2", "--sampler", "random", "--pruner", "none"]
+    options = ["--seeds", "2", "--epochs", "40", "--sampler", "random", "--pruner", "none"]
     assert main(["--curves", path, *options, "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["command"].endswith(
@@ -195,17 +196,18 @@ def test_json_says_where_it_comes_from(
     assert "git_commit" in found
     assert found["curves"]["provenance"] == {"command": "by hand"}
     assert [row["sampler"] for row in found["table"]["rows"]] == ["every point", "random"]
-    assert found["table"]["max_epochs"] == 6
+    assert found["table"]["max_epochs"] == 40
     assert any("nearest" in note for note in found["notes"])
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_the_table_shows_every_way_and_its_limits(
-    curves: LearningCurves, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+    slope: LearningCurves, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
-    path = written(curves, tmp_path)
+    path = written(slope, tmp_path)
     sampler = "{name: tpe, n_startup_trials: 2}"
-    main(["--curves", path, "--seeds", "2", "--sampler", sampler, "--format", form])
+    options = ["--seeds", "2", "--tolerance", "0", "--sampler", sampler, "--format", form]
+    main(["--curves", path, *options])
     shown = capsys.readouterr().out.replace("\\_", "_")
     assert "tpe, n_startup_trials 2" in shown
     assert "every point" in shown
@@ -271,69 +273,52 @@ def test_what_cannot_be_simulated_is_refused(
     assert said in str(refused.value)
 
 
-def test_a_finished_study_is_replayed_from_its_complete_trials(
-    plan_for: MakePlan, store: Store, recorder: Recorder, capsys: pytest.CaptureFixture[str]
+NEVER = "{name: median, n_startup_trials: 1000}"
+"""A pruner that stops nothing."""
+HALVES = "{name: asha, reduction_factor: 2}"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        # Two trials at a time of 4 epochs each: none is complete after 6.
+        (["--epochs", "6"], "no search of 6 epochs came within 0.005 of the best of 40 points"),
+        (["--epochs", "6", "--sampler", "random", "--pruner", "none"], "no search of 6 epochs"),
+        (
+            ["--sampler", "random", "--pruner", NEVER],
+            "all 2 settings came out alike in 4 searches of 53 epochs each over 40 points",
+        ),
+        (["--tolerance", "0.31"], "--tolerance 0.31: all 40 points are within it of the best"),
+    ],
+)
+def test_a_table_that_tells_no_setting_from_another_is_refused(
+    slope: LearningCurves, tmp_path: Path, options: list[str], said: str
 ) -> None:
-    plan = plan_for(
-        pruner={"name": "median", "n_startup_trials": 2, "n_warmup_steps": 3},
-        replicates=2,
-        budget={"trials": 8},
-        training={"epochs": 5},
-    )
-    ledger, study = new_ledger(plan, store, recorder)
-    work(ledger, plan)
-    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    assert 2 <= len(complete) < 8
-    curves = study_curves(store, "closed")
-    assert [point.params for point in curves.points] == [trial.params for trial in complete]
-    assert curves.true_values() == pytest.approx([trial.value for trial in complete])
-    runs = [run for run in store.runs() if run.trial_id == complete[0]._trial_id]
-    for run, recorded in zip(runs, curves.points[0].runs, strict=True):
-        epochs = store.epochs([run.run_id])[run.run_id]
-        assert list(recorded.val_error) == [each.val_error for each in epochs]
-        assert list(recorded.val_loss) == [each.val_loss for each in epochs]
-    options = ["--study", "closed", "--storage", store.name, "--seeds", "2", "--pruner", "none"]
-    assert main(options) == 0
-    shown = capsys.readouterr().out
-    assert f"{len(complete)} complete trials of the 8 of study 'closed'" in shown
-    assert "val_error on 2 seeds, luck included" in shown
+    given = ["--curves", written(slope, tmp_path), "--seeds", "4", "--tolerance", "0.005"]
+    with pytest.raises(UsageError, match=re.escape(said)):
+        main([*given, *options])
 
 
-def test_trials_outside_the_latest_ranges_are_left_out(
-    plan_for: MakePlan, store: Store, recorder: Recorder
+def test_rows_that_came_out_alike_are_named(
+    slope: LearningCurves, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    plan = plan_for(budget={"trials": 6}, training={"epochs": 2})
-    work(new_ledger(plan, store, recorder)[0], plan)
-    before = study_curves(store, "closed")
-    assert len(before.points) == 6
-    parameters = json.loads(json.dumps(plan.space.model_dump(mode="json")["parameters"]))
-    parameters["learning_rate"]["high"] = sorted(
-        float(point.params["learning_rate"]) for point in before.points
-    )[3]
-    narrower = plan_for(budget={"trials": 6}, training={"epochs": 2}, parameters=parameters)
-    new_ledger(narrower, store, recorder)
-    assert len(study_curves(store, "closed").points) == 4
+    options = ["--seeds", "4", "--sampler", "random", "--pruner", NEVER, "--pruner", HALVES]
+    assert main(["--curves", written(slope, tmp_path), *options]) == 0
+    alike = [line for line in caplog.messages if "came out alike" in line]
+    assert [line.rpartition(": ")[2] for line in alike] == [
+        "random with none; random with median, n_startup_trials 1000"
+    ]
 
 
-def test_a_study_with_nothing_to_replay_says_so(
-    plan_for: MakePlan, store: Store, recorder: Recorder
+def test_a_table_in_which_nothing_was_reached_stands_where_its_rows_differ(
+    slope: LearningCurves, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = plan_for(budget={"trials": 1}, training={"epochs": 1})
-    work(new_ledger(plan, store, recorder)[0], plan)
-    with pytest.raises(UserError, match="1 of its 1 trials have a whole curve"):
-        study_curves(store, "closed")
-    with pytest.raises(UserError, match="did you mean 'closed'"):
-        study_curves(store, "close")
-
-
-def test_an_objective_without_curves_is_refused(
-    plan_for: MakePlan, store: Store, recorder: Recorder
-) -> None:
-    objective = {"metric": "train_error", "direction": "minimize"}
-    plan = plan_for(budget={"trials": 2}, training={"epochs": 1}, objective=objective)
-    work(new_ledger(plan, store, recorder)[0], plan)
-    with pytest.raises(UserError, match="--study closed: its objective is train_error"):
-        study_curves(store, "closed")
+    options = ["--seeds", "2", "--epochs", "20", "--tolerance", "0", "--format", "json"]
+    given = ["--curves", written(slope, tmp_path), "--sampler", "random", "--pruner", HALVES]
+    assert main([*given, *options]) == 0
+    rows = json.loads(capsys.readouterr().out)["table"]["rows"][1:]
+    assert [row["share_reached"] for row in rows] == [0, 0]
+    assert rows[0]["final_value"] != rows[1]["final_value"]
 
 
 def test_the_studys_own_wilcoxon_pruner_gives_way_to_none() -> None:
