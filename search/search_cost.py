@@ -64,6 +64,9 @@ class Row:
         final_value: What the winners at the end are worth, likewise.
         final_share: Share of the seeds whose winner at the end is within the tolerance.
         trials: Trials a search, by state, mean over seeds.
+        epochs_by_seed: Of each search the epochs until its incumbent was within the tolerance, None
+            where it did not get there. Search i of one way goes with search i of another, on the
+            same recorded runs.
     """
 
     sampler: str
@@ -77,6 +80,7 @@ class Row:
     final_value: float | None
     final_share: float
     trials: dict[str, float]
+    epochs_by_seed: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +234,7 @@ def _row(
             state: statistics.fmean(search.trials.get(state, 0) for search in searches)
             for state in states
         },
+        epochs_by_seed=tuple(None if each is None else each.n_epochs for each in firsts),
     )
 
 

@@ -83,6 +83,7 @@ def test_a_full_grid_costs_what_its_order_says(curves: LearningCurves) -> None:
             firsts.append(10_000)
     low, median, high = (sorted(firsts)[i] for i in (2, 3, 4))
     row = table.rows[0]
+    assert [each or 10_000 for each in row.epochs_by_seed] == firsts
     reached = [each for each in (low, median, high) if each < 10_000]
     found = (row.epochs.low, row.epochs.median, row.epochs.high)
     assert [each for each in found if each is not None] == reached
