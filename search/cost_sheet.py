@@ -138,7 +138,7 @@ def _of_stopped(curves: LearningCurves, table: CostTable) -> list[str]:
         "the assumption favours settings that stop early: whatever the study stopped is rightly "
         "stopped here, so beside settings that train on they look better than they are; it is "
         "conservative for quality: a stopped trial is worth what it had shown by then, and would "
-        "rather have ended better",
+        "rather have ended better, so a setting gains nothing by training it on",
         f"points within {table.tolerance:g} of the best: {table.n_within}, of which {n_good} "
         "stopped; a search gets there by proposing what lies nearest to one of these, so with few "
         "of them 'reached' is luck as well: 'worth at the end' says more, and a larger --tolerance "

@@ -3,7 +3,8 @@
 Of a trial that the pruner stopped only the first epochs are known. What it would have done after
 them is assumed: its validation error stays what it last was, and an epoch takes as long as its
 others did. Stopping such a trial again then never costs anything, which favours settings that stop
-early; its worth is what it had shown by then, which is conservative for quality.
+early; its worth is what it had shown by then, which is conservative for quality: a setting gains
+nothing by training it on, also where it would have ended as the best.
 """
 
 from __future__ import annotations
