@@ -322,6 +322,14 @@ def test_a_table_in_which_nothing_was_reached_stands_where_its_rows_differ(
     assert rows[0]["final_value"] != rows[1]["final_value"]
 
 
+def test_a_search_alone_that_reached_nothing_stands_beside_the_grid(
+    slope: LearningCurves, tmp_path: Path
+) -> None:
+    options = ["--seeds", "2", "--epochs", "20", "--tolerance", "0"]
+    given = ["--curves", written(slope, tmp_path), "--sampler", "random", "--pruner", "none"]
+    assert main([*given, *options]) == 0
+
+
 def test_the_studys_own_wilcoxon_pruner_gives_way_to_none() -> None:
     space = {**SPACE, "replicates": 2, "pruner": {"name": "wilcoxon"}}
     parse_space(space, "space")
