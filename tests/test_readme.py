@@ -6,7 +6,10 @@ import math
 import re
 import shlex
 import sqlite3
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +17,7 @@ import torch
 from search import benchmark, export, launch, simulate
 from storage import open_store
 from tests.benchmarks.results import read_result
+from trainables.models import MODELS
 from trainables.models.base import PairModel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +37,20 @@ def test_the_model_it_adds_is_a_model() -> None:
     output = model(torch.zeros(3, 2, 14, 14))
     assert output.comparison_N2.shape == (3, 2)
     assert output.digits == ()
+
+
+def test_the_lines_that_it_adds_register_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    linear, lines = (b for b in blocks("python") if b.startswith("# trainables/models/"))
+    module = ModuleType("trainables.models.linear")
+    exec(compile(linear, "linear.py", "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    source = (ROOT / "trainables/models/registry.py").read_text()
+    imported, entered = (part.partition("\n")[2] for part in lines.split("\n\n"))
+    source = source.replace("from trainables.models.mlp", f"{imported}\nfrom trainables.models.mlp")
+    source = source.replace('    "mlp": MLP,\n', f'    "mlp": MLP,\n{entered}')
+    registry: dict[str, Any] = {"__name__": "registry"}
+    exec(compile(source, "registry.py", "exec"), registry)
+    assert list(registry["MODELS"]) == ["mlp", "linear", *list(MODELS)[1:]]
 
 
 def test_its_query_runs_on_a_store(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def seconds_panel(view: BenchmarkView) -> Panel | None:
     seconds = [cost.train_seconds.mean for cost in view.costs]
     drawn = _scatter(view, view.costs, seconds)
     for trace, cost in zip(drawn.data, view.costs, strict=True):
-        trace.error_x = {"array": [_half_width(cost.train_seconds)], "width": 4}
+        trace.error_x = {**_error_bar(cost.train_seconds), "width": 4}
     is_wide = min(seconds) > 0 and max(seconds) > 10 * min(seconds)
     drawn.update_xaxes(title_text="training time of a run (s)")
     drawn.update_xaxes(**({"type": "log"} if is_wide else {"rangemode": "tozero"}))
@@ -71,7 +71,7 @@ def _scatter(view: BenchmarkView, costs: Sequence[Cost], xs: Sequence[float]) ->
                 name=escape(shorten(row.name, 30)),
                 x=[x],
                 y=[error.mean],
-                error_y={"array": [_half_width(error)], "width": 4, "thickness": 1.5},
+                error_y={**_error_bar(error), "width": 4, "thickness": 1.5},
                 mode="markers",
                 marker={
                     "size": 12,
@@ -88,5 +88,6 @@ def _scatter(view: BenchmarkView, costs: Sequence[Cost], xs: Sequence[float]) ->
     return drawn
 
 
-def _half_width(summary: Summary) -> float:
-    return 0.0 if summary.interval is None else summary.interval.high - summary.mean
+def _error_bar(summary: Summary) -> dict[str, list[float]]:
+    low, high = summary.interval or (summary.mean, summary.mean)
+    return {"array": [high - summary.mean], "arrayminus": [summary.mean - low]}

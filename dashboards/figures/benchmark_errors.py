@@ -130,7 +130,7 @@ def differences_panel(view: BenchmarkView) -> Panel | None:
 
 
 def _means(rows: Sequence[Row]) -> go.Scatter:
-    points, widths = [], []
+    points, above, below = [], [], []
     for place, row in enumerate(rows):
         if not row.errors:
             continue
@@ -139,13 +139,21 @@ def _means(rows: Sequence[Row]) -> go.Scatter:
         if summary.interval is not None:
             text += f"<br>95 % interval {summary.interval.low:.2%} to {summary.interval.high:.2%}"
         points.append((summary.mean, place + MEAN_AT, text))
-        widths.append(0.0 if summary.interval is None else summary.interval.high - summary.mean)
+        low, high = summary.interval or (summary.mean, summary.mean)
+        above.append(high - summary.mean)
+        below.append(summary.mean - low)
     trace = go.Scatter(
         name="mean, 95 % interval",
         mode="markers",
         hoverinfo="text",
         marker={"size": 15, "symbol": "line-ns-open", "line": {"width": 3}, "color": NEUTRAL},
-        error_x={"array": widths, "thickness": 2.5, "width": 6, "color": NEUTRAL},
+        error_x={
+            "array": above,
+            "arrayminus": below,
+            "thickness": 2.5,
+            "width": 6,
+            "color": NEUTRAL,
+        },
     )
     _fill(trace, points)
     return trace

@@ -103,11 +103,15 @@ class PairedComparison:
     detectable_difference: float | None
 
 
-def summarise(values_N: ArrayLike) -> Summary:
+def summarise(
+    values_N: ArrayLike, *, lowest: float = -math.inf, highest: float = math.inf
+) -> Summary:
     """Summarise the values of N seeds.
 
     Args:
         values_N: Finite numbers, shape (N,), N at least 1.
+        lowest: No value can be below; the interval ends there.
+        highest: No value can be above; the interval ends there.
 
     Returns:
         The summary.
@@ -121,7 +125,7 @@ def summarise(values_N: ArrayLike) -> Summary:
     if n > 1:
         std = float(np.std(values, ddof=1))
         half_width = float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
-        interval = Interval(mean - half_width, mean + half_width)
+        interval = Interval(max(mean - half_width, lowest), min(mean + half_width, highest))
     return Summary(
         n=n,
         mean=mean,

@@ -149,7 +149,10 @@ def _row(
 ) -> Row:
     errors, train_seconds = {}, None
     if result.seeds:
-        errors = {metric: summarise(list(_values(result, metric).values())) for metric in ERRORS}
+        errors = {
+            metric: summarise(list(_values(result, metric).values()), lowest=0.0, highest=1.0)
+            for metric in ERRORS
+        }
         seconds = [seed.run.train_seconds for seed in result.seeds.values()]
         train_seconds = summarise(seconds).mean
     comparison, verdict = compared.get(result.name, (None, ""))

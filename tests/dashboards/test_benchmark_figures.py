@@ -83,6 +83,17 @@ def test_without_reported_values_there_are_none_and_empty_rows_go(store: Store) 
     assert "reported" not in drawn.caption
 
 
+def test_no_interval_of_errors_leaves_what_errors_can_be(store: Store) -> None:
+    found = panels(store, {"low": {0: 0.01, 1: 0.05}, "high": {0: 0.96, 1: 0.98, 2: 1.0}})
+    means = traces(found["benchmark-test-errors"])["mean, 95 % interval"]
+    assert means.x[0] - means.error_x.arrayminus[0] == pytest.approx(0)
+    assert means.x[1] + means.error_x.array[1] == pytest.approx(1)
+    assert means.error_x.array[0] > 0.2
+    for bars in found["benchmark-error-parameters"].figure.data:
+        assert bars.y[0] - bars.error_y.arrayminus[0] >= -1e-9
+        assert bars.y[0] + bars.error_y.array[0] <= 1 + 1e-9
+
+
 def test_differences_carry_the_verdict(store: Store) -> None:
     ten = {seed: 0.3 + 0.001 * seed for seed in range(10)}
     better = {seed: error - 0.05 - 0.002 * (seed % 3) for seed, error in ten.items()}

@@ -312,3 +312,12 @@ class TestHolm:
     def test_refuses_what_is_no_p_value(self, raw: Any) -> None:
         with pytest.raises(ValueError, match="p-values"):
             holm(raw)
+
+
+def test_an_interval_ends_where_values_can_be_no_more() -> None:
+    free = summarise([0.01, 0.05]).interval
+    bound = summarise([0.01, 0.05], lowest=0.0, highest=0.2).interval
+    assert free is not None
+    assert free.low < 0 < 0.2 < free.high
+    assert bound == (0.0, 0.2)
+    assert summarise([0.1, 0.11], lowest=0.0, highest=1.0) == summarise([0.1, 0.11])
