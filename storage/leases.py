@@ -9,7 +9,7 @@ from storage.outage import OUTAGE_SECONDS
 from storage.records import LaunchRecord
 from storage.schema import utc_now
 
-__all__ = ["LEASE_SECONDS", "is_alive"]
+__all__ = ["LEASE_SECONDS", "is_alive", "status_of"]
 
 LEASE_SECONDS = OUTAGE_SECONDS + 30.0
 """A launch that was not heard of for so long is dead, and its trials are free to go on; one that
@@ -31,6 +31,18 @@ def is_alive(launch: LaunchRecord, *, allowed_silence: float = LEASE_SECONDS) ->
     if launch.host == platform.node() and _has_ended(launch.pid):
         return False
     return (utc_now() - launch.heartbeat_at).total_seconds() < allowed_silence
+
+
+def status_of(launch: LaunchRecord) -> str:
+    """How a launch ended, or that it runs; one that was killed could not say so itself.
+
+    Args:
+        launch: The launch.
+
+    Returns:
+        Its status; "died" where it is said to run, and does not.
+    """
+    return "died" if launch.status == "running" and not is_alive(launch) else launch.status
 
 
 def _has_ended(pid: int) -> bool:

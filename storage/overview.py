@@ -8,6 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from storage.glance import glance_at_studies
+from storage.leases import status_of
 from storage.records import LaunchRecord, RunRecord
 from storage.store import Store
 
@@ -109,10 +110,12 @@ def _trial(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _launch(launch: LaunchRecord) -> dict[str, Any]:
-    ended = launch.ended_at
+    status = status_of(launch)
+    # Of one that died it is known when it was last heard of.
+    ended = launch.heartbeat_at if status == "died" else launch.ended_at
     return {
         "launch": launch.launch_id,
-        "status": launch.status,
+        "status": status,
         "started_at": launch.started_at.isoformat(timespec="seconds"),
         "ended_at": None if ended is None else ended.isoformat(timespec="seconds"),
         "command": launch.command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from space.errors import UsageError
 from storage import EpochRecord, NewLaunch, open_store
 from storage.__main__ import main
 from storage.cli import storage_arguments
+from storage.schema import utc_now
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,24 @@ def test_show(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert [trial["state"] for trial in found["trials"]] == ["COMPLETE", "FAIL"]
     assert found["trials"][1]["reason"] == "it caught fire"
+
+
+def test_a_launch_that_was_killed_is_shown_as_dead(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["show", "[bold]ours[/]", "--storage", url]
+    assert main(arguments) == 0
+    assert "launch 1: running, " in capsys.readouterr().out
+    an_hour_later = utc_now() + datetime.timedelta(hours=1)
+    monkeypatch.setattr("storage.leases.utc_now", lambda: an_hour_later)
+    assert main([*arguments, "--format", "json"]) == 0
+    (launch,) = json.loads(capsys.readouterr().out)["launches"]
+    assert launch["status"] == "died"
+    assert launch["ended_at"] is not None  # When it was last heard of.
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "launch 1: died, " in text
+    assert " to now" not in text
 
 
 @pytest.mark.parametrize("arguments", [["show", "theirss"], ["list"]])
