@@ -54,7 +54,7 @@ def cost_panel(drawing: Drawing) -> Panel | None:
                 {
                     "type": "scatter",
                     "mode": "lines",
-                    "name": "saved by pruning",
+                    "name": "without pruning",
                     "legendgroup": "saved",
                     "showlegend": column == 1,
                     "x": number,
@@ -63,7 +63,8 @@ def cost_panel(drawing: Drawing) -> Panel | None:
                     "line": {"color": ORANGE, "width": 2, "dash": "dot"},
                     "fill": "tonexty",
                     "fillcolor": translucent(ORANGE, 0.18),
-                    "hovertemplate": "up to trial %{x}: %{customdata:,.0f}<extra>saved</extra>",
+                    "hovertemplate": "up to trial %{x}: %{y:,.0f}, %{customdata:,.0f} of it saved"
+                    "<extra>without pruning</extra>",
                 },
                 row=1,
                 col=column,

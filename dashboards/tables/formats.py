@@ -59,10 +59,10 @@ _REPORT_COLUMNS = (
 )
 _VERDICTS = (
     "better, worse: chance is ruled out at the 5 % level with all comparisons of this table "
-    "counted (sign-flip test, Holm); detectable: the smallest true difference that so many seeds "
-    "find 4 times in 5; P(better): the share of the seeds on which it was better, ties half. The "
-    "interval is of one comparison and, bootstrapped from few seeds, somewhat short: it may leave "
-    "zero out where no difference is shown"
+    "counted (sign-flip test, Holm); P(better): the share of the seeds on which it was better, "
+    "ties half; detectable: the smallest true difference that so many seeds find 4 times in 5, "
+    "- where so few can find none. The interval is of one comparison and, bootstrapped from few "
+    "seeds, somewhat short: it may leave zero out where no difference is shown"
 )
 _CONSISTENCY = (
     "consistent: the 95 % interval of the difference (Welch) holds zero, and says how large a "
