@@ -24,7 +24,7 @@ from search.batch import BatchProgress, train_queue
 from search.benchmark_configs import benchmark_configs, resolved
 from search.lease import reclaim_runs
 from search.plan import checkpoint_directory, require_writable
-from search.provenance import collect_provenance, command_line
+from search.provenance import collect_provenance
 from search.run_queue import QueuedRun
 from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
 from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
@@ -42,6 +42,7 @@ from storage.cli import (
     run_command,
     stop_signals,
 )
+from storage.command_line import command_line
 from storage.terminal import console_for
 from trainables.image_set import ImageSet
 from trainables.sources import load_source

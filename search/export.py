@@ -20,7 +20,6 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.config_text import check_output, config_text, write_configs
-from search.provenance import command_line
 from search.selection import Choice, after_baseline, choose, study_metrics
 from space import ConfigFile, NamedConfig, RunConfig
 from space.configs import LONGEST_NAME
@@ -37,6 +36,7 @@ from storage.cli import (
     run_command,
     storage_arguments,
 )
+from storage.command_line import command_line
 from storage.engine import translated
 
 __all__ = ["export_study", "main"]

@@ -11,7 +11,7 @@ from search.dry_run import print_dry_run
 from search.estimate import measure
 from search.plan import Plan, make_plan
 from search.progress import LineProgress, LiveProgress
-from search.provenance import collect_provenance, command_line
+from search.provenance import collect_provenance
 from search.result import print_result, read_result, result_as_json
 from space import Override
 from space.errors import UsageError, UserError
@@ -29,6 +29,7 @@ from storage.cli import (
     stop_signals,
     storage_arguments,
 )
+from storage.command_line import command_line
 from storage.terminal import console_for
 
 __all__ = ["build_parser", "main"]

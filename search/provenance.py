@@ -1,24 +1,18 @@
-"""Where a result comes from: the command, the code, the libraries and the machine."""
+"""Where a result comes from: the code, the libraries and the machine."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import platform
-import shlex
-import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from space.errors import StorageError
-from storage.engine import parse_url, redact
-
-__all__ = ["Provenance", "collect_provenance", "command_line"]
+__all__ = ["Provenance", "collect_provenance"]
 
 LIBRARIES = ("torch", "torchvision", "numpy", "optuna", "ray", "sqlalchemy", "pydantic")
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,46 +65,6 @@ def collect_provenance() -> Provenance:
         host=platform.node(),
         pid=os.getpid(),
     )
-
-
-def command_line(module: str, argv: list[str]) -> str:
-    """The command that started this process, fit to be shown and stored.
-
-    Args:
-        module: The module that was run, e.g. ``"search.launch"``.
-        argv: Its arguments.
-
-    Returns:
-        A shell line; storage URLs in it are without their passwords.
-    """
-    shown = list(argv)
-    for index, argument in enumerate(argv):
-        option, equals, value = argument.partition("=")
-        if option == "--storage" and equals:
-            shown[index] = f"{option}={_shown_storage(value)}"
-        elif index and argv[index - 1] == "--storage":
-            shown[index] = _shown_storage(argument)
-    return shlex.join([_python(), "-m", module, *shown])
-
-
-def _shown_storage(url: str) -> str:
-    if "://" not in url:
-        return url
-    try:
-        parsed = parse_url(url)
-    except StorageError:
-        return "***"
-    # A file's path stays as it was typed, so that the command can be typed again elsewhere.
-    return url if parsed.get_backend_name() == "sqlite" else redact(parsed)
-
-
-def _python() -> str:
-    """This Python as one would type it here."""
-    own = Path(sys.executable)
-    found = shutil.which("python")
-    if found is not None and Path(found) == own:
-        return "python"
-    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
 
 
 def _git(*arguments: str) -> str | None:

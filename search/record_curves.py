@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from search.learning_curves import LearningCurves, RecordedPoint, RecordedRun
-from search.provenance import collect_provenance, command_line
+from search.provenance import collect_provenance
 from search.seeds import replicate_config
 from space import (
     CategoricalParameter,
@@ -35,6 +35,7 @@ from space import (
 )
 from space.errors import UsageError, nearest
 from storage.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
+from storage.command_line import command_line
 from storage.files import write_whole
 from trainables.batched import TrainingBatch
 from trainables.batched.batch import batch_key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,17 +10,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dashboards.going_on import search_command
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
 from search.confirm import confirm_queue
 from search.confirmation import confirmation_as_json, print_confirmation
 from search.plan import Plan
 from search.progress import show_params
-from search.provenance import command_line
 from search.study import Outcome
 from space import format_duration
 from storage import Store
 from storage.cli import storage_arguments
+from storage.command_line import command_line
 
 __all__ = ["Result", "print_result", "read_result", "result_as_json"]
 
@@ -112,27 +112,16 @@ def print_result(result: Result, console: Console) -> None:
         say(f"{result.n_unconfirmed} runs on fresh seeds are still to be trained to confirm it")
     say()
     say(f"every trial and epoch: {result.store}, launch {outcome.launch_id}")
-    if outcome.status != "done":
-        say(f"go on with:            {plan.command}")
-    elif plan.space.budget.trials is not None:
-        say(f"search further with:   {_with_trials(plan.command, 2 * plan.space.budget.trials)}")
+    onward = search_command(plan.command, outcome.status, plan.space)
+    if onward is not None:
+        purpose = "search further with:  " if onward.searches_further else "go on with:           "
+        say(f"{purpose} {onward.text}")
     storage = storage_arguments(result.store)
     say(f"look at it with:       {command_line('dashboards.serve', storage)}")
     if snapshot.best:
         study = plan.space.study
         export = ["--study", study, "--output", f"{study}.yaml", *storage]
         say(f"export the best with:  {command_line('search.export', export)}")
-
-
-def _with_trials(command: str, n_trials: int) -> str:
-    """The command with another number of trials."""
-    words = shlex.split(command)
-    kept = [
-        word
-        for before, word in zip(["", *words], words, strict=False)
-        if "--trials" not in (before, word) and not word.startswith("--trials=")
-    ]
-    return shlex.join([*kept, "--trials", str(n_trials)])
 
 
 def _table(plan: Plan, snapshot: Snapshot) -> Table:

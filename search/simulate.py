@@ -19,7 +19,6 @@ from typing import Any
 
 from search.cost_sheet import check_telling, render, same_rows
 from search.learning_curves import LearningCurves, read_curves
-from search.provenance import command_line
 from search.search_cost import CostTable, Way, measure, space_for
 from search.study_curves import study_curves
 from space.errors import SpaceError, UsageError
@@ -34,6 +33,7 @@ from storage.cli import (
     positive_int,
     run_command,
 )
+from storage.command_line import command_line
 
 __all__ = ["PRUNERS", "SAMPLERS", "choose_ways", "cost_table", "main"]
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from dashboards.figures.study import study_panels
+from dashboards.going_on import search_command
 from dashboards.numbers.study import StudyView, read_study
 from dashboards.numbers.study_trials import StudyTrial
 from dashboards.pages.documents import Document, render
-from dashboards.pages.words import as_command, storage_option
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.provenance import show_machine
 from dashboards.tables.study import confirmation_sheet, space_sheet
 from storage import LaunchRecord, Store
+from storage.cli import storage_arguments
+from storage.command_line import command_line
 from storage.leases import is_alive
 
 __all__ = ["study_document", "trial_address"]
@@ -56,11 +58,12 @@ def study_document(store: Store, name: str) -> Document:
 
     confirmation = view.confirmation
     failed = [trial for trial in view.trials if trial.state == "FAIL"]
+    status = statuses[view.launches[-1].launch_id] if view.launches else ""
     context = {
         "view": view,
         "running": running,
         "statuses": statuses,
-        "status": statuses[view.launches[-1].launch_id] if view.launches else "",
+        "status": status,
         "address": address,
         "leading": _leading(view),
         "front": set(view.front),
@@ -71,7 +74,7 @@ def study_document(store: Store, name: str) -> Document:
             None if confirmation is None else _drawn(confirmation_sheet(confirmation))
         ),
         "space": _drawn(space_sheet(view)),
-        "commands": _commands(view),
+        "commands": _commands(view, status, store.name),
         "machines": {each.launch_id: show_machine(each.hardware) for each in view.launches},
         "n_asked": view.space.budget.trials if view.space else None,
         "epochs_asked": view.space.budget.epochs if view.space else None,
@@ -108,26 +111,34 @@ def _leading(view: StudyView) -> list[StudyTrial]:
     return shown
 
 
-def _commands(view: StudyView) -> list[Command]:
+def _commands(view: StudyView, status: str, store: str) -> list[Command]:
     """How to go on with a study of ours; nothing for those of other tools."""
     if not view.launches:
         return []
-    latest = view.launches[-1].command
-    option = storage_option(latest)
+    option = storage_arguments(store)
     file = f"{view.study_id}.yaml" if "/" in view.name else f"{view.name}.yaml"
-    named = ("--study", view.name, *option)
-    commands = [Command("Go on with the search", latest)]
+    named = ["--study", view.name, *option]
+    commands = []
+    onward = search_command(view.launches[-1].command, status, view.space, store)
+    if onward is not None:
+        spent = "The budget is spent: search further, with twice the trials"
+        purpose = spent if onward.searches_further else "Go on with the search"
+        commands.append(Command(purpose, onward.text))
     if view.best is not None:
-        export = ("python", "-m", "search.export", *named, "--output", file)
-        benchmark = ("python", "-m", "search.benchmark", "--config", file, "--seeds", "10", *option)
+        export = command_line("search.export", [*named, "--output", file])
+        benchmark = ["--config", file, "--seeds", "10", *option]
         commands += [
-            Command("Write the best config to a file", as_command(*export)),
-            Command("Train it on ten seeds, for its test error", as_command(*benchmark)),
+            Command("Write the best config to a file", export),
+            Command(
+                "Train it on ten seeds, for its test error",
+                command_line("search.benchmark", benchmark),
+            ),
         ]
-    report = ("python", "-m", "dashboards.report", *named, "--output", "report.html")
-    publish = ("python", "-m", "dashboards.publish", *named)
+    report = command_line("dashboards.report", [*named, "--output", "report.html"])
     return [
         *commands,
-        Command("Put all of this into one file", as_command(*report)),
-        Command("Publish the figures into Optuna Dashboard", as_command(*publish)),
+        Command("Put all of this into one file", report),
+        Command(
+            "Publish the figures into Optuna Dashboard", command_line("dashboards.publish", named)
+        ),
     ]

@@ -1,18 +1,15 @@
-"""Numbers, times and commands as pages say them."""
+"""Numbers and times as pages say them."""
 
 from __future__ import annotations
 
 import datetime
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 
 __all__ = [
-    "as_command",
     "duration",
     "metric_name",
     "number",
-    "storage_option",
     "time_element",
     "unit_of",
     "values",
@@ -76,22 +73,3 @@ def time_element(time: datetime.datetime | None) -> Mapping[str, str] | None:
         return None
     utc = time.astimezone(datetime.UTC)
     return {"iso": utc.isoformat(timespec="seconds"), "text": f"{utc:%Y-%m-%d %H:%M} UTC"}
-
-
-def storage_option(command: str) -> tuple[str, ...]:
-    """The ``--storage`` of a recorded command as it was typed, to be given to further commands."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return ()
-    for index, word in enumerate(words):
-        if word.startswith("--storage="):
-            return ("--storage", word.partition("=")[2])
-        if word == "--storage" and index + 1 < len(words):
-            return ("--storage", words[index + 1])
-    return ()
-
-
-def as_command(*words: str) -> str:
-    """Words as a shell takes them."""
-    return shlex.join(words)

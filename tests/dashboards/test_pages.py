@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import datetime
+import html
+import re
 import shlex
 
 import optuna
 import pytest
 
 from dashboards.pages.cache import Cache
+from dashboards.pages.documents import Document
 from dashboards.pages.responses import JSON, Response
 from dashboards.pages.study_page import study_document
 from dashboards.pages.words import (
-    as_command,
     duration,
     number,
-    storage_option,
     time_element,
     values,
 )
 from storage import Store, schema
+from storage.command_line import command_line
 from tests.dashboards.bulk_rows import HOSTILE, begin_launch
 from tests.dashboards.bulk_study import add_study
 
@@ -73,22 +75,56 @@ def test_times() -> None:
     assert time_element(None) is None
 
 
-def test_a_commands_store_is_named_again() -> None:
-    assert storage_option("x -m y --storage 'a b.db' --z") == ("--storage", "a b.db")
-    assert storage_option("x --storage=s.db") == ("--storage", "s.db")
-    for command in ("x -m y", "x --storage", "x 'unbalanced"):
-        assert storage_option(command) == ()
-    assert shlex.split(as_command("a", HOSTILE, "b c")) == ["a", HOSTILE, "b c"]
+def shown_commands(document: Document) -> list[list[str]]:
+    """The words of every command that a page has in a box of its own."""
+    boxes = re.findall(r"<pre[^>]*><code>(.*?)</code>", document.summary + document.details, re.S)
+    return [shlex.split(html.unescape(box)) for box in boxes]
 
 
 def test_the_commands_of_a_study_can_be_pasted(store: Store) -> None:
-    study = optuna.create_study(study_name=f"a/b {HOSTILE}", storage=store.optuna_storage)
-    command = "python -m search.launch --space s.yaml --storage 'my store.db'"
+    name = f"a/b {HOSTILE}"
+    study = optuna.create_study(study_name=name, storage=store.optuna_storage)
+    command = "python -m search.launch --space s.yaml --storage elsewhere.db"
     begin_launch(store, study._study_id, command=command)
     study.tell(study.ask(), 0.5)
-    text = study_document(store, study.study_name).details
-    assert "--storage &#39;my store.db&#39;" in text
-    assert f"--output {study._study_id}.yaml" in text
+    onward, export, benchmark, report, publish = shown_commands(study_document(store, name))
+    python = shlex.split(command_line("search.export", []))[0]
+    output = f"{study._study_id}.yaml"
+    shown = ["--storage", store.name]
+    assert onward == ["python", "-m", "search.launch", "--space", "s.yaml", *shown]
+    begin = [python, "-m", "search.export", "--study", name]
+    assert export == [*begin, *shown, "--output", output]
+    assert benchmark[:5] == [python, "-m", "search.benchmark", "--config", output]
+    assert report[0] == publish[0] == python
+
+
+@pytest.mark.parametrize(
+    ("budget", "grid", "status", "shown"),
+    [
+        ({"trials": 21}, 0, "done", ["--trials", "42"]),
+        ({"trials": 21}, 0, "interrupted", ["--trials", "21"]),
+        ({"time_limit": 60}, 0, "done", None),
+        ({"trials": 19}, 1, "done", ["--trials", "38"]),
+        ({"trials": 20}, 1, "done", None),  # every point of the grid
+    ],
+)
+def test_a_study_whose_budget_is_spent_is_not_offered_the_same_command(
+    store: Store, budget: dict[str, int], grid: int, status: str, shown: list[str] | None
+) -> None:
+    study_id = add_study(store, "made", 6, grid=grid)
+    config = {**store.launches(study_id)[-1].config, "budget": budget}
+    command = "python -m search.launch --space s.yaml --trials 21"
+    store.end_launch(begin_launch(store, study_id, config, command=command), status)
+    found = [
+        words for words in shown_commands(study_document(store, "made")) if "search.launch" in words
+    ]
+    if shown is None:
+        assert not found
+    else:
+        begin = ["python", "-m", "search.launch", "--space", "s.yaml"]
+        assert [sorted(words) for words in found] == [
+            sorted([*begin, *shown, "--storage", store.name])
+        ]
 
 
 def test_a_launch_that_was_killed_is_not_called_running(store: Store) -> None:

@@ -1,0 +1,123 @@
+"""How to go on with what a store holds: the command that does what is still to be done."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from space import Space, parse_override
+from space.errors import SpaceError
+from storage import BenchmarkRecord, LaunchRecord
+from storage.cli import storage_arguments
+from storage.command_line import command_line, has_option, option_values, with_option
+
+__all__ = ["SearchCommand", "benchmark_command", "search_command"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchCommand:
+    """How to go on with a search.
+
+    Attributes:
+        text: The command.
+        searches_further: Whether it adds to a budget that is spent.
+    """
+
+    text: str
+    searches_further: bool
+
+
+def search_command(
+    command: str, status: str, space: Space | None, store: str | None = None
+) -> SearchCommand | None:
+    """The command that goes on with a study after a launch.
+
+    Args:
+        command: The launch's command.
+        status: How the launch ended, or that it runs.
+        space: What it searched, resolved; None where it is not known.
+        store: The name of the store that holds the study, where it may not be the command's own.
+
+    Returns:
+        The same command where the launch left something to do, twice the trials where it spent the
+        budget; None where more trials cannot be asked for: the grid has no more points, or the
+        launch was not told a number of trials. None, too, of a command that is no shell line.
+    """
+    try:
+        shlex.split(command)
+    except ValueError:
+        return None
+    if store is not None:
+        command = with_option(command, "--storage", *storage_arguments(store)[1:])
+    if status != "done":
+        return SearchCommand(text=command, searches_further=False)
+    trials = space.budget.trials if space else None
+    if space is None or trials is None:
+        return None
+    if space.sampler.name == "grid" and trials >= space.n_grid_points:
+        return None
+    text = with_option(command, "--trials", str(2 * trials))
+    return SearchCommand(text=text, searches_further=True)
+
+
+def benchmark_command(
+    record: BenchmarkRecord, launches: Sequence[LaunchRecord], store: str
+) -> str | None:
+    """The command that trains whatever a benchmark lacks.
+
+    Args:
+        record: The benchmark.
+        launches: Launches that may have been of it, oldest first. The last one of the most files
+            names the files; what it left out of them is not left out again.
+        store: The name of the store that holds it.
+
+    Returns:
+        The command, or None where no launch was of this benchmark.
+    """
+    of_it = [launch for launch in launches if _is_of(launch, record)]
+    if not of_it:
+        return None
+    latest = max(
+        of_it, key=lambda each: (len(option_values(each.command, "--config")), each.launch_id)
+    ).command
+    arguments = ["--config", *option_values(latest, "--config"), *_changes(latest)]
+    arguments += ["--seeds", str(record.n_seeds)]
+    if record.reference != record.configs[0].name:
+        arguments += ["--reference", record.reference]
+    # What is unfinished goes on from its checkpoints.
+    for directory in option_values(latest, "--checkpoints")[-1:]:
+        arguments += ["--checkpoints", directory]
+    return command_line("search.benchmark", [*arguments, *storage_arguments(store)])
+
+
+def _is_of(launch: LaunchRecord, record: BenchmarkRecord) -> bool:
+    if launch.study_id is not None or launch.data_fingerprint != record.data_fingerprint:
+        return False
+    if not option_values(launch.command, "--config"):
+        return False
+    if "benchmark" in launch.config:
+        return bool(launch.config["benchmark"] == record.name)
+    # Older launches do not say so; a benchmark's name ends with what was changed in its files.
+    _, mark, changes = record.name.partition(" --")
+    return " ".join(_labels(launch.command)) == (f"--{changes}" if mark else "")
+
+
+def _labels(command: str) -> list[str]:
+    """What a command changes in its configs, as it is part of a benchmark's name."""
+    labels = []
+    for text in option_values(command, "--set"):
+        try:
+            labels.append(parse_override(text).label)
+        except SpaceError:
+            labels.append(f"--set {text}")
+    labels += [f"--epochs {epochs}" for epochs in option_values(command, "--epochs")[-1:]]
+    return [*labels, "--augment"] if has_option(command, "--augment") else labels
+
+
+def _changes(command: str) -> list[str]:
+    """The options of a command that change its configs."""
+    changes = [word for text in option_values(command, "--set") for word in ("--set", text)]
+    for epochs in option_values(command, "--epochs")[-1:]:
+        changes += ["--epochs", epochs]
+    return [*changes, "--augment"] if has_option(command, "--augment") else changes
