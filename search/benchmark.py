@@ -322,7 +322,11 @@ def _run(
         NewLaunch(
             study_id=None,
             command=command_line("search.benchmark", argv),
-            config={"configs": [str(path) for path in options.config], "seeds": options.seeds},
+            config={
+                "benchmark": _name(options),
+                "configs": [str(path) for path in options.config],
+                "seeds": options.seeds,
+            },
             changes=[],
             git_commit=provenance.git_commit,
             git_dirty=provenance.git_dirty,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from dashboards.figures.benchmark import benchmark_panels
+from dashboards.going_on import benchmark_command
 from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
 from dashboards.pages.documents import Document, render
 from dashboards.tables.benchmark import unfinished_sheet
@@ -16,7 +17,7 @@ from dashboards.tables.provenance import (
     runs_sheet,
     versions_sheet,
 )
-from storage import BenchmarkRecord, LaunchRecord, Store
+from storage import BenchmarkRecord, Store
 from storage.leases import is_alive
 
 __all__ = ["benchmark_document"]
@@ -33,6 +34,11 @@ def benchmark_document(store: Store, record: BenchmarkRecord) -> Document:
     trained = {each.run.launch_id for each in view.unfinished} | {
         launch.launch_id for launch in view.launches
     }
+    of_it = [
+        launch
+        for launch in launches.values()
+        if launch.launch_id in trained or launch.config.get("benchmark") == record.name
+    ]
     running = any(is_alive(launches[launch_id]) for launch_id in trained)
     best = min(
         (row for row in view.table.rows if row.errors),
@@ -50,7 +56,7 @@ def benchmark_document(store: Store, record: BenchmarkRecord) -> Document:
             if row.result.missing
         ],
         "unfinished": Markup(draw(unfinished_sheet(view), "html")) if view.unfinished else None,
-        "command": _latest_command([launches[each] for each in sorted(trained)]),
+        "command": benchmark_command(record, of_it, store.name),
         "sheets": [Markup(draw(sheet, "html")) for sheet in benchmark_sheets(view.table)],
         "provenance": _provenance(view),
     }
@@ -61,10 +67,6 @@ def benchmark_document(store: Store, record: BenchmarkRecord) -> Document:
         details=render("benchmark_details.html", **context),
         panels=benchmark_panels(view),
     )
-
-
-def _latest_command(launches: list[LaunchRecord]) -> str | None:
-    return launches[-1].command if launches else None
 
 
 def _provenance(view: BenchmarkView) -> list[Markup]:

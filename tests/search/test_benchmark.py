@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
+from dashboards.going_on import benchmark_command
 from search.benchmark import main
 from space.errors import UsageError
 from storage import open_store
@@ -60,7 +62,14 @@ def test_a_benchmark_runs_what_is_missing_and_is_recorded(
     hashes = {each for config in benchmark.configs for each in config.config_hashes}
     assert len(hashes) == 6
     assert {run.config_hash for run in runs} < hashes
+    launches = store.launches()
+    assert [launch.config["benchmark"] for launch in launches] == ["pair"] * 2
+    proposed = benchmark_command(benchmark, launches, store.name)
     store.close()
+    assert proposed is not None
+    assert main([*shlex.split(proposed)[3:], "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {row["name"]: row["n"] for row in rows} == {"slow": 3, "fast": 3}
 
 
 @pytest.mark.parametrize(
