@@ -14,10 +14,10 @@ from dashboards.pages.documents import Document, render
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.provenance import show_machine
 from dashboards.tables.study import confirmation_sheet, space_sheet
-from storage import LaunchRecord, Store
+from storage import Store
 from storage.cli import storage_arguments
 from storage.command_line import command_line
-from storage.leases import is_alive
+from storage.leases import status_of
 
 __all__ = ["study_document", "trial_address"]
 
@@ -50,7 +50,7 @@ def study_document(store: Store, name: str) -> Document:
         StorageError: If the store cannot be read.
     """
     view = read_study(store, name)
-    statuses = {launch.launch_id: _status(launch) for launch in view.launches}
+    statuses = {launch.launch_id: status_of(launch) for launch in view.launches}
     running = "running" in statuses.values()
 
     def address(number: int) -> str:
@@ -86,11 +86,6 @@ def study_document(store: Store, name: str) -> Document:
         details=render("study_details.html", **context),
         panels=study_panels(view, trial_url=address) if view.trials else (),
     )
-
-
-def _status(launch: LaunchRecord) -> str:
-    """How a launch ended, or that it runs; one that was killed could not say so itself."""
-    return "died" if launch.status == "running" and not is_alive(launch) else launch.status
 
 
 def _drawn(sheet: Sheet) -> Markup:
