@@ -42,6 +42,10 @@ from storage.engine import translated
 __all__ = ["export_study", "main"]
 
 N_SEEDS = 10
+BASELINE_IS_BEST = "The baseline is the best trial, so there is nothing to compare with it."
+BASELINE_IS_NAMED = (
+    "The trial named is the baseline itself, so there is nothing to compare with it."
+)
 
 
 def main(argv: list[str]) -> int:
@@ -76,7 +80,11 @@ def main(argv: list[str]) -> int:
     finally:
         store.close()
     first = file.configs[0].provenance
-    comment = f"Study '{options.study}': {first['selection']}.\nRun it again: {rerun}"
+    note = None
+    if options.baseline and len(file.configs) == 1:
+        note = BASELINE_IS_BEST if options.trial is None else BASELINE_IS_NAMED
+    lines = [f"Study '{options.study}': {first['selection']}.", note, f"Run it again: {rerun}"]
+    comment = "\n".join(line for line in lines if line is not None)
     write_configs(output, config_text(file, comment))
     benchmark = command_line(
         "search.benchmark",
@@ -87,6 +95,7 @@ def main(argv: list[str]) -> int:
             "study": options.study,
             "output": str(output),
             "configs": [{"name": each.name, **each.provenance} for each in file.configs],
+            "note": note,
             "next": benchmark,
         }
         json.dump(found, sys.stdout, indent=2)
@@ -94,6 +103,8 @@ def main(argv: list[str]) -> int:
     else:
         for each in file.configs:
             sys.stdout.write(f"{each.name}: {_values(each)} ({each.provenance['selection']})\n")
+        if note is not None:
+            sys.stdout.write(f"{note}\n")
         sys.stdout.write(f"written to:    {output}\nbenchmark it:  {benchmark}\n")
     return EXIT_DONE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import optuna
 from optuna.study import StudyDirection
@@ -101,7 +101,11 @@ def after_baseline(study: optuna.Study, choices: list[Choice]) -> list[Choice]:
         )
     others = [choice for choice in choices if choice.trial.number != found.number]
     own = [choice for choice in choices if choice.trial.number == found.number]
-    first = own[0] if own else Choice(trial=found, selection="baseline", confirmed=None)
+    first = (
+        replace(own[0], selection=f"baseline; {own[0].selection}")
+        if own
+        else Choice(trial=found, selection="baseline", confirmed=None)
+    )
     return [first, *others]
 
 

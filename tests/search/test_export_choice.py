@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,6 +191,40 @@ def test_the_baseline_is_written_before_the_winner(
     assert file.configs[0].training.learning_rate == 1e-4
     named = load_configs(command("--baseline", "--trial", str(winner)))
     assert [each.config for each in named.configs] == [each.config for each in file.configs]
+
+
+def test_a_baseline_that_is_best_has_nothing_to_be_compared_with(
+    plan_for: MakePlan,
+    store: Store,
+    command: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    baseline = {"learning_rate": 1e-3, "weight_decay": 1e-3}
+    plan = plan_for(baselines=[baseline], confirm={"top": 1, "seeds": 2})
+    study = search(plan, store)
+    confirm(plan, store, study, 0, [0.1, 0.2])
+    confirm(plan, store, study, best_first(study)[-1], [0.3, 0.4])
+    said = "The baseline is the best trial, so there is nothing to compare with it.\n"
+    path = command("--baseline")
+    (named,) = load_configs(path).configs
+    assert named.provenance["selection"] == "baseline; confirmed: best of 2 on 2 fresh seeds"
+    assert said in capsys.readouterr().out
+    assert f"# {said}" in path.read_text()
+    command("--baseline", "--format", "json")
+    assert json.loads(capsys.readouterr().out)["note"] == said.strip()
+
+    # With a second one there is, and nobody who leaves the option out has asked.
+    for arguments in (["--baseline", "--top", "2"], []):
+        text = command(*arguments).read_text()
+        assert said not in text + capsys.readouterr().out
+    command("--format", "json")
+    assert json.loads(capsys.readouterr().out)["note"] is None
+
+    text = command("--baseline", "--trial", "0").read_text()
+    assert said not in text
+    itself = "The trial named is the baseline itself, so there is nothing to compare with it.\n"
+    assert f"# {itself}" in text
+    assert itself in capsys.readouterr().out
 
 
 def test_a_study_without_a_baseline_has_none_to_export(plan_for: MakePlan, store: Store) -> None:
