@@ -19,8 +19,9 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from dashboards.numbers.tables import count
 from search.config_text import check_output, config_text, write_configs
-from search.selection import Choice, after_baseline, choose, study_metrics
+from search.selection import BASELINE_ALONE, Choice, after_baseline, choose, study_metrics
 from space import ConfigFile, NamedConfig, RunConfig
 from space.configs import LONGEST_NAME
 from space.errors import UsageError
@@ -79,11 +80,12 @@ def main(argv: list[str]) -> int:
         )
     finally:
         store.close()
-    first = file.configs[0].provenance
-    note = None
-    if options.baseline and len(file.configs) == 1:
+    held, note = file.configs[0].provenance["selection"], None
+    if options.baseline and len(file.configs) > 1:
+        held = _beside_baseline(file, is_named=options.trial is not None)
+    elif options.baseline:
         note = BASELINE_IS_BEST if options.trial is None else BASELINE_IS_NAMED
-    lines = [f"Study '{options.study}': {first['selection']}.", note, f"Run it again: {rerun}"]
+    lines = [f"Study '{options.study}': {held}.", note, f"Run it again: {rerun}"]
     comment = "\n".join(line for line in lines if line is not None)
     write_configs(output, config_text(file, comment))
     benchmark = command_line(
@@ -170,7 +172,7 @@ def export_study(
         loaded = optuna.load_study(study_name=study, storage=store.optuna_storage)
         choices = choose(store, loaded, top=top, number=number)
         if baseline:
-            choices = after_baseline(loaded, choices)
+            choices = after_baseline(store, loaded, choices)
     launches = {launch.launch_id: launch for launch in store.launches(study_id)}
     runs = {run.trial_id: run for run in _first_replicates(store, study_id)}
     configs = []
@@ -193,6 +195,20 @@ def _file_name(study: str, configs: Sequence[NamedConfig]) -> str:
     trials = ", ".join(str(named.provenance["trial"]) for named in configs)
     name = f"{study} trials {trials}"
     return name if len(name) <= LONGEST_NAME else f"{study} {len(configs)} trials"
+
+
+def _beside_baseline(file: ConfigFile, *, is_named: bool) -> str:
+    """What a file holds in which other trials follow the baseline."""
+    first, *others = (each.provenance for each in file.configs)
+    if is_named:
+        return "the baseline and the trial named on the command line"
+    is_among = first["selection"] != BASELINE_ALONE
+    n, rule = len(others) + is_among, others[0]["selection"]
+    if len(first["objectives"]) > 1:
+        trials = f"{count(n, 'trial')} {rule}"
+    else:
+        trials = f"the best trial ({rule})" if n == 1 else f"the {n} best trials"
+    return f"{trials}, the baseline first" if is_among else f"the baseline and {trials}"
 
 
 def _first_replicates(store: Store, study_id: int) -> list[RunRecord]:

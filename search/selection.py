@@ -15,9 +15,12 @@ from space.errors import UsageError
 from storage import Store
 from storage.attributes import BASELINE
 
-__all__ = ["Choice", "after_baseline", "choose", "study_metrics"]
+__all__ = ["BASELINE_ALONE", "Choice", "after_baseline", "choose", "study_metrics"]
 
 logger = logging.getLogger(__name__)
+
+BASELINE_ALONE = "baseline"
+"""The selection of a baseline that no other rule chose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +57,10 @@ def choose(
         UsageError: If there is no complete trial, or the one named is not.
     """
     trials = study.get_trials(deepcopy=False)
-    metrics = study_metrics(store, study)
-    found = confirmed_trials(store, study._study_id, metrics[0]) if metrics else []
+    found = _tried(store, study)
     if any(not each.is_finished for each in found):
         logger.warning("not every confirmation run is done; those of unfinished trials are unused")
-    confirmed = {each.trial_number: each for each in found if each.is_finished}
+    confirmed = _finished(found)
     if number is not None:
         trial = _named_trial(study.study_name, trials, number)
         return [
@@ -86,8 +88,16 @@ def choose(
     return distinct[:wanted]
 
 
-def after_baseline(study: optuna.Study, choices: list[Choice]) -> list[Choice]:
+def after_baseline(store: Store, study: optuna.Study, choices: list[Choice]) -> list[Choice]:
     """The choices with the study's first baseline before them, whether it was pruned or not.
+
+    Args:
+        store: The store.
+        study: The study.
+        choices: From `choose`; the baseline may be among them.
+
+    Returns:
+        The baseline, with its values on fresh seeds if all are there, and the other choices.
 
     Raises:
         UsageError: If no baseline was trained.
@@ -102,11 +112,25 @@ def after_baseline(study: optuna.Study, choices: list[Choice]) -> list[Choice]:
     others = [choice for choice in choices if choice.trial.number != found.number]
     own = [choice for choice in choices if choice.trial.number == found.number]
     first = (
-        replace(own[0], selection=f"baseline; {own[0].selection}")
+        replace(own[0], selection=f"{BASELINE_ALONE}; {own[0].selection}")
         if own
-        else Choice(trial=found, selection="baseline", confirmed=None)
+        else Choice(
+            trial=found,
+            selection=BASELINE_ALONE,
+            confirmed=_finished(_tried(store, study)).get(found.number),
+        )
     )
     return [first, *others]
+
+
+def _tried(store: Store, study: optuna.Study) -> list[ConfirmedTrial]:
+    metrics = study_metrics(store, study)
+    return confirmed_trials(store, study._study_id, metrics[0]) if metrics else []
+
+
+def _finished(tried: Sequence[ConfirmedTrial]) -> dict[int, ConfirmedTrial]:
+    """Trial number -> the trial, of those that have every fresh seed that was asked for."""
+    return {each.trial_number: each for each in tried if each.is_finished}
 
 
 def _ranked(

@@ -214,9 +214,10 @@ def test_a_baseline_that_is_best_has_nothing_to_be_compared_with(
     assert json.loads(capsys.readouterr().out)["note"] == said.strip()
 
     # With a second one there is, and nobody who leaves the option out has asked.
-    for arguments in (["--baseline", "--top", "2"], []):
-        text = command(*arguments).read_text()
-        assert said not in text + capsys.readouterr().out
+    text = command("--baseline", "--top", "2").read_text()
+    assert text.startswith("# Study 'closed': the 2 best trials, the baseline first.\n")
+    for there in (text, command().read_text(), capsys.readouterr().out):
+        assert said not in there
     command("--format", "json")
     assert json.loads(capsys.readouterr().out)["note"] is None
 
@@ -225,6 +226,81 @@ def test_a_baseline_that_is_best_has_nothing_to_be_compared_with(
     itself = "The trial named is the baseline itself, so there is nothing to compare with it.\n"
     assert f"# {itself}" in text
     assert itself in capsys.readouterr().out
+
+
+def test_a_confirmed_baseline_has_its_fresh_numbers_beside_the_winners(
+    plan_for: MakePlan,
+    store: Store,
+    command: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    baseline = {"learning_rate": 1e-4, "weight_decay": 1e-1}
+    plan = plan_for(baselines=[baseline], confirm={"top": 1, "seeds": 2})
+    study = search(plan, store)
+    winner = best_first(study)[0]
+    assert winner != 0
+    confirm(plan, store, study, winner, [0.1, 0.2])
+    confirm(plan, store, study, 0, [0.3, 0.4])
+    path = command("--baseline")
+    first, second = load_configs(path).configs
+    assert first.provenance["trial"] == 0
+    assert first.provenance["confirmed"]["values"] == [0.3, 0.4]
+    assert second.provenance["confirmed"]["values"] == [0.1, 0.2]
+    searched = f"the search said val_error {study.trials[0].value:.4g}"
+    assert f"trial 0: val_error 0.3500 ± 0.0707 on fresh seeds; {searched} (baseline)\n" in (
+        capsys.readouterr().out
+    )
+    # Of one that was named, too, so that both lines say the same kind of number.
+    first, _ = load_configs(command("--baseline", "--trial", str(winner))).configs
+    assert first.provenance["confirmed"]["mean"] == pytest.approx(0.35)
+
+
+def test_a_baseline_with_a_missing_seed_has_no_fresh_numbers(
+    plan_for: MakePlan, store: Store
+) -> None:
+    baseline = {"learning_rate": 1e-4, "weight_decay": 1e-1}
+    plan = plan_for(baselines=[baseline], confirm={"top": 1, "seeds": 2})
+    study = search(plan, store)
+    confirm(plan, store, study, best_first(study)[0], [0.1, 0.2])
+    confirm(plan, store, study, 0, [0.3, None])
+    first, second = export_study(store, "closed", baseline=True, rerun="again").configs
+    assert "confirmed" not in first.provenance
+    assert "confirmed" in second.provenance
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "the baseline and the best trial (best of 12 complete trials on one seed each)"),
+        (["--top", "1"], "the baseline and the best trial (best of 12 complete trials on "),
+        (["--top", "3"], "the baseline and the 3 best trials."),
+        (["--trial", "3"], "the baseline and the trial named on the command line."),
+    ],
+)
+def test_the_comment_says_what_stands_beside_the_baseline(
+    plan_for: MakePlan,
+    store: Store,
+    command: Callable[..., Path],
+    arguments: list[str],
+    words: str,
+) -> None:
+    study = search(plan_for(baselines=[{"learning_rate": 1e-4, "weight_decay": 1e-1}]), store)
+    assert 0 not in best_first(study)[:3]
+    text = command("--baseline", *arguments).read_text()
+    assert text.startswith(f"# Study 'closed': {words}")
+
+
+def test_the_comment_names_a_front_beside_the_baseline(
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
+) -> None:
+    objective = [{"metric": "val_error"}, {"metric": "train_loss", "direction": "maximize"}]
+    baseline = {"learning_rate": 1e-4, "weight_decay": 1e-1}
+    study = search(plan_for(objective=objective, baselines=[baseline]), store)
+    n = len(study.best_trials)
+    front = f"{n} trials on the Pareto front of 12 complete trials"
+    is_among = 0 in [trial.number for trial in study.best_trials]
+    words = f"{front}, the baseline first" if is_among else f"the baseline and {front}"
+    assert command("--baseline").read_text().startswith(f"# Study 'closed': {words}.\n")
 
 
 def test_a_study_without_a_baseline_has_none_to_export(plan_for: MakePlan, store: Store) -> None:
