@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study import STATES, StudyView
 from dashboards.numbers.study_trials import StudyTrial
 from dashboards.numbers.tables import count
@@ -104,26 +105,31 @@ def study_outcome(view: StudyView) -> str:
 
 
 def confirmation_outcome(found: Confirmation, *, maximize: bool) -> str:
-    """How the winner does on fresh seeds, and how far the search was optimistic of it.
+    """How the winner and the baseline do on fresh seeds, and how far the search was optimistic.
 
     Args:
         found: The confirmation.
         maximize: Whether larger values are better.
     """
-    said = found.optimism
+    said, winner = found.optimism, f"trial {found.winner.trial_number}"
+    itself = ", the baseline itself" if found.winner.trial_number == found.baseline else ""
     does_best = (
-        f"On {count(said.confirmed.n, 'fresh seed')} trial {found.winner.trial_number} does best: "
-        f"its {metric_name(found.metric)} is {show_mean(said.confirmed)}."
+        f"On {count(said.confirmed.n, 'fresh seed')} {winner} does best"
+        f"{itself}: its {metric_name(found.metric)} is {show_mean(said.confirmed)}"
+        f"{_against_baseline(found)}."
     )
     if found.winner.was_pruned:
-        return f"{does_best} The search had stopped it at {show_value(said.search_value)}."
+        return f"{does_best} The search had stopped {winner} at {show_value(said.search_value)}."
     worse_by = -said.difference if maximize else said.difference
     verdict = (
         f"the search was too optimistic by {worse_by:.4f}"
         if worse_by > 0
         else "the search was not too optimistic"
     )
-    return f"{does_best} The search had said {show_value(said.search_value)}, so {verdict}."
+    return (
+        f"{does_best} Of {winner} the search had said {show_value(said.search_value)}, so "
+        f"{verdict}."
+    )
 
 
 def benchmark_terms(view: BenchmarkView) -> str:
@@ -163,6 +169,25 @@ def benchmark_outcome(view: BenchmarkView) -> str:
         if verdict in verdicts
     ]
     return f"{said} Against {view.table.reference}, {'; '.join(parts)}."
+
+
+def _against_baseline(found: Confirmation) -> str:
+    """The baseline's mean and the winner's verdict beside it; nothing where there is no other."""
+    winner = found.winner
+    trials = [trial for trial in found.trials if trial.trial_number == found.baseline]
+    if not trials or winner in trials:
+        return ""
+    baseline, n = summarise(trials[0].values), len(winner.values)
+    same = "the same seed" if n == 1 else "the same seeds"
+    seeds = same if baseline.n == n else count(baseline.n, "seed")
+    compared = found.comparisons.get(winner.trial_number)
+    verdict = (
+        "one seed gives no verdict" if compared is None else f"the verdict: {compared.verdict}"
+    )
+    return (
+        f", against {show_mean(baseline)} of the baseline, trial {found.baseline}, on {seeds}; "
+        f"{verdict}"
+    )
 
 
 def _stated(trial: StudyTrial) -> str:

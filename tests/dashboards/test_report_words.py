@@ -8,6 +8,8 @@ import optuna
 import pytest
 
 from dashboards import story
+from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study import StudyView, read_study
 from dashboards.numbers.verdicts import optimism
 from dashboards.tables.study import (
@@ -28,6 +30,21 @@ def view(store: Store) -> StudyView:
     """A confirmed study of 40 trials, the first of them the baseline."""
     add_study(store, "made", 40, confirmed=True)
     return read_study(store, "made")
+
+
+def with_winner(found: Confirmation | None, verdict: str) -> Confirmation:
+    """A confirmation whose winner is another trial than the baseline, with a verdict of our own."""
+    assert found is not None
+    assert found.baseline == 0
+    number, comparison = next(iter(found.comparisons.items()))
+    first = [each for each in found.trials if each.trial_number == number]
+    trials = (*first, *(each for each in found.trials if each not in first))
+    return replace(
+        found,
+        trials=trials,
+        optimism=optimism(trials[0].search_value, trials[0].values),
+        comparisons={**found.comparisons, number: replace(comparison, verdict=verdict)},
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,6 +149,52 @@ def test_the_confirmation_is_told_with_the_searchs_optimism(view: StudyView) -> 
     assert sheet.notes[-1].endswith("no difference from the baseline, however large: that takes 7")
 
 
+@pytest.mark.parametrize("verdict", ["better", "not distinguishable with 5 seeds"])
+def test_the_confirmation_is_told_beside_the_baseline(view: StudyView, verdict: str) -> None:
+    found = with_winner(view.confirmation, verdict)
+    baseline = next(each for each in found.trials if each.trial_number == 0)
+    winner, against = summarise(found.winner.values), summarise(baseline.values)
+    sentence = story.confirmation_outcome(found, maximize=False)
+    assert sentence.startswith(
+        f"On 5 fresh seeds trial {found.winner.trial_number} does best: its validation error is "
+        f"{winner.mean:.4f} ± {winner.std:.4f}, against {against.mean:.4f} ± {against.std:.4f} of "
+        f"the baseline, trial 0, on the same seeds; the verdict: {verdict}. "
+        f"Of trial {found.winner.trial_number} the search had said "
+    )
+
+
+def test_a_confirmation_on_one_seed_has_no_verdict(view: StudyView) -> None:
+    found = with_winner(view.confirmation, "better")
+    trials = tuple(replace(each, values=each.values[:1]) for each in found.trials)
+    values = trials[0].values
+    single = replace(
+        found,
+        trials=trials,
+        comparisons={},
+        optimism=optimism(trials[0].search_value, values),
+    )
+    sentence = story.confirmation_outcome(single, maximize=False)
+    assert " of the baseline, trial 0, on the same seed; one seed gives no verdict. " in sentence
+
+
+def test_a_baseline_that_is_confirmed_as_the_best_is_named_so(view: StudyView) -> None:
+    assert view.confirmation is not None
+    sentence = story.confirmation_outcome(
+        replace(view.confirmation, baseline=view.confirmation.winner.trial_number), maximize=False
+    )
+    number = view.confirmation.winner.trial_number
+    assert sentence.startswith(f"On 5 fresh seeds trial {number} does best, the baseline itself: ")
+    assert "verdict" not in sentence
+
+
+def test_a_confirmation_without_a_baseline_speaks_of_none(view: StudyView) -> None:
+    assert view.confirmation is not None
+    found = replace(view.confirmation, baseline=None, comparisons={})
+    sentence = story.confirmation_outcome(found, maximize=False)
+    assert "baseline" not in sentence
+    assert "verdict" not in sentence
+
+
 def test_a_confirmed_baseline_that_was_pruned_says_nothing_of_optimism(view: StudyView) -> None:
     found = view.confirmation
     assert found is not None
@@ -140,7 +203,9 @@ def test_a_confirmed_baseline_that_was_pruned_says_nothing_of_optimism(view: Stu
         replace(found, trials=(pruned, *found.trials[1:])), maximize=False
     )
     assert "optimistic" not in sentence
-    assert sentence.endswith(f"had stopped it at {pruned.search_value:.4g}.")
+    assert sentence.endswith(
+        f"had stopped trial {pruned.trial_number} at {pruned.search_value:.4g}."
+    )
 
 
 def test_a_trade_off_asks_for_both_objectives(store: Store) -> None:
