@@ -54,9 +54,11 @@ def pack_size_of_study(plan: Plan, slots: Slots) -> PackSize:
         return lambda config: 1
     if asked != "auto":
         return lambda config: asked
+    n_runs = space.replicates * _trials_at_once(plan, slots)
+    if n_runs == 1:
+        return lambda config: 1
     configs = [plan.resolve(params) for params in plan.examples(N_EXAMPLES)]
     kinds = {architecture(config): config for config in reversed(configs)}
-    n_runs = space.replicates * _trials_at_once(plan, slots)
     # Runs of several kinds are shared out among as many batches.
     if n_runs < 2 * len(kinds):
         if n_runs > space.replicates:

@@ -28,6 +28,7 @@ SEEDS_FROM, SEEDS_TO = -0.34, 0.02
 """Where in its row a config's seeds lie, of a row's height; each seed at one height in all rows."""
 MEAN_AT, REPORTED_AT = 0.2, 0.36
 NEUTRAL = PALETTE[-1]
+ERROR_BAR = {"thickness": 2.5, "width": 6, "color": NEUTRAL}
 VERDICTS = {
     "better": (BEST_COLOUR, "triangle-left"),
     "worse": (STATE_COLOURS["FAIL"], "triangle-right"),
@@ -147,13 +148,7 @@ def _means(rows: Sequence[Row]) -> go.Scatter:
         mode="markers",
         hoverinfo="text",
         marker={"size": 15, "symbol": "line-ns-open", "line": {"width": 3}, "color": NEUTRAL},
-        error_x={
-            "array": above,
-            "arrayminus": below,
-            "thickness": 2.5,
-            "width": 6,
-            "color": NEUTRAL,
-        },
+        error_x={"array": above, "arrayminus": below, **ERROR_BAR},
     )
     _fill(trace, points)
     return trace
@@ -211,13 +206,7 @@ def _mean_differences(differences: Sequence[PairedDifferences]) -> go.Scatter:
             "color": [_verdict_style(found)[0] for found in differences],
             "symbol": [_verdict_style(found)[1] for found in differences],
         },
-        error_x={
-            "array": above,
-            "arrayminus": below,
-            "thickness": 2.5,
-            "width": 6,
-            "color": NEUTRAL,
-        },
+        error_x={"array": above, "arrayminus": below, **ERROR_BAR},
     )
     _fill(trace, points)
     return trace
