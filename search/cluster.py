@@ -21,7 +21,7 @@ from space.errors import ClusterError, TrainingError
 from space.messages import describe
 from trainables.device import check_device, pick_device
 
-__all__ = ["Slots", "ray_session", "require_address", "slots_for"]
+__all__ = ["Slots", "n_startable", "ray_session", "require_address", "slots_for"]
 
 # Read when Ray is imported or its processes start, so they are set before. Tune's own result files
 # and snapshots repeat what the store holds; its trial directories are not used.
@@ -246,6 +246,23 @@ def slots_for(
         concurrency=fit if concurrency == "auto" else min(fit, concurrency),
         gpus_per_trial=share,
     )
+
+
+def n_startable(slots: Slots, cpus_per_trial: float) -> int:
+    """How many workers can be started at this moment.
+
+    Args:
+        slots: Where workers run.
+        cpus_per_trial: CPUs, or a share of one, for each.
+
+    Returns:
+        As many as what is free would hold, were it one machine, but 1 at the least and no more than
+        there may be: in a cluster that others use too, the rest have to wait.
+    """
+    import ray
+
+    free = ray.available_resources()
+    return max(1, min(slots.concurrency, _fit(free, cpus_per_trial, slots.gpus_per_trial)))
 
 
 def _refuse_gpu_settings(training: TrainingConfig, resources: Resources) -> None:

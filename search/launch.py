@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import sys
 from typing import Any
 
-from search.dry_run import print_dry_run
-from search.estimate import measure
-from search.plan import Plan, make_plan
-from search.progress import LineProgress, LiveProgress
-from search.provenance import collect_provenance
-from search.result import print_result, read_result, result_as_json
-from space import Override
-from space.errors import UsageError, UserError
-from storage import Store, open_store
+from space import Override, Space, load_space
+from space.errors import UsageError
 from storage.cli import (
-    EXIT_DONE,
-    EXIT_INTERRUPTED,
-    EXIT_NOTHING,
     Parser,
     add_storage_option,
     configure_logging,
     positive_int,
     run_command,
     seed,
-    stop_signals,
-    storage_arguments,
 )
 from storage.command_line import command_line
-from storage.terminal import console_for
 
 __all__ = ["build_parser", "main"]
-
-logger = logging.getLogger(__name__)
 
 _EPILOG = """\
 The same command goes on with a study that was stopped, however it was stopped.
@@ -84,29 +66,31 @@ def main(argv: list[str]) -> int:
     """
     options = build_parser().parse_args(argv)
     configure_logging(verbose=options.verbose)
-    plan = make_plan(
-        options.space,
-        overrides=_overrides(options),
+    space = load_space(options.space, _overrides(options))
+    _refuse_idle(space, options)
+    # PyTorch and Ray take seconds to load, which neither help nor a mistake in the file waits for.
+    from search.launching import launch
+
+    return launch(
+        space,
+        path=options.space,
         storage=options.storage,
         command=command_line("search.launch", argv),
-        provenance=collect_provenance(),
         ray_address=options.ray_address,
         checkpoints=options.checkpoints,
+        dry_run=options.dry_run,
+        output_format=options.format,
         verbose=options.verbose,
     )
-    _refuse_idle(plan, options)
-    if options.dry_run:
-        return _dry_run(plan, options.format)
-    return _run(plan, options.format)
 
 
-def _refuse_idle(plan: Plan, options: Any) -> None:
+def _refuse_idle(space: Space, options: Any) -> None:
     """Refuse an option that would do nothing.
 
     Raises:
         UsageError: If there is one.
     """
-    if options.confirm_seeds is not None and not plan.space.confirm.top:
+    if options.confirm_seeds is not None and not space.confirm.top:
         raise UsageError(
             f"--confirm-seeds {options.confirm_seeds}: nothing is confirmed; say with --confirm K "
             "how many of the best configs are."
@@ -132,58 +116,6 @@ def _overrides(options: Any) -> list[str | Override]:
             if value is not None
         ),
     ]
-
-
-def _run(plan: Plan, output_format: str) -> int:
-    # Imported late: Ray takes its time, and a mistake in the file should not wait for it.
-    from search.study import open_study, run_study
-
-    errors = console_for(sys.stderr)
-    progress = LiveProgress(plan, errors) if errors.is_terminal else LineProgress(plan, errors)
-    store = open_store(plan.storage)
-    try:
-        with stop_signals() as stop:
-            try:
-                outcome = run_study(plan, store, progress, stop_requested=stop)
-            finally:
-                progress.close()
-        result = read_result(store, plan, open_study(plan, store), outcome)
-        if output_format == "json":
-            json.dump(result_as_json(result), sys.stdout, indent=2)
-            sys.stdout.write("\n")
-        else:
-            print_result(result, console_for())
-        if result.snapshot.n_finished:
-            _publish(store, plan.space.study)
-    finally:
-        store.close()
-    if outcome.status == "interrupted":
-        return EXIT_INTERRUPTED
-    return EXIT_DONE if result.snapshot.n_finished else EXIT_NOTHING
-
-
-def _publish(store: Store, study: str) -> None:
-    """Put the study's figures and note into Optuna Dashboard; a search never fails by that."""
-    from dashboards.publish import publish
-
-    try:
-        publish(store, study)
-    except Exception as error:  # What was searched is stored and said already.
-        logger.warning(
-            "the figures were not published (%s); try `%s`",
-            str(error) or type(error).__name__,
-            command_line("dashboards.publish", ["--study", study, *storage_arguments(store.name)]),
-            exc_info=not isinstance(error, UserError),
-        )
-
-
-def _dry_run(plan: Plan, output_format: str) -> int:
-    from search.cluster import ray_session
-
-    with ray_session(plan.ray_address, verbose=plan.verbose):
-        slots = plan.slots()
-    print_dry_run(plan, slots, measure(plan, slots), output_format)
-    return EXIT_DONE
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from search.cluster import Slots, slots_for
 from search.provenance import Provenance
 from search.sampling import propose
-from space import Override, RunConfig, Space, load_space
+from space import RunConfig, Space
 from space.errors import (
     CheckpointError,
     ModelError,
@@ -184,9 +184,9 @@ def require_writable(directory: Path) -> None:
 
 
 def make_plan(
-    path: str | Path,
+    space: Space,
     *,
-    overrides: Sequence[str | Override] = (),
+    path: str | Path,
     storage: str | None = None,
     command: str,
     provenance: Provenance,
@@ -194,11 +194,11 @@ def make_plan(
     checkpoints: str | None = None,
     verbose: bool = False,
 ) -> Plan:
-    """Read a space file and settle everything that a launch depends on.
+    """Settle everything that a launch depends on.
 
     Args:
-        path: The space file.
-        overrides: ``KEY=VALUE`` settings that go over the file's, last one first in force.
+        space: The space file with the command line laid over it.
+        path: The file, for messages.
         storage: ``--storage``, if given.
         command: The command line, for the record.
         provenance: Code, libraries and machine, for the record.
@@ -210,9 +210,9 @@ def make_plan(
         The plan.
 
     Raises:
-        UserError: If the file, an override, the model, the data or the storage URL is wrong.
+        UserError: If the model, the data or the storage URL is wrong, or the space proposes what
+            no run can be trained with.
     """
-    space = load_space(path, overrides)
     url = parse_url(default_storage(storage))
     images = None
     if space.model.name != CLOSED_FORM:

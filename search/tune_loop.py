@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from search.cluster import Slots
+from search.cluster import Slots, n_startable
 from search.packs import Packs, PackSize
 from search.reports import RunLedger
 from search.tune_bridge import LedgerScheduler, LedgerSearcher, LedgerStopper
@@ -61,6 +62,8 @@ def run_tune(
         use_gpu=slots.gpus_per_trial > 0,
     )
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    # Tune would ask for the next worker only when the last one has loaded its libraries.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(n_startable(slots, cpus_per_trial))
     scheduler = LedgerScheduler(packs, is_spent=lambda: ledger.is_spent)
     stopper = LedgerStopper(scheduler, on_step)
     tune.run(

@@ -25,6 +25,7 @@ import search.benchmark
 import search.export
 import search.grid_report
 import search.launch
+import search.launching
 import search.study
 import storage.__main__
 from search.cluster import require_address
@@ -170,7 +171,7 @@ def _nothing_leaves_this_process(place: Path, monkeypatch: pytest.MonkeyPatch) -
         raise ClusterError("there is no Ray here.")
         yield place
 
-    for module in (search.study, search.batch):
+    for module in (search.study, search.batch, search.launching):
         monkeypatch.setattr(module, "ray_session", no_ray)
 
     def no_download(root: Path, _timeout: float) -> None:

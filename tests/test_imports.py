@@ -58,3 +58,16 @@ def test_training_needs_no_ray_optuna_or_sql() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("options", [["--help"], ["--space", "README.md"]])
+def test_neither_help_nor_a_mistake_waits_for_pytorch_or_ray(options: list[str]) -> None:
+    code = (
+        "import sys; from search.launch import main; from space.errors import UserError\n"
+        f"try: main({options})\n"
+        "except (SystemExit, UserError): print(sorted({'torch', 'ray'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -15,8 +15,8 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
 
 __all__ = [
     "Interval",
@@ -124,7 +124,7 @@ def summarise(
     std, interval = None, None
     if n > 1:
         std = float(np.std(values, ddof=1))
-        half_width = float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
+        half_width = float(scipy.stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
         interval = Interval(max(mean - half_width, lowest), min(mean + half_width, highest))
     return Summary(
         n=n,
@@ -258,7 +258,7 @@ def detectable_difference(
     if n_rejecting == 0:
         return None
     if n_rejecting == 1 and 2**n <= N_RESAMPLES:
-        return std * float(stats.norm.ppf(power ** (1 / n)))
+        return std * float(scipy.stats.norm.ppf(power ** (1 / n)))
     return std * _noncentrality(n, n_rejecting * smallest, power) / math.sqrt(n)
 
 
@@ -295,7 +295,7 @@ def _sign_flip_p_value(differences_N: NDArray[np.float64], seed: int) -> float:
     scale = np.max(np.abs(differences_N))
     if scale == 0:
         return 1.0
-    result = stats.permutation_test(
+    result = scipy.stats.permutation_test(
         (differences_N / scale,),
         _tying_mean,
         permutation_type="samples",
@@ -311,7 +311,7 @@ def _bca_interval(
     differences_N: NDArray[np.float64], confidence: float, seed: int
 ) -> Interval | None:
     mean, std = float(np.mean(differences_N)), float(np.std(differences_N, ddof=1))
-    result = stats.bootstrap(
+    result = scipy.stats.bootstrap(
         ((differences_N - mean) / std,),
         _tying_mean,
         vectorized=True,
@@ -337,15 +337,15 @@ def _tying_mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
 
 @cache
 def _noncentrality(n: int, alpha: float, power: float) -> float:
-    critical = float(stats.t.isf(alpha / 2, n - 1))
+    critical = float(scipy.stats.t.isf(alpha / 2, n - 1))
 
     def excess_power(noncentrality: float) -> float:
-        return float(stats.nct.sf(critical, n - 1, noncentrality)) - power
+        return float(scipy.stats.nct.sf(critical, n - 1, noncentrality)) - power
 
     high = critical + 1.0
     while excess_power(high) < 0:
         high *= 2
-    return float(optimize.brentq(excess_power, 0.0, high))
+    return float(scipy.optimize.brentq(excess_power, 0.0, high))
 
 
 def _vector(values: ArrayLike, name: str) -> NDArray[np.float64]:

@@ -16,8 +16,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from dashboards.numbers.statistics import (
     Interval,
@@ -227,9 +227,11 @@ def compare_to_report(
         ours_squared_error**2 / (ours.n - 1) + reported_squared_error**2 / (n - 1)
     )
     difference = ours.mean - mean
-    quantile = float(stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))
+    quantile = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))
     half_width = quantile * math.sqrt(squared_error)
-    test = stats.ttest_ind_from_stats(ours.mean, ours.std, ours.n, mean, std, n, equal_var=False)
+    test = scipy.stats.ttest_ind_from_stats(
+        ours.mean, ours.std, ours.n, mean, std, n, equal_var=False
+    )
     return ReportComparison(
         difference=difference,
         interval=Interval(difference - half_width, difference + half_width),

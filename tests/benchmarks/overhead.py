@@ -162,10 +162,12 @@ class Growth:
 
 def run_ours(work: Search, growth: Growth) -> None:
     """Our whole stack."""
-    file = work.folder / "space.yaml"
-    file.write_text(Space.model_validate(work.space()).model_dump_json())
     plan = make_plan(
-        file, storage=str(work.database), command="benchmark", provenance=collect_provenance()
+        Space.model_validate(work.space()),
+        path="the benchmark's space",
+        storage=str(work.database),
+        command="benchmark",
+        provenance=collect_provenance(),
     )
     with contextlib.closing(open_store(plan.storage)) as store:
         search(plan, store, growth, slots=plan.slots(), scratch=work.folder)

@@ -22,7 +22,7 @@ from dashboards.publish import (
     publish,
     published_figures,
 )
-from search.launch import _publish
+from search.launching import _publish
 from space.errors import StorageError, StudyNotFoundError
 from storage import Store
 from storage.cli import EXIT_DONE

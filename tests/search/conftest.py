@@ -19,6 +19,7 @@ from search.provenance import Provenance
 from search.reports import Report
 from search.sampling import make_sampler
 from search.study import open_study
+from space import load_space
 from storage import Store
 from trainables.worker import AssignedRun
 
@@ -82,7 +83,13 @@ def plan_for(tmp_path: Path) -> Callable[..., Plan]:
     def make(**changes: Any) -> Plan:
         path = tmp_path / "space.yaml"
         path.write_text(json.dumps({**SPACE, **changes}))
-        return make_plan(path, storage=str(tmp_path / "s.db"), command="c", provenance=PROVENANCE)
+        return make_plan(
+            load_space(path),
+            path=path,
+            storage=str(tmp_path / "s.db"),
+            command="c",
+            provenance=PROVENANCE,
+        )
 
     return make
 
