@@ -18,6 +18,9 @@ its time.
 The DataLoader loop is the ordinary PyTorch way: a data set of tensors a sample, batches shuffled
 and put together by a DataLoader, contiguous images, torch's Adam as it comes.
 
+Bare products are those of a batch a core of a network of linear layers, and Adam's steps, with
+nothing between them: see `tests.benchmarks.bare_products`.
+
 At the matrix rate, a training would take as long as its floating-point operations, without those
 on padding, take in the device's best square matrix product in float32; what the optimizer moves
 through memory is on top of that. The share of the matrix rate compares the same two. On a GPU all
@@ -39,27 +42,26 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 import space
 from space import load_configs
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from storage.cli import EXIT_DONE, Parser, positive_int, run_command
+from tests.benchmarks.bare_products import is_linear, train_bare
+from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from trainables.batched import TrainingBatch
 from trainables.epoch_draws import draw_epoch
 from trainables.flops import forward_flops, padding_share, step_flops
 from trainables.image_set import SIDE, ImageSet
-from trainables.losses import n_wrong, pair_loss
 from trainables.models import MODELS, build_model
-from trainables.pairs import Pairs, draw_train_validation
 from trainables.resolve import resolve_config
 from trainables.step_benchmark import matrix_products
 from trainables.training import Training
 
 WAYS = ("DataLoader", "alone", "batched")
 A_CORE = "a batch a core"
+BARE = "bare products"
 EPOCHS = 25
 """Epochs of the report's Table I."""
 GRID_WEIGHTS = 10
@@ -79,52 +81,6 @@ def make_config(model: str, seed: int, device: torch.device, epochs: int = 10_00
     data = DataConfig(source="mnist", data_seed=seed)
     config = RunConfig(data=data, model=ModelConfig(name=model), training=training)
     return resolve_config(config.with_values({"training.device": device.type}))
-
-
-class PairDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Pairs, one at a time."""
-
-    def __init__(self, pairs: Pairs) -> None:
-        self.pairs = pairs
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor, Tensor]:
-        return self.pairs.x_N2HW[i], self.pairs.classes_N2[i], self.pairs.target_N[i]
-
-
-def dataloader_epoch(
-    config: RunConfig, images: ImageSet, device: torch.device
-) -> Callable[[], None]:
-    """The ordinary PyTorch way; gives a function that trains and validates for one epoch."""
-    pairs = draw_train_validation(images, config.data)
-    size = config.training.batch_size
-    train = DataLoader(PairDataset(pairs.train), batch_size=size, shuffle=True, num_workers=0)
-    validation = DataLoader(PairDataset(pairs.validation), batch_size=size, num_workers=0)
-    model = build_model(config.model, 0).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4)
-    generator = torch.Generator().manual_seed(0)
-    aux_weight = config.training.aux_weight or 0.0
-
-    def epoch() -> None:
-        model.train()
-        for batch in train:
-            x_N2HW, classes_N2, target_N = (tensor.to(device) for tensor in batch)
-            for dropout in model.dropouts():
-                dropout.keep_NF = dropout.draw(len(x_N2HW), generator).flatten(0, 1).to(device)
-            loss = pair_loss(model(x_N2HW), classes_N2, target_N, aux_weight)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        model.eval()
-        wrong = 0
-        with torch.no_grad():
-            for batch in validation:
-                x_N2HW, _, target_N = (tensor.to(device) for tensor in batch)
-                wrong += int(n_wrong(model(x_N2HW), target_N))
-
-    return epoch
 
 
 def epoch_flops(config: RunConfig) -> float:
@@ -183,12 +139,17 @@ def times_faster(seconds: Mapping[str, Sequence[float]], way: str) -> list[Cell]
     ]
 
 
-def train_together(configs: Sequence[RunConfig], device: str) -> None:
+def train_together(configs: Sequence[RunConfig], device: torch.device) -> None:
     """Whole trainings as one batch."""
     images = random_images()
-    batch = TrainingBatch([Training(config, images, torch.device(device)) for config in configs])
+    batch = TrainingBatch([Training(config, images, device) for config in configs])
     while batch.runs:
         batch.run_epoch()
+
+
+def train_on_cpu(configs: Sequence[RunConfig]) -> None:
+    """Whole trainings as one batch on the CPU."""
+    train_together(configs, torch.device("cpu"))
 
 
 def whole_trainings(model: str, together: int, rounds: int, device: torch.device) -> list[Cell]:
@@ -209,26 +170,29 @@ def whole_trainings(model: str, together: int, rounds: int, device: torch.device
     work: dict[str, tuple[Callable[[], object], int]] = {
         "DataLoader": (dataloader, 1),
         "alone": (alone, 1),
-        "batched": (lambda: train_together(configs, device.type), together),
+        "batched": (lambda: train_together(configs, device), together),
     }
     ways = list(WAYS)
     rates = [matrix_rate(device)]
     with ExitStack() as stack:
         if device.type == "cpu":
-            train_on_cores = stack.enter_context(workers_of_one_thread(configs[0], together))
-            work[A_CORE] = (lambda: train_on_cores(configs), together)
+            on_cores = stack.enter_context(workers_of_one_thread(configs[0], together))
+            work[A_CORE] = (lambda: on_cores(train_on_cpu, configs), together)
             ways.append(A_CORE)
+            if is_linear(configs[0]):
+                work[BARE] = (lambda: on_cores(train_bare, configs), together)
         seconds = in_turn(work, rounds, device)
     rates.append(matrix_rate(device))
     ratios = [ratio for way in ways[2:] for ratio in times_faster(seconds, way)]
+    bare = statistics.median(seconds[BARE]) if BARE in work else None
     at_the_rate = EPOCHS * epoch_flops(configs[0]) / max(rates)
-    return [model, together, *medians(seconds, ways), *ratios, at_the_rate]
+    return [model, together, *medians(seconds, ways), *ratios, bare, at_the_rate]
 
 
 @contextmanager
 def workers_of_one_thread(
     warm_up: RunConfig, most: int
-) -> Iterator[Callable[[Sequence[RunConfig]], None]]:
+) -> Iterator[Callable[[Callable[[Sequence[RunConfig]], None], Sequence[RunConfig]], None]]:
     """As many warm workers as there are cores, or runs.
 
     Args:
@@ -236,7 +200,7 @@ def workers_of_one_thread(
         most: The most workers.
 
     Yields:
-        Trains whole runs, shared out among the workers, a batch each.
+        Has runs trained in some way, shared out among the workers, a batch each.
     """
     n_workers = min(torch.get_num_threads(), most)
     spawn = multiprocessing.get_context("spawn")
@@ -244,13 +208,15 @@ def workers_of_one_thread(
         n_workers, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
 
-        def train(configs: Sequence[RunConfig]) -> None:
+        def share_out(
+            train: Callable[[Sequence[RunConfig]], None], configs: Sequence[RunConfig]
+        ) -> None:
             shares = [configs[i::n_workers] for i in range(n_workers)]
-            for each in [pool.submit(train_together, share, "cpu") for share in shares]:
+            for each in [pool.submit(train, share) for share in shares]:
                 each.result()
 
-        train([warm_up.with_values({"training.epochs": 1})] * n_workers)
-        yield train
+        share_out(train_on_cpu, [warm_up.with_values({"training.epochs": 1})] * n_workers)
+        yield share_out
 
 
 def epochs_of(model: str, n_runs: int, rounds: int, device: torch.device) -> list[Cell]:
@@ -337,7 +303,7 @@ def main(argv: list[str]) -> int:
     tables = [
         Table(
             title=f"Whole trainings of {EPOCHS} epochs, seconds a run",
-            columns=["model", "together", *of_whole, *faster_whole, "at the matrix rate"],
+            columns=["model", "together", *of_whole, *faster_whole, BARE, "at the matrix rate"],
             rows=whole,
         )
     ]

@@ -1,0 +1,63 @@
+"""The ordinary PyTorch way to train: a data set of tensors a sample, and a DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from space.config import RunConfig
+from trainables.image_set import ImageSet
+from trainables.losses import n_wrong, pair_loss
+from trainables.models import build_model
+from trainables.pairs import Pairs, draw_train_validation
+
+__all__ = ["dataloader_epoch"]
+
+
+class PairDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Pairs, one at a time."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor, Tensor]:
+        return self.pairs.x_N2HW[i], self.pairs.classes_N2[i], self.pairs.target_N[i]
+
+
+def dataloader_epoch(
+    config: RunConfig, images: ImageSet, device: torch.device
+) -> Callable[[], None]:
+    """The ordinary PyTorch way; gives a function that trains and validates for one epoch."""
+    pairs = draw_train_validation(images, config.data)
+    size = config.training.batch_size
+    train = DataLoader(PairDataset(pairs.train), batch_size=size, shuffle=True, num_workers=0)
+    validation = DataLoader(PairDataset(pairs.validation), batch_size=size, num_workers=0)
+    model = build_model(config.model, 0).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4)
+    generator = torch.Generator().manual_seed(0)
+    aux_weight = config.training.aux_weight or 0.0
+
+    def epoch() -> None:
+        model.train()
+        for batch in train:
+            x_N2HW, classes_N2, target_N = (tensor.to(device) for tensor in batch)
+            for dropout in model.dropouts():
+                dropout.keep_NF = dropout.draw(len(x_N2HW), generator).flatten(0, 1).to(device)
+            loss = pair_loss(model(x_N2HW), classes_N2, target_N, aux_weight)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        model.eval()
+        wrong = 0
+        with torch.no_grad():
+            for batch in validation:
+                x_N2HW, _, target_N = (tensor.to(device) for tensor in batch)
+                wrong += int(n_wrong(model(x_N2HW), target_N))
+
+    return epoch
