@@ -1,0 +1,188 @@
+"""What a search takes before it trains and after it has: from a command to its answer.
+
+    python -m tests.benchmarks.launch_start [--rounds 5] [--json FILE]
+
+Every command is a process of its own, on whose clock all is that a person waits for: Python, its
+libraries, Ray, the workers and their libraries. The search has as many trials as there are CPUs, of
+a single epoch of the MLP on scikit-learn's digits, so that next to nothing is trained.
+
+    ours                  python -m search.launch
+    Tune + OptunaSearch   a script that does the same: a function trainable, OptunaSearch over
+                          RDBStorage, as many trials at once as there are CPUs
+
+They are taken in turn. A trial has ended when its process says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from storage.cli import EXIT_DONE, EXIT_USER, Parser, positive_int, run_command
+from tests.benchmarks.results import Cell, Table, add_json_option, publish
+
+ENDED = " COMPLETE "
+"""In the line that says that a trial has ended."""
+N_TRIALS = os.cpu_count() or 1
+SPACE: dict[str, Any] = {
+    "study": "start",
+    "model": {"name": "mlp"},
+    "data": {"source": "digits"},
+    "training": {"epochs": 1},
+    "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True}},
+    "sampler": {"name": "random", "seed": 0},
+    "pruner": {"name": "none"},
+    "objective": {"metric": "val_error", "direction": "minimize"},
+    "budget": {"trials": N_TRIALS},
+}
+PARTS = ("the first trial has ended", "every worker has ended one", "the prompt is back")
+
+
+def tune_with_optuna_search(folder: Path) -> None:
+    """The search as a user of Ray Tune would write it."""
+    import optuna
+    import ray
+    from ray import tune
+    from ray.tune.search import ConcurrencyLimiter
+    from ray.tune.search.optuna import OptunaSearch
+
+    def trainable(config: dict[str, float]) -> None:
+        from trainables.resolve import resolve_config
+        from trainables.runs import open_run
+        from trainables.sources import load_source
+
+        data = DataConfig(source="digits")
+        training = TrainingConfig(epochs=1, **config)
+        run_config = RunConfig(model=ModelConfig(name="mlp"), data=data, training=training)
+        run = open_run(resolve_config(run_config, "digits"), load_source(data, "train"))
+        tune.report({"val_error": run.run_epoch().val_error})
+
+    class Ends(tune.Callback):  # type: ignore[misc]
+        def on_trial_complete(self, *_: Any, **__: Any) -> None:
+            print(ENDED, flush=True)
+
+    ray.init("local")  # Not a cluster that happens to be here.
+    searcher = OptunaSearch(
+        metric="val_error",
+        mode="min",
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        storage=optuna.storages.RDBStorage(f"sqlite:///{folder / 'trials.db'}"),
+        study_name="start",
+    )
+    tune.run(
+        trainable,
+        config={"learning_rate": tune.loguniform(1e-4, 1e-2)},
+        search_alg=ConcurrencyLimiter(searcher, max_concurrent=N_TRIALS),
+        num_samples=N_TRIALS,
+        resources_per_trial={"cpu": 1},
+        storage_path=str(folder / "tune"),
+        callbacks=[Ends()],
+        verbose=0,
+    )
+
+
+def seconds_until(command: Sequence[str], folder: Path) -> list[float]:
+    """Runs a search and looks at the clock.
+
+    Args:
+        command: The search's.
+        folder: Where it runs.
+
+    Returns:
+        The seconds of `PARTS`.
+    """
+    began = time.perf_counter()
+    ends = []
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if ENDED in line:
+                ends.append(time.perf_counter() - began)
+    if process.returncode != EXIT_DONE or len(ends) != N_TRIALS:
+        raise RuntimeError(f"{command} did not search:\n{''.join(said)}")
+    return [ends[0], ends[-1], time.perf_counter() - began]
+
+
+def seconds_of(command: Sequence[str], status: int) -> float:
+    """The seconds of a command that must end in some way."""
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != status:
+        raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stderr}")
+    return time.perf_counter() - began
+
+
+def main(argv: list[str]) -> int:
+    """Measures in turn and prints the tables."""
+    parser = Parser(prog="python -m tests.benchmarks.launch_start", description=__doc__)
+    parser.add_argument("--rounds", type=positive_int, default=5)
+    parser.add_argument("--peer", metavar="DIRECTORY", type=Path, help="be the peer's script")
+    add_json_option(parser)
+    options = parser.parse_args(argv)
+    if options.peer:
+        tune_with_optuna_search(options.peer)
+        return EXIT_DONE
+    launch = [sys.executable, "-m", "search.launch", "--space"]
+    peer = [sys.executable, "-m", "tests.benchmarks.launch_start", "--peer"]
+    root = Path(__file__).resolve().parents[2]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    searches: defaultdict[str, list[list[float]]] = defaultdict(list)
+    short: defaultdict[str, list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="start-") as name:
+        (file := Path(name) / "space.yaml").write_text(json.dumps(SPACE))
+        (wrong := Path(name) / "wrong.yaml").write_text(json.dumps({**SPACE, "budgets": 1}))
+        for turn in range(options.rounds + 1):  # The first warms the system's file cache.
+            (folder := Path(name) / str(turn)).mkdir()
+            short["help"].append(seconds_of([*launch, str(file), "--help"], EXIT_DONE))
+            short["a mistake in the file"].append(seconds_of([*launch, str(wrong)], EXIT_USER))
+            for way, command in {
+                "ours": [*launch, str(file), "--storage", str(folder / "s.db")],
+                "Tune + OptunaSearch": [*peer, str(folder)],
+            }.items():
+                searches[way].append(seconds_until(command, folder))
+                shown = ", ".join(f"{seconds:.1f}" for seconds in searches[way][-1])
+                print(f"round {turn}: {way} {shown} s", file=sys.stderr)
+    rows: list[list[Cell]] = []
+    for way, found in searches.items():
+        taken = list(zip(*found[1:], strict=True))
+        ours = [each[-1] for each in searches["ours"][1:]]
+        ratios = [a / b for a, b in zip(taken[-1], ours, strict=True)]
+        rows.append([way, *map(statistics.median, taken), statistics.median(ratios)])
+    publish(
+        title="From the command to its answer",
+        module="tests.benchmarks.launch_start",
+        argv=argv,
+        tables=[
+            Table(
+                title=f"A search of {N_TRIALS} trials of one epoch, seconds until",
+                columns=["", *PARTS, "times ours"],
+                rows=rows,
+            ),
+            Table(
+                title="search.launch that does not search, seconds",
+                columns=["", "s"],
+                rows=[[what, statistics.median(taken[1:])] for what, taken in short.items()],
+            ),
+        ],
+        notes=[f"Medians of {options.rounds} rounds taken in turn, after one that is not counted."],
+        json_file=options.json,
+    )
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    run_command(main)
