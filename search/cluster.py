@@ -112,6 +112,8 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
                 # Sockets and logs go with the launch, and the last cluster's address, which `ray
                 # start` leaves for `ray status`, stays that of the user's own.
                 "_temp_dir": str(scratch),
+                # A process for each CPU that none of Tune's actors would use.
+                "_system_config": {"prestart_worker_first_driver": False},
             }
         else:
             options["address"] = address
