@@ -13,7 +13,7 @@ import ray
 from optuna.trial import TrialState
 
 from dashboards.numbers.confirmation import read_confirmation
-from search.cluster import _fit, ray_session
+from search.cluster import Slots, _fit, n_startable, ray_session
 from search.observer import TrialView
 from search.plan import Plan
 from search.study import Outcome, open_study, search
@@ -56,6 +56,22 @@ def launch(
         stop_requested=stop_requested,
     )
     return outcome, open_study(plan, store)
+
+
+def test_no_worker_waits_for_another_to_start(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    class Clock(Recorder):
+        def on_tick(self) -> None:
+            self.events.append(("tick", 0))
+
+    one = {"cpus": 1, "gpus": 0, "runs_per_trainable": 1}
+    clock = Clock()
+    plan = plan_for(resources=one, budget={"trials": 4})
+    n_workers = plan.slots().concurrency
+    launch(plan, store, scratch, clock)
+    begun = [event for event, _ in clock.events].index("start")
+    assert clock.events[begun : begun + n_workers] == [("start", i) for i in range(n_workers)]
 
 
 def test_search_to_the_end_of_its_budget(
@@ -332,3 +348,21 @@ def test_study_of_another_direction_is_refused(plan_for: MakePlan, store: Store)
     optuna.create_study(study_name="closed", storage=store.optuna_storage, direction="maximize")
     with pytest.raises(StudyMismatchError, match="was begun to maximize, not to minimize"):
         open_study(plan_for(), store)
+
+
+@pytest.mark.parametrize(
+    ("free", "gpus", "expected"),
+    [
+        ({"CPU": 64.0}, 0, 8),
+        ({"CPU": 5.0}, 0, 5),
+        ({}, 0, 1),
+        ({"CPU": 64.0, "GPU": 3.0}, 1, 3),
+        ({"CPU": 64.0}, 1, 1),
+    ],
+)
+def test_no_more_workers_are_asked_for_at_once_than_can_start(
+    free: dict[str, float], gpus: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "available_resources", lambda: free)
+    slots = Slots(cpus=64, gpus=8, nodes=1, concurrency=8, gpus_per_trial=gpus)
+    assert n_startable(slots, 1) == expected
