@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from storage.glance import glance_at_studies
+from storage.glance import abandoned_trials, glance_at_studies
 from storage.leases import status_of
 from storage.records import LaunchRecord, RunRecord
 from storage.store import Store
 
 __all__ = ["describe_study", "list_studies"]
+
+INTERRUPTED = "INTERRUPTED"
+"""The state of a trial that Optuna says is running, whose launch died."""
 
 
 def list_studies(store: Store) -> list[dict[str, Any]]:
@@ -21,20 +26,24 @@ def list_studies(store: Store) -> list[dict[str, Any]]:
     Returns:
         One dictionary a study, in the order they were begun; its best value is that of the first
         objective among complete trials. Studies that were made by other tools are among them,
-        without launches.
+        without launches. Trials of a launch that died are `INTERRUPTED`.
     """
     launches: dict[int | None, list[LaunchRecord]] = {}
     for launch in store.launches():
         launches.setdefault(launch.study_id, []).append(launch)
     records = store.study_records()
+    abandoned = abandoned_trials(store)
     rows = []
     for study in glance_at_studies(store):
         record = records.get(study.study_id)
         own = launches.get(study.study_id, [])
+        counts = Counter(study.counts)
+        counts[INTERRUPTED] = len(abandoned.get(study.study_id, ()))
+        counts["RUNNING"] -= counts[INTERRUPTED]
         rows.append(
             {
                 "study": study.name,
-                "trials": study.counts,
+                "trials": dict(counts),
                 "best": study.best,
                 "metrics": [] if record is None else record.metrics,
                 "data_source": None if record is None else record.data_source,
@@ -48,12 +57,16 @@ def list_studies(store: Store) -> list[dict[str, Any]]:
 def describe_study(store: Store, name: str) -> dict[str, Any]:
     """All there is to say of one study: terms, states, best trial, launches, trials.
 
+    Trials of a launch that died are `INTERRUPTED`.
+
     Raises:
         StudyNotFoundError: If the store does not hold it.
     """
     study_id = store.study_id(name)
     storage = store.optuna_storage
     trials = storage.get_all_trials(study_id, deepcopy=False)
+    abandoned = abandoned_trials(store).get(study_id, set())
+    states = [INTERRUPTED if trial._trial_id in abandoned else trial.state.name for trial in trials]
     record = store.study_records().get(study_id)
     runs: dict[int | None, list[RunRecord]] = {}
     for run in store.runs(study_id, "search"):
@@ -67,7 +80,7 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         "directions": [direction.name.lower() for direction in directions],
         "data_source": None if record is None else record.data_source,
         "data_fingerprint": None if record is None else record.data_fingerprint,
-        "trials_by_state": _counts(trials),
+        "trials_by_state": _counts(states),
         "epochs": sum(run.n_epochs for run in every),
         "train_seconds": sum(run.train_seconds for run in every),
         "best": _best(trials, directions),
@@ -75,20 +88,19 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         "trials": [
             {
                 **_trial(trial),
+                "state": state,
                 "runs": [run.run_id for run in runs.get(trial._trial_id, [])],
                 "epochs": sum(run.n_epochs for run in runs.get(trial._trial_id, [])),
                 "reason": next((run.reason for run in runs.get(trial._trial_id, [])), None),
             }
-            for trial in trials
+            for trial, state in zip(trials, states, strict=True)
         ],
     }
 
 
-def _counts(trials: list[FrozenTrial]) -> dict[str, int]:
-    counts = {state.name: 0 for state in TrialState}
-    for trial in trials:
-        counts[trial.state.name] += 1
-    return counts
+def _counts(states: Sequence[str]) -> dict[str, int]:
+    known = [*(state.name for state in TrialState), INTERRUPTED]
+    return {state: states.count(state) for state in known}
 
 
 def _best(trials: list[FrozenTrial], directions: list[Any]) -> dict[str, Any] | None:
