@@ -1,4 +1,4 @@
-"""Studies of a store as plain dictionaries: what ``python -m storage`` prints."""
+"""Studies and benchmarks as plain dictionaries: what ``python -m storage`` prints."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from storage.benchmark_glance import BenchmarkGlance, glance_at_benchmarks
 from storage.glance import abandoned_trials, glance_at_studies
-from storage.leases import status_of
-from storage.records import LaunchRecord, RunRecord
+from storage.leases import is_alive, status_of
+from storage.records import BenchmarkConfig, LaunchRecord, RunRecord
 from storage.store import Store
 
-__all__ = ["describe_study", "list_studies"]
+__all__ = ["describe_benchmark", "describe_study", "list_benchmarks", "list_studies"]
 
 INTERRUPTED = "INTERRUPTED"
 """The state of a trial that Optuna says is running, whose launch died."""
@@ -42,16 +43,99 @@ def list_studies(store: Store) -> list[dict[str, Any]]:
         counts["RUNNING"] -= counts[INTERRUPTED]
         rows.append(
             {
+                "kind": "study",
                 "study": study.name,
                 "trials": dict(counts),
                 "best": study.best,
                 "metrics": [] if record is None else record.metrics,
                 "data_source": None if record is None else record.data_source,
+                "state": _state(own),
                 "launches": len(own),
                 "last_launch": own[-1].started_at.isoformat(timespec="seconds") if own else None,
             }
         )
     return rows
+
+
+def list_benchmarks(store: Store) -> list[dict[str, Any]]:
+    """Every benchmark of a store: name, configs, runs done and asked for, state, last activity.
+
+    Returns:
+        One dictionary a benchmark, in the order they were first asked for.
+    """
+    return [_benchmark(glance) for glance in glance_at_benchmarks(store)]
+
+
+def describe_benchmark(store: Store, benchmark_id: int) -> dict[str, Any]:
+    """All there is to say of one benchmark without its statistics: terms, configs, launches.
+
+    Args:
+        store: The store.
+        benchmark_id: A benchmark that it holds.
+    """
+    glance = next(
+        each for each in glance_at_benchmarks(store) if each.record.benchmark_id == benchmark_id
+    )
+    hashes = {each for config in glance.record.configs for each in config.config_hashes}
+    numbers = {launch.launch_id for launch in glance.launches}
+    runs: dict[str, list[RunRecord]] = {}
+    for run in store.runs(purpose="benchmark"):
+        if run.config_hash in hashes and run.launch_id in numbers:
+            runs.setdefault(run.config_hash, []).append(run)
+    return {
+        **_benchmark(glance),
+        "title": glance.record.title,
+        "reference": glance.record.reference,
+        "configs": [_config(glance, config, runs) for config in glance.record.configs],
+        "launches": [_launch(launch) for launch in glance.launches],
+    }
+
+
+def _benchmark(glance: BenchmarkGlance) -> dict[str, Any]:
+    record, last = glance.record, glance.last_activity
+    return {
+        "kind": "benchmark",
+        "benchmark": record.name,
+        "configs": len(record.configs),
+        "seeds": record.n_seeds,
+        "runs_done": glance.n_done,
+        "runs_planned": glance.n_asked,
+        "state": glance.state,
+        "data_source": record.data_source,
+        "data_fingerprint": record.data_fingerprint,
+        "last_activity": None if last is None else last.isoformat(timespec="seconds"),
+    }
+
+
+def _config(
+    glance: BenchmarkGlance, config: BenchmarkConfig, runs: dict[str, list[RunRecord]]
+) -> dict[str, Any]:
+    own = [run for each in config.config_hashes for run in runs.get(each, [])]
+    # Of a config and seed without a result the latest run tells how far it came.
+    open_runs = [
+        runs[each][-1]
+        for each in config.config_hashes
+        if each in runs and each not in glance.errors
+    ]
+    alive = {launch.launch_id for launch in glance.launches if is_alive(launch)}
+    states = Counter(
+        "interrupted" if run.state == "running" and run.launch_id not in alive else run.state
+        for run in open_runs
+    )
+    return {
+        "name": config.name,
+        "model": config.config.model.name,
+        "parameters": config.n_parameters,
+        "runs_done": glance.n_done_of(config),
+        "runs_planned": len(config.config_hashes),
+        "runs_open": dict(states),
+        "test_error": glance.mean_of(config),
+        "epochs": sum(run.n_epochs for run in own),
+        "train_seconds": sum(run.train_seconds for run in own),
+        "reasons": sorted(
+            {run.reason for run in open_runs if run.state == "failed" and run.reason}
+        ),
+    }
 
 
 def describe_study(store: Store, name: str) -> dict[str, Any]:
@@ -96,6 +180,12 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
             for trial, state in zip(trials, states, strict=True)
         ],
     }
+
+
+def _state(launches: Sequence[LaunchRecord]) -> str | None:
+    """What has become of a study: how its latest launch ended, unless one is alive."""
+    statuses = [status_of(launch) for launch in launches]
+    return "running" if "running" in statuses else (statuses[-1] if statuses else None)
 
 
 def _counts(states: Sequence[str]) -> dict[str, int]:
