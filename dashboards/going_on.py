@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from space import Space, parse_override
+from space import Space
 from space.errors import SpaceError
 from storage import BenchmarkRecord, LaunchRecord
+from storage.benchmark_names import config_changes, ends_with_changes
 from storage.cli import storage_arguments
 from storage.command_line import command_line, has_option, option_values, with_option
 
@@ -98,21 +99,16 @@ def _is_of(launch: LaunchRecord, record: BenchmarkRecord) -> bool:
         return False
     if "benchmark" in launch.config:
         return bool(launch.config["benchmark"] == record.name)
-    # Older launches do not say so; a benchmark's name ends with what was changed in its files.
-    _, mark, changes = record.name.partition(" --")
-    return " ".join(_labels(launch.command)) == (f"--{changes}" if mark else "")
-
-
-def _labels(command: str) -> list[str]:
-    """What a command changes in its configs, as it is part of a benchmark's name."""
-    labels = []
-    for text in option_values(command, "--set"):
-        try:
-            labels.append(parse_override(text).label)
-        except SpaceError:
-            labels.append(f"--set {text}")
-    labels += [f"--epochs {epochs}" for epochs in option_values(command, "--epochs")[-1:]]
-    return [*labels, "--augment"] if has_option(command, "--augment") else labels
+    # Older launches do not say so.
+    try:
+        changes = config_changes(
+            option_values(launch.command, "--set"),
+            epochs=next(map(int, option_values(launch.command, "--epochs")[-1:]), None),
+            augment=has_option(launch.command, "--augment"),
+        )
+    except (SpaceError, ValueError):
+        return False
+    return ends_with_changes(record.name, changes)
 
 
 def _changes(command: str) -> list[str]:

@@ -26,9 +26,24 @@ __all__ = ["BatchProgress", "train_on", "train_queue"]
 class BatchProgress:
     """What a person sees of a queue: a bar of epochs on a terminal, else a line a run."""
 
-    def __init__(self, queue: Sequence[QueuedRun], console: Console) -> None:
-        """Begin; the console writes to stderr."""
+    def __init__(
+        self,
+        queue: Sequence[QueuedRun],
+        console: Console,
+        *,
+        kind: str = "run",
+        detail: str = "",
+    ) -> None:
+        """Begin.
+
+        Args:
+            queue: The runs.
+            console: Writes to stderr.
+            kind: What one of the runs is called.
+            detail: What else is to be known of them, said once, after their name.
+        """
         self._n_runs, self._n_ended = len(queue), 0
+        self._kind, self._detail = kind, detail
         self._console = console
         self._bar: Progress | None = None
         if console.is_terminal:
@@ -47,12 +62,15 @@ class BatchProgress:
 
     @property
     def _description(self) -> str:
-        return f"{self._n_ended}/{self._n_runs} runs"
+        return f"{self._n_ended}/{self._n_runs} {self._kind}s"
 
     def announce(self, slots: Slots) -> None:
         """Say what is about to be trained, and where."""
         workers = "worker" if slots.concurrency == 1 else "workers"
-        self._say(f"{self._n_runs} runs, {slots.concurrency} {workers} on {slots.cpus:g} CPUs")
+        self._say(
+            f"{self._runs(self._n_runs)}{self._detail}, {slots.concurrency} {workers} on "
+            f"{slots.cpus:g} CPUs"
+        )
 
     def on_epoch(self) -> None:
         """An epoch was recorded."""
@@ -71,14 +89,17 @@ class BatchProgress:
     def leave(self, n_runs: int) -> None:
         """Say that another launch trains some of the runs."""
         self._say(
-            f"{n_runs} runs are left to another launch that trains them now; the same command "
-            "shows them later"
+            f"left to another launch, which trains them now: {self._runs(n_runs)}; the same "
+            "command shows them later"
         )
 
     def close(self) -> None:
         """Take the bar down."""
         if self._bar is not None:
             self._bar.stop()
+
+    def _runs(self, n_runs: int) -> str:
+        return f"{n_runs} {self._kind}{'' if n_runs == 1 else 's'}"
 
     def _say(self, line: str) -> None:
         now = datetime.datetime.now().strftime("%H:%M:%S")

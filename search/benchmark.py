@@ -7,12 +7,11 @@ run is stored when it finishes, and the same command later runs only what is mis
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,14 +20,23 @@ from dashboards.numbers.results import ConfigResult, collect
 from dashboards.numbers.tables import benchmark_table
 from dashboards.tables.formats import FORMATS, render
 from search.batch import BatchProgress, train_queue
-from search.benchmark_configs import benchmark_configs, resolved
+from search.benchmark_configs import (
+    BenchmarkData,
+    benchmark_configs,
+    load_named,
+    only,
+    resolved,
+    settle_source,
+    settled,
+)
 from search.lease import reclaim_runs
 from search.plan import checkpoint_directory, require_writable
 from search.provenance import collect_provenance
 from search.run_queue import QueuedRun
-from space import NamedConfig, Override, Resources, load_configs, parse_duration, parse_override
-from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
+from space import NamedConfig, Override, Resources, load_configs, parse_duration
+from space.errors import SpaceError, UsageError
 from storage import BenchmarkRecord, NewLaunch, Store, open_store
+from storage.benchmark_names import benchmark_name, config_changes
 from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.cli import (
     EXIT_DONE,
@@ -44,12 +52,10 @@ from storage.cli import (
 )
 from storage.command_line import command_line
 from storage.terminal import console_for
-from trainables.image_set import ImageSet
-from trainables.sources import load_source
 
-__all__ = ["benchmark_fingerprint", "load_named", "main", "settle_source"]
+__all__ = ["build_parser", "main"]
 
-LONGEST_NAME = 255
+_ENDINGS = {"time limit": "the time limit was reached", "interrupted": "it was interrupted"}
 _RESOURCES = {
     "cpus": "a number of CPUs: more than 0, and above 1 a whole one",
     "gpus": "auto or a number of GPUs: at least 0, and above 1 a whole one",
@@ -57,6 +63,29 @@ _RESOURCES = {
 }
 """The options of what a worker occupies, and what each takes."""
 _TOGETHER = "runs that a worker trains together, or auto: as many as were measured to pay"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """What the command line asks for, read and checked.
+
+    Attributes:
+        options: Its options.
+        command: All of it, as it may be shown and stored.
+        changes: What it changes in every config.
+        name: What the benchmark is called.
+        title: What heads its table: that of the one file, if it is of one as it stands.
+        resources: What a worker occupies.
+        deadline: When to stop, in seconds of `time.monotonic`.
+    """
+
+    options: Any
+    command: str
+    changes: list[Override]
+    name: str
+    title: str
+    resources: Resources
+    deadline: float | None
 
 
 def main(argv: list[str]) -> int:
@@ -72,30 +101,31 @@ def main(argv: list[str]) -> int:
         UserError: What the user can mend.
     """
     options = build_parser().parse_args(argv)
-    resources, deadline = _resources(options), _deadline(options)
+    request = _read(options, argv)
     configure_logging(verbose=options.verbose)
-    every = load_named(options.config, _changes(options))
-    named, images, test_images = settle_source(_only(every, options.only))
-    fingerprint = benchmark_fingerprint(images, test_images)
+    every = load_named(options.config, request.changes)
+    named, data = settle_source(only(every, options.only))
     configs = benchmark_configs(named, options.seeds)
     store = open_store(default_storage(options.storage))
     try:
-        before = collect(store, configs, fingerprint=fingerprint)
+        before = collect(store, configs, fingerprint=data.fingerprint)
         benchmark_table(before, reference=options.reference)  # A wrong name shows before any run.
         queue = _missing(before, named)
         status = "done"
         if not options.table_only:
-            of_source = [each for each in every if each.data.source in ("auto", images.source)]
-            _record(store, _settled(of_source, images.source), options, images.source, fingerprint)
+            of_source = [each for each in every if each.data.source in ("auto", data.source)]
+            _record(store, settled(of_source, data.source), request, data)
         if queue and not options.table_only:
-            status = _run(
-                store, queue, options, argv, (images, test_images), fingerprint, resources, deadline
-            )
-        results = collect(store, configs, fingerprint=fingerprint)
-        table = benchmark_table(results, reference=options.reference, title=_title(options))
+            status = _run(store, queue, request, data)
+        results = collect(store, configs, fingerprint=data.fingerprint)
+        table = benchmark_table(results, reference=options.reference, title=request.title)
         sys.stdout.write(render(table, options.format))
     finally:
         store.close()
+    n_missing = sum(len(result.missing) for result in results)
+    if status != "done" and n_missing:
+        sys.stdout.flush()
+        _say_how_to_go_on(request, status, n_missing)
     if status == "interrupted":
         return EXIT_INTERRUPTED
     return EXIT_DONE if any(result.seeds for result in results) else EXIT_NOTHING
@@ -131,142 +161,33 @@ def build_parser() -> Parser:
     return parser
 
 
-def _title(options: Any) -> str:
-    """What heads the table: the title of the one file it is of, if it is of one as it stands."""
-    changed = options.set or options.augment or options.epochs is not None
-    return load_configs(options.config[0]).title if len(options.config) == 1 and not changed else ""
-
-
-def _changes(options: Any) -> list[Override]:
-    """What the command line changes in every config."""
-    changes = [parse_override(text) for text in options.set]
-    if options.epochs is not None:
-        label = f"--epochs {options.epochs}"
-        changes.append(Override(key="training.epochs", value=options.epochs, label=label))
-    if options.augment:
-        changes.append(Override(key="data.augment", value=True, label="--augment"))
-    return changes
-
-
-def load_named(paths: Sequence[str | Path], changes: Sequence[Override] = ()) -> list[NamedConfig]:
-    """Read the configs of some files.
-
-    Args:
-        paths: Config files.
-        changes: Settings to replace in every config. One that changes a config takes what was
-            reported for it away, since the report is of other settings.
-
-    Returns:
-        The configs in order.
+def _read(options: Any, argv: list[str]) -> _Request:
+    """Read and check what the command line asks for.
 
     Raises:
-        SpaceError: If a file or a change is wrong, or two configs have one name.
+        UserError: If an option or a file is wrong.
     """
-    found: list[NamedConfig] = []
-    for path in paths:
-        for named in load_configs(path).configs:
-            if named.name in (each.name for each in found):
-                raise SpaceError(f"{path}: a second config is named '{named.name}'; rename one.")
-            found.append(_changed(named, changes))
-    return found
-
-
-def _only(configs: list[NamedConfig], names: Sequence[str] | None) -> list[NamedConfig]:
-    """The configs that ``--only`` names, in the files' order."""
-    if names is None:
-        return configs
-    known = [named.name for named in configs]
-    for name in names:
-        if name not in known:
-            raise UsageError(
-                f"--only: no config is named '{name}'; there are {', '.join(known)}"
-                f"{nearest(name, known)}"
-            )
-    return [named for named in configs if named.name in names]
-
-
-def _changed(named: NamedConfig, changes: Sequence[Override]) -> NamedConfig:
-    config = named.config
-    for change in changes:
-        try:
-            config = config.with_values({change.key: change.value})
-        except (ValidationError, AttributeError, TypeError) as error:
-            raise SpaceError(
-                f"{change.label}: not allowed for '{named.name}'; give a key of its data, model or "
-                "training section and a value that this key takes."
-            ) from error
-    if config == named.config:
-        return named
-    return named.model_copy(
-        update={
-            "data": config.data,
-            "model": config.model,
-            "training": config.training,
-            "reported": None,
-        }
+    resources, deadline = _resources(options), _deadline(options)
+    changes = config_changes(options.set, epochs=options.epochs, augment=options.augment)
+    files = [load_configs(path) for path in options.config]
+    return _Request(
+        options=options,
+        command=command_line("search.benchmark", argv),
+        changes=changes,
+        name=benchmark_name([file.name for file in files], changes),
+        title=files[0].title if len(files) == 1 and not changes else "",
+        resources=resources,
+        deadline=deadline,
     )
 
 
-def settle_source(
-    configs: Sequence[NamedConfig],
-) -> tuple[list[NamedConfig], ImageSet, ImageSet]:
-    """Load the one data set that all configs are run on.
-
-    Args:
-        configs: The configs.
-
-    Returns:
-        The configs with their data source settled, the training images and the test images.
-
-    Raises:
-        DataError: If the data cannot be had.
-        SpaceError: If the configs want different sources, or one cannot be trained.
-    """
-    sources = {named.data.source for named in configs} - {"auto"}
-    if len(sources) > 1:
-        raise SpaceError(
-            f"--config: the configs want different data ({' and '.join(sorted(sources))}); "
-            "benchmark them apart."
-        )
-    wanted = configs[0].data.model_copy(update={"source": sources.pop() if sources else "auto"})
-    images, test_images = load_source(wanted, "train"), load_source(wanted, "test")
-    return _settled(configs, images.source), images, test_images
-
-
-def _settled(configs: Sequence[NamedConfig], source: str) -> list[NamedConfig]:
-    """The configs, complete, on this source."""
-    settled = []
-    for named in configs:
-        data = named.data.model_copy(update={"source": source, "root": None})
-        try:
-            complete = resolved(named.model_copy(update={"data": data}), 0)
-        except (ModelError, TrainingError) as error:
-            raise SpaceError(f"'{named.name}': {error}") from error
-        settled.append(
-            named.model_copy(
-                update={
-                    "data": complete.data,
-                    "model": complete.model,
-                    "training": complete.training,
-                }
-            )
-        )
-    return settled
-
-
-def benchmark_fingerprint(images: ImageSet, test_images: ImageSet) -> str:
-    """16 hexadecimal digits that identify the training and the test images together."""
-    text = f"{images.fingerprint}/{test_images.fingerprint}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _record(
-    store: Store, configs: Sequence[NamedConfig], options: Any, source: str, fingerprint: str
+    store: Store, configs: Sequence[NamedConfig], request: _Request, data: BenchmarkData
 ) -> None:
     """Record what the benchmark compares: all configs of its files, all seeds asked for so far."""
-    name = _name(options)
+    name, fingerprint = request.name, data.fingerprint
     n_seeds = max(
-        options.seeds,
+        request.options.seeds,
         *(
             known.n_seeds
             for known in load_benchmarks(store)
@@ -278,20 +199,14 @@ def _record(
         store,
         BenchmarkRecord(
             name=name,
-            data_source=source,
+            data_source=data.source,
             data_fingerprint=fingerprint,
-            title=_title(options),
-            reference=options.reference or configs[0].name,
+            title=request.title,
+            reference=request.options.reference or configs[0].name,
             n_seeds=n_seeds,
             configs=tuple(benchmark_configs(configs, n_seeds)),
         ),
     )
-
-
-def _name(options: Any) -> str:
-    """What a benchmark is called: its files, and what the command line changes in them."""
-    files = " + ".join(load_configs(path).name for path in options.config)
-    return " ".join([files, *(change.label for change in _changes(options))])[:LONGEST_NAME]
 
 
 def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) -> list[QueuedRun]:
@@ -305,25 +220,17 @@ def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) ->
     ]
 
 
-def _run(
-    store: Store,
-    queue: list[QueuedRun],
-    options: Any,
-    argv: list[str],
-    images: tuple[ImageSet, ImageSet],
-    fingerprint: str,
-    resources: Resources,
-    deadline: float | None,
-) -> str:
+def _run(store: Store, queue: list[QueuedRun], request: _Request, data: BenchmarkData) -> str:
     """Train what is missing; say how it ended."""
+    options = request.options
     provenance = collect_provenance()
     reclaim_runs(store, "benchmark")
     launch_id = store.begin_launch(
         NewLaunch(
             study_id=None,
-            command=command_line("search.benchmark", argv),
+            command=request.command,
             config={
-                "benchmark": _name(options),
+                "benchmark": request.name,
                 "configs": [str(path) for path in options.config],
                 "seeds": options.seeds,
             },
@@ -332,8 +239,8 @@ def _run(
             git_dirty=provenance.git_dirty,
             versions=provenance.versions,
             hardware=provenance.hardware,
-            data_source=images[0].source,
-            data_fingerprint=fingerprint,
+            data_source=data.source,
+            data_fingerprint=data.fingerprint,
             host=provenance.host,
             pid=provenance.pid,
         )
@@ -349,22 +256,32 @@ def _run(
                 queue,
                 purpose="benchmark",
                 launch_id=launch_id,
-                resources=resources,
+                resources=request.resources,
                 concurrency=options.concurrency or "auto",
                 checkpoints=checkpoints,
-                images=images[0],
-                test_images=images[1],
-                fingerprint=fingerprint,
+                images=data.images,
+                test_images=data.test_images,
+                fingerprint=data.fingerprint,
                 progress=progress,
                 ray_address=options.ray_address,
                 verbose=options.verbose,
                 stop_requested=stop,
-                deadline=deadline,
+                deadline=request.deadline,
             )
     finally:
         progress.close()
         store.end_launch(launch_id, status)
     return status
+
+
+def _say_how_to_go_on(request: _Request, status: str, n_missing: int) -> None:
+    """Say which command trains what is missing, beside the table and not in it."""
+    runs = "1 run is" if n_missing == 1 else f"{n_missing} runs are"
+    for line in (
+        f"benchmark '{request.name}': {_ENDINGS[status]}; {runs} still to be trained",
+        f"go on with: {request.command}",
+    ):
+        console_for(sys.stderr).print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _resources(options: Any) -> Resources:

@@ -63,7 +63,7 @@ def confirm_queue(plan: Plan, store: Store, study: optuna.Study) -> list[QueuedR
     chosen = candidates(study, plan.space.confirm.top)
     return [
         QueuedRun(
-            label=f"trial {trial.number}, fresh seed {replicate}",
+            label=f"confirmation of trial {trial.number}, fresh seed {replicate}",
             config=confirm_config(plan.resolve(trial.params), replicate),
             study_id=study._study_id,
             trial_id=trial._trial_id,
@@ -107,7 +107,7 @@ def confirm(
     queue = confirm_queue(plan, store, study)
     if not queue:
         return "done"
-    progress = BatchProgress(queue, console)
+    progress = BatchProgress(queue, console, kind="confirmation run", detail=" with fresh seeds")
     try:
         return train_on(
             store,

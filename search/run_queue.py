@@ -10,16 +10,13 @@ from search.reports import Assignment, Report
 from space import RunConfig
 from storage import ResultRecord, Store
 from storage.leases import is_alive
-from storage.locking import study_lock
+from storage.locking import NO_STUDY, study_lock
 from storage.objectives import RunProgress
 from storage.schema import utc_now
 from trainables.batched import architecture
 from trainables.runs import count_parameters
 
 __all__ = ["QueuedRun", "RunQueue"]
-
-NO_STUDY = 0
-"""Stands for the study of a run that has none; no database gives a row that number."""
 
 
 @dataclass(frozen=True, kw_only=True)

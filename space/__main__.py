@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from space.configs import ConfigFile
 from space.durations import format_duration
 from space.errors import SpaceError
-from space.load import load_tree, parse_space, parse_tree
+from space.load import is_config_file, load_tree, parse_space, parse_tree
 from space.reader import file_name
 from space.schema import config_schema_text, json_schema_text
 from space.space import Space
@@ -52,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _checked(file: str, overrides: Sequence[str]) -> str:
-    """What a valid file holds, in a line; ``configs`` is what makes it a config file.
+    """What a valid file holds, in a line.
 
     Raises:
         SpaceError: If it or an override is wrong.
     """
     tree, source = load_tree(file), file_name(file)
-    if "configs" in tree:
+    if is_config_file(tree):
         return _configs_summary(parse_tree(ConfigFile, tree, source, overrides))
     return _summary(parse_space(tree, source, overrides))
 

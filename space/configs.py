@@ -6,6 +6,7 @@ tables are such files (``space/paper/``).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -13,9 +14,11 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from space.config import DataConfig, FrozenModel, ModelConfig, RunConfig, TrainingConfig
-from space.load import load_tree, parse_tree
+from space.errors import SpaceError
+from space.load import is_space_file, load_tree, parse_tree
 from space.messages import refusal
 from space.overrides import Override
+from space.reader import file_name
 
 __all__ = ["ConfigFile", "MeanStd", "NamedConfig", "Reported", "load_configs"]
 
@@ -115,4 +118,11 @@ def load_configs(path: str | Path, overrides: Sequence[str | Override] = ()) -> 
     Raises:
         SpaceError: If the file or an override is wrong.
     """
-    return parse_tree(ConfigFile, load_tree(path), str(path), overrides)
+    tree, name = load_tree(path), file_name(path)
+    if is_space_file(tree):
+        raise SpaceError(
+            f"{name}: a search-space file; search it with `python -m search.launch --space "
+            f"{shlex.quote(name)}`, or name a config file, which has 'name' and 'configs' and "
+            "which `python -m search.export` writes"
+        )
+    return parse_tree(ConfigFile, tree, name, overrides)

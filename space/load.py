@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,14 @@ from space.overrides import Override, apply_overrides, parse_override
 from space.reader import file_name, read_yaml
 from space.space import Space
 
-__all__ = ["load_space", "load_tree", "parse_space", "parse_tree"]
+__all__ = [
+    "is_config_file",
+    "is_space_file",
+    "load_space",
+    "load_tree",
+    "parse_space",
+    "parse_tree",
+]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -35,7 +43,24 @@ def load_space(path: str | Path, overrides: Sequence[str | Override] = ()) -> Sp
         SpaceError: If the file cannot be read, or it or an override is wrong: one sentence with the
             first mistake and the number of others.
     """
-    return parse_space(load_tree(path), file_name(path), overrides)
+    tree, name = load_tree(path), file_name(path)
+    if is_config_file(tree):
+        raise SpaceError(
+            f"{name}: a config file, whose configs are compared as they are; run it with "
+            f"`python -m search.benchmark --config {shlex.quote(name)}`, or name a search-space "
+            "file, which has 'study' and 'parameters'"
+        )
+    return parse_space(tree, name, overrides)
+
+
+def is_config_file(tree: Mapping[str, Any]) -> bool:
+    """Whether a file's values are meant for `space.load_configs`."""
+    return "configs" in tree and "parameters" not in tree
+
+
+def is_space_file(tree: Mapping[str, Any]) -> bool:
+    """Whether a file's values are meant for `load_space`."""
+    return "configs" not in tree and ("parameters" in tree or "study" in tree)
 
 
 def parse_space(

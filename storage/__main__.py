@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
+from space.errors import UsageError
 from storage.check import check_store
 from storage.cli import (
     EXIT_DONE,
@@ -22,10 +20,21 @@ from storage.cli import (
     run_command,
 )
 from storage.copying import copy_store
-from storage.overview import describe_study, list_studies
+from storage.naming import KINDS, find_named, the_only
+from storage.overview import describe_benchmark, describe_study, list_benchmarks, list_studies
+from storage.printing import in_words, print_benchmark, print_list, print_study
+from storage.removal import Removal, benchmark_removal, study_removal
 from storage.store import Store, open_store
-from storage.terminal import console_for
 from storage.upgrade import upgrade_store
+
+_REMOVE = """\
+Remove a study or a benchmark for good, after saying what goes and asking.
+
+A study goes with its trials, runs and launches. A benchmark goes with its
+runs, except for those that another benchmark of the store counts as well:
+they stay until the last of these is removed. Nothing goes that a launch works
+on now. Files of unfinished runs in the directory of checkpoints are left.
+"""
 
 
 def main(argv: list[str]) -> int:
@@ -45,9 +54,23 @@ def main(argv: list[str]) -> int:
     add_storage_option(shared)
     shared.add_argument("--format", choices=("text", "json"), default="text")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", parents=[shared], help="the studies of a store")
-    show = commands.add_parser("show", parents=[shared], help="one study")
-    show.add_argument("study")
+    named = Parser(add_help=False)
+    named.add_argument("name", metavar="NAME")
+    named.add_argument("--kind", choices=KINDS, help="where a study and a benchmark have the name")
+    named.add_argument(
+        "--data",
+        metavar="DATA",
+        help="the source or fingerprint of the data, where several benchmarks have the name",
+    )
+    commands.add_parser("list", parents=[shared], help="the studies and benchmarks of a store")
+    commands.add_parser("show", parents=[shared, named], help="one study or benchmark")
+    remove = commands.add_parser(
+        "remove",
+        parents=[shared, named],
+        help="remove one study or benchmark for good, after asking",
+        description=_REMOVE,
+    )
+    remove.add_argument("--yes", action="store_true", help="do not ask")
     commands.add_parser(
         "upgrade", parents=[shared], help="bring a store of an older release up to this one"
     )
@@ -116,22 +139,67 @@ def _copy(options: Namespace) -> int:
 
 def _list(options: Namespace) -> int:
     with _opened(options) as store:
-        found = list_studies(store)
+        studies, benchmarks = list_studies(store), list_benchmarks(store)
         if options.format == "json":
-            print(json.dumps(found, indent=2))
+            print(json.dumps([*studies, *benchmarks], indent=2))
         else:
-            _print_studies(found, store.name)
+            print_list(studies, benchmarks, store.name)
     return EXIT_DONE
 
 
 def _show(options: Namespace) -> int:
     with _opened(options) as store:
-        found = describe_study(store, options.study)
-        if options.format == "json":
-            print(json.dumps(found, indent=2))
+        found = find_named(store, options.name, kind=options.kind, data=options.data)
+        # A study goes before the benchmark of what was exported from it.
+        named = found[0] if found[0].benchmark is None else the_only(found)
+        if named.benchmark is None:
+            described = describe_study(store, named.name)
         else:
-            _print_study(found)
+            described = describe_benchmark(store, named.number)
+        if options.format == "json":
+            print(json.dumps(described, indent=2))
+        elif named.benchmark is None:
+            print_study(described)
+        else:
+            print_benchmark(described)
+        if len(found) > 1:
+            others = " and of ".join(map(str, found[1:]))
+            print(f"it is the name of {others}, too: see --kind and --data", file=sys.stderr)
     return EXIT_DONE
+
+
+def _remove(options: Namespace) -> int:
+    with _opened(options) as store:
+        found = find_named(store, options.name, kind=options.kind, data=options.data)
+        named = the_only(found)
+        if named.benchmark is not None:
+            removal = benchmark_removal(store, named.benchmark)
+        else:
+            removal = study_removal(store, named.number, named.name)
+        is_wanted = _is_wanted(removal, sure=options.yes)
+        if is_wanted:
+            removal.carry_out()
+    if options.format == "json":
+        counts = {key: n for key, n in vars(removal).items() if key.startswith("n_")}
+        print(json.dumps({"kind": named.kind, "removed": is_wanted, **counts}, indent=2))
+    else:
+        print(f"removed: {removal.label}" if is_wanted else "nothing was removed")
+    return EXIT_DONE if is_wanted else EXIT_NOTHING
+
+
+def _is_wanted(removal: Removal, *, sure: bool) -> bool:
+    """Say what would be removed, and ask unless the command line says yes.
+
+    Raises:
+        UsageError: If there is nobody to ask.
+    """
+    print(f"{removal.label}: {in_words(removal)}", file=sys.stderr)
+    if sure:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("nothing was removed: there is no terminal to ask on; say --yes to do it.")
+    print("remove it for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 @contextmanager
@@ -140,93 +208,11 @@ def _opened(options: Namespace) -> Iterator[Store]:
         yield store
 
 
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title)
-    return table
-
-
-def _states(counts: dict[str, int]) -> str:
-    return ", ".join(f"{n} {state.lower()}" for state, n in counts.items() if n) or "none"
-
-
-def _values(trial: dict[str, Any] | None) -> str:
-    if trial is None or not trial["values"]:
-        return "-"
-    return " ".join(f"{value:.4g}" for value in trial["values"])
-
-
-def _params(params: dict[str, Any]) -> Text:
-    parts = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())
-    return Text(" ".join(parts))
-
-
-def _print_studies(studies: list[dict[str, Any]], name: str) -> None:
-    if not studies:
-        print(f"{name} holds no studies yet")
-        return
-    table = _table("study", "trials", "best", "data", "launches", "last launch (UTC)")
-    for row in studies:
-        table.add_row(
-            Text(row["study"]),
-            _states(row["trials"]),
-            "-" if row["best"] is None else f"{row['best']:.4g} {' '.join(row['metrics'][:1])}",
-            row["data_source"] or "-",
-            str(row["launches"]),
-            row["last_launch"] or "-",
-        )
-    console_for().print(table)
-
-
-def _print_study(study: dict[str, Any]) -> None:
-    say = console_for().print
-    say(f"study     {study['study']}", markup=False)
-    say(
-        "objective "
-        + ", ".join(f"{d} {m}" for d, m in zip(study["directions"], study["metrics"], strict=False))
-    )
-    say(f"data      {study['data_source']}, fingerprint {study['data_fingerprint']}")
-    say(f"trials    {_states(study['trials_by_state'])}")
-    say(f"spent     {study['epochs']} epochs, {study['train_seconds']:.1f} s of training")
-    for launch in study["launches"]:
-        dirty = {True: " with uncommitted changes", False: "", None: ""}[launch["git_dirty"]]
-        versions = " ".join(f"{k} {v}" for k, v in launch["versions"].items())
-        say(
-            f"\nlaunch {launch['launch']}: {launch['status']}, {launch['started_at']} to "
-            f"{launch['ended_at'] or 'now'} (UTC) on {launch['host']}",
-            markup=False,
-        )
-        say(f"  command  {launch['command']}", markup=False)
-        say(f"  code     {launch['git_commit'] or 'no git checkout'}{dirty}", markup=False)
-        say(f"  versions {versions}", markup=False)
-        hardware = launch["hardware"]
-        say(
-            f"  machine  {hardware.get('processor')}, {hardware.get('cpus')} CPUs, "
-            f"GPUs: {', '.join(hardware.get('gpus', [])) or 'none'}",
-            markup=False,
-        )
-        for change in launch["changes"]:
-            say(f"  changed  {change}", markup=False)
-    table = _table("trial", "state", "value", "epochs", "parameters", "reason")
-    best = study["best"]
-    for trial in study["trials"]:
-        table.add_row(
-            f"{trial['number']}{' best' if best and best['number'] == trial['number'] else ''}",
-            trial["state"],
-            _values(trial),
-            str(trial["epochs"]),
-            _params(trial["params"]),
-            Text(trial["reason"] or ""),
-        )
-    say("")
-    say(table)
-
-
 _COMMANDS = {
     "check": _check,
     "copy": _copy,
     "list": _list,
+    "remove": _remove,
     "show": _show,
     "upgrade": _upgrade,
 }

@@ -17,6 +17,7 @@ from optuna.storages._rdb import models
 
 from space.errors import StorageError, StudyMismatchError, StudyNotFoundError, nearest
 from storage import schema
+from storage.removal import OF_STUDY, OF_TRIAL, delete_study
 from storage.signature import find_study, read_signature
 from storage.snapshot import snapshot
 from storage.store import Store
@@ -28,19 +29,6 @@ CHUNK = 5_000
 
 _STUDIES = models.StudyModel.__table__
 _TRIALS = models.TrialModel.__table__
-_OF_STUDY = (
-    models.StudyDirectionModel.__table__,
-    models.StudyUserAttributeModel.__table__,
-    models.StudySystemAttributeModel.__table__,
-)
-_OF_TRIAL = (
-    models.TrialUserAttributeModel.__table__,
-    models.TrialSystemAttributeModel.__table__,
-    models.TrialParamModel.__table__,
-    models.TrialValueModel.__table__,
-    models.TrialIntermediateValueModel.__table__,
-    models.TrialHeartbeatModel.__table__,
-)
 
 
 @dataclass(kw_only=True)
@@ -140,12 +128,12 @@ class _Copier:
                 raise StudyMismatchError(
                     f"storage {self._target.name}: its study '{name}' is another than that of "
                     f"{self._source.name}, or has gone on without it; copy into another store, or "
-                    "delete the one that is not wanted with `optuna delete-study`."
+                    "remove the one that is not wanted with `python -m storage remove`."
                 )
             # No launch works on what is replaced: it would be one that the source has not.
-            self._delete_study(found)
+            delete_study(self._write, found)
         new_id = self._insert_keyed(_STUDIES, [{"study_name": name}], "study_id")[0]
-        for table in _OF_STUDY:
+        for table in OF_STUDY:
             rows = self._rows(sa.select(table).where(table.c.study_id == study_id), table)
             self._insert(table, rows, study_id={study_id: new_id})
         trials = self._copy_trials(study_id, new_id)
@@ -171,23 +159,12 @@ class _Copier:
             )
             numbers.update(zip(old, new, strict=True))
         self.done.n_trials += len(numbers)
-        for table in _OF_TRIAL:
+        for table in OF_TRIAL:
             key = next(iter(table.primary_key))
             query = sa.select(table).join(_TRIALS, _TRIALS.c.trial_id == table.c.trial_id)
             query = query.where(_TRIALS.c.study_id == study_id).order_by(key)
             self._insert(table, self._rows(query, table), trial_id=numbers)
         return numbers
-
-    def _delete_study(self, study_id: int) -> None:
-        """Delete a study of the target, which is about to be written anew."""
-        trials = sa.select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == study_id)
-        runs = sa.select(schema.runs.c.run_id).where(schema.runs.c.study_id == study_id)
-        for ours in (schema.epochs, schema.results):
-            self._write.execute(sa.delete(ours).where(ours.c.run_id.in_(runs)))
-        for table in _OF_TRIAL:
-            self._write.execute(sa.delete(table).where(table.c.trial_id.in_(trials)))
-        for table in (schema.runs, schema.launches, schema.studies, _TRIALS, *_OF_STUDY, _STUDIES):
-            self._write.execute(sa.delete(table).where(table.c.study_id == study_id))
 
     # -- benchmarks --------------------------------------------------------------------------
 

@@ -22,7 +22,14 @@ from storage.leases import is_alive
 from storage.records import BenchmarkRecord
 from storage.store import Store
 
-__all__ = ["StudyGlance", "benchmark_version", "glance_at_studies", "study_names", "study_version"]
+__all__ = [
+    "StudyGlance",
+    "abandoned_trials",
+    "benchmark_version",
+    "glance_at_studies",
+    "study_names",
+    "study_version",
+]
 
 _TRIALS = models.TrialModel.__table__
 _VALUES = models.TrialValueModel.__table__
@@ -112,6 +119,39 @@ def glance_at_studies(store: Store) -> list[StudyGlance]:
             )
         )
     return found
+
+
+def abandoned_trials(store: Store) -> dict[int, set[int]]:
+    """Study -> Optuna's numbers of trials that are said to run, in the hands of no live launch.
+
+    A launch that was killed could not say that they stopped; the next one goes on with them. Of
+    another tool's study nothing of the kind is known.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    runs, studies = schema.runs, schema.studies
+    held = (runs.c.trial_id == _TRIALS.c.trial_id) & (runs.c.purpose == "search")
+    held &= runs.c.state == "running"
+    query = (
+        sa.select(_TRIALS.c.study_id, _TRIALS.c.trial_id, runs.c.launch_id)
+        .join(studies, studies.c.study_id == _TRIALS.c.study_id)
+        .outerjoin(runs, held)
+        .where(_TRIALS.c.state == TrialState.RUNNING)
+    )
+    rows = store.rows(query)
+    alive = [launch for launch in store.launches(status="running") if is_alive(launch)]
+    numbers = {launch.launch_id for launch in alive}
+    in_study = {launch.study_id for launch in alive}
+    found: dict[int, set[int]] = {}
+    kept: set[int] = set()
+    for row in rows:
+        # Held by no run yet, it was asked for by a launch that is about to say so, or died.
+        launch_id = row["launch_id"]
+        if row["study_id"] in in_study if launch_id is None else launch_id in numbers:
+            kept.add(row["trial_id"])
+        found.setdefault(row["study_id"], set()).add(row["trial_id"])
+    return {study_id: trials - kept for study_id, trials in found.items()}
 
 
 def study_names(store: Store) -> dict[int, str]:

@@ -24,13 +24,15 @@ from storage.outage import ride_out
 if TYPE_CHECKING:
     from storage.store import Store
 
-__all__ = ["making_lock", "study_lock"]
+__all__ = ["NO_STUDY", "making_lock", "study_lock"]
 
 logger = logging.getLogger(__name__)
 
 ADVISORY_CLASS = 0x5EA2C4
 """What tells our advisory locks from those of others in one PostgreSQL database."""
 
+NO_STUDY = 0
+"""Stands for the study of a run that has none; no database gives a row that number."""
 MAKING = -1
 """Neither the number of a study nor what stands for none."""
 

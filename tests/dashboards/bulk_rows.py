@@ -120,7 +120,9 @@ class Rows:
     ) -> datetime.datetime:
         """Add a run and its epochs of one second and more each; say when it ended."""
         states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-        launch_id = launches[-1] if trial.resumed else launches[0]
+        is_late = trial.resumed or trial.state == "RUNNING"
+        launch_id = launches[-1] if is_late else launches[0]
+        begun_by = launches[0] if trial.resumed else launch_id
         seconds = [round(1 + 0.01 * (epoch % 7), 2) for epoch in range(len(curve))]
         now = begin
         for epoch, (error, took) in enumerate(zip(curve, seconds, strict=True), start=1):
@@ -129,7 +131,7 @@ class Rows:
                 schema.epochs,
                 run_id=self.next_run,
                 epoch=epoch,
-                launch_id=launches[0] if epoch <= len(curve) // 2 else launch_id,
+                launch_id=begun_by if epoch <= len(curve) // 2 else launch_id,
                 train_loss=2 * error,
                 val_loss=2.2 * error,
                 train_error=0.8 * error,

@@ -162,8 +162,8 @@ def store_trials(
         store: The store.
         study_id: Their study.
         trials: The trials, in order.
-        launches: The study's launches; the last trains what `MadeTrial.resumed` says, else the
-            first does.
+        launches: The study's launches; the last trains what `MadeTrial.resumed` says and what is
+            still running, the first all else.
         n_workers: A trial begins as soon as one of so many workers is free.
         host: The first word of a worker's name.
     """

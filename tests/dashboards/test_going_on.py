@@ -12,6 +12,7 @@ import pytest
 from dashboards.going_on import benchmark_command
 from dashboards.pages.benchmark_page import benchmark_document
 from storage import Store
+from storage.benchmark_names import benchmark_name, config_changes
 from storage.command_line import command_line
 from tests.dashboards.made_benchmark import (
     add_result,
@@ -56,6 +57,8 @@ def test_the_page_shows_what_trains_the_missing_seeds(store: Store) -> None:
         ("t", "--config a.yaml --epochs 3", None),
         ("t --epochs 3", "--config a.yaml", None),
         ("t", "--curves a.json", None),
+        ("t --set", "--config a.yaml --set nothing", None),
+        ("t --epochs many", "--config a.yaml --epochs many", None),
     ],
 )
 def test_what_the_command_keeps_of_a_launch(
@@ -70,6 +73,21 @@ def test_what_the_command_keeps_of_a_launch(
         assert found == command_line(
             "search.benchmark", [*shlex.split(kept), "--storage", store.name]
         )
+
+
+def test_a_name_that_was_cut_short_is_known_again(store: Store) -> None:
+    settings = [f"data.root={letter * 70}" for letter in "abcd"]
+    changes = config_changes(settings, epochs=3, augment=True)
+    name = benchmark_name(["t"], changes)
+    assert len(name) == 255
+    record = save(store, [benchmark_config("MLP", n_seeds=7)], name=name)
+    given = " ".join(f"--set {each}" for each in settings)
+    launched(store, f"--config a.yaml {given.replace('aa', 'ee')} --epochs 3 --augment")
+    assert benchmark_command(record, store.launches(), store.name) is None
+    launched(store, f"--config b.yaml {given} --epochs 3 --augment")
+    found = benchmark_command(record, store.launches(), store.name)
+    assert found is not None
+    assert " --config b.yaml " in found
 
 
 def test_launches_that_say_of_which_benchmark_they_are(store: Store) -> None:

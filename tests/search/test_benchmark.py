@@ -13,6 +13,7 @@ from search.benchmark import main
 from space.errors import UsageError
 from storage import open_store
 from storage.benchmarks import load_benchmarks
+from storage.command_line import command_line
 
 CONFIGS = """
 name: pair
@@ -70,6 +71,36 @@ def test_a_benchmark_runs_what_is_missing_and_is_recorded(
     assert main([*shlex.split(proposed)[3:], "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert {row["name"]: row["n"] for row in rows} == {"slow": 3, "fast": 3}
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "exit_status"),
+    [("interrupted", "it was interrupted", 130), ("time limit", "the time limit was reached", 1)],
+)
+def test_one_that_was_stopped_names_the_command_that_goes_on(
+    status: str,
+    said: str,
+    exit_status: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("search.benchmark.train_queue", lambda *_, **__: status)
+    path = tmp_path / "my pair.yaml"
+    path.write_text(CONFIGS)
+    arguments = ["--config", str(path), "--storage", str(tmp_path / "s.db"), "--seeds", "3"]
+    arguments += ["--set", "training.epochs=1", "--format", "json"]
+    assert main(arguments) == exit_status
+    printed = capsys.readouterr()
+    assert [row["n"] for row in json.loads(printed.out)["rows"]] == [0, 0]
+    ended, onward = printed.err.splitlines()[-2:]
+    assert ended == (
+        f"benchmark 'pair --set training.epochs=1': {said}; 6 runs are still to be trained"
+    )
+    assert onward == f"go on with: {command_line('search.benchmark', arguments)}"
+    monkeypatch.setattr("search.benchmark.train_queue", lambda *_, **__: "done")
+    assert main(shlex.split(onward.partition(": ")[2])[3:]) == 1
+    assert "go on with" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

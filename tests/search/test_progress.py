@@ -6,6 +6,8 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -13,11 +15,12 @@ from rich.console import Console
 
 from dashboards.numbers.snapshot import take_snapshot
 from search.cluster import Slots
-from search.confirm import candidates
+from search.confirm import candidates, confirm
 from search.ledger import Ledger
 from search.plan import Plan
 from search.progress import LineProgress, LiveProgress, Pace
 from search.result import print_result, read_result, result_as_json
+from search.run_queue import QueuedRun
 from search.study import Outcome, open_study
 from storage import Store
 
@@ -142,6 +145,41 @@ def test_what_is_not_confirmed_yet_is_said(plan_for: MakePlan, store: Store) -> 
     print_result(result, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert f"{n_left} runs on fresh seeds are still to be trained to confirm it" in text
+
+
+def test_confirmation_runs_are_called_so(
+    plan_for: MakePlan, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(_: Store, queue: list[QueuedRun], **options: Any) -> str:
+        options["progress"].announce(options["slots"])
+        for queued in queue:
+            options["progress"].on_end(queued, None)
+        options["progress"].leave(1)
+        return "done"
+
+    monkeypatch.setattr("search.confirm.train_on", trained)
+    plan = plan_for(confirm={"top": 1, "seeds": 2})
+    study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))
+    text = io.StringIO()
+    confirm(
+        plan,
+        store,
+        study,
+        launch_id=1,
+        slots=SLOTS,
+        scratch=tmp_path,
+        console=Console(file=text, width=150),
+        stop_requested=lambda: False,
+        deadline=None,
+    )
+    best = study.best_trial.number
+    assert [line[9:] for line in text.getvalue().splitlines()] == [
+        "2 confirmation runs with fresh seeds, 2 workers on 2 CPUs",
+        f"1/2 confirmation of trial {best}, fresh seed 0: done",
+        f"2/2 confirmation of trial {best}, fresh seed 1: done",
+        "left to another launch, which trains them now: 1 confirmation run; the same command "
+        "shows them later",
+    ]
 
 
 def test_a_pruned_baseline_is_said_to_be_one(plan_for: MakePlan, store: Store) -> None:

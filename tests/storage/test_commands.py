@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -146,6 +148,60 @@ def test_a_launch_that_was_killed_is_shown_as_dead(
     text = capsys.readouterr().out
     assert "launch 1: died, " in text
     assert " to now" not in text
+
+
+def test_trials_of_a_launch_that_was_killed_are_not_counted_as_running(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(url)
+    for name in ("[bold]ours[/]", "theirs"):
+        study = optuna.load_study(study_name=name, storage=store.optuna_storage)
+        asked, held = study.ask(), study.ask()
+        assert asked.number == held.number - 1
+        if name != "theirs":
+            store.begin_run(
+                launch_id=1,
+                study_id=study._study_id,
+                trial_id=held._trial_id,
+                purpose="search",
+                replicate=0,
+                config_hash="h",
+                config={},
+            )
+    store.close()
+
+    def listed() -> list[tuple[int, int, int]]:
+        """(running, interrupted, all) of each study."""
+        assert main(["list", "--storage", url, "--format", "json"]) == 0
+        counts = [each["trials"] for each in json.loads(capsys.readouterr().out)]
+        return [(each["RUNNING"], each["INTERRUPTED"], sum(each.values())) for each in counts]
+
+    assert listed() == [(2, 0, 4), (2, 0, 2)]
+    an_hour_later = utc_now() + datetime.timedelta(hours=1)
+    monkeypatch.setattr("storage.leases.utc_now", lambda: an_hour_later)
+    assert listed() == [(0, 2, 4), (2, 0, 2)]  # Who works on another tool's is not known.
+    assert main(["list", "--storage", url]) == 0
+    ours, theirs = capsys.readouterr().out.splitlines()[1:]
+    assert "1 complete, 1 fail, 2 interrupted" in ours
+    assert "2 running" in theirs
+    assert main(["show", "[bold]ours[/]", "--storage", url, "--format", "json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["trials_by_state"]["INTERRUPTED"] == 2
+    assert [each["state"] for each in shown["trials"]][2:] == ["INTERRUPTED"] * 2
+
+    monkeypatch.undo()
+    store = open_store(url)
+    other = dataclasses.replace(NewLaunch(**fields_of(store.launches()[0])), pid=2)
+    store.begin_launch(other)
+    store.end_launch(1, "died")
+    store.close()
+    # The trial that no run holds may be the other launch's, which has yet to say so.
+    assert listed()[0] == (1, 1, 4)
+
+
+def fields_of(launch: NewLaunch) -> dict[str, Any]:
+    """What was known of a launch when it began."""
+    return {each.name: getattr(launch, each.name) for each in dataclasses.fields(NewLaunch)}
 
 
 @pytest.mark.parametrize("arguments", [["show", "theirss"], ["list"]])

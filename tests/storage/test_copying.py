@@ -205,7 +205,7 @@ def test_another_study_of_the_same_name_is_refused_and_nothing_is_written(
     add = optuna.create_study(study_name="two", storage=target.optuna_storage)
     add.tell(add.ask(), 0.5)
     before = content(target)
-    with pytest.raises(StudyMismatchError, match=r"'two' is another than that of .* delete"):
+    with pytest.raises(StudyMismatchError, match=r"'two' is another than that of .* remove"):
         copy_store(source, target)
     assert same(content(target), before)
 
