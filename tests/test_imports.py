@@ -60,10 +60,20 @@ def test_training_needs_no_ray_optuna_or_sql() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("options", [["--help"], ["--space", "README.md"]])
-def test_neither_help_nor_a_mistake_waits_for_pytorch_or_ray(options: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("launch", ["--help"]),
+        ("launch", ["--space", "README.md"]),
+        ("benchmark", ["--help"]),
+        ("benchmark", ["--config", "README.md"]),
+    ],
+)
+def test_neither_help_nor_a_mistake_waits_for_pytorch_or_ray(
+    command: str, options: list[str]
+) -> None:
     code = (
-        "import sys; from search.launch import main; from space.errors import UserError\n"
+        f"import sys; from search.{command} import main; from space.errors import UserError\n"
         f"try: main({options})\n"
         "except (SystemExit, UserError): print(sorted({'torch', 'ray'} & set(sys.modules)))"
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +87,7 @@ def test_one_that_was_stopped_names_the_command_that_goes_on(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("search.benchmark.train_queue", lambda *_, **__: status)
+    monkeypatch.setattr("search.benchmarking.train_queue", lambda *_, **__: status)
     path = tmp_path / "my pair.yaml"
     path.write_text(CONFIGS)
     arguments = ["--config", str(path), "--storage", str(tmp_path / "s.db"), "--seeds", "3"]
@@ -98,9 +100,24 @@ def test_one_that_was_stopped_names_the_command_that_goes_on(
         f"benchmark 'pair --set training.epochs=1': {said}; 6 runs are still to be trained"
     )
     assert onward == f"go on with: {command_line('search.benchmark', arguments)}"
-    monkeypatch.setattr("search.benchmark.train_queue", lambda *_, **__: "done")
+    monkeypatch.setattr("search.benchmarking.train_queue", lambda *_, **__: "done")
     assert main(shlex.split(onward.partition(": ")[2])[3:]) == 1
     assert "go on with" not in capsys.readouterr().err
+
+
+def test_one_that_is_stopped_twice_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_twice(*_: Any, **__: Any) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.benchmarking.train_queue", stop_twice)
+    (path := tmp_path / "pair.yaml").write_text(CONFIGS)
+    database = str(tmp_path / "s.db")
+    with pytest.raises(KeyboardInterrupt):
+        main(["--config", str(path), "--storage", database])
+    with closing(open_store(database)) as store:
+        assert [launch.status for launch in store.launches()] == ["interrupted"]
 
 
 @pytest.mark.parametrize(
