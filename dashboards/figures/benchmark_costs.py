@@ -11,6 +11,7 @@ from dashboards.figures.template import escape, figure, model_colour, shorten
 from dashboards.numbers.benchmark import BenchmarkView, Cost
 from dashboards.numbers.statistics import Summary
 from dashboards.numbers.tables import count
+from dashboards.numbers.together import together_note
 
 __all__ = ["parameters_panel", "seconds_panel"]
 
@@ -54,7 +55,7 @@ def seconds_panel(view: BenchmarkView) -> Panel | None:
     return Panel(
         key="benchmark-error-seconds",
         title="Test error against training time",
-        caption=f"{caption}.",
+        caption=f"{caption}. {together_note(view.n_together, view.n_done)}".rstrip(),
         figure=drawn,
     )
 

@@ -12,6 +12,7 @@ from dashboards.figures.study_words import Drawing, rounded
 from dashboards.figures.template import BLUE, LIGHT, ORANGE, translucent
 
 __all__ = ["cost_panel"]
+from dashboards.numbers.together import together_note
 
 
 def cost_panel(drawing: Drawing) -> Panel | None:
@@ -81,4 +82,10 @@ def cost_panel(drawing: Drawing) -> Panel | None:
         )
     if view.confirm_epochs:
         caption += f"; the confirmation took {view.confirm_epochs:,} more"
-    return Panel(key="cost", title="Cost so far", caption=f"{caption}.", figure=drawn)
+    note = together_note(view.n_together, view.n_runs) if has_seconds else ""
+    return Panel(
+        key="cost",
+        title="Cost so far",
+        caption=f"{caption}. {note}".rstrip(),
+        figure=drawn,
+    )
