@@ -13,7 +13,6 @@ from dashboards.figures.template import (
     STATE_COLOURS,
     STATE_SYMBOLS,
     figure,
-    translucent,
 )
 from dashboards.numbers.study import STATES
 from dashboards.numbers.study_trials import StudyTrial
@@ -44,8 +43,9 @@ def curves_panel(drawing: Drawing) -> Panel | None:
     special = {trial.number for trial in trials if trial.is_baseline} | set(view.front)
     for state in (*STATES[1:], STATES[0]):
         plain = [t for t in trials if t.state == state and t.number not in special]
-        colour = translucent(STATE_COLOURS[state], 0.5 if state != "COMPLETE" else 0.75)
-        _add_curves(drawn, drawing, plain, state_word(state), colour, 1.2, STATE_SYMBOLS[state])
+        width = 1.5 if state == "COMPLETE" else 1
+        word, symbol = state_word(state), STATE_SYMBOLS[state]
+        _add_curves(drawn, drawing, plain, word, STATE_COLOURS[state], width, symbol)
     for trial in trials:
         if trial.number in special:
             is_best = trial.number in view.front

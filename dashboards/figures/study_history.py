@@ -116,8 +116,7 @@ def _marker(state: str) -> dict[str, Any]:
     return {
         "color": STATE_COLOURS[state],
         "symbol": STATE_SYMBOLS[state],
-        "size": 8 if is_complete else 7,
-        "opacity": 0.95 if is_complete else 0.75,
+        "size": 8 if is_complete else 6,
     }
 
 
@@ -165,7 +164,7 @@ def _add_strip(drawn: go.Figure, drawing: Drawing, trials: list[StudyTrial], sta
             "x": [trial.number for trial in trials],
             "y": [0] * len(trials),
             "yaxis": "y2",
-            "marker": {**_marker(state), "opacity": 0.9},
+            "marker": _marker(state),
             "customdata": drawing.links(trials),
             "hovertext": drawing.hovers(trials),
             "hoverinfo": "text",

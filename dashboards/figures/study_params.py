@@ -240,13 +240,12 @@ def _groups(
     """Pruned trials below, complete ones over them, the baselines and the best on top."""
     best = set(drawing.view.front)
     groups = []
-    for state, size, opacity in (("PRUNED", 6, 0.35), ("COMPLETE", 7, 0.8)):
+    for state, size in (("PRUNED", 5), ("COMPLETE", 7)):
         own = [t for t in trials if t.state == state and t.number not in best and not t.is_baseline]
         marker = {
             "color": STATE_COLOURS[state],
             "symbol": STATE_SYMBOLS[state],
             "size": size,
-            "opacity": opacity,
         }
         groups.append((state_word(state), own, marker))
     baselines = [t for t in trials if t.is_baseline and t.number not in best]
