@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from dashboards.figures.counts import count_axis
 from dashboards.figures.panel import Panel
 from dashboards.figures.study_words import Drawing, metric_axis, rounded, state_word, thinned
 from dashboards.figures.template import (
@@ -53,7 +54,8 @@ def curves_panel(drawing: Drawing) -> Panel | None:
             colour = BEST_COLOUR if is_best else BASELINE_COLOUR
             name = f"{word} (trial {trial.number})"
             _add_curves(drawn, drawing, [trial], name, colour, 3, STATE_SYMBOLS[trial.state])
-    drawn.update_xaxes(title_text=view.step_name, range=[0.5, int(reports.step_R.max()) + 0.5])
+    last = int(reports.step_R.max())
+    drawn.update_xaxes(title_text=view.step_name, range=[0.5, last + 0.5], **count_axis(1, last))
     drawn.update_yaxes(**metric_axis(view.metrics[0]))
     drawn.update_layout(margin={"t": 64}, legend={"y": 1.07})
     caption = "The objective of the state that a trial keeps, after each "

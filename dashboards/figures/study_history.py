@@ -6,6 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from dashboards.figures.counts import count_axis
 from dashboards.figures.panel import Panel
 from dashboards.figures.study_words import (
     Drawing,
@@ -41,7 +42,8 @@ def history_panel(drawing: Drawing) -> Panel | None:
         return None
     trials = drawing.thin(view.trials)
     drawn = figure(height=420)
-    drawn.update_xaxes(title_text="trial")
+    numbers = [trial.number for trial in trials]
+    drawn.update_xaxes(title_text="trial", **count_axis(min(numbers), max(numbers)))
     valueless = [trial for trial in trials if not trial.values]
     for state in STATES:
         _add_points(drawn, drawing, [t for t in trials if t.state == state and t.values], state)
