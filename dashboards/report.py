@@ -52,6 +52,7 @@ from storage.leases import is_alive
 __all__ = ["build_parser", "main", "report"]
 
 STYLE = DIRECTORY / "static" / "style.css"
+OVERLAY = DIRECTORY / "static" / "overlay.js"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Figure:
         id: The id of its element, of which a file has only one.
         panel: Its words.
         height: Of its element until it is drawn, in pixels.
-        json: The figure, safe within a ``<script>`` element.
+        json: The figure and what it is on a narrow screen, safe within a ``<script>`` element.
     """
 
     id: str
@@ -137,6 +138,7 @@ def report(store: Store, studies: Sequence[str], benchmarks: Sequence[str]) -> s
         style=Markup(STYLE.read_text(encoding="utf-8")),
         templates=_script_json(figure_templates().decode()),
         plotly=Markup(_in_script(get_plotlyjs())),
+        overlay=Markup(_in_script(OVERLAY.read_text(encoding="utf-8"))),
     )
 
 
@@ -268,7 +270,7 @@ def _figures(panels: Sequence[Panel], chapter_id: str) -> list[Figure]:
                 id=f"{chapter_id}-{panel.key}",
                 panel=panel,
                 height=panel.figure.layout.height,
-                json=_script_json(to_json_plotly(tree)),
+                json=_script_json(to_json_plotly({**tree, "narrow": panel.narrow})),
             )
         )
     return figures

@@ -10,6 +10,7 @@ from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study import STATES, StudyView
 from dashboards.numbers.study_trials import StudyTrial
 from dashboards.numbers.tables import count
+from dashboards.numbers.together import together_note
 from dashboards.pages.words import duration
 from dashboards.tables.formats import show_mean, show_seeds
 from dashboards.tables.study import metric_name, show_value
@@ -80,6 +81,8 @@ def how_it_went(view: StudyView, *, is_running: bool) -> list[str]:
             saved_time = duration(float(view.cost.saved_seconds_T[-1]))
             spent += f"; pruning saved {count(saved, 'further epoch')}, some {saved_time}"
         sentences.append(f"{spent}.")
+        note = together_note(view.n_together, view.n_runs)
+        sentences += [note] if note else []
     if is_running:
         sentences.append("The search is still going on.")
     return sentences
@@ -141,8 +144,8 @@ def benchmark_terms(view: BenchmarkView) -> str:
         f"{show_seeds(range(record.n_seeds))} of {record.data_source} (data fingerprint "
         f"{record.data_fingerprint}). A seed fixes data draw, split, initialisation and order for "
         "every config alike. Test errors were read once a run, at its end, for the state with the "
-        "lowest validation error."
-    )
+        f"lowest validation error. {together_note(view.n_together, view.n_done)}"
+    ).rstrip()
 
 
 def benchmark_outcome(view: BenchmarkView) -> str:

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from dashboards.figures.benchmark_colours import colours_of
 from dashboards.figures.panel import Panel
-from dashboards.figures.template import escape, figure, model_colour, shorten
+from dashboards.figures.template import escape, figure, shorten
 from dashboards.numbers.benchmark import BenchmarkView, Cost
 from dashboards.numbers.statistics import Summary
 from dashboards.numbers.tables import count
+from dashboards.numbers.together import together_note
 
 __all__ = ["parameters_panel", "seconds_panel"]
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon", "x")
-"""So that colour is never the only sign, and two configs of one network can be told apart."""
+"""So that colour is never the only sign."""
 
 
 def parameters_panel(view: BenchmarkView) -> Panel | None:
@@ -54,7 +56,7 @@ def seconds_panel(view: BenchmarkView) -> Panel | None:
     return Panel(
         key="benchmark-error-seconds",
         title="Test error against training time",
-        caption=f"{caption}.",
+        caption=f"{caption}. {together_note(view.n_together, view.n_done)}".rstrip(),
         figure=drawn,
     )
 
@@ -62,10 +64,10 @@ def seconds_panel(view: BenchmarkView) -> Panel | None:
 def _scatter(view: BenchmarkView, costs: Sequence[Cost], xs: Sequence[float]) -> go.Figure:
     """A point a config, each in the legend under its name."""
     drawn = figure(height=420, showlegend=True)
+    colours = colours_of(view)
     places = {row.name: place for place, row in enumerate(view.table.rows)}
     for cost, x in zip(costs, xs, strict=True):
         row, error = cost.row, cost.row.errors["test_error"]
-        colour = model_colour(row.result.config.model.name)
         drawn.add_trace(
             go.Scatter(
                 name=escape(shorten(row.name, 30)),
@@ -75,7 +77,7 @@ def _scatter(view: BenchmarkView, costs: Sequence[Cost], xs: Sequence[float]) ->
                 mode="markers",
                 marker={
                     "size": 12,
-                    "color": colour,
+                    "color": colours[row.name],
                     "symbol": SYMBOLS[places[row.name] % len(SYMBOLS)],
                 },
                 hoverinfo="text",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from dashboards.figures.benchmark_colours import colours_of
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import (
     BASELINE_COLOUR,
@@ -14,7 +15,6 @@ from dashboards.figures.template import (
     STATE_COLOURS,
     escape,
     figure,
-    model_colour,
     shorten,
 )
 from dashboards.numbers.benchmark import BenchmarkView, PairedDifferences
@@ -43,7 +43,7 @@ def errors_panel(view: BenchmarkView) -> Panel:
         name="a seed",
         mode="markers",
         hoverinfo="text",
-        marker={"size": 7, "opacity": 0.65, "color": []},
+        marker={"size": 6, "color": []},
     )
     _fill(
         seeds,
@@ -58,9 +58,8 @@ def errors_panel(view: BenchmarkView) -> Panel:
             for seed, found in row.result.seeds.items()
         ],
     )
-    seeds.marker.color = [
-        model_colour(row.result.config.model.name) for row in rows for _ in row.result.seeds
-    ]
+    colours = colours_of(view)
+    seeds.marker.color = [colours[row.name] for row in rows for _ in row.result.seeds]
     drawn = go.Figure(figure(height=FRAME_HEIGHT + ROW_HEIGHT * len(rows)))
     drawn.add_traces([seeds, _means(rows), *_reported(rows)])
     labels = [f"{escape(shorten(row.name))}<br>{_progress(row)}" for row in rows]
@@ -87,9 +86,7 @@ def differences_panel(view: BenchmarkView) -> Panel | None:
     drawn = go.Figure(
         figure(height=FRAME_HEIGHT + ROW_HEIGHT * len(view.differences), showlegend=True)
     )
-    seeds = go.Scatter(
-        name="a seed", mode="markers", hoverinfo="text", marker={"size": 7, "opacity": 0.65}
-    )
+    seeds = go.Scatter(name="a seed", mode="markers", hoverinfo="text", marker={"size": 6})
     reference = escape(view.table.reference)
     _fill(
         seeds,

@@ -8,6 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboards.figures.counts import count_axis
+from dashboards.figures.narrow import stacked
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import LIGHT, PALETTE, escape, shorten, translucent
 from dashboards.numbers.benchmark import BenchmarkView
@@ -52,8 +54,7 @@ def losses_panel(view: BenchmarkView) -> Panel | None:
         drawn.update_yaxes(range=[0, _top(curves)], **at)
         if place + n_columns >= n:
             drawn.update_xaxes(title_text="epoch", **at)
-        if len(curves.epoch_E) <= 10:
-            drawn.update_xaxes(dtick=1, **at)
+        drawn.update_xaxes(**count_axis(1, len(curves.epoch_E)), **at)
     drawn.update_yaxes(title_text="loss (nats)", col=1)
     return Panel(
         key="benchmark-losses",
@@ -61,6 +62,7 @@ def losses_panel(view: BenchmarkView) -> Panel | None:
         caption="Mean over the seeds in a band from the lowest to the highest; each plot has its "
         "own loss axis, since with auxiliary losses both curves are the weighted sum.",
         figure=drawn,
+        narrow=stacked(drawn, n, height=190, titles=True) if n > 1 else {},
     )
 
 

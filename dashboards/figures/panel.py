@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -22,6 +24,9 @@ class Panel:
         title: A few words, plain text.
         caption: One sentence that says what to read from the figure, plain text.
         figure: The figure, in the light template; text in it that a user chose is escaped.
+        narrow: What is written over the figure's layout on a screen as narrow as a phone's: the
+            path of a setting, like ``"xaxis2.title.text"`` -> its value. With a ``width`` the
+            figure is scrolled sideways.
 
     Raises:
         ValueError: If the key is no slug.
@@ -31,6 +36,7 @@ class Panel:
     title: str
     caption: str
     figure: go.Figure
+    narrow: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a key that could not be an element's id."""

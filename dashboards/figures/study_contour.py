@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboards.figures.narrow import GAP, stacked
 from dashboards.figures.panel import Panel
 from dashboards.figures.study_words import (
     Drawing,
@@ -20,6 +24,8 @@ from dashboards.numbers.study_surface import Surface, surface
 __all__ = ["contour_panel"]
 
 MAX_POINTS = 500
+PLOT_HEIGHT, BAR_HEIGHT = 230, 64
+"""On a narrow screen, in pixels."""
 PAIRS = (("learning_rate", "learning_rate_decay"), ("learning_rate", "weight_decay"))
 """The learning rate against the decays that the report tuned with it."""
 
@@ -129,4 +135,21 @@ def contour_panel(drawing: Drawing) -> Panel | None:
         caption="The mean of complete trials nearby, weighted by their distance; blank where no "
         "trial is near.",
         figure=drawn,
+        narrow=_narrow(drawn, len(surfaces)),
     )
+
+
+def _narrow(drawn: go.Figure, n: int) -> dict[str, Any]:
+    """One plot below the other, and the bar of colours, which takes a third of the width, below."""
+    narrow = stacked(drawn, n, height=PLOT_HEIGHT)
+    margin = narrow["margin"]
+    plots = narrow["height"] - margin["t"] - margin["b"]
+    return narrow | {
+        "height": narrow["height"] + BAR_HEIGHT,
+        "margin": {**margin, "b": margin["b"] + BAR_HEIGHT},
+        "coloraxis.colorbar.orientation": "h",
+        "coloraxis.colorbar.x": 0.5,
+        "coloraxis.colorbar.y": round(-GAP / plots, 5),
+        "coloraxis.colorbar.yanchor": "top",
+        "coloraxis.colorbar.title.side": "bottom",
+    }

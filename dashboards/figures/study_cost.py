@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from plotly.subplots import make_subplots
 
+from dashboards.figures.counts import count_axis
+from dashboards.figures.narrow import stacked
 from dashboards.figures.panel import Panel
 from dashboards.figures.study_words import Drawing, rounded
 from dashboards.figures.template import BLUE, LIGHT, ORANGE, translucent
+from dashboards.numbers.together import together_note
 
 __all__ = ["cost_panel"]
 
@@ -70,7 +73,10 @@ def cost_panel(drawing: Drawing) -> Panel | None:
                 col=column,
             )
         drawn.update_yaxes(title_text=title, rangemode="tozero", row=1, col=column)
-        drawn.update_xaxes(title_text="trial", row=1, col=column)
+        drawn.update_xaxes(
+            title_text="trial", **count_axis(number[0], number[-1]), row=1, col=column
+        )
+    drawn.update_yaxes(**count_axis(0, int((cost.epochs_T + cost.saved_epochs_T).max())), col=1)
     epochs = int(cost.epochs_T[-1])
     caption = f"{epochs:,} epochs so far"
     if has_seconds:
@@ -81,4 +87,11 @@ def cost_panel(drawing: Drawing) -> Panel | None:
         )
     if view.confirm_epochs:
         caption += f"; the confirmation took {view.confirm_epochs:,} more"
-    return Panel(key="cost", title="Cost so far", caption=f"{caption}.", figure=drawn)
+    note = together_note(view.n_together, view.n_runs) if has_seconds else ""
+    return Panel(
+        key="cost",
+        title="Cost so far",
+        caption=f"{caption}. {note}".rstrip(),
+        figure=drawn,
+        narrow=stacked(drawn, n_columns, height=190) if has_seconds else {},
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from dashboards.figures.counts import count_axis
 from dashboards.figures.panel import Panel
 from dashboards.figures.study_words import Drawing, metric_axis, rounded, state_word, thinned
 from dashboards.figures.template import (
@@ -13,7 +14,6 @@ from dashboards.figures.template import (
     STATE_COLOURS,
     STATE_SYMBOLS,
     figure,
-    translucent,
 )
 from dashboards.numbers.study import STATES
 from dashboards.numbers.study_trials import StudyTrial
@@ -44,8 +44,9 @@ def curves_panel(drawing: Drawing) -> Panel | None:
     special = {trial.number for trial in trials if trial.is_baseline} | set(view.front)
     for state in (*STATES[1:], STATES[0]):
         plain = [t for t in trials if t.state == state and t.number not in special]
-        colour = translucent(STATE_COLOURS[state], 0.5 if state != "COMPLETE" else 0.75)
-        _add_curves(drawn, drawing, plain, state_word(state), colour, 1.2, STATE_SYMBOLS[state])
+        width = 1.5 if state == "COMPLETE" else 1
+        word, symbol = state_word(state), STATE_SYMBOLS[state]
+        _add_curves(drawn, drawing, plain, word, STATE_COLOURS[state], width, symbol)
     for trial in trials:
         if trial.number in special:
             is_best = trial.number in view.front
@@ -53,7 +54,8 @@ def curves_panel(drawing: Drawing) -> Panel | None:
             colour = BEST_COLOUR if is_best else BASELINE_COLOUR
             name = f"{word} (trial {trial.number})"
             _add_curves(drawn, drawing, [trial], name, colour, 3, STATE_SYMBOLS[trial.state])
-    drawn.update_xaxes(title_text=view.step_name, range=[0.5, int(reports.step_R.max()) + 0.5])
+    last = int(reports.step_R.max())
+    drawn.update_xaxes(title_text=view.step_name, range=[0.5, last + 0.5], **count_axis(1, last))
     drawn.update_yaxes(**metric_axis(view.metrics[0]))
     drawn.update_layout(margin={"t": 64}, legend={"y": 1.07})
     caption = "The objective of the state that a trial keeps, after each "

@@ -36,7 +36,6 @@ def front_panel(drawing: Drawing) -> Panel | None:
                 "color": STATE_COLOURS["COMPLETE"],
                 "symbol": STATE_SYMBOLS["COMPLETE"],
                 "size": 7,
-                "opacity": 0.55,
             },
             None,
         ),

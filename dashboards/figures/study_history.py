@@ -6,6 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from dashboards.figures.counts import count_axis
 from dashboards.figures.panel import Panel
 from dashboards.figures.study_words import (
     Drawing,
@@ -41,7 +42,8 @@ def history_panel(drawing: Drawing) -> Panel | None:
         return None
     trials = drawing.thin(view.trials)
     drawn = figure(height=420)
-    drawn.update_xaxes(title_text="trial")
+    numbers = [trial.number for trial in trials]
+    drawn.update_xaxes(title_text="trial", **count_axis(min(numbers), max(numbers)))
     valueless = [trial for trial in trials if not trial.values]
     for state in STATES:
         _add_points(drawn, drawing, [t for t in trials if t.state == state and t.values], state)
@@ -116,8 +118,7 @@ def _marker(state: str) -> dict[str, Any]:
     return {
         "color": STATE_COLOURS[state],
         "symbol": STATE_SYMBOLS[state],
-        "size": 8 if is_complete else 7,
-        "opacity": 0.95 if is_complete else 0.75,
+        "size": 8 if is_complete else 6,
     }
 
 
@@ -165,7 +166,7 @@ def _add_strip(drawn: go.Figure, drawing: Drawing, trials: list[StudyTrial], sta
             "x": [trial.number for trial in trials],
             "y": [0] * len(trials),
             "yaxis": "y2",
-            "marker": {**_marker(state), "opacity": 0.9},
+            "marker": _marker(state),
             "customdata": drawing.links(trials),
             "hovertext": drawing.hovers(trials),
             "hoverinfo": "text",

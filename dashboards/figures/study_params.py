@@ -7,6 +7,7 @@ from typing import Any
 
 from plotly.subplots import make_subplots
 
+from dashboards.figures.narrow import stacked
 from dashboards.figures.panel import Panel
 from dashboards.figures.study_words import (
     Drawing,
@@ -38,6 +39,10 @@ from dashboards.numbers.study_trials import StudyTrial
 __all__ = ["importances_panel", "parallel_panel", "slices_panel"]
 
 N_COLUMNS = 4
+N_ABREAST = 2
+"""So few columns where all parameters fit into two rows of them: their ticks have more room."""
+AXIS_WIDTH = 132
+"""Pixels from one parallel axis to the next for its ticks and its name."""
 MAX_SLICED = 500
 """A trial is drawn once for every parameter."""
 
@@ -82,6 +87,10 @@ def parallel_panel(drawing: Drawing) -> Panel | None:
         caption="One line a complete trial, the best on top; drag along an axis to pick lines."
         + drawing.thinned_note(len(trials), len(complete)),
         figure=drawn,
+        narrow={
+            "width": AXIS_WIDTH * (len(names) + 1),
+            "margin": {"l": 64, "r": 84, "t": 84, "b": 32},
+        },
     )
 
 
@@ -93,7 +102,8 @@ def slices_panel(drawing: Drawing) -> Panel | None:
     if len(shown) < 2 or not names:
         return None
     trials = drawing.thin(shown, MAX_SLICED)
-    n_columns = min(N_COLUMNS, len(names))
+    is_few = len(names) <= 2 * N_ABREAST
+    n_columns = min(N_ABREAST if is_few else N_COLUMNS, len(names))
     n_rows = math.ceil(len(names) / n_columns)
     drawn = make_subplots(
         rows=n_rows,
@@ -141,6 +151,7 @@ def slices_panel(drawing: Drawing) -> Panel | None:
         caption="Complete trials at their value, pruned ones at the last that they reported."
         + drawing.thinned_note(len(trials), len(shown)),
         figure=drawn,
+        narrow=stacked(drawn, len(names), height=170) if len(names) > 1 else {},
     )
 
 
@@ -240,13 +251,12 @@ def _groups(
     """Pruned trials below, complete ones over them, the baselines and the best on top."""
     best = set(drawing.view.front)
     groups = []
-    for state, size, opacity in (("PRUNED", 6, 0.35), ("COMPLETE", 7, 0.8)):
+    for state, size in (("PRUNED", 5), ("COMPLETE", 7)):
         own = [t for t in trials if t.state == state and t.number not in best and not t.is_baseline]
         marker = {
             "color": STATE_COLOURS[state],
             "symbol": STATE_SYMBOLS[state],
             "size": size,
-            "opacity": opacity,
         }
         groups.append((state_word(state), own, marker))
     baselines = [t for t in trials if t.is_baseline and t.number not in best]

@@ -15,6 +15,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from dashboards.figures.counts import count_axis
 from dashboards.figures.template import escape, number, shorten
 from dashboards.numbers.study import StudyView
 from dashboards.numbers.study_trials import StudyTrial
@@ -198,7 +199,9 @@ def param_axis(distribution: BaseDistribution, values: Sequence[Value]) -> dict[
         }
     numbers = [float(value) for value in values]
     if not is_log(distribution) or not numbers:
-        return {"type": "linear", "nticks": 6}
+        is_count = isinstance(distribution, IntDistribution) and numbers
+        whole = count_axis(min(numbers), max(numbers)) if is_count else {}
+        return {"type": "linear", "nticks": 6, **whole}
     ticks = log_ticks(min(numbers), max(numbers))
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 

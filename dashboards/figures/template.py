@@ -2,16 +2,18 @@
 
 A figure is made with `LIGHT` and names no colour of paper, text or grid itself, so that a page may
 draw it again with `DARK` alone. Colours of data are of the Okabe-Ito palette, which people with any
-common colour blindness can tell apart, and keep a contrast of 2:1 or more on both papers; yellow
-does not, so it is left out.
+common colour blindness can tell apart. Lines and markers keep a contrast of 3:1 or more on both
+papers, so they are opaque, orange and sky blue are darker and blue is lighter than there, and
+yellow is left out.
 
-Source: Okabe, Ito, Color Universal Design, 2008.
+Source: Okabe, Ito, Color Universal Design, 2008; WCAG 2.2, 1.4.11 Non-text Contrast.
 """
 
 from __future__ import annotations
 
 import html
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -25,6 +27,7 @@ __all__ = [
     "PALETTE",
     "STATE_COLOURS",
     "STATE_SYMBOLS",
+    "config_colours",
     "escape",
     "figure",
     "model_colour",
@@ -33,8 +36,8 @@ __all__ = [
     "translucent",
 ]
 
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, GREY = "#CC79A7", "#56B4E9", "#8A8F98"
+BLUE, ORANGE, GREEN, VERMILION = "#0076B8", "#C78500", "#009E73", "#D55E00"
+PURPLE, SKY, GREY = "#CC79A7", "#3A9AD9", "#8A8F98"
 
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY)
 """Seven colours for what has no colour of its own."""
@@ -74,19 +77,19 @@ MODEL_COLOURS = {
 """Colour of a network; `model_colour` knows a colour for others too."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-SEQUENTIAL: list[list[float | str]] = [
-    [0.0, "#440154"],
-    [0.25, "#3b528b"],
-    [0.5, "#21918c"],
-    [0.75, "#5ec962"],
-    [1.0, "#fde725"],
-]
-"""Viridis: its lightness grows evenly, also in grey and for the colour-blind."""
-SEQUENTIAL_ON_DARK: list[list[float | str]] = [
-    [place, colour]
-    for (place, _), (_, colour) in zip(SEQUENTIAL, reversed(SEQUENTIAL), strict=True)
-]
-"""The other way round, so that low values stand out from the paper on either."""
+
+
+def _scale(*colours: str) -> list[list[float | str]]:
+    """A colour scale with its colours at even distances."""
+    return [[place / (len(colours) - 1), colour] for place, colour in enumerate(colours)]
+
+
+SEQUENTIAL = _scale("#440154", "#472d7b", "#3b528b", "#2c728e", "#1fa088")
+"""Viridis, whose lightness grows evenly, also in grey and for the colour-blind; without its bright
+end, which a line on white paper would be lost in."""
+SEQUENTIAL_ON_DARK = _scale("#fde725", "#addc30", "#5ec962", "#28ae80", "#21918c", "#2c728e")
+"""The other way round, so that low values stand out from the paper on either; without the dark end.
+"""
 
 
 def _template(
@@ -180,6 +183,27 @@ def figure(*, height: int = 380, **layout: Any) -> go.Figure:
 def model_colour(name: str) -> str:
     """The colour of a network: always the same one for a name."""
     return MODEL_COLOURS.get(name) or PALETTE[zlib.crc32(name.encode()) % len(PALETTE)]
+
+
+def config_colours(models: Sequence[str]) -> list[str]:
+    """A colour for each of some configs, which people compare with each other.
+
+    Args:
+        models: The network of each config.
+
+    Returns:
+        The first config of a network has the network's own colour, a further one another that none
+        has yet; with more configs than there are colours, some come again.
+    """
+    own = {model: model_colour(model) for model in dict.fromkeys(models)}
+    free = [colour for colour in PALETTE if colour not in own.values()]
+    found: list[str] = []
+    for model in models:
+        colour = own[model]
+        if colour in found:
+            colour = free.pop(0) if free else PALETTE[len(found) % len(PALETTE)]
+        found.append(colour)
+    return found
 
 
 def escape(text: object) -> str:

@@ -10,6 +10,7 @@ from dashboards.numbers.loss_curves import Curves, loss_curves
 from dashboards.numbers.results import ConfigResult, collect
 from dashboards.numbers.statistics import Summary, summarise
 from dashboards.numbers.tables import BenchmarkTable, Row, benchmark_table
+from dashboards.numbers.together import trained_together
 from space.errors import UsageError, nearest
 from storage import BenchmarkRecord, LaunchRecord, RunRecord, Store
 from storage.benchmarks import load_benchmarks
@@ -86,6 +87,7 @@ class BenchmarkView:
         costs: Of each config of which a seed has finished.
         unfinished: Runs that are going on, were interrupted or failed, in the table's order.
         launches: The launches that trained any of the results, oldest first.
+        n_together: Runs with a result that were trained together with others.
     """
 
     record: BenchmarkRecord
@@ -95,6 +97,7 @@ class BenchmarkView:
     costs: tuple[Cost, ...]
     unfinished: tuple[UnfinishedRun, ...]
     launches: tuple[LaunchRecord, ...]
+    n_together: int
 
     @property
     def name(self) -> str:
@@ -137,7 +140,8 @@ def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
     table = benchmark_table(results, reference=record.reference, title=record.title)
     launches = {launch.launch_id: launch for launch in store.launches()}
     curves = {result.name: loss_curves(store, result) for result in results}
-    used = {found.run.launch_id for row in table.rows for found in row.result.seeds.values()}
+    runs = {seed.run.run_id: seed.run for row in table.rows for seed in row.result.seeds.values()}
+    used = {run.launch_id for run in runs.values()}
     return BenchmarkView(
         record=record,
         table=table,
@@ -146,6 +150,7 @@ def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
         costs=tuple(_cost(row, launches) for row in table.rows if row.n),
         unfinished=tuple(_unfinished(store, record, results, launches)),
         launches=tuple(launches[launch_id] for launch_id in sorted(used)),
+        n_together=len(trained_together(store, used) & runs.keys()),
     )
 
 

@@ -22,6 +22,7 @@ from dashboards.numbers.study_progress import (
 )
 from dashboards.numbers.study_timeline import Segment, read_timeline
 from dashboards.numbers.study_trials import Reports, StudyTrial, read_trials
+from dashboards.numbers.together import trained_together
 from space import Space
 from space.errors import UsageError
 from storage import LaunchRecord, Store
@@ -61,6 +62,8 @@ class StudyView:
         cost: What the search has cost, without the confirmation.
         confirm_epochs: Epochs of the confirmation.
         confirm_seconds: Its seconds of training.
+        n_runs: The search's runs.
+        n_together: Those of them that were trained together with others.
         timeline: Which worker trained which trial when.
         importances: Of the parameters, for each objective; empty while there are too few trials.
         launches: Oldest first, with command, code, versions, hardware and changes.
@@ -87,6 +90,8 @@ class StudyView:
     cost: Cost
     confirm_epochs: int
     confirm_seconds: float
+    n_runs: int
+    n_together: int
     timeline: tuple[Segment, ...]
     importances: tuple[Importances, ...]
     launches: tuple[LaunchRecord, ...]
@@ -139,6 +144,7 @@ def read_study(store: Store, name: str) -> StudyView:
     metrics = _metrics(record.metrics if record else None, attributes, len(directions))
     launches = tuple(store.launches(study_id))
     space = _space(launches[-1].config) if launches else None
+    launch_ids = [launch.launch_id for launch in launches]
     runs = store.runs(study_id, "search")
     trials, reports, distributions = read_trials(store, study_id, runs)
     replicates = space.replicates if space else 1
@@ -170,6 +176,8 @@ def read_study(store: Store, name: str) -> StudyView:
         cost=cost(trials, full_epochs * replicates),
         confirm_epochs=sum(run.n_epochs for run in confirm_runs),
         confirm_seconds=sum(run.train_seconds for run in confirm_runs),
+        n_runs=len(runs),
+        n_together=len(trained_together(store, launch_ids) & {run.run_id for run in runs}),
         timeline=read_timeline(store, study_id, runs),
         importances=importances(trials, distributions, metrics, maximize),
         launches=launches,

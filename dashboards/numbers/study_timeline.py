@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from storage import RunRecord, Store, schema
 from storage.engine import translated
 
-__all__ = ["Segment", "read_timeline"]
+__all__ = ["Idle", "Segment", "idle_times", "read_timeline"]
+
+IDLE_SHARE = 0.1
+"""Nobody needs to see idle time that is longer than this share of the busy time."""
+KEPT_SHARE = 0.01
+"""So much of the busy time is left of it on either side, so that it can be seen."""
+MAX_IDLE = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +43,41 @@ class Segment:
     started_at: datetime.datetime
     ended_at: datetime.datetime
     n_epochs: int
+
+
+class Idle(NamedTuple):
+    """A time in which no worker trained anything."""
+
+    started_at: datetime.datetime
+    ended_at: datetime.datetime
+
+
+def idle_times(segments: Sequence[Segment]) -> tuple[Idle, ...]:
+    """The long times between segments, such as the night between two launches.
+
+    Args:
+        segments: What was trained.
+
+    Returns:
+        The longest of those that are long beside the time in which something was trained, oldest
+        first; each is shortened by a little of that time at both of its ends.
+    """
+    gaps: list[Idle] = []
+    busy = datetime.timedelta()
+    until: datetime.datetime | None = None
+    for segment in sorted(segments, key=lambda each: each.started_at):
+        if until is None or segment.started_at > until:
+            if until is not None:
+                gaps.append(Idle(until, segment.started_at))
+            until = segment.started_at
+        busy += max(segment.ended_at - until, datetime.timedelta())
+        until = max(until, segment.ended_at)
+    kept = KEPT_SHARE * busy
+    long = [gap for gap in gaps if gap.ended_at - gap.started_at > IDLE_SHARE * busy]
+    long.sort(key=lambda gap: gap.started_at - gap.ended_at)
+    return tuple(
+        Idle(gap.started_at + kept, gap.ended_at - kept) for gap in sorted(long[:MAX_IDLE])
+    )
 
 
 def read_timeline(store: Store, study_id: int, runs: Iterable[RunRecord]) -> tuple[Segment, ...]:

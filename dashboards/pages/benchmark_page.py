@@ -7,6 +7,7 @@ from markupsafe import Markup
 from dashboards.figures.benchmark import benchmark_panels
 from dashboards.going_on import benchmark_command
 from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
+from dashboards.numbers.together import together_note
 from dashboards.pages.documents import Document, render
 from dashboards.tables.benchmark import unfinished_sheet
 from dashboards.tables.drawing import draw
@@ -58,6 +59,7 @@ def benchmark_document(store: Store, record: BenchmarkRecord) -> Document:
         "unfinished": Markup(draw(unfinished_sheet(view), "html")) if view.unfinished else None,
         "command": benchmark_command(record, of_it, store.name),
         "sheets": [Markup(draw(sheet, "html")) for sheet in benchmark_sheets(view.table)],
+        "together": together_note(view.n_together, view.n_done),
         "provenance": _provenance(view),
     }
     return Document(

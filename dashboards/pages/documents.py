@@ -52,6 +52,7 @@ class Document:
                     "title": panel.title,
                     "caption": panel.caption,
                     "figure": _without_template(panel),
+                    "narrow": panel.narrow,
                 }
                 for panel in self.panels
             ],

@@ -10,6 +10,7 @@ from dashboards.figures.study import study_panels
 from dashboards.going_on import search_command
 from dashboards.numbers.study import StudyView, read_study
 from dashboards.numbers.study_trials import StudyTrial
+from dashboards.numbers.together import together_note
 from dashboards.pages.documents import Document, render
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.provenance import show_machine
@@ -74,6 +75,7 @@ def study_document(store: Store, name: str) -> Document:
             None if confirmation is None else _drawn(confirmation_sheet(confirmation))
         ),
         "space": _drawn(space_sheet(view)),
+        "together": together_note(view.n_together, view.n_runs),
         "commands": _commands(view, status, store.name),
         "machines": {each.launch_id: show_machine(each.hardware) for each in view.launches},
         "n_asked": view.space.budget.trials if view.space else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from dashboards.figures.benchmark import benchmark_panels
 from dashboards.figures.panel import Panel
-from dashboards.figures.template import LIGHT
+from dashboards.figures.template import LIGHT, MODEL_COLOURS, PALETTE, config_colours
 from dashboards.numbers.benchmark import read_benchmark
 from storage import Store
 from tests.dashboards.made_benchmark import (
@@ -183,3 +184,35 @@ def test_a_hostile_name_is_shown_as_text(store: Store) -> None:
         assert "<b>" not in drawn
         assert "&lt;img" in drawn
         assert "hovertemplate" not in panel.figure.to_dict()["data"][0]
+
+
+def test_configs_of_one_network_have_colours_of_their_own(store: Store) -> None:
+    errors = {name: {0: 0.3, 1: 0.2} for name in ("one", "two", "three", "four")}
+    found = panels(store, errors, models=("siamese", "siamese", "mlp", "siamese"))
+    colours = [trace.marker.color for trace in found["benchmark-error-parameters"].figure.data]
+    assert len(set(colours)) == 4
+    assert colours[0] == MODEL_COLOURS["siamese"]
+    assert colours[2] == MODEL_COLOURS["mlp"]
+    seconds = found["benchmark-error-seconds"].figure.data
+    assert [trace.marker.color for trace in seconds] == colours
+    seeds = traces(found["benchmark-test-errors"])["a seed"]
+    assert list(seeds.marker.color) == [colour for colour in colours for _ in range(2)]
+
+
+def test_a_config_keeps_its_colour_while_others_are_missing(store: Store) -> None:
+    one, two = benchmark_config("one", "siamese"), benchmark_config("two", "siamese")
+    other = two.config.with_values({"training.learning_rate": 1e-2})
+    seeded = [{"data.data_seed": s, "training.training_seed": s} for s in range(3)]
+    hashes = tuple(other.with_values(values).config_hash() for values in seeded)
+    two = dataclasses.replace(two, config=other, config_hashes=hashes)
+    add_result(store, begin_launch(store), two, 0, 0.2)
+    view = read_benchmark(store, save(store, [one, two]))
+    drawn = {panel.key: panel for panel in benchmark_panels(view)}
+    (only,) = drawn["benchmark-error-parameters"].figure.data
+    assert only.marker.color in set(PALETTE) - {MODEL_COLOURS["siamese"]}
+
+
+def test_more_configs_than_colours_use_them_again() -> None:
+    colours = config_colours(["mlp"] * 10)
+    assert set(colours) == set(PALETTE)
+    assert len(set(colours[:7])) == 7

@@ -344,7 +344,7 @@ def test_dark_and_light(watched: Watched) -> None:
     assert colours() == light
 
 
-@pytest.mark.parametrize("width", [400, 1600])
+@pytest.mark.parametrize("width", [390, 1600])
 def test_no_page_is_wider_than_the_screen(watched: Watched, width: int) -> None:
     page = watched.page
     page.set_viewport_size({"width": width, "height": 900})
@@ -357,6 +357,34 @@ def test_no_page_is_wider_than_the_screen(watched: Watched, width: int) -> None:
         watched.open(address)
         watched.draw_all()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_a_phone_plots_are_wide_and_turn_with_it(watched: Watched) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    watched.open(study_path(watched, "seen"))
+    watched.draw_all()
+    measure = """(key) => {
+        const plot = document.querySelector(`#${key} .plot`);
+        const {xaxis, xaxis2, width} = plot._fullLayout;
+        const scrolled = plot.scrollWidth > plot.clientWidth;
+        return {widths: [xaxis?._length, xaxis2?._length], width, scrolled};
+    }"""
+    slices = page.evaluate(measure, "slices")
+    assert min(slices["widths"]) > 200
+    parallel = page.evaluate(measure, "parallel-coordinates")
+    assert parallel["width"] == 3 * 132
+    assert parallel["scrolled"]
+    expect(page.locator("#parallel-coordinates .plot")).to_have_attribute("tabindex", "0")
+    page.set_viewport_size({"width": 844, "height": 390})
+    expect(page.locator(".plot.wide")).to_have_count(0)
+    watched.draw_all()
+    page.wait_for_function(
+        "document.querySelector('#slices .plot')._fullLayout.xaxis2.domain[0] > 0.4"
+    )
+    page.wait_for_function(
+        "document.querySelector('#parallel-coordinates .plot')._fullLayout.width > 600"
+    )
 
 
 def test_a_password(browser: Browser, searched: str) -> None:
@@ -391,5 +419,10 @@ def test_a_report_is_one_file(browser: Browser, searched: str, tmp_path: Path) -
     assert seen.page.locator(".plot .main-svg").count() >= seen.page.locator(".plot").count() > 8
     assert seen.page.locator("img[src=x], main b, .plot b").count() == 0
     expect(seen.page.locator("body")).to_contain_text(HOSTILE)
+    seen.page.set_viewport_size({"width": 390, "height": 844})
+    seen.page.wait_for_function(
+        "document.querySelector('#study-1-slices')._fullLayout.xaxis2.domain[0] === 0"
+    )
+    assert seen.page.locator(".plot.wide").count() == 2
     context.close()
     assert seen.problems == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.study import MAX_TRIALS, study_panels
 from dashboards.figures.study_words import hover, log_ticks, thinned
 from dashboards.figures.template import DARK, LIGHT, escape
+from dashboards.numbers.grid import Finding
 from dashboards.numbers.study import StudyView, read_study
 from storage import Store, open_store
 from tests.dashboards.bulk_rows import HOSTILE
@@ -187,7 +189,7 @@ def test_a_grid_has_its_curves_with_intervals_and_the_reports_choice(store: Stor
     grid = panels["grid"].figure
     (line,) = grid.layout.shapes
     assert line.x0 == line.x1 == 0.6
-    assert grid.layout.annotations[0].text == "the report's 0.6 / 0.4"
+    assert grid.layout.annotations[0].text == "the report's choice: 0.6"
     assert view.grid is not None
     means = [trace for trace in grid.data if trace.mode == "lines+markers"]
     assert [trace.name for trace in means] == ["deepconvnet-aux", "siamese-aux"]
@@ -201,6 +203,41 @@ def test_a_grid_has_its_curves_with_intervals_and_the_reports_choice(store: Stor
     seeds = [trace for trace in grid.data if trace.mode == "markers"]
     assert sum(len(trace.x) for trace in seeds) == 2 * 10 * 6
     assert named(panels["history"], "complete").error_y.array is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"verdict": "not known"}, "too few seeds to compare 0.6 with other weights"),
+        (
+            {"verdict": "best", "n_worse": 0},
+            "no other weight has a lower mean than 0.6; of the 5 others none is worse by more than "
+            "chance explains",
+        ),
+        (
+            {"verdict": "within noise", "rival": 0.4, "n_worse": 2},
+            "0.4 has a lower mean than 0.6, but chance may be the reason; 2 of the 5 others are "
+            "worse by more than chance",
+        ),
+        (
+            {"verdict": "worse", "rival": 0.4},
+            "0.4 has a lower mean than 0.6, by more than chance explains",
+        ),
+    ],
+)
+def test_a_grids_caption_says_what_each_curve_shows(
+    store: Store, changes: dict[str, Any], expected: str
+) -> None:
+    add_study(store, grid=6)
+    view = read_study(store, "made")
+    assert view.grid is not None
+    first, second = view.grid.curves
+    known = {"rival": 0.4, "difference": 0.0, "n": 10, "n_points": 6, "n_worse": 0, **changes}
+    curves = (replace(first, finding=Finding(**known)), second)
+    view = replace(view, grid=replace(view.grid, curves=curves))
+    (panel,) = (each for each in study_panels(view) if each.key == "grid")
+    assert f" deepconvnet-aux: {expected}. siamese-aux: " in panel.caption
+    assert panel.caption.endswith(".")
 
 
 def test_two_objectives_have_a_front_and_no_record(store: Store) -> None:

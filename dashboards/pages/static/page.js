@@ -24,11 +24,12 @@ const figures = new Map(); // key -> {element, plot, figure, drawn}
 // -- figures ---------------------------------------------------------------------------------
 
 const theme = () => document.documentElement.dataset.theme;
+const narrow = window.matchMedia("(max-width: 600px)");
 
 function draw(entry) {
   entry.drawn = true;
   const layout = {
-    ...entry.figure.layout,
+    ...layoutOf(entry),
     template: templates[theme()],
     // Where this stays the same, a redrawn figure keeps its zoom and its hidden traces.
     uirevision: "kept",
@@ -59,6 +60,19 @@ function openTrial(event) {
   if (address) {
     window.open(address, "_blank", "noopener");
   }
+}
+
+// The figure's layout, with what is written over it on a narrow screen. Drawing may write into it.
+function layoutOf(entry) {
+  const layout = structuredClone(entry.figure.layout);
+  return narrow.matches ? Overlay.write(layout, entry.narrow) : layout;
+}
+
+function makeRoom(entry) {
+  const { height = USUAL_HEIGHT, width } = layoutOf(entry);
+  entry.plot.style.minHeight = `${height}px`;
+  entry.element.classList.toggle("tall", !narrow.matches && height > TALL);
+  Overlay.scroll(entry.plot, width);
 }
 
 // Figures are drawn when they come near the screen: the first ones are there sooner.
@@ -114,10 +128,9 @@ function showPanels(wanted) {
     entry.heading.textContent = panel.title;
     entry.caption.textContent = panel.caption;
     entry.plot.setAttribute("aria-label", `${panel.title}. ${panel.caption}`);
-    const height = panel.figure.layout.height || USUAL_HEIGHT;
-    entry.plot.style.minHeight = `${height}px`;
-    entry.element.classList.toggle("tall", height > TALL);
     entry.figure = panel.figure;
+    entry.narrow = panel.narrow;
+    makeRoom(entry);
     if (entry.near) {
       draw(entry);
     } else {
@@ -126,15 +139,19 @@ function showPanels(wanted) {
   });
 }
 
-document.addEventListener("themechange", () => {
+function redraw() {
   for (const entry of figures.values()) {
+    makeRoom(entry);
     if (entry.near) {
       draw(entry);
     } else {
       entry.stale = true;
     }
   }
-});
+}
+
+document.addEventListener("themechange", redraw);
+narrow.addEventListener("change", redraw);
 
 // -- text ------------------------------------------------------------------------------------
 
