@@ -9,13 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 from dashboards import report
@@ -24,13 +23,12 @@ from storage.store import open_store
 from tests.dashboards.bulk_benchmark import add_benchmark
 from tests.dashboards.bulk_rows import HOSTILE
 from tests.dashboards.bulk_study import add_study
+from tests.dashboards.watched import WAIT_MS, Watched, watch
 from tests.dashboards.web import Server, serving
 
 pytestmark = pytest.mark.browser
 
 N_TRIALS = 6
-WAIT_MS = 180_000
-"""Long enough for a machine that is busy with something else."""
 
 SPACE = {
     "study": "seen",
@@ -92,42 +90,6 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@dataclass
-class Watched:
-    """A page, and what went wrong on it."""
-
-    page: Page
-    home: str
-    problems: list[str] = field(default_factory=list)
-
-    def open(self, path: str) -> None:
-        """Go to one of our pages and wait until it is filled."""
-        self.page.goto(self.home + path)
-        expect(self.page.locator("#content[data-version]")).to_be_attached(timeout=WAIT_MS)
-
-    def draw_all(self) -> dict[str, dict[str, Any]]:
-        """Scroll to every figure; return each one's data as plotly has drawn it, by key."""
-        panels = self.page.locator(".panel")
-        for index in range(panels.count()):
-            panel = panels.nth(index)
-            panel.scroll_into_view_if_needed()
-            expect(panel).to_have_attribute("data-drawn", re.compile("."))
-        found: dict[str, dict[str, Any]] = self.page.evaluate(
-            """() => Object.fromEntries([...document.querySelectorAll('.panel')].map((each) => {
-                const plot = each.querySelector('.plot');
-                return [each.id, {
-                    traces: plot._fullData.filter((t) => t.visible === true).map((t) => ({
-                        name: t.name, type: t.type, mode: t.mode,
-                        n: (t.x && t.x.length) || 0,
-                        links: (t.customdata || []).length,
-                    })),
-                    paper: plot._fullLayout.font.color,
-                }];
-            }))"""
-        )
-        return found
-
-
 @pytest.fixture
 def watched(browser: Browser, server: Server) -> Iterator[Watched]:
     """A page on which nothing may go wrong, and that may ask nobody but the server."""
@@ -138,30 +100,6 @@ def watched(browser: Browser, server: Server) -> Iterator[Watched]:
     yield seen
     context.close()
     assert seen.problems == []
-
-
-def watch(seen: Watched, *allowed: str) -> None:
-    """Note errors of every page of a context, and requests to other places than those allowed."""
-
-    def ask(route: Route) -> None:
-        if route.request.url.startswith((*allowed, "data:", "blob:")):
-            route.continue_()
-        else:
-            seen.problems.append(f"asked {route.request.url}")
-            route.abort()
-
-    def listen(page: Page) -> None:
-        page.on("pageerror", lambda error: seen.problems.append(f"raised {error}"))
-        page.on("dialog", lambda dialog: seen.problems.append(f"said {dialog.message}"))
-        page.on(
-            "console",
-            lambda said: seen.problems.append(said.text) if said.type == "error" else None,
-        )
-
-    context = seen.page.context
-    context.route("**/*", ask)
-    context.on("page", listen)
-    listen(seen.page)
 
 
 def study_path(watched: Watched, name: str) -> str:
