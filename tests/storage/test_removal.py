@@ -172,8 +172,11 @@ def test_a_study_that_a_launch_works_on_is_not_removed(store: Store) -> None:
 def test_a_study_of_another_tools_store_is_removed(store_url: str) -> None:
     if (path := sa.make_url(store_url)).get_backend_name() == "sqlite":
         Path(str(path.database)).parent.mkdir(parents=True)
-    study = optuna.create_study(study_name="theirs", storage=store_url)
+    theirs = optuna.storages.RDBStorage(store_url)
+    study = optuna.create_study(study_name="theirs", storage=theirs)
     study.tell(study.ask(), 1.0)
+    theirs.remove_session()
+    theirs.engine.dispose()
     opened = open_store(store_url, create=False)
     study_removal(opened, study._study_id, "theirs").carry_out()
     assert opened.optuna_storage.get_all_studies() == []
