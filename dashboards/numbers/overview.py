@@ -9,7 +9,7 @@ from typing import Any
 
 from storage import LaunchRecord, Store, StudyRecord
 from storage.benchmark_glance import BenchmarkGlance, glance_at_benchmarks
-from storage.glance import StudyGlance, glance_at_studies
+from storage.glance import StudyGlance, abandoned_trials, glance_at_studies
 from storage.leases import is_alive
 
 __all__ = ["Overview", "StudySummary", "read_overview"]
@@ -21,6 +21,7 @@ class StudySummary:
 
     Attributes:
         glance: What was counted: states, best and baseline value, last activity.
+        n_abandoned: Trials that Optuna says are running, but whose launch died.
         metrics: What its objectives measure, one a direction; empty texts for a study that another
             Optuna tool made.
         data_source: Where its data is from; None for a study of another tool.
@@ -31,12 +32,21 @@ class StudySummary:
     """
 
     glance: StudyGlance
+    n_abandoned: int
     metrics: tuple[str, ...]
     data_source: str | None
     is_running: bool
     n_trials_asked: int | None
     n_epochs_asked: int | None
     status: str | None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Trials by state; those of a launch that died wait for the next one."""
+        counts = dict(self.glance.counts)
+        counts["RUNNING"] -= self.n_abandoned
+        counts["WAITING"] += self.n_abandoned
+        return counts
 
     @property
     def n_trials(self) -> int:
@@ -65,9 +75,11 @@ def read_overview(store: Store) -> Overview:
     """
     launches = store.launches()
     records = store.study_records()
+    abandoned = abandoned_trials(store)
     studies = [
         _study(
             glance,
+            len(abandoned.get(glance.study_id, ())),
             records.get(glance.study_id),
             [launch for launch in launches if launch.study_id == glance.study_id],
         )
@@ -84,7 +96,10 @@ def _when(time: datetime.datetime | None) -> datetime.datetime:
 
 
 def _study(
-    glance: StudyGlance, record: StudyRecord | None, launches: Sequence[LaunchRecord]
+    glance: StudyGlance,
+    n_abandoned: int,
+    record: StudyRecord | None,
+    launches: Sequence[LaunchRecord],
 ) -> StudySummary:
     metrics = [""] * len(glance.directions) if record is None else record.metrics
     is_running = any(is_alive(launch) for launch in launches)
@@ -94,6 +109,7 @@ def _study(
         status = "died"
     return StudySummary(
         glance=glance,
+        n_abandoned=n_abandoned,
         metrics=tuple(metrics),
         data_source=None if record is None else record.data_source,
         is_running=is_running,

@@ -87,6 +87,20 @@ def test_running_is_told_by_the_heartbeat(store: Store) -> None:
     assert summary_of(read_overview(store), "s").status == "time limit"
 
 
+def test_trials_of_a_launch_that_died_wait_for_the_next(store: Store) -> None:
+    add_study(store, "alive", 40, running=True)
+    row = summary_of(read_overview(store), "alive")
+    n_running, n_waiting = row.glance.counts["RUNNING"], row.glance.counts["WAITING"]
+    assert n_running > 0
+    assert row.counts == row.glance.counts
+    before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    with store.engine.begin() as connection:
+        connection.execute(schema.launches.update().values(heartbeat_at=before))
+    row = summary_of(read_overview(store), "alive")
+    assert (row.counts["RUNNING"], row.counts["WAITING"]) == (0, n_waiting + n_running)
+    assert sum(row.counts.values()) == row.n_trials
+
+
 def test_what_was_active_last_comes_first(store: Store) -> None:
     for name in ("first", "second"):
         study = optuna.create_study(study_name=name, storage=store.optuna_storage)
