@@ -276,8 +276,13 @@ class SteadyStorage(optuna.storages.RDBStorage):
             set_param = functools.partial(super()._set_trial_param, trial_id, param_name)
             self._ride_out(lambda: set_param(param_value_internal, distribution, None))
             return
-        check_distribution_compatibility(previous_distribution, distribution)
-        self._write(trial_id, write_param, param_name, param_value_internal, distribution)
+
+        def write(connection: sa.Connection, trial_id: int) -> None:
+            # That a trial has ended comes before what is wrong with its parameter.
+            check_distribution_compatibility(previous_distribution, distribution)
+            write_param(connection, trial_id, param_name, param_value_internal, distribution)
+
+        self._write(trial_id, write)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set an attribute."""
