@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from space import Override, Resources, load_configs, parse_duration
 from space.errors import SpaceError, UsageError
+from space.seeds import BENCHMARK_SEEDS
 from storage.benchmark_names import benchmark_name, config_changes
 from storage.command_line import command_line
 
@@ -54,6 +55,11 @@ def read_request(options: Any, argv: list[str]) -> Request:
         UserError: If an option or a file is wrong.
     """
     resources, deadline = _resources(options), _deadline(options)
+    if options.seeds > len(BENCHMARK_SEEDS):
+        raise UsageError(
+            f"--seeds: found {options.seeds}; expected at most {len(BENCHMARK_SEEDS)}, since the "
+            f"seeds from {BENCHMARK_SEEDS.stop} on are for searches."
+        )
     changes = config_changes(options.set, epochs=options.epochs, augment=options.augment)
     files = [load_configs(path) for path in options.config]
     return Request(

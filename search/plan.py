@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from space.errors import (
     StudyNotFoundError,
     TrainingError,
 )
+from space.seeds import keep_seeds, seed_problem
 from storage import NewLaunch, StudyRecord, open_store
 from storage.cli import FULL_DISK, default_storage
 from storage.engine import parse_url
@@ -41,6 +43,8 @@ __all__ = [
     "make_plan",
     "require_writable",
 ]
+
+logger = logging.getLogger(__name__)
 
 DATA_VARIABLE = "SEARCH_DATA_ROOT"
 N_PROBES = 64
@@ -210,13 +214,21 @@ def make_plan(
         The plan.
 
     Raises:
-        UserError: If the model, the data or the storage URL is wrong, or the space proposes what
-            no run can be trained with.
+        UserError: If the model, the data, the storage URL or a new study's seed is wrong, or the
+            space proposes what no run can be trained with.
     """
     url = parse_url(default_storage(storage))
+    record = _known_study(space, url)
+    if record is not None:
+        space = keep_seeds(space, record.identity)
+    problem = seed_problem(space)
+    if problem and record is None:
+        raise SpaceError(f"{path}: {problem}")
+    if problem:
+        logger.warning("the study goes on with the seeds it was begun with, %s", problem)
     images = None
     if space.model.name != CLOSED_FORM:
-        space = _keep_source(space, url)
+        space = _keep_source(space, record)
         images = load_source(space.data, "train")
         space = _settle_data(space, images)
         draw_train_validation(images, space.data)  # Too few images are found out before any trial.
@@ -234,26 +246,30 @@ def make_plan(
     return plan
 
 
-def _keep_source(space: Space, url: sa.URL) -> Space:
-    """The space with the data source that its study was begun with, where it says ``auto``.
-
-    A study that began on the digits goes on with them also once MNIST can be had.
-    """
-    if space.data.source != "auto":
-        return space
+def _known_study(space: Space, url: sa.URL) -> StudyRecord | None:
+    """The terms that the space's study was begun under; None where it is a new one."""
     try:
         store = open_store(url.render_as_string(hide_password=False), create=False)
     except StorageError as error:
         if is_unreachable(error):
             raise
-        return space  # There is none yet; one that cannot be read is an error when it is opened.
+        return None  # There is none yet; one that cannot be read is an error when it is opened.
     try:
-        record = store.study_records().get(store.study_id(space.study))
+        return store.study_records().get(store.study_id(space.study))
     except StudyNotFoundError:
-        record = None
+        return None
     finally:
         store.close()
-    if record is None or record.data_source not in ("mnist", "digits"):
+
+
+def _keep_source(space: Space, record: StudyRecord | None) -> Space:
+    """The space with the data source that its study was begun with, where it says ``auto``.
+
+    A study that began on the digits goes on with them also once MNIST can be had.
+    """
+    if space.data.source != "auto" or record is None:
+        return space
+    if record.data_source not in ("mnist", "digits"):
         return space
     return space.model_copy(
         update={"data": space.data.model_copy(update={"source": record.data_source})}

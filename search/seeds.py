@@ -1,16 +1,11 @@
-"""Which seeds a run gets, so that search, confirmation and benchmark never share one.
-
-A space file's own seeds (1000 in the shipped files) and those of its replicates lie above the
-benchmark's 0, 1, 2 ...; the confirmation's lie a million above them.
-"""
+"""Which seeds a run of a search or of its confirmation gets, each from the block of its kind."""
 
 from __future__ import annotations
 
 from space import RunConfig
+from space.seeds import CONFIRM_OFFSET
 
 __all__ = ["confirm_config", "replicate_config"]
-
-CONFIRM_OFFSET = 1_000_000
 
 
 def replicate_config(config: RunConfig, replicate: int) -> RunConfig:

@@ -12,6 +12,7 @@ from space.errors import SpaceError
 from space.load import is_config_file, load_tree, parse_space, parse_tree
 from space.reader import file_name
 from space.schema import config_schema_text, json_schema_text
+from space.seeds import seed_problem
 from space.space import Space
 
 
@@ -60,7 +61,11 @@ def _checked(file: str, overrides: Sequence[str]) -> str:
     tree, source = load_tree(file), file_name(file)
     if is_config_file(tree):
         return _configs_summary(parse_tree(ConfigFile, tree, source, overrides))
-    return _summary(parse_space(tree, source, overrides))
+    space = parse_space(tree, source, overrides)
+    problem = seed_problem(space)
+    if problem:
+        raise SpaceError(f"{source}: {problem}")
+    return _summary(space)
 
 
 def _configs_summary(file: ConfigFile) -> str:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from space.seeds import SEARCH_SEEDS
+
 __all__ = ["DataConfig", "FrozenModel", "ModelConfig", "RunConfig", "TrainingConfig"]
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -53,8 +55,9 @@ class DataConfig(FrozenModel):
     augment: bool = False
     """On-the-fly pair augmentation: an epoch visits each single training image once as the first of
     a pair, with a second one drawn uniformly at random with replacement."""
-    data_seed: Seed = 0
-    """Draws the pairs and the train/validation split."""
+    data_seed: Seed = SEARCH_SEEDS.start
+    """Draws the pairs and the train/validation split; a search's is 1000 to 999999, since 0 to 999
+    are for benchmarks."""
 
 
 class ModelConfig(FrozenModel):
@@ -84,8 +87,9 @@ class TrainingConfig(FrozenModel):
     aux_weight: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Total weight w of the auxiliary digit losses; the comparison loss gets 1 - w. Default: 0.6
     (the report's 0.6 / 0.4) for a model with auxiliary heads, 0 for one without."""
-    training_seed: Seed = 0
-    """Draws the initial weights, the order of pairs, the augmentation and the dropout masks."""
+    training_seed: Seed = SEARCH_SEEDS.start
+    """Draws the initial weights, the order of pairs, the augmentation and the dropout masks; a
+    search's is 1000 to 999999."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU that the worker was given, else the CPU."""
     precision: Literal["float32", "bfloat16"] = "float32"

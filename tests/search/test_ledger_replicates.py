@@ -25,7 +25,7 @@ def test_replicates_report_their_mean_and_its_standard_error(
     runs = store.runs(study._study_id)
     assert len(runs) == 20
     assert len({run.config_hash for run in runs}) == 20
-    assert [run.config["data"]["data_seed"] for run in runs[:4]] == [0, 1, 2, 3]
+    assert [run.config["data"]["data_seed"] for run in runs[:4]] == [1000, 1001, 1002, 1003]
     epochs = store.epochs([run.run_id for run in runs])
     for trial in study.trials:
         own = [epochs[run.run_id] for run in runs if run.trial_id == trial._trial_id]
