@@ -157,7 +157,7 @@ def _reason(trial: Trial) -> str:
     Tune pickles the error into the driver's own directory; it is read back from there.
     """
     try:
-        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
+        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())  # noqa: S301
     except (OSError, TypeError, AttributeError, ImportError, EOFError, pickle.UnpicklingError):
         return "no reason was given"
     if isinstance(error, RayTaskError):
