@@ -110,11 +110,11 @@ def published_figures(view: StudyView) -> tuple[dict[str, go.Figure], tuple[str,
     found: dict[str, go.Figure] = {}
     keys: list[str] = []
     for max_trials in TRIALS:
-        panels = study_panels(view, max_trials=max_trials)
+        panels = study_panels(view, max_trials=max_trials, without=found)
         keys = keys or [panel.key for panel in panels]
         for panel in panels:
             figure = _boxed(panel)
-            if panel.key not in found and _n_pieces(figure.to_json()) <= MAX_PIECES:
+            if _n_pieces(figure.to_json()) <= MAX_PIECES:
                 found[panel.key] = figure
         if len(found) == len(keys):
             break

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.figures.benchmark_costs import parameters_panel, seconds_panel
 from dashboards.figures.benchmark_errors import differences_panel, errors_panel
 from dashboards.figures.benchmark_losses import losses_panel
-from dashboards.figures.panel import Panel
+from dashboards.figures.panel import Panel, draw_panels
 from dashboards.numbers.benchmark import BenchmarkView
 
 __all__ = ["benchmark_panels"]
@@ -23,11 +23,11 @@ def benchmark_panels(view: BenchmarkView) -> list[Panel]:
     """
     if not view.n_done:
         return []
-    panels = [
-        errors_panel(view),
-        differences_panel(view),
-        losses_panel(view),
-        parameters_panel(view),
-        seconds_panel(view),
-    ]
-    return [panel for panel in panels if panel is not None]
+    makers = {
+        "benchmark-test-errors": errors_panel,
+        "benchmark-differences": differences_panel,
+        "benchmark-losses": losses_panel,
+        "benchmark-error-parameters": parameters_panel,
+        "benchmark-error-seconds": seconds_panel,
+    }
+    return draw_panels(makers, view, f"benchmark {view.name!r}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from dashboards.figures.panel import Panel
+from dashboards.figures.panel import Panel, draw_panels
 from dashboards.figures.study_contour import contour_panel
 from dashboards.figures.study_cost import cost_panel
 from dashboards.figures.study_curves import curves_panel
@@ -27,6 +27,7 @@ def study_panels(
     *,
     trial_url: Callable[[int], str] | None = None,
     max_trials: int = MAX_TRIALS,
+    without: Collection[str] = (),
 ) -> list[Panel]:
     """Draw what a study has to show so far.
 
@@ -34,22 +35,23 @@ def study_panels(
         view: The study.
         trial_url: From a trial's number to the address of its page, if there is one.
         max_trials: No figure has points of more trials than these; captions say so where it holds.
+        without: See `draw_panels`.
 
     Returns:
         The panels; those that there is nothing to show for are left out. A point that stands for a
         trial has ``customdata`` ``[number]``, or with `trial_url` ``[number, address]``.
     """
     drawing = Drawing(view=view, trial_url=trial_url, max_trials=max_trials)
-    panels = (
-        history_panel(drawing),
-        front_panel(drawing),
-        grid_panel(drawing),
-        curves_panel(drawing),
-        contour_panel(drawing),
-        slices_panel(drawing),
-        parallel_panel(drawing),
-        importances_panel(drawing),
-        timeline_panel(drawing),
-        cost_panel(drawing),
-    )
-    return [panel for panel in panels if panel is not None]
+    makers = {
+        "history": history_panel,
+        "pareto-front": front_panel,
+        "grid": grid_panel,
+        "learning-curves": curves_panel,
+        "contour": contour_panel,
+        "slices": slices_panel,
+        "parallel-coordinates": parallel_panel,
+        "importances": importances_panel,
+        "timeline": timeline_panel,
+        "cost": cost_panel,
+    }
+    return draw_panels(makers, drawing, f"study {view.name!r}", without)

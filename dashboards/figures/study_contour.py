@@ -16,7 +16,6 @@ from dashboards.figures.study_words import (
     metric_axis,
     param_axis,
     rounded,
-    scatter_type,
 )
 from dashboards.figures.template import BASELINE_COLOUR, BEST_COLOUR, LIGHT, escape, shorten
 from dashboards.numbers.study_surface import Surface, surface
@@ -95,7 +94,7 @@ def contour_panel(drawing: Drawing) -> Panel | None:
                 continue
             drawn.add_trace(
                 {
-                    "type": scatter_type(len(trials)),
+                    "type": "scatter",
                     "mode": "markers",
                     "name": label,
                     "legendgroup": label,

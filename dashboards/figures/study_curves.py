@@ -54,8 +54,10 @@ def curves_panel(drawing: Drawing) -> Panel | None:
             colour = BEST_COLOUR if is_best else BASELINE_COLOUR
             name = f"{word} (trial {trial.number})"
             _add_curves(drawn, drawing, [trial], name, colour, 3, STATE_SYMBOLS[trial.state])
-    last = int(reports.step_R.max())
-    drawn.update_xaxes(title_text=view.step_name, range=[0.5, last + 0.5], **count_axis(1, last))
+    first, last = int(reports.step_R.min()), int(reports.step_R.max())
+    drawn.update_xaxes(
+        title_text=view.step_name, range=[first - 0.5, last + 0.5], **count_axis(first, last)
+    )
     drawn.update_yaxes(**metric_axis(view.metrics[0]))
     drawn.update_layout(margin={"t": 64}, legend={"y": 1.07})
     caption = "The objective of the state that a trial keeps, after each "
@@ -91,7 +93,9 @@ def _add_curves(
         x += [*steps, None]
         y += [*values, None]
         data += [[trial.number]] * (len(steps) + 1)
-        ends.append((steps[-1], values[-1]))
+        # The last report may be of a loss that was no number: the mark stands at one that was.
+        known = [each for each in zip(steps, values, strict=True) if each[1] is not None]
+        ends.append(known[-1] if known else (steps[-1], None))
     drawn.add_trace(
         {
             "type": "scattergl" if len(x) > 4000 else "scatter",

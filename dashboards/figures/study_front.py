@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study_words import Drawing, metric_axis, rounded, scatter_type
+from dashboards.figures.study_words import Drawing, metric_axis, rounded
 from dashboards.figures.template import (
     BASELINE_COLOUR,
     BEST_COLOUR,
@@ -58,7 +58,7 @@ def front_panel(drawing: Drawing) -> Panel | None:
         if own:
             drawn.add_trace(
                 {
-                    "type": scatter_type(len(own)),
+                    "type": "scatter",
                     "mode": mode,
                     "name": name,
                     "x": rounded(trial.values[0] for trial in own),

@@ -13,7 +13,6 @@ from dashboards.figures.study_words import (
     metric_axis,
     metric_value,
     rounded,
-    scatter_type,
     state_word,
 )
 from dashboards.figures.template import (
@@ -91,7 +90,7 @@ def _add_points(drawn: go.Figure, drawing: Drawing, trials: list[StudyTrial], st
     )
     drawn.add_trace(
         {
-            "type": scatter_type(len(view.trials)),
+            "type": "scatter",
             "mode": "markers",
             "name": state_word(state),
             "x": [trial.number for trial in trials],
@@ -160,7 +159,7 @@ def _add_strip(drawn: go.Figure, drawing: Drawing, trials: list[StudyTrial], sta
         return
     drawn.add_trace(
         {
-            "type": scatter_type(len(drawing.view.trials)),
+            "type": "scatter",
             "mode": "markers",
             "name": f"{state_word(state)}, no value",
             "x": [trial.number for trial in trials],

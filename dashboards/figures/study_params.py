@@ -20,7 +20,6 @@ from dashboards.figures.study_words import (
     metric_title,
     param_axis,
     rounded,
-    scatter_type,
     state_word,
 )
 from dashboards.figures.template import (
@@ -43,6 +42,8 @@ N_ABREAST = 2
 """So few columns where all parameters fit into two rows of them: their ticks have more room."""
 AXIS_WIDTH = 132
 """Pixels from one parallel axis to the next for its ticks and its name."""
+N_GL = 2000
+"""More points than these are drawn by the graphics card, which fewer would gain nothing by."""
 MAX_SLICED = 500
 """A trial is drawn once for every parameter."""
 
@@ -124,7 +125,7 @@ def slices_panel(drawing: Drawing) -> Panel | None:
                 continue
             drawn.add_trace(
                 {
-                    "type": scatter_type(len(trials) * len(names) // 2),
+                    "type": "scattergl" if len(trials) * len(names) > N_GL else "scatter",
                     "mode": "markers",
                     "name": label,
                     "legendgroup": label,

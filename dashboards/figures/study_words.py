@@ -33,7 +33,6 @@ __all__ = [
     "metric_value",
     "param_axis",
     "rounded",
-    "scatter_type",
     "state_word",
     "thinned",
 ]
@@ -46,8 +45,6 @@ METRIC_TITLES = {
     "train_seconds": "training time (s)",
     "n_parameters": "trainable parameters",
 }
-N_GL = 1000
-"""More points than these are drawn by the graphics card, which the fewer would gain nothing by."""
 N_CATEGORIES = 20
 """An axis names so many choices at the most."""
 N_PARAMS = 12
@@ -166,11 +163,6 @@ def hover(view: StudyView, trial: StudyTrial, only: str | None = None) -> str:
 def rounded(values: Iterable[float]) -> list[float | None]:
     """Numbers with five digits, which no eye can tell from more and a page loads sooner."""
     return [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in values]
-
-
-def scatter_type(n_points: int) -> str:
-    """The kind of scatter trace for so many points."""
-    return "scattergl" if n_points > N_GL else "scatter"
 
 
 def is_numeric(distribution: BaseDistribution) -> bool:

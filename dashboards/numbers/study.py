@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,8 @@ class StudyView:
         data_source: The data set; None for a study that no launch of ours has begun.
         trials: Ascending by number.
         reports: What the trials reported, if there is one objective.
-        step_name: What a report's step counts: "epoch" or "replicate".
+        step_name: What a report's step counts: "epoch" or "replicate"; "step" in a study of
+            another tool.
         distributions: What each parameter was drawn from, last of all.
         space: The space of the last launch; None where there is none that this release can read.
         rungs: Epochs at which the pruner decides; empty where it has none.
@@ -65,7 +67,6 @@ class StudyView:
         n_runs: The search's runs.
         n_together: Those of them that were trained together with others.
         timeline: Which worker trained which trial when.
-        importances: Of the parameters, for each objective; empty while there are too few trials.
         launches: Oldest first, with command, code, versions, hardware and changes.
     """
 
@@ -93,7 +94,6 @@ class StudyView:
     n_runs: int
     n_together: int
     timeline: tuple[Segment, ...]
-    importances: tuple[Importances, ...]
     launches: tuple[LaunchRecord, ...]
 
     @property
@@ -103,6 +103,11 @@ class StudyView:
         for trial in self.trials:
             counts[trial.state] += 1
         return counts
+
+    @functools.cached_property
+    def importances(self) -> tuple[Importances, ...]:
+        """Of the parameters, for each objective; empty while there are too few trials."""
+        return importances(self.trials, self.distributions, self.metrics, self.maximize)
 
     @property
     def best(self) -> StudyTrial | None:
@@ -160,7 +165,7 @@ def read_study(store: Store, name: str) -> StudyView:
         data_source=record.data_source if record else None,
         trials=trials,
         reports=reports,
-        step_name="replicate" if space and space.pruner.name == "wilcoxon" else "epoch",
+        step_name=_step_name(space, is_ours=bool(launches)),
         distributions=distributions,
         space=space,
         rungs=tuple(space.rungs()) if space else (),
@@ -179,7 +184,6 @@ def read_study(store: Store, name: str) -> StudyView:
         n_runs=len(runs),
         n_together=len(trained_together(store, launch_ids) & {run.run_id for run in runs}),
         timeline=read_timeline(store, study_id, runs),
-        importances=importances(trials, distributions, metrics, maximize),
         launches=launches,
     )
 
@@ -194,6 +198,12 @@ def _metrics(
     if n_objectives == 1:
         return ("objective",)
     return tuple(f"objective {index}" for index in range(n_objectives))
+
+
+def _step_name(space: Space | None, *, is_ours: bool) -> str:
+    if space is not None and space.pruner.name == "wilcoxon":
+        return "replicate"
+    return "epoch" if is_ours else "step"
 
 
 def _space(config: dict[str, Any]) -> Space | None:

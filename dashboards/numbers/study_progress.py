@@ -77,16 +77,16 @@ def pareto_front(trials: Sequence[StudyTrial], maximize: Sequence[bool]) -> tupl
         for trial in trials
         if trial.state == "COMPLETE" and len(trial.values) == len(signs)
     )
-    front: list[tuple[tuple[float, ...], int]] = []
-    for point, number in points:
+    front_FO = np.empty((len(points), len(signs)))
+    numbers: list[int] = []
+    for point_O, number in points:
         # Sorted, nothing that comes later dominates what is on the front already.
-        if not any(_dominates(other, point) for other, _ in front):
-            front.append((point, number))
-    return tuple(number for _, number in front)
-
-
-def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+        known_FO = front_FO[: len(numbers)]
+        no_worse_F = np.all(known_FO <= point_O, axis=1)
+        if not np.any(no_worse_F & np.any(known_FO < point_O, axis=1)):
+            front_FO[len(numbers)] = point_O
+            numbers.append(number)
+    return tuple(numbers)
 
 
 def cost(trials: Sequence[StudyTrial], full_epochs: int) -> Cost:

@@ -87,7 +87,7 @@ def surface(
     # The kernel is a product, so the sums over trials are two matrix products.
     x_GN, y_GN = np.exp(-(across_GN**2) / 2), np.exp(-(along_GN**2) / 2)
     weight_GG = y_GN @ x_GN.T
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         value_GG = (y_GN * value_N) @ x_GN.T / weight_GG
     squared_GG = np.full((n, n), np.inf)
     for across_G, along_G in zip(across_GN.T, along_GN.T, strict=True):

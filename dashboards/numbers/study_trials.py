@@ -87,7 +87,7 @@ class Reports(NamedTuple):
     number_R: NDArray[np.int64]
     """The trial's number."""
     step_R: NDArray[np.int64]
-    """The epoch, from 1; under the Wilcoxon pruner the replicate."""
+    """The epoch, from 1; under the Wilcoxon pruner the replicate; in another tool's study any."""
     value_R: NDArray[np.float64]
     """The objective of the state kept; NaN where it is not finite."""
 
