@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.numbers.study import StudyView
+from dashboards.numbers.study.view import StudyView
 from dashboards.story import confirmation_outcome, how_it_went, question, study_outcome
 from dashboards.tables.drawing import Sheet, draw, escape_markdown
 from dashboards.tables.study import best_sheet, confirmation_sheet, space_sheet, terms_sheet

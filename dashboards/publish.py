@@ -17,12 +17,12 @@ import plotly.graph_objects as go
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study import study_panels
+from dashboards.figures.study.panels import study_panels
 from dashboards.figures.template import escape
 from dashboards.note import merge_note, study_note
-from dashboards.numbers.study import StudyView, read_study
+from dashboards.numbers.study.view import StudyView, read_study
 from storage import Store, open_store
-from storage.cli import (
+from storage.commands.cli import (
     EXIT_DONE,
     Parser,
     add_storage_option,

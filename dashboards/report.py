@@ -19,11 +19,11 @@ from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
 from dashboards import story
-from dashboards.figures.benchmark import benchmark_panels
+from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.figures.panel import Panel
-from dashboards.figures.study import study_panels
+from dashboards.figures.study.panels import study_panels
 from dashboards.numbers.benchmark import BenchmarkView, find_benchmark, read_benchmark
-from dashboards.numbers.study import StudyView, read_study
+from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.pages.documents import DIRECTORY, figure_templates, render
 from dashboards.tables.benchmark import unfinished_sheet
 from dashboards.tables.drawing import Sheet, draw
@@ -36,9 +36,9 @@ from dashboards.tables.provenance import (
 )
 from dashboards.tables.study import best_sheet, confirmation_sheet, space_sheet, terms_sheet
 from space.errors import UsageError
-from space.reader import file_name
+from space.files.reader import file_name
 from storage import LaunchRecord, Store, open_store
-from storage.cli import (
+from storage.commands.cli import (
     EXIT_DONE,
     Parser,
     add_storage_option,
@@ -46,7 +46,7 @@ from storage.cli import (
     default_storage,
     run_command,
 )
-from storage.files import write_whole
+from storage.commands.files import write_whole
 from storage.leases import is_alive
 
 __all__ = ["build_parser", "main", "report"]

@@ -22,7 +22,7 @@ from dashboards.pages.credentials import (
 from dashboards.pages.guard import Guard, is_loopback
 from dashboards.pages.site import Site
 from space.errors import UsageError
-from storage.cli import (
+from storage.commands.cli import (
     EXIT_DONE,
     Parser,
     add_storage_option,

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.statistics import summarise
-from dashboards.numbers.study import STATES, StudyView
-from dashboards.numbers.study_trials import StudyTrial
+from dashboards.numbers.study.trials import StudyTrial
+from dashboards.numbers.study.view import STATES, StudyView
 from dashboards.numbers.tables import count
 from dashboards.numbers.together import together_note
 from dashboards.pages.words import duration

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
 from dashboards.numbers.verdicts import seeds_needed
 from storage import open_store
-from storage.cli import (
+from storage.commands.cli import (
     EXIT_DONE,
     Parser,
     add_storage_option,

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import torch
 
-from search.learning_curves import LearningCurves, RecordedPoint, RecordedRun
-from search.provenance import collect_provenance
-from search.seeds import replicate_config
+from search.runs.provenance import collect_provenance
+from search.runs.seeds import replicate_config
+from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
 from space import (
     CategoricalParameter,
     FloatParameter,
@@ -34,19 +34,19 @@ from space import (
     parse_override,
 )
 from space.errors import UsageError, nearest
-from storage.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
-from storage.command_line import command_line
-from storage.files import write_whole
+from storage.commands.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
+from storage.commands.command_line import command_line
+from storage.commands.files import write_whole
 from trainables.batched import TrainingBatch
 from trainables.batched.batch import batch_key
 from trainables.closed_form import CLOSED_FORM
-from trainables.image_set import ImageSet
-from trainables.metrics import EpochMetrics
-from trainables.pairs import Pairs, default_n_pairs, draw_pairs
+from trainables.data.image_set import ImageSet
+from trainables.data.pairs import Pairs, default_n_pairs, draw_pairs
+from trainables.data.sources import load_source
+from trainables.loop.metrics import EpochMetrics
+from trainables.loop.training import Training
 from trainables.resolve import resolve_config
 from trainables.seeds import Stream
-from trainables.sources import load_source
-from trainables.training import Training
 
 __all__ = ["centres", "fresh_pairs", "main", "record"]
 

@@ -5,10 +5,11 @@
 
 from space.conditions import Condition, Value
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-from space.configs import ConfigFile, MeanStd, NamedConfig, Reported, load_configs
 from space.durations import format_duration, parse_duration
-from space.load import load_space, load_tree, parse_space, parse_tree
-from space.overrides import Override, parse_override
+from space.files.configs import ConfigFile, MeanStd, NamedConfig, Reported, load_configs
+from space.files.load import load_space, load_tree, parse_space, parse_tree
+from space.files.overrides import Override, parse_override
+from space.files.schema import json_schema
 from space.parameters import (
     CategoricalParameter,
     FloatParameter,
@@ -17,7 +18,6 @@ from space.parameters import (
 )
 from space.pruners import Pruner
 from space.samplers import Sampler
-from space.schema import json_schema
 from space.space import Space
 from space.terms import Budget, Confirm, Metric, Objective, Resources
 

@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from space.configs import ConfigFile
 from space.durations import format_duration
 from space.errors import SpaceError
-from space.load import is_config_file, load_tree, parse_space, parse_tree
-from space.reader import file_name
-from space.schema import config_schema_text, json_schema_text
+from space.files.configs import ConfigFile
+from space.files.load import is_config_file, load_tree, parse_space, parse_tree
+from space.files.reader import file_name
+from space.files.schema import config_schema_text, json_schema_text
 from space.seeds import seed_problem
 from space.space import Space
 

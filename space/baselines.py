@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from space.conditions import Value
 from space.errors import nearest
-from space.messages import describe, listed, refusal
+from space.files.messages import describe, listed, refusal
 from space.paths import config_path
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from space import baselines
-from space.messages import describe, phrase, refusal
+from space.files.messages import describe, phrase, refusal
 from space.parameters import CategoricalParameter
 from space.paths import config_path
 from space.pruners import (

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from space.config import FrozenModel
-from space.messages import refusal
+from space.files.messages import refusal
 
 __all__ = ["Bound", "Condition", "Value", "same"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from space.messages import describe
+from space.files.messages import describe
 from space.parameters import CategoricalParameter
 from space.paths import config_path
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from space.conditions import Condition
 from space.errors import nearest
-from space.messages import describe, listed, refusal
+from space.files.messages import describe, listed, refusal
 from space.parameters import CategoricalParameter, FloatParameter, Parameter
 from space.paths import PARAMETER_NAMES, is_parameter
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from space.conditions import Bound, Condition, Value, same
 from space.config import FrozenModel
-from space.messages import describe, listed, refusal
+from space.files.messages import describe, listed, refusal
 
 __all__ = [
     "CategoricalParameter",

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from space.config import FrozenModel
-from space.messages import describe, refusal
+from space.files.messages import describe, refusal
 
 __all__ = [
     "AshaPruner",

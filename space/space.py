@@ -20,7 +20,7 @@ from space import baselines, checks, identity
 from space.conditions import Value
 from space.config import DataConfig, FrozenModel, ModelConfig, RunConfig, TrainingConfig
 from space.errors import SpaceError, nearest
-from space.messages import describe, dotted, listed, mistakes, refusal
+from space.files.messages import describe, dotted, listed, mistakes, refusal
 from space.ordering import ordered
 from space.parameters import Parameter
 from space.paths import config_path

@@ -1,7 +1,8 @@
 """The SQL study store: Optuna's tables and ours in one database, the single source of truth."""
 
-from storage.engine import DEFAULT_URL
-from storage.records import (
+from storage.connect.engine import DEFAULT_URL
+from storage.store import Store, open_store
+from storage.tables.records import (
     BenchmarkConfig,
     BenchmarkRecord,
     EpochRecord,
@@ -13,7 +14,6 @@ from storage.records import (
     StudyRecord,
     TrialStep,
 )
-from storage.store import Store, open_store
 
 __all__ = [
     "DEFAULT_URL",

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from space.errors import UsageError
-from storage.check import check_store
-from storage.cli import (
+from storage.admin.check import check_store
+from storage.admin.copying import copy_store
+from storage.admin.printing import in_words, print_benchmark, print_list, print_study
+from storage.admin.removal import Removal, benchmark_removal, study_removal
+from storage.admin.upgrade import upgrade_store
+from storage.commands.cli import (
     EXIT_DONE,
     EXIT_NOTHING,
     Parser,
@@ -19,13 +23,14 @@ from storage.cli import (
     default_storage,
     run_command,
 )
-from storage.copying import copy_store
-from storage.naming import KINDS, find_named, the_only
-from storage.overview import describe_benchmark, describe_study, list_benchmarks, list_studies
-from storage.printing import in_words, print_benchmark, print_list, print_study
-from storage.removal import Removal, benchmark_removal, study_removal
 from storage.store import Store, open_store
-from storage.upgrade import upgrade_store
+from storage.summaries.naming import KINDS, find_named, the_only
+from storage.summaries.overview import (
+    describe_benchmark,
+    describe_study,
+    list_benchmarks,
+    list_studies,
+)
 
 _REMOVE = """\
 Remove a study or a benchmark for good, after saying what goes and asking.

@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from space import Reported, RunConfig
-from storage import schema
-from storage.records import BenchmarkConfig, BenchmarkRecord
 from storage.store import Store
+from storage.tables import schema
+from storage.tables.records import BenchmarkConfig, BenchmarkRecord
 
 __all__ = ["load_benchmarks", "save_benchmark"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-from storage.outage import OUTAGE_SECONDS
-from storage.records import LaunchRecord
-from storage.schema import utc_now
+from storage.connect.outage import OUTAGE_SECONDS
+from storage.tables.records import LaunchRecord
+from storage.tables.schema import utc_now
 
 __all__ = ["LEASE_SECONDS", "is_alive", "status_of"]
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from storage.engine import (
+from storage.connect.engine import (
     MEMORY,
     engine_options,
     missing_driver,
     require_sqlite_file,
     translated,
 )
-from storage.outage import ride_out
+from storage.connect.outage import ride_out
 
 if TYPE_CHECKING:
     from storage.store import Store

@@ -11,9 +11,10 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
-from storage import schema
-from storage.engine import MEMORY
-from storage.records import (
+from storage.connect.engine import MEMORY
+from storage.store import Store
+from storage.tables import schema
+from storage.tables.records import (
     EpochRecord,
     LaunchRecord,
     NewLaunch,
@@ -22,7 +23,6 @@ from storage.records import (
     StudyRecord,
     TrialStep,
 )
-from storage.store import Store
 
 __all__ = ["MemoryStore"]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage import schema
 from storage.database import Database
-from storage.records import EpochRecord, ResultRecord, RunEpoch, RunRecord, TrialStep
-from storage.trial_rows import report_steps, require_unfinished
+from storage.optuna_rows.trial_rows import report_steps, require_unfinished
+from storage.tables import schema
+from storage.tables.records import EpochRecord, ResultRecord, RunEpoch, RunRecord, TrialStep
 
 __all__ = ["RUN_STATES", "RunTables"]
 

@@ -13,11 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from space.errors import StudyNotFoundError, nearest
-from storage import schema
-from storage.engine import parse_url, redact, translated
-from storage.outage import await_server
-from storage.records import LaunchRecord, NewLaunch, StudyRecord
+from storage.connect.engine import parse_url, redact, translated
+from storage.connect.outage import await_server
 from storage.runs import RUN_STATES, RunTables
+from storage.tables import schema
+from storage.tables.records import LaunchRecord, NewLaunch, StudyRecord
 
 __all__ = ["RUN_STATES", "Store", "open_store"]
 

@@ -13,7 +13,7 @@ import yaml
 from ray.dashboard.modules.job.cli import job_cli_group
 from ray.scripts import scripts
 
-from search.launch import build_parser
+from search.launch.__main__ import build_parser
 
 from .harness import cluster
 

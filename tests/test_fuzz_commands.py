@@ -20,21 +20,22 @@ from hypothesis import strategies as st
 import dashboards.publish
 import dashboards.report
 import dashboards.serve
-import search.batch
-import search.benchmark
-import search.export
+import search.benchmark.__main__
+import search.export.__main__
 import search.grid_report
-import search.launch
-import search.launching
-import search.study
+import search.launch.__main__
+import search.launch.run
+import search.launch.study
+import search.workers.train_queue
 import storage.__main__
-from search.cluster import require_address
+from search.workers.ray_session import require_address
 from space.errors import ClusterError, StorageError
-from storage import open_store, outage
-from storage.cli import run_command
-from storage.engine import parse_url
-from trainables import sources
-from trainables.download import DownloadError
+from storage import open_store
+from storage.commands.cli import run_command
+from storage.connect import outage
+from storage.connect.engine import parse_url
+from trainables.data import sources
+from trainables.data.download import DownloadError
 
 from .dashboards.bulk_benchmark import add_benchmark
 from .dashboards.bulk_study import add_study
@@ -160,7 +161,7 @@ def _nothing_leaves_this_process(place: Path, monkeypatch: pytest.MonkeyPatch) -
         raise ClusterError("there is no Ray here.")
         yield place
 
-    for module in (search.study, search.batch, search.launching):
+    for module in (search.launch.study, search.workers.train_queue, search.launch.run):
         monkeypatch.setattr(module, "ray_session", no_ray)
 
     def no_download(root: Path, _timeout: float) -> None:

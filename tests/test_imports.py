@@ -51,7 +51,7 @@ def test_imports_go_one_way(package: str) -> None:
 
 def test_training_needs_no_ray_optuna_or_sql() -> None:
     code = (
-        "import sys, trainables.training, trainables.worker, trainables.checkpoint\n"
+        "import sys, trainables.loop.training, trainables.worker, trainables.checkpoint\n"
         "print(sorted({'ray', 'optuna', 'sqlalchemy', 'plotly'} & set(sys.modules)))"
     )
     done = subprocess.run(

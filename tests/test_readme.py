@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from search import benchmark, export, launch, simulate
+from search.benchmark import __main__ as benchmark
+from search.export import __main__ as export
+from search.launch import __main__ as launch
+from search.simulate import __main__ as simulate
 from storage import open_store
 from tests.benchmarks.results import read_result
 from trainables.models import MODELS

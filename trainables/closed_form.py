@@ -14,7 +14,7 @@ from pydantic import Field
 
 from space.config import RunConfig, TrainingConfig
 from trainables.failures import NonFiniteLossError
-from trainables.metrics import EpochMetrics, Kept
+from trainables.loop.metrics import EpochMetrics, Kept
 from trainables.seeds import Stream
 
 __all__ = ["CLOSED_FORM", "ClosedForm", "ClosedFormOptions", "final_error"]

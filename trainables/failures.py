@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import torch
 
-from trainables.metrics import EpochMetrics
+from trainables.loop.metrics import EpochMetrics
 
 __all__ = ["NonFiniteLossError", "OutOfMemoryFailure", "TrialFailure", "out_of_memory_translated"]
 

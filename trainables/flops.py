@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.image_set import SIDE
-from trainables.losses import pair_loss
+from trainables.data.image_set import SIDE
+from trainables.loop.losses import pair_loss
 from trainables.models.base import PairModel
 
 __all__ = ["forward_flops", "padding_share", "step_flops"]

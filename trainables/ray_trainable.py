@@ -18,7 +18,7 @@ import torch
 from ray import tune
 
 from trainables.batched.worker import BatchedSteps
-from trainables.image_set import ImageArrays, ImageSet
+from trainables.data.image_set import ImageArrays, ImageSet
 from trainables.worker import AssignedRun
 
 __all__ = ["RunTrainable"]

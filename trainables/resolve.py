@@ -7,12 +7,12 @@ import torch
 from space.config import RunConfig
 from space.errors import TrainingError
 from trainables.closed_form import CLOSED_FORM
+from trainables.data.epoch_draws import n_epoch_pairs
+from trainables.data.image_set import SourceName
+from trainables.data.pairs import default_n_pairs, n_validation_pairs
+from trainables.data.sources import resolve_source
 from trainables.device import check_device
-from trainables.epoch_draws import n_epoch_pairs
-from trainables.image_set import SourceName
 from trainables.models.registry import check_model, model_class
-from trainables.pairs import default_n_pairs, n_validation_pairs
-from trainables.sources import resolve_source
 
 __all__ = ["DEFAULT_AUX_WEIGHT", "resolve_config"]
 

@@ -9,12 +9,12 @@ import torch
 
 from space.config import ModelConfig, RunConfig
 from trainables.closed_form import CLOSED_FORM, ClosedForm
+from trainables.data.image_set import ImageSet
+from trainables.data.sources import load_source
 from trainables.device import pick_device
-from trainables.image_set import ImageSet
-from trainables.metrics import EpochMetrics, Kept
+from trainables.loop.metrics import EpochMetrics, Kept
+from trainables.loop.training import Training
 from trainables.models.registry import build_model
-from trainables.sources import load_source
-from trainables.training import Training
 
 __all__ = ["Run", "count_parameters", "open_run"]
 

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from trainables.command_line import positive_int, run_command, table
-from trainables.epoch_draws import draw_epoch
+from trainables.data.epoch_draws import draw_epoch
+from trainables.data.sources import load_source
 from trainables.flops import step_flops
+from trainables.loop.training import Training
 from trainables.models.registry import build_model, model_class
 from trainables.resolve import resolve_config
-from trainables.sources import load_source
-from trainables.training import Training
 
 __all__ = ["StepBenchmark", "matrix_products", "measure"]
 

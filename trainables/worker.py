@@ -27,12 +27,12 @@ from typing import Any
 from space.config import RunConfig
 from space.errors import CheckpointError, UserError
 from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.data.image_set import ImageSet
+from trainables.data.pairs import draw_test_pairs
 from trainables.failures import NonFiniteLossError, TrialFailure, out_of_memory_translated
-from trainables.image_set import ImageSet
-from trainables.metrics import EpochMetrics
-from trainables.pairs import draw_test_pairs
+from trainables.loop.metrics import EpochMetrics
+from trainables.loop.training import Training
 from trainables.runs import Run, open_run
-from trainables.training import Training
 
 __all__ = ["CHECKPOINT_SECONDS", "AssignedRun", "describe", "is_device_lost"]
 

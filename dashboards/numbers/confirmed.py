@@ -11,8 +11,8 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from storage import LaunchRecord, RunRecord, Store
-from storage.engine import translated
-from storage.objectives import RunProgress
+from storage.connect.engine import translated
+from storage.kept_epoch import RunProgress
 
 __all__ = ["ConfirmedTrial", "confirmed_trials", "final_values"]
 

@@ -21,7 +21,7 @@ from dashboards.numbers.verdicts import Comparison, compare_all
 from space import Value
 from space.errors import UsageError, nearest
 from storage import Store
-from storage.engine import translated
+from storage.connect.engine import translated
 
 __all__ = [
     "Finding",

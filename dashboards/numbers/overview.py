@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage import LaunchRecord, Store, StudyRecord
-from storage.benchmark_glance import BenchmarkGlance, glance_at_benchmarks
-from storage.glance import StudyGlance, abandoned_trials, glance_at_studies
 from storage.leases import is_alive
+from storage.summaries.benchmark import BenchmarkGlance, glance_at_benchmarks
+from storage.summaries.study import StudyGlance, abandoned_trials, glance_at_studies
 
 __all__ = ["Overview", "StudySummary", "read_overview"]
 

@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from storage import RunRecord
-from storage.attributes import BASELINE, FAIL_REASON
+from storage.tables.attributes import BASELINE, FAIL_REASON
 
 __all__ = ["Snapshot", "TrialRow", "take_snapshot"]
 

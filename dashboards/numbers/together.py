@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from storage import Store, schema
-from storage.engine import translated
+from storage import Store
+from storage.connect.engine import translated
+from storage.tables import schema
 
 __all__ = ["together_note", "trained_together"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from dashboards.figures.benchmark import benchmark_panels
+from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.going_on import benchmark_command
 from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
 from dashboards.numbers.together import together_note

@@ -32,7 +32,7 @@ from dashboards.pages.study_page import study_document
 from space.errors import StorageError
 from storage import BenchmarkRecord, Store
 from storage.benchmarks import load_benchmarks
-from storage.glance import benchmark_version, study_names, study_version
+from storage.summaries.study import benchmark_version, study_names, study_version
 
 __all__ = ["Site"]
 

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from dashboards.figures.study import study_panels
+from dashboards.figures.study.panels import study_panels
 from dashboards.going_on import search_command
-from dashboards.numbers.study import StudyView, read_study
-from dashboards.numbers.study_trials import StudyTrial
+from dashboards.numbers.study.trials import StudyTrial
+from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.numbers.together import together_note
 from dashboards.pages.documents import Document, render
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.provenance import show_machine
 from dashboards.tables.study import confirmation_sheet, space_sheet
 from storage import Store
-from storage.cli import storage_arguments
-from storage.command_line import command_line
+from storage.commands.cli import storage_arguments
+from storage.commands.command_line import command_line
 from storage.leases import status_of
 
 __all__ = ["study_document", "trial_address"]

@@ -8,8 +8,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.statistics import summarise
-from dashboards.numbers.study import StudyView
-from dashboards.numbers.study_trials import StudyTrial
+from dashboards.numbers.study.trials import StudyTrial
+from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.tables import count
 from dashboards.tables.drawing import NOTHING, Sheet
 from dashboards.tables.formats import show_mean

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from space.config import RunConfig
+from trainables.loop.optimizer import AdamSteps, build_optimizer
 from trainables.models import build_model
-from trainables.optimizer import AdamSteps, build_optimizer
 
 __all__ = ["is_linear", "train_bare"]
 

@@ -46,18 +46,18 @@ import torch
 import space
 from space import load_configs
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-from storage.cli import EXIT_DONE, Parser, positive_int, run_command
+from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.bare_products import is_linear, train_bare
 from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from trainables.batched import TrainingBatch
-from trainables.epoch_draws import draw_epoch
+from trainables.data.epoch_draws import draw_epoch
+from trainables.data.image_set import SIDE, ImageSet
 from trainables.flops import forward_flops, padding_share, step_flops
-from trainables.image_set import SIDE, ImageSet
+from trainables.loop.training import Training
 from trainables.models import MODELS, build_model
 from trainables.resolve import resolve_config
 from trainables.step_benchmark import matrix_products
-from trainables.training import Training
 
 WAYS = ("DataLoader", "alone", "batched")
 A_CORE = "a batch a core"

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from space.config import RunConfig
-from trainables.image_set import ImageSet
-from trainables.losses import n_wrong, pair_loss
+from trainables.data.image_set import ImageSet
+from trainables.data.pairs import Pairs, draw_train_validation
+from trainables.loop.losses import n_wrong, pair_loss
 from trainables.models import build_model
-from trainables.pairs import Pairs, draw_train_validation
 
 __all__ = ["dataloader_epoch"]
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-from storage.cli import EXIT_DONE, EXIT_USER, Parser, positive_int, run_command
+from storage.commands.cli import EXIT_DONE, EXIT_USER, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 
 ENDED = " COMPLETE "
@@ -57,9 +57,9 @@ def tune_with_optuna_search(folder: Path) -> None:
     from ray.tune.search.optuna import OptunaSearch
 
     def trainable(config: dict[str, float]) -> None:
+        from trainables.data.sources import load_source
         from trainables.resolve import resolve_config
         from trainables.runs import open_run
-        from trainables.sources import load_source
 
         data = DataConfig(source="digits")
         training = TrainingConfig(epochs=1, **config)

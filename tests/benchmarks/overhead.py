@@ -40,16 +40,16 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
-from search.cluster import ray_session
-from search.observer import TrialView
-from search.plan import make_plan
-from search.provenance import collect_provenance
-from search.sampling import make_sampler, propose
-from search.study import search
+from search.launch.plan import make_plan
+from search.launch.study import search
+from search.runs.provenance import collect_provenance
+from search.trials.observer import TrialView
+from search.trials.sampling import make_sampler, propose
+from search.workers.ray_session import ray_session
 from space import Space
 from space.config import ModelConfig, RunConfig, TrainingConfig
 from storage import open_store
-from storage.cli import configure_logging
+from storage.commands.cli import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from trainables.runs import open_run
 

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from dashboards.tables.drawing import NOTHING, Sheet
 from dashboards.tables.drawing import draw as draw_sheet
-from search.provenance import collect_provenance
+from search.runs.provenance import collect_provenance
 from space.errors import UsageError
 
 __all__ = [

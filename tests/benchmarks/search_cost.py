@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from search.cost_sheet import notes
-from search.learning_curves import LearningCurves, read_curves
-from search.search_cost import CostTable, Row
-from search.simulate import choose_ways, cost_table
-from storage.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
+from search.simulate.__main__ import choose_ways, cost_table
+from search.simulate.cost import CostTable, Row
+from search.simulate.cost_sheet import notes
+from search.simulate.curves_file import LearningCurves, read_curves
+from storage.commands.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 
 MODULE = "tests.benchmarks.search_cost"

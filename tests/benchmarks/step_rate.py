@@ -22,14 +22,14 @@ from multiprocessing.synchronize import Barrier
 import torch
 
 from space.config import ModelConfig
-from storage.cli import EXIT_DONE, Parser, positive_int, run_command
+from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from trainables.data.sources import load_source
 from trainables.device import computes_in_bfloat16
 from trainables.flops import padding_share
+from trainables.loop.training import Training
 from trainables.models import MODELS, build_model
-from trainables.sources import load_source
 from trainables.step_benchmark import benchmark_training, measure
-from trainables.training import Training
 
 DEEP = ("deepconvnet", "resnet", "deepconvnet-aux", "siamese", "siamese-aux")
 BATCH_SIZE = 50

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.store_scale [--trials 100 1000 10000] [--repeats 20] [--json FILE]
 
 A store is filled in bulk with complete trials of 25 reports. Then a launch goes on with it: the
-ledger of `search.ledger` asks, hears reports and tells, with nothing of Ray, under a budget of
+ledger of `search.trials.ledger` asks, hears reports and tells, with nothing of Ray, under a budget of
 epochs and the usual pruner (halving). Each step is timed:
 
     ask         a trial is asked for, proposed at random, and its run begun
@@ -38,16 +38,16 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
-from search.lease import reclaim_stale
-from search.ledger import Ledger
-from search.reports import Report
-from search.sampling import make_pruner, make_sampler
+from search.runs.lease import reclaim_stale
+from search.runs.protocol import Report
+from search.trials.ledger import Ledger
+from search.trials.sampling import make_pruner, make_sampler
 from space import Space
 from storage import EpochRecord, NewLaunch, Store, open_store
-from storage.check import check_store
-from storage.cli import configure_logging
-from storage.copying import copy_store
-from storage.overview import list_studies
+from storage.admin.check import check_store
+from storage.admin.copying import copy_store
+from storage.commands.cli import configure_logging
+from storage.summaries.overview import list_studies
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from tests.dashboards.bulk_rows import EPOCHS
 from tests.dashboards.bulk_study import add_study, space_config

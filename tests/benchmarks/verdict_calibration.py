@@ -25,8 +25,8 @@ from scipy import stats
 
 from dashboards.numbers.statistics import compare_paired, detectable_difference
 from dashboards.numbers.verdicts import compare_all, verdict
-from storage.cli import EXIT_DONE, Parser, positive_int, run_command
-from storage.cli import seed as seed_option
+from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
+from storage.commands.cli import seed as seed_option
 from tests.benchmarks.results import Table, add_json_option, publish
 
 ALPHA = 0.05

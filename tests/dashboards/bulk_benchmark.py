@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from space import MeanStd, Reported, RunConfig
-from storage import BenchmarkConfig, BenchmarkRecord, ResultRecord, Store, schema
+from storage import BenchmarkConfig, BenchmarkRecord, ResultRecord, Store
 from storage.benchmarks import save_benchmark
+from storage.tables import schema
 from tests.dashboards.bulk_rows import (
     CONFIG,
     EPOCHS,

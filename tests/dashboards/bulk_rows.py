@@ -14,8 +14,9 @@ import numpy as np
 from optuna.distributions import BaseDistribution, FloatDistribution, distribution_to_json
 from optuna.storages._rdb import models
 
-from storage import NewLaunch, Store, schema
-from storage.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
+from storage import NewLaunch, Store
+from storage.tables import schema
+from storage.tables.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
 
 __all__ = [
     "CONFIG",

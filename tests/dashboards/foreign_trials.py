@@ -21,7 +21,7 @@ from optuna.distributions import (
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
-from storage.attributes import BASELINE
+from storage.tables.attributes import BASELINE
 
 __all__ = ["VALUES", "add_trials", "draw_trials"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from space import NamedConfig, Reported
-from space.load import parse_tree
+from space.files.load import parse_tree
 from storage import (
     BenchmarkConfig,
     BenchmarkRecord,

@@ -12,12 +12,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from dashboards.figures import benchmark as benchmark_figures
-from dashboards.figures import study as study_figures
+from dashboards.figures.benchmark.panels import panels as benchmark_figures
 from dashboards.figures.panel import Panel
-from dashboards.figures.study import study_panels
-from dashboards.numbers.study import StudyView, read_study
-from dashboards.numbers.study_progress import pareto_front
+from dashboards.figures.study.panels import panels as study_figures
+from dashboards.figures.study.panels import study_panels
+from dashboards.numbers.study.progress import pareto_front
+from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.pages.benchmark_page import benchmark_document
 from dashboards.pages.study_page import study_document
 from dashboards.publish import publish, published_figures

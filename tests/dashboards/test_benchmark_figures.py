@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboards.figures.benchmark import benchmark_panels
+from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import LIGHT, MODEL_COLOURS, PALETTE, config_colours
 from dashboards.numbers.benchmark import read_benchmark

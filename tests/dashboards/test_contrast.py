@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from dashboards.figures.benchmark import benchmark_panels
+from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.figures.panel import Panel
-from dashboards.figures.study import study_panels
+from dashboards.figures.study.panels import study_panels
 from dashboards.figures.template import (
     MODEL_COLOURS,
     PALETTE,
@@ -19,7 +19,7 @@ from dashboards.figures.template import (
     STATE_COLOURS,
 )
 from dashboards.numbers.benchmark import read_benchmark
-from dashboards.numbers.study import read_study
+from dashboards.numbers.study.view import read_study
 from dashboards.pages.documents import DIRECTORY
 from storage import Store
 from tests.dashboards.bulk_study import add_study

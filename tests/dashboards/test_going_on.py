@@ -13,7 +13,7 @@ from dashboards.going_on import benchmark_command
 from dashboards.pages.benchmark_page import benchmark_document
 from storage import Store
 from storage.benchmark_names import benchmark_name, config_changes
-from storage.command_line import command_line
+from storage.commands.command_line import command_line
 from tests.dashboards.made_benchmark import (
     add_result,
     begin_launch,

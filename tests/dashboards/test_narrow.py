@@ -10,13 +10,13 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 
-from dashboards.figures.benchmark import benchmark_panels
+from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.figures.counts import count_axis
 from dashboards.figures.narrow import GAP
 from dashboards.figures.panel import Panel
-from dashboards.figures.study import study_panels
+from dashboards.figures.study.panels import study_panels
 from dashboards.numbers.benchmark import read_benchmark
-from dashboards.numbers.study import read_study
+from dashboards.numbers.study.view import read_study
 from dashboards.pages.study_page import study_document
 from storage import Store
 from tests.dashboards.bulk_study import add_study

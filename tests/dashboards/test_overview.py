@@ -8,10 +8,11 @@ import optuna
 import pytest
 
 from dashboards.numbers.overview import Overview, StudySummary, read_overview
-from storage import Store, schema
+from storage import Store
 from storage.benchmarks import load_benchmarks
-from storage.glance import benchmark_version, study_names, study_version
-from storage.overview import describe_study
+from storage.summaries.overview import describe_study
+from storage.summaries.study import benchmark_version, study_names, study_version
+from storage.tables import schema
 from tests.conftest import BACKENDS
 from tests.dashboards.bulk_benchmark import add_benchmark
 from tests.dashboards.bulk_rows import HOSTILE, begin_launch

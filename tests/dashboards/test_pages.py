@@ -20,8 +20,9 @@ from dashboards.pages.words import (
     time_element,
     values,
 )
-from storage import Store, schema
-from storage.command_line import command_line
+from storage import Store
+from storage.commands.command_line import command_line
+from storage.tables import schema
 from tests.dashboards.bulk_rows import HOSTILE, begin_launch
 from tests.dashboards.bulk_study import add_study
 

@@ -14,7 +14,7 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
 import dashboards.publish
 from dashboards.note import merge_note
-from dashboards.numbers.study import read_study
+from dashboards.numbers.study.view import read_study
 from dashboards.publish import (
     MAX_PIECES,
     PIECE_LENGTH,
@@ -22,10 +22,10 @@ from dashboards.publish import (
     publish,
     published_figures,
 )
-from search.launching import _publish
+from search.launch.run import _publish
 from space.errors import StorageError, StudyNotFoundError
 from storage import Store
-from storage.cli import EXIT_DONE
+from storage.commands.cli import EXIT_DONE
 from tests.dashboards.bulk_rows import HOSTILE
 from tests.dashboards.bulk_study import add_study
 

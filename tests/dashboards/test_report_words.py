@@ -10,7 +10,7 @@ import pytest
 from dashboards import story
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.statistics import summarise
-from dashboards.numbers.study import StudyView, read_study
+from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.numbers.verdicts import optimism
 from dashboards.tables.study import (
     best_sheet,

@@ -12,11 +12,11 @@ import pytest
 from plotly.io.json import to_json_plotly
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study import MAX_TRIALS, study_panels
-from dashboards.figures.study_words import hover, log_ticks, thinned
+from dashboards.figures.study.panels import MAX_TRIALS, study_panels
+from dashboards.figures.study.words import hover, log_ticks, thinned
 from dashboards.figures.template import DARK, LIGHT, escape
 from dashboards.numbers.grid import Finding
-from dashboards.numbers.study import StudyView, read_study
+from dashboards.numbers.study.view import StudyView, read_study
 from storage import Store, open_store
 from tests.dashboards.bulk_rows import HOSTILE
 from tests.dashboards.bulk_study import add_study

@@ -10,11 +10,11 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from dashboards.numbers.study import StudyView, read_study
-from dashboards.numbers.study_importances import importances
-from dashboards.numbers.study_progress import best_so_far, cost, pareto_front
-from dashboards.numbers.study_surface import surface
-from dashboards.numbers.study_trials import StudyTrial
+from dashboards.numbers.study.importances import importances
+from dashboards.numbers.study.progress import best_so_far, cost, pareto_front
+from dashboards.numbers.study.surface import surface
+from dashboards.numbers.study.trials import StudyTrial
+from dashboards.numbers.study.view import StudyView, read_study
 from space.errors import StudyNotFoundError
 from storage import Store
 from tests.dashboards.bulk_rows import HOSTILE, START, MadeTrial

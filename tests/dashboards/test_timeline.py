@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study_timeline import timeline_panel
-from dashboards.figures.study_words import Drawing
-from dashboards.numbers.study import StudyView, read_study
-from dashboards.numbers.study_timeline import Segment, idle_times
+from dashboards.figures.study.timeline import timeline_panel
+from dashboards.figures.study.words import Drawing
+from dashboards.numbers.study.timeline import Segment, idle_times
+from dashboards.numbers.study.view import StudyView, read_study
 from storage import Store
 from tests.dashboards.bulk_study import add_study
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 from dashboards import story
-from dashboards.figures.benchmark import benchmark_panels
-from dashboards.figures.study import study_panels
+from dashboards.figures.benchmark.panels import benchmark_panels
+from dashboards.figures.study.panels import study_panels
 from dashboards.numbers.benchmark import read_benchmark
-from dashboards.numbers.study import read_study
+from dashboards.numbers.study.view import read_study
 from dashboards.numbers.together import together_note, trained_together
 from dashboards.pages.benchmark_page import benchmark_document
 from dashboards.pages.study_page import study_document
 from storage import BenchmarkConfig, EpochRecord, ResultRecord, Store
-from storage.records import RunEpoch
+from storage.tables.records import RunEpoch
 from tests.dashboards.bulk_study import add_study
 from tests.dashboards.made_benchmark import (
     FINGERPRINT,

@@ -8,8 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage import Store, schema
-from storage.check import check_store
+from storage import Store
+from storage.admin.check import check_store
+from storage.tables import schema
 
 from . import searches
 from .searches import Curve, Losses

@@ -29,9 +29,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from search.packs import MAX_WORKER_DEATHS
+from search.workers.workers import MAX_WORKER_DEATHS
 from storage import Store, open_store
-from storage.cli import Parser, positive_int, run_command
+from storage.commands.cli import Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 
 from .findings import COUNTS, Findings, inspect

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from storage import RunRecord, Store, open_store
-from storage.cli import EXIT_INTERRUPTED
+from storage.commands.cli import EXIT_INTERRUPTED
 
 from .nodes import Cluster
 

@@ -24,7 +24,8 @@ import optuna
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
-from storage import Store, schema
+from storage import Store
+from storage.tables import schema
 
 __all__ = [
     "ROUNDING",

@@ -11,14 +11,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.export import main
-from search.ledger import Ledger
-from search.observer import TrialView
-from search.plan import Plan, make_plan
-from search.provenance import Provenance
-from search.reports import Report
-from search.sampling import make_sampler
-from search.study import open_study
+from search.export.__main__ import main
+from search.launch.plan import Plan, make_plan
+from search.launch.study import open_study
+from search.runs.protocol import Report
+from search.runs.provenance import Provenance
+from search.trials.ledger import Ledger
+from search.trials.observer import TrialView
+from search.trials.sampling import make_sampler
 from space import load_space
 from storage import Store
 from trainables.worker import AssignedRun

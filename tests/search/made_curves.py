@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from search.learning_curves import LearningCurves, RecordedPoint, RecordedRun
 from search.record_curves import grid_of
-from search.seeds import replicate_config
+from search.runs.seeds import replicate_config
+from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
 from space import RunConfig, Space, parse_space
 from trainables.closed_form import ClosedForm
 from trainables.resolve import resolve_config

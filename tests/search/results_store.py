@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.benchmark_configs import resolved
+from search.benchmark.configs import resolved
 from space import NamedConfig
-from space.load import parse_tree
+from space.files.load import parse_tree
 from storage import EpochRecord, NewLaunch, ResultRecord, Store
 
 __all__ = ["add_run", "add_runs", "begin_launch", "named_config"]

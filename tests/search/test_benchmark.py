@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from dashboards.going_on import benchmark_command
-from search.benchmark import main
+from search.benchmark.__main__ import main
 from space.errors import UsageError
 from storage import open_store
 from storage.benchmarks import load_benchmarks
-from storage.command_line import command_line
+from storage.commands.command_line import command_line
 
 CONFIGS = """
 name: pair
@@ -87,7 +87,7 @@ def test_one_that_was_stopped_names_the_command_that_goes_on(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("search.benchmarking.train_queue", lambda *_, **__: status)
+    monkeypatch.setattr("search.benchmark.run.train_queue", lambda *_, **__: status)
     path = tmp_path / "my pair.yaml"
     path.write_text(CONFIGS)
     arguments = ["--config", str(path), "--storage", str(tmp_path / "s.db"), "--seeds", "3"]
@@ -100,7 +100,7 @@ def test_one_that_was_stopped_names_the_command_that_goes_on(
         f"benchmark 'pair --set training.epochs=1': {said}; 6 runs are still to be trained"
     )
     assert onward == f"go on with: {command_line('search.benchmark', arguments)}"
-    monkeypatch.setattr("search.benchmarking.train_queue", lambda *_, **__: "done")
+    monkeypatch.setattr("search.benchmark.run.train_queue", lambda *_, **__: "done")
     assert main(shlex.split(onward.partition(": ")[2])[3:]) == 1
     assert "go on with" not in capsys.readouterr().err
 
@@ -111,7 +111,7 @@ def test_one_that_is_stopped_twice_is_no_failure(
     def stop_twice(*_: Any, **__: Any) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("search.benchmarking.train_queue", stop_twice)
+    monkeypatch.setattr("search.benchmark.run.train_queue", stop_twice)
     (path := tmp_path / "pair.yaml").write_text(CONFIGS)
     database = str(tmp_path / "s.db")
     with pytest.raises(KeyboardInterrupt):

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
-from search.lease import reclaim_stale
-from search.plan import Plan
-from storage import Store, open_store, schema
+from search.launch.plan import Plan
+from search.runs.lease import reclaim_stale
+from storage import Store, open_store
 from storage.__main__ import main
-from storage.check import check_store
+from storage.admin.check import check_store
+from storage.tables import schema
 
 from ..conftest import BACKENDS
 from ..dashboards.bulk_benchmark import add_benchmark

@@ -10,7 +10,7 @@ import pytest
 import ray
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
-from search.cluster import ray_session
+from search.workers.ray_session import ray_session
 
 from ..harness.cluster import kill_a_node
 from ..harness.nodes import Cluster

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from dashboards.publish import main as publish
 from dashboards.report import main as report
-from search.benchmark import main as benchmark
-from search.export import main as export
+from search.benchmark.__main__ import main as benchmark
+from search.export.__main__ import main as export
 from space.errors import StorageError
 from storage import open_store
 from storage.__main__ import main as storage

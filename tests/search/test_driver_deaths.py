@@ -20,14 +20,14 @@ import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
-from search.lease import reclaim_stale
-from search.ledger import Ledger
-from search.plan import Plan
-from search.sampling import make_sampler
-from search.study import open_study
+from search.launch.plan import Plan
+from search.launch.study import open_study
+from search.runs.lease import reclaim_stale
+from search.trials.ledger import Ledger
+from search.trials.sampling import make_sampler
 from storage import Store, open_store
-from storage.attributes import BASELINE
-from storage.check import check_store
+from storage.admin.check import check_store
+from storage.tables.attributes import BASELINE
 
 from .conftest import Recorder, work
 
@@ -126,7 +126,7 @@ def launch(plan: Plan, url: str, *, dies_at: int | None = None) -> int | None:
 
 
 def search(plan: Plan, store: Store) -> None:
-    """What `search.study` does in a launch, without Ray."""
+    """What `search.launch.study` does in a launch, without Ray."""
     study = open_study(plan, store)
     mine = plan.new_launch(study._study_id, [])
     earlier = store.launches(study._study_id)

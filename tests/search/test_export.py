@@ -13,11 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config_text import config_text, write_configs
-from search.export import export_study
-from search.plan import Plan
+from search.export.__main__ import export_study
+from search.export.config_text import config_text, write_configs
+from search.launch.plan import Plan
 from space import ConfigFile, ModelConfig, NamedConfig, RunConfig, load_configs, parse_tree
-from space.reader import parse_yaml
+from space.files.reader import parse_yaml
 from storage import Store
 from trainables.resolve import resolve_config
 from trainables.runs import open_run

@@ -11,9 +11,9 @@ import pytest
 from optuna.trial import TrialState
 
 from dashboards.numbers.confirmed import confirmed_trials
-from search.export import export_study
-from search.plan import Plan
-from search.seeds import confirm_config
+from search.export.__main__ import export_study
+from search.launch.plan import Plan
+from search.runs.seeds import confirm_config
 from space import load_configs
 from space.errors import UsageError
 from storage import EpochRecord, Store

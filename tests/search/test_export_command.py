@@ -9,12 +9,12 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.config_text import write_configs
-from search.export import export_study, main
-from search.plan import Plan
+from search.export.__main__ import export_study, main
+from search.export.config_text import write_configs
+from search.launch.plan import Plan
 from space import load_configs
 from space.errors import UsageError, UserError
-from space.reader import LARGEST
+from space.files.reader import LARGEST
 from storage import Store
 
 from .conftest import ASHA, search

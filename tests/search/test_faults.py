@@ -18,12 +18,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.launch import main
-from search.plan import require_writable
+from search.launch.__main__ import main
+from search.launch.plan import require_writable
 from space.errors import CheckpointError
 from storage import open_store
-from storage.check import check_store
-from storage.cli import run_command
+from storage.admin.check import check_store
+from storage.commands.cli import run_command
 
 from ..disks import mounted
 from .test_launch import ROOT, command, wait_for_epochs
@@ -164,10 +164,10 @@ def test_results_deleted_in_mid_search(tmp_path: Path) -> None:
 
 
 IMPATIENT = """
-from storage import engine
+from storage.connect import engine
 engine.BUSY_TIMEOUT_SECONDS = 1
-from search.launch import main
-from storage.cli import run_command
+from search.launch.__main__ import main
+from storage.commands.cli import run_command
 run_command(main)
 """
 
@@ -233,7 +233,7 @@ def test_no_room_for_temporary_files(tmp_path: Path, fault: str) -> None:
             disk.set_read_only(True)
         environment = {"RAY_TMPDIR": str(disk.path), "TMPDIR": str(tmp_path)}
         code = (
-            "from search.cluster import ray_session\nfrom storage.cli import run_command\n"
+            "from search.workers.ray_session import ray_session\nfrom storage.commands.cli import run_command\n"
             "def main(_):\n with ray_session(None, verbose=False):\n  return 0\nrun_command(main)"
         )
         done = subprocess.run(

@@ -14,11 +14,11 @@ from dashboards.numbers.grid import GridCurve, GridReport, curve_of, read_grid
 from dashboards.numbers.statistics import compare_paired, holm
 from dashboards.numbers.verdicts import seeds_needed
 from search.grid_report import main, render, sentence
-from search.ledger import Ledger
-from search.plan import Plan
-from search.sampling import make_sampler
-from search.seeds import replicate_config
-from search.study import open_study
+from search.launch.plan import Plan
+from search.launch.study import open_study
+from search.runs.seeds import replicate_config
+from search.trials.ledger import Ledger
+from search.trials.sampling import make_sampler
 from space.errors import UsageError, UserError
 from storage import EpochRecord, Store
 

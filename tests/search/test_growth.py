@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import pytest
 import sqlalchemy as sa
 
-from search.plan import Plan
-from search.reports import Assignment, Report
-from storage import EpochRecord, Store, trial_reading
+from search.launch.plan import Plan
+from search.runs.protocol import Assignment, Report
+from storage import EpochRecord, Store
+from storage.optuna_rows import trial_reading
 
 from .conftest import Recorder, new_ledger
 
@@ -58,7 +59,7 @@ class Costs:
             self._now["trials read"] += len(found)
             return found
 
-        monkeypatch.setattr("storage.steady.read_trials", read)
+        monkeypatch.setattr("storage.optuna_rows.steady.read_trials", read)
 
     def _counter(self, what: str) -> Callable[..., None]:
         def count(*_: object) -> None:
@@ -91,7 +92,7 @@ def test_ask_report_and_tell_cost_the_same_however_many_trials_there_are(
         pruner={"name": "median", "n_startup_trials": 1_000},
     )
     ledger, _ = new_ledger(plan, store, recorder)
-    monkeypatch.setattr("search.lease.HEARTBEAT_SECONDS", 1e9)
+    monkeypatch.setattr("search.runs.lease.HEARTBEAT_SECONDS", 1e9)
     costs = Costs(store, monkeypatch)
     found: dict[int, list[dict[str, int]]] = {}
     for number in range(LATE + 1):

@@ -16,7 +16,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.launch import main
+from search.launch.__main__ import main
 from space.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

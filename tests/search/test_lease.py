@@ -16,7 +16,9 @@ import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
-from search.lease import (
+from search.launch.plan import Plan
+from search.launch.study import open_study
+from search.runs.lease import (
     HEARTBEAT_SECONDS,
     LEASE_SECONDS,
     TOUCH_SECONDS,
@@ -25,14 +27,13 @@ from search.lease import (
     reclaim_runs,
     reclaim_stale,
 )
-from search.observer import TrialView
-from search.plan import Plan
-from search.reports import Report
-from search.study import open_study
+from search.runs.protocol import Report
+from search.trials.observer import TrialView
 from space.errors import LeaseLostError
-from storage import Store, schema
-from storage.outage import OUTAGE_SECONDS
-from storage.schema import utc_now
+from storage import Store
+from storage.connect.outage import OUTAGE_SECONDS
+from storage.tables import schema
+from storage.tables.schema import utc_now
 
 from ..conftest import BACKENDS
 from .conftest import Recorder, new_ledger, reports_in_our_tables, work
@@ -133,7 +134,7 @@ def test_a_launch_that_slept_and_lost_its_trials_writes_no_more(
     launch_id = begin(plan, store, study, host="elsewhere", pid=1)
     lease = Lease(store, launch_id)
     awake = time.time()
-    monkeypatch.setattr("search.lease.time.time", lambda: awake + HEARTBEAT_SECONDS)
+    monkeypatch.setattr("search.runs.lease.time.time", lambda: awake + HEARTBEAT_SECONDS)
     age(store, launch_id, LEASE_SECONDS - 1)
     lease.renew()
     assert (utc_now() - store.launches()[0].heartbeat_at).total_seconds() < LEASE_SECONDS / 2
@@ -141,7 +142,7 @@ def test_a_launch_that_slept_and_lost_its_trials_writes_no_more(
     age(store, launch_id, LEASE_SECONDS + 1)
     other = begin(plan, store, study, host="elsewhere", pid=2)
     reclaim_stale(study, store, launch_id=other)
-    monkeypatch.setattr("search.lease.time.time", lambda: awake + 3 * LEASE_SECONDS)
+    monkeypatch.setattr("search.runs.lease.time.time", lambda: awake + 3 * LEASE_SECONDS)
     slept = 3 * LEASE_SECONDS - HEARTBEAT_SECONDS
     with pytest.raises(LeaseLostError, match=rf"launch 1 was not heard of for {slept:.0f} s"):
         lease.renew()
@@ -230,7 +231,7 @@ def test_a_surviving_launch_goes_on_with_the_trials_of_one_that_dies_beside_it(
     seconds: float,
     order: list[int],
 ) -> None:
-    monkeypatch.setattr("search.ledger.HEARTBEAT_SECONDS", seconds)
+    monkeypatch.setattr("search.trials.ledger.HEARTBEAT_SECONDS", seconds)
     plan = plan_for(budget={"trials": 7})
     doomed, study = new_ledger(plan, store, Recorder())
     work(doomed, plan, n_steps=4)
@@ -273,7 +274,7 @@ def test_who_was_cut_off_does_not_call_others_dead_that_were_cut_off_with_it(
     hold(store, other, study.ask())
     own = begin(plan, store, study, host=platform.node(), pid=os.getpid())
     now = time.time()
-    monkeypatch.setattr("search.lease.time.time", lambda: now)
+    monkeypatch.setattr("search.runs.lease.time.time", lambda: now)
     lease = Lease(store, own)
 
     def pass_time(seconds: float) -> None:
@@ -306,7 +307,7 @@ def test_a_beat_that_waited_for_the_database_is_an_absence(
     study = open_study(plan, store)
     lease = Lease(store, begin(plan, store, study, host=platform.node(), pid=os.getpid()))
     now = time.time() + LEASE_SECONDS
-    monkeypatch.setattr("search.lease.time.time", lambda: now)
+    monkeypatch.setattr("search.runs.lease.time.time", lambda: now)
     lease._renewed = now - HEARTBEAT_SECONDS
     assert lease.allowed_silence == LEASE_SECONDS
     beat = store.beat

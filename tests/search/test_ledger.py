@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from optuna.trial import TrialState
 
-from search.plan import Plan
-from search.reports import Report
+from search.launch.plan import Plan
+from search.runs.protocol import Report
 from storage import Store
-from storage.attributes import FAIL_REASON
+from storage.tables.attributes import FAIL_REASON
 
 from .conftest import ASHA, Recorder, new_ledger, reports_in_our_tables, work
 

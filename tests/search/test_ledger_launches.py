@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search.ledger import Ledger
-from search.plan import Plan
-from search.study import open_study
+from search.launch.plan import Plan
+from search.launch.study import open_study
+from search.trials.ledger import Ledger
 from storage import Store, open_store
-from storage.attributes import BASELINE, FAIL_REASON
+from storage.tables.attributes import BASELINE, FAIL_REASON
 from trainables import worker
 
 from .conftest import Recorder, new_ledger, reports_in_our_tables, work

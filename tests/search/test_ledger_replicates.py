@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from optuna.trial import TrialState
 
-from search.plan import Plan
+from search.launch.plan import Plan
 from storage import Store
 
 from .conftest import ASHA, Recorder, new_ledger, work

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from optuna.trial import TrialState
 
-from search.observer import TrialView
-from search.plan import Plan
-from search.reports import Report
+from search.launch.plan import Plan
+from search.runs.protocol import Report
+from search.trials.observer import TrialView
 from storage import Store
 
 from ..postgresql import PostgresqlServer

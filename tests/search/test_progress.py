@@ -14,14 +14,14 @@ import pytest
 from rich.console import Console
 
 from dashboards.numbers.snapshot import take_snapshot
-from search.cluster import Slots
-from search.confirm import candidates, confirm
-from search.ledger import Ledger
-from search.plan import Plan
-from search.progress import LineProgress, LiveProgress, Pace
-from search.result import print_result, read_result, result_as_json
-from search.run_queue import QueuedRun
-from search.study import Outcome, open_study
+from search.launch.confirm import candidates, confirm
+from search.launch.plan import Plan
+from search.launch.progress import LineProgress, LiveProgress, Pace
+from search.launch.result import print_result, read_result, result_as_json
+from search.launch.study import Outcome, open_study
+from search.runs.queue import QueuedRun
+from search.trials.ledger import Ledger
+from search.workers.ray_session import Slots
 from storage import Store
 
 from .conftest import work
@@ -157,7 +157,7 @@ def test_confirmation_runs_are_called_so(
         options["progress"].leave(1)
         return "done"
 
-    monkeypatch.setattr("search.confirm.train_on", trained)
+    monkeypatch.setattr("search.launch.confirm.train_on", trained)
     plan = plan_for(confirm={"top": 1, "seeds": 2})
     study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))
     text = io.StringIO()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from search.provenance import collect_provenance
+from search.runs.provenance import collect_provenance
 
 
 def test_provenance_names_what_runs_here() -> None:

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from search.learning_curves import read_curves
 from search.record_curves import centres, fresh_pairs, main
-from search.seeds import replicate_config
+from search.runs.seeds import replicate_config
+from search.simulate.curves_file import read_curves
 from space import FloatParameter, IntParameter, parse_space
 from space.errors import SpaceError, UserError
-from trainables.pairs import draw_train_validation
+from trainables.data.pairs import draw_train_validation
+from trainables.data.sources import load_source
+from trainables.loop.training import Training
 from trainables.resolve import resolve_config
-from trainables.sources import load_source
-from trainables.training import Training
 
 SPACE: dict[str, Any] = {
     "study": "tiny",

@@ -14,12 +14,12 @@ import pytest
 
 from dashboards.numbers.loss_curves import Curves, loss_curves
 from dashboards.numbers.results import collect
-from dashboards.numbers.study import read_study
-from search import reproduction as module
-from search.benchmark_configs import benchmark_configs
-from search.curves import curves_svg
-from search.reproduction import Document, PaperTable, main, reproduction
-from search.reproduction_grid import grid_section
+from dashboards.numbers.study.view import read_study
+from search.benchmark.configs import benchmark_configs
+from search.reproduction import __main__ as module
+from search.reproduction.__main__ import Document, PaperTable, main, reproduction
+from search.reproduction.aux_weight import grid_section
+from search.reproduction.loss_plot import curves_svg
 from space import ConfigFile, NamedConfig
 from space.errors import StorageError, UsageError
 from storage import EpochRecord, Store, open_store

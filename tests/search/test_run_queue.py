@@ -11,18 +11,18 @@ from optuna.trial import TrialState
 from dashboards.numbers.results import collect
 from dashboards.numbers.tables import benchmark_table
 from dashboards.tables.formats import render
-from search.benchmark_configs import benchmark_configs, resolved
-from search.confirm import candidates, confirm_queue
-from search.ledger import Ledger
-from search.plan import Plan
-from search.reports import Report
-from search.run_queue import QueuedRun, RunQueue
-from search.study import open_study
+from search.benchmark.configs import benchmark_configs, resolved
+from search.launch.confirm import candidates, confirm_queue
+from search.launch.plan import Plan
+from search.launch.study import open_study
+from search.runs.protocol import Report
+from search.runs.queue import QueuedRun, RunQueue
+from search.trials.ledger import Ledger
 from space import DataConfig, ModelConfig, NamedConfig, TrainingConfig
 from storage import Store
-from storage.attributes import BASELINE
-from trainables.image_set import ImageSet
-from trainables.sources import load_source
+from storage.tables.attributes import BASELINE
+from trainables.data.image_set import ImageSet
+from trainables.data.sources import load_source
 from trainables.worker import AssignedRun
 
 from .conftest import Recorder, work

@@ -17,7 +17,7 @@ import pytest
 from optuna.trial import TrialState
 
 from storage import Store, open_store
-from storage.check import check_store
+from storage.admin.check import check_store
 
 from ..harness.launches import Launch
 from ..harness.searches import are_alike, curves, runs_of_steps

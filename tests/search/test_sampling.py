@@ -9,8 +9,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.plan import Plan
-from search.sampling import make_pruner, make_sampler, propose
+from search.launch.plan import Plan
+from search.trials.sampling import make_pruner, make_sampler, propose
 
 MakePlan = Callable[..., Plan]
 PARAMETERS = {

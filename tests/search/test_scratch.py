@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from search import scratch
-from search.scratch import scratch_directory, sweep_scratch
+from search.workers import scratch
+from search.workers.scratch import scratch_directory, sweep_scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
 import time
-from search.scratch import scratch_directory
+from search.workers.scratch import scratch_directory
 with scratch_directory() as path:
     (path / "session" / "logs").mkdir(parents=True)
     (path / "session" / "logs" / "raylet.out").touch()
@@ -123,7 +123,7 @@ def test_what_cannot_be_deleted_yet_is_deleted_later(
 
     with monkeypatch.context() as patched, scratch_directory() as path:
         (path / "session").mkdir()
-        patched.setattr("search.scratch.shutil.rmtree", busy)
+        patched.setattr("search.workers.scratch.shutil.rmtree", busy)
         assert (path / scratch.LOCK).exists()
     assert (path / "session").is_dir()
     assert sweep_scratch(root) == 1

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from search.benchmark import main as benchmark
-from search.plan import Plan
-from search.seeds import confirm_config, replicate_config
-from search.study import open_study
+from search.benchmark.__main__ import main as benchmark
+from search.launch.plan import Plan
+from search.launch.study import open_study
+from search.runs.seeds import confirm_config, replicate_config
 from space import NamedConfig, RunConfig
 from space.__main__ import main as space_command
 from space.errors import SpaceError, StudyMismatchError, UsageError

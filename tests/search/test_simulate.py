@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.learning_curves import LearningCurves, RecordedRun
-from search.search_cost import CostTable, Row, Way, measure
-from search.simulate import choose_ways, main
+from search.simulate.__main__ import choose_ways, main
+from search.simulate.cost import CostTable, Row, Way, measure
+from search.simulate.curves_file import LearningCurves, RecordedRun
 from space import parse_space
 from space.errors import UsageError, UserError
 from tests.benchmarks import search_cost

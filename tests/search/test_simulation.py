@@ -9,11 +9,11 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial
 
-from search.learning_curves import Surrogate
-from search.ledger import Ledger
-from search.plan import Plan
-from search.reports import Report
-from search.simulation import Incumbent, Replay
+from search.launch.plan import Plan
+from search.runs.protocol import Report
+from search.simulate.curves_file import Surrogate
+from search.simulate.replay import Incumbent, Replay
+from search.trials.ledger import Ledger
 from space import Space, parse_space
 from storage import Store
 from storage.memory import MemoryStore

@@ -13,13 +13,13 @@ import ray
 from optuna.trial import TrialState
 
 from dashboards.numbers.confirmation import read_confirmation
-from search.cluster import Slots, _fit, n_startable, ray_session
-from search.observer import TrialView
-from search.plan import Plan
-from search.study import Outcome, open_study, search
+from search.launch.plan import Plan
+from search.launch.study import Outcome, open_study, search
+from search.trials.observer import TrialView
+from search.workers.ray_session import Slots, _fit, n_startable, ray_session
 from space.errors import ClusterError, StorageError, StudyMismatchError
 from storage import Store
-from storage.attributes import FAIL_REASON
+from storage.tables.attributes import FAIL_REASON
 
 from .conftest import Recorder
 

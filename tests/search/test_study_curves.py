@@ -10,10 +10,10 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.learning_curves import LearningCurves, RecordedPoint, RecordedRun
-from search.plan import Plan
-from search.simulate import main
-from search.study_curves import study_curves
+from search.launch.plan import Plan
+from search.simulate.__main__ import main
+from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
+from search.simulate.curves_of_study import study_curves
 from space.errors import UserError
 from storage import EpochRecord, Store
 

@@ -16,7 +16,7 @@ from dashboards.numbers.results import ConfigResult, collect, usual_fingerprint
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.tables.drawing import Sheet, draw, escape_latex, escape_markdown
 from dashboards.tables.formats import FORMATS, render, show_seeds
-from search.benchmark_configs import benchmark_configs
+from search.benchmark.configs import benchmark_configs
 from space import NamedConfig, Reported
 from space.errors import UsageError
 from storage import Store

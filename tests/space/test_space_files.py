@@ -17,7 +17,7 @@ import pytest
 import space
 from space import Space, load_space, load_tree
 from space.__main__ import main
-from space.schema import json_schema, json_schema_text
+from space.files.schema import json_schema, json_schema_text
 
 _FILES = sorted(Path("space").glob("*.yaml"))
 

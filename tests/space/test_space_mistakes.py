@@ -10,7 +10,7 @@ import pytest
 
 from space import Space, parse_space
 from space.errors import SpaceError
-from space.messages import describe
+from space.files.messages import describe
 
 from .conftest import refusal
 

@@ -9,7 +9,7 @@ import pytest
 
 from space import load_space, load_tree
 from space.errors import SpaceError
-from space.reader import DEEPEST, LARGEST, parse_yaml
+from space.files.reader import DEEPEST, LARGEST, parse_yaml
 
 
 @pytest.mark.parametrize(

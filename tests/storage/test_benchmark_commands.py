@@ -12,7 +12,7 @@ import pytest
 from space.errors import StorageError, UsageError
 from storage import Store
 from storage.__main__ import main
-from storage.schema import utc_now
+from storage.tables.schema import utc_now
 from tests.dashboards.made_benchmark import (
     FINGERPRINT,
     add_result,
@@ -94,7 +94,7 @@ def test_a_state_is_that_of_the_latest_launch(
     assert state() == "running"  # Though no run has begun.
     with monkeypatch.context() as later:
         later.setattr("storage.leases.is_alive", lambda _: False)
-        later.setattr("storage.benchmark_glance.is_alive", lambda _: False)
+        later.setattr("storage.summaries.benchmark.is_alive", lambda _: False)
         assert state() == "died"
     store.end_launch(launch_id, "interrupted")
     assert state() == "interrupted"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from space import Reported, RunConfig
-from space.load import parse_tree
+from space.files.load import parse_tree
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.benchmarks import load_benchmarks, save_benchmark
 

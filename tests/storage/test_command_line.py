@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from storage.command_line import command_line, has_option, option_values, with_option
+from storage.commands.command_line import command_line, has_option, option_values, with_option
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import pytest
 from space.errors import UsageError
 from storage import EpochRecord, NewLaunch, open_store
 from storage.__main__ import main
-from storage.cli import storage_arguments
-from storage.schema import utc_now
+from storage.commands.cli import storage_arguments
+from storage.tables.schema import utc_now
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from space.errors import StorageError, StudyMismatchError, StudyNotFoundError
-from storage import Store, open_store, schema
+from storage import Store, open_store
 from storage.__main__ import main
+from storage.admin.copying import copy_store
 from storage.benchmarks import load_benchmarks
-from storage.copying import copy_store
-from storage.records import RunRecord
+from storage.tables import schema
+from storage.tables.records import RunRecord
 
 from ..dashboards.bulk_benchmark import add_benchmark
 from ..dashboards.bulk_rows import HOSTILE

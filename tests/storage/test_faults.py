@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from dashboards import publish, report, serve
-from search import export, grid_report, launch
+from search import grid_report
+from search.export import __main__ as export
+from search.launch import __main__ as launch
 from space.errors import StorageError
 from storage import __main__ as storage_command
 from storage import open_store

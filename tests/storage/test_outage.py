@@ -18,10 +18,11 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from space.errors import StorageError
-from storage import Store, locking, open_store, outage
+from storage import Store, locking, open_store
+from storage.connect import outage
+from storage.connect.outage import is_outage
 from storage.locking import study_lock
-from storage.outage import is_outage
-from storage.steady import StudyFullError
+from storage.optuna_rows.steady import StudyFullError
 
 from ..postgresql import PostgresqlServer
 from .test_store import begin_run, epoch, new_launch

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from optuna.storages._rdb import models
 
 from space.errors import StorageError
-from storage import BenchmarkRecord, Store, open_store, schema
-from storage.benchmark_glance import glance_at_benchmarks
-from storage.check import check_store
-from storage.removal import benchmark_removal, study_removal
+from storage import BenchmarkRecord, Store, open_store
+from storage.admin.check import check_store
+from storage.admin.removal import benchmark_removal, study_removal
+from storage.summaries.benchmark import glance_at_benchmarks
+from storage.tables import schema
 from tests.dashboards.bulk_study import add_study
 from tests.dashboards.made_benchmark import (
     FINGERPRINT,

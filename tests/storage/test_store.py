@@ -13,9 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError, StudyNotFoundError
-from storage import EpochRecord, NewLaunch, RunEpoch, Store, TrialStep, open_store, outage
-from storage.engine import parse_url, redact
-from storage.schema import metadata
+from storage import EpochRecord, NewLaunch, RunEpoch, Store, TrialStep, open_store
+from storage.connect import outage
+from storage.connect.engine import parse_url, redact
+from storage.tables.schema import metadata
 
 
 def new_launch(study_id: int | None) -> NewLaunch:

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from storage import Store, TrialStep, open_store, trial_reading
+from storage import Store, TrialStep, open_store
+from storage.optuna_rows import trial_reading
 
 from .test_store import new_launch
 
@@ -221,7 +222,7 @@ def test_a_held_trial_costs_no_reading(
         read.extend(found)
         return found
 
-    monkeypatch.setattr("storage.steady.read_trials", noted)
+    monkeypatch.setattr("storage.optuna_rows.steady.read_trials", noted)
     trial = study.ask()
     storage = store.optuna_storage
     assert statements(lambda: storage.get_trial(trial._trial_id)) == 0

@@ -17,10 +17,10 @@ from alembic.runtime.migration import MigrationContext
 from space.errors import StorageError
 from storage import open_store
 from storage.__main__ import main
-from storage.engine import parse_url
-from storage.schema import metadata, utc_now
-from storage.upgrade import upgrade_store
-from storage.versions import current_version, known_versions, migrate
+from storage.admin.upgrade import upgrade_store
+from storage.connect.engine import parse_url
+from storage.connect.versions import current_version, known_versions, migrate
+from storage.tables.schema import metadata, utc_now
 
 
 def first_store(url: str, *, alive: bool = False) -> None:
@@ -240,7 +240,7 @@ def test_a_newer_store_is_refused_by_all(store_url: str, engine: sa.Engine) -> N
 def test_backups_are_never_overwritten(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not store_url.startswith("sqlite"):
         pytest.skip("an SQLite matter")
-    from storage import upgrade
+    from storage.admin import upgrade
 
     first_store(store_url)
     path = Path(str(parse_url(store_url).database))

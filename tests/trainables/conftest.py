@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from space.config import DataConfig, ModelConfig, RunConfig
-from trainables import sources
+from trainables.data import sources
+from trainables.data.image_set import ImageSet
+from trainables.data.pairs import Pairs, TrainValidation
 from trainables.device import pick_device
-from trainables.image_set import ImageSet
+from trainables.loop.training import Training
 from trainables.models import MODELS
-from trainables.pairs import Pairs, TrainValidation
 from trainables.resolve import resolve_config
-from trainables.training import Training
 
 MakeConfig = Callable[..., RunConfig]
 MakeTraining = Callable[..., Training]
@@ -120,7 +120,7 @@ def make_run(make_training: MakeTraining) -> MakeTraining:
 
 def _write_idx(path: Path, array: np.ndarray) -> None:
     """Writes bytes in the IDX format of the original MNIST."""
-    header = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(
+    header = struct.group(">BBBB", 0, 0, 8, array.ndim) + struct.group(
         f">{array.ndim}I", *array.shape
     )
     path.write_bytes(header + array.astype(np.uint8).tobytes())

@@ -17,9 +17,9 @@ from trainables.batched.network import RunsNetwork
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.device import computes_in_bfloat16
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
-from trainables.metrics import EpochMetrics
+from trainables.loop.metrics import EpochMetrics
+from trainables.loop.training import Training
 from trainables.models import MODELS
-from trainables.training import Training
 
 MakeTraining = Callable[..., Training]
 

@@ -15,8 +15,8 @@ from torch.utils._pytree import tree_leaves
 
 from trainables.batched import TrainingBatch
 from trainables.batched.captured import CapturedWork, capture_cuda_graph
+from trainables.loop.training import Training
 from trainables.models import MODELS
-from trainables.training import Training
 
 MakeTraining = Callable[..., Training]
 

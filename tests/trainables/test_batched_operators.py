@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.batched import TrainingBatch
+from trainables.loop.optimizer import AdamSteps, build_optimizer
+from trainables.loop.training import Training
 from trainables.models import MODELS
 from trainables.models.base import Output, PairModel
 from trainables.models.layers import Dropout
-from trainables.optimizer import AdamSteps, build_optimizer
-from trainables.training import Training
 
 from .conftest import in_float64
 

@@ -15,10 +15,10 @@ from trainables import worker as worker_module
 from trainables.batched.batch import TrainingBatch
 from trainables.batched.worker import BatchedSteps
 from trainables.closed_form import CLOSED_FORM
-from trainables.image_set import ImageSet
+from trainables.data.image_set import ImageSet
+from trainables.loop.training import Training
 from trainables.ray_trainable import RunTrainable
 from trainables.resolve import resolve_config
-from trainables.training import Training
 from trainables.worker import AssignedRun
 
 MakeConfig = Callable[..., RunConfig]

@@ -15,10 +15,10 @@ from space.config import RunConfig
 from space.errors import CheckpointError
 from trainables.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
 from trainables.closed_form import ClosedForm
-from trainables.image_set import ImageSet
-from trainables.metrics import EpochMetrics
+from trainables.data.image_set import ImageSet
+from trainables.loop.metrics import EpochMetrics
+from trainables.loop.training import Training
 from trainables.runs import Run
-from trainables.training import Training
 
 MakeConfig = Callable[..., RunConfig]
 MakeTraining = Callable[..., Training]

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from trainables.losses import n_wrong, pair_loss
+from trainables.loop.losses import n_wrong, pair_loss
 from trainables.models.base import Output
 
 N = 4

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from space.config import DataConfig
 from space.errors import DataError
-from trainables.image_set import ImageSet
-from trainables.pairs import (
+from trainables.data.image_set import ImageSet
+from trainables.data.pairs import (
     Pairs,
     draw_pairs,
     draw_test_pairs,

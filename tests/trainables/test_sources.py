@@ -14,10 +14,10 @@ from sklearn.datasets import load_digits
 
 from space.config import DataConfig
 from space.errors import DataError
-from trainables import sources, torchvision_compat
-from trainables.download import MNIST_FILES, DownloadError
-from trainables.image_set import ImageSet
-from trainables.sources import load_source, resolve_source
+from trainables.data import sources, torchvision_compat
+from trainables.data.download import MNIST_FILES, DownloadError
+from trainables.data.image_set import ImageSet
+from trainables.data.sources import load_source, resolve_source
 
 
 def _no_download(root: Path, timeout_seconds: float) -> None:

@@ -14,17 +14,17 @@ import torch
 import torch.nn.functional as F
 
 from space.config import RunConfig
-from trainables import compute as compute_module
+from trainables.data.epoch_draws import draw_epoch
+from trainables.data.image_set import ImageSet
+from trainables.data.pairs import Pairs, draw_test_pairs, draw_train_validation
 from trainables.device import computes_in_bfloat16
-from trainables.epoch_draws import draw_epoch
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure, TrialFailure
-from trainables.image_set import ImageSet
-from trainables.metrics import EpochMetrics, Kept
+from trainables.loop import compute as compute_module
+from trainables.loop.metrics import EpochMetrics, Kept
+from trainables.loop.training import Training
 from trainables.models import MODELS, build_model
-from trainables.pairs import Pairs, draw_test_pairs, draw_train_validation
 from trainables.runs import open_run
 from trainables.seeds import Stream, generator
-from trainables.training import Training
 
 from .conftest import in_float64
 

@@ -18,13 +18,13 @@ from trainables.batched.network import RunsNetwork
 from trainables.batched.stack import Stack
 from trainables.batched.together import Together, side_by_side
 from trainables.batched.traced import TracedFunction
-from trainables.compute import EVALUATION_BATCH, Compute
+from trainables.data.pairs import Pairs
 from trainables.device import prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
-from trainables.metrics import EpochMetrics
+from trainables.loop.compute import EVALUATION_BATCH, Compute
+from trainables.loop.metrics import EpochMetrics
+from trainables.loop.training import Training
 from trainables.models.registry import build_model
-from trainables.pairs import Pairs
-from trainables.training import Training
 
 __all__ = ["TRACE_AFTER", "TrainingBatch", "batch_key"]
 

@@ -10,8 +10,8 @@ from torch.func import functional_call
 
 from trainables.batched.operators import RunOperators
 from trainables.batched.stack import state_tensors
-from trainables.compute import Compute
-from trainables.losses import n_wrong, pair_loss
+from trainables.loop.compute import Compute
+from trainables.loop.losses import n_wrong, pair_loss
 from trainables.models.base import PairModel
 
 __all__ = ["RunsNetwork"]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from trainables.batched.stack import Stack
-from trainables.optimizer import AdamSteps
-from trainables.pairs import Pairs
-from trainables.training import Training
+from trainables.data.pairs import Pairs
+from trainables.loop.optimizer import AdamSteps
+from trainables.loop.training import Training
 
 __all__ = ["Together", "side_by_side"]
 

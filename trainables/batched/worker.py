@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from trainables.batched.batch import TrainingBatch, batch_key
-from trainables.training import Training
+from trainables.loop.training import Training
 from trainables.worker import AssignedRun, describe, is_device_lost
 
 __all__ = ["BatchedSteps"]

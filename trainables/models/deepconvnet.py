@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.image_set import N_CLASSES, SIDE
+from trainables.data.image_set import N_CLASSES, SIDE
 from trainables.models.base import Output, PairModel
 from trainables.models.layers import ConvBlock, Dropout, DropoutRate, global_average, scaled
 

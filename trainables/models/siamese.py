@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from trainables.image_set import N_CLASSES
+from trainables.data.image_set import N_CLASSES
 from trainables.models.base import Output, PairModel
 from trainables.models.deepconvnet import DeepTrunk
 from trainables.models.layers import DropoutRate

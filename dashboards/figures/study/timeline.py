@@ -1,0 +1,170 @@
+"""Which worker trained which trial when."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from dashboards.figures.panel import Panel
+from dashboards.figures.study.words import Drawing, state_word
+from dashboards.figures.template import STATE_COLOURS, escape, figure, shorten
+from dashboards.numbers.study.timeline import Idle, Segment, idle_times
+from dashboards.numbers.study.trials import StudyTrial
+from dashboards.numbers.study.view import STATES
+
+__all__ = ["timeline_panel"]
+
+MAX_BARS = 1500
+MAX_WORKERS = 32
+EARLIER = "earlier launch"
+DIVIDER = {"color": "rgba(255,255,255,0.7)", "width": 1}
+"""Between bars of one colour."""
+N_TICKS = 4
+MINUTE = datetime.timedelta(minutes=1)
+STEPS_IN_MINUTES = (1 / 12, 1 / 4, 1 / 2, 1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)
+STEPS = tuple(datetime.timedelta(minutes=minutes) for minutes in STEPS_IN_MINUTES)
+"""From one tick to the next where idle time is left out."""
+
+
+def timeline_panel(drawing: Drawing) -> Panel | None:
+    """A row a worker, a bar for what a launch trained of a trial."""
+    view = drawing.view
+    if not view.timeline:
+        return None
+    n_bars = min(MAX_BARS, drawing.max_trials)
+    latest = view.timeline[-n_bars:]
+    workers = list(dict.fromkeys(_worker(segment) for segment in latest))
+    shown = set(workers[-MAX_WORKERS:])
+    segments = [segment for segment in latest if _worker(segment) in shown]
+    rows = {worker: row for row, worker in enumerate(workers[-MAX_WORKERS:])}
+    trials = {trial.trial_id: trial for trial in view.trials}
+    drawn = figure(height=130 + 26 * max(4, len(rows)))
+    for state in STATES:
+        own = [s for s in segments if s.trial_id in trials and trials[s.trial_id].state == state]
+        if not own:
+            continue
+        drawn.add_trace(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": state_word(state),
+                "base": [segment.started_at.strftime("%Y-%m-%d %H:%M:%S") for segment in own],
+                "x": [
+                    max(1, round(1000 * (each.ended_at - each.started_at).total_seconds()))
+                    for each in own
+                ],
+                "y": [rows[_worker(segment)] for segment in own],
+                "width": 0.78,
+                "marker": {"color": STATE_COLOURS[state], "line": DIVIDER},
+                "customdata": drawing.links(trials[segment.trial_id] for segment in own),
+                "hoverinfo": "text",
+                "hovertext": [_hover(drawing, each, trials[each.trial_id]) for each in own],
+            }
+        )
+    if len(segments) <= 150:
+        for trace in drawn.data:
+            trace.text = [str(data[0]) for data in trace.customdata]
+            trace.textposition = "inside"
+            trace.insidetextanchor = "middle"
+            trace.textangle = 0
+        drawn.update_layout(uniformtext={"minsize": 10, "mode": "hide"})
+    drawn.update_layout(barmode="overlay")
+    drawn.update_xaxes(type="date", title_text="time (UTC)")
+    idle = idle_times(segments)
+    _leave_out(drawn, segments, idle)
+    drawn.update_yaxes(
+        title_text="worker",
+        tickvals=list(rows.values()),
+        ticktext=[escape(shorten(worker, 24)) for worker in rows],
+        showgrid=False,
+        range=[len(rows) - 0.4, -0.6],
+    )
+    caption = "A bar is what one launch trained of a trial, coloured by what became of the trial."
+    if idle:
+        cuts = "A dotted line marks" if len(idle) == 1 else f"{len(idle)} dotted lines mark"
+        longest = max(each.ended_at - each.started_at for each in idle)
+        long = f"{'' if len(idle) == 1 else 'up to '}{_length(longest)}"
+        caption += f" {cuts} where idle time ({long}) is left out."
+    if len(segments) < len(view.timeline):
+        caption += f" The latest {len(segments):,} of {len(view.timeline):,} bars are drawn."
+    return Panel(key="timeline", title="Trials on their workers", caption=caption, figure=drawn)
+
+
+def _leave_out(drawn: go.Figure, segments: Sequence[Segment], idle: Sequence[Idle]) -> None:
+    """Cut idle time out of the axis, mark where it was, and choose ticks for what is left."""
+    if not idle:
+        return
+    first = min(segment.started_at for segment in segments)
+    last = max(segment.ended_at for segment in segments)
+    starts, ends = [first, *(i.ended_at for i in idle)], [*(i.started_at for i in idle), last]
+    busy = sum((end - start for start, end in zip(starts, ends, strict=True)), start=first - first)
+    edge = 0.02 * busy
+    ticks = _ticks(list(zip(starts, ends, strict=True)), busy)
+    drawn.update_xaxes(
+        rangebreaks=[{"bounds": [_text(i.started_at), _text(i.ended_at)]} for i in idle],
+        range=[_text(first - edge), _text(last + edge)],
+        tickvals=[_text(tick) for tick, _ in ticks],
+        ticktext=[label for _, label in ticks],
+    )
+    for each in idle:
+        drawn.add_vline(x=_text(each.ended_at), line={"width": 2, "dash": "dot"})
+
+
+def _ticks(
+    spans: Sequence[tuple[datetime.datetime, datetime.datetime]], busy: datetime.timedelta
+) -> list[tuple[datetime.datetime, str]]:
+    """Full minutes or hours within the spans; the first of each day names the day, too."""
+    step = next((step for step in STEPS if busy <= N_TICKS * step), STEPS[-1])
+    apart = busy / N_TICKS
+    found: list[tuple[datetime.datetime, str]] = []
+    taken = None
+    day = None
+    before = datetime.timedelta()
+    for start, end in spans:
+        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+        tick = midnight + step * -(-(start - midnight) // step)
+        own = []
+        while tick <= end:
+            own.append(tick)
+            tick += step
+        for tick in own or [start]:
+            at = before + (tick - start)
+            if taken is not None and at - taken < 0.7 * apart:
+                continue
+            taken = at
+            label = f"{tick:%H:%M:%S}" if step < MINUTE or not own else f"{tick:%H:%M}"
+            if tick.date() != day:
+                label += f"<br>{tick:%b} {tick.day}"
+            day = tick.date()
+            found.append((tick, label))
+        before += end - start
+    return found
+
+
+def _length(span: datetime.timedelta) -> str:
+    """A long time in one unit: "6 hours"."""
+    seconds = span.total_seconds()
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}s"
+    return f"{seconds:.0f} seconds"
+
+
+def _text(time: datetime.datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _worker(segment: Segment) -> str:
+    return EARLIER if segment.worker is None else segment.worker
+
+
+def _hover(drawing: Drawing, segment: Segment, trial: StudyTrial) -> str:
+    again = f", replicate {segment.replicate}" if drawing.view.replicates > 1 else ""
+    seconds = (segment.ended_at - segment.started_at).total_seconds()
+    return (
+        f"<b>trial {trial.number}</b> {state_word(trial.state)}{again}<br>"
+        f"{segment.n_epochs} epochs in {seconds:.1f} s, launch {segment.launch_id}<br>"
+        f"{escape(shorten(_worker(segment), 60))}"
+    )

@@ -1,0 +1,1 @@
+"""What a study's figures and tables show, in numbers."""

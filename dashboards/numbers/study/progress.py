@@ -1,0 +1,113 @@
+"""How a search went, from its trials alone: best so far, Pareto front, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboards.numbers.study.trials import StudyTrial
+
+__all__ = ["BestSoFar", "Cost", "best_so_far", "cost", "pareto_front"]
+
+
+class BestSoFar(NamedTuple):
+    """The best complete trial so far, at each of the I trials that improved on it."""
+
+    number_I: NDArray[np.int64]
+    """The trial's number."""
+    value_I: NDArray[np.float64]
+    """Its first objective."""
+
+
+class Cost(NamedTuple):
+    """What the search has cost by trial, cumulative; T trials, ascending by number.
+
+    What pruning saved is what the trials that it stopped would have gone on to cost, at their own
+    pace. What a running or failed trial will not train is no saving.
+    """
+
+    number_T: NDArray[np.int64]
+    """The trials' numbers."""
+    epochs_T: NDArray[np.int64]
+    """Epochs trained."""
+    seconds_T: NDArray[np.float64]
+    """Seconds of training, summed over the workers."""
+    saved_epochs_T: NDArray[np.int64]
+    """Epochs that pruning saved."""
+    saved_seconds_T: NDArray[np.float64]
+    """Seconds that they would have taken."""
+
+
+def best_so_far(trials: Sequence[StudyTrial], *, maximize: bool) -> BestSoFar:
+    """Where the best value of complete trials improved.
+
+    Args:
+        trials: Ascending by number.
+        maximize: Whether a larger first objective is better.
+    """
+    sign = -1.0 if maximize else 1.0
+    numbers: list[int] = []
+    values: list[float] = []
+    for trial in trials:
+        if trial.state != "COMPLETE" or not trial.values:
+            continue
+        value = trial.values[0]
+        if not values or sign * value < sign * values[-1]:
+            numbers.append(trial.number)
+            values.append(value)
+    return BestSoFar(np.array(numbers, dtype=np.int64), np.array(values, dtype=np.float64))
+
+
+def pareto_front(trials: Sequence[StudyTrial], maximize: Sequence[bool]) -> tuple[int, ...]:
+    """The complete trials that no other is at least as good as in every objective, better in one.
+
+    Args:
+        trials: The trials.
+        maximize: For each objective, whether larger is better.
+
+    Returns:
+        Their numbers, ordered by the first objective, best first.
+    """
+    signs = [-1.0 if each else 1.0 for each in maximize]
+    points = sorted(
+        (tuple(sign * value for sign, value in zip(signs, trial.values, strict=True)), trial.number)
+        for trial in trials
+        if trial.state == "COMPLETE" and len(trial.values) == len(signs)
+    )
+    front_FO = np.empty((len(points), len(signs)))
+    numbers: list[int] = []
+    for point_O, number in points:
+        # Sorted, nothing that comes later dominates what is on the front already.
+        known_FO = front_FO[: len(numbers)]
+        no_worse_F = np.all(known_FO <= point_O, axis=1)
+        if not np.any(no_worse_F & np.any(known_FO < point_O, axis=1)):
+            front_FO[len(numbers)] = point_O
+            numbers.append(number)
+    return tuple(numbers)
+
+
+def cost(trials: Sequence[StudyTrial], full_epochs: int) -> Cost:
+    """What the search has cost.
+
+    Args:
+        trials: Ascending by number.
+        full_epochs: Epochs of a trial that is trained to its end, over its replicates.
+    """
+    epochs = [trial.n_epochs for trial in trials]
+    saved = [
+        max(0, full_epochs - trial.n_epochs) if trial.state == "PRUNED" else 0 for trial in trials
+    ]
+    saved_seconds = [
+        n_saved * trial.seconds / trial.n_epochs if trial.n_epochs else 0.0
+        for trial, n_saved in zip(trials, saved, strict=True)
+    ]
+    return Cost(
+        number_T=np.array([trial.number for trial in trials], dtype=np.int64),
+        epochs_T=np.cumsum(epochs, dtype=np.int64),
+        seconds_T=np.cumsum([trial.seconds for trial in trials], dtype=np.float64),
+        saved_epochs_T=np.cumsum(saved, dtype=np.int64),
+        saved_seconds_T=np.cumsum(saved_seconds, dtype=np.float64),
+    )

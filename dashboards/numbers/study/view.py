@@ -1,0 +1,232 @@
+"""A study as its page, its figures and its note see it: read once, then only looked at."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from pydantic import ValidationError
+
+from dashboards.numbers.confirmation import Confirmation, read_confirmation
+from dashboards.numbers.grid import GridReport, read_grid
+from dashboards.numbers.study.importances import Importances, importances
+from dashboards.numbers.study.progress import (
+    BestSoFar,
+    Cost,
+    best_so_far,
+    cost,
+    pareto_front,
+)
+from dashboards.numbers.study.timeline import Segment, read_timeline
+from dashboards.numbers.study.trials import Reports, StudyTrial, read_trials
+from dashboards.numbers.together import trained_together
+from space import Space
+from space.errors import UsageError
+from storage import LaunchRecord, Store
+from storage.connect.engine import translated
+
+__all__ = ["STATES", "StudyView", "read_study"]
+
+STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
+"""The states of trials, in the order that legends and tables have them."""
+GRID_PARAMETER, GRID_REFERENCE = "aux_weight", 0.6
+"""The report's grid search: which auxiliary weight is best? It chose 0.6, leaving 0.4."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyView:
+    """Everything that is shown of a study.
+
+    Attributes:
+        name: The study's name, as a user chose it: escape it.
+        study_id: Optuna's number.
+        metrics: The objectives, in order; one decides, several trade off.
+        maximize: For each objective, whether larger is better.
+        data_source: The data set; None for a study that no launch of ours has begun.
+        trials: Ascending by number.
+        reports: What the trials reported, if there is one objective.
+        step_name: What a report's step counts: "epoch" or "replicate"; "step" in a study of
+            another tool.
+        distributions: What each parameter was drawn from, last of all.
+        space: The space of the last launch; None where there is none that this release can read.
+        rungs: Epochs at which the pruner decides; empty where it has none.
+        full_epochs: Epochs of a trial that is trained to its end.
+        replicates: Runs of each trial.
+        best_so_far: Where the best value improved; empty for several objectives.
+        front: Numbers of the trials on the Pareto front; of one objective, the best trial's.
+        baseline: The best complete baseline, else the first; None without one.
+        confirmation: What fresh seeds say of the best trials, or None.
+        grid: The curve over the auxiliary weight, where the study is a grid search over it.
+        cost: What the search has cost, without the confirmation.
+        confirm_epochs: Epochs of the confirmation.
+        confirm_seconds: Its seconds of training.
+        n_runs: The search's runs.
+        n_together: Those of them that were trained together with others.
+        timeline: Which worker trained which trial when.
+        launches: Oldest first, with command, code, versions, hardware and changes.
+    """
+
+    name: str
+    study_id: int
+    metrics: tuple[str, ...]
+    maximize: tuple[bool, ...]
+    data_source: str | None
+    trials: tuple[StudyTrial, ...]
+    reports: Reports
+    step_name: str
+    distributions: dict[str, BaseDistribution]
+    space: Space | None
+    rungs: tuple[int, ...]
+    full_epochs: int
+    replicates: int
+    best_so_far: BestSoFar
+    front: tuple[int, ...]
+    baseline: StudyTrial | None
+    confirmation: Confirmation | None
+    grid: GridReport | None
+    cost: Cost
+    confirm_epochs: int
+    confirm_seconds: float
+    n_runs: int
+    n_together: int
+    timeline: tuple[Segment, ...]
+    launches: tuple[LaunchRecord, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Trials by state, every state named."""
+        counts = dict.fromkeys(STATES, 0)
+        for trial in self.trials:
+            counts[trial.state] += 1
+        return counts
+
+    @functools.cached_property
+    def importances(self) -> tuple[Importances, ...]:
+        """Of the parameters, for each objective; empty while there are too few trials."""
+        return importances(self.trials, self.distributions, self.metrics, self.maximize)
+
+    @property
+    def best(self) -> StudyTrial | None:
+        """The best complete trial, by the first objective; None while there is none."""
+        by_number = {trial.number: trial for trial in self.trials}
+        return by_number[self.front[0]] if self.front else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a launch says that it runs; one that was killed says so until the next one."""
+        return any(launch.status == "running" for launch in self.launches)
+
+    @property
+    def last_activity(self) -> datetime.datetime | None:
+        """When a launch was last heard of, UTC."""
+        return max((launch.heartbeat_at for launch in self.launches), default=None)
+
+
+def read_study(store: Store, name: str) -> StudyView:
+    """Read a study.
+
+    Args:
+        store: The store.
+        name: The study's name.
+
+    Returns:
+        Everything that is shown of it. Also a study that another tool made can be read.
+
+    Raises:
+        StudyNotFoundError: If the store does not hold it.
+        StorageError: If the store cannot be read.
+    """
+    study_id = store.study_id(name)
+    with translated(store.url):
+        directions = store.optuna_storage.get_study_directions(study_id)
+        attributes = store.optuna_storage.get_study_system_attrs(study_id)
+    maximize = tuple(direction == StudyDirection.MAXIMIZE for direction in directions)
+    record = store.study_records().get(study_id)
+    metrics = _metrics(record.metrics if record else None, attributes, len(directions))
+    launches = tuple(store.launches(study_id))
+    space = _space(launches[-1].config) if launches else None
+    launch_ids = [launch.launch_id for launch in launches]
+    runs = store.runs(study_id, "search")
+    trials, reports, distributions = read_trials(store, study_id, runs)
+    replicates = space.replicates if space else 1
+    full_epochs = space.training.epochs if space else max((t.n_epochs for t in trials), default=0)
+    confirm_runs = store.runs(study_id, "confirm")
+    baselines = [trial.number for trial in trials if trial.is_baseline]
+    front = pareto_front(trials, maximize)
+    return StudyView(
+        name=name,
+        study_id=study_id,
+        metrics=metrics,
+        maximize=maximize,
+        data_source=record.data_source if record else None,
+        trials=trials,
+        reports=reports,
+        step_name=_step_name(space, is_ours=bool(launches)),
+        distributions=distributions,
+        space=space,
+        rungs=tuple(space.rungs()) if space else (),
+        full_epochs=full_epochs,
+        replicates=replicates,
+        best_so_far=best_so_far(trials if len(metrics) == 1 else (), maximize=maximize[0]),
+        front=front[:1] if len(metrics) == 1 else front,
+        baseline=_baseline(trials, maximize=maximize[0]),
+        confirmation=(
+            read_confirmation(store, study_id, metrics[0], baselines) if confirm_runs else None
+        ),
+        grid=_grid(store, name, space),
+        cost=cost(trials, full_epochs * replicates),
+        confirm_epochs=sum(run.n_epochs for run in confirm_runs),
+        confirm_seconds=sum(run.train_seconds for run in confirm_runs),
+        n_runs=len(runs),
+        n_together=len(trained_together(store, launch_ids) & {run.run_id for run in runs}),
+        timeline=read_timeline(store, study_id, runs),
+        launches=launches,
+    )
+
+
+def _metrics(
+    recorded: list[str] | None, attributes: dict[str, Any], n_objectives: int
+) -> tuple[str, ...]:
+    """The objectives' names: ours, else those that Optuna was told, else numbered ones."""
+    known = recorded or attributes.get("study:metric_names")
+    if known:
+        return tuple(known)
+    if n_objectives == 1:
+        return ("objective",)
+    return tuple(f"objective {index}" for index in range(n_objectives))
+
+
+def _step_name(space: Space | None, *, is_ours: bool) -> str:
+    if space is not None and space.pruner.name == "wilcoxon":
+        return "replicate"
+    return "epoch" if is_ours else "step"
+
+
+def _space(config: dict[str, Any]) -> Space | None:
+    try:
+        return Space.model_validate(config)
+    except ValidationError:
+        return None  # Of an earlier release, whose settings were others; its trials can be shown.
+
+
+def _baseline(trials: tuple[StudyTrial, ...], *, maximize: bool) -> StudyTrial | None:
+    baselines = [trial for trial in trials if trial.is_baseline]
+    complete = [trial for trial in baselines if trial.state == "COMPLETE" and trial.values]
+    if not complete:
+        return baselines[0] if baselines else None
+    sign = -1.0 if maximize else 1.0
+    return min(complete, key=lambda trial: (sign * trial.values[0], trial.number))
+
+
+def _grid(store: Store, name: str, space: Space | None) -> GridReport | None:
+    is_grid = space is not None and space.sampler.name == "grid"
+    if space is None or not is_grid or GRID_PARAMETER not in space.parameters:
+        return None
+    try:
+        return read_grid(store, name, parameter=GRID_PARAMETER, reference=GRID_REFERENCE)
+    except UsageError:
+        return None  # The reference or a second point is not complete yet: there is no curve.

@@ -1,0 +1,1 @@
+"""Configs compared on the test split: ``python -m search.benchmark``."""

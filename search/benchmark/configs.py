@@ -1,0 +1,199 @@
+"""From config files to the configs of a benchmark: complete, on one data set, known by hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from space import NamedConfig, Override, RunConfig, load_configs
+from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
+from storage import BenchmarkConfig
+from trainables.closed_form import CLOSED_FORM
+from trainables.data.image_set import ImageSet
+from trainables.data.sources import load_source
+from trainables.models.registry import model_class
+from trainables.resolve import resolve_config
+from trainables.runs import count_parameters
+
+__all__ = [
+    "BenchmarkData",
+    "benchmark_configs",
+    "load_named",
+    "only",
+    "resolved",
+    "settle_source",
+    "settled",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkData:
+    """The one data set that all configs of a benchmark are run on."""
+
+    images: ImageSet
+    test_images: ImageSet
+
+    @property
+    def source(self) -> str:
+        """Where it is from."""
+        return self.images.source
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that identify the training and the test images together."""
+        text = f"{self.images.fingerprint}/{self.test_images.fingerprint}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def load_named(paths: Sequence[str | Path], changes: Sequence[Override] = ()) -> list[NamedConfig]:
+    """Read the configs of some files.
+
+    Args:
+        paths: Config files.
+        changes: Settings to replace in every config. One that changes a config takes what was
+            reported for it away, since the report is of other settings.
+
+    Returns:
+        The configs in order.
+
+    Raises:
+        SpaceError: If a file or a change is wrong, or two configs have one name.
+    """
+    found: list[NamedConfig] = []
+    for path in paths:
+        for named in load_configs(path).configs:
+            if named.name in (each.name for each in found):
+                raise SpaceError(f"{path}: a second config is named '{named.name}'; rename one.")
+            found.append(_changed(named, changes))
+    return found
+
+
+def only(configs: list[NamedConfig], names: Sequence[str] | None) -> list[NamedConfig]:
+    """The configs that ``--only`` names, in the files' order.
+
+    Raises:
+        UsageError: If there is none of a name.
+    """
+    if names is None:
+        return configs
+    known = [named.name for named in configs]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--only: no config is named '{name}'; there are {', '.join(known)}"
+                f"{nearest(name, known)}"
+            )
+    return [named for named in configs if named.name in names]
+
+
+def _changed(named: NamedConfig, changes: Sequence[Override]) -> NamedConfig:
+    config = named.config
+    for change in changes:
+        try:
+            config = config.with_values({change.key: change.value})
+        except (ValidationError, AttributeError, TypeError) as error:
+            raise SpaceError(
+                f"{change.label}: not allowed for '{named.name}'; give a key of its data, model or "
+                "training section and a value that this key takes."
+            ) from error
+    if config == named.config:
+        return named
+    return named.model_copy(
+        update={
+            "data": config.data,
+            "model": config.model,
+            "training": config.training,
+            "reported": None,
+        }
+    )
+
+
+def settle_source(configs: Sequence[NamedConfig]) -> tuple[list[NamedConfig], BenchmarkData]:
+    """Load the one data set that all configs are run on.
+
+    Args:
+        configs: The configs.
+
+    Returns:
+        The configs with their data source settled, and the data.
+
+    Raises:
+        DataError: If the data cannot be had.
+        SpaceError: If the configs want different sources, or one cannot be trained.
+    """
+    sources = {named.data.source for named in configs} - {"auto"}
+    if len(sources) > 1:
+        raise SpaceError(
+            f"--config: the configs want different data ({' and '.join(sorted(sources))}); "
+            "benchmark them apart."
+        )
+    wanted = configs[0].data.model_copy(update={"source": sources.pop() if sources else "auto"})
+    data = BenchmarkData(
+        images=load_source(wanted, "train"), test_images=load_source(wanted, "test")
+    )
+    return settled(configs, data.source), data
+
+
+def settled(configs: Sequence[NamedConfig], source: str) -> list[NamedConfig]:
+    """The configs, complete, on this source.
+
+    Raises:
+        SpaceError: If one cannot be trained.
+    """
+    found = []
+    for named in configs:
+        data = named.data.model_copy(update={"source": source, "root": None})
+        try:
+            complete = resolved(named.model_copy(update={"data": data}), 0)
+        except (ModelError, TrainingError) as error:
+            raise SpaceError(f"'{named.name}': {error}") from error
+        found.append(
+            named.model_copy(
+                update={
+                    "data": complete.data,
+                    "model": complete.model,
+                    "training": complete.training,
+                }
+            )
+        )
+    return found
+
+
+def resolved(named: NamedConfig, seed: int) -> RunConfig:
+    """The complete config of one benchmark run."""
+    return resolve_config(named.with_seed(seed))
+
+
+def benchmark_configs(configs: Sequence[NamedConfig], n_seeds: int) -> list[BenchmarkConfig]:
+    """Complete some configs for the seeds 0 to n_seeds - 1.
+
+    Args:
+        configs: The configs, their data source settled.
+        n_seeds: How many seeds, at least 1.
+
+    Returns:
+        One a config, in order.
+
+    Raises:
+        ModelError: If no network has a config's name.
+        TrainingError: If a config cannot be trained.
+    """
+    found = []
+    for named in configs:
+        runs = [resolved(named, seed) for seed in range(n_seeds)]
+        model = runs[0].model
+        found.append(
+            BenchmarkConfig(
+                name=named.name,
+                config=runs[0],
+                config_hashes=tuple(run.config_hash() for run in runs),
+                n_parameters=count_parameters(model),
+                has_aux=model.name == CLOSED_FORM or model_class(model.name).has_aux,
+                reported=named.reported,
+            )
+        )
+    return found

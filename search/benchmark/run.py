@@ -1,0 +1,187 @@
+"""A benchmark as it was asked for: what is missing is trained, recorded and compared."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from dashboards.numbers.results import ConfigResult, collect
+from dashboards.numbers.tables import benchmark_table
+from dashboards.tables.formats import render
+from search.benchmark.configs import (
+    BenchmarkData,
+    benchmark_configs,
+    load_named,
+    only,
+    resolved,
+    settle_source,
+    settled,
+)
+from search.benchmark.request import Request
+from search.launch.plan import checkpoint_directory, require_writable
+from search.runs.lease import reclaim_runs
+from search.runs.provenance import collect_provenance
+from search.runs.queue import QueuedRun
+from search.workers.train_queue import QueueProgress, train_queue
+from space import NamedConfig
+from storage import BenchmarkRecord, NewLaunch, Store, open_store
+from storage.benchmarks import load_benchmarks, save_benchmark
+from storage.commands.cli import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_NOTHING,
+    default_storage,
+    stop_signals,
+)
+from storage.commands.terminal import console_for
+
+__all__ = ["benchmark"]
+
+_ENDINGS = {"time limit": "the time limit was reached", "interrupted": "it was interrupted"}
+
+
+def benchmark(request: Request) -> int:
+    """Train what the store lacks, and print the table.
+
+    Args:
+        request: What was asked for.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = request.options
+    every = load_named(options.config, request.changes)
+    named, data = settle_source(only(every, options.only))
+    configs = benchmark_configs(named, options.seeds)
+    store = open_store(default_storage(options.storage))
+    try:
+        before = collect(store, configs, fingerprint=data.fingerprint)
+        benchmark_table(before, reference=options.reference)  # A wrong name shows before any run.
+        queue = _missing(before, named)
+        status = "done"
+        if not options.table_only:
+            of_source = [each for each in every if each.data.source in ("auto", data.source)]
+            _record(store, settled(of_source, data.source), request, data)
+        if queue and not options.table_only:
+            status = _run(store, queue, request, data)
+        results = collect(store, configs, fingerprint=data.fingerprint)
+        table = benchmark_table(results, reference=options.reference, title=request.title)
+        sys.stdout.write(render(table, options.format))
+    finally:
+        store.close()
+    n_missing = sum(len(result.missing) for result in results)
+    if status != "done" and n_missing:
+        sys.stdout.flush()
+        _say_how_to_go_on(request, status, n_missing)
+    if status == "interrupted":
+        return EXIT_INTERRUPTED
+    return EXIT_DONE if any(result.seeds for result in results) else EXIT_NOTHING
+
+
+def _record(
+    store: Store, configs: Sequence[NamedConfig], request: Request, data: BenchmarkData
+) -> None:
+    """Record what the benchmark compares: all configs of its files, all seeds asked for so far."""
+    name, fingerprint = request.name, data.fingerprint
+    n_seeds = max(
+        request.options.seeds,
+        *(
+            known.n_seeds
+            for known in load_benchmarks(store)
+            if (known.name, known.data_fingerprint) == (name, fingerprint)
+        ),
+        1,
+    )
+    save_benchmark(
+        store,
+        BenchmarkRecord(
+            name=name,
+            data_source=data.source,
+            data_fingerprint=fingerprint,
+            title=request.title,
+            reference=request.options.reference or configs[0].name,
+            n_seeds=n_seeds,
+            configs=tuple(benchmark_configs(configs, n_seeds)),
+        ),
+    )
+
+
+def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) -> list[QueuedRun]:
+    """The runs that no launch has finished, seed by seed, so that every config gets its share."""
+    missing = [(seed, place) for place, result in enumerate(results) for seed in result.missing]
+    return [
+        QueuedRun(
+            label=f"{configs[place].name}, seed {seed}", config=resolved(configs[place], seed)
+        )
+        for seed, place in sorted(missing)
+    ]
+
+
+def _run(store: Store, queue: list[QueuedRun], request: Request, data: BenchmarkData) -> str:
+    """Train what is missing; say how it ended."""
+    options = request.options
+    provenance = collect_provenance()
+    reclaim_runs(store, "benchmark")
+    launch_id = store.begin_launch(
+        NewLaunch(
+            study_id=None,
+            command=request.command,
+            config={
+                "benchmark": request.name,
+                "configs": [str(path) for path in options.config],
+                "seeds": options.seeds,
+            },
+            changes=[],
+            git_commit=provenance.git_commit,
+            git_dirty=provenance.git_dirty,
+            versions=provenance.versions,
+            hardware=provenance.hardware,
+            data_source=data.source,
+            data_fingerprint=data.fingerprint,
+            host=provenance.host,
+            pid=provenance.pid,
+        )
+    )
+    status = "failed"
+    checkpoints = checkpoint_directory(store.url, options.checkpoints) / "benchmark"
+    progress = QueueProgress(queue, console_for(sys.stderr))
+    try:
+        require_writable(checkpoints)
+        with stop_signals() as stop:
+            status = train_queue(
+                store,
+                queue,
+                purpose="benchmark",
+                launch_id=launch_id,
+                resources=request.resources,
+                concurrency=options.concurrency or "auto",
+                checkpoints=checkpoints,
+                images=data.images,
+                test_images=data.test_images,
+                fingerprint=data.fingerprint,
+                progress=progress,
+                ray_address=options.ray_address,
+                verbose=options.verbose,
+                stop_requested=stop,
+                deadline=request.deadline,
+            )
+    except KeyboardInterrupt:  # A second one, in the midst of stopping.
+        status = "interrupted"
+        raise
+    finally:
+        progress.close()
+        store.end_launch(launch_id, status)
+    return status
+
+
+def _say_how_to_go_on(request: Request, status: str, n_missing: int) -> None:
+    """Say which command trains what is missing, beside the table and not in it."""
+    runs = "1 run is" if n_missing == 1 else f"{n_missing} runs are"
+    for line in (
+        f"benchmark '{request.name}': {_ENDINGS[status]}; {runs} still to be trained",
+        f"go on with: {request.command}",
+    ):
+        console_for(sys.stderr).print(line, markup=False, highlight=False, soft_wrap=True)

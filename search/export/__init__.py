@@ -1,0 +1,1 @@
+"""The best configs of a study as a file: ``python -m search.export``."""

@@ -1,0 +1,298 @@
+"""Write a study's best config: ``python -m search.export --study NAME --output best/NAME.yaml``.
+
+The file is complete in itself: no setting is left to a default that may change, and its provenance
+says which selection it rests on. A config that was confirmed on fresh seeds goes before one that
+was merely best in the search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from dashboards.numbers.tables import count
+from search.export.config_text import check_output, config_text, write_configs
+from search.export.selection import BASELINE_ALONE, Choice, after_baseline, choose, study_metrics
+from space import ConfigFile, NamedConfig, RunConfig
+from space.errors import UsageError
+from space.files.configs import LONGEST_NAME
+from storage import LaunchRecord, RunRecord, Store, open_store
+from storage.commands.cli import (
+    EXIT_DONE,
+    Parser,
+    add_storage_option,
+    configure_logging,
+    default_storage,
+    positive_int,
+    run_command,
+    storage_arguments,
+)
+from storage.commands.command_line import command_line
+from storage.connect.engine import translated
+from storage.tables.attributes import STANDARD_ERROR
+
+__all__ = ["export_study", "main"]
+
+N_SEEDS = 10
+BASELINE_IS_BEST = "The baseline is the best trial, so there is nothing to compare with it."
+BASELINE_IS_NAMED = (
+    "The trial named is the baseline itself, so there is nothing to compare with it."
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = build_parser().parse_args(argv)
+    configure_logging(verbose=options.verbose)
+    output = Path(options.output)
+    check_output(output)
+    rerun = shlex.join(
+        ["python", "-m", "search.benchmark", "--config", str(output), "--seeds", str(N_SEEDS)]
+    )
+    store = open_store(default_storage(options.storage), create=False)
+    try:
+        file = export_study(
+            store,
+            options.study,
+            top=options.top,
+            number=options.trial,
+            baseline=options.baseline,
+            rerun=rerun,
+        )
+    finally:
+        store.close()
+    held, note = file.configs[0].provenance["selection"], None
+    if options.baseline and len(file.configs) > 1:
+        held = _beside_baseline(file, is_named=options.trial is not None)
+    elif options.baseline:
+        note = BASELINE_IS_BEST if options.trial is None else BASELINE_IS_NAMED
+    lines = [f"Study '{options.study}': {held}.", note, f"Run it again: {rerun}"]
+    comment = "\n".join(line for line in lines if line is not None)
+    write_configs(output, config_text(file, comment))
+    benchmark = command_line(
+        "search.benchmark",
+        ["--config", str(output), "--seeds", str(N_SEEDS), *storage_arguments(store.name)],
+    )
+    if options.format == "json":
+        found = {
+            "study": options.study,
+            "output": str(output),
+            "configs": [{"name": each.name, **each.provenance} for each in file.configs],
+            "note": note,
+            "next": benchmark,
+        }
+        json.dump(found, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        for each in file.configs:
+            sys.stdout.write(f"{each.name}: {_values(each)} ({each.provenance['selection']})\n")
+        if note is not None:
+            sys.stdout.write(f"{note}\n")
+        sys.stdout.write(f"written to:    {output}\nbenchmark it:  {benchmark}\n")
+    return EXIT_DONE
+
+
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m search.export",
+        description="Write the best config of a study, complete and with its provenance.",
+    )
+    add = parser.add_argument
+    add("--study", required=True, metavar="NAME", help="the study")
+    add("--output", required=True, metavar="FILE", help="the config file to write")
+    add_storage_option(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--top",
+        type=positive_int,
+        metavar="K",
+        help="the K best distinct configs; default: 1, or the whole front of several objectives",
+    )
+    which.add_argument("--trial", type=_number, metavar="N", help="this trial and no other")
+    add("--baseline", action="store_true", help="the study's baseline first: to compare with it")
+    add("--format", choices=("text", "json"), default="text", help="of what stdout says")
+    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
+    return parser
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"'{text}' is not the number of a trial")
+    return int(text)
+
+
+def export_study(
+    store: Store,
+    study: str,
+    *,
+    top: int | None = None,
+    number: int | None = None,
+    baseline: bool = False,
+    rerun: str,
+) -> ConfigFile:
+    """A study's best configs with their provenance.
+
+    Args:
+        store: The store.
+        study: The study's name.
+        top: As for `choose`.
+        number: As for `choose`.
+        baseline: Put the study's first baseline before them.
+        rerun: The command that benchmarks the file.
+
+    Returns:
+        The config file, the best config first, or after the baseline.
+
+    Raises:
+        StudyNotFoundError: If the store does not hold the study.
+        UsageError: If nothing can be exported.
+    """
+    study_id = store.study_id(study)
+    with translated(store.url):
+        loaded = optuna.load_study(study_name=study, storage=store.optuna_storage)
+        choices = choose(store, loaded, top=top, number=number)
+        if baseline:
+            choices = after_baseline(store, loaded, choices)
+    launches = {launch.launch_id: launch for launch in store.launches(study_id)}
+    runs = {run.trial_id: run for run in _first_replicates(store, study_id)}
+    configs = []
+    for choice in choices:
+        run = runs.get(choice.trial._trial_id)
+        if run is None:
+            raise UsageError(
+                f"--study {study}: trial {choice.trial.number} was not trained by search.launch, "
+                "so its config is not known; name another trial with --trial."
+            )
+        configs.append(_named(store, loaded, choice, run, launches[run.launch_id], rerun))
+    return ConfigFile(name=_file_name(study, configs), configs=tuple(configs))
+
+
+def _file_name(study: str, configs: Sequence[NamedConfig]) -> str:
+    """A name with the trials in it: a store keeps one benchmark of a name, and a later export of
+    the study with other trials is another one."""
+    if len(configs) == 1:
+        return configs[0].name
+    trials = ", ".join(str(named.provenance["trial"]) for named in configs)
+    name = f"{study} trials {trials}"
+    return name if len(name) <= LONGEST_NAME else f"{study} {len(configs)} trials"
+
+
+def _beside_baseline(file: ConfigFile, *, is_named: bool) -> str:
+    """What a file holds in which other trials follow the baseline."""
+    first, *others = (each.provenance for each in file.configs)
+    if is_named:
+        return "the baseline and the trial named on the command line"
+    is_among = first["selection"] != BASELINE_ALONE
+    n, rule = len(others) + is_among, others[0]["selection"]
+    if len(first["objectives"]) > 1:
+        trials = f"{count(n, 'trial')} {rule}"
+    else:
+        trials = f"the best trial ({rule})" if n == 1 else f"the {n} best trials"
+    return f"{trials}, the baseline first" if is_among else f"the baseline and {trials}"
+
+
+def _first_replicates(store: Store, study_id: int) -> list[RunRecord]:
+    return [run for run in store.runs(study_id, "search") if run.replicate == 0]
+
+
+def _named(
+    store: Store,
+    study: optuna.Study,
+    choice: Choice,
+    run: RunRecord,
+    launch: LaunchRecord,
+    rerun: str,
+) -> NamedConfig:
+    """A trial's config with its provenance."""
+    stored = RunConfig.model_validate(run.config)
+    config = stored.model_copy(update={"data": stored.data.model_copy(update={"root": None})})
+    trial = choice.trial
+    provenance: dict[str, Any] = {
+        "study": study.study_name,
+        "storage": store.name,
+        "trial": trial.number,
+        "state": trial.state.name,
+        "selection": choice.selection,
+        "objectives": _objectives(store, study, trial),
+    }
+    if choice.confirmed is not None:
+        values = list(choice.confirmed.values)
+        provenance["confirmed"] = {
+            "mean": choice.confirmed.mean,
+            "std": stdev(values) if len(values) > 1 else None,
+            "values": values,
+        }
+    provenance |= {
+        "params": dict(trial.params),
+        "best_epoch": run.best_epoch,
+        "data": {"source": launch.data_source, "fingerprint": launch.data_fingerprint},
+        "seeds": {
+            "data_seed": config.data.data_seed,
+            "training_seed": config.training.training_seed,
+            "sampler_seed": launch.config.get("sampler", {}).get("seed"),
+        },
+        "code": {"git_commit": launch.git_commit, "git_dirty": launch.git_dirty},
+        "libraries": launch.versions,
+        "hardware": {key: launch.hardware.get(key) for key in ("processor", "gpus")},
+        "rerun": rerun,
+    }
+    return NamedConfig(
+        name=f"{study.study_name} trial {trial.number}",
+        data=config.data,
+        model=config.model,
+        training=config.training,
+        provenance=provenance,
+    )
+
+
+def _objectives(store: Store, study: optuna.Study, trial: FrozenTrial) -> list[dict[str, Any]]:
+    errors = trial.user_attrs.get(STANDARD_ERROR)
+    return [
+        {
+            "metric": metric,
+            "direction": direction.name.lower(),
+            "value": value,
+            **({} if errors is None else {"standard_error": errors[index]}),
+        }
+        for index, (metric, direction, value) in enumerate(
+            zip(study_metrics(store, study), study.directions, trial.values, strict=True)
+        )
+    ]
+
+
+def _values(named: NamedConfig) -> str:
+    """What the search said of a config, after what fresh seeds say of it."""
+    searched = ", ".join(
+        f"{each['metric']} {each['value']:.4g}" for each in named.provenance["objectives"]
+    )
+    confirmed = named.provenance.get("confirmed")
+    if confirmed is None:
+        return searched
+    metric, spread = named.provenance["objectives"][0]["metric"], confirmed["std"] or 0.0
+    fresh = f"{metric} {confirmed['mean']:.4f} ± {spread:.4f} on fresh seeds"
+    was_pruned = named.provenance["state"] == TrialState.PRUNED.name
+    return f"{fresh}; the search {'stopped it at' if was_pruned else 'said'} {searched}"
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,203 @@
+"""Which of a study's trials stand for it: the confirmed before the merely lucky."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
+from space.errors import UsageError
+from storage import Store
+from storage.tables.attributes import BASELINE
+
+__all__ = ["BASELINE_ALONE", "Choice", "after_baseline", "choose", "study_metrics"]
+
+logger = logging.getLogger(__name__)
+
+BASELINE_ALONE = "baseline"
+"""The selection of a baseline that no other rule chose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A trial whose config is exported.
+
+    Attributes:
+        trial: The trial, complete.
+        selection: The rule by which it was chosen.
+        confirmed: Its values on fresh seeds, if all that were asked for are there.
+    """
+
+    trial: FrozenTrial
+    selection: str
+    confirmed: ConfirmedTrial | None
+
+
+def choose(
+    store: Store, study: optuna.Study, *, top: int | None = None, number: int | None = None
+) -> list[Choice]:
+    """The trials to export, best first.
+
+    Args:
+        store: The store.
+        study: The study; of several objectives the Pareto front, in the first one's order.
+        top: So many distinct configs; None: one, or the whole front.
+        number: This trial alone, whatever others there are.
+
+    Returns:
+        At least one trial: those that were confirmed on every fresh seed, by their mean there, then
+        the best complete ones.
+
+    Raises:
+        UsageError: If there is no complete trial, or the one named is not.
+    """
+    trials = study.get_trials(deepcopy=False)
+    found = _tried(store, study)
+    if any(not each.is_finished for each in found):
+        logger.warning("not every confirmation run is done; those of unfinished trials are unused")
+    confirmed = _finished(found)
+    if number is not None:
+        trial = _named_trial(study.study_name, trials, number)
+        return [
+            Choice(
+                trial=trial,
+                selection="trial named on the command line",
+                confirmed=confirmed.get(number),
+            )
+        ]
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not complete:
+        raise UsageError(
+            f"--study {study.study_name}: no trial is complete ({_counts(trials)}); search on, or "
+            "name another study."
+        )
+    n_tried = len({run.trial_id for run in store.runs(study._study_id, "confirm")})
+    ranked = _ranked(store, study, complete, confirmed, n_tried)
+    wanted = top or (1 if len(study.directions) == 1 else len(ranked))
+    distinct: list[Choice] = []
+    for choice in ranked:
+        if all(choice.trial.params != other.trial.params for other in distinct):
+            distinct.append(choice)
+    if top is not None and len(distinct) < top:
+        logger.warning("--top %d: there are %d distinct configs", top, len(distinct))
+    return distinct[:wanted]
+
+
+def after_baseline(store: Store, study: optuna.Study, choices: list[Choice]) -> list[Choice]:
+    """The choices with the study's first baseline before them, whether it was pruned or not.
+
+    Args:
+        store: The store.
+        study: The study.
+        choices: From `choose`; the baseline may be among them.
+
+    Returns:
+        The baseline, with its values on fresh seeds if all are there, and the other choices.
+
+    Raises:
+        UsageError: If no baseline was trained.
+    """
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    found = next((trial for trial in ended if BASELINE in trial.user_attrs), None)
+    if found is None:
+        raise UsageError(
+            f"--baseline: study '{study.study_name}' has no baseline that was trained; leave the "
+            "option out, or give its space file baselines."
+        )
+    others = [choice for choice in choices if choice.trial.number != found.number]
+    own = [choice for choice in choices if choice.trial.number == found.number]
+    first = (
+        replace(own[0], selection=f"{BASELINE_ALONE}; {own[0].selection}")
+        if own
+        else Choice(
+            trial=found,
+            selection=BASELINE_ALONE,
+            confirmed=_finished(_tried(store, study)).get(found.number),
+        )
+    )
+    return [first, *others]
+
+
+def _tried(store: Store, study: optuna.Study) -> list[ConfirmedTrial]:
+    metrics = study_metrics(store, study)
+    return confirmed_trials(store, study._study_id, metrics[0]) if metrics else []
+
+
+def _finished(tried: Sequence[ConfirmedTrial]) -> dict[int, ConfirmedTrial]:
+    """Trial number -> the trial, of those that have every fresh seed that was asked for."""
+    return {each.trial_number: each for each in tried if each.is_finished}
+
+
+def _ranked(
+    store: Store,
+    study: optuna.Study,
+    complete: Sequence[FrozenTrial],
+    confirmed: dict[int, ConfirmedTrial],
+    n_tried: int,
+) -> list[Choice]:
+    """Every trial that may be exported, best first, with the rule that puts it there."""
+    sign = -1.0 if study.directions[0] == StudyDirection.MAXIMIZE else 1.0
+    pool = sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
+    n_trials = len(complete)
+    if len(study.directions) > 1:
+        front = {trial.number for trial in study.best_trials}
+        return [
+            Choice(
+                trial=trial,
+                selection=f"on the Pareto front of {n_trials} complete trials",
+                confirmed=confirmed.get(trial.number),
+            )
+            for trial in pool
+            if trial.number in front
+        ]
+    runs = store.runs(study._study_id, "search")
+    n_seeds = 1 + max((run.replicate for run in runs), default=0)
+    seeds = "one seed each" if n_seeds == 1 else f"{n_seeds} seeds each"
+    # Among them may be a baseline that the search pruned.
+    by_number = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+    choices = [
+        Choice(
+            trial=by_number[number],
+            selection=f"confirmed: {_rank(rank)} of {n_tried} on {len(each.values)} fresh seeds",
+            confirmed=each,
+        )
+        for rank, (number, each) in enumerate(confirmed.items())
+    ]
+    for rank, trial in enumerate(pool):
+        if trial.number not in confirmed:
+            selection = f"{_rank(rank)} of {n_trials} complete trials on {seeds}"
+            choices.append(Choice(trial=trial, selection=selection, confirmed=None))
+    return choices
+
+
+def _rank(rank: int) -> str:
+    return "best" if rank == 0 else f"number {rank + 1}"
+
+
+def _named_trial(study: str, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
+    if number >= len(trials):
+        held = f"it has trials 0 to {len(trials) - 1}" if trials else "it has no trials"
+        raise UsageError(f"--trial {number}: study '{study}' has no such trial; {held}.")
+    trial = trials[number]
+    if trial.state != TrialState.COMPLETE:
+        raise UsageError(
+            f"--trial {number}: the trial is {trial.state.name}, and only a complete one stands "
+            "for its config; name another, or leave the choice to the command."
+        )
+    return trial
+
+
+def _counts(trials: Sequence[FrozenTrial]) -> str:
+    states = [trial.state.name for trial in trials]
+    return ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states)) or "none"
+
+
+def study_metrics(store: Store, study: optuna.Study) -> list[str]:
+    """What a study's objectives measure; nothing of a study that another tool made."""
+    record = store.study_records().get(study._study_id)
+    return [] if record is None else record.metrics

@@ -1,0 +1,83 @@
+"""``--dry-run``: the resolved plan, the resources found, and an estimate from measured steps."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import asdict
+
+import yaml
+
+from search.launch.estimate import Estimate
+from search.launch.plan import Plan
+from search.workers.ray_session import Slots
+from space import format_duration
+from storage.connect.engine import parse_url, redact
+
+__all__ = ["print_dry_run"]
+
+
+def print_dry_run(plan: Plan, slots: Slots, estimate: Estimate, output_format: str) -> None:
+    """Print what a launch would do, to stdout.
+
+    Args:
+        plan: The plan.
+        slots: The resources found.
+        estimate: What a trial costs.
+        output_format: ``"text"`` or ``"json"``.
+    """
+    storage = redact(parse_url(plan.storage))
+    seconds, bound = _search_seconds(plan, slots, estimate)
+    if output_format == "json":
+        report = {
+            "plan": plan.space.model_dump(mode="json"),
+            "data": {"source": plan.data_source, "fingerprint": plan.data_fingerprint},
+            "storage": storage,
+            "resources": asdict(slots),
+            "estimate": {**asdict(estimate), "search_seconds_at_most": seconds, "bound": bound},
+        }
+        json.dump(report, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return
+    write = sys.stdout.write
+    write(yaml.safe_dump(plan.space.model_dump(mode="json"), sort_keys=False))
+    write(f"\nstorage:   {storage}\n")
+    write(f"data:      {plan.data_source}, fingerprint {plan.data_fingerprint}\n")
+    write(
+        f"resources: {slots.nodes} machine(s), {slots.cpus:g} CPUs, {slots.gpus:g} GPUs; "
+        f"{slots.concurrency} workers\n"
+    )
+    write(
+        f"measured:  {estimate.step_seconds:.3g} s a step on {estimate.n_threads} thread(s), so "
+        f"{_about(estimate.epoch_seconds)} an epoch and "
+        f"{_about(estimate.trial_seconds)} a trial that is not pruned\n"
+    )
+    if seconds is not None:
+        write(f"estimate:  at most {_about(seconds)} ({bound})\n")
+    limit = plan.space.budget.time_limit
+    if limit is not None and limit < estimate.trial_seconds:
+        write(
+            "note:      no trial reaches its last epoch within the time limit of one launch; the "
+            "same command goes on, and a narrower model (--set model.width=16) is faster\n"
+        )
+
+
+def _about(seconds: float) -> str:
+    """A measured time, no more exact than it is."""
+    return format_duration(round(seconds) if seconds >= 10 else float(f"{seconds:.2g}"))
+
+
+def _search_seconds(plan: Plan, slots: Slots, estimate: Estimate) -> tuple[float | None, str]:
+    """An upper bound on a launch's seconds, pruning nothing, and what sets it."""
+    bounds: list[tuple[float, str]] = []
+    if plan.max_trials is not None:
+        rounds = math.ceil(plan.max_trials / slots.concurrency)
+        seconds = rounds * estimate.trial_seconds
+        bounds.append((seconds, f"{plan.max_trials} trials, none of them pruned"))
+    if plan.space.budget.epochs is not None:
+        seconds = plan.space.budget.epochs * estimate.epoch_seconds / slots.concurrency
+        bounds.append((seconds, f"{plan.space.budget.epochs} epochs"))
+    if plan.space.budget.time_limit is not None:
+        bounds.append((plan.space.budget.time_limit, "the time limit"))
+    return min(bounds) if bounds else (None, "")

@@ -1,0 +1,303 @@
+"""What a launch will do, resolved once: command line over file over default."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+
+from search.runs.provenance import Provenance
+from search.trials.sampling import propose
+from search.workers.ray_session import Slots, slots_for
+from space import RunConfig, Space
+from space.errors import (
+    CheckpointError,
+    ModelError,
+    SpaceError,
+    StorageError,
+    StudyNotFoundError,
+    TrainingError,
+)
+from space.seeds import keep_seeds, seed_problem
+from storage import NewLaunch, StudyRecord, open_store
+from storage.commands.cli import FULL_DISK, default_storage
+from storage.connect.engine import parse_url
+from storage.connect.outage import is_unreachable
+from trainables.closed_form import CLOSED_FORM
+from trainables.data.image_set import ImageSet
+from trainables.data.pairs import default_n_pairs, draw_train_validation
+from trainables.data.sources import load_source
+from trainables.resolve import resolve_config
+
+__all__ = [
+    "DATA_VARIABLE",
+    "Plan",
+    "checkpoint_directory",
+    "make_plan",
+    "require_writable",
+]
+
+logger = logging.getLogger(__name__)
+
+DATA_VARIABLE = "SEARCH_DATA_ROOT"
+N_PROBES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything a launch needs to know.
+
+    Attributes:
+        space: The space file with the command line laid over it and its data source settled.
+        images: The training images, or None where the model needs none.
+        storage: The store's URL.
+        checkpoints: The directory for the state of runs that are not finished.
+        command: The command line, as it may be shown and stored.
+        provenance: Code, libraries and machine.
+        ray_address: The cluster to join, or None for a Ray of our own.
+        verbose: Let the libraries' own messages through.
+    """
+
+    space: Space
+    images: ImageSet | None
+    storage: str = field(repr=False)
+    checkpoints: Path
+    command: str
+    provenance: Provenance
+    ray_address: str | None = None
+    verbose: bool = False
+
+    @property
+    def data_source(self) -> str:
+        """The data set that every run of the launch sees."""
+        return "none" if self.images is None else self.images.source
+
+    @property
+    def data_fingerprint(self) -> str:
+        """What the training images hash to."""
+        return "none" if self.images is None else self.images.fingerprint
+
+    @property
+    def max_trials(self) -> int | None:
+        """Trials that the study may hold in all, over all launches."""
+        trials = self.space.budget.trials
+        if self.space.sampler.name != "grid":
+            return trials
+        # A grid has nothing more to propose once every point has been tried; a baseline is one.
+        n_points = self.space.n_grid_points
+        return n_points if trials is None else min(trials, n_points)
+
+    def resolve(self, params: Mapping[str, Any]) -> RunConfig:
+        """The complete config of a trial with these parameters."""
+        return resolve_config(self.space.resolve(params))
+
+    def examples(self, n: int) -> list[dict[str, Any]]:
+        """Points of the space, parameter -> value: its baselines, then so many random ones."""
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        random = [propose(study.ask(), self.space) for _ in range(n)]
+        return [*self.space.baseline_params(), *random]
+
+    def checkpoint_path(self, uid: str) -> Path:
+        """Where a run's state lies until it is finished."""
+        return self.checkpoints / self.space.study / f"{uid}.pt"
+
+    def slots(self) -> Slots:
+        """How many trials the Ray that is running takes at once.
+
+        Raises:
+            ClusterError: If not even one fits.
+            TrainingError: If trials get no GPU but a setting needs one.
+        """
+        space = self.space
+        return slots_for(space.resources, space.concurrency, space.training)
+
+    def identity(self) -> dict[str, Any]:
+        """The terms that may not change within the study."""
+        return self.space.identity()
+
+    def differences(self, record: StudyRecord) -> list[str]:
+        """How the study's terms in the store differ from this plan's, a phrase each."""
+        lines = self.space.difference(record.identity)
+        if record.data_fingerprint != self.data_fingerprint:
+            lines.append(
+                f"data: {record.data_source} with fingerprint {record.data_fingerprint}, "
+                f"now {self.data_source} with {self.data_fingerprint}"
+            )
+        return lines
+
+    def new_launch(self, study_id: int, changes: list[str]) -> NewLaunch:
+        """The launch's record for the store."""
+        provenance = self.provenance
+        return NewLaunch(
+            study_id=study_id,
+            command=self.command,
+            config=self.space.model_dump(mode="json"),
+            changes=changes,
+            git_commit=provenance.git_commit,
+            git_dirty=provenance.git_dirty,
+            versions=provenance.versions,
+            hardware=provenance.hardware,
+            data_source=self.data_source,
+            data_fingerprint=self.data_fingerprint,
+            host=provenance.host,
+            pid=provenance.pid,
+        )
+
+
+def checkpoint_directory(url: sa.URL, option: str | None = None) -> Path:
+    """Where the state of unfinished runs lies.
+
+    Args:
+        url: The store.
+        option: What ``--checkpoints`` says: a directory that all machines of a cluster share.
+
+    Returns:
+        That, else a directory beside an SQLite file, else one under ``results/``.
+    """
+    if option is not None:
+        return Path(os.path.expanduser(option)).resolve()
+    if url.get_backend_name() == "sqlite":
+        return Path(str(url.database)).parent / "checkpoints"
+    return Path("results/checkpoints").resolve()
+
+
+def require_writable(directory: Path) -> None:
+    """Make the directory of unfinished runs' state, or refuse a place that cannot be one.
+
+    A full disk is let pass: whatever has no checkpoint is trained all the same.
+
+    Raises:
+        CheckpointError: If it is no directory, cannot be made or cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise CheckpointError(
+                f"checkpoints {directory}: cannot be written ({error.strerror}); name another "
+                "directory with --checkpoints, or make this one writable."
+            ) from error
+
+
+def make_plan(
+    space: Space,
+    *,
+    path: str | Path,
+    storage: str | None = None,
+    command: str,
+    provenance: Provenance,
+    ray_address: str | None = None,
+    checkpoints: str | None = None,
+    verbose: bool = False,
+) -> Plan:
+    """Settle everything that a launch depends on.
+
+    Args:
+        space: The space file with the command line laid over it.
+        path: The file, for messages.
+        storage: ``--storage``, if given.
+        command: The command line, for the record.
+        provenance: Code, libraries and machine, for the record.
+        ray_address: ``--ray-address``, if given.
+        checkpoints: ``--checkpoints``, if given.
+        verbose: ``-v``.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UserError: If the model, the data, the storage URL or a new study's seed is wrong, or the
+            space proposes what no run can be trained with.
+    """
+    url = parse_url(default_storage(storage))
+    record = _known_study(space, url)
+    if record is not None:
+        space = keep_seeds(space, record.identity)
+    problem = seed_problem(space)
+    if problem and record is None:
+        raise SpaceError(f"{path}: {problem}")
+    if problem:
+        logger.warning("the study goes on with the seeds it was begun with, %s", problem)
+    images = None
+    if space.model.name != CLOSED_FORM:
+        space = _keep_source(space, record)
+        images = load_source(space.data, "train")
+        space = _settle_data(space, images)
+        draw_train_validation(images, space.data)  # Too few images are found out before any trial.
+    plan = Plan(
+        space=space,
+        images=images,
+        storage=url.render_as_string(hide_password=False),
+        checkpoints=checkpoint_directory(url, checkpoints),
+        command=command,
+        provenance=provenance,
+        ray_address=ray_address,
+        verbose=verbose,
+    )
+    _probe(plan, path)
+    return plan
+
+
+def _known_study(space: Space, url: sa.URL) -> StudyRecord | None:
+    """The terms that the space's study was begun under; None where it is a new one."""
+    try:
+        store = open_store(url.render_as_string(hide_password=False), create=False)
+    except StorageError as error:
+        if is_unreachable(error):
+            raise
+        return None  # There is none yet; one that cannot be read is an error when it is opened.
+    try:
+        return store.study_records().get(store.study_id(space.study))
+    except StudyNotFoundError:
+        return None
+    finally:
+        store.close()
+
+
+def _keep_source(space: Space, record: StudyRecord | None) -> Space:
+    """The space with the data source that its study was begun with, where it says ``auto``.
+
+    A study that began on the digits goes on with them also once MNIST can be had.
+    """
+    if space.data.source != "auto" or record is None:
+        return space
+    if record.data_source not in ("mnist", "digits"):
+        return space
+    return space.model_copy(
+        update={"data": space.data.model_copy(update={"source": record.data_source})}
+    )
+
+
+def _settle_data(space: Space, images: ImageSet) -> Space:
+    """The space with its data source and numbers of pairs as they were found to be.
+
+    From here on ``auto`` means the same also when the study goes on elsewhere.
+    """
+    found = {
+        "source": images.source,
+        "n_train_pairs": space.data.n_train_pairs or default_n_pairs(images.source, "train"),
+        "n_test_pairs": space.data.n_test_pairs or default_n_pairs(images.source, "test"),
+    }
+    return space.model_copy(update={"data": space.data.model_copy(update=found)})
+
+
+def _probe(plan: Plan, path: str | Path) -> None:
+    """Resolve some points of the space, so that an impossible config is refused before any trial.
+
+    Raises:
+        SpaceError: If the space can propose a config that no run can be trained with.
+    """
+    for params in plan.examples(N_PROBES):
+        try:
+            plan.resolve(params)
+        except (ModelError, TrainingError) as error:
+            shown = ", ".join(f"{name}={value}" for name, value in params.items())
+            raise SpaceError(f"{path}: with {shown or 'its fixed values'}: {error}") from error

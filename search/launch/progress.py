@@ -1,0 +1,262 @@
+"""What a person sees while a search runs: a live table on a terminal, else one line an event."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from typing import Any
+
+import optuna
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from dashboards.numbers.snapshot import Snapshot, take_snapshot
+from search.launch.plan import Plan
+from search.runs.protocol import Report
+from search.trials.observer import TrialView
+from search.workers.ray_session import Slots
+from space import format_duration
+
+__all__ = ["LineProgress", "LiveProgress", "Pace", "show_params"]
+
+REFRESH_SECONDS = 1.0
+
+
+def show_params(params: dict[str, Any]) -> str:
+    """Parameters as a person reads them: ``learning_rate=0.001 width=32``."""
+    return " ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in params.items()
+    )
+
+
+class Pace:
+    """How fast a launch goes and when it will end.
+
+    The estimate is the epochs that the remaining trials will take, as many each as those that ended
+    took, at the pace of this launch so far; never later than the time limit.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Start the clock."""
+        self._plan = plan
+        self._started = time.monotonic()
+        self._n_epochs = 0
+
+    def epoch(self) -> None:
+        """An epoch was recorded."""
+        self._n_epochs += 1
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the launch began."""
+        return time.monotonic() - self._started
+
+    def remaining(self, snapshot: Snapshot, n_running_epochs: int, n_running: int) -> float | None:
+        """Seconds until the launch ends, or None where nothing tells yet.
+
+        Args:
+            snapshot: The study now.
+            n_running_epochs: Epochs that the running trials have behind them.
+            n_running: How many run.
+        """
+        limit = self._plan.space.budget.time_limit
+        bounds = [] if limit is None else [max(0.0, limit - self.elapsed)]
+        max_trials = self._plan.max_trials
+        if self._n_epochs and max_trials is not None:
+            a_trial = snapshot.mean_epochs or float(self._plan.space.training.epochs)
+            to_start = max(0, max_trials - snapshot.n_finished - snapshot.counts["FAIL"])
+            epochs_left = max(to_start * a_trial - n_running_epochs, n_running)
+            bounds.append(epochs_left * self.elapsed / self._n_epochs)
+        return min(bounds) if bounds else None
+
+
+class LineProgress:
+    """One line an event, for logs and pipes."""
+
+    def __init__(self, plan: Plan, console: Console) -> None:
+        """Make the display; it writes to the console."""
+        self._plan = plan
+        self._console = console
+        self._metrics = [objective.metric for objective in plan.space.objectives]
+        self._rungs = set(plan.space.rungs())
+
+    def on_launch(
+        self, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+    ) -> None:
+        """Announce the study, the machine and the budget."""
+        self._say(*announcement(self._plan, study, slots, n_reclaimed, changes))
+
+    def on_trial_start(self, trial: TrialView) -> None:
+        """Announce a trial."""
+        verb = f"goes on after epoch {trial.n_epochs}" if trial.resumed else "starts"
+        note = " (baseline)" if trial.is_baseline else ""
+        self._say(f"trial {trial.number}{note} {verb}: {show_params(trial.params)}")
+
+    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+        """Report a rung, or every epoch that took long enough to be worth a line."""
+        epoch = report.epoch
+        if epoch is not None and (epoch.epoch in self._rungs or epoch.seconds >= 10):
+            total = self._plan.space.training.epochs
+            self._say(
+                f"trial {trial.number} epoch {epoch.epoch}/{total}: "
+                f"{self._values(trial)} ({epoch.seconds:.3g} s)"
+            )
+
+    def on_trial_end(self, trial: TrialView) -> None:
+        """Report a trial's fate."""
+        reason = f" ({trial.reason})" if trial.reason and trial.state.name == "FAIL" else ""
+        self._say(
+            f"trial {trial.number} {trial.state.name} after {trial.n_epochs} epochs: "
+            f"{self._values(trial)}{reason}"
+        )
+
+    def on_tick(self) -> None:
+        """Nothing: lines come with events."""
+
+    def close(self) -> None:
+        """Nothing to take down."""
+
+    def _values(self, trial: TrialView) -> str:
+        if trial.values is None:
+            return "no value"
+        return " ".join(
+            f"{name}={value:.4g}" for name, value in zip(self._metrics, trial.values, strict=True)
+        )
+
+    def _say(self, *lines: str) -> None:
+        now = datetime.datetime.now().strftime("%H:%M:%S")
+        for line in lines:
+            self._console.print(f"{now} {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveProgress:
+    """A table that redraws itself."""
+
+    def __init__(self, plan: Plan, console: Console) -> None:
+        """Make the display; it writes to the console, which is a terminal."""
+        self._plan = plan
+        self._console = console
+        self._pace = Pace(plan)
+        self._running: dict[int, TrialView] = {}
+        self._study: optuna.Study | None = None
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._drawn_at = 0.0
+
+    def on_launch(
+        self, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+    ) -> None:
+        """Announce the launch and draw the first table."""
+        for line in announcement(self._plan, study, slots, n_reclaimed, changes):
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._study = study
+        self._live.start()
+        self._draw()
+
+    def on_trial_start(self, trial: TrialView) -> None:
+        """A row more."""
+        self._running[trial.number] = trial
+
+    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+        """A row changes; it is drawn with the next tick."""
+        self._pace.epoch()
+
+    def on_trial_end(self, trial: TrialView) -> None:
+        """A row less; a failure stays on the screen."""
+        self._running.pop(trial.number, None)
+        if trial.state.name == "FAIL":
+            self._live.console.print(
+                f"trial {trial.number} FAIL: {trial.reason}", markup=False, soft_wrap=True
+            )
+
+    def on_tick(self) -> None:
+        """Draw again once a second."""
+        if time.monotonic() - self._drawn_at >= REFRESH_SECONDS:
+            self._draw()
+
+    def close(self) -> None:
+        """Take the table down."""
+        self._live.stop()
+
+    def _draw(self) -> None:
+        if self._study is not None:
+            self._drawn_at = time.monotonic()
+            self._live.update(self._render(take_snapshot(self._study)), refresh=True)
+
+    def _render(self, snapshot: Snapshot) -> Group:
+        counts = snapshot.counts
+        total = self._plan.max_trials
+        done = counts["COMPLETE"] + counts["PRUNED"] + counts["FAIL"]
+        metric = self._plan.space.objectives[0].metric
+        left = self._pace.remaining(
+            snapshot, sum(t.n_epochs for t in self._running.values()), len(self._running)
+        )
+        end = "?" if left is None else f"{format_duration(round(left))} left"
+        head = Text(
+            f"trials {done}{'' if total is None else f'/{total}'}: {counts['COMPLETE']} complete, "
+            f"{counts['PRUNED']} pruned, {counts['FAIL']} failed, {counts['RUNNING']} running   "
+            f"{format_duration(round(self._pace.elapsed))} elapsed, {end}",
+            style="bold",
+        )
+        best = Text(
+            f"best {metric} {_leader(snapshot.best[0] if snapshot.best else None)}   "
+            f"baseline {_leader(snapshot.baseline)}"
+        )
+        table = Table(box=None, pad_edge=False)
+        for title in ("trial", "epoch", "next rung", metric, "parameters"):
+            table.add_column(title, justify="left" if title == "parameters" else "right")
+        for number in sorted(self._running):
+            trial = self._running[number]
+            table.add_row(
+                f"{number}{'*' if trial.is_baseline else ''}",
+                f"{trial.n_epochs}/{self._plan.space.training.epochs}",
+                next_rung(self._plan, trial.n_epochs),
+                "" if trial.values is None else f"{trial.values[0]:.4g}",
+                Text(show_params(trial.params)),
+            )
+        return Group(head, best, table)
+
+
+def _leader(row: Any) -> str:
+    if row is None:
+        return "-"
+    note = "" if row.state == "COMPLETE" else f", {row.state.lower()} at epoch {row.n_epochs}"
+    return f"{row.values[0]:.4g} (trial {row.number}{note})"
+
+
+def next_rung(plan: Plan, epoch: int) -> str:
+    """The next epoch at which the pruner may decide, or the last epoch."""
+    ahead = [rung for rung in plan.space.rungs() if rung > epoch]
+    return str(ahead[0] if ahead else plan.space.training.epochs)
+
+
+def announcement(
+    plan: Plan, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+) -> list[str]:
+    """What is said before the first trial: study, data, machine and budget."""
+    space = plan.space
+    known = study.get_trials(deepcopy=False)
+    n_waiting = sum(trial.state.name == "WAITING" for trial in known)
+    n_done = sum(trial.state.is_finished() for trial in known)
+    gpus = f", {slots.gpus:g} GPUs" if slots.gpus else ""
+    machines = f"{slots.nodes} machines, " if slots.nodes > 1 else ""
+    lines = [
+        f"study '{space.study}' on {plan.data_source}: {machines}{slots.cpus:g} CPUs{gpus}; "
+        f"{slots.concurrency} workers, {space.resources.cpus:g} CPUs each"
+    ]
+    if n_done or n_reclaimed:
+        lines.append(f"going on: {n_done} trials are done, {n_waiting} wait to go on or to start")
+    lines += [f"changed since the last launch: {change}" for change in changes]
+    limits = []
+    if plan.max_trials is not None:
+        limits.append(f"{plan.max_trials} trials in all")
+    if space.budget.epochs is not None:
+        limits.append(f"{space.budget.epochs} epochs in all")
+    if space.budget.time_limit is not None:
+        end = datetime.datetime.now() + datetime.timedelta(seconds=space.budget.time_limit)
+        limit = format_duration(space.budget.time_limit)
+        limits.append(f"{limit}, that is {end:%Y-%m-%d %H:%M:%S} at the latest")
+    lines.append(f"budget: {'; '.join(limits)}; the same command goes on from there")
+    return lines

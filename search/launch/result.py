@@ -1,0 +1,176 @@
+"""The result of a launch, as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import optuna
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dashboards.going_on import search_command
+from dashboards.numbers.confirmation import Confirmation, read_confirmation
+from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
+from search.launch.confirm import confirm_queue
+from search.launch.confirmation import confirmation_as_json, print_confirmation
+from search.launch.plan import Plan
+from search.launch.progress import show_params
+from search.launch.study import Outcome
+from space import format_duration
+from storage import Store
+from storage.commands.cli import storage_arguments
+from storage.commands.command_line import command_line
+
+__all__ = ["Result", "print_result", "read_result", "result_as_json"]
+
+N_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a launch has come to: how it ended, the study now, and what is confirmed of it."""
+
+    plan: Plan
+    store: str
+    outcome: Outcome
+    snapshot: Snapshot
+    confirmation: Confirmation | None
+    n_unconfirmed: int
+    """Runs on fresh seeds that the plan asks for and that are still to be trained."""
+
+
+_ENDINGS = {
+    "done": "the budget is spent",
+    "time limit": "the time limit was reached",
+    "interrupted": "it was interrupted",
+}
+
+
+def read_result(store: Store, plan: Plan, study: optuna.Study, outcome: Outcome) -> Result:
+    """Read what a launch has come to."""
+    with store.guarded():
+        snapshot = take_snapshot(study, store.runs(study._study_id, "search"))
+    baselines = [row.number for row in snapshot.leading if row.is_baseline]
+    metric = plan.space.objectives[0].metric
+    found = read_confirmation(store, study._study_id, metric, baselines)
+    return Result(
+        plan=plan,
+        store=store.name,
+        outcome=outcome,
+        snapshot=snapshot,
+        confirmation=found,
+        n_unconfirmed=len(confirm_queue(plan, store, study)) if plan.space.confirm.top else 0,
+    )
+
+
+def result_as_json(result: Result) -> Any:
+    """The result for `--format json`."""
+    plan, outcome, snapshot = result.plan, result.outcome, result.snapshot
+    return {
+        "study": plan.space.study,
+        "storage": result.store,
+        "launch": outcome.launch_id,
+        "ended": outcome.status,
+        "seconds": round(outcome.seconds, 3),
+        "data": {"source": plan.data_source, "fingerprint": plan.data_fingerprint},
+        "metrics": [objective.metric for objective in plan.space.objectives],
+        "trials": snapshot.counts,
+        "interrupted": outcome.n_interrupted,
+        "best": [asdict(row) for row in snapshot.best],
+        "baseline": None if snapshot.baseline is None else asdict(snapshot.baseline),
+        "leading": [asdict(row) for row in snapshot.leading[:N_SHOWN]],
+        "confirmation": confirmation_as_json(result.confirmation),
+        "unconfirmed_runs": result.n_unconfirmed,
+        "continue": plan.command,
+    }
+
+
+def print_result(result: Result, console: Console) -> None:
+    """Print the result: the best trials, where everything is, and what to do next."""
+    plan, outcome, snapshot = result.plan, result.outcome, result.snapshot
+
+    def say(line: str = "") -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    counts = snapshot.counts
+    say()
+    say(
+        f"study '{plan.space.study}': {_ENDINGS[outcome.status]} after "
+        f"{format_duration(round(outcome.seconds))}; {counts['COMPLETE']} trials complete, "
+        f"{counts['PRUNED']} pruned, {counts['FAIL']} failed, {counts['WAITING']} waiting"
+    )
+    if snapshot.leading:
+        console.print(_table(plan, snapshot))
+        say(_comparison(plan, snapshot))
+    else:
+        say("no trial has a value yet")
+    if result.confirmation is not None:
+        print_confirmation(result.confirmation, console)
+    if result.n_unconfirmed:
+        say(f"{result.n_unconfirmed} runs on fresh seeds are still to be trained to confirm it")
+    say()
+    say(f"every trial and epoch: {result.store}, launch {outcome.launch_id}")
+    onward = search_command(plan.command, outcome.status, plan.space)
+    if onward is not None:
+        purpose = "search further with:  " if onward.searches_further else "go on with:           "
+        say(f"{purpose} {onward.text}")
+    storage = storage_arguments(result.store)
+    say(f"look at it with:       {command_line('dashboards.serve', storage)}")
+    if snapshot.best:
+        study = plan.space.study
+        export = ["--study", study, "--output", f"{study}.yaml", *storage]
+        say(f"export the best with:  {command_line('search.export', export)}")
+
+
+def _table(plan: Plan, snapshot: Snapshot) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    metrics = [objective.metric for objective in plan.space.objectives]
+    for title in ("", "trial", *metrics, "epochs", "state", "parameters"):
+        table.add_column(
+            title, justify="right" if title in ("trial", "epochs", *metrics) else "left"
+        )
+    shown = list(snapshot.leading[:N_SHOWN])
+    if snapshot.baseline is not None and snapshot.baseline not in shown:
+        shown.append(snapshot.baseline)
+    best = {row.number for row in snapshot.best}
+    for row in shown:
+        values = [f"{value:.4g}" for value in row.values]
+        values += [""] * (len(metrics) - len(values))
+        table.add_row(
+            _role(row, best),
+            str(row.number),
+            *values,
+            str(row.n_epochs),
+            row.state.lower(),
+            Text(show_params(row.params)),
+        )
+    return table
+
+
+def _role(row: TrialRow, best: set[int]) -> str:
+    if row.number in best:
+        return "best, baseline" if row.is_baseline else "best"
+    return "baseline" if row.is_baseline else ""
+
+
+def _comparison(plan: Plan, snapshot: Snapshot) -> str:
+    """What the best trial is worth beside the baseline, said with its uncertainty."""
+    baseline = snapshot.baseline
+    if len(plan.space.objectives) > 1:
+        return f"{len(snapshot.best)} trials on the Pareto front"
+    if not snapshot.best:
+        return "no trial has reached its full number of epochs yet"
+    if baseline is not None and baseline.state == "PRUNED":
+        return f"the baseline was pruned after {baseline.n_epochs} epochs"
+    if baseline is None or baseline.state != "COMPLETE":
+        return "the baseline has not reached its full number of epochs yet"
+    best = snapshot.best[0]
+    metric = plan.space.objectives[0].metric
+    n_seeds = plan.space.replicates
+    seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
+    return (
+        f"best {metric} {best.values[0]:.4g} beside the baseline's {baseline.values[0]:.4g}, on "
+        f"{seeds} each: the best of many trials is partly luck"
+    )

@@ -1,0 +1,123 @@
+"""A launch as it was asked for: its plan, its course on the terminal, and its result."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+from search.launch.dry_run import print_dry_run
+from search.launch.estimate import measure
+from search.launch.plan import Plan, make_plan
+from search.launch.progress import LineProgress, LiveProgress
+from search.launch.result import print_result, read_result, result_as_json
+from search.launch.study import open_study, run_study
+from search.runs.provenance import collect_provenance
+from search.workers.ray_session import ray_session
+from space import Space
+from space.errors import UserError
+from storage import Store, open_store
+from storage.commands.cli import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_NOTHING,
+    stop_signals,
+    storage_arguments,
+)
+from storage.commands.command_line import command_line
+from storage.commands.terminal import console_for
+
+__all__ = ["launch"]
+
+logger = logging.getLogger(__name__)
+
+
+def launch(
+    space: Space,
+    *,
+    path: str,
+    storage: str | None,
+    command: str,
+    ray_address: str | None,
+    checkpoints: str | None,
+    dry_run: bool,
+    output_format: str,
+    verbose: bool,
+) -> int:
+    """Run a launch and print its result, or print what it would be.
+
+    Args:
+        space: The space file with the command line laid over it.
+        path: The file, for messages.
+        storage: ``--storage``, if given.
+        command: The command line, for the record.
+        ray_address: ``--ray-address``, if given.
+        checkpoints: ``--checkpoints``, if given.
+        dry_run: Print the plan and an estimate, and run nothing.
+        output_format: ``"text"`` or ``"json"``.
+        verbose: Let the libraries' own messages through.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    plan = make_plan(
+        space,
+        path=path,
+        storage=storage,
+        command=command,
+        provenance=collect_provenance(),
+        ray_address=ray_address,
+        checkpoints=checkpoints,
+        verbose=verbose,
+    )
+    return _dry_run(plan, output_format) if dry_run else _run(plan, output_format)
+
+
+def _run(plan: Plan, output_format: str) -> int:
+    errors = console_for(sys.stderr)
+    progress = LiveProgress(plan, errors) if errors.is_terminal else LineProgress(plan, errors)
+    store = open_store(plan.storage)
+    try:
+        with stop_signals() as stop:
+            try:
+                outcome = run_study(plan, store, progress, stop_requested=stop)
+            finally:
+                progress.close()
+        result = read_result(store, plan, open_study(plan, store), outcome)
+        if output_format == "json":
+            json.dump(result_as_json(result), sys.stdout, indent=2)
+            sys.stdout.write("\n")
+        else:
+            print_result(result, console_for())
+        if result.snapshot.n_finished:
+            _publish(store, plan.space.study)
+    finally:
+        store.close()
+    if outcome.status == "interrupted":
+        return EXIT_INTERRUPTED
+    return EXIT_DONE if result.snapshot.n_finished else EXIT_NOTHING
+
+
+def _publish(store: Store, study: str) -> None:
+    """Put the study's figures and note into Optuna Dashboard; a search never fails by that."""
+    from dashboards.publish import publish
+
+    try:
+        publish(store, study)
+    except Exception as error:  # What was searched is stored and said already.
+        logger.warning(
+            "the figures were not published (%s); try `%s`",
+            str(error) or type(error).__name__,
+            command_line("dashboards.publish", ["--study", study, *storage_arguments(store.name)]),
+            exc_info=not isinstance(error, UserError),
+        )
+
+
+def _dry_run(plan: Plan, output_format: str) -> int:
+    with ray_session(plan.ray_address, verbose=plan.verbose):
+        slots = plan.slots()
+    print_dry_run(plan, slots, measure(plan, slots), output_format)
+    return EXIT_DONE

@@ -1,0 +1,296 @@
+"""Running one launch of a study, from its plan to its outcome."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import optuna
+
+from search.launch.changes import changes_between
+from search.launch.confirm import confirm
+from search.launch.plan import Plan, require_writable
+from search.runs.lease import reclaim_stale, sweep_checkpoints
+from search.trials.ledger import Ledger
+from search.trials.observer import Observer
+from search.trials.sampling import make_pruner, make_sampler
+from search.workers.group_size import group_size_of_study
+from search.workers.ray_session import Slots, ray_session
+from search.workers.tune import run_tune
+from space.errors import LeaseLostError, StorageError, StudyMismatchError
+from storage import Store
+from storage.commands.terminal import console_for
+from storage.connect.outage import is_unreachable
+from storage.locking import study_lock
+from storage.tables.attributes import BASELINE
+
+__all__ = ["LaunchObserver", "Outcome", "open_study", "run_study", "search"]
+
+logger = logging.getLogger(__name__)
+
+_NOT_TOLD = "the store could not be told; the next launch puts it right"
+
+
+class LaunchObserver(Observer, Protocol):
+    """Hears of the launch as a whole, too."""
+
+    def on_launch(
+        self, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+    ) -> None:
+        """The study is open, Ray is up and the first trial is about to start."""
+
+    def on_tick(self) -> None:
+        """Time passed; called many times a second."""
+
+    def close(self) -> None:
+        """The search has ended; may be called more than once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a launch ended.
+
+    Attributes:
+        status: ``"done"`` (the budget of trials or epochs is spent), ``"time limit"`` or
+            ``"interrupted"``.
+        launch_id: The launch in the store.
+        n_interrupted: Trials stopped in their course, which go on with the next launch.
+        seconds: How long the launch took.
+    """
+
+    status: str
+    launch_id: int
+    n_interrupted: int
+    seconds: float
+
+
+def run_study(
+    plan: Plan,
+    store: Store,
+    observer: LaunchObserver,
+    *,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Start Ray and run a launch of a study on it.
+
+    Args:
+        plan: What to run, where, and with which budget.
+        store: The study store; of this launch, only this process writes to it.
+        observer: Hears of every event.
+        stop_requested: Called many times a second; whether a person asks the launch to stop.
+
+    Returns:
+        How it ended. Whatever was interrupted goes on with the next launch.
+
+    Raises:
+        UserError: If the study, the store or the cluster does not allow it.
+    """
+    started = time.monotonic()
+    open_study(plan, store)  # A study that may not go on is refused before Ray is started.
+    require_writable(plan.checkpoints)
+    with ray_session(plan.ray_address, verbose=plan.verbose) as scratch:
+        return search(
+            plan,
+            store,
+            observer,
+            slots=plan.slots(),
+            scratch=scratch,
+            started=started,
+            stop_requested=stop_requested,
+        )
+
+
+def search(
+    plan: Plan,
+    store: Store,
+    observer: LaunchObserver,
+    *,
+    slots: Slots,
+    scratch: Path,
+    started: float | None = None,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Ask, train, report and tell until the budget is spent or the launch must stop.
+
+    Args:
+        plan: As for `run_study`.
+        store: As for `run_study`.
+        observer: As for `run_study`.
+        slots: Where trials run, on the Ray that is up.
+        scratch: A directory for what Tune insists on writing.
+        started: When the launch began (`time.monotonic`); the time limit counts from there.
+        stop_requested: As for `run_study`.
+
+    Returns:
+        As `run_study`.
+    """
+    started = time.monotonic() if started is None else started
+    limit = plan.space.budget.time_limit
+    deadline = None if limit is None else started + limit
+    study = open_study(plan, store)
+    earlier = store.launches(study._study_id)
+    now = plan.space.model_dump(mode="json")
+    changes = changes_between(earlier[-1].config, now) if earlier else []
+    group_size = group_size_of_study(plan, slots)
+    launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
+    study.sampler = make_sampler(
+        plan.space,
+        n_existing_trials=len(study.get_trials(deepcopy=False)),
+        n_earlier_launches=len(earlier),
+    )
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=launch_id,
+        observer=observer,
+        max_trials=plan.max_trials,
+        max_epochs=plan.space.budget.epochs,
+    )
+    try:
+        n_reclaimed = reclaim_stale(study, store, launch_id=launch_id)
+        sweep_checkpoints(plan.checkpoints, store, study._study_id)
+        observer.on_launch(study, slots, n_reclaimed, changes)
+        status = run_tune(
+            ledger,
+            slots=slots,
+            group_size=group_size,
+            cpus_per_trial=plan.space.resources.cpus,
+            checkpoint_path=plan.checkpoint_path,
+            on_step=_Stepper(ledger, deadline, observer, stop_requested),
+            scratch=scratch,
+            images=plan.images,
+            verbose=plan.verbose,
+        )
+        n_interrupted = ledger.interrupt(status)
+        observer.close()
+        if status == "done" and plan.space.confirm.top:
+            status = confirm(
+                plan,
+                store,
+                study,
+                launch_id=launch_id,
+                slots=slots,
+                scratch=scratch,
+                console=console_for(sys.stderr),
+                stop_requested=stop_requested,
+                deadline=deadline,
+            )
+        sweep_checkpoints(plan.checkpoints, store, study._study_id)
+        store.end_launch(launch_id, status)
+    except BaseException as error:
+        if isinstance(error, StorageError) and is_unreachable(error):
+            logger.warning(_NOT_TOLD)  # It was waited for long enough.
+        else:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            _leave_true(ledger, store, launch_id, "interrupted" if interrupted else "failed")
+        raise
+    return Outcome(
+        status=status,
+        launch_id=launch_id,
+        n_interrupted=n_interrupted,
+        seconds=time.monotonic() - started,
+    )
+
+
+def open_study(plan: Plan, store: Store) -> optuna.Study:
+    """Create the study, or go on with it; its baselines are in the queue.
+
+    Args:
+        plan: The launch's plan.
+        store: The store.
+
+    Returns:
+        The study with its pruner; a launch gives it its sampler.
+
+    Raises:
+        StudyMismatchError: If it was begun under other terms.
+        StorageError: If the database fails.
+    """
+    space = plan.space
+    metrics: list[str] = [objective.metric for objective in space.objectives]
+    directions = [objective.direction for objective in space.objectives]
+    with store.guarded():
+        study = optuna.create_study(
+            study_name=space.study,
+            storage=store.optuna_storage,
+            directions=directions,
+            load_if_exists=True,
+        )
+        found = [direction.name.lower() for direction in study.directions]
+        if found != directions:
+            raise StudyMismatchError(
+                f"study '{space.study}' in {store.name} was begun to {' and '.join(found)}, not to "
+                f"{' and '.join(directions)}; name a new study with --study."
+            )
+        record = store.add_study(
+            study._study_id,
+            identity=plan.identity(),
+            metrics=metrics,
+            data_source=plan.data_source,
+            data_fingerprint=plan.data_fingerprint,
+        )
+        differences = plan.differences(record)
+        if differences:
+            raise StudyMismatchError(
+                f"study '{space.study}' in {store.name} was begun under other terms "
+                f"({'; '.join(differences)}); name a new study with --study."
+            )
+        with study_lock(store, study._study_id):
+            known = study.get_trials(deepcopy=False)
+            if not known:
+                study.set_metric_names(metrics)
+            enqueued = [
+                trial.user_attrs[BASELINE] for trial in known if BASELINE in trial.user_attrs
+            ]
+            if space.sampler.name == "grid":
+                # A point of a grid has one trial, also where it becomes a baseline later.
+                enqueued += [trial.params for trial in known]
+            for params in space.baseline_params():
+                if params not in enqueued:
+                    study.enqueue_trial(params, user_attrs={BASELINE: params})
+    study.pruner = make_pruner(space)
+    return study
+
+
+class _Stepper:
+    """What happens between two events: the lease, the display, and whether to stop."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        deadline: float | None,
+        observer: LaunchObserver,
+        stop_requested: Callable[[], bool],
+    ) -> None:
+        self._ledger = ledger
+        self._deadline = deadline
+        self._observer = observer
+        self._stop_requested = stop_requested
+
+    def __call__(self) -> str | None:
+        """Why the search must stop now, or None."""
+        self._ledger.renew()
+        self._observer.on_tick()
+        if self._stop_requested():
+            return "interrupted"
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return "time limit"
+        return None
+
+
+def _leave_true(ledger: Ledger, store: Store, launch_id: int, status: str) -> None:
+    """Close what is open before an error goes on its way; a store that is gone cannot be told."""
+    try:
+        ledger.interrupt(f"the launch was {status}")
+        store.end_launch(launch_id, status)
+    except LeaseLostError:
+        return  # Its trials are another launch's.
+    except StorageError:
+        logger.warning(_NOT_TOLD)

@@ -1,0 +1,1 @@
+"""The document of what was reproduced: ``python -m search.reproduction``."""

@@ -1,0 +1,1 @@
+"""What searches, confirmations and benchmarks share of a run."""

@@ -1,0 +1,203 @@
+"""Which launches are alive, and what becomes of the trials of those that are not."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import time
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from space.errors import LeaseLostError
+from storage import RunRecord, Store
+from storage.connect.outage import OUTAGE_SECONDS
+from storage.leases import LEASE_SECONDS, is_alive
+from storage.locking import study_lock
+from storage.tables.schema import utc_now
+from trainables.checkpoint import delete_checkpoint
+
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "LEASE_SECONDS",
+    "STATE_OF_RUNS",
+    "TOUCH_SECONDS",
+    "Lease",
+    "is_alive",
+    "reclaim_runs",
+    "reclaim_stale",
+    "sweep_checkpoints",
+]
+
+HEARTBEAT_SECONDS = 5.0
+TOUCH_SECONDS = LEASE_SECONDS - OUTAGE_SECONDS
+"""A launch must have been in touch with the store for so long to call others dead that are silent:
+what cut it off for as long may have cut them off as well."""
+
+STATE_OF_RUNS = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+"""Trial state -> the state of its runs."""
+
+
+class Lease:
+    """A launch's right to its trials, renewed by heartbeats.
+
+    A launch that was suspended for longer than its lease finds, when it wakes, that another has
+    taken its trials over: it must not write another word.
+    """
+
+    def __init__(self, store: Store, launch_id: int) -> None:
+        """Hold the lease of a launch that has just begun."""
+        self._store = store
+        self._launch_id = launch_id
+        # Wall-clock time: the monotonic clock stands still while a machine sleeps.
+        self._renewed = self._in_touch_since = time.time()
+
+    @property
+    def allowed_silence(self) -> float:
+        """Seconds that another launch may be silent before this one may call it dead."""
+        in_touch = time.time() - self._in_touch_since
+        return LEASE_SECONDS if in_touch >= TOUCH_SECONDS else math.inf
+
+    def outlives_others(self, study_id: int) -> bool:
+        """Whether another launch of a study has died and its trials are not yet put back.
+
+        Raises:
+            StorageError: If the database fails.
+        """
+        return any(
+            launch.launch_id != self._launch_id
+            and not is_alive(launch, allowed_silence=self.allowed_silence)
+            for launch in self._store.launches(study_id, status="running")
+        )
+
+    def renew(self) -> None:
+        """Beat if it is time to; to be called before whatever the launch writes.
+
+        Raises:
+            LeaseLostError: If the launch was taken for dead.
+            StorageError: If the database fails.
+        """
+        now = time.time()
+        if 0 <= now - self._renewed < HEARTBEAT_SECONDS:
+            return
+        if not self._store.beat(self._launch_id):
+            raise LeaseLostError(
+                f"launch {self._launch_id} was not heard of for {now - self._renewed:.0f} s, so "
+                "another launch took its trials over; run the same command again to go on beside "
+                "it."
+            )
+        # The beat itself may have waited for the database.
+        if not 0 <= time.time() - self._renewed < TOUCH_SECONDS:
+            self._in_touch_since = time.time()
+        self._renewed = now
+
+
+def reclaim_stale(
+    study: optuna.Study, store: Store, *, launch_id: int, allowed_silence: float = LEASE_SECONDS
+) -> int:
+    """Put the running trials of launches that died back in the queue.
+
+    Args:
+        study: The study.
+        store: The store that holds it.
+        launch_id: The launch that asks; what it holds itself stays as it is.
+        allowed_silence: Seconds without a heartbeat after which a launch is dead.
+
+    Returns:
+        How many trials were put back.
+
+    Raises:
+        StorageError: If the database fails.
+    """
+    # Of several launches that find the same trials, the next one sees what became of them; and none
+    # is asked for meanwhile.
+    with store.guarded(), study_lock(store, study._study_id):
+        alive = _alive(store, allowed_silence) | {launch_id}
+        others = alive - {launch_id}
+        in_study = any(launch.launch_id in others for launch in store.launches(study._study_id))
+        # Only what may be held is read: a study may have ended thousands of trials.
+        held_of: dict[int | None, list[RunRecord]] = {}
+        for run in store.runs(study._study_id, "search", state="running"):
+            held_of.setdefault(run.trial_id, []).append(run)
+        n_reclaimed = 0
+        for trial in study.get_trials(deepcopy=False):
+            held = held_of.get(trial._trial_id, [])
+            if trial.state != TrialState.RUNNING and not held:
+                continue
+            stale = [run for run in held if run.launch_id not in alive]
+            state = STATE_OF_RUNS.get(trial.state, "interrupted")
+            n_freed = sum(
+                store.free_run(run.run_id, run.launch_id, state, "its launch died") for run in stale
+            )
+            if trial.state == TrialState.RUNNING and n_freed == len(held):
+                # Held by nobody, it was asked for by a launch that has yet to say so, or died.
+                if not held and in_study and _age(trial) < allowed_silence:
+                    continue
+                store.optuna_storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+                n_reclaimed += 1
+        _close_dead(store, alive, study._study_id)
+    return n_reclaimed
+
+
+def _age(trial: FrozenTrial) -> float:
+    """Seconds since a trial was taken up; whoever did so and has not yet said so beat before."""
+    if trial.datetime_start is None:
+        return math.inf
+    return (utc_now() - trial.datetime_start.astimezone(datetime.UTC)).total_seconds()
+
+
+def reclaim_runs(store: Store, purpose: str) -> int:
+    """Free the runs of launches that died, for a purpose that knows no trials.
+
+    Args:
+        store: The store.
+        purpose: ``"confirm"`` or ``"benchmark"``.
+
+    Returns:
+        How many runs may go on.
+    """
+    alive = _alive(store)
+    stale = [
+        run for run in store.runs(purpose=purpose, state="running") if run.launch_id not in alive
+    ]
+    for run in stale:
+        store.end_run(run.run_id, "interrupted", "its launch died")
+    _close_dead(store, alive, None)
+    return len(stale)
+
+
+def _alive(store: Store, allowed_silence: float = LEASE_SECONDS) -> set[int]:
+    running = store.launches(status="running")
+    return {
+        launch.launch_id for launch in running if is_alive(launch, allowed_silence=allowed_silence)
+    }
+
+
+def _close_dead(store: Store, alive: set[int], study_id: int | None) -> None:
+    """Close the dead launches of a study, or those of none.
+
+    Another study's are left to its own launches: that they died says which trials to put back.
+    """
+    for launch in store.launches(status="running"):
+        if launch.study_id == study_id and launch.launch_id not in alive:
+            store.end_launch(launch.launch_id, "died")
+
+
+def sweep_checkpoints(directory: Path, store: Store, study_id: int) -> None:
+    """Delete what a killed launch left of runs that need no checkpoint any more.
+
+    Args:
+        directory: Where the study's checkpoints lie; other stores' may lie there too.
+        store: The store.
+        study_id: The study.
+    """
+    paths = list(directory.rglob("*.pt*")) if directory.is_dir() else []
+    ended = store.ended_uids(study_id) if paths else set()
+    for path in paths:
+        if path.name.lstrip(".").partition(".")[0] in ended:
+            delete_checkpoint(path)

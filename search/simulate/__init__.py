@@ -1,0 +1,1 @@
+"""Searches replayed over recorded curves: ``python -m search.simulate``."""

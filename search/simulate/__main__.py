@@ -1,0 +1,307 @@
+"""Replay searches over recorded curves: ``python -m search.simulate --curves FILE``.
+
+Which sampler and which pruner finds a good setting with the fewest epochs? The launch's own ledger,
+samplers and pruners search in simulated time, where nothing is trained, over the curves of a file
+(`search.record_curves`) or of a finished study's trials (``--study NAME``). Those that its pruner
+stopped are replayed as well: `search.simulate.curves_of_study` says what is assumed of them, and the table too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from search.simulate.cost import CostTable, Way, measure, space_for
+from search.simulate.cost_sheet import check_telling, render, same_rows
+from search.simulate.curves_file import LearningCurves, read_curves
+from search.simulate.curves_of_study import study_curves
+from space.errors import SpaceError, UsageError
+from space.files.reader import parse_yaml
+from storage import open_store
+from storage.commands.cli import (
+    EXIT_DONE,
+    Parser,
+    add_storage_option,
+    configure_logging,
+    default_storage,
+    positive_int,
+    run_command,
+)
+from storage.commands.command_line import command_line
+
+__all__ = ["PRUNERS", "SAMPLERS", "choose_ways", "cost_table", "main"]
+
+logger = logging.getLogger("search.simulate")  # As a command, this module is __main__.
+
+FORMATS = ("text", "markdown", "json")
+IN_TURN = "wilcoxon"
+"""The pruner that trains a trial's replicates one after another, which is not replayed."""
+BUDGET_SHARE = 3
+"""A search has the full grid's epochs by this, unless the user says otherwise."""
+BUDGET_TRIALS = 20
+"""Where trials were stopped, a search has the epochs of this many whole trials or more: a study has
+fewer points than a grid, and TPE by default draws its first 10 trials at random, so that without a
+pruner no sampler could differ from another in a third of these epochs."""
+
+SAMPLERS = (
+    "random",
+    "qmc",
+    "tpe",
+    "{name: tpe, multivariate: false}",
+    "{name: tpe, n_startup_trials: 5}",
+    "{name: tpe, n_startup_trials: 20}",
+    "cmaes",
+)
+PRUNERS = (
+    "none",
+    "{name: asha, min_resource: 1}",
+    "{name: asha, min_resource: 3}",
+    "{name: asha, min_resource: 3, reduction_factor: 2}",
+    "{name: asha, min_resource: 5, reduction_factor: 2}",
+    "{name: hyperband, min_resource: 3}",
+    "{name: median, n_warmup_steps: 3}",
+    "{name: percentile, percentile: 25, n_warmup_steps: 3}",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = build_parser().parse_args(argv)
+    configure_logging(verbose=options.verbose)
+    if options.curves is not None:
+        curves = read_curves(options.curves)
+    else:
+        with closing(open_store(default_storage(options.storage), create=False)) as store:
+            curves = study_curves(store, options.study)
+    if options.replicates > curves.n_seeds:
+        raise UsageError(
+            f"--replicates {options.replicates}: a point has curves of {curves.n_seeds} seeds."
+        )
+    _check_tolerance(curves, options.tolerance)
+    ways = choose_ways(curves, options.sampler, options.pruner, replicates=options.replicates)
+    table = cost_table(
+        curves,
+        ways,
+        n_seeds=options.seeds,
+        n_workers=options.workers,
+        max_epochs=options.epochs,
+        tolerance=options.tolerance,
+    )
+    check_telling(table)
+    for group in same_rows(table):
+        alike = "; ".join(f"{row.sampler} with {row.pruner}" for row in group)
+        logger.warning("these came out alike, which tells none from another: %s", alike)
+    command = command_line("search.simulate", argv)
+    sys.stdout.write(render(curves, table, options.format, command=command))
+    return EXIT_DONE
+
+
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m search.simulate",
+        description="Replay searches over recorded curves, and show what each would have cost.",
+    )
+    add = parser.add_argument
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--curves", type=Path, metavar="FILE", help="curves by search.record_curves"
+    )
+    source.add_argument(
+        "--study",
+        metavar="NAME",
+        help="a finished study: its complete trials, and those that were stopped",
+    )
+    add_storage_option(parser)
+    for name in ("sampler", "pruner"):
+        add(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar="SETTING",
+            help=f"a {name} to try, as a space file has it: a name, or {{name: ..., ...}}; may be "
+            "given several times. Given samplers are tried with all given pruners, else with the "
+            "space's own; without either a standard list is tried",
+        )
+    add("--seeds", type=positive_int, default=20, metavar="N", help="searches each; default: 20")
+    add("--replicates", type=positive_int, default=1, metavar="N", help="seeds a trial; default: 1")
+    add("--workers", type=positive_int, default=2, metavar="N", help="trials at once; default: 2")
+    add(
+        "--epochs",
+        type=positive_int,
+        metavar="N",
+        help="epochs of a search; default: a third of those of every point to its end; of a study "
+        f"with stopped trials at least those of {BUDGET_TRIALS} whole trials",
+    )
+    add(
+        "--tolerance",
+        type=_tolerance,
+        default=0.01,
+        metavar="X",
+        help="how much worse than the best point is good enough; default: 0.01",
+    )
+    add("--format", choices=FORMATS, default="text", help="of the table on stdout")
+    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
+    return parser
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0")
+    return value
+
+
+def _check_tolerance(curves: LearningCurves, tolerance: float) -> None:
+    worth_P = curves.true_values()
+    if (worth_P <= worth_P.min() + tolerance).all():
+        raise UsageError(
+            f"--tolerance {tolerance:g}: all {len(worth_P)} points are within it of the best, so "
+            "any trial is good enough; give a smaller one."
+        )
+
+
+def choose_ways(
+    curves: LearningCurves,
+    samplers: Sequence[str] = (),
+    pruners: Sequence[str] = (),
+    *,
+    replicates: int = 1,
+) -> list[Way]:
+    """The ways to try; the first two are every point and random search, both without a pruner.
+
+    Args:
+        curves: The curves; their space has the pruner and the sampler that go without saying.
+        samplers: Samplers as a space file has them.
+        pruners: Pruners likewise.
+        replicates: Recorded seeds that a trial is trained on.
+
+    Returns:
+        All samplers with all pruners; without either, `SAMPLERS` with the space's own pruner and
+        `PRUNERS` with its own sampler, as far as they go with the space.
+
+    Raises:
+        UserError: If a given one is wrong, or does not go with the space.
+    """
+    own_pruner = curves.space.pruner.model_dump(mode="json", exclude_defaults=True)
+    own_pruner["name"] = curves.space.pruner.name
+    if own_pruner["name"] == IN_TURN:
+        own_pruner = {"name": "none"}
+    own_sampler = curves.space.sampler.model_dump(
+        mode="json", exclude_defaults=True, exclude={"seed"}
+    )
+    own_sampler["name"] = curves.space.sampler.name
+    pairs: list[tuple[Mapping[str, Any] | None, Mapping[str, Any]]] = [
+        (None, {"name": "none"}),
+        ({"name": "random"}, {"name": "none"}),
+    ]
+    if samplers or pruners:
+        for sampler in _settings("sampler", samplers) or [own_sampler]:
+            for pruner in _settings("pruner", pruners) or [own_pruner]:
+                _check(curves, sampler, pruner)
+                pairs.append((sampler, pruner))
+    else:
+        standard = [(own_sampler, own_pruner)]
+        standard += [(each, own_pruner) for each in _settings("sampler", SAMPLERS)]
+        standard += [(own_sampler, each) for each in _settings("pruner", PRUNERS)]
+        for sampler, pruner in standard:
+            try:
+                _check(curves, sampler, pruner)
+            except SpaceError as error:
+                logger.info("left out of the standard list: %s", error)
+            else:
+                pairs.append((sampler, pruner))
+    ways = [Way(sampler=each, pruner=pruner, replicates=replicates) for each, pruner in pairs]
+    return _distinct(curves, ways)
+
+
+def _settings(kind: str, texts: Sequence[str]) -> list[dict[str, Any]]:
+    found = []
+    for text in texts:
+        value = parse_yaml(text, f"--{kind}")
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, dict):
+            raise UsageError(f"--{kind} {text}: expected a name, or {{name: ..., ...}}.")
+        found.append(value)
+    return found
+
+
+def _check(curves: LearningCurves, sampler: Mapping[str, Any], pruner: Mapping[str, Any]) -> None:
+    if pruner.get("name") == IN_TURN:
+        raise UsageError(
+            f"--pruner {IN_TURN}: trains replicates in turn, which is not replayed; name another."
+        )
+    try:
+        space_for(curves, Way(sampler=sampler, pruner=pruner), seed=0, study="checked")
+    except SpaceError as error:
+        said = str(error).removeprefix("simulated: ")
+        raise SpaceError(f"--sampler, --pruner: {said}") from error
+
+
+def _distinct(curves: LearningCurves, ways: Sequence[Way]) -> list[Way]:
+    """The ways without repetitions, e.g. of a default that is spelled out."""
+    found: dict[str, Way] = {}
+    for way in ways:
+        space = space_for(curves, way, seed=0, study="s")
+        key = space.model_dump_json(include={"sampler", "pruner"})
+        found.setdefault(f"{way.sampler is None} {key}", way)
+    return list(found.values())
+
+
+def cost_table(
+    curves: LearningCurves,
+    ways: Sequence[Way],
+    *,
+    n_seeds: int,
+    n_workers: int,
+    max_epochs: int | None,
+    tolerance: float,
+) -> CostTable:
+    """Simulate, with a line on stderr for each way that is done; see `search_cost.measure`."""
+    max_epochs = max_epochs or _budget(curves, max(way.replicates for way in ways))
+
+    def tell(way: Way, seed: int) -> None:
+        if seed == n_seeds - 1:
+            sampler = "every point" if way.sampler is None else dict(way.sampler)
+            logger.info("%d searches done: %s, %s", n_seeds, sampler, dict(way.pruner))
+
+    return measure(
+        curves,
+        ways,
+        n_seeds=n_seeds,
+        n_workers=n_workers,
+        max_epochs=max_epochs,
+        tolerance=tolerance,
+        on_search=tell,
+    )
+
+
+def _budget(curves: LearningCurves, replicates: int) -> int:
+    """Epochs of a search, unless the user says otherwise."""
+    of_trial = curves.epochs * replicates
+    share = max(1, len(curves.points) * of_trial // BUDGET_SHARE)
+    return max(share, BUDGET_TRIALS * of_trial) if curves.n_stopped else share
+
+
+if __name__ == "__main__":
+    run_command(main)

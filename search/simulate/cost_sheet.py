@@ -1,0 +1,200 @@
+"""The table of what samplers and pruners cost: as text, Markdown or JSON, with its notes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from dashboards.tables.drawing import NOTHING, Sheet, draw
+from search.runs.provenance import collect_provenance
+from search.simulate.cost import EVERY_POINT, CostTable, Quartiles, Row
+from search.simulate.curves_file import LearningCurves
+from space.errors import UsageError
+
+__all__ = ["check_telling", "cost_sheet", "notes", "render", "same_rows"]
+
+
+def render(curves: LearningCurves, table: CostTable, output_format: str, *, command: str) -> str:
+    """A table as text, Markdown or JSON."""
+    if output_format != "json":
+        return draw(cost_sheet(curves, table), output_format)
+    code = collect_provenance()
+    tree = {
+        "command": command,
+        "git_commit": code.git_commit,
+        "git_dirty": code.git_dirty,
+        "versions": code.versions,
+        "hardware": code.hardware,
+        "curves": {
+            "model": curves.space.model.model_dump(mode="json"),
+            "parameters": curves.space.model_dump(mode="json")["parameters"],
+            "truth": curves.truth,
+            "provenance": curves.provenance,
+        },
+        "table": asdict(table),
+        "notes": notes(curves, table),
+    }
+    return json.dumps(tree, indent=2) + "\n"
+
+
+def cost_sheet(curves: LearningCurves, table: CostTable) -> Sheet:
+    """The table to be drawn."""
+    stopped = f", {curves.n_stopped} of them stopped early" if curves.n_stopped else ""
+    return Sheet(
+        title=f"Epochs until the incumbent is within {table.tolerance:g} of the best of "
+        f"{table.n_points} recorded points{stopped}",
+        columns=(
+            "sampler",
+            "pruner",
+            "epochs",
+            "quartiles",
+            "of full grid",
+            "simulated s",
+            "reached",
+            "worth at a tenth",
+            "worth at the end",
+            "good at the end",
+            "trials",
+        ),
+        left=frozenset({0, 1}),
+        rows=[_cells(row) for row in table.rows],
+        notes=notes(curves, table),
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.sampler,
+        row.pruner,
+        _number(row.epochs.median),
+        _between(row.epochs),
+        NOTHING if row.share_of_grid is None else f"{row.share_of_grid:.1%}",
+        _number(row.seconds.median),
+        f"{row.share_reached:.0%}",
+        NOTHING if row.early_value is None else f"{row.early_value:.4f}",
+        NOTHING if row.final_value is None else f"{row.final_value:.4f}",
+        f"{row.final_share:.0%}",
+        f"{sum(row.trials.values()):.0f}",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "not reached" if value is None else f"{value:,.0f}"
+
+
+def _between(quartiles: Quartiles) -> str:
+    return f"{_number(quartiles.low)} to {_number(quartiles.high)}"
+
+
+def notes(curves: LearningCurves, table: CostTable) -> list[str]:
+    """What the numbers are, and what they leave out."""
+    given = curves.provenance
+    replicates = table.rows[0].replicates
+    seeds = "" if replicates == 1 else f" x {replicates} seeds"
+    lines = [
+        f"the full grid is {table.n_points} points x {curves.epochs} epochs{seeds} = "
+        f"{table.grid_epochs * replicates:,} epochs; the best point is worth {table.best:.4f}, and "
+        f"{table.n_within} of the points are within {table.tolerance:g} of it",
+        f"worth: {curves.truth}; a trial is trained on {replicates} of the "
+        f"{curves.n_seeds} recorded seeds, the same for all trials of a search",
+        f"medians over {table.n_seeds} sampler seeds, {table.n_workers} trials at a time, "
+        f"{table.max_epochs:,} epochs a search; every point: to the end of the grid, in random "
+        "order; reached: share of the seeds within that budget; worth: mean over seeds of the "
+        "best complete trial's; a tenth: of the full grid's epochs; good: within the tolerance",
+        "a proposal is answered by the recorded point nearest to it (Gower distance), so settings "
+        "between points are not told apart, and no setting is better than the recorded ones; "
+        "baselines are left out; asking and deciding take no simulated time",
+    ]
+    if curves.n_stopped:
+        lines += _of_stopped(curves, table)
+    elif "study" in given:
+        lines.append(
+            f"the points are {given['trials_replayed']} complete trials of the "
+            f"{given['trials']} of study '{given['study']}': where it searched little or pruned, "
+            "whatever lies nearest answers, which flatters a way that goes there"
+        )
+    return lines
+
+
+def _of_stopped(curves: LearningCurves, table: CostTable) -> list[str]:
+    """What is assumed of the points whose trials were stopped, and which way it errs."""
+    given = curves.provenance
+    trained = [each for each in (point.n_trained for point in curves.points) if each is not None]
+    n_good = sum(
+        point.n_trained is not None and worth <= table.best + table.tolerance
+        for point, worth in zip(curves.points, curves.true_values(), strict=True)
+    )
+    n_points = len(curves.points)
+    others = ", ".join(f"{n} {why}" for why, n in given.get("trials_left_out", {}).items())
+    return [
+        f"the points are {n_points} of the {given.get('trials', n_points)} trials of study "
+        f"'{given.get('study')}': {n_points - len(trained)} complete, {len(trained)} stopped after "
+        f"{_range(trained)} of {curves.epochs} epochs{f'; left out: {others}' if others else ''}",
+        f"assumed of the {len(trained)} stopped trials: after its last recorded epoch the "
+        "validation error of each stays what it last was, and its further epochs take as long as "
+        "those before and count in full",
+        "the assumption favours settings that stop early: whatever the study stopped is rightly "
+        "stopped here, so beside settings that train on they look better than they are; it is "
+        "conservative for quality: a stopped trial is worth what it had shown by then, and would "
+        "rather have ended better, so a setting gains nothing by training it on",
+        f"points within {table.tolerance:g} of the best: {table.n_within}, of which {n_good} "
+        "stopped; a search gets there by proposing what lies nearest to one of these, so with few "
+        "of them 'reached' is luck as well: 'worth at the end' says more, and a larger --tolerance "
+        "asks for less; every point tries the study's own trials, its baselines included, which a "
+        "search has to find first; where the study searched little, whatever lies nearest answers, "
+        "which flatters a way that goes there",
+    ]
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def same_rows(table: CostTable) -> list[list[Row]]:
+    """The searches that came out alike in every number but their trials, in groups of 2 or more."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in _searched(table):
+        groups.setdefault(_numbers(row), []).append(row)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def check_telling(table: CostTable) -> None:
+    """Refuse a table that tells no setting from another.
+
+    Raises:
+        UsageError: If no search came within the tolerance and none differs by what it found, or if
+            all came out alike.
+    """
+    rows = _searched(table)
+    n_alike = len({_numbers(row) for row in rows})
+    found_nothing = all(row.share_reached == 0 for row in rows)
+    if n_alike == 1 and found_nothing and (len(rows) > 1 or rows[0].final_value is None):
+        raise UsageError(
+            f"no search of {table.max_epochs:,} epochs came within {table.tolerance:g} of the best "
+            f"of {table.n_points} points; give more with --epochs, or a larger --tolerance."
+        )
+    if n_alike == 1 and len(rows) > 1:
+        raise UsageError(
+            f"all {len(rows)} settings came out alike in {table.n_seeds} searches of "
+            f"{table.max_epochs:,} epochs each over {table.n_points} points; give more with "
+            "--epochs, a smaller --tolerance, or curves of more trials."
+        )
+
+
+def _searched(table: CostTable) -> list[Row]:
+    return [row for row in table.rows if row.sampler != EVERY_POINT]
+
+
+def _numbers(row: Row) -> tuple[Any, ...]:
+    """What the row says that another could say otherwise; how many trials it took is not it."""
+    return (
+        row.epochs,
+        row.seconds,
+        row.share_reached,
+        row.early_value,
+        row.final_value,
+        row.final_share,
+    )

@@ -1,0 +1,269 @@
+"""Recorded learning curves: a table of configs with every epoch of their runs, kept as one file.
+
+The file is JSON: where the curves come from, the space that they cover, and for each of its points
+the runs on several seeds. `search.record_curves` makes one, `search.simulate.curves_of_study` reads the same
+off a finished study, and `search.simulate` replays searches over it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from space import CategoricalParameter, FloatParameter, IntParameter, Space, Value, parse_tree
+from space.config import FrozenModel
+from space.errors import UsageError
+from space.files.messages import refusal
+from space.files.reader import file_name
+
+__all__ = [
+    "RECORDED_METRICS",
+    "LearningCurves",
+    "RecordedPoint",
+    "RecordedRun",
+    "Surrogate",
+    "read_curves",
+]
+
+RECORDED_METRICS = (["val_error"], ["val_loss"])
+"""The objectives of a space whose searches can be replayed."""
+LARGEST = 50_000_000
+"""Bytes that a file of curves may have."""
+
+_Error = Annotated[float, Field(ge=0, le=1)]
+_PerEpoch = Annotated[float, Field(ge=0)]
+
+
+class RecordedRun(FrozenModel):
+    """The curve of one run; one that lost its finite loss ends with the epoch before."""
+
+    val_error: Annotated[tuple[_Error, ...], Field(strict=False)]
+    """Validation error after each epoch."""
+    val_loss: Annotated[tuple[float, ...], Field(strict=False)]
+    """Validation loss (nats) after each epoch."""
+    epoch_seconds: _PerEpoch
+    """Mean wall time of an epoch."""
+    fresh_error: _Error | None = None
+    """Error of the state kept at the end, on pairs that the run never saw."""
+    n_trained: Annotated[int, Field(ge=1)] | None = None
+    """Epochs that were trained, where a pruner stopped the run; those after them are assumed."""
+
+    @model_validator(mode="after")
+    def _as_long(self) -> Self:
+        if len(self.val_loss) != len(self.val_error):
+            raise refusal(
+                f"found {len(self.val_loss)} epochs; expected as many as val_error has, "
+                f"{len(self.val_error)}",
+                "val_loss",
+            )
+        if self.n_trained is not None and self.n_trained >= len(self.val_error):
+            raise refusal(
+                f"found {self.n_trained}; expected fewer than the epochs of val_error, "
+                f"{len(self.val_error)}",
+                "n_trained",
+            )
+        return self
+
+
+class RecordedPoint(FrozenModel):
+    """A point of the space and its runs; run i has the same seed at every point."""
+
+    params: dict[str, Value]
+    """Parameter -> value, the active ones alone."""
+    runs: Annotated[tuple[RecordedRun, ...], Field(strict=False, min_length=1)]
+    """One run a seed."""
+
+    @property
+    def n_trained(self) -> int | None:
+        """Epochs of its longest run, where a pruner stopped its trial."""
+        trained = [run.n_trained for run in self.runs]
+        if all(each is None for each in trained):
+            return None
+        return max(each or len(run.val_error) for each, run in zip(trained, self.runs, strict=True))
+
+
+class LearningCurves(FrozenModel):
+    """A file of curves."""
+
+    format: Literal["learning-curves/1"] = "learning-curves/1"
+    """What the file is."""
+    provenance: dict[str, Any]
+    """Command, code, libraries, machine and data behind the curves."""
+    truth: str
+    """What a point is judged by, in words: the mean over its runs of the fresh errors or, where
+    there are none, of the objective's final values."""
+    space: Space
+    """What the points are points of; its epochs are those of every run."""
+    points: Annotated[tuple[RecordedPoint, ...], Field(strict=False, min_length=2)]
+    """The points."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        n_seeds = len(self.points[0].runs)
+        epochs = self.space.training.epochs
+        for index, point in enumerate(self.points):
+            expected = self.space.active(point.params)
+            if sorted(point.params) != sorted(expected):
+                raise refusal(
+                    f"found {', '.join(point.params) or 'none'}; expected {', '.join(expected)}",
+                    *("points", index, "params"),
+                )
+            if len(point.runs) != n_seeds:
+                raise refusal(
+                    f"found {len(point.runs)} runs; expected {n_seeds}, as the first point has",
+                    *("points", index, "runs"),
+                )
+            for seed, run in enumerate(point.runs):
+                if len(run.val_error) > epochs:
+                    raise refusal(
+                        f"found {len(run.val_error)} epochs; expected at most training.epochs, "
+                        f"{epochs}",
+                        *("points", index, "runs", seed, "val_error"),
+                    )
+        metrics = [objective.metric for objective in self.space.objectives]
+        if metrics not in RECORDED_METRICS:
+            raise refusal(
+                f"found {' and '.join(metrics)}; expected val_error or val_loss alone, which is "
+                "what curves are recorded of",
+                *("space", "objective"),
+            )
+        return self
+
+    @property
+    def n_seeds(self) -> int:
+        """Runs of each point."""
+        return len(self.points[0].runs)
+
+    @property
+    def n_stopped(self) -> int:
+        """Points whose trial a pruner stopped, so that the end of their curves is assumed."""
+        return sum(point.n_trained is not None for point in self.points)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of a whole run."""
+        return self.space.training.epochs
+
+    def true_values(self) -> NDArray[np.float64]:
+        """What each point is worth, (P,): see `truth`. Infinite where a run did not reach its end.
+
+        Lower is better: with an objective that is maximised, its negative.
+        """
+        worth = np.empty((len(self.points), self.n_seeds))
+        for index, point in enumerate(self.points):
+            worth[index] = [self._worth(run) for run in point.runs]
+        means_P: NDArray[np.float64] = worth.mean(axis=1)
+        return means_P
+
+    def _worth(self, run: RecordedRun) -> float:
+        if len(run.val_error) < self.epochs:
+            return math.inf
+        if run.fresh_error is not None:
+            return run.fresh_error
+        [objective] = self.space.objectives
+        # The state kept is that of the lowest validation error, and of these the lowest loss.
+        kept = min(zip(run.val_error, run.val_loss, strict=True))
+        value = kept[0] if objective.metric == "val_error" else kept[1]
+        return value if objective.direction == "minimize" else -value
+
+    def to_text(self) -> str:
+        """The file's text: a line for each point."""
+        tree = self.model_dump(mode="json", exclude_none=True, exclude={"points"})
+        head = json.dumps(tree, indent=1)[: -len("\n}")]
+        lines = ",\n".join(
+            json.dumps(point.model_dump(mode="json", exclude_none=True), separators=(",", ":"))
+            for point in self.points
+        )
+        return f'{head},\n "points": [\n{lines}\n]}}\n'
+
+
+def read_curves(path: Path) -> LearningCurves:
+    """Read a file of curves.
+
+    Args:
+        path: A file that `LearningCurves.to_text` gave the text of.
+
+    Returns:
+        The curves.
+
+    Raises:
+        UsageError: If the file cannot be read or is no such file.
+        SpaceError: If what it says is wrong.
+    """
+    name = file_name(path)
+    mend = "make one with `python -m search.record_curves`"
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"--curves {name}: cannot be read: {reason}; {mend}.") from error
+    if len(content) > LARGEST:
+        raise UsageError(f"--curves {name}: too large; at most {LARGEST:,} bytes.")
+    try:
+        tree = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--curves {name}: not a file of learning curves; {mend}.") from error
+    if not isinstance(tree, dict):
+        raise UsageError(f"--curves {name}: not a file of learning curves; {mend}.")
+    return parse_tree(LearningCurves, tree, name)
+
+
+class Surrogate:
+    """Answers for every setting of a space with the recorded point that is nearest to it.
+
+    The distance is Gower's: over all parameters the sum of the differences as shares of the
+    parameter's range, on its own scale; 1 for different choices, and where a parameter is active in
+    one of the two alone. A tie goes to the point that comes first.
+
+    Source:
+        Gower, A General Coefficient of Similarity and Some of Its Properties, Biometrics 1971.
+    """
+
+    def __init__(self, space: Space, points: Sequence[Mapping[str, Value]]) -> None:
+        """Lay the points out.
+
+        Args:
+            space: The space.
+            points: Parameter -> value of each point, the active ones alone.
+        """
+        self._parameters = space.parameters
+        self._values_PD = np.array([self._place(point) for point in points])
+        self._is_category_D = np.array(
+            [isinstance(each, CategoricalParameter) for each in space.parameters.values()]
+        )
+
+    def nearest(self, params: Mapping[str, Value]) -> int:
+        """The index of the point that stands for a setting."""
+        place_D = self._place(params)
+        distance_PD = np.abs(self._values_PD - place_D)
+        distance_PD = np.where(self._is_category_D, distance_PD > 0, distance_PD)
+        absent_PD, absent_D = np.isnan(self._values_PD), np.isnan(place_D)
+        distance_PD[absent_PD | absent_D] = 1
+        distance_PD[absent_PD & absent_D] = 0
+        return int(np.argmin(distance_PD.sum(axis=1)))
+
+    def _place(self, params: Mapping[str, Value]) -> NDArray[np.float64]:
+        return np.array(
+            [
+                _share(parameter, params[name]) if name in params else math.nan
+                for name, parameter in self._parameters.items()
+            ]
+        )
+
+
+def _share(parameter: FloatParameter | IntParameter | CategoricalParameter, value: Any) -> float:
+    """Where a value lies in its parameter's range, 0 to 1 inside it; of a choice, its number."""
+    if isinstance(parameter, CategoricalParameter):
+        return float(parameter.choices.index(parameter.normalise(value)))
+    low, high = float(parameter.low), float(parameter.high)
+    if parameter.log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (float(value) - low) / (high - low or 1.0)

@@ -1,0 +1,268 @@
+"""One search in simulated time: the real ledger, sampler and pruner over recorded curves.
+
+Nothing is trained. A trial is answered with the recorded curve of the point nearest to what the
+sampler proposed, and each of its epochs takes as long as it took when it was recorded. Workers are
+entries of a queue ordered by simulated time; asking and deciding take none of it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
+
+from search.launch.plan import Plan
+from search.launch.study import open_study
+from search.runs.protocol import Report
+from search.runs.provenance import Provenance
+from search.runs.seeds import replicate_config
+from search.simulate.curves_file import LearningCurves, RecordedRun, Surrogate
+from search.trials.ledger import Ledger
+from search.trials.observer import TrialView
+from search.trials.sampling import make_sampler
+from space import RunConfig, Space
+from storage import EpochRecord, Store
+
+__all__ = ["Incumbent", "Replay", "SimulatedSearch"]
+
+_WORKER = "simulated"
+_NOWHERE = Provenance(git_commit=None, git_dirty=None, versions={}, hardware={}, host="", pid=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incumbent:
+    """A trial that was the best complete one when it completed.
+
+    Attributes:
+        n_epochs: Epochs that the study had trained by then, in all trials.
+        seconds: Simulated wall time by then.
+        point: The recorded point that it was answered with.
+        value: Its objective's value.
+    """
+
+    n_epochs: int
+    seconds: float
+    point: int
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedSearch:
+    """A search from its beginning to its budget.
+
+    Attributes:
+        incumbents: The best trial so far, each time that it changed.
+        n_epochs: Epochs trained.
+        seconds: Simulated wall time.
+        trials: State -> trials.
+    """
+
+    incumbents: tuple[Incumbent, ...]
+    n_epochs: int
+    seconds: float
+    trials: dict[str, int]
+
+
+class Replay:
+    """Replays searches over the same curves."""
+
+    def __init__(self, curves: LearningCurves, *, n_workers: int) -> None:
+        """Prepare the points.
+
+        Args:
+            curves: What trials are answered with.
+            n_workers: Trials at a time.
+        """
+        self._curves = curves
+        self._n_workers = n_workers
+        points = [point.params for point in curves.points]
+        self._surrogate = Surrogate(curves.space, points)
+        self._configs = [curves.space.resolve(params) for params in points]
+        self._point_of = {
+            replicate_config(config, replicate).config_hash(): index
+            for index, config in enumerate(self._configs)
+            for replicate in range(curves.n_seeds)
+        }
+
+    def run(
+        self, space: Space, store: Store, *, recorded_seed: int, max_epochs: int
+    ) -> SimulatedSearch:
+        """Search until the budget of epochs is spent, or there is nothing left to propose.
+
+        Args:
+            space: The curves' space with the sampler, its seed and the pruner to try; its study's
+                name is new to the store.
+            store: A store to fill; nothing of it is needed afterwards.
+            recorded_seed: Which run of a point its trials are answered with; a trial's further
+                replicates with those that follow, counted round.
+            max_epochs: Epochs of the whole study.
+
+        Returns:
+            How it went.
+        """
+        plan = Plan(
+            space=space,
+            images=None,
+            storage=store.name,
+            checkpoints=Path(),
+            command="",
+            provenance=_NOWHERE,
+        )
+        study = open_study(plan, store)
+        study.sampler = make_sampler(space, n_existing_trials=len(study.get_trials(deepcopy=False)))
+        observer = _Watch(self, minimize=space.objectives[0].direction == "minimize")
+        ledger = Ledger(
+            study=study,
+            store=store,
+            space=space,
+            resolve=self._resolve,
+            launch_id=store.begin_launch(plan.new_launch(study._study_id, [])),
+            observer=observer,
+            max_trials=plan.max_trials,
+            max_epochs=None,
+        )
+        events = _Events(self._n_workers)
+        while ledger.n_epochs < max_epochs:
+            while events.has_room:
+                assignment = ledger.next_assignment()
+                if assignment is None:
+                    break
+                events.begin(
+                    {
+                        run.run_id: self._curve(run.config_hash, recorded_seed + run.replicate)
+                        for run, _ in assignment.runs
+                    }
+                )
+            if not events:
+                break
+            reports = events.next_reports()
+            observer.n_epochs, observer.seconds = ledger.n_epochs + len(reports), events.now
+            if ledger.report(reports):
+                events.go_on()
+            else:
+                events.leave()
+        return SimulatedSearch(
+            incumbents=tuple(observer.incumbents),
+            n_epochs=ledger.n_epochs,
+            seconds=events.now,
+            trials=dict(observer.states),
+        )
+
+    def _curve(self, config_hash: str, recorded_seed: int) -> RecordedRun:
+        runs = self._curves.points[self._point_of[config_hash]].runs
+        return runs[recorded_seed % len(runs)]
+
+    def _resolve(self, params: Mapping[str, Any]) -> RunConfig:
+        return self._configs[self.point(params)]
+
+    def point(self, params: Mapping[str, Any]) -> int:
+        """The index of the point that a trial with these parameters is answered with."""
+        return self._surrogate.nearest(params)
+
+
+class _Events:
+    """The workers' next reports in the order of simulated time; a tie goes to the first begun.
+
+    A worker trains an epoch of each of its trial's replicates in turn, then reports all of them.
+
+    Attributes:
+        now: Simulated seconds since the search began.
+    """
+
+    def __init__(self, n_workers: int) -> None:
+        self.now = 0.0
+        self._n_workers = n_workers
+        self._n_begun = 0
+        self._queue: list[tuple[float, int, int, dict[int, RecordedRun]]] = []
+        """When, the how-manieth trial, the epoch that ends then, and its runs' curves."""
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker is free."""
+        return len(self._queue) < self._n_workers
+
+    def begin(self, curves: dict[int, RecordedRun]) -> None:
+        """A free worker begins a trial's runs now."""
+        self._n_begun += 1
+        heapq.heappush(self._queue, (self.now + _seconds(curves), self._n_begun, 1, curves))
+
+    def next_reports(self) -> list[Report]:
+        """Go on to the moment of the next reports; their worker then goes on or leaves."""
+        self.now, _, number, curves = self._queue[0]
+        return [_report(run_id, curve, number) for run_id, curve in curves.items()]
+
+    def go_on(self) -> None:
+        """The worker that reported trains another epoch."""
+        when, begun, number, curves = self._queue[0]
+        heapq.heapreplace(self._queue, (when + _seconds(curves), begun, number + 1, curves))
+
+    def leave(self) -> None:
+        """The worker that reported is free."""
+        heapq.heappop(self._queue)
+
+
+def _seconds(curves: Mapping[int, RecordedRun]) -> float:
+    return math.fsum(curve.epoch_seconds for curve in curves.values())
+
+
+def _report(run_id: int, curve: RecordedRun, number: int) -> Report:
+    """What a worker says of a run's epoch, or that it lost its finite loss in it."""
+    epoch = failure = None
+    if number > len(curve.val_error):
+        failure = f"the loss is not finite in epoch {number}"
+    else:
+        epoch = EpochRecord(
+            epoch=number,
+            train_loss=None,
+            val_loss=curve.val_loss[number - 1],
+            train_error=None,
+            val_error=curve.val_error[number - 1],
+            seconds=curve.epoch_seconds,
+        )
+    return Report(
+        run_id=run_id, epoch=epoch, evaluation=None, failure=failure, warning=None, worker=_WORKER
+    )
+
+
+class _Watch:
+    """Hears of the trials, and notes each that is the best so far."""
+
+    def __init__(self, replay: Replay, *, minimize: bool) -> None:
+        self.incumbents: list[Incumbent] = []
+        self.states: Counter[str] = Counter()
+        self.n_epochs = 0
+        self.seconds = 0.0
+        self._replay = replay
+        self._sign = 1 if minimize else -1
+
+    def on_trial_start(self, trial: TrialView) -> None:
+        """Nothing."""
+
+    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+        """Nothing."""
+
+    def on_trial_end(self, trial: TrialView) -> None:
+        """Compare a complete trial with the best so far."""
+        self.states[trial.state.name] += 1
+        if trial.state != TrialState.COMPLETE or trial.values is None:
+            return
+        [value] = trial.values
+        best = self.incumbents[-1].value if self.incumbents else None
+        if best is None or self._sign * value < self._sign * best:
+            self.incumbents.append(
+                Incumbent(
+                    n_epochs=self.n_epochs,
+                    seconds=self.seconds,
+                    point=self._replay.point(trial.params),
+                    value=value,
+                )
+            )

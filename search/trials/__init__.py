@@ -1,0 +1,1 @@
+"""What a trial is, and who decides its state."""

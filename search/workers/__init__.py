@@ -1,0 +1,1 @@
+"""Where runs are trained: Ray, its workers, and what each of them holds."""

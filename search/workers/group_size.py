@@ -1,0 +1,214 @@
+"""How many runs a worker trains together: what was asked for, or what pays on this device."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import torch
+
+from search.launch.plan import Plan
+from search.workers.ray_session import Slots
+from search.workers.workers import GroupSize
+from space import RunConfig
+from trainables.batched import GroupSpeed, architecture, measure_group_speed
+from trainables.closed_form import CLOSED_FORM
+from trainables.data.image_set import ImageSet
+from trainables.device import pick_device
+from trainables.failures import OutOfMemoryFailure
+
+__all__ = ["group_size_of_queue", "group_size_of_study"]
+
+logger = logging.getLogger(__name__)
+
+MOST = 32
+"""The largest group that ``auto`` makes."""
+LEARNING_SHARE = 0.1
+"""The share of a study's trials that may be under way at once under a sampler that learns: each of
+them was proposed without knowing how the others end."""
+USUAL_TRIALS = 100
+"""The trials that a study without a budget of them is taken to have."""
+N_EXAMPLES = 50
+"""Points of a space that are looked at for how they differ."""
+_INDIFFERENT = ("random", "grid", "qmc")
+"""Samplers whose proposals do not depend on results."""
+
+
+def group_size_of_study(plan: Plan, slots: Slots) -> GroupSize:
+    """How many runs of a study a worker trains together.
+
+    Args:
+        plan: The launch's plan.
+        slots: Where workers run, on the Ray that is up.
+
+    Returns:
+        The number, for any config of the study.
+    """
+    space = plan.space
+    asked = space.resources.runs_per_trainable
+    if space.pruner.name == "wilcoxon":  # Its replicates are trained one after another.
+        return lambda config: 1
+    if asked != "auto":
+        return lambda config: asked
+    n_runs = space.replicates * _trials_at_once(plan, slots)
+    if n_runs == 1:
+        return lambda config: 1
+    configs = [plan.resolve(params) for params in plan.examples(N_EXAMPLES)]
+    kinds = {architecture(config): config for config in reversed(configs)}
+    # Runs of several kinds are shared out among as many batches.
+    if n_runs < 2 * len(kinds):
+        if n_runs > space.replicates:
+            logger.info(
+                "trials are trained one by one: they differ in %s, and only runs alike in it make "
+                "a batch", " and ".join(_differing(kinds)),
+            )  # fmt: skip
+        n_runs = space.replicates
+    # What takes the most memory gains the least.
+    largest = max(kinds.values(), key=lambda c: (c.model.width, c.training.batch_size))
+    found = _measured_where_it_pays(largest, n_runs, slots, space.resources.cpus, plan.images)
+    if isinstance(found, int):
+        return lambda config: found
+    size = min(found.n_runs, n_runs)
+    _announce(largest, found, size, slots, _differing(kinds))
+    return lambda config: size
+
+
+def group_size_of_queue(
+    configs: Sequence[RunConfig],
+    asked: int | Literal["auto"],
+    *,
+    slots: Slots,
+    cpus: float,
+    images: ImageSet | None,
+) -> GroupSize:
+    """How many of some runs, all of them to be trained, a worker trains together.
+
+    Args:
+        configs: The runs' configs.
+        asked: ``resources.runs_per_trainable``.
+        slots: Where workers run, on the Ray that is up.
+        cpus: CPUs of a worker.
+        images: The training images, or None where no run needs any.
+
+    Returns:
+        The number for each config; no more than leaves every worker its share.
+    """
+    if asked != "auto":
+        return lambda config: asked
+    counts = Counter(architecture(config) for config in configs)
+    sizes: dict[str, int] = {}
+    for config in configs:
+        kind = architecture(config)
+        if kind in sizes:
+            continue
+        share = math.ceil(counts[kind] / slots.concurrency)
+        found = _measured_where_it_pays(config, share, slots, cpus, images)
+        sizes[kind] = found if isinstance(found, int) else found.n_runs_of(share)
+        if not isinstance(found, int):
+            _announce(config, found, sizes[kind], slots)
+    return lambda config: sizes[architecture(config)]
+
+
+def _trials_at_once(plan: Plan, slots: Slots) -> int:
+    """The most trials that each worker may have under way."""
+    n_trials = plan.max_trials or USUAL_TRIALS
+    if plan.space.sampler.name not in _INDIFFERENT:
+        return max(1, int(LEARNING_SHARE * n_trials / slots.concurrency))
+    return math.ceil(n_trials / slots.concurrency)
+
+
+def _differing(kinds: Iterable[str]) -> list[str]:
+    """The keys of `architecture` that kinds differ in."""
+    values: defaultdict[str, set[str]] = defaultdict(set)
+    for kind in kinds:
+        tree = json.loads(kind)
+        model = tree.pop("model")
+        tree |= {"model": model.pop("name"), **model}
+        for key, value in tree.items():
+            values[key].add(json.dumps(value))
+    return sorted(key for key, seen in values.items() if len(seen) > 1)
+
+
+def _measured_where_it_pays(
+    config: RunConfig, most: int, slots: Slots, cpus: float, images: ImageSet | None
+) -> GroupSpeed | int:
+    """What was measured of runs like this one, or the number where there is nothing to measure."""
+    most = min(most, MOST)
+    if most == 1 or config.model.name == CLOSED_FORM or images is None:
+        return most  # A closed form takes no time: the more at once, the fewer messages.
+    try:
+        return _measure(config, images, slots, cpus, most)
+    except OutOfMemoryFailure:
+        return 1  # Not even one fits; its trial will say so.
+
+
+def _measure(
+    config: RunConfig, images: ImageSet, slots: Slots, cpus: float, most: int
+) -> GroupSpeed:
+    """Measure on a worker, or here where a worker would find the same."""
+    threads = max(1, int(cpus))
+    if slots.nodes == 1 and not slots.gpus_per_trial:
+        before = torch.get_num_threads()
+        try:
+            return _measured(config, images.to_numpy(), threads, most, "cpu")
+        finally:
+            torch.set_num_threads(before)
+    import ray
+
+    # A worker sees the GPUs that it was given.
+    remote: Any = ray.remote(num_cpus=cpus, num_gpus=slots.gpus_per_trial)(_measured)
+    device: Literal["auto", "cpu"] = "auto" if slots.gpus_per_trial else "cpu"
+    try:
+        result: GroupSpeed = ray.get(
+            remote.remote(config, images.to_numpy(), threads, most, device)
+        )
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, OutOfMemoryFailure):
+            raise error.cause from error
+        raise
+    return result
+
+
+def _measured(
+    config: RunConfig,
+    images: Any,
+    threads: int,
+    most: int,
+    device: Literal["auto", "cpu"],
+) -> GroupSpeed:
+    torch.set_num_threads(threads)
+    return measure_group_speed(config, ImageSet.from_numpy(images), pick_device(device), most=most)
+
+
+def _announce(
+    config: RunConfig, found: GroupSpeed, size: int, slots: Slots, differing: Sequence[str] = ()
+) -> None:
+    """Say what was measured: what pays, and where the memory ends."""
+    device = "GPU" if slots.gpus_per_trial else "CPU"
+    if size > 1 and differing:
+        text = (
+            f"a worker trains {size} runs at a time, those alike in {' and '.join(differing)} "
+            f"together: {size} alike are {found.speedup(size):.1f} times faster a run than alone "
+            f"on this {device}"
+        )
+    elif size > 1:
+        text = (
+            f"{size} runs are trained together, {found.speedup(size):.1f} times faster a run than "
+            f"alone on this {device}"
+        )
+    elif len(found.seconds) > 1:
+        text = f"runs are trained alone, no slower than together on this {device}"
+    elif found.too_many:
+        text = f"runs are trained alone on this {device}"
+    else:
+        text = (
+            f"runs are trained alone: a step of one takes {found.seconds[1]:.2g} s on this "
+            f"{device}, too long to gain from others beside it"
+        )
+    if found.too_many:
+        text += f"; {found.too_many} do not fit in its memory"
+    logger.info("%s: %s", config.model.name, text)

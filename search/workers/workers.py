@@ -1,0 +1,228 @@
+"""Which runs are in the hands of which worker.
+
+A worker trains a group of runs, an epoch of each a step, and takes the next assignment as soon as
+there is room for it, for as long as there is one. What it trains together is for the device's sake
+alone: every run is assigned, reported, pruned and resumed by itself.
+
+Workers know nothing of Ray: `search.workers.hooks` carries what they say to the workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from search.runs.protocol import Assignment, Report, RunLedger
+from space import RunConfig
+from trainables.checkpoint import delete_checkpoint
+
+__all__ = ["MAX_WORKER_DEATHS", "Change", "GroupSize", "Workers"]
+
+logger = logging.getLogger(__name__)
+
+MAX_WORKER_DEATHS = 2
+"""A run whose worker dies goes on with another so many times; then it has failed."""
+PATIENCE_SECONDS = 0.5
+"""How long a ledger that had nothing to assign is not asked again: each event would ask it."""
+
+GroupSize = Callable[[RunConfig], int]
+"""How many runs like this one a worker trains together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a worker is told between two steps: runs to let go, and assignments to take."""
+
+    drop: tuple[int, ...]
+    add: tuple[dict[str, Any], ...]
+
+
+@dataclass(kw_only=True)
+class _Part:
+    """An assignment, and what is left of it."""
+
+    assignment: Assignment
+    path: Callable[[str], Path]
+    n_deaths: int = 0
+    open_runs: set[int] = field(default_factory=set)
+    heard: dict[int, int] = field(default_factory=dict)
+    """Run -> the last epoch that was heard of."""
+
+    def __post_init__(self) -> None:
+        self.open_runs = {run.run_id for run, _ in self.assignment.runs}
+        self.heard = {run.run_id: run.n_epochs for run, _ in self.assignment.runs}
+
+    @property
+    def config(self) -> RunConfig:
+        return self.assignment.runs[0][1]
+
+    def messages(self, *, together: bool) -> list[dict[str, Any]]:
+        """Its open runs as a worker is told of them; see `trainables.worker`."""
+        return [
+            {
+                "run_id": run.run_id,
+                "config": config.model_dump(mode="json"),
+                "checkpoint": str(self.path(run.uid)),
+                "n_epochs": self.heard[run.run_id],
+                "evaluate": self.assignment.evaluate,
+                "together": together,
+            }
+            for run, config in self.assignment.runs
+            if run.run_id in self.open_runs
+        ]
+
+    def delete_checkpoints(self) -> None:
+        for run, _ in self.assignment.runs:
+            delete_checkpoint(self.path(run.uid))
+
+
+class Workers:
+    """Fills workers with a ledger's assignments, and hands their reports to the ledger."""
+
+    def __init__(
+        self,
+        ledger: RunLedger,
+        *,
+        n_workers: int,
+        size: GroupSize,
+        checkpoint_path: Callable[[str], Path],
+    ) -> None:
+        """No worker has anything yet.
+
+        Args:
+            ledger: Assigns, hears and decides. A run is asked for only when a worker is free for
+                it, with all that is known by then.
+            n_workers: How many workers there may be at once.
+            size: How many runs a worker trains together.
+            checkpoint_path: A run's uid -> where its checkpoint lies.
+        """
+        self._ledger = ledger
+        self._n_workers = n_workers
+        self._size = size
+        self._checkpoint_path = checkpoint_path
+        self._groups: dict[str, list[_Part]] = {}
+        self._orphans: deque[_Part] = deque()
+        """What the workers trained that died; each is then trained by a worker for itself, so that
+        one that kills its workers takes no other with it."""
+        self._dry_until: dict[bool, float] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no worker has anything."""
+        return not self._groups
+
+    def open(self, worker: str) -> dict[str, Any] | None:
+        """Give a new worker its first runs.
+
+        Args:
+            worker: What to call it.
+
+        Returns:
+            What it trains, as `trainables.ray_trainable` defines it; None where there is nothing
+            to do for it now.
+        """
+        if len(self._groups) >= self._n_workers:
+            return None
+        group: list[_Part] = []
+        messages = self._fill(group)
+        if not group:
+            return None
+        self._groups[worker] = group
+        return {"runs": list(messages), "in_turn": group[0].assignment.in_turn}
+
+    def hear(self, worker: str, messages: Sequence[dict[str, Any]]) -> Change | None:
+        """Hand a step's reports to the ledger.
+
+        Args:
+            worker: Which worker made the step.
+            messages: Its reports, as `trainables.worker` defines them.
+
+        Returns:
+            What it is to do before its next step; None where it has nothing more to do.
+
+        Raises:
+            UserError: What the ledger met.
+        """
+        group = self._groups[worker]
+        reports = [Report.from_wire(message) for message in messages]
+        for report in reports:
+            if report.warning is not None:
+                logger.warning("run %d: %s", report.run_id, report.warning)
+        going_on = self._ledger.report(reports)
+        heard = {report.run_id: report.epoch.epoch for report in reports if report.epoch}
+        closed = {report.run_id for report in reports} - going_on
+        dropped: list[int] = []
+        for part in group:
+            # The end of one run may be the end of the trial that others belong to.
+            ended = {i for i in part.open_runs if i in closed or not self._ledger.is_open(i)}
+            dropped += sorted(ended)
+            part.open_runs -= ended
+            part.heard |= {i: epoch for i, epoch in heard.items() if i in part.heard}
+            if not part.open_runs:
+                part.delete_checkpoints()
+        group[:] = [part for part in group if part.open_runs]
+        added = self._fill(group)
+        if group:
+            return Change(drop=tuple(dropped), add=added)
+        del self._groups[worker]
+        return None
+
+    def lose(self, worker: str, reason: str) -> bool:
+        """Take a dead worker's runs back; those that lost too many workers have failed.
+
+        Args:
+            worker: The worker that died.
+            reason: Why, as far as it is known.
+
+        Returns:
+            Whether some of its runs go on with another worker.
+
+        Raises:
+            UserError: What the ledger met.
+        """
+        lost = self._groups.pop(worker, [])
+        for part in lost:
+            part.n_deaths += 1
+            if part.n_deaths <= MAX_WORKER_DEATHS:
+                self._orphans.append(part)
+                continue
+            for run_id in part.open_runs:
+                self._ledger.fail(run_id, f"its worker died {part.n_deaths} times: {reason}")
+            part.delete_checkpoints()
+        return any(part.n_deaths <= MAX_WORKER_DEATHS for part in lost)
+
+    def _fill(self, group: list[_Part]) -> tuple[dict[str, Any], ...]:
+        """Add what there is room for, and say it as the worker is told."""
+        messages: list[dict[str, Any]] = []
+        while self._has_room(group):
+            part = self._next(group)
+            if part is None:
+                break
+            group.append(part)
+            messages += part.messages(together=self._size(part.config) > 1)
+        return tuple(messages)
+
+    def _has_room(self, group: Sequence[_Part]) -> bool:
+        if not group:
+            return True
+        if group[0].n_deaths or group[0].assignment.in_turn:
+            return False
+        n_runs = sum(len(part.open_runs) for part in group)
+        return n_runs + len(group[0].assignment.runs) <= self._size(group[0].config)
+
+    def _next(self, group: Sequence[_Part]) -> _Part | None:
+        if self._orphans and not group:
+            return self._orphans.popleft()
+        now = time.monotonic()
+        if self._groups and now < self._dry_until.get(bool(group), 0.0):
+            return None
+        assignment = self._ledger.next_assignment(group[0].config if group else None)
+        if assignment is None:
+            self._dry_until[bool(group)] = now + PATIENCE_SECONDS
+            return None
+        return _Part(assignment=assignment, path=self._checkpoint_path)

@@ -1,0 +1,1 @@
+"""Reading space and config files: values, their places, what is wrong."""

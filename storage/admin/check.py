@@ -1,0 +1,163 @@
+"""Whether a store agrees with itself: ``python -m storage check``.
+
+Everything is read in one snapshot, so a search may write meanwhile. It writes in many small steps,
+and a snapshot may fall between two of them: a trial that was just asked for has no run yet, one
+that was just told has runs that say ``running``. Where a launch of the study is alive such steps
+are no findings; where none is, they are what a killed launch left, and the next one mends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from optuna.storages._rdb import models
+
+from storage.admin.check_study import AGAIN, Finding, check_epochs, check_study
+from storage.admin.snapshot import snapshot
+from storage.leases import is_alive
+from storage.store import Store
+from storage.tables import schema
+from storage.tables.records import LaunchRecord
+
+__all__ = ["Checked", "check_store"]
+
+_STUDIES = models.StudyModel.__table__
+_TRIALS = models.TrialModel.__table__
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What was looked at, and what was found.
+
+    Attributes:
+        n_studies: Studies.
+        n_trials: Their trials.
+        n_runs: Runs, of studies and of benchmarks.
+        findings: What does not agree; empty for a sound store.
+    """
+
+    n_studies: int
+    n_trials: int
+    n_runs: int
+    findings: list[Finding]
+
+
+def check_store(store: Store) -> Checked:
+    """Check a store; nothing is changed.
+
+    Args:
+        store: The store; searches may write to it meanwhile.
+
+    Returns:
+        What was found.
+
+    Raises:
+        StorageError: If the database fails.
+    """
+    # A launch may end between the snapshot and the look at its process.
+    alive = {launch.launch_id for launch in store.launches() if is_alive(launch)}
+    with snapshot(store) as connection:
+
+        def count(column: sa.Column[int]) -> int:
+            return int(connection.execute(sa.select(sa.func.count(column))).scalar_one())
+
+        studies = connection.execute(sa.select(_STUDIES).order_by(_STUDIES.c.study_id)).all()
+        has_ours = sa.inspect(connection).has_table(schema.runs.name)
+        launches = []
+        if has_ours:
+            query = sa.select(schema.launches).order_by(schema.launches.c.launch_id)
+            launches = [LaunchRecord(**row._mapping) for row in connection.execute(query)]
+        alive |= {launch.launch_id for launch in launches if is_alive(launch)}
+        findings = list(_launches(launches, alive))
+        for study_id, name in studies:
+            own = [launch for launch in launches if launch.study_id == study_id]
+            findings += check_study(connection, study_id, name, own, alive, has_ours=has_ours)
+        if has_ours:
+            findings += check_epochs(connection, None)
+            findings += _benchmarks(connection, alive)
+            findings += _orphans(connection)
+        return Checked(
+            n_studies=len(studies),
+            n_trials=count(_TRIALS.c.trial_id),
+            n_runs=count(schema.runs.c.run_id) if has_ours else 0,
+            findings=findings,
+        )
+
+
+def _launches(launches: list[LaunchRecord], alive: set[int]) -> Iterator[Finding]:
+    for launch in launches:
+        if launch.status == "running" and launch.launch_id not in alive:
+            heard = launch.heartbeat_at.isoformat(sep=" ", timespec="seconds")
+            yield Finding(
+                table=schema.launches.name,
+                key=f"launch {launch.launch_id}",
+                what=f"it died on {launch.host}: nothing was heard of it since {heard}",
+                mend=AGAIN,
+            )
+
+
+def _benchmarks(connection: sa.Connection, alive: set[int]) -> Iterator[Finding]:
+    """Runs of benchmarks that are in nobody's hands, or that have lost what they ended in."""
+    runs, results = schema.runs, schema.results
+    query = sa.select(runs.c.run_id, runs.c.state, runs.c.launch_id, results.c.run_id).outerjoin(
+        results, results.c.run_id == runs.c.run_id
+    )
+    for run_id, state, launch_id, result in connection.execute(
+        query.where(runs.c.purpose == "benchmark").order_by(runs.c.run_id)
+    ):
+        if state == "running" and launch_id not in alive:
+            yield Finding(
+                table=runs.name,
+                key=f"run {run_id}",
+                what=f"it is running, but launch {launch_id} is not alive",
+                mend="run the benchmark's command again: it goes on with the run",
+            )
+        if state == "complete" and result is None:
+            yield Finding(
+                table=runs.name,
+                key=f"run {run_id}",
+                what="it is complete, but its errors are not recorded",
+                mend=f"DELETE FROM {runs.name} WHERE run_id = {run_id}, and run the benchmark's "
+                "command again",
+            )
+
+
+def _orphans(connection: sa.Connection) -> Iterator[Finding]:
+    """Rows that belong to what is not there, counted by what they miss."""
+    runs, launches = schema.runs, schema.launches
+    owners = (
+        (schema.studies, schema.studies.c.study_id, _STUDIES.c.study_id, "study"),
+        (launches, launches.c.study_id, _STUDIES.c.study_id, "study"),
+        (runs, runs.c.study_id, _STUDIES.c.study_id, "study"),
+        (runs, runs.c.trial_id, _TRIALS.c.trial_id, "trial"),
+        (runs, runs.c.launch_id, launches.c.launch_id, "launch"),
+        (schema.epochs, schema.epochs.c.run_id, runs.c.run_id, "run"),
+        (schema.epochs, schema.epochs.c.launch_id, launches.c.launch_id, "launch"),
+        (schema.results, schema.results.c.run_id, runs.c.run_id, "run"),
+    )
+    for table, key, owner, kind in owners:
+        query = (
+            sa.select(key, sa.func.count())
+            .select_from(table)
+            .outerjoin(owner.table, owner == key)
+            .where(key.is_not(None) & owner.is_(None))
+            .group_by(key)
+            .order_by(key)
+        )
+        for missing, n_rows in connection.execute(query):
+            if kind == "launch":
+                mend = "nothing is lost but where they were trained; no command needs it"
+            else:
+                mend = (
+                    f"if the {kind} was deleted on purpose: DELETE FROM {table.name} WHERE "
+                    f"{key.name} = {missing}"
+                )
+            yield Finding(
+                table=table.name,
+                key=f"{key.name} {missing}",
+                what=f"{n_rows} {'row' if n_rows == 1 else 'rows'} of {kind} {missing}, which is "
+                "not there",
+                mend=mend,
+            )

@@ -1,0 +1,367 @@
+"""Whether a study's trials, runs, epochs and reports agree with each other and with its budget."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+
+from storage.kept_epoch import RunProgress
+from storage.tables import schema
+from storage.tables.attributes import BASELINE
+from storage.tables.records import EpochRecord, LaunchRecord
+
+__all__ = ["AGAIN", "Finding", "check_epochs", "check_study"]
+
+AGAIN = "run the same command again: it puts this right and goes on"
+DISTRUST = (
+    "its numbers were changed by hand, or by a fault of this program: do not build on it; "
+    "restore a backup or leave it out"
+)
+STATE_OF_RUNS = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+TOLERANCE = 1e-6
+"""Relative; sums of seconds were added up in another order."""
+
+_TRIALS = models.TrialModel.__table__
+_VALUES = models.TrialValueModel.__table__
+_REPORTS = models.TrialIntermediateValueModel.__table__
+_ATTRIBUTES = models.TrialUserAttributeModel.__table__
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that does not agree.
+
+    Attributes:
+        table: Where.
+        key: Which row, or rows.
+        what: What is wrong with it.
+        mend: What to do about it.
+    """
+
+    table: str
+    key: str
+    what: str
+    mend: str
+
+
+@dataclass(kw_only=True)
+class _Trial:
+    trial_id: int
+    number: int
+    state: TrialState
+    values: list[float] = field(default_factory=list)
+    reports: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class _Run:
+    run_id: int
+    trial_id: int | None
+    launch_id: int
+    purpose: str
+    replicate: int
+    state: str
+    n_epochs: int
+    best_epoch: int | None
+    train_seconds: float
+    n_parameters: int | None
+    full: int | None
+    """Epochs that its config asks for."""
+
+
+def check_study(
+    connection: sa.Connection,
+    study_id: int,
+    name: str,
+    launches: Sequence[LaunchRecord],
+    alive: set[int],
+    *,
+    has_ours: bool,
+) -> Iterator[Finding]:
+    """Check one study.
+
+    Args:
+        connection: A snapshot.
+        study_id: The study.
+        name: Its name.
+        launches: Its launches, oldest first.
+        alive: Launches that are alive, of whatever study.
+        has_ours: Whether the database has our tables.
+
+    Yields:
+        What is wrong.
+    """
+    trials = _read_trials(connection, study_id)
+    yield from _numbers(trials, name)
+    if not has_ours:
+        return
+    metrics = connection.execute(
+        sa.select(schema.studies.c.metrics).where(schema.studies.c.study_id == study_id)
+    ).scalar()
+    if metrics is None:
+        return  # Another tool's study: no launch of ours answers for its trials.
+    runs = _read_runs(connection, schema.runs.c.study_id == study_id)
+    epochs = _read_epochs(connection, schema.runs.c.study_id == study_id)
+    yield from _check_runs(runs, epochs)
+    is_live = any(launch.launch_id in alive for launch in launches)
+    of_trial: dict[int | None, list[_Run]] = {}
+    for run in runs:
+        if run.purpose == "search":
+            of_trial.setdefault(run.trial_id, []).append(run)
+        elif run.state == "running" and run.launch_id not in alive:
+            yield _of_run(run, f"it is running, but launch {run.launch_id} is not alive", AGAIN)
+    in_turn = any(_setting(launch, "pruner", "name") == "wilcoxon" for launch in launches)
+    for trial in trials.values():
+        label = f"trial {trial.number} of '{name}'"
+        own = sorted(of_trial.get(trial.trial_id, []), key=lambda run: run.replicate)
+        yield from _check_states(trial, label, own, is_live)
+        if len(metrics) == 1:
+            yield from _check_reports(trial, label, own, epochs, metrics, in_turn=in_turn)
+    yield from _check_budget(connection, study_id, name, launches, trials, of_trial)
+
+
+def check_epochs(connection: sa.Connection, study_id: int | None) -> Iterator[Finding]:
+    """Check the epochs of the runs of a study, or of those of none."""
+    which = schema.runs.c.study_id == study_id
+    yield from _check_runs(_read_runs(connection, which), _read_epochs(connection, which))
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+
+def _read_trials(connection: sa.Connection, study_id: int) -> dict[int, _Trial]:
+    ours = _TRIALS.c.study_id == study_id
+    query = sa.select(_TRIALS.c.trial_id, _TRIALS.c.number, _TRIALS.c.state).where(ours)
+    trials = {
+        trial_id: _Trial(trial_id=trial_id, number=number, state=state)
+        for trial_id, number, state in connection.execute(query.order_by(_TRIALS.c.number))
+    }
+    columns = (_VALUES.c.trial_id, _VALUES.c.value, _VALUES.c.value_type)
+    query = sa.select(*columns).join(_TRIALS, _TRIALS.c.trial_id == _VALUES.c.trial_id)
+    for trial_id, value, kind in connection.execute(
+        query.where(ours).order_by(_VALUES.c.objective)
+    ):
+        decoded = models.TrialValueModel.stored_repr_to_value(value, kind)
+        trials[trial_id].values.append(decoded)
+    columns = (_REPORTS.c.trial_id, _REPORTS.c.step, _REPORTS.c.intermediate_value)
+    query = sa.select(*columns, _REPORTS.c.intermediate_value_type)
+    query = query.join(_TRIALS, _TRIALS.c.trial_id == _REPORTS.c.trial_id).where(ours)
+    decode = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+    for trial_id, step, value, kind in connection.execute(query):
+        trials[trial_id].reports[step] = decode(value, kind)
+    return trials
+
+
+def _read_runs(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[_Run]:
+    table = schema.runs
+    names = [name for name in _Run.__dataclass_fields__ if name != "full"]
+    full = table.c.config["training"]["epochs"].as_integer()
+    query = sa.select(*(table.c[name] for name in names), full.label("full"))
+    rows = connection.execute(query.where(which).order_by(table.c.run_id))
+    return [_Run(**row._mapping) for row in rows]
+
+
+def _read_epochs(
+    connection: sa.Connection, which: sa.ColumnElement[bool]
+) -> dict[int, list[EpochRecord]]:
+    table = schema.epochs
+    columns = [table.c[name] for name in EpochRecord.__dataclass_fields__]
+    query = sa.select(table.c.run_id, *columns)
+    query = query.join(schema.runs, schema.runs.c.run_id == table.c.run_id).where(which)
+    epochs: dict[int, list[EpochRecord]] = {}
+    for run_id, *values in connection.execute(query.order_by(table.c.run_id, table.c.epoch)):
+        record = EpochRecord(**dict(zip(EpochRecord.__dataclass_fields__, values, strict=True)))
+        epochs.setdefault(run_id, []).append(record)
+    return epochs
+
+
+# -- checking --------------------------------------------------------------------------------
+
+
+def _numbers(trials: dict[int, _Trial], name: str) -> Iterator[Finding]:
+    """Optuna numbers the trials of a study 0, 1, ... without a constraint that says so."""
+    counts = Counter(trial.number for trial in trials.values())
+    for number, n_trials in sorted(counts.items()):
+        if n_trials > 1:
+            yield Finding(
+                table=_TRIALS.name,
+                key=f"trial {number} of '{name}'",
+                what=f"{n_trials} trials have this number",
+                mend=DISTRUST,
+            )
+    missing = sorted(set(range(len(trials))) - counts.keys())
+    if missing and len(counts) == len(trials):
+        yield Finding(
+            table=_TRIALS.name,
+            key=f"study '{name}'",
+            what=f"there is no trial {missing[0]}, though there are {len(trials)} trials",
+            mend=DISTRUST,
+        )
+
+
+def _check_runs(runs: list[_Run], epochs: dict[int, list[EpochRecord]]) -> Iterator[Finding]:
+    """Compare what runs say of themselves with the epochs that are there."""
+    for run in runs:
+        own = epochs.get(run.run_id, [])
+        numbers = [epoch.epoch for epoch in own]
+        if numbers != list(range(1, len(own) + 1)):
+            missing = sorted(set(range(1, max(numbers) + 1)) - set(numbers))
+            what = (
+                f"epochs {', '.join(map(str, missing))} are not there"
+                if missing
+                else (f"its epochs begin with {numbers[0]}")
+            )
+            yield _of_run(run, what, DISTRUST, table=schema.epochs.name)
+            continue
+        if run.n_epochs != len(own):
+            yield _of_run(run, f"it says {run.n_epochs} epochs, there are {len(own)}", DISTRUST)
+        seconds = sum(epoch.seconds for epoch in own)
+        if not math.isclose(run.train_seconds, seconds, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            what = f"it says {run.train_seconds:g} s of training, its epochs sum to {seconds:g} s"
+            yield _of_run(run, what, DISTRUST)
+        best = RunProgress((), n_parameters=0, epochs=own).best_epoch or None
+        if run.best_epoch != best:
+            what = f"it says epoch {run.best_epoch} is its best, the metrics say {best}"
+            yield _of_run(run, what, DISTRUST)
+        if run.state == "complete" and run.full is not None and len(own) != run.full:
+            what = f"it is complete with {len(own)} of {run.full} epochs"
+            yield _of_run(run, what, DISTRUST)
+
+
+def _check_states(trial: _Trial, label: str, runs: list[_Run], is_live: bool) -> Iterator[Finding]:
+    """Compare a trial's state with those of its runs."""
+    if trial.state == TrialState.RUNNING:
+        if not is_live:
+            yield _of_trial(label, "it is RUNNING, but no launch of its study is alive", AGAIN)
+        return
+    if trial.state == TrialState.COMPLETE and not runs:
+        what = "it is COMPLETE without a run: another tool wrote it, or its run was deleted"
+        yield _of_trial(label, what, "nothing backs its value: leave it out of comparisons")
+    wanted = STATE_OF_RUNS.get(trial.state, "interrupted")
+    for run in runs:
+        if run.state == wanted or (is_live and run.state == "running"):
+            continue
+        what = f"it is {run.state}, though {label} is {trial.state.name}"
+        yield _of_run(run, what, AGAIN if run.state == "running" else DISTRUST)
+
+
+def _check_reports(
+    trial: _Trial,
+    label: str,
+    runs: list[_Run],
+    epochs: dict[int, list[EpochRecord]],
+    metrics: list[str],
+    *,
+    in_turn: bool,
+) -> Iterator[Finding]:
+    """Compare what Optuna heard of a trial with what its runs have recorded."""
+    if not runs:
+        if trial.reports:
+            yield _of_trial(label, "it has reports, but no run", DISTRUST, table=_REPORTS.name)
+        return
+    progress = [
+        RunProgress(metrics, n_parameters=run.n_parameters or 0, epochs=epochs.get(run.run_id, ()))
+        for run in runs
+    ]
+    if in_turn:
+        ended = [each for each, run in zip(progress, runs, strict=True) if _is_full(each, run)]
+        expected = [each.values(each.n_epochs)[0] for each in ended]
+    else:
+        n_steps = min(each.n_epochs for each in progress)
+        expected = [
+            statistics.fmean(each.values(step)[0] for each in progress)
+            for step in range(1, n_steps + 1)
+        ]
+    if sorted(trial.reports) != list(range(1, len(trial.reports) + 1)):
+        yield _of_trial(label, "its reports have gaps", DISTRUST, table=_REPORTS.name)
+        return
+    n_reports = len(trial.reports)
+    decided = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    if n_reports > len(expected) or (decided and n_reports < len(expected)):
+        what = f"Optuna has {n_reports} reports, its runs have {len(expected)}"
+        yield _of_trial(label, what, DISTRUST, table=_REPORTS.name)
+        return
+    for step, value in trial.reports.items():
+        if not _equal(value, expected[step - 1]):
+            what = f"report {step} is {value:g}, its runs say {expected[step - 1]:g}"
+            yield _of_trial(label, what, DISTRUST, table=_REPORTS.name)
+            return
+    if trial.values and decided and expected:
+        last = statistics.fmean(expected) if in_turn and _is_complete(trial) else expected[-1]
+        if not _equal(trial.values[0], last):
+            what = f"its value is {trial.values[0]:g}, its runs say {last:g}"
+            yield _of_trial(label, what, DISTRUST, table=_VALUES.name)
+
+
+def _check_budget(
+    connection: sa.Connection,
+    study_id: int,
+    name: str,
+    launches: Sequence[LaunchRecord],
+    trials: dict[int, _Trial],
+    of_trial: dict[int | None, list[_Run]],
+) -> Iterator[Finding]:
+    """Compare what was spent with the largest budget that a launch was given."""
+    if not launches:
+        return
+    key = f"study '{name}'"
+    mend = "nothing is lost; say so where the budget matters, or raise it with the next launch"
+    budgets = [_setting(launch, "budget", "trials") for launch in launches]
+    if None not in budgets:
+        # Baselines are tried whatever the budget.
+        query = sa.select(sa.func.count()).join_from(
+            _ATTRIBUTES, _TRIALS, _TRIALS.c.trial_id == _ATTRIBUTES.c.trial_id
+        )
+        query = query.where((_ATTRIBUTES.c.key == BASELINE) & (_TRIALS.c.study_id == study_id))
+        allowed = max(budgets)
+        if len(trials) > allowed:
+            allowed = max(allowed, int(connection.execute(query).scalar_one()))
+        if len(trials) > allowed:
+            what = f"it has {len(trials)} trials, its budget is {allowed}"
+            yield Finding(table=_TRIALS.name, key=key, what=what, mend=mend)
+    budgets = [_setting(launch, "budget", "epochs") for launch in launches]
+    if None not in budgets:
+        spent = sum(run.n_epochs for runs in of_trial.values() for run in runs)
+        # A worker's step is an epoch of each replicate, and each launch may have one under way.
+        step = max((len(runs) for runs in of_trial.values()), default=1)
+        if spent > max(budgets) + step * len(launches) - 1:
+            what = f"it has trained {spent} epochs, its budget is {max(budgets)}"
+            yield Finding(table=schema.epochs.name, key=key, what=what, mend=mend)
+
+
+def _setting(launch: LaunchRecord, group: str, key: str) -> Any:
+    found = launch.config.get(group)
+    return found.get(key) if isinstance(found, dict) else None
+
+
+def _is_full(progress: RunProgress, run: _Run) -> bool:
+    return run.full is not None and progress.n_epochs >= run.full
+
+
+def _is_complete(trial: _Trial) -> bool:
+    return trial.state == TrialState.COMPLETE
+
+
+def _equal(one: float, other: float) -> bool:
+    both_nan = math.isnan(one) and math.isnan(other)
+    return both_nan or math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-12)
+
+
+def _of_run(run: _Run, what: str, mend: str, table: str = schema.runs.name) -> Finding:
+    return Finding(table=table, key=f"run {run.run_id}", what=what, mend=mend)
+
+
+def _of_trial(label: str, what: str, mend: str, table: str = _TRIALS.name) -> Finding:
+    return Finding(table=table, key=label, what=what, mend=mend)

@@ -1,0 +1,1 @@
+"""Opening a database, and riding out that it is away."""

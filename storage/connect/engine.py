@@ -1,0 +1,299 @@
+"""Opening a store: the URL and the database engine."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from optuna.storages._rdb import models
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from space.errors import StorageError
+from storage.optuna_rows.steady import SteadyStorage
+
+__all__ = [
+    "DEFAULT_URL",
+    "MEMORY",
+    "UPGRADE",
+    "engine_options",
+    "missing_driver",
+    "open_optuna_storage",
+    "parse_url",
+    "redact",
+    "require_sqlite_file",
+    "require_tables",
+    "schema_transaction",
+    "translated",
+]
+
+DEFAULT_URL = "sqlite:///results/search.db"
+MEMORY = ":memory:"
+"""The database of a store that no other process can reach."""
+BUSY_TIMEOUT_SECONDS = 30
+UPGRADE = "run `python -m storage upgrade` with the same --storage first"
+
+
+def parse_url(text: str) -> sa.URL:
+    """Read a storage URL.
+
+    Args:
+        text: An SQLAlchemy URL, or the path of an SQLite file.
+
+    Returns:
+        The URL; an SQLite path in it is absolute.
+
+    Raises:
+        StorageError: If it is no URL, or one of a kind that is not supported.
+    """
+    if not text.isprintable():
+        raise StorageError("--storage: a database URL has no line breaks or control characters.")
+    if "://" not in text:
+        if re.match(r"[A-Za-z][A-Za-z0-9+]+:/", text):
+            raise StorageError(
+                "--storage: a database URL has '://' after its kind, e.g. "
+                "postgresql+psycopg://user@host/database."
+            )
+        text = f"sqlite:///{text}"
+    try:
+        url = sa.make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise StorageError(
+            "--storage: not a database URL; write e.g. sqlite:///results/search.db or "
+            "postgresql+psycopg://user@host/database."
+        ) from error
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == MEMORY:
+            raise StorageError(
+                "--storage: an SQLite store needs a file, e.g. sqlite:///results/search.db."
+            )
+        url = url.set(database=str(Path(os.path.expanduser(url.database)).resolve()))
+    elif "@" in (url.host or ""):
+        # What would be taken for the host and shown is the end of a password.
+        raise StorageError(
+            "--storage: more than one '@'; write one that belongs to the user or the password "
+            "as %40."
+        )
+    elif url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StorageError(
+            f"--storage: '{url.drivername}' is not supported; use sqlite or postgresql+psycopg."
+        )
+    return url
+
+
+def redact(url: sa.URL) -> str:
+    """The URL as it may be shown: without its password and its query."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+@contextmanager
+def translated(url: sa.URL) -> Iterator[None]:
+    """Turn the database's errors inside the block into one sentence.
+
+    Raises:
+        StorageError: For every error of SQLAlchemy, of the database driver or of Optuna's storage.
+    """
+    try:
+        yield
+    except optuna.exceptions.StorageInternalError as error:
+        raise StorageError(_sentence(url, error.__cause__ or error)) from error
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise StorageError(_sentence(url, error)) from error
+
+
+def missing_driver(url: sa.URL, error: ImportError) -> StorageError:
+    """What to raise where the database's driver is not installed."""
+    return StorageError(_sentence(url, error))
+
+
+def _sentence(url: sa.URL, error: BaseException) -> str:
+    """Name the store, what the database said and what usually mends it."""
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+    said = cause[0] if cause else type(error).__name__
+    lowered = said.lower()
+    if isinstance(error, NoSuchModuleError | ModuleNotFoundError):
+        mend = "install the driver: pip install 'psycopg[binary]'"
+    elif "not a database" in lowered or "malformed" in lowered:
+        mend = "the file is no SQLite database or is damaged; name another file"
+    elif "locked" in lowered:
+        mend = "another process holds it; wait or stop that process, then run the command again"
+    elif "readonly" in lowered or "read-only" in lowered or "permission" in lowered:
+        mend = "make the file and its directory writable"
+    elif "unable to open" in lowered:
+        mend = "its directory must be there and writable, which SQLite needs to read it, too"
+    elif "full" in lowered or "no space" in lowered:
+        mend = "free some disk space, then run the same command again"
+    elif "disk i/o" in lowered:
+        mend = "check the disk, then run the same command again"
+    else:
+        mend = "check the URL and that the database is running"
+    return f"storage {redact(url)}: {said}; {mend}."
+
+
+def open_optuna_storage(url: sa.URL, *, create: bool) -> SteadyStorage:
+    """Open the database for Optuna and for us: both use the engine of the storage returned.
+
+    Args:
+        url: From `parse_url`.
+        create: Whether a database that is absent may be made.
+
+    Returns:
+        Optuna's storage, its tables in place. SQLite runs in WAL mode, where a killed process loses
+        nothing it has committed.
+
+    Raises:
+        StorageError: If the database is absent (and `create` is off), cannot be reached, is no
+            store of ours or of Optuna's, or is of another version.
+    """
+    is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite:
+        require_sqlite_file(url, create=create)
+    kwargs = engine_options(url)
+    with translated(url):
+        try:
+            if not create:
+                require_tables(url)
+            elif is_sqlite:
+                _make_tables(url)
+            storage = SteadyStorage(
+                url.render_as_string(hide_password=False),
+                name=redact(url),
+                guard=functools.partial(translated, url),
+                engine_kwargs=kwargs,
+            )
+        except ImportError as error:
+            raise missing_driver(url, error) from error
+        try:
+            storage.check_version()
+        except RuntimeError as error:
+            storage.engine.dispose()
+            # Optuna's words for a schema that it knows, but that is not its own.
+            older = "storage upgrade" in str(error)
+            mend = UPGRADE if older else "install a newer Optuna, or name another store"
+            raise StorageError(
+                f"storage {redact(url)}: its Optuna tables were made by "
+                f"{'an older' if older else 'a newer'} release than {optuna.__version__}; {mend}."
+            ) from error
+        if is_sqlite:
+            sa.event.listen(storage.engine, "connect", _tune_sqlite)
+            storage.engine.dispose()
+    return storage
+
+
+def _make_tables(url: sa.URL) -> None:
+    """Make Optuna's tables in an SQLite file in one transaction.
+
+    Optuna makes them one by one. Killed in between, it would never make the indexes of a table that
+    is there, and without them one name may have two studies.
+    """
+    metadata = models.BaseModel.metadata
+    engine = sa.create_engine(url, poolclass=sa.NullPool, **engine_options(url))
+    if not metadata.tables.keys() <= set(sa.inspect(engine).get_table_names()):
+        with schema_transaction(url) as connection:
+            metadata.create_all(connection)
+
+
+@contextmanager
+def schema_transaction(url: sa.URL) -> Iterator[sa.Connection]:
+    """One transaction of changes of the schema, committed at the end of the block.
+
+    In an SQLite file no other connection can read or write meanwhile.
+
+    Args:
+        url: The store's URL.
+
+    Yields:
+        A connection of its own.
+    """
+    connect_args = engine_options(url)["connect_args"]
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=connect_args)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # Python's driver begins no transaction for changes of the schema.
+            raw: Any = connection.connection.dbapi_connection
+            raw.isolation_level = None
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        yield connection
+        connection.commit()
+
+
+def engine_options(url: sa.URL) -> dict[str, Any]:
+    """Arguments of `sqlalchemy.create_engine` for a store."""
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
+    connect = {
+        "connect_timeout": 10,
+        # A network that swallows everything looks like a server that thinks.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    }
+    return {"pool_pre_ping": True, "connect_args": connect}
+
+
+def require_sqlite_file(url: sa.URL, *, create: bool) -> None:
+    """Refuse a path that is no file, or make its directory.
+
+    Raises:
+        StorageError: If it is a directory, cannot be made, or is absent with `create` off.
+    """
+    path = Path(str(url.database))
+    with translated(url):
+        is_directory, exists = path.is_dir(), path.exists()
+    if is_directory:
+        raise StorageError(f"storage {redact(url)}: this is a directory; name a file in it.")
+    if not exists:
+        if not create:
+            raise StorageError(
+                f"storage {redact(url)}: there is no such file; start a search with "
+                "`python -m search.launch` or name the right one with --storage."
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"storage {redact(url)}: cannot make its directory ({error.strerror}); "
+                "name a writable place with --storage."
+            ) from error
+
+
+def require_tables(url: sa.URL) -> None:
+    """Refuse a database that is not Optuna's before anything is written into it.
+
+    Raises:
+        StorageError: If it holds no studies.
+    """
+    engine = sa.create_engine(url, **engine_options(url))
+    try:
+        tables = set(sa.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+    if not {"studies", "trials", "trial_params"} <= tables:
+        raise StorageError(
+            f"storage {redact(url)}: this database holds no studies; name the right one with "
+            "--storage."
+        )
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
+    except sqlite3.Error:
+        # A read-only database can still be read.
+        logging.getLogger(__name__).debug("SQLite pragmas were refused", exc_info=True)
+    finally:
+        cursor.close()

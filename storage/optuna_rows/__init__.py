@@ -1,0 +1,1 @@
+"""The only room that touches Optuna's private modules."""

@@ -1,0 +1,131 @@
+"""Optuna's rows of a trial, written in transactions of ours.
+
+Optuna's storage writes each thing it is told in a transaction of its own. Where something of
+Optuna's and something of ours belong together, both are written in one, with the meaning that
+Optuna's own methods have: what is there already is said anew, and a trial that has ended is not
+changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._rdb import models
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage.tables.records import TrialStep
+
+__all__ = [
+    "report_steps",
+    "require_unfinished",
+    "write_param",
+    "write_system_attribute",
+    "write_user_attribute",
+    "write_values",
+]
+
+_TRIALS = models.TrialModel.__table__
+_VALUES = models.TrialValueModel.__table__
+_PARAMS = models.TrialParamModel.__table__
+_USER = models.TrialUserAttributeModel.__table__
+_SYSTEM = models.TrialSystemAttributeModel.__table__
+_STEPS = models.TrialIntermediateValueModel.__table__
+
+
+def require_unfinished(connection: sa.Connection, trial_ids: Iterable[int]) -> None:
+    """Refuse to go on where a trial has ended.
+
+    Raises:
+        KeyError: If there is no such trial.
+        UpdateFinishedTrialError: If one of them has ended.
+    """
+    wanted = set(trial_ids)
+    query = sa.select(_TRIALS.c.trial_id, _TRIALS.c.number, _TRIALS.c.state)
+    found = connection.execute(query.where(_TRIALS.c.trial_id.in_(wanted))).all()
+    if len(found) < len(wanted):
+        raise KeyError(models.NOT_FOUND_MSG)
+    for trial in found:
+        if trial.state.is_finished():
+            raise UpdateFinishedTrialError(
+                f"trial {trial.number} is {trial.state.name} and cannot be changed"
+            )
+
+
+def report_steps(connection: sa.Connection, steps: Sequence[TrialStep]) -> None:
+    """Say what trials reported; see `Store.record_epochs`."""
+    represent = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
+    rows = []
+    for step in steps:
+        value, kind = represent(step.value)
+        rows.append(
+            {
+                "trial_id": step.trial_id,
+                "step": step.step,
+                "intermediate_value": value,
+                "intermediate_value_type": kind,
+            }
+        )
+    connection.execute(_upsert(connection, _STEPS, ("trial_id", "step")), rows)
+
+
+def write_values(connection: sa.Connection, trial_id: int, values: Sequence[float]) -> None:
+    """Write the objectives' values of a trial, in order."""
+    rows = []
+    for objective, each in enumerate(values):
+        value, kind = models.TrialValueModel.value_to_stored_repr(each)
+        rows.append(
+            {"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind}
+        )
+    connection.execute(_upsert(connection, _VALUES, ("trial_id", "objective")), rows)
+
+
+def write_param(
+    connection: sa.Connection,
+    trial_id: int,
+    name: str,
+    value: float,
+    distribution: BaseDistribution,
+) -> None:
+    """Write a parameter, unless it is there; its value is the distribution's internal one."""
+    row = {
+        "trial_id": trial_id,
+        "param_name": name,
+        "param_value": value,
+        "distribution_json": distribution_to_json(distribution),
+    }
+    connection.execute(_insert(connection, _PARAMS).on_conflict_do_nothing(), [row])
+
+
+def write_user_attribute(connection: sa.Connection, trial_id: int, key: str, value: Any) -> None:
+    """Write an attribute that people and programs give a trial."""
+    row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+    connection.execute(_upsert(connection, _USER, ("trial_id", "key")), [row])
+
+
+def write_system_attribute(connection: sa.Connection, trial_id: int, key: str, value: Any) -> None:
+    """Write an attribute that Optuna's samplers and pruners give a trial."""
+    row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+    connection.execute(_upsert(connection, _SYSTEM, ("trial_id", "key")), [row])
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An insert that can be told what to do where there is a row already."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, key: Sequence[str]) -> sa.Insert:
+    """An insert of whole rows that overwrites what lies under the same key."""
+    insert = _insert(connection, table)
+    said = {
+        column.name: insert.excluded[column.name]
+        for column in table.columns
+        if column.name not in key and not column.primary_key
+    }
+    upsert: sa.Insert = insert.on_conflict_do_update(index_elements=list(key), set_=said)
+    return upsert

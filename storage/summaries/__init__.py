@@ -1,0 +1,1 @@
+"""Studies and benchmarks in a line each."""

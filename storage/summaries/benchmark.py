@@ -1,0 +1,153 @@
+"""Every benchmark of a store at a glance: what is done of it, by whom, and what came of it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import sqlalchemy as sa
+
+from storage.benchmarks import load_benchmarks
+from storage.leases import is_alive, status_of
+from storage.store import Store
+from storage.tables import schema
+from storage.tables.records import BenchmarkConfig, BenchmarkRecord, LaunchRecord
+
+__all__ = ["BenchmarkGlance", "glance_at_benchmarks", "says_it_is_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkGlance:
+    """What can be counted of a benchmark.
+
+    Attributes:
+        record: What it compares.
+        errors: Config hash -> test error (a fraction of the pairs), of each run that has a result.
+        launches: Those that trained one of its runs, or say that they are of it, oldest first.
+    """
+
+    record: BenchmarkRecord
+    errors: Mapping[str, float]
+    launches: tuple[LaunchRecord, ...]
+
+    @property
+    def n_done(self) -> int:
+        """Runs that have a result."""
+        return sum(self.n_done_of(config) for config in self.record.configs)
+
+    @property
+    def n_asked(self) -> int:
+        """Runs that were asked for."""
+        return sum(len(config.config_hashes) for config in self.record.configs)
+
+    def n_done_of(self, config: BenchmarkConfig) -> int:
+        """Runs of a config that have a result."""
+        return len(self._errors_of(config))
+
+    def mean_of(self, config: BenchmarkConfig) -> float | None:
+        """A config's mean test error, of those of its seeds that have finished."""
+        errors = self._errors_of(config)
+        return fmean(errors) if errors else None
+
+    def _errors_of(self, config: BenchmarkConfig) -> list[float]:
+        return [self.errors[each] for each in config.config_hashes if each in self.errors]
+
+    @property
+    def best(self) -> tuple[str, float] | None:
+        """The config with the lowest mean test error, and that error."""
+        means = [(config.name, self.mean_of(config)) for config in self.record.configs]
+        known = [(name, mean) for name, mean in means if mean is not None]
+        return min(known, key=lambda each: each[1], default=None)
+
+    @property
+    def reference_error(self) -> float | None:
+        """The reference's mean test error."""
+        of_name = {config.name: config for config in self.record.configs}
+        reference = of_name.get(self.record.reference)
+        return None if reference is None else self.mean_of(reference)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a launch of it is alive."""
+        return any(is_alive(launch) for launch in self.launches)
+
+    @property
+    def state(self) -> str:
+        """``"running"``, ``"done"``, or how its latest launch ended before everything was done.
+
+        ``"unfinished"`` where that launch did all that it was asked for, ``"not begun"`` where
+        there was none.
+        """
+        if self.is_running:
+            return "running"
+        if self.n_done == self.n_asked:
+            return "done"
+        if not self.launches:
+            return "not begun"
+        status = status_of(self.launches[-1])
+        return "unfinished" if status == "done" else status
+
+    @property
+    def last_activity(self) -> datetime.datetime | None:
+        """When a launch of it was last heard of, or it was last asked for (UTC)."""
+        times = [launch.heartbeat_at for launch in self.launches]
+        if self.record.updated_at is not None:
+            times.append(self.record.updated_at)
+        return max(times, default=None)
+
+
+def glance_at_benchmarks(
+    store: Store, launches: Sequence[LaunchRecord] | None = None
+) -> list[BenchmarkGlance]:
+    """Every benchmark of a store, in the order they were first asked for.
+
+    Args:
+        store: The store.
+        launches: All its launches, where they have been read.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    records = load_benchmarks(store)
+    if not records:
+        return []
+    if launches is None:
+        launches = store.launches()
+    runs, results = schema.runs.c, schema.results.c
+    query = sa.select(
+        runs.config_hash, runs.launch_id, results.test_error, results.data_fingerprint
+    ).select_from(schema.runs.outerjoin(schema.results, runs.run_id == results.run_id))
+    rows = store.rows(query.where(runs.purpose == "benchmark").order_by(runs.run_id))
+    found = []
+    for record in records:
+        hashes = {config_hash for config in record.configs for config_hash in config.config_hashes}
+        own = [row for row in rows if row["config_hash"] in hashes]
+        errors: dict[str, float] = {}
+        for row in own:
+            # Of several runs of one config and seed the first counts.
+            if row["data_fingerprint"] == record.data_fingerprint:
+                errors.setdefault(row["config_hash"], row["test_error"])
+        trained = {row["launch_id"] for row in own}
+        found.append(
+            BenchmarkGlance(
+                record=record,
+                errors=errors,
+                launches=tuple(
+                    launch
+                    for launch in launches
+                    if launch.launch_id in trained or says_it_is_of(launch, record)
+                ),
+            )
+        )
+    return found
+
+
+def says_it_is_of(launch: LaunchRecord, record: BenchmarkRecord) -> bool:
+    """Whether a launch says that it is of a benchmark; older ones do not say of which they are."""
+    return (
+        launch.study_id is None
+        and launch.data_fingerprint == record.data_fingerprint
+        and launch.config.get("benchmark") == record.name
+    )

@@ -1,0 +1,230 @@
+"""Studies and benchmarks as plain dictionaries: what ``python -m storage`` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from storage.leases import is_alive, status_of
+from storage.store import Store
+from storage.summaries.benchmark import BenchmarkGlance, glance_at_benchmarks
+from storage.summaries.study import abandoned_trials, glance_at_studies
+from storage.tables.records import BenchmarkConfig, LaunchRecord, RunRecord
+
+__all__ = ["describe_benchmark", "describe_study", "list_benchmarks", "list_studies"]
+
+INTERRUPTED = "INTERRUPTED"
+"""The state of a trial that Optuna says is running, whose launch died."""
+
+
+def list_studies(store: Store) -> list[dict[str, Any]]:
+    """Every study of a store: name, states, best value and last activity.
+
+    Returns:
+        One dictionary a study, in the order they were begun; its best value is that of the first
+        objective among complete trials. Studies that were made by other tools are among them,
+        without launches. Trials of a launch that died are `INTERRUPTED`.
+    """
+    launches: dict[int | None, list[LaunchRecord]] = {}
+    for launch in store.launches():
+        launches.setdefault(launch.study_id, []).append(launch)
+    records = store.study_records()
+    abandoned = abandoned_trials(store)
+    rows = []
+    for study in glance_at_studies(store):
+        record = records.get(study.study_id)
+        own = launches.get(study.study_id, [])
+        counts = Counter(study.counts)
+        counts[INTERRUPTED] = len(abandoned.get(study.study_id, ()))
+        counts["RUNNING"] -= counts[INTERRUPTED]
+        rows.append(
+            {
+                "kind": "study",
+                "study": study.name,
+                "trials": dict(counts),
+                "best": study.best,
+                "metrics": [] if record is None else record.metrics,
+                "data_source": None if record is None else record.data_source,
+                "state": _state(own),
+                "launches": len(own),
+                "last_launch": own[-1].started_at.isoformat(timespec="seconds") if own else None,
+            }
+        )
+    return rows
+
+
+def list_benchmarks(store: Store) -> list[dict[str, Any]]:
+    """Every benchmark of a store: name, configs, runs done and asked for, state, last activity.
+
+    Returns:
+        One dictionary a benchmark, in the order they were first asked for.
+    """
+    return [_benchmark(glance) for glance in glance_at_benchmarks(store)]
+
+
+def describe_benchmark(store: Store, benchmark_id: int) -> dict[str, Any]:
+    """All there is to say of one benchmark without its statistics: terms, configs, launches.
+
+    Args:
+        store: The store.
+        benchmark_id: A benchmark that it holds.
+    """
+    glance = next(
+        each for each in glance_at_benchmarks(store) if each.record.benchmark_id == benchmark_id
+    )
+    hashes = {each for config in glance.record.configs for each in config.config_hashes}
+    numbers = {launch.launch_id for launch in glance.launches}
+    runs: dict[str, list[RunRecord]] = {}
+    for run in store.runs(purpose="benchmark"):
+        if run.config_hash in hashes and run.launch_id in numbers:
+            runs.setdefault(run.config_hash, []).append(run)
+    return {
+        **_benchmark(glance),
+        "title": glance.record.title,
+        "reference": glance.record.reference,
+        "configs": [_config(glance, config, runs) for config in glance.record.configs],
+        "launches": [_launch(launch) for launch in glance.launches],
+    }
+
+
+def _benchmark(glance: BenchmarkGlance) -> dict[str, Any]:
+    record, last = glance.record, glance.last_activity
+    return {
+        "kind": "benchmark",
+        "benchmark": record.name,
+        "configs": len(record.configs),
+        "seeds": record.n_seeds,
+        "runs_done": glance.n_done,
+        "runs_planned": glance.n_asked,
+        "state": glance.state,
+        "data_source": record.data_source,
+        "data_fingerprint": record.data_fingerprint,
+        "last_activity": None if last is None else last.isoformat(timespec="seconds"),
+    }
+
+
+def _config(
+    glance: BenchmarkGlance, config: BenchmarkConfig, runs: dict[str, list[RunRecord]]
+) -> dict[str, Any]:
+    own = [run for each in config.config_hashes for run in runs.get(each, [])]
+    # Of a config and seed without a result the latest run tells how far it came.
+    open_runs = [
+        runs[each][-1]
+        for each in config.config_hashes
+        if each in runs and each not in glance.errors
+    ]
+    alive = {launch.launch_id for launch in glance.launches if is_alive(launch)}
+    states = Counter(
+        "interrupted" if run.state == "running" and run.launch_id not in alive else run.state
+        for run in open_runs
+    )
+    return {
+        "name": config.name,
+        "model": config.config.model.name,
+        "parameters": config.n_parameters,
+        "runs_done": glance.n_done_of(config),
+        "runs_planned": len(config.config_hashes),
+        "runs_open": dict(states),
+        "test_error": glance.mean_of(config),
+        "epochs": sum(run.n_epochs for run in own),
+        "train_seconds": sum(run.train_seconds for run in own),
+        "reasons": sorted(
+            {run.reason for run in open_runs if run.state == "failed" and run.reason}
+        ),
+    }
+
+
+def describe_study(store: Store, name: str) -> dict[str, Any]:
+    """All there is to say of one study: terms, states, best trial, launches, trials.
+
+    Trials of a launch that died are `INTERRUPTED`.
+
+    Raises:
+        StudyNotFoundError: If the store does not hold it.
+    """
+    study_id = store.study_id(name)
+    storage = store.optuna_storage
+    trials = storage.get_all_trials(study_id, deepcopy=False)
+    abandoned = abandoned_trials(store).get(study_id, set())
+    states = [INTERRUPTED if trial._trial_id in abandoned else trial.state.name for trial in trials]
+    record = store.study_records().get(study_id)
+    runs: dict[int | None, list[RunRecord]] = {}
+    for run in store.runs(study_id, "search"):
+        runs.setdefault(run.trial_id, []).append(run)
+    every = [run for own in runs.values() for run in own]
+    directions = storage.get_study_directions(study_id)
+    return {
+        "study": name,
+        "created_at": None if record is None else record.created_at.isoformat(timespec="seconds"),
+        "metrics": [] if record is None else record.metrics,
+        "directions": [direction.name.lower() for direction in directions],
+        "data_source": None if record is None else record.data_source,
+        "data_fingerprint": None if record is None else record.data_fingerprint,
+        "trials_by_state": _counts(states),
+        "epochs": sum(run.n_epochs for run in every),
+        "train_seconds": sum(run.train_seconds for run in every),
+        "best": _best(trials, directions),
+        "launches": [_launch(launch) for launch in store.launches(study_id)],
+        "trials": [
+            {
+                **_trial(trial),
+                "state": state,
+                "runs": [run.run_id for run in runs.get(trial._trial_id, [])],
+                "epochs": sum(run.n_epochs for run in runs.get(trial._trial_id, [])),
+                "reason": next((run.reason for run in runs.get(trial._trial_id, [])), None),
+            }
+            for trial, state in zip(trials, states, strict=True)
+        ],
+    }
+
+
+def _state(launches: Sequence[LaunchRecord]) -> str | None:
+    """What has become of a study: how its latest launch ended, unless one is alive."""
+    statuses = [status_of(launch) for launch in launches]
+    return "running" if "running" in statuses else (statuses[-1] if statuses else None)
+
+
+def _counts(states: Sequence[str]) -> dict[str, int]:
+    known = [*(state.name for state in TrialState), INTERRUPTED]
+    return {state: states.count(state) for state in known}
+
+
+def _best(trials: list[FrozenTrial], directions: list[Any]) -> dict[str, Any] | None:
+    """The best complete trial; of several objectives, by the first."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not complete:
+        return None
+    sign = -1 if directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
+    return _trial(min(complete, key=lambda trial: (sign * trial.values[0], trial.number)))
+
+
+def _trial(trial: FrozenTrial) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": trial.state.name,
+        "values": trial.values,
+        "params": trial.params,
+    }
+
+
+def _launch(launch: LaunchRecord) -> dict[str, Any]:
+    status = status_of(launch)
+    # Of one that died it is known when it was last heard of.
+    ended = launch.heartbeat_at if status == "died" else launch.ended_at
+    return {
+        "launch": launch.launch_id,
+        "status": status,
+        "started_at": launch.started_at.isoformat(timespec="seconds"),
+        "ended_at": None if ended is None else ended.isoformat(timespec="seconds"),
+        "command": launch.command,
+        "changes": launch.changes,
+        "git_commit": launch.git_commit,
+        "git_dirty": launch.git_dirty,
+        "versions": launch.versions,
+        "hardware": launch.hardware,
+        "host": launch.host,
+    }

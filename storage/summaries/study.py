@@ -1,0 +1,271 @@
+"""A store at a glance: counted by the database itself, so cheap however many trials there are.
+
+Optuna's own interface reads whole trials; here its tables are asked directly.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+
+from storage.connect.engine import translated
+from storage.leases import is_alive
+from storage.store import Store
+from storage.tables import schema
+from storage.tables.attributes import BASELINE
+from storage.tables.records import BenchmarkRecord
+
+__all__ = [
+    "StudyGlance",
+    "abandoned_trials",
+    "benchmark_version",
+    "glance_at_studies",
+    "study_names",
+    "study_version",
+]
+
+_TRIALS = models.TrialModel.__table__
+_VALUES = models.TrialValueModel.__table__
+_REPORTS = models.TrialIntermediateValueModel.__table__
+_ATTRIBUTES = models.TrialUserAttributeModel.__table__
+_STUDIES = models.StudyModel.__table__
+_DIRECTIONS = models.StudyDirectionModel.__table__
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyGlance:
+    """What can be counted of a study.
+
+    Attributes:
+        study_id: Optuna's number.
+        name: The study's name, any text.
+        directions: ``"minimize"``, ``"maximize"`` or ``"not_set"``, an objective.
+        counts: Trials by Optuna's state, every state.
+        best: The best value of the first objective among complete trials.
+        baseline: The same among complete baselines.
+        n_epochs: Epochs trained by its trials.
+        train_seconds: What they took.
+        last_activity: When a trial last began or ended, or a launch was last heard of (UTC).
+    """
+
+    study_id: int
+    name: str
+    directions: tuple[str, ...]
+    counts: dict[str, int]
+    best: float | None
+    baseline: float | None
+    n_epochs: int
+    train_seconds: float
+    last_activity: datetime.datetime | None
+
+
+def glance_at_studies(store: Store) -> list[StudyGlance]:
+    """Every study of a store, in the order they were begun.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    with translated(store.url), store.engine.connect() as connection:
+        directions: dict[int, list[str]] = {}
+        query = sa.select(_DIRECTIONS.c.study_id, _DIRECTIONS.c.direction)
+        for study_id, direction in connection.execute(query.order_by(_DIRECTIONS.c.objective)):
+            directions.setdefault(study_id, []).append(direction.name.lower())
+        counts: dict[int, dict[str, int]] = {}
+        times: dict[int, list[datetime.datetime]] = {}
+        query = sa.select(
+            _TRIALS.c.study_id,
+            _TRIALS.c.state,
+            sa.func.count(),
+            sa.func.max(_TRIALS.c.datetime_start),
+            sa.func.max(_TRIALS.c.datetime_complete),
+        )
+        for study_id, state, n, *latest in connection.execute(
+            query.group_by(_TRIALS.c.study_id, _TRIALS.c.state)
+        ):
+            empty = {each.name: 0 for each in TrialState}
+            counts.setdefault(study_id, empty)[state.name] = n
+            known = [time.replace(tzinfo=datetime.UTC) for time in latest if time is not None]
+            times.setdefault(study_id, []).extend(known)
+        best = _extremes(connection, baselines_only=False)
+        baseline = _extremes(connection, baselines_only=True)
+        studies = sa.select(_STUDIES.c.study_id, _STUDIES.c.study_name)
+        names = connection.execute(studies.order_by(_STUDIES.c.study_id)).all()
+    spent = _spent(store)
+    for launch in store.launches():
+        if launch.study_id is not None:
+            times.setdefault(launch.study_id, []).append(launch.heartbeat_at)
+    found = []
+    for study_id, name in names:
+        which = 1 if directions.get(study_id, [""])[0] == "maximize" else 0
+        n_epochs, train_seconds = spent.get(study_id, (0, 0.0))
+        found.append(
+            StudyGlance(
+                study_id=study_id,
+                name=name,
+                directions=tuple(directions.get(study_id, ())),
+                counts=counts.get(study_id, {each.name: 0 for each in TrialState}),
+                best=best[study_id][which] if study_id in best else None,
+                baseline=baseline[study_id][which] if study_id in baseline else None,
+                n_epochs=n_epochs,
+                train_seconds=train_seconds,
+                last_activity=max(times.get(study_id, []), default=None),
+            )
+        )
+    return found
+
+
+def abandoned_trials(store: Store) -> dict[int, set[int]]:
+    """Study -> Optuna's numbers of trials that are said to run, in the hands of no live launch.
+
+    A launch that was killed could not say that they stopped; the next one goes on with them. Of
+    another tool's study nothing of the kind is known.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    runs, studies = schema.runs, schema.studies
+    held = (runs.c.trial_id == _TRIALS.c.trial_id) & (runs.c.purpose == "search")
+    held &= runs.c.state == "running"
+    query = (
+        sa.select(_TRIALS.c.study_id, _TRIALS.c.trial_id, runs.c.launch_id)
+        .join(studies, studies.c.study_id == _TRIALS.c.study_id)
+        .outerjoin(runs, held)
+        .where(_TRIALS.c.state == TrialState.RUNNING)
+    )
+    rows = store.rows(query)
+    alive = [launch for launch in store.launches(status="running") if is_alive(launch)]
+    numbers = {launch.launch_id for launch in alive}
+    in_study = {launch.study_id for launch in alive}
+    found: dict[int, set[int]] = {}
+    kept: set[int] = set()
+    for row in rows:
+        # Held by no run yet, it was asked for by a launch that is about to say so, or died.
+        launch_id = row["launch_id"]
+        if row["study_id"] in in_study if launch_id is None else launch_id in numbers:
+            kept.add(row["trial_id"])
+        found.setdefault(row["study_id"], set()).add(row["trial_id"])
+    return {study_id: trials - kept for study_id, trials in found.items()}
+
+
+def study_names(store: Store) -> dict[int, str]:
+    """The studies of a store by Optuna's number.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    query = sa.select(_STUDIES.c.study_id, _STUDIES.c.study_name)
+    with translated(store.url), store.engine.connect() as connection:
+        return {row.study_id: row.study_name for row in connection.execute(query)}
+
+
+def study_version(store: Store, study_id: int) -> str:
+    """A short text that changes when anything in a study does that a person would want to see.
+
+    Trials beginning, reporting and ending; runs and their epochs; launches beginning, ending and
+    dying. Heartbeats alone change nothing.
+
+    Args:
+        store: The store.
+        study_id: The study; it need not exist.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    of_study = _TRIALS.c.study_id == study_id
+    trials = sa.select(_TRIALS.c.state, sa.func.count(), sa.func.max(_TRIALS.c.trial_id))
+    # A finished trial reports no more: the reports of the others tell whether any are new.
+    reports = sa.select(
+        sa.func.count(), sa.func.max(_REPORTS.c.trial_intermediate_value_id)
+    ).select_from(_REPORTS.join(_TRIALS, _REPORTS.c.trial_id == _TRIALS.c.trial_id))
+    with translated(store.url), store.engine.connect() as connection:
+        seen: list[Any] = [
+            (state.name, n, last)
+            for state, n, last in connection.execute(
+                trials.where(of_study).group_by(_TRIALS.c.state).order_by(_TRIALS.c.state)
+            )
+        ]
+        running = of_study & (_TRIALS.c.state == TrialState.RUNNING)
+        seen += connection.execute(reports.where(running)).all()
+    seen += [
+        (launch.launch_id, launch.status, is_alive(launch)) for launch in store.launches(study_id)
+    ]
+    seen += _run_states(store, study_id)
+    text = json.dumps(seen, default=tuple)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _extremes(connection: sa.Connection, *, baselines_only: bool) -> dict[int, tuple[float, float]]:
+    """Study -> the least and the greatest value of the first objective of complete trials."""
+    joined = _TRIALS.join(_VALUES, _VALUES.c.trial_id == _TRIALS.c.trial_id)
+    wanted = (_TRIALS.c.state == TrialState.COMPLETE) & (_VALUES.c.objective == 0)
+    if baselines_only:
+        joined = joined.join(_ATTRIBUTES, _ATTRIBUTES.c.trial_id == _TRIALS.c.trial_id)
+        wanted &= _ATTRIBUTES.c.key == BASELINE
+    # Infinite values lie in the table as NULL, which neither aggregate counts.
+    query = sa.select(
+        _TRIALS.c.study_id, sa.func.min(_VALUES.c.value), sa.func.max(_VALUES.c.value)
+    )
+    rows = connection.execute(query.select_from(joined).where(wanted).group_by(_TRIALS.c.study_id))
+    return {study_id: (low, high) for study_id, low, high in rows if low is not None}
+
+
+def _spent(store: Store) -> dict[int, tuple[int, float]]:
+    """Study -> the epochs and seconds of its trials."""
+    runs = schema.runs.c
+    query = sa.select(
+        runs.study_id,
+        sa.func.sum(runs.n_epochs).label("n_epochs"),
+        sa.func.sum(runs.train_seconds).label("train_seconds"),
+    ).where((runs.purpose == "search") & runs.study_id.is_not(None))
+    return {
+        row["study_id"]: (int(row["n_epochs"]), float(row["train_seconds"]))
+        for row in store.rows(query.group_by(runs.study_id))
+    }
+
+
+def _run_states(store: Store, study_id: int) -> list[tuple[Any, ...]]:
+    runs = schema.runs.c
+    query = sa.select(
+        runs.purpose,
+        runs.state,
+        sa.func.count().label("n"),
+        sa.func.sum(runs.n_epochs).label("n_epochs"),
+    ).where(runs.study_id == study_id)
+    rows = store.rows(query.group_by(runs.purpose, runs.state).order_by(runs.purpose, runs.state))
+    return [tuple(map(str, row.values())) for row in rows]
+
+
+def benchmark_version(store: Store, benchmark: BenchmarkRecord) -> str:
+    """A short text that changes when anything in a benchmark does that a person would want to see.
+
+    Args:
+        store: The store.
+        benchmark: The benchmark, as it was read just now.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    hashes = {each for config in benchmark.configs for each in config.config_hashes}
+    runs = schema.runs.c
+    query = sa.select(
+        runs.run_id, runs.config_hash, runs.launch_id, runs.state, runs.n_epochs
+    ).where(runs.purpose == "benchmark")
+    own = [row for row in store.rows(query.order_by(runs.run_id)) if row["config_hash"] in hashes]
+    trained = {row["launch_id"] for row in own}
+    seen = [
+        str(benchmark.updated_at),
+        [list(row.values()) for row in own],
+        [
+            (launch.launch_id, launch.status, is_alive(launch))
+            for launch in store.launches()
+            if launch.launch_id in trained
+        ],
+    ]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:20]
