@@ -73,7 +73,8 @@ def test_neither_help_nor_a_mistake_waits_for_pytorch_or_ray(
     command: str, options: list[str]
 ) -> None:
     code = (
-        f"import sys; from search.{command} import main; from space.errors import UserError\n"
+        f"import sys; from search.{command}.__main__ import main\n"
+        "from space.errors import UserError\n"
         f"try: main({options})\n"
         "except (SystemExit, UserError): print(sorted({'torch', 'ray'} & set(sys.modules)))"
     )

@@ -3,7 +3,8 @@
 Which sampler and which pruner finds a good setting with the fewest epochs? The launch's own ledger,
 samplers and pruners search in simulated time, where nothing is trained, over the curves of a file
 (`search.record_curves`) or of a finished study's trials (``--study NAME``). Those that its pruner
-stopped are replayed as well: `search.simulate.curves_of_study` says what is assumed of them, and the table too.
+stopped are replayed as well: `search.simulate.curves_of_study` says what is assumed of them, and
+the table too.
 """
 
 from __future__ import annotations

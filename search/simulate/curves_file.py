@@ -1,8 +1,8 @@
 """Recorded learning curves: a table of configs with every epoch of their runs, kept as one file.
 
 The file is JSON: where the curves come from, the space that they cover, and for each of its points
-the runs on several seeds. `search.record_curves` makes one, `search.simulate.curves_of_study` reads the same
-off a finished study, and `search.simulate` replays searches over it.
+the runs on several seeds. `search.record_curves` makes one, `search.simulate.curves_of_study` reads
+the same off a finished study, and `search.simulate` replays searches over it.
 """
 
 from __future__ import annotations

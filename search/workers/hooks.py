@@ -1,8 +1,8 @@
 """Ray Tune's three hooks onto the ledger: searcher, scheduler and stopper.
 
 One of Tune's trials is a worker: it trains runs for as long as the ledger has any for it (see
-`search.workers.workers`), so that a study's trial costs Tune no start, and one of its results is a step of
-all the runs that the worker has.
+`search.workers.workers`), so that a study's trial costs Tune no start, and one of its results is a
+step of all the runs that the worker has.
 
 Ray's `OptunaSearch` records pruned trials as complete, loses the report that triggers a stop and
 leaves running rows behind on a loss that is not finite. Here every result goes to the scheduler,

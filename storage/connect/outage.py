@@ -11,8 +11,8 @@ committed and before it said so; the second try must then find what the first on
     states, attributes,     said again, which changes nothing
     Optuna's reports
     tables                  made where they are absent, by one at a time (`storage.locking`)
-    a new Optuna trial      told apart by the microsecond it was asked for (`storage.optuna_rows.steady`)
-    a trial taken up        told apart by the microsecond it was taken (`storage.optuna_rows.steady`)
+    a new Optuna trial      told apart by the microsecond it was asked for (`optuna_rows.steady`)
+    a trial taken up        told apart by the microsecond it was taken (`optuna_rows.steady`)
 """
 
 from __future__ import annotations

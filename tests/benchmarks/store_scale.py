@@ -3,8 +3,8 @@
     python -m tests.benchmarks.store_scale [--trials 100 1000 10000] [--repeats 20] [--json FILE]
 
 A store is filled in bulk with complete trials of 25 reports. Then a launch goes on with it: the
-ledger of `search.trials.ledger` asks, hears reports and tells, with nothing of Ray, under a budget of
-epochs and the usual pruner (halving). Each step is timed:
+ledger of `search.trials.ledger` asks, hears reports and tells, with nothing of Ray, under a budget
+of epochs and the usual pruner (halving). Each step is timed:
 
     ask         a trial is asked for, proposed at random, and its run begun
     ask, TPE    the same by the sampler that searches have

@@ -233,7 +233,8 @@ def test_no_room_for_temporary_files(tmp_path: Path, fault: str) -> None:
             disk.set_read_only(True)
         environment = {"RAY_TMPDIR": str(disk.path), "TMPDIR": str(tmp_path)}
         code = (
-            "from search.workers.ray_session import ray_session\nfrom storage.commands.cli import run_command\n"
+            "from search.workers.ray_session import ray_session\n"
+            "from storage.commands.cli import run_command\n"
             "def main(_):\n with ray_session(None, verbose=False):\n  return 0\nrun_command(main)"
         )
         done = subprocess.run(
