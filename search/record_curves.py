@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     options = build_parser().parse_args(argv)
     configure_logging(verbose=options.verbose)
     torch.set_num_threads(options.threads)
-    space = load_space(options.space, options.overrides)
+    space = load_space(options.space, options.overrides, without_gpu=not torch.cuda.is_available())
     if space.model.name == CLOSED_FORM:
         raise UsageError(f"--space {options.space}: '{CLOSED_FORM}' is not trained; name another.")
     images = load_source(space.data, "train")

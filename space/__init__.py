@@ -7,7 +7,14 @@ from space.conditions import Condition, Value
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from space.durations import format_duration, parse_duration
 from space.files.configs import ConfigFile, MeanStd, NamedConfig, Reported, load_configs
-from space.files.load import load_space, load_tree, parse_space, parse_tree
+from space.files.load import (
+    SpaceFile,
+    load_space,
+    load_tree,
+    parse_space,
+    parse_tree,
+    read_space_file,
+)
 from space.files.overrides import Override, parse_override
 from space.files.schema import json_schema
 from space.parameters import (
@@ -43,6 +50,7 @@ __all__ = [
     "RunConfig",
     "Sampler",
     "Space",
+    "SpaceFile",
     "TrainingConfig",
     "Value",
     "format_duration",
@@ -54,4 +62,5 @@ __all__ = [
     "parse_override",
     "parse_space",
     "parse_tree",
+    "read_space_file",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from space.durations import format_duration
 from space.errors import SpaceError
 from space.files.configs import ConfigFile
-from space.files.load import is_config_file, load_tree, parse_space, parse_tree
+from space.files.load import is_config_file, load_tree, parse_tree, read_space_file
 from space.files.reader import file_name
 from space.files.schema import config_schema_text, json_schema_text
 from space.seeds import seed_problem
@@ -61,11 +61,15 @@ def _checked(file: str, overrides: Sequence[str]) -> str:
     tree, source = load_tree(file), file_name(file)
     if is_config_file(tree):
         return _configs_summary(parse_tree(ConfigFile, tree, source, overrides))
-    space = parse_space(tree, source, overrides)
-    problem = seed_problem(space)
-    if problem:
-        raise SpaceError(f"{source}: {problem}")
-    return _summary(space)
+    read = read_space_file(file, overrides)
+    forms = [read.space(without_gpu=False)]
+    if read.part is not None:
+        forms.append(read.space(without_gpu=True))
+    for space in forms:
+        problem = seed_problem(space)
+        if problem:
+            raise SpaceError(f"{source}: {problem}")
+    return "; without a GPU: ".join(map(_summary, forms))
 
 
 def _configs_summary(file: ConfigFile) -> str:

@@ -12,8 +12,11 @@ from space.paths import config_path
 if TYPE_CHECKING:
     from space.space import Space
 
-__all__ = ["difference", "of"]
+__all__ = ["WITHOUT_GPU", "difference", "of"]
 
+WITHOUT_GPU = "without_gpu"
+"""There where the file's part for trials without a GPU was laid over when the study was begun: what
+matters of it shows in the other terms."""
 _ELSEWHERE = {"data.root", "training.device"}
 """Where a run finds its data and computes: not what it computes."""
 
@@ -34,6 +37,8 @@ def of(space: Space) -> dict[str, Any]:
         if path not in always_searched | _ELSEWHERE
     }
     terms["replicates"] = space.replicates
+    if space.without_gpu:
+        terms[WITHOUT_GPU] = True
     for index, objective in enumerate(space.objectives):
         terms[f"objective.{index}"] = f"{objective.direction} {objective.metric}"
     for name, parameter in space.parameters.items():
@@ -57,6 +62,7 @@ def difference(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[str
     return [
         f"{term}: {_words(earlier, term)} before, {_words(later, term)} now"
         for term in dict.fromkeys([*earlier, *later])
+        if term != WITHOUT_GPU
         if term not in earlier or term not in later or not _same(earlier[term], later[term])
     ]
 

@@ -85,6 +85,9 @@ class Space(FrozenModel):
     """Who proposes trials."""
     pruner: Pruner = NoPruner()
     """Who stops them early."""
+    prune_baselines: bool = False
+    """Whether the pruner may stop a baseline, too; else the others have something to be compared
+    with, though it competes no further than to where the pruner would have stopped it."""
     baselines: Annotated[tuple[dict[str, Value], ...], Field(strict=False)] = ()
     """Settings to try first; what one leaves out comes from the fixed config, so {} is that.
 
@@ -99,6 +102,10 @@ class Space(FrozenModel):
     """CPU cores and GPUs for each trial."""
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Trials at a time; auto: as many as the machine or cluster has room for."""
+    without_gpu: Annotated[bool | None, Field(exclude_if=lambda laid: laid is None)] = None
+    """In a file a mapping of these keys, laid over the rest where trials get no GPU: a section's
+    settings and single parameters one by one, a sampler, a pruner and lists as a whole. In a plan
+    and a record, whether it was laid over; a study keeps that wherever it goes on."""
 
     @field_validator("parameters", mode="after")
     @classmethod

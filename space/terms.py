@@ -39,7 +39,8 @@ class Budget(FrozenModel):
     trials: _Positive | None = None
     """Trials in all, baselines and failures included, over all launches."""
     time_limit: Duration | None = None
-    """Wall time of one launch: 90s, 10m, 1h30m, 2h or seconds."""
+    """Wall time of one launch: 90s, 10m, 1h30m, 2h or seconds. What its confirmation takes is part
+    of it: the search ends so much earlier, but has half the time at the least."""
     epochs: _Positive | None = None
     """Epochs trained, over all trials and launches."""
 
@@ -51,7 +52,8 @@ class Budget(FrozenModel):
 
 
 class Confirm(FrozenModel):
-    """Training the best configs again on fresh seeds, once a launch's search has ended."""
+    """Training the best configs again on fresh seeds, once a launch's search has ended: its budget
+    is spent, or its time limit leaves no more than this will take."""
 
     top: Annotated[int, Field(ge=0)] = 0
     """So many distinct configs, and the baselines beside them; 0: none."""

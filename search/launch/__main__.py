@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from space import Override, Space, load_space
+from space import Override, Space, read_space_file
 from space.errors import UsageError
 from storage.commands.cli import (
     Parser,
@@ -66,14 +66,13 @@ def main(argv: list[str]) -> int:
     """
     options = build_parser().parse_args(argv)
     configure_logging(verbose=options.verbose)
-    space = load_space(options.space, _overrides(options))
-    _refuse_idle(space, options)
+    file = read_space_file(options.space, _overrides(options))
+    _refuse_idle(file.forms(), options)
     # PyTorch and Ray take seconds to load, which neither help nor a mistake in the file waits for.
     from search.launch.run import launch
 
     return launch(
-        space,
-        path=options.space,
+        file,
         storage=options.storage,
         command=command_line("search.launch", argv),
         ray_address=options.ray_address,
@@ -84,13 +83,13 @@ def main(argv: list[str]) -> int:
     )
 
 
-def _refuse_idle(space: Space, options: Any) -> None:
+def _refuse_idle(forms: list[Space], options: Any) -> None:
     """Refuse an option that would do nothing.
 
     Raises:
         UsageError: If there is one.
     """
-    if options.confirm_seeds is not None and not space.confirm.top:
+    if options.confirm_seeds is not None and not any(form.confirm.top for form in forms):
         raise UsageError(
             f"--confirm-seeds {options.confirm_seeds}: nothing is confirmed; say with --confirm K "
             "how many of the best configs are."

@@ -13,6 +13,7 @@ from search.launch.estimate import Estimate
 from search.launch.plan import Plan
 from search.workers.ray_session import Slots
 from space import format_duration
+from space.identity import WITHOUT_GPU
 from storage.connect.engine import parse_url, redact
 
 __all__ = ["print_dry_run"]
@@ -32,6 +33,7 @@ def print_dry_run(plan: Plan, slots: Slots, estimate: Estimate, output_format: s
     if output_format == "json":
         report = {
             "plan": plan.space.model_dump(mode="json"),
+            "form": plan.form,
             "data": {"source": plan.data_source, "fingerprint": plan.data_fingerprint},
             "storage": storage,
             "resources": asdict(slots),
@@ -41,8 +43,11 @@ def print_dry_run(plan: Plan, slots: Slots, estimate: Estimate, output_format: s
         sys.stdout.write("\n")
         return
     write = sys.stdout.write
-    write(yaml.safe_dump(plan.space.model_dump(mode="json"), sort_keys=False))
-    write(f"\nstorage:   {storage}\n")
+    tree = plan.space.model_dump(mode="json", exclude={WITHOUT_GPU})  # In a file it is a mapping.
+    write(yaml.safe_dump(tree, sort_keys=False) + "\n")
+    if plan.form is not None:
+        write(f"form:      {plan.form}\n")
+    write(f"storage:   {storage}\n")
     write(f"data:      {plan.data_source}, fingerprint {plan.data_fingerprint}\n")
     write(
         f"resources: {slots.nodes} machine(s), {slots.cpus:g} CPUs, {slots.gpus:g} GPUs; "

@@ -13,10 +13,11 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
+from search.launch.forms import choose_form, gpu_finder
 from search.runs.provenance import Provenance
 from search.trials.sampling import propose
 from search.workers.ray_session import Slots, slots_for
-from space import RunConfig, Space
+from space import RunConfig, Space, SpaceFile
 from space.errors import (
     CheckpointError,
     ModelError,
@@ -56,6 +57,7 @@ class Plan:
 
     Attributes:
         space: The space file with the command line laid over it and its data source settled.
+        form: What to say of the space file's form; None where it has but one.
         images: The training images, or None where the model needs none.
         storage: The store's URL.
         checkpoints: The directory for the state of runs that are not finished.
@@ -66,6 +68,7 @@ class Plan:
     """
 
     space: Space
+    form: str | None = None
     images: ImageSet | None
     storage: str = field(repr=False)
     checkpoints: Path
@@ -188,9 +191,8 @@ def require_writable(directory: Path) -> None:
 
 
 def make_plan(
-    space: Space,
+    file: SpaceFile,
     *,
-    path: str | Path,
     storage: str | None = None,
     command: str,
     provenance: Provenance,
@@ -201,8 +203,7 @@ def make_plan(
     """Settle everything that a launch depends on.
 
     Args:
-        space: The space file with the command line laid over it.
-        path: The file, for messages.
+        file: The space file with the command line laid over it.
         storage: ``--storage``, if given.
         command: The command line, for the record.
         provenance: Code, libraries and machine, for the record.
@@ -218,12 +219,13 @@ def make_plan(
             space proposes what no run can be trained with.
     """
     url = parse_url(default_storage(storage))
-    record = _known_study(space, url)
+    record = _known_study(file.forms()[0].study, url)
+    space, form = choose_form(file, record, gpu_finder(ray_address, verbose=verbose))
     if record is not None:
         space = keep_seeds(space, record.identity)
     problem = seed_problem(space)
     if problem and record is None:
-        raise SpaceError(f"{path}: {problem}")
+        raise SpaceError(f"{file.name}: {problem}")
     if problem:
         logger.warning("the study goes on with the seeds it was begun with, %s", problem)
     images = None
@@ -234,6 +236,7 @@ def make_plan(
         draw_train_validation(images, space.data)  # Too few images are found out before any trial.
     plan = Plan(
         space=space,
+        form=form,
         images=images,
         storage=url.render_as_string(hide_password=False),
         checkpoints=checkpoint_directory(url, checkpoints),
@@ -242,12 +245,12 @@ def make_plan(
         ray_address=ray_address,
         verbose=verbose,
     )
-    _probe(plan, path)
+    _probe(plan, file.name)
     return plan
 
 
-def _known_study(space: Space, url: sa.URL) -> StudyRecord | None:
-    """The terms that the space's study was begun under; None where it is a new one."""
+def _known_study(study: str, url: sa.URL) -> StudyRecord | None:
+    """The terms that a study was begun under; None where it is a new one."""
     try:
         store = open_store(url.render_as_string(hide_password=False), create=False)
     except StorageError as error:
@@ -255,7 +258,7 @@ def _known_study(space: Space, url: sa.URL) -> StudyRecord | None:
             raise
         return None  # There is none yet; one that cannot be read is an error when it is opened.
     try:
-        return store.study_records().get(store.study_id(space.study))
+        return store.study_records().get(store.study_id(study))
     except StudyNotFoundError:
         return None
     finally:
@@ -289,7 +292,7 @@ def _settle_data(space: Space, images: ImageSet) -> Space:
     return space.model_copy(update={"data": space.data.model_copy(update=found)})
 
 
-def _probe(plan: Plan, path: str | Path) -> None:
+def _probe(plan: Plan, path: str) -> None:
     """Resolve some points of the space, so that an impossible config is refused before any trial.
 
     Raises:

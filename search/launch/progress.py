@@ -246,6 +246,8 @@ def announcement(
         f"study '{space.study}' on {plan.data_source}: {machines}{slots.cpus:g} CPUs{gpus}; "
         f"{slots.concurrency} workers, {space.resources.cpus:g} CPUs each"
     ]
+    if plan.form is not None:
+        lines.append(plan.form)
     if n_done or n_reclaimed:
         lines.append(f"going on: {n_done} trials are done, {n_waiting} wait to go on or to start")
     lines += [f"changed since the last launch: {change}" for change in changes]
@@ -257,6 +259,7 @@ def announcement(
     if space.budget.time_limit is not None:
         end = datetime.datetime.now() + datetime.timedelta(seconds=space.budget.time_limit)
         limit = format_duration(space.budget.time_limit)
-        limits.append(f"{limit}, that is {end:%Y-%m-%d %H:%M:%S} at the latest")
+        covers = ", confirmation included" if space.confirm.top else ""
+        limits.append(f"{limit}, that is {end:%Y-%m-%d %H:%M:%S} at the latest{covers}")
     lines.append(f"budget: {'; '.join(limits)}; the same command goes on from there")
     return lines

@@ -14,7 +14,7 @@ from search.launch.result import print_result, read_result, result_as_json
 from search.launch.study import open_study, run_study
 from search.runs.provenance import collect_provenance
 from search.workers.ray_session import ray_session
-from space import Space
+from space import SpaceFile
 from space.errors import UserError
 from storage import Store, open_store
 from storage.commands.cli import (
@@ -33,9 +33,8 @@ logger = logging.getLogger(__name__)
 
 
 def launch(
-    space: Space,
+    file: SpaceFile,
     *,
-    path: str,
     storage: str | None,
     command: str,
     ray_address: str | None,
@@ -47,8 +46,7 @@ def launch(
     """Run a launch and print its result, or print what it would be.
 
     Args:
-        space: The space file with the command line laid over it.
-        path: The file, for messages.
+        file: The space file with the command line laid over it.
         storage: ``--storage``, if given.
         command: The command line, for the record.
         ray_address: ``--ray-address``, if given.
@@ -64,8 +62,7 @@ def launch(
         UserError: What the user can mend.
     """
     plan = make_plan(
-        space,
-        path=path,
+        file,
         storage=storage,
         command=command,
         provenance=collect_provenance(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import optuna
 from search.launch.changes import changes_between
 from search.launch.confirm import confirm
 from search.launch.plan import Plan, require_writable
+from search.launch.reserve import Reserve
 from search.runs.lease import reclaim_stale, sweep_checkpoints
 from search.trials.ledger import Ledger
 from search.trials.observer import Observer
@@ -22,6 +24,7 @@ from search.trials.sampling import make_pruner, make_sampler
 from search.workers.group_size import group_size_of_study
 from search.workers.ray_session import Slots, ray_session
 from search.workers.tune import run_tune
+from space import format_duration
 from space.errors import LeaseLostError, StorageError, StudyMismatchError
 from storage import Store
 from storage.commands.terminal import console_for
@@ -56,8 +59,8 @@ class Outcome:
     """How a launch ended.
 
     Attributes:
-        status: ``"done"`` (the budget of trials or epochs is spent), ``"time limit"`` or
-            ``"interrupted"``.
+        status: ``"done"`` (the budget of trials or epochs is spent), ``"time limit"`` (of the
+            search or of its confirmation) or ``"interrupted"``.
         launch_id: The launch in the store.
         n_interrupted: Trials stopped in their course, which go on with the next launch.
         seconds: How long the launch took.
@@ -143,13 +146,14 @@ def search(
         n_existing_trials=len(study.get_trials(deepcopy=False)),
         n_earlier_launches=len(earlier),
     )
+    reserve = Reserve(plan, store, study, slots, observer)
     ledger = Ledger(
         study=study,
         store=store,
         space=plan.space,
         resolve=plan.resolve,
         launch_id=launch_id,
-        observer=observer,
+        observer=reserve,
         max_trials=plan.max_trials,
         max_epochs=plan.space.budget.epochs,
     )
@@ -163,15 +167,15 @@ def search(
             group_size=group_size,
             cpus_per_trial=plan.space.resources.cpus,
             checkpoint_path=plan.checkpoint_path,
-            on_step=_Stepper(ledger, deadline, observer, stop_requested),
+            on_step=_Stepper(ledger, deadline, reserve, observer, stop_requested),
             scratch=scratch,
             images=plan.images,
             verbose=plan.verbose,
         )
         n_interrupted = ledger.interrupt(status)
         observer.close()
-        if status == "done" and plan.space.confirm.top:
-            status = confirm(
+        if _may_confirm(plan, status, deadline):
+            confirmed = confirm(
                 plan,
                 store,
                 study,
@@ -182,6 +186,7 @@ def search(
                 stop_requested=stop_requested,
                 deadline=deadline,
             )
+            status = status if confirmed == "done" else confirmed
         sweep_checkpoints(plan.checkpoints, store, study._study_id)
         store.end_launch(launch_id, status)
     except BaseException as error:
@@ -259,6 +264,12 @@ def open_study(plan: Plan, store: Store) -> optuna.Study:
     return study
 
 
+def _may_confirm(plan: Plan, status: str, deadline: float | None) -> bool:
+    """Whether there is something to confirm, and time for it."""
+    is_late = deadline is not None and time.monotonic() >= deadline
+    return bool(plan.space.confirm.top) and status != "interrupted" and not is_late
+
+
 class _Stepper:
     """What happens between two events: the lease, the display, and whether to stop."""
 
@@ -266,11 +277,13 @@ class _Stepper:
         self,
         ledger: Ledger,
         deadline: float | None,
+        reserve: Reserve,
         observer: LaunchObserver,
         stop_requested: Callable[[], bool],
     ) -> None:
         self._ledger = ledger
         self._deadline = deadline
+        self._reserve = reserve
         self._observer = observer
         self._stop_requested = stop_requested
 
@@ -280,9 +293,17 @@ class _Stepper:
         self._observer.on_tick()
         if self._stop_requested():
             return "interrupted"
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            return "time limit"
-        return None
+        if self._deadline is None:
+            return None
+        kept, left = self._reserve.seconds(), self._deadline - time.monotonic()
+        if left > kept:
+            return None
+        if left > 0:
+            logger.info(
+                "the search ends now: %s of its time limit are kept to confirm what it found",
+                format_duration(math.ceil(kept)),
+            )
+        return "time limit"
 
 
 def _leave_true(ledger: Ledger, store: Store, launch_id: int, status: str) -> None:

@@ -30,7 +30,7 @@ from search.runs.protocol import Assignment, Report
 from search.runs.seeds import replicate_config
 from search.trials.observer import Observer, TrialView
 from search.trials.open_trial import OpenTrial
-from search.trials.sampling import propose
+from search.trials.sampling import is_stopped, propose
 from space import RunConfig, Space
 from storage import EpochRecord, RunEpoch, RunRecord, Store, TrialStep
 from storage.kept_epoch import RunProgress
@@ -331,18 +331,18 @@ class Ledger:
         if opened.is_complete:
             self._complete(opened)
             return True
-        if opened.undecided and self._is_single and self._should_prune(opened):
+        if (
+            opened.undecided
+            and self._is_single
+            and is_stopped(
+                self._study, opened.trial_id, prune_baselines=self._space.prune_baselines
+            )
+        ):
             reason = f"pruned after {'replicate' if self._in_turn else 'epoch'} {opened.n_steps}"
             self._tell(opened, TrialState.PRUNED, None, reason)
             return True
         opened.undecided = False
         return False
-
-    def _should_prune(self, opened: OpenTrial) -> bool:
-        if isinstance(self._study.pruner, optuna.pruners.NopPruner):
-            return False
-        trial = self._trials.get_trial(opened.trial_id)
-        return self._study.pruner.prune(self._study, trial)
 
     def _complete(self, opened: OpenTrial) -> None:
         opened.view.values, errors = opened.final_values()

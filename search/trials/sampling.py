@@ -16,8 +16,9 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from space import CategoricalParameter, FloatParameter, IntParameter, Space
+from storage.tables.attributes import BASELINE, SPARED
 
-__all__ = ["distribution", "make_pruner", "make_sampler", "propose"]
+__all__ = ["distribution", "is_stopped", "make_pruner", "make_sampler", "propose"]
 
 _GRID_ID, _FIXED = "grid_id", "fixed_params"
 """Optuna's attributes of a trial: the number of its point, and the values it was enqueued with."""
@@ -215,6 +216,26 @@ def _pruner(config: Any, epochs: int) -> optuna.pruners.BasePruner:
             return pruners.WilcoxonPruner(**options)
         case _:
             return pruners.NopPruner()
+
+
+def is_stopped(study: optuna.Study, trial_id: int, *, prune_baselines: bool) -> bool:
+    """Whether the pruner stops a trial after its last report.
+
+    Args:
+        study: The study with its pruner.
+        trial_id: The trial.
+        prune_baselines: Whether it may stop a baseline, too. One that may not be stopped is judged
+            until the pruner would have stopped it and then no more: at later rungs, which it would
+            not have reached, its values would let others pass.
+    """
+    if isinstance(study.pruner, optuna.pruners.NopPruner):
+        return False
+    trial = study._storage.get_trial(trial_id)
+    if prune_baselines or BASELINE not in trial.user_attrs:
+        return study.pruner.prune(study, trial)
+    if SPARED not in trial.user_attrs and study.pruner.prune(study, trial):
+        study._storage.set_trial_user_attr(trial_id, SPARED, trial.last_step)
+    return False
 
 
 class _Bounded:

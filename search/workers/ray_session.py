@@ -21,7 +21,7 @@ from space.errors import ClusterError, TrainingError
 from space.files.messages import describe
 from trainables.device import check_device, pick_device
 
-__all__ = ["Slots", "n_startable", "ray_session", "require_address", "slots_for"]
+__all__ = ["Slots", "has_gpus", "n_startable", "ray_session", "require_address", "slots_for"]
 
 # Read when Ray is imported or its processes start, so they are set before. Tune's own result files
 # and snapshots repeat what the store holds; its trial directories are not used.
@@ -207,6 +207,13 @@ def _own_signal_handlers() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def has_gpus() -> bool:
+    """Whether the Ray that is up has a GPU."""
+    import ray
+
+    return bool(ray.cluster_resources().get("GPU"))
 
 
 def slots_for(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,27 +15,115 @@ from space.errors import SpaceError
 from space.files.messages import Mistake, describe, dotted, mistakes
 from space.files.overrides import Override, apply_overrides, parse_override
 from space.files.reader import file_name, read_yaml
+from space.identity import WITHOUT_GPU
 from space.space import Space
 
 __all__ = [
+    "WHOLE",
+    "SpaceFile",
     "is_config_file",
     "is_space_file",
     "load_space",
     "load_tree",
     "parse_space",
     "parse_tree",
+    "read_space_file",
 ]
 
 M = TypeVar("M", bound=BaseModel)
 
+WHOLE = ("sampler", "pruner", "objective")
+"""Mappings whose keys depend on one another: ``without_gpu`` replaces them as a whole."""
 
-def load_space(path: str | Path, overrides: Sequence[str | Override] = ()) -> Space:
-    """Read a search-space file.
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceFile:
+    """A search-space file as it was read: it has two forms where it says ``without_gpu``."""
+
+    name: str
+    tree: Mapping[str, Any]
+    part: Mapping[str, Any] | None
+    """What differs where trials get no GPU; None where nothing does."""
+    overrides: tuple[Override, ...]
+
+    @classmethod
+    def of(cls, tree: Mapping[str, Any], name: str, overrides: Sequence[str | Override]) -> Self:
+        """The file with the overrides of its ``without_gpu`` laid over that.
+
+        Raises:
+            SpaceError: If it is no mapping, or has what cannot differ.
+        """
+        changed = copy.deepcopy(dict(tree))
+        parsed = [parse_override(each) if isinstance(each, str) else each for each in overrides]
+        of_part = [each for each in parsed if each.key.split(".")[0] == WITHOUT_GPU]
+        apply_overrides(changed, of_part)
+        part = changed.pop(WITHOUT_GPU, None)
+        if part is not None and not isinstance(part, dict):
+            raise SpaceError(
+                f"{name}: {WITHOUT_GPU}: found {describe(part)}; expected a mapping of settings"
+            )
+        for key in ("study", WITHOUT_GPU):
+            if key in (part or ()):
+                raise SpaceError(
+                    f"{name}: {WITHOUT_GPU}.{key}: it cannot differ where trials get no GPU"
+                )
+        return cls(
+            name=name,
+            tree=changed,
+            part=part,
+            overrides=tuple(each for each in parsed if each not in of_part),
+        )
+
+    def forms(self) -> list[Space]:
+        """Those of its forms that are right, that with a GPU first.
+
+        Raises:
+            SpaceError: If none is: what is wrong with the first.
+        """
+        found, wrong = list[Space](), list[SpaceError]()
+        for without_gpu in (False,) if self.part is None else (False, True):
+            try:
+                found.append(self.space(without_gpu=without_gpu))
+            except SpaceError as error:
+                wrong.append(error)
+        if not found:
+            raise wrong[0]
+        return found
+
+    def space(self, *, without_gpu: bool) -> Space:
+        """One of its forms.
+
+        Args:
+            without_gpu: That for trials that get no GPU.
+
+        Raises:
+            SpaceError: As in `load_space`.
+        """
+        if self.part is None:
+            return parse_space(self.tree, self.name, self.overrides)
+        tree, paths = dict(self.tree), list[tuple[str, ...]]()
+        for key, value in self.part.items() if without_gpu else ():
+            there = tree.get(key)
+            if isinstance(value, dict) and isinstance(there, dict) and key not in WHOLE:
+                tree[key] = {**there, **value}
+                paths += [(key, name) for name in value]
+            else:
+                tree[key] = value
+                paths.append((key,))
+        tree[WITHOUT_GPU] = without_gpu
+        return parse_tree(Space, tree, self.name, self.overrides, of_part=paths)
+
+
+def load_space(
+    path: str | Path, overrides: Sequence[str | Override] = (), *, without_gpu: bool = False
+) -> Space:
+    """Read a search-space file in one of its forms.
 
     Args:
         path: A YAML file.
         overrides: Settings to lay over the file's before it is checked: ``KEY=VALUE`` as in
             ``--set``, or `Override`. Later ones prevail.
+        without_gpu: Lay the file's ``without_gpu``, if it has one, over the rest before that.
 
     Returns:
         The space, consistent throughout.
@@ -43,6 +132,19 @@ def load_space(path: str | Path, overrides: Sequence[str | Override] = ()) -> Sp
         SpaceError: If the file cannot be read, or it or an override is wrong: one sentence with the
             first mistake and the number of others.
     """
+    return read_space_file(path, overrides).space(without_gpu=without_gpu)
+
+
+def read_space_file(path: str | Path, overrides: Sequence[str | Override] = ()) -> SpaceFile:
+    """Read a search-space file whose form is not settled yet.
+
+    Args:
+        path: A YAML file.
+        overrides: As in `load_space`.
+
+    Raises:
+        SpaceError: If the file cannot be read, or its ``without_gpu`` or an override is none.
+    """
     tree, name = load_tree(path), file_name(path)
     if is_config_file(tree):
         raise SpaceError(
@@ -50,7 +152,7 @@ def load_space(path: str | Path, overrides: Sequence[str | Override] = ()) -> Sp
             f"`python -m search.benchmark --config {shlex.quote(name)}`, or name a search-space "
             "file, which has 'study' and 'parameters'"
         )
-    return parse_space(tree, name, overrides)
+    return SpaceFile.of(tree, name, overrides)
 
 
 def is_config_file(tree: Mapping[str, Any]) -> bool:
@@ -96,7 +198,12 @@ def load_tree(path: str | Path) -> dict[str, Any]:
 
 
 def parse_tree(
-    model: type[M], tree: Mapping[str, Any], source: str, overrides: Sequence[str | Override] = ()
+    model: type[M],
+    tree: Mapping[str, Any],
+    source: str,
+    overrides: Sequence[str | Override] = (),
+    *,
+    of_part: Sequence[tuple[str, ...]] = (),
 ) -> M:
     """Check plain values against a type.
 
@@ -105,6 +212,7 @@ def parse_tree(
         tree: The values; left as they are.
         source: What to call them in an error.
         overrides: As in `load_space`.
+        of_part: Paths whose values come from the file's ``without_gpu``.
 
     Raises:
         SpaceError: As in `load_space`.
@@ -118,11 +226,16 @@ def parse_tree(
     except ValidationError as error:
         first, *others = mistakes(error, model, changed)
         more = "" if not others else f" (and {len(others)} more)"
-        raise SpaceError(f"{_where(first, source, placed)}: {first.problem}{more}") from error
+        raise SpaceError(
+            f"{_where(first, source, placed, of_part)}: {first.problem}{more}"
+        ) from error
 
 
 def _where(
-    mistake: Mistake, source: str, placed: Sequence[tuple[tuple[str | int, ...], Override]]
+    mistake: Mistake,
+    source: str,
+    placed: Sequence[tuple[tuple[str | int, ...], Override]],
+    of_part: Sequence[tuple[str, ...]],
 ) -> str:
     """The file and the key path, or the override that brought the mistake in."""
     for path, override in reversed(placed):
@@ -130,4 +243,8 @@ def _where(
             return override.label
         if mistake.path[: len(path)] == path:
             return f"{override.label}: {dotted(mistake.path)}"
+    if any(mistake.path[: len(path)] == path for path in of_part):
+        return f"{source}: {WITHOUT_GPU}.{dotted(mistake.path)}"
+    if of_part:
+        source = f"{source} with its {WITHOUT_GPU}"
     return f"{source}: {dotted(mistake.path)}" if mistake.path else source

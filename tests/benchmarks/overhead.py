@@ -46,7 +46,7 @@ from search.runs.provenance import collect_provenance
 from search.trials.observer import TrialView
 from search.trials.sampling import make_sampler, propose
 from search.workers.ray_session import ray_session
-from space import Space
+from space import Space, SpaceFile
 from space.config import ModelConfig, RunConfig, TrainingConfig
 from storage import open_store
 from storage.commands.cli import configure_logging
@@ -163,8 +163,7 @@ class Growth:
 def run_ours(work: Search, growth: Growth) -> None:
     """Our whole stack."""
     plan = make_plan(
-        Space.model_validate(work.space()),
-        path="the benchmark's space",
+        SpaceFile.of(work.space(), "the benchmark's space", ()),
         storage=str(work.database),
         command="benchmark",
         provenance=collect_provenance(),

@@ -19,7 +19,7 @@ from search.runs.provenance import Provenance
 from search.trials.ledger import Ledger
 from search.trials.observer import TrialView
 from search.trials.sampling import make_sampler
-from space import load_space
+from space import read_space_file
 from storage import Store
 from trainables.worker import AssignedRun
 
@@ -84,8 +84,7 @@ def plan_for(tmp_path: Path) -> Callable[..., Plan]:
         path = tmp_path / "space.yaml"
         path.write_text(json.dumps({**SPACE, **changes}))
         return make_plan(
-            load_space(path),
-            path=path,
+            read_space_file(path),
             storage=str(tmp_path / "s.db"),
             command="c",
             provenance=PROVENANCE,

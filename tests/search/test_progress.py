@@ -186,6 +186,7 @@ def test_a_pruned_baseline_is_said_to_be_one(plan_for: MakePlan, store: Store) -
     plan = plan_for(
         pruner={"name": "threshold", "upper": 0.3, "n_warmup_steps": 6},
         baselines=[{"learning_rate": 1e-4, "weight_decay": 1e-1}],
+        prune_baselines=True,
         replicates=1,
     )
     study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))

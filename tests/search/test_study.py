@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import ray
 from optuna.trial import TrialState
 
 from dashboards.numbers.confirmation import read_confirmation
+from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
+from search.launch.reserve import Reserve
 from search.launch.study import Outcome, open_study, search
 from search.trials.observer import TrialView
 from search.workers.ray_session import Slots, _fit, n_startable, ray_session
@@ -366,3 +369,29 @@ def test_no_more_workers_are_asked_for_at_once_than_can_start(
     monkeypatch.setattr(ray, "available_resources", lambda: free)
     slots = Slots(cpus=64, gpus=8, nodes=1, concurrency=8, gpus_per_trial=gpus)
     assert n_startable(slots, 1) == expected
+
+
+def test_a_time_limit_ends_the_search_in_time_for_its_confirmation(
+    plan_for: MakePlan, store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder()
+
+    def kept(reserve: Reserve) -> float:
+        """All that is left, once the baseline and some others have ended."""
+        n_ended = sum(event == "COMPLETE" for event, _ in recorder.events)
+        return 86_400.0 if n_ended >= 6 and ("COMPLETE", 0) in recorder.events else 0.0
+
+    monkeypatch.setattr(Reserve, "seconds", kept)
+    plan = plan_for(
+        baselines=[{"learning_rate": 1e-4, "weight_decay": 1e-1}],
+        budget={"trials": 1000, "time_limit": "24h"},
+        confirm={"top": 1, "seeds": 3},
+    )
+    outcome, study = launch(plan, store, scratch, recorder)
+    assert outcome.status == "time limit"
+    assert store.launches()[-1].status == "time limit"
+    states = Counter(trial.state for trial in study.trials)
+    assert 6 <= states[TrialState.COMPLETE] < 500
+    confirmed = store.runs(study._study_id, "confirm")
+    assert [run.state for run in confirmed] == ["complete"] * 2 * 3
+    assert confirm_queue(plan, store, study) == []

@@ -24,7 +24,7 @@ _FILES = sorted(Path("space").glob("*.yaml"))
 
 def test_the_shipped_files() -> None:
     assert {path.stem for path in _FILES} >= {
-        "convnet", "deepconvnet", "mlp", "resnet", "siamese", "siamese-small", "aux_weight_grid",
+        "convnet", "deepconvnet", "mlp", "resnet", "siamese", "aux_weight_grid",
     }  # fmt: skip
 
 
@@ -36,7 +36,6 @@ def test_the_shipped_files() -> None:
         ("deepconvnet", "deepconvnet", 128, 1e-3, 1e-3, None),
         ("resnet", "resnet", 128, 1e-4, 0.1, None),
         ("siamese", "siamese-aux", 128, 1e-3, 1e-3, 0.6),
-        ("siamese-small", "siamese-aux", 16, 1e-3, 1e-3, 0.6),
     ],
 )
 def test_a_shipped_file_tries_the_reports_setting_first(
@@ -60,12 +59,12 @@ def test_a_shipped_file_tries_the_reports_setting_first(
     assert shipped.rungs() == [3, 9]
 
 
-@pytest.mark.parametrize(("name", "before"), [("siamese", ["batch_size"]), ("siamese-small", [])])
-def test_the_siamese_ranges_hold_what_is_known_to_be_good(name: str, before: list[str]) -> None:
+@pytest.mark.parametrize("without_gpu", [False, True])
+def test_the_siamese_ranges_hold_what_is_known_to_be_good(without_gpu: bool) -> None:
     good = {"learning_rate": 3e-3, "learning_rate_decay": 0.9, "weight_decay": 1e-5}
-    parameters = load_space(f"space/{name}.yaml").parameters
+    parameters = load_space("space/siamese.yaml", without_gpu=without_gpu).parameters
     assert all(parameters[key].contains(value) for key, value in good.items())
-    assert list(parameters) == [*before, *good, "aux_weight"]
+    assert list(parameters) == ["batch_size", *good, "aux_weight"]
 
 
 def test_the_committed_schema_is_current() -> None:
@@ -138,10 +137,11 @@ def test_options_have_optunas_names(section: str, name: str, theirs: Any) -> Non
 
 
 def test_check_says_what_a_file_holds(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "space/siamese-small.yaml", "--set", "budget.epochs=500"]) == 0
+    assert main(["check", "space/siamese.yaml", "--set", "budget.epochs=500"]) == 0
     assert capsys.readouterr().out == (
-        "space/siamese-small.yaml: study siamese-small, siamese-aux, 4 parameters, tpe, pruner "
-        "asha, 1 baselines, at most 40 trials, 10m, 500 epochs\n"
+        "space/siamese.yaml: study siamese, siamese-aux, 5 parameters, tpe, pruner asha, 2 "
+        "baselines, at most 30 trials, 8h, 500 epochs; without a GPU: study siamese, siamese-aux, "
+        "5 parameters, tpe, pruner asha, 1 baselines, at most 60 trials, 10m, 500 epochs\n"
     )
 
 

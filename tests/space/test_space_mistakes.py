@@ -29,7 +29,8 @@ _BAD: list[tuple[str, Any, str]] = [
         "lerning_rate",
         1,
         "lerning_rate: unknown key; allowed: baselines, budget, concurrency, confirm, data, model, "
-        "objective, parameters, pruner, replicates, resources, sampler, study, training",
+        "objective, parameters, prune_baselines, pruner, replicates, resources, sampler, study, "
+        "training, without_gpu",
     ),
     (
         "training.lerning_rate",
