@@ -158,7 +158,7 @@ def main(argv: list[str]) -> int:
     configure_logging(verbose=False)
     if not options.study and not options.benchmark:
         raise UsageError("--study, --benchmark: name at least one study or benchmark to report on.")
-    store = open_store(default_storage(options.storage), create=False)
+    store = open_store(default_storage(options.storage), look=True)
     try:
         text = report(store, options.study, options.benchmark)
     finally:

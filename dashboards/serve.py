@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     configure_logging(verbose=False)
     credentials = find_credentials(options.credentials)
     _refuse_open_host(options.host, credentials)
-    store = open_store(default_storage(options.storage), create=False)
+    store = open_store(default_storage(options.storage), look=True)
     with contextlib.closing(store), _listen(options.host, options.port) as listener:
         server = make_server(store, listener, credentials)
         # Waitress returns once it is interrupted; before that, nothing is to be tidied up.

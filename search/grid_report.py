@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     """
     options = build_parser().parse_args(argv)
     configure_logging(verbose=options.verbose)
-    store = open_store(default_storage(options.storage), create=False)
+    store = open_store(default_storage(options.storage), look=True)
     try:
         report = read_grid(
             store, options.study, parameter=options.parameter, reference=options.reference

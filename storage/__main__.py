@@ -128,7 +128,7 @@ def _check(options: Namespace) -> int:
 
 def _copy(options: Namespace) -> int:
     with (
-        closing(open_store(options.source, create=False)) as source,
+        closing(open_store(options.source, look=True)) as source,
         closing(open_store(options.target)) as target,
     ):
         done = copy_store(source, target, studies=options.study, benchmarks=options.benchmarks)
@@ -174,7 +174,7 @@ def _show(options: Namespace) -> int:
 
 
 def _remove(options: Namespace) -> int:
-    with _opened(options) as store:
+    with _opened(options, look=False) as store:
         found = find_named(store, options.name, kind=options.kind, data=options.data)
         named = the_only(found)
         if named.benchmark is not None:
@@ -208,8 +208,9 @@ def _is_wanted(removal: Removal, *, sure: bool) -> bool:
 
 
 @contextmanager
-def _opened(options: Namespace) -> Iterator[Store]:
-    with closing(open_store(default_storage(options.storage), create=False)) as store:
+def _opened(options: Namespace, *, look: bool = True) -> Iterator[Store]:
+    url = default_storage(options.storage)
+    with closing(open_store(url, create=False, look=look)) as store:
         yield store
 
 

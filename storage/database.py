@@ -36,11 +36,11 @@ class Database:
         StorageError: From every method, when the database fails.
     """
 
-    def __init__(self, url: sa.URL, *, create: bool) -> None:
+    def __init__(self, url: sa.URL, *, create: bool, look: bool = False) -> None:
         """Open the store; prefer `open_store`."""
         self.url = url
         with making_lock(url) if create else nullcontext():
-            self._rdb = open_optuna_storage(url, create=create)
+            self._rdb = open_optuna_storage(url, create=create, look=look)
             self.engine = self._rdb.engine
             try:
                 ensure_schema(self.engine, url, create=create)

@@ -22,12 +22,14 @@ from storage.tables.records import LaunchRecord, NewLaunch, StudyRecord
 __all__ = ["RUN_STATES", "Store", "open_store"]
 
 
-def open_store(url: str, *, create: bool = True) -> Store:
+def open_store(url: str, *, create: bool = True, look: bool = False) -> Store:
     """Open a study store.
 
     Args:
         url: An SQLAlchemy URL of SQLite or PostgreSQL, or the path of an SQLite file.
         create: Make the database, its directory and its tables where they are absent.
+        look: Only read: an SQLite file that is there stays as it is to the byte, with nothing left
+            beside it, and may lie where nobody can write. Nothing is made.
 
     Returns:
         The store.
@@ -37,8 +39,8 @@ def open_store(url: str, *, create: bool = True) -> Store:
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return Store(parsed, create=create)
-    return await_server(redact(parsed), lambda: Store(parsed, create=create))
+        return Store(parsed, create=create and not look, look=look)
+    return await_server(redact(parsed), lambda: Store(parsed, create=create and not look))
 
 
 class Store(RunTables):

@@ -11,6 +11,7 @@ all others           Optuna Dashboard
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -30,7 +31,7 @@ from dashboards.pages.overview_page import overview_document
 from dashboards.pages.responses import JSON, Response, answer, plain
 from dashboards.pages.study_page import study_document
 from space.errors import StorageError
-from storage import BenchmarkRecord, Store
+from storage import BenchmarkRecord, Store, open_store
 from storage.benchmarks import load_benchmarks
 from storage.summaries.study import benchmark_version, study_names, study_version
 
@@ -62,7 +63,11 @@ class Site:
     """The whole site over one store, as a WSGI application for several threads."""
 
     def __init__(self, store: Store) -> None:
-        """Serve a store; it is read only, but for what people do in Optuna Dashboard."""
+        """Serve a store, which is only read; what people do in Optuna Dashboard goes its own way.
+
+        Args:
+            store: The store.
+        """
         self._store = store
         self._optuna: WSGIApplication = optuna_dashboard.wsgi(store.optuna_storage)
         self._documents = Cache(_CACHED_DOCUMENTS)
@@ -89,7 +94,15 @@ class Site:
                 refusal = plain(HTTPStatus.METHOD_NOT_ALLOWED, "This can only be read.")
                 return answer(refusal, environ, start_response)
             return answer(self._guarded(view, found[1]), environ, start_response)
-        return self._optuna(environ, start_response)
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return self._optuna(environ, start_response)
+        return self._write(environ, start_response)
+
+    def _write(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """What a person does in Optuna Dashboard, with a store of its own that may be written."""
+        url = self._store.url.render_as_string(hide_password=False)
+        with contextlib.closing(open_store(url, create=False)) as store:
+            return list(optuna_dashboard.wsgi(store.optuna_storage)(environ, start_response))
 
     def _guarded(self, view: Callable[[str], Response], argument: str) -> Response:
         try:

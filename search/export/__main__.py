@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
     rerun = shlex.join(
         ["python", "-m", "search.benchmark", "--config", str(output), "--seeds", str(N_SEEDS)]
     )
-    store = open_store(default_storage(options.storage), create=False)
+    store = open_store(default_storage(options.storage), look=True)
     try:
         file = export_study(
             store,

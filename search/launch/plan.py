@@ -252,7 +252,7 @@ def make_plan(
 def _known_study(study: str, url: sa.URL) -> StudyRecord | None:
     """The terms that a study was begun under; None where it is a new one."""
     try:
-        store = open_store(url.render_as_string(hide_password=False), create=False)
+        store = open_store(url.render_as_string(hide_password=False), look=True)
     except StorageError as error:
         if is_unreachable(error):
             raise

@@ -214,7 +214,7 @@ def main(argv: list[str]) -> int:
         for file in [load_configs(TABLES / name)]
     ]
     output = Path(options.output)
-    store = open_store(options.storage or str(output.with_suffix(".db")), create=False)
+    store = open_store(options.storage or str(output.with_suffix(".db")), look=True)
     try:
         document = reproduction(store, papers)
     finally:

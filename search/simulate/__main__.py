@@ -88,7 +88,7 @@ def main(argv: list[str]) -> int:
     if options.curves is not None:
         curves = read_curves(options.curves)
     else:
-        with closing(open_store(default_storage(options.storage), create=False)) as store:
+        with closing(open_store(default_storage(options.storage), look=True)) as store:
             curves = study_curves(store, options.study)
     if options.replicates > curves.n_seeds:
         raise UsageError(

@@ -7,8 +7,9 @@ import logging
 import os
 import re
 import sqlite3
+import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def _sentence(url: sa.URL, error: BaseException) -> str:
     elif "readonly" in lowered or "read-only" in lowered or "permission" in lowered:
         mend = "make the file and its directory writable"
     elif "unable to open" in lowered:
-        mend = "its directory must be there and writable, which SQLite needs to read it, too"
+        mend = "it and its directory must be there and readable, and writable for what writes to it"
     elif "full" in lowered or "no space" in lowered:
         mend = "free some disk space, then run the same command again"
     elif "disk i/o" in lowered:
@@ -140,16 +141,17 @@ def _sentence(url: sa.URL, error: BaseException) -> str:
     return f"storage {redact(url)}: {said}; {mend}."
 
 
-def open_optuna_storage(url: sa.URL, *, create: bool) -> SteadyStorage:
+def open_optuna_storage(url: sa.URL, *, create: bool, look: bool = False) -> SteadyStorage:
     """Open the database for Optuna and for us: both use the engine of the storage returned.
 
     Args:
         url: From `parse_url`.
-        create: Whether a database that is absent may be made.
+        create: Whether a database that is absent may be made, and an SQLite file put into WAL mode,
+            where a killed process loses nothing it has committed.
+        look: Whether it is only read; see `engine_options`.
 
     Returns:
-        Optuna's storage, its tables in place. SQLite runs in WAL mode, where a killed process loses
-        nothing it has committed.
+        Optuna's storage, its tables in place.
 
     Raises:
         StorageError: If the database is absent (and `create` is off), cannot be reached, is no
@@ -158,11 +160,11 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> SteadyStorage:
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite:
         require_sqlite_file(url, create=create)
-    kwargs = engine_options(url)
+    kwargs = engine_options(url, look=look)
     with translated(url):
         try:
             if not create:
-                require_tables(url)
+                require_tables(url, look=look)
             elif is_sqlite:
                 _make_tables(url)
             storage = SteadyStorage(
@@ -170,6 +172,7 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> SteadyStorage:
                 name=redact(url),
                 guard=functools.partial(translated, url),
                 engine_kwargs=kwargs,
+                skip_table_creation=not create,
             )
         except ImportError as error:
             raise missing_driver(url, error) from error
@@ -178,16 +181,19 @@ def open_optuna_storage(url: sa.URL, *, create: bool) -> SteadyStorage:
         except RuntimeError as error:
             storage.engine.dispose()
             # Optuna's words for a schema that it knows, but that is not its own.
-            older = "storage upgrade" in str(error)
-            mend = UPGRADE if older else "install a newer Optuna, or name another store"
-            raise StorageError(
-                f"storage {redact(url)}: its Optuna tables were made by "
-                f"{'an older' if older else 'a newer'} release than {optuna.__version__}; {mend}."
-            ) from error
-        if is_sqlite:
+            raise _other_release(url, is_older="storage upgrade" in str(error)) from error
+        if is_sqlite and create:
             sa.event.listen(storage.engine, "connect", _tune_sqlite)
             storage.engine.dispose()
     return storage
+
+
+def _other_release(url: sa.URL, *, is_older: bool) -> StorageError:
+    mend = UPGRADE if is_older else "install a newer Optuna, or name another store"
+    return StorageError(
+        f"storage {redact(url)}: its Optuna tables were made by "
+        f"{'an older' if is_older else 'a newer'} release than {optuna.__version__}; {mend}."
+    )
 
 
 def _make_tables(url: sa.URL) -> None:
@@ -227,9 +233,19 @@ def schema_transaction(url: sa.URL) -> Iterator[sa.Connection]:
         connection.commit()
 
 
-def engine_options(url: sa.URL) -> dict[str, Any]:
-    """Arguments of `sqlalchemy.create_engine` for a store."""
+def engine_options(url: sa.URL, *, look: bool = False) -> dict[str, Any]:
+    """Arguments of `sqlalchemy.create_engine` for a store.
+
+    Args:
+        url: The store's URL.
+        look: Leave an SQLite file and its directory as they are, to the byte. It has no connection
+            but while something is read: so whoever writes to it, and not a reader, is the last to
+            leave and puts the file in order.
+    """
     if url.get_backend_name() == "sqlite":
+        if look:
+            opener = functools.partial(_connect_to_look, str(url.database))
+            return {"poolclass": sa.NullPool, "creator": opener}
         return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
     connect = {
         "connect_timeout": 10,
@@ -240,6 +256,40 @@ def engine_options(url: sa.URL) -> dict[str, Any]:
         "tcp_user_timeout": 15_000,
     }
     return {"pool_pre_ping": True, "connect_args": connect}
+
+
+def _connect_to_look(path: str) -> sqlite3.Connection:
+    """A connection to an SQLite file that changes nothing.
+
+    The last connection that could write moves what the log holds into the file as it closes, and
+    one that cannot write leaves an empty log behind where there was none. So it could write, and
+    does not, only where there is no log. Where none could be made, the file is nobody's to write to
+    either, and is taken as it stands.
+    """
+    log = Path(f"{path}-wal")
+    if log.exists() and log.stat().st_size:
+        mode = "ro"
+    elif os.access(path, os.W_OK) and os.access(log.parent, os.W_OK):
+        mode = "rw"
+    else:
+        mode = "ro&immutable=1" if _has_log_mode(path) else "ro"
+    connection = sqlite3.connect(
+        f"file:{urllib.parse.quote(path)}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        check_same_thread=False,
+    )
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _has_log_mode(path: str) -> bool:
+    """Whether an SQLite file is in WAL mode.
+
+    Source: SQLite, Database File Format, 1.3.3: the read version is 2.
+    """
+    with open(path, "rb") as file:
+        return file.read(20)[19:] == b"\x02"
 
 
 def require_sqlite_file(url: sa.URL, *, create: bool) -> None:
@@ -268,13 +318,17 @@ def require_sqlite_file(url: sa.URL, *, create: bool) -> None:
             ) from error
 
 
-def require_tables(url: sa.URL) -> None:
+def require_tables(url: sa.URL, *, look: bool = False) -> None:
     """Refuse a database that is not Optuna's before anything is written into it.
 
+    Args:
+        url: The store's URL.
+        look: Whether it is only read; see `engine_options`.
+
     Raises:
-        StorageError: If it holds no studies.
+        StorageError: If it holds no studies, or Optuna would have to write into it to read it.
     """
-    engine = sa.create_engine(url, **engine_options(url))
+    engine = sa.create_engine(url, **engine_options(url, look=look))
     try:
         tables = set(sa.inspect(engine).get_table_names())
     finally:
@@ -284,16 +338,15 @@ def require_tables(url: sa.URL) -> None:
             f"storage {redact(url)}: this database holds no studies; name the right one with "
             "--storage."
         )
+    if look and not {"alembic_version", "version_info"} <= tables:
+        raise _other_release(url, is_older=True)
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    try:
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
-    except sqlite3.Error:
-        # A read-only database can still be read.
-        logging.getLogger(__name__).debug("SQLite pragmas were refused", exc_info=True)
-    finally:
-        cursor.close()
+    with closing(connection.cursor()) as cursor:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.Error:
+            # Another process reads the file just now: it serves as it is.
+            logging.getLogger(__name__).debug("SQLite pragmas were refused", exc_info=True)

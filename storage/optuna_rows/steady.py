@@ -71,6 +71,7 @@ class SteadyStorage(optuna.storages.RDBStorage):
         name: str,
         guard: Callable[[], AbstractContextManager[None]],
         engine_kwargs: dict[str, Any],
+        skip_table_creation: bool = False,
     ) -> None:
         """Open it; here an outage is an error.
 
@@ -80,12 +81,18 @@ class SteadyStorage(optuna.storages.RDBStorage):
             guard: Turns the database's errors inside its block into ours: Optuna, which calls
                 from everywhere, is to meet no others.
             engine_kwargs: For `sqlalchemy.create_engine`.
+            skip_table_creation: Whether Optuna's tables are known to be there.
         """
         self._name = name
         self._guard = guard
         self._tried: set[int] = set()
         self.limits: dict[int, int | None] = {}
-        super().__init__(url, engine_kwargs=engine_kwargs, skip_compatibility_check=True)
+        super().__init__(
+            url,
+            engine_kwargs=engine_kwargs,
+            skip_compatibility_check=True,
+            skip_table_creation=skip_table_creation,
+        )
 
     def check_version(self) -> None:
         """Compare the version of Optuna's tables with that of the Optuna installed.
