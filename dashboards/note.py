@@ -39,8 +39,7 @@ def study_note(view: StudyView) -> str:
             "that was picked for its low error had a lucky seed more often than not."
         )
     else:
-        maximize = view.maximize[0]
-        parts.append(_text(confirmation_outcome(view.confirmation, maximize=maximize)))
+        parts.append(_text(confirmation_outcome(view.confirmation)))
         parts.append(_sheet(confirmation_sheet(view.confirmation)))
     return "\n\n".join(parts)
 

@@ -197,7 +197,7 @@ def build_parser() -> Parser:
 
 
 def _study_chapter(view: StudyView, chapter_id: str) -> StudyChapter:
-    confirmation, maximize = view.confirmation, view.maximize[0]
+    confirmation = view.confirmation
     return StudyChapter(
         id=chapter_id,
         view=view,
@@ -208,11 +208,7 @@ def _study_chapter(view: StudyView, chapter_id: str) -> StudyChapter:
         figures=_figures(study_panels(view), chapter_id),
         outcome=story.study_outcome(view),
         best=_drawn(best_sheet(view)) if view.trials else Markup(),
-        confirmed=(
-            ""
-            if confirmation is None
-            else story.confirmation_outcome(confirmation, maximize=maximize)
-        ),
+        confirmed=("" if confirmation is None else story.confirmation_outcome(confirmation)),
         confirmation=(
             Markup() if confirmation is None else _drawn(confirmation_sheet(confirmation))
         ),

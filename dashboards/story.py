@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
-from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import STATES, StudyView
 from dashboards.numbers.tables import count
@@ -18,6 +17,7 @@ from dashboards.tables.study import metric_name, show_value
 __all__ = [
     "benchmark_outcome",
     "benchmark_terms",
+    "confirmation_caveats",
     "confirmation_outcome",
     "how_it_went",
     "listed",
@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _STATE_WORDS = {"FAIL": "failed"}
+_VERDICTS = ("better", "worse", "not distinguishable", "not ranked")
 
 
 def listed(words: Iterable[str], conjunction: str = "and") -> str:
@@ -107,32 +108,30 @@ def study_outcome(view: StudyView) -> str:
     return f"{said}, against {_stated(baseline)} of the baseline, trial {baseline.number}."
 
 
-def confirmation_outcome(found: Confirmation, *, maximize: bool) -> str:
-    """How the winner and the baseline do on fresh seeds, and how far the search was optimistic.
+def confirmation_outcome(found: Confirmation) -> str:
+    """How the winner and the baseline do on fresh seeds, and how far the search was optimistic."""
+    winner, summary = found.winner, found.winner.summary
+    itself = ", the baseline itself" if winner.trial_number == found.baseline else ""
+    sentences = [
+        f"On {count(summary.n, 'fresh seed')} trial {winner.trial_number} does best{itself}: its "
+        f"{metric_name(found.metric)} is {show_mean(summary)}{_against_baseline(found)}."
+    ]
+    return " ".join([*sentences, *confirmation_caveats(found)])
 
-    Args:
-        found: The confirmation.
-        maximize: Whether larger values are better.
-    """
-    said, winner = found.optimism, f"trial {found.winner.trial_number}"
-    itself = ", the baseline itself" if found.winner.trial_number == found.baseline else ""
-    does_best = (
-        f"On {count(said.confirmed.n, 'fresh seed')} {winner} does best"
-        f"{itself}: its {metric_name(found.metric)} is {show_mean(said.confirmed)}"
-        f"{_against_baseline(found)}."
-    )
-    if found.winner.was_pruned:
-        return f"{does_best} The search had stopped {winner} at {show_value(said.search_value)}."
-    worse_by = -said.difference if maximize else said.difference
-    verdict = (
-        f"the search was too optimistic by {worse_by:.4f}"
-        if worse_by > 0
-        else "the search was not too optimistic"
-    )
-    return (
-        f"{does_best} Of {winner} the search had said {show_value(said.search_value)}, so "
-        f"{verdict}."
-    )
+
+def confirmation_caveats(found: Confirmation) -> list[str]:
+    """What to bear in mind of a confirmation: whose means are optimistic, and what failed."""
+    caveats = []
+    if len(found.trials) > 1:
+        caveats.append(
+            f"The winner was chosen among {count(len(found.trials), 'trial')} by these very seeds, "
+            "so its mean is optimistic, too."
+        )
+    caveats.append(_optimism(found))
+    return caveats + [
+        f"Trial {number} failed on {count(n, 'fresh seed')} and is not ranked."
+        for number, n in sorted(found.failed.items())
+    ]
 
 
 def benchmark_terms(view: BenchmarkView) -> str:
@@ -149,29 +148,38 @@ def benchmark_terms(view: BenchmarkView) -> str:
 
 
 def benchmark_outcome(view: BenchmarkView) -> str:
-    """What a benchmark found, in one or two sentences."""
+    """What a benchmark found, in a few sentences."""
     rows = [row for row in view.table.rows if row.errors]
     if not rows:
         return "No run has finished yet."
-    best = min(rows, key=lambda row: row.errors["test_error"].mean)
-    found = f"{show_mean(best.errors['test_error'])} over {count(best.n, 'seed')}"
-    if len(rows) == 1:
-        said = f"{best.name} has a mean test error of {found}."
+    best, ranked = view.table.best, view.table.ranked
+    if best is None:
+        said = ["No two configs have the same seeds yet, so none is called the best."]
     else:
-        said = f"{best.name} has the lowest mean test error, {found}."
+        found = f"{show_mean(best.errors['test_error'])} over {count(best.n, 'seed')}"
+        if len(rows) == 1:
+            said = [f"{best.name} has a mean test error of {found}."]
+        else:
+            among = "" if len(ranked) == len(rows) else f" of the {len(ranked)} configs with all"
+            said = [f"{best.name} has the lowest mean test error{among}, {found}."]
+    said += [
+        f"{row.name} failed on {count(len(row.result.failed), 'seed')}."
+        for row in view.table.rows
+        if row.result.failed
+    ]
     verdicts: dict[str, list[str]] = {}
     for row in view.table.rows:
         if row.comparison is not None:
-            plain = row.verdict if row.verdict in ("better", "worse") else "not distinguishable"
+            plain = next(word for word in _VERDICTS if row.verdict.startswith(word))
             verdicts.setdefault(plain, []).append(row.name)
-    if not verdicts:
-        return said
     parts = [
         f"{listed(verdicts[verdict])} {'is' if len(verdicts[verdict]) == 1 else 'are'} {verdict}"
-        for verdict in ("better", "worse", "not distinguishable")
+        for verdict in _VERDICTS
         if verdict in verdicts
     ]
-    return f"{said} Against {view.table.reference}, {'; '.join(parts)}."
+    if parts:
+        said.append(f"Against {view.table.reference}, {'; '.join(parts)}.")
+    return " ".join(said)
 
 
 def _against_baseline(found: Confirmation) -> str:
@@ -180,7 +188,7 @@ def _against_baseline(found: Confirmation) -> str:
     trials = [trial for trial in found.trials if trial.trial_number == found.baseline]
     if not trials or winner in trials:
         return ""
-    baseline, n = summarise(trials[0].values), len(winner.values)
+    baseline, n = trials[0].summary, len(winner.values)
     same = "the same seed" if n == 1 else "the same seeds"
     seeds = same if baseline.n == n else count(baseline.n, "seed")
     compared = found.comparisons.get(winner.trial_number)
@@ -190,6 +198,22 @@ def _against_baseline(found: Confirmation) -> str:
     return (
         f", against {show_mean(baseline)} of the baseline, trial {found.baseline}, on {seeds}; "
         f"{verdict}"
+    )
+
+
+def _optimism(found: Confirmation) -> str:
+    said, best = found.optimism, found.search_best
+    if said is None or best is None:
+        return (
+            "The trial that the search judged best has not every fresh seed, so how optimistic the "
+            "search was is not known."
+        )
+    worse_by = -said.difference if found.maximize else said.difference
+    verdict = f"too optimistic by {worse_by:.4f}" if worse_by > 0 else "not too optimistic"
+    return (
+        f"Of its own best, trial {best.trial_number}, the search had said "
+        f"{show_value(said.search_value)}, and fresh seeds say {show_mean(said.confirmed)}: it was "
+        f"{verdict}."
     )
 
 

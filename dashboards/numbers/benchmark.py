@@ -209,7 +209,7 @@ def _cost(row: Row, launches: dict[int, LaunchRecord]) -> Cost:
     machines = [_device(launches[found.run.launch_id]) for found in seeds]
     return Cost(
         row=row,
-        train_seconds=summarise([found.run.train_seconds for found in seeds], lowest=0.0),
+        train_seconds=summarise([found.run.train_seconds for found in seeds]),
         machines=tuple(dict.fromkeys(machines)),
     )
 

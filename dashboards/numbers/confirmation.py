@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optuna.study import StudyDirection
+from optuna.trial import TrialState
 
-from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
+from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 from dashboards.numbers.verdicts import Comparison, Optimism, compare_all, optimism, seeds_needed
 from storage import Store
 
@@ -20,23 +22,39 @@ class Confirmation:
 
     Attributes:
         metric: The objective that decides.
-        trials: The confirmed trials, best mean first; the first is the winner.
-        optimism: What the search said of the winner, and what the fresh seeds say.
+        maximize: Whether larger values of it are better.
+        trials: The trials that have every fresh seed, best mean first; the first is the winner.
+        search_best: The one of them that the search itself judged best, before any fresh seed was
+            seen; None where that trial has not every fresh seed.
+        failed: Trial number -> on how many fresh seeds it failed: it is not among the trials, as
+            the seeds that are left say nothing of those.
         baseline: The first baseline that is confirmed, with which the others are compared: settled
             before any fresh seed is seen, as the best one would not be. None without one.
         comparisons: Trial number -> its comparison with that baseline, seed by seed.
     """
 
     metric: str
+    maximize: bool
     trials: tuple[ConfirmedTrial, ...]
-    optimism: Optimism
+    search_best: ConfirmedTrial | None
+    failed: dict[int, int]
     baseline: int | None
     comparisons: dict[int, Comparison]
 
     @property
     def winner(self) -> ConfirmedTrial:
-        """The trial with the best mean over the fresh seeds."""
+        """The trial with the best mean over the fresh seeds, which is optimistic, too: it was
+        chosen by it."""
         return self.trials[0]
+
+    @property
+    def optimism(self) -> Optimism | None:
+        """What the search said of its own best trial, and what the fresh seeds say of it.
+
+        Of the winner it would say nothing: that trial was chosen on the fresh seeds.
+        """
+        best = self.search_best
+        return None if best is None else optimism(best.search_value, best.values)
 
     @property
     def seeds_needed(self) -> int | None:
@@ -66,23 +84,35 @@ def read_confirmation(
         return None
     numbers = [trial.trial_number for trial in trials]
     baseline = min((number for number in numbers if number in baselines), default=None)
+    maximize, best_value = _of_search(store, study_id, metric)
     comparisons = {}
     if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
         results = {str(trial.trial_number): dict(enumerate(trial.values)) for trial in trials}
-        maximize = _is_maximized(store, study_id, metric)
         for comparison in compare_all(results, str(baseline), maximize=maximize):
             comparisons[int(comparison.name)] = comparison
     return Confirmation(
         metric=metric,
+        maximize=maximize,
         trials=tuple(trials),
-        optimism=optimism(trials[0].search_value, trials[0].values),
+        search_best=min(
+            (each for each in trials if each.search_value == best_value and not each.was_pruned),
+            key=lambda each: each.trial_number,
+            default=None,
+        ),
+        failed=failed_seeds(store, study_id),
         baseline=baseline,
         comparisons=comparisons,
     )
 
 
-def _is_maximized(store: Store, study_id: int, metric: str) -> bool:
+def _of_search(store: Store, study_id: int, metric: str) -> tuple[bool, float]:
+    """Whether an objective is maximized, and the best value that a complete trial has of it."""
     index = store.study_records()[study_id].metrics.index(metric)
     with store.guarded():
-        directions = store.optuna_storage.get_study_directions(study_id)
-    return directions[index] == StudyDirection.MAXIMIZE
+        direction = store.optuna_storage.get_study_directions(study_id)[index]
+        complete = store.optuna_storage.get_all_trials(
+            study_id, deepcopy=False, states=(TrialState.COMPLETE,)
+        )
+    maximize = direction == StudyDirection.MAXIMIZE
+    values = [trial.values[index] for trial in complete]
+    return maximize, max(values, default=-math.inf) if maximize else min(values, default=math.inf)

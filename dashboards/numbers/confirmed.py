@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -10,11 +11,12 @@ from typing import Any
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from dashboards.numbers.statistics import Summary, summarise
 from storage import LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
 from storage.kept_epoch import RunProgress
 
-__all__ = ["ConfirmedTrial", "confirmed_trials", "final_values"]
+__all__ = ["ConfirmedTrial", "confirmed_trials", "failed_seeds", "final_values"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,11 @@ class ConfirmedTrial:
     def mean(self) -> float:
         """The mean over the fresh seeds."""
         return fmean(self.values)
+
+    @property
+    def summary(self) -> Summary:
+        """What the fresh seeds say of the mean."""
+        return summarise(self.values)
 
 
 def confirmed_trials(store: Store, study_id: int, metric: str) -> list[ConfirmedTrial]:
@@ -93,6 +100,21 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
     ]
     return sorted(
         found, key=lambda each: (not each.is_finished, sign * each.mean, each.trial_number)
+    )
+
+
+def failed_seeds(store: Store, study_id: int) -> dict[int, int]:
+    """Trial number -> on how many fresh seeds its latest run failed, of those where one did."""
+    with translated(store.url):
+        trials = store.optuna_storage.get_all_trials(study_id, deepcopy=False)
+    numbers = {trial._trial_id: trial.number for trial in trials}
+    latest = {(run.trial_id, run.replicate): run for run in store.runs(study_id, "confirm")}
+    return dict(
+        Counter(
+            numbers[run.trial_id]
+            for run in latest.values()
+            if run.state == "failed" and run.trial_id in numbers
+        )
     )
 
 

@@ -1,8 +1,7 @@
 """Means, intervals and paired comparisons of a few seeds' errors.
 
-Everything is a pure function of arrays. `scipy.stats` does the statistics; what is ours is which
-test is asked, and what is left out where the data cannot answer: such a field is None, never a
-number that looks like an answer. `dashboards.numbers.verdicts` turns these numbers into words.
+Everything is a pure function of arrays. What the data cannot answer is None, never a number that
+looks like an answer. `dashboards.numbers.verdicts` turns these numbers into words.
 
 Shapes: ``N`` seeds, ``K`` p-values of a family.
 """
@@ -12,11 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
+
+from dashboards.numbers.sign_flips import LARGEST_EXACT, N_RANDOM, Interval, SignFlips
 
 __all__ = [
     "Interval",
@@ -28,24 +28,10 @@ __all__ = [
     "summarise",
 ]
 
-N_RESAMPLES = 9_999
 POWER = 0.8
 # Rounding separates numbers that are equal on paper (0.3 - 0.2 and 0.2 - 0.1). Relative to the
 # largest value, differences below this are rounding; an error rate's own steps are far above it.
 ROUNDING = 1e-12
-STATISTIC_DECIMALS = 9
-
-
-class Interval(NamedTuple):
-    """A confidence interval, both ends included.
-
-    Attributes:
-        low: The lower end.
-        high: The upper end, at least ``low``.
-    """
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +42,9 @@ class Summary:
         n: How many values, at least 1.
         mean: Their mean.
         std: Their standard deviation with ddof 1; None for one value.
-        interval: The 95 % t interval of the mean; None for one value. N equal values give width 0,
-            which says that these seeds did not differ, not that the mean is known.
+        interval: The 95 % interval of the mean (see `SignFlips`); None for fewer than 6
+            values, and where all are equal: that these seeds did not differ is not to know the
+            mean.
         minimum: The smallest value.
         maximum: The largest value.
     """
@@ -80,8 +67,9 @@ class PairedComparison:
         n_comparisons: Size K of the family that the comparison belongs to.
         mean_difference: Mean of value minus reference: negative is better.
         std_difference: Standard deviation of the differences, ddof 1.
-        interval: BCa bootstrap interval of the mean difference, of this comparison alone. None for
-            fewer than 3 pairs, and where all differences are equal: resampling has nothing to say.
+        interval: Of the mean difference, of this comparison alone (see `SignFlips`): it
+            leaves zero out just where ``p_value`` is at most ``1 - confidence``. None where so few
+            pairs have none at this level, and where all differences are equal.
         probability_better: Share of the pairs with the lower value, ties counting half: the
             estimate of P(D < 0) + P(D = 0) / 2, where D is the difference on a fresh seed that both
             configs share. It moves in steps of 1 / (2 n), so that 1.0 means "on all n seeds".
@@ -103,15 +91,11 @@ class PairedComparison:
     detectable_difference: float | None
 
 
-def summarise(
-    values_N: ArrayLike, *, lowest: float = -math.inf, highest: float = math.inf
-) -> Summary:
+def summarise(values_N: ArrayLike) -> Summary:
     """Summarise the values of N seeds.
 
     Args:
         values_N: Finite numbers, shape (N,), N at least 1.
-        lowest: No value can be below; the interval ends there.
-        highest: No value can be above; the interval ends there.
 
     Returns:
         The summary.
@@ -120,17 +104,12 @@ def summarise(
         ValueError: If there is no value, one is not finite, or the shape is not (N,).
     """
     values = _vector(values_N, "values")
-    n, mean = len(values), float(np.mean(values))
-    std, interval = None, None
-    if n > 1:
-        std = float(np.std(values, ddof=1))
-        half_width = float(scipy.stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
-        interval = Interval(max(mean - half_width, lowest), min(mean + half_width, highest))
+    n = len(values)
     return Summary(
         n=n,
-        mean=mean,
-        std=std,
-        interval=interval,
+        mean=float(np.mean(values)),
+        std=float(np.std(values, ddof=1)) if n > 1 else None,
+        interval=SignFlips.of(values).interval(0.95),
         minimum=float(np.min(values)),
         maximum=float(np.max(values)),
     )
@@ -146,26 +125,16 @@ def compare_paired(
 ) -> PairedComparison:
     """Compare errors with a reference's, seed by seed; lower is better.
 
-    The p-value is that of the sign-flip permutation test of the mean difference. If the two configs
-    are exchangeable on every seed, or more generally if the differences are symmetric about zero,
-    each difference was as likely to come out with the other sign, so the test keeps its level for
-    every n and every distribution: error rates with few distinct values, ties and outliers
-    included. The t test has no such guarantee: three differences that are equal by coincidence have
-    no scatter, and it calls them certain. The price is the smallest p-value, 2 / 2**n: with fewer
-    than 6 pairs 5 % cannot be reached, and no difference is ever called significant. Up to 13 pairs
-    all 2**n sign patterns are counted and the p-value is exact; beyond, 9,999 random ones are, and
-    the observed one is counted among them, which keeps the level.
-
-    What the test does not forgive is a skewed difference: where two configs have equal means but
-    errors of unlike shapes (one fails rarely and badly), its rate of false alarms can exceed the
-    level, as any test of means on so few seeds.
+    Test and interval are those of `SignFlips`, which keep their level where the two configs are
+    exchangeable on every seed, or more generally where the differences are symmetric about their
+    mean.
 
     Args:
         values_N: Errors of the config, shape (N,), finite, N at least 2.
         reference_N: Errors of the reference on the same seeds in the same order, shape (N,).
         confidence: Level of the interval, in (0, 1).
         n_comparisons: Size of the family that the result will be corrected for, at least 1.
-        seed: Seed of the bootstrap, and of the random sign patterns beyond 13 pairs.
+        seed: Seed of the random sign patterns beyond 13 pairs.
 
     Returns:
         The comparison. Swapping the arms mirrors it.
@@ -175,12 +144,9 @@ def compare_paired(
             an option is out of range.
 
     Source:
-        Sign-flip test: Fisher, The Design of Experiments, 1935, section 21; Ernst, Permutation
-        Methods, Statistical Science 19(4), 2004. Random patterns: Phipson & Smyth, Permutation
-        P-values Should Never Be Zero, 2010. BCa: Efron, Better Bootstrap Confidence Intervals, JASA
-        82, 1987. Probability of being better: P(A > B) over shared seeds, Bouthillier et al.,
-        Accounting for Variance in Machine Learning Benchmarks, MLSys 2021; ties count half as in
-        Vargha & Delaney, J. Educational and Behavioral Statistics 25(2), 2000.
+        Probability of being better: P(A > B) over shared seeds, Bouthillier et al., Accounting for
+        Variance in Machine Learning Benchmarks, MLSys 2021; ties count half as in Vargha & Delaney,
+        J. Educational and Behavioral Statistics 25(2), 2000.
     """
     _check_between_0_and_1(confidence, "confidence")
     if n_comparisons < 1:
@@ -198,19 +164,19 @@ def compare_paired(
     differences[np.abs(differences) <= rounding] = 0.0
     is_constant = bool(np.ptp(differences) <= rounding)
     std = 0.0 if is_constant else float(np.std(differences, ddof=1))
-    interval, detectable = None, None
+    detectable = None
     if not is_constant:
-        interval = _bca_interval(differences, confidence, seed) if n >= 3 else None
         detectable = detectable_difference(std, n, alpha=(1 - confidence) / n_comparisons)
+    flips = SignFlips.of(differences, seed=seed)
     return PairedComparison(
         n=n,
         confidence=confidence,
         n_comparisons=n_comparisons,
         mean_difference=float(np.mean(differences)),
         std_difference=std,
-        interval=interval,
+        interval=flips.interval(confidence),
         probability_better=float(np.mean(differences < 0) + np.mean(differences == 0) / 2),
-        p_value=_sign_flip_p_value(differences, seed),
+        p_value=flips.p_value(0.0),
         detectable_difference=detectable,
     )
 
@@ -253,11 +219,11 @@ def detectable_difference(
         raise ValueError(f"n is {n}, but a paired comparison has at least 2 pairs")
     if power <= alpha / 2:
         raise ValueError(f"power {power} is no more than alpha {alpha} gives for no difference")
-    smallest = 2 / (2**n if 2**n <= N_RESAMPLES else N_RESAMPLES + 1)
+    smallest = 2 / 2**n if n <= LARGEST_EXACT else 1 / (N_RANDOM + 1)
     n_rejecting = math.floor(alpha / smallest)
     if n_rejecting == 0:
         return None
-    if n_rejecting == 1 and 2**n <= N_RESAMPLES:
+    if n_rejecting == 1 and n <= LARGEST_EXACT:
         return std * float(scipy.stats.norm.ppf(power ** (1 / n)))
     return std * _noncentrality(n, n_rejecting * smallest, power) / math.sqrt(n)
 
@@ -289,50 +255,6 @@ def holm(p_values_K: ArrayLike) -> NDArray[np.float64]:
     adjusted = np.empty_like(p_values)
     adjusted[order] = np.minimum(np.maximum.accumulate(n_left * p_values[order]), 1.0)
     return adjusted
-
-
-def _sign_flip_p_value(differences_N: NDArray[np.float64], seed: int) -> float:
-    scale = np.max(np.abs(differences_N))
-    if scale == 0:
-        return 1.0
-    result = scipy.stats.permutation_test(
-        (differences_N / scale,),
-        _tying_mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=N_RESAMPLES,
-        alternative="two-sided",
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
-
-
-def _bca_interval(
-    differences_N: NDArray[np.float64], confidence: float, seed: int
-) -> Interval | None:
-    mean, std = float(np.mean(differences_N)), float(np.std(differences_N, ddof=1))
-    result = scipy.stats.bootstrap(
-        ((differences_N - mean) / std,),
-        _tying_mean,
-        vectorized=True,
-        n_resamples=N_RESAMPLES,
-        confidence_level=confidence,
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    )
-    low, high = result.confidence_interval
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return None
-    return Interval(mean + float(low) * std, mean + float(high) * std)
-
-
-def _tying_mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Means of values of order 1; those that are equal on paper tie, whatever their rounding.
-
-    Untied, the observed mean would seem rarer among the resampled ones than it is.
-    """
-    means: NDArray[np.float64] = np.mean(values, axis=axis)
-    return np.round(means, STATISTIC_DECIMALS)
 
 
 @cache

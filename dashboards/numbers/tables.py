@@ -10,8 +10,14 @@ from dataclasses import dataclass
 
 from dashboards.numbers.results import ConfigResult
 from dashboards.numbers.statistics import Summary, summarise
-from dashboards.numbers.verdicts import Comparison, ReportComparison, compare_all, compare_to_report
-from space import MeanStd, Reported
+from dashboards.numbers.verdicts import (
+    FEWEST_FOR_REPORT,
+    Comparison,
+    ReportComparison,
+    compare_all,
+    compare_to_report,
+)
+from space import MeanStd
 from space.errors import UsageError, nearest
 
 __all__ = [
@@ -19,9 +25,10 @@ __all__ = [
     "BenchmarkTable",
     "ReportedError",
     "Row",
-    "against_report",
     "benchmark_table",
     "count",
+    "errors_by_seed",
+    "reported_error",
 ]
 
 ERRORS = ("train_error", "val_error", "test_error")
@@ -36,14 +43,16 @@ class ReportedError:
         metric: One of `ERRORS`.
         reported: The publication's mean and standard deviation.
         reported_n: The runs that these are over.
+        difference: Our mean minus the reported one; None where nothing has run.
         comparison: Ours against it; None where one side is too little for that.
-        verdict: "consistent" or "not consistent", or why there is no comparison: "not run",
-            "1 seed", "reported without a spread".
+        verdict: "consistent" or "not consistent", or why there is no comparison: "not run", too few
+            seeds ("4 seeds") or reported runs ("3 reported"), "reported without a spread".
     """
 
     metric: str
     reported: MeanStd
     reported_n: int
+    difference: float | None
     comparison: ReportComparison | None
     verdict: str
 
@@ -58,8 +67,8 @@ class Row:
         train_seconds: Mean seconds that a run trained for; None where none has finished.
         comparison: Its test errors against the reference's; None for the reference itself, for a
             table of one config, and where the two have fewer than 2 seeds in common.
-        verdict: The comparison's in words, "reference", or "not compared: n common seeds"; empty in
-            a table of one config.
+        verdict: The comparison's in words (see `compare_all`), "reference", or "not compared: n
+            common seeds"; empty in a table of one config.
         reported: Each of `ERRORS` beside the reported one; empty where nothing is reported.
     """
 
@@ -99,6 +108,22 @@ class BenchmarkTable:
     title: str
     reference: str
     rows: tuple[Row, ...]
+
+    @property
+    def ranked(self) -> tuple[Row, ...]:
+        """The rows with every seed that any row has, the lowest mean test error first.
+
+        Means over unlike seeds are no comparison: a config that failed on the hard ones would win.
+        """
+        seeds = {seed for row in self.rows for seed in row.result.seeds}
+        full = [row for row in self.rows if row.n and row.result.seeds.keys() == seeds]
+        return tuple(sorted(full, key=lambda row: row.errors["test_error"].mean))
+
+    @property
+    def best(self) -> Row | None:
+        """The first of the ranked rows, if others with results can be ranked beside it."""
+        n_rows = sum(bool(row.n) for row in self.rows)
+        return self.ranked[0] if len(self.ranked) >= min(2, n_rows) > 0 else None
 
 
 def benchmark_table(
@@ -150,8 +175,7 @@ def _row(
     errors, train_seconds = {}, None
     if result.seeds:
         errors = {
-            metric: summarise(list(_values(result, metric).values()), lowest=0.0, highest=1.0)
-            for metric in ERRORS
+            metric: summarise(list(errors_by_seed(result, metric).values())) for metric in ERRORS
         }
         seconds = [seed.run.train_seconds for seed in result.seeds.values()]
         train_seconds = summarise(seconds).mean
@@ -164,11 +188,12 @@ def _row(
         train_seconds=train_seconds,
         comparison=comparison,
         verdict=verdict,
-        reported=against_report(errors, result.reported),
+        reported=_against_report(result, errors),
     )
 
 
-def _values(result: ConfigResult, metric: str) -> dict[int, float]:
+def errors_by_seed(result: ConfigResult, metric: str) -> dict[int, float]:
+    """Seed -> one of `ERRORS`, of a config's finished runs."""
     return {seed: getattr(found.result, metric) for seed, found in result.seeds.items()}
 
 
@@ -176,7 +201,7 @@ def _compared(
     results: Sequence[ConfigResult], reference: str
 ) -> dict[str, tuple[Comparison | None, str]]:
     """Every config but the reference: its comparison, and the verdict or why there is none."""
-    test_errors = {result.name: _values(result, "test_error") for result in results}
+    test_errors = {result.name: errors_by_seed(result, "test_error") for result in results}
     found: dict[str, tuple[Comparison | None, str]] = {}
     family = {reference: test_errors[reference]}
     for name, values in test_errors.items():
@@ -187,48 +212,62 @@ def _compared(
             found[name] = None, f"not compared: {count(n_common, 'common seed')}"
         else:
             family[name] = values
-    for comparison in compare_all(family, reference):
+    failed = {result.name: len(result.failed) for result in results}
+    for comparison in compare_all(family, reference, failed=failed):
         found[comparison.name] = comparison, comparison.verdict
     return found
 
 
-def against_report(
-    errors: dict[str, Summary], reported: Reported | None
-) -> tuple[ReportedError, ...]:
-    """Put errors beside the reported ones.
-
-    Args:
-        errors: Each of `ERRORS` summarised, or nothing where no run has finished.
-        reported: What a publication reports, if anything.
-
-    Returns:
-        One comparison for each of `ERRORS`, or none where nothing is reported.
-    """
+def _against_report(result: ConfigResult, errors: dict[str, Summary]) -> tuple[ReportedError, ...]:
+    """Each of `ERRORS` beside the reported one; none where nothing is reported."""
+    reported = result.reported
     if reported is None:
         return ()
+    n_test_pairs = result.config.data.n_test_pairs
     return tuple(
-        _reported_error(metric, errors.get(metric), getattr(reported, metric), reported.n)
+        reported_error(
+            metric,
+            errors.get(metric),
+            getattr(reported, metric),
+            reported.n,
+            # Only test pairs are trained on by no run and choose none: their noise is known.
+            n_pairs=n_test_pairs if metric == "test_error" else None,
+        )
         for metric in ERRORS
     )
 
 
-def _reported_error(
-    metric: str, ours: Summary | None, reported: MeanStd, reported_n: int
+def reported_error(
+    metric: str, ours: Summary | None, reported: MeanStd, reported_n: int, *, n_pairs: int | None
 ) -> ReportedError:
+    """Put an error beside the reported one, with a verdict where both sides suffice for one.
+
+    Args:
+        metric: One of `ERRORS`.
+        ours: Ours over the seeds; None where nothing has run.
+        reported: What is reported.
+        reported_n: Over how many runs.
+        n_pairs: See `compare_to_report`.
+    """
     comparison = None
     if ours is None:
         verdict = "not run"
-    elif ours.std is None:
+    elif ours.n < FEWEST_FOR_REPORT:
         verdict = count(ours.n, "seed")
     elif reported_n < 2 or (ours.std == 0 and reported.std == 0):
         verdict = "reported without a spread"
+    elif n_pairs is None and reported_n < FEWEST_FOR_REPORT:
+        verdict = f"{reported_n} reported"
     else:
-        comparison = compare_to_report(ours, mean=reported.mean, std=reported.std, n=reported_n)
+        comparison = compare_to_report(
+            ours, mean=reported.mean, std=reported.std, n=reported_n, n_pairs=n_pairs
+        )
         verdict = comparison.verdict
     return ReportedError(
         metric=metric,
         reported=reported,
         reported_n=reported_n,
+        difference=None if ours is None else ours.mean - reported.mean,
         comparison=comparison,
         verdict=verdict,
     )

@@ -1,13 +1,11 @@
 """Words for the numbers of `statistics`: better, worse, consistent, and how optimistic.
 
 How to read an interval beside a verdict. The interval says how large the difference may be, of one
-comparison alone. The verdict says whether chance is ruled out, with every comparison of the table
-counted. The two never contradict: "better" and "worse" are only said where the interval, too, lies
-wholly on one side of zero. An interval that leaves zero out beside "not distinguishable with n
-seeds" is no contradiction: a bootstrap interval of few seeds is too short (in simulations 95 %
-intervals hold the truth in some 90 % of the cases with 10 seeds, 80 % where some runs collapse, and
-70 % with 3 seeds) and is not corrected for the size of the family. It is a reason to run more
-seeds, and `detectable_difference` says what these could have shown.
+comparison alone: it leaves zero out just where the comparison's own p-value is at most 5 %. The
+verdict says whether chance is ruled out with every comparison of the table counted, so "better" and
+"worse" are only said where the interval, too, lies wholly on one side of zero. An interval that
+leaves zero out beside "not distinguishable with n seeds" is no contradiction but a reason to run
+more seeds, and `detectable_difference` says what these could have shown.
 """
 
 from __future__ import annotations
@@ -19,8 +17,8 @@ from dataclasses import dataclass
 import scipy
 from numpy.typing import ArrayLike
 
+from dashboards.numbers.sign_flips import Interval
 from dashboards.numbers.statistics import (
-    Interval,
     PairedComparison,
     Summary,
     compare_paired,
@@ -41,6 +39,9 @@ __all__ = [
 
 ALPHA = 0.05
 """The level of the verdicts: how often one may be wrong where there is no difference."""
+FEWEST_FOR_REPORT = 5
+"""With fewer of our runs beside reported ones Welch's test is wrong more often than it says (with
+2, in 10 % of the cases), as ``tests/benchmarks/verdict_calibration.py`` shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,8 @@ class Comparison:
         seeds: The seeds that both have, ascending; only these are compared.
         paired: The comparison's numbers.
         adjusted_p_value: The p-value, Holm-corrected for all comparisons of the benchmark.
-        verdict: "better", "worse" or "not distinguishable with n seeds", n filled in.
+        verdict: "better", "worse", "not distinguishable with n seeds" or "not ranked: ..." (see
+            `compare_all`).
     """
 
     name: str
@@ -70,7 +72,7 @@ class ReportComparison:
 
     Attributes:
         difference: Our mean minus the reported one.
-        interval: Its Welch interval.
+        interval: Its Welch interval, within -1 and 1: both sides are fractions of pairs.
         p_value: Two-sided, of Welch's t test.
         degrees_of_freedom: Of the Welch-Satterthwaite approximation.
         confidence: Level of the interval.
@@ -112,8 +114,8 @@ def verdict(
         maximize: Whether higher values are better, not lower ones.
 
     Returns:
-        "better" or "worse" where the adjusted p-value is at most ``1 - comparison.confidence`` and
-        the interval, if there is one, leaves zero out; else "not distinguishable with n seeds".
+        "better" or "worse" where the adjusted p-value is at most ``1 - comparison.confidence``;
+        else "not distinguishable with n seeds".
 
     Raises:
         ValueError: If the adjusted p-value is below the comparison's own, or above 1.
@@ -123,9 +125,7 @@ def verdict(
             f"an adjusted p-value of {adjusted_p_value} does not lie between the raw one, "
             f"{comparison.p_value}, and 1"
         )
-    interval = comparison.interval
-    has_zero = interval is not None and interval.low <= 0 <= interval.high
-    if adjusted_p_value > 1 - comparison.confidence or has_zero:
+    if adjusted_p_value > 1 - comparison.confidence:
         return f"not distinguishable with {comparison.n} seeds"
     return "better" if (comparison.mean_difference > 0) == maximize else "worse"
 
@@ -134,6 +134,7 @@ def compare_all(
     results: Mapping[str, Mapping[int, float]],
     reference: str,
     *,
+    failed: Mapping[str, int] | None = None,
     maximize: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
@@ -146,9 +147,13 @@ def compare_all(
     Args:
         results: For each config its errors by seed, finite. The order is kept.
         reference: The name of the config to compare with.
+        failed: Of each config, on how many seeds it failed, if on any. The seeds that are left say
+            nothing of those, so neither side is called the better one if it failed elsewhere: the
+            verdict is then "not ranked: failed on n seeds", or "not ranked: the reference failed on
+            n seeds".
         maximize: Whether higher values are better, not lower ones.
         confidence: Level of the intervals, in (0, 1); verdicts are at level ``1 - confidence``.
-        seed: Seed of the bootstrap.
+        seed: Seed of the random sign patterns beyond 13 seeds.
 
     Returns:
         A comparison for each config but the reference.
@@ -174,29 +179,50 @@ def compare_all(
         for name in names
     }
     adjusted = holm([paired[name].p_value for name in names])
-    return [
-        Comparison(
-            name=name,
-            reference=reference,
-            seeds=seeds[name],
-            paired=paired[name],
-            adjusted_p_value=float(adjusted_p_value),
-            verdict=verdict(paired[name], float(adjusted_p_value), maximize=maximize),
+    comparisons = []
+    for name, adjusted_p_value in zip(names, adjusted, strict=True):
+        said = verdict(paired[name], float(adjusted_p_value), maximize=maximize)
+        better = {"better": name, "worse": reference}.get(said)
+        n_failed = (failed or {}).get(better, 0) if better is not None else 0
+        if n_failed:
+            which = "the reference " if better == reference else ""
+            seeds_failed = "1 seed" if n_failed == 1 else f"{n_failed} seeds"
+            said = f"not ranked: {which}failed on {seeds_failed}"
+        comparisons.append(
+            Comparison(
+                name=name,
+                reference=reference,
+                seeds=seeds[name],
+                paired=paired[name],
+                adjusted_p_value=float(adjusted_p_value),
+                verdict=said,
+            )
         )
-        for name, adjusted_p_value in zip(names, adjusted, strict=True)
-    ]
+    return comparisons
 
 
 def compare_to_report(
-    ours: Summary, *, mean: float, std: float, n: int, confidence: float = 0.95
+    ours: Summary,
+    *,
+    mean: float,
+    std: float,
+    n: int,
+    n_pairs: int | None = None,
+    confidence: float = 0.95,
 ) -> ReportComparison:
-    """Compare our mean with a reported mean ± std by Welch's test, from the summaries alone.
+    """Compare our mean error with a reported mean ± std by Welch's test, from summaries alone.
+
+    A few runs may scatter by luck less than they can: errors on P fresh pairs a run have at least
+    the variance of P draws, ``mean * (1 - mean) / P``. Where P is given, either side's variance is
+    taken to be no less.
 
     Args:
-        ours: Our runs, at least 2.
-        mean: The reported mean, in the unit of ours.
+        ours: The errors of our runs, fractions of pairs; at least 2 runs.
+        mean: The reported mean error.
         std: The reported standard deviation, at least 0, taken to be with ddof 1.
         n: The reported number of runs, at least 2.
+        n_pairs: Pairs that each run, reported or ours, draws afresh and neither trains on nor is
+            chosen by: test pairs. None where there are no such.
         confidence: Level of the interval, in (0, 1).
 
     Returns:
@@ -219,7 +245,11 @@ def compare_to_report(
         raise ValueError(f"the reported {mean} ± {std} is no mean and standard deviation")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}, but lies between 0 and 1")
-    ours_squared_error, reported_squared_error = ours.std**2 / ours.n, std**2 / n
+    stds = [
+        given if n_pairs is None else max(given, math.sqrt(error * (1 - error) / n_pairs))
+        for given, error in ((ours.std, ours.mean), (std, mean))
+    ]
+    ours_squared_error, reported_squared_error = stds[0] ** 2 / ours.n, stds[1] ** 2 / n
     squared_error = ours_squared_error + reported_squared_error
     if squared_error == 0:
         raise ValueError("neither our runs nor the reported ones scatter: there is no interval")
@@ -230,11 +260,11 @@ def compare_to_report(
     quantile = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))
     half_width = quantile * math.sqrt(squared_error)
     test = scipy.stats.ttest_ind_from_stats(
-        ours.mean, ours.std, ours.n, mean, std, n, equal_var=False
+        ours.mean, stds[0], ours.n, mean, stds[1], n, equal_var=False
     )
     return ReportComparison(
         difference=difference,
-        interval=Interval(difference - half_width, difference + half_width),
+        interval=Interval(max(difference - half_width, -1.0), min(difference + half_width, 1.0)),
         p_value=float(test.pvalue),
         degrees_of_freedom=degrees_of_freedom,
         confidence=confidence,

@@ -41,15 +41,10 @@ def benchmark_document(store: Store, record: BenchmarkRecord) -> Document:
         if launch.launch_id in trained or launch.config.get("benchmark") == record.name
     ]
     running = any(is_alive(launches[launch_id]) for launch_id in trained)
-    best = min(
-        (row for row in view.table.rows if row.errors),
-        key=lambda row: row.errors["test_error"].mean,
-        default=None,
-    )
     context = {
         "view": view,
         "running": running,
-        "best": best,
+        "best": view.table.best,
         "reference": next(row for row in view.table.rows if row.name == view.table.reference),
         "missing": [
             (row.name, show_seeds(row.result.missing))

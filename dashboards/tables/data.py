@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from dashboards.numbers.shift import shift_from_report
 from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row
 
 __all__ = ["as_csv", "as_json"]
@@ -43,7 +44,13 @@ def as_json(table: BenchmarkTable) -> str:
     tree = {
         "title": table.title,
         "reference": table.reference,
+        "best": None if table.best is None else table.best.name,
         "rows": [_row_as_json(row) for row in table.rows],
+        "together": {
+            metric: None if found is None else asdict(found)
+            for metric in ERRORS
+            for found in [shift_from_report(table.rows, metric)]
+        },
     }
     return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -76,6 +83,7 @@ def _reported_as_json(row: Row) -> dict[str, Any] | None:
     errors = {
         error.metric: {
             **error.reported.model_dump(),
+            "difference": error.difference,
             "comparison": None if error.comparison is None else asdict(error.comparison),
             "verdict": error.verdict,
         }

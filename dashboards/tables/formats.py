@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dashboards.numbers.statistics import Interval, Summary
+from dashboards.numbers.shift import shift_from_report
+from dashboards.numbers.sign_flips import Interval
+from dashboards.numbers.statistics import Summary
 from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row, count
+from dashboards.numbers.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import NOTHING, Sheet, draw
 
 __all__ = [
     "FORMATS",
+    "KEPT_EPOCH",
     "benchmark_sheets",
     "comparison_sheet",
     "render",
     "report_sheet",
     "results_sheet",
     "settings",
+    "shift_sentences",
+    "show_interval",
     "show_mean",
     "show_seeds",
 ]
@@ -42,6 +48,7 @@ _COMPARISON_COLUMNS = (
     "difference",
     "95 % interval",
     "P(better)",
+    "p",
     "p (Holm)",
     "detectable",
     "verdict",
@@ -61,13 +68,31 @@ _VERDICTS = (
     "better, worse: chance is ruled out at the 5 % level with all comparisons of this table "
     "counted (sign-flip test, Holm); P(better): the share of the seeds on which it was better, "
     "ties half; detectable: the smallest true difference that so many seeds find 4 times in 5, "
-    "- where so few can find none. The interval is of one comparison and, bootstrapped from few "
-    "seeds, somewhat short: it may leave zero out where no difference is shown"
+    "- where so few can find none. p and the interval are of one comparison alone: the interval is "
+    "what its test does not reject, leaves zero out just where p is at most 0.05, and covers the "
+    "true mean in 95 % of the cases or more if differences are symmetric, somewhat less if skewed; "
+    "- for fewer than 6 seeds, which have none"
 )
 _CONSISTENCY = (
     "consistent: the 95 % interval of the difference (Welch) holds zero, and says how large a "
-    "difference remains possible; of rows that truly agree, 1 in 20 is called not consistent"
+    "difference remains possible; of rows that truly agree, at most some 1 in 20 is called not "
+    f"consistent. Fewer than {FEWEST_FOR_REPORT} seeds get no verdict, and errors on fresh test "
+    "pairs are taken to scatter no less than so many draws do"
 )
+_INTERVAL = (
+    "the 95 % interval of the mean test error is what a sign-flip test does not reject: it covers "
+    "the true mean in 95 % of the cases or more if errors are symmetric about it, in some 90 % if "
+    "they are skewed; - for fewer than 6 seeds, which have none"
+)
+_METRICS = {"train_error": "train", "val_error": "validation", "test_error": "test"}
+_SURVIVORS = (
+    "compared on the seeds that both have: whichever of the two failed on others is not called the "
+    "better one"
+)
+KEPT_EPOCH = (
+    "a validation error is optimistic: it is the lowest of all epochs, chosen on the same pairs"
+)
+"""To be said wherever validation errors stand."""
 
 
 def render(table: BenchmarkTable, format: str) -> str:
@@ -104,18 +129,22 @@ def benchmark_sheets(table: BenchmarkTable) -> list[Sheet]:
 
 
 def results_sheet(table: BenchmarkTable) -> Sheet:
-    """The report's columns, n, the 95 % t interval of the mean test error, and the time."""
+    """The report's columns, n, the 95 % interval of the mean test error, and the time."""
     rows = [
         (
             *settings(row),
-            _n(row),
+            _of_asked(row.n, row),
             *(show_mean(row.errors.get(metric)) for metric in ERRORS),
-            _interval(row.errors["test_error"].interval if row.errors else None),
+            show_interval(row.errors["test_error"].interval if row.errors else None),
             NOTHING if row.train_seconds is None else f"{row.train_seconds:.1f}",
         )
         for row in table.rows
     ]
-    notes = ["mean ± standard deviation (ddof 1) over n seeds; errors are fractions of the pairs"]
+    notes = [
+        "mean ± standard deviation (ddof 1) over n seeds; errors are fractions of the pairs; "
+        f"{KEPT_EPOCH}",
+        _INTERVAL,
+    ]
     missing = [
         f"{row.name}: {show_seeds(seeds)}"
         for row in table.rows
@@ -150,15 +179,16 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
     """Each config's test error against the reference's, on the seeds that both have."""
     rows = []
     for row in table.rows:
-        cells = [NOTHING] * 6
+        cells = [NOTHING] * 7
         if row.comparison is not None:
             paired = row.comparison.paired
             detectable = paired.detectable_difference
             cells = [
-                str(paired.n),
+                _of_asked(paired.n, row),
                 _signed(paired.mean_difference),
-                _interval(paired.interval),
+                show_interval(paired.interval),
                 f"{paired.probability_better:.2f}",
+                f"{paired.p_value:.2g}",
                 f"{row.comparison.adjusted_p_value:.2g}",
                 NOTHING if detectable is None else f"{detectable:.4f}",
             ]
@@ -166,9 +196,9 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
     return Sheet(
         title=f"Test error against {table.reference}, seed by seed: negative is better",
         columns=_COMPARISON_COLUMNS,
-        left=frozenset({0, 7}),
+        left=frozenset({0, 8}),
         rows=rows,
-        notes=[_VERDICTS],
+        notes=[_VERDICTS, *([_SURVIVORS] if any(row.result.failed for row in table.rows) else [])],
     )
 
 
@@ -180,7 +210,6 @@ def report_sheet(table: BenchmarkTable, *, metrics: Iterable[str] = ("test_error
         metrics: Of `ERRORS`; with several, each row says which one it is of.
     """
     wanted = tuple(metrics)
-    names = {"train_error": "train", "val_error": "validation", "test_error": "test"}
     rows = []
     for row in table.rows:
         for error in row.reported:
@@ -190,25 +219,54 @@ def report_sheet(table: BenchmarkTable, *, metrics: Iterable[str] = ("test_error
             rows.append(
                 (
                     row.name,
-                    names[error.metric],
+                    _METRICS[error.metric],
                     str(row.n),
                     show_mean(row.errors.get(error.metric)),
                     str(error.reported_n),
                     f"{_as_reported(reported.mean)} ± {_as_reported(reported.std)}",
-                    NOTHING if compared is None else _signed(compared.difference),
-                    _interval(None if compared is None else compared.interval),
+                    NOTHING if error.difference is None else _signed(error.difference),
+                    show_interval(None if compared is None else compared.interval),
                     error.verdict,
                 )
             )
     sources = {row.result.reported.source for row in table.rows if row.result.reported is not None}
     return Sheet(
-        title=f"{' and '.join(names[metric] for metric in wanted).capitalize()} error beside the "
+        title=f"{' and '.join(_METRICS[each] for each in wanted).capitalize()} error beside the "
         f"reported values ({', '.join(sorted(sources))})",
         columns=_REPORT_COLUMNS,
         left=frozenset({0, 1, 8}),
         rows=rows,
-        notes=[_CONSISTENCY],
+        notes=[_CONSISTENCY, *shift_sentences(table.rows, wanted)],
     )
+
+
+def shift_sentences(rows: Sequence[Row], metrics: Iterable[str] = ("test_error",)) -> list[str]:
+    """What all rows together say beside the reported ones, a sentence an error.
+
+    Args:
+        rows: Of one or several tables.
+        metrics: Of `ERRORS`.
+    """
+    said = []
+    for metric in metrics:
+        found = shift_from_report(rows, metric)
+        if found is None:
+            continue
+        sentence = (
+            f"all rows together: {found.n_lower} of {found.n_rows} {_METRICS[metric]} errors are "
+            f"lower than reported (sign test p = {found.p_value:.2g}, if rows were independent; "
+            "ours share the pairs of a seed)"
+        )
+        if found.average is not None:
+            compared = found.average.comparison
+            sentence += (
+                f"; the mean of {', '.join(found.average.names)} over the {found.average.n} seeds "
+                f"that they share, which needs no independence of ours, differs by "
+                f"{_signed(compared.difference)} {show_interval(compared.interval)}, p = "
+                f"{compared.p_value:.2g}"
+            )
+        said.append(sentence)
+    return said
 
 
 def show_mean(summary: Summary | None) -> str:
@@ -234,12 +292,13 @@ def _as_reported(number: float) -> str:
     return f"{number:.4f}" if round(number, 4) == number else f"{number}"
 
 
-def _n(row: Row) -> str:
+def _of_asked(n: int, row: Row) -> str:
     n_asked = row.n + len(row.result.missing)
-    return str(row.n) if row.n == n_asked else f"{row.n} of {n_asked}"
+    return str(n) if n == n_asked else f"{n} of {n_asked}"
 
 
-def _interval(interval: Interval | None) -> str:
+def show_interval(interval: Interval | None) -> str:
+    """An interval to four decimals, where there is one."""
     if interval is None:
         return NOTHING
     # Adding zero turns a rounded -0.0 into 0.0.

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from dashboards.numbers.confirmation import Confirmation
-from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.tables import count
 from dashboards.tables.drawing import NOTHING, Sheet
-from dashboards.tables.formats import show_mean
+from dashboards.tables.formats import show_interval, show_mean
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
 
 __all__ = [
@@ -158,17 +157,16 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
     rows = []
     for trial in found.trials:
         compared = found.comparisons.get(trial.trial_number)
-        summary = summarise(trial.values)
-        interval = summary.interval
+        summary = trial.summary
         roles = ["winner"] if trial is found.winner else []
         roles += ["baseline"] if trial.trial_number == found.baseline else []
         rows.append(
             (
                 f"trial {trial.trial_number}",
                 ", ".join(roles) or NOTHING,
-                show_value(trial.search_value),
+                show_value(trial.search_value) + (" (pruned)" if trial.was_pruned else ""),
                 show_mean(summary),
-                NOTHING if interval is None else f"[{interval.low:.4f}, {interval.high:.4f}]",
+                show_interval(summary.interval),
                 str(summary.n),
                 NOTHING if compared is None else f"{compared.paired.mean_difference:+.4f}",
                 NOTHING if compared is None else compared.verdict,
@@ -178,6 +176,9 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
         f"{metric_name(found.metric)}: mean ± standard deviation (ddof 1) over n seeds that the "
         "search never saw"
     ]
+    if found.failed:
+        failed = (f"trial {number} ({n})" for number, n in sorted(found.failed.items()))
+        notes.append(f"not ranked, as they failed on fresh seeds: {', '.join(failed)}")
     if found.seeds_needed is not None:
         notes.append(
             "so few seeds can show no difference from the baseline, however large: that takes "

@@ -10,7 +10,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials
+from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 from space.errors import UsageError
 from storage import Store
 from storage.tables.attributes import BASELINE
@@ -51,7 +51,7 @@ def choose(
 
     Returns:
         At least one trial: those that were confirmed on every fresh seed, by their mean there, then
-        the best complete ones.
+        the best complete ones, those that failed on a fresh seed last.
 
     Raises:
         UsageError: If there is no complete trial, or the one named is not.
@@ -142,7 +142,11 @@ def _ranked(
 ) -> list[Choice]:
     """Every trial that may be exported, best first, with the rule that puts it there."""
     sign = -1.0 if study.directions[0] == StudyDirection.MAXIMIZE else 1.0
-    pool = sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
+    failed = failed_seeds(store, study._study_id)
+    pool = sorted(
+        complete,
+        key=lambda trial: (trial.number in failed, sign * trial.values[0], trial.number),
+    )
     n_trials = len(complete)
     if len(study.directions) > 1:
         front = {trial.number for trial in study.best_trials}
@@ -171,6 +175,8 @@ def _ranked(
     for rank, trial in enumerate(pool):
         if trial.number not in confirmed:
             selection = f"{_rank(rank)} of {n_trials} complete trials on {seeds}"
+            if trial.number in failed:
+                selection = f"last, as {failed[trial.number]} of its fresh seeds failed"
             choices.append(Choice(trial=trial, selection=selection, confirmed=None))
     return choices
 

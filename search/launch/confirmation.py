@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from dashboards.numbers.confirmation import Confirmation
-from dashboards.numbers.verdicts import Comparison, optimism
+from dashboards.numbers.verdicts import Comparison
+from dashboards.story import confirmation_caveats
 
 __all__ = ["confirmation_as_json", "print_confirmation"]
 
 
 def print_confirmation(found: Confirmation, console: Console) -> None:
-    """Print the confirmed trials, the winner and the search's optimism."""
+    """Print the confirmed trials, the winner and what to bear in mind of both."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("", "trial", f"searched {found.metric}", "confirmed mean ± std", "seeds"):
         table.add_column(title, justify="left" if not title else "right")
@@ -25,7 +26,7 @@ def print_confirmation(found: Confirmation, console: Console) -> None:
         if trial.trial_number == found.baseline:
             role = f"{role}, baseline".lstrip(", ")
         comparison = found.comparisons.get(trial.trial_number)
-        confirmed = optimism(trial.search_value, trial.values).confirmed
+        confirmed = trial.summary
         table.add_row(
             role,
             str(trial.trial_number),
@@ -44,15 +45,8 @@ def print_confirmation(found: Confirmation, console: Console) -> None:
             markup=False,
             soft_wrap=True,
         )
-    said = found.optimism
-    was_pruned = found.winner.was_pruned
-    searched = "the search stopped the winner at" if was_pruned else "of the winner the search said"
-    console.print(
-        f"{searched} {said.search_value:.4g}; confirmed "
-        f"{said.confirmed.mean:.4g} ± {said.confirmed.std or 0:.2g}",
-        markup=False,
-        soft_wrap=True,
-    )
+    for caveat in confirmation_caveats(found):
+        console.print(caveat, markup=False, soft_wrap=True)
 
 
 def _beside(comparison: Comparison) -> str:
@@ -68,7 +62,9 @@ def confirmation_as_json(found: Confirmation | None) -> Any:
         "metric": found.metric,
         "winner": found.winner.trial_number,
         "baseline": found.baseline,
-        "optimism": asdict(found.optimism),
+        "optimism": None if found.optimism is None else asdict(found.optimism),
+        "search_best": None if found.search_best is None else found.search_best.trial_number,
+        "failed": found.failed,
         "trials": [asdict(trial) for trial in found.trials],
         "comparisons": {number: asdict(each) for number, each in found.comparisons.items()},
     }

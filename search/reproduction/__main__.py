@@ -15,7 +15,12 @@ import space
 from dashboards.numbers.results import collect, usual_fingerprint
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table, count
 from dashboards.tables.drawing import draw, escape_markdown
-from dashboards.tables.formats import comparison_sheet, report_sheet, results_sheet
+from dashboards.tables.formats import (
+    comparison_sheet,
+    report_sheet,
+    results_sheet,
+    shift_sentences,
+)
 from search.benchmark.configs import benchmark_configs
 from search.reproduction.aux_weight import grid_section
 from search.reproduction.loss_curves import curves_section
@@ -140,7 +145,8 @@ def _status(filled: _Filled) -> str:
             f"{count(paper.n_seeds, 'seed')}, {len(table.rows) - n_full - n_none} with some, "
             f"{n_none} not yet run.\n"
         )
-    return "".join(lines)
+    together = shift_sentences([row for _, table in filled for row in table.rows])
+    return "".join([*lines, *(f"- Of all tables, {said}.\n" for said in together)])
 
 
 def _table_section(paper: PaperTable, table: BenchmarkTable) -> str:

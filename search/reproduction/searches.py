@@ -117,7 +117,7 @@ def _study(view: StudyView) -> list[str]:
     ]
     if view.confirmation is None:
         return [*blocks, "Not confirmed on fresh seeds.\n"]
-    outcome = confirmation_outcome(view.confirmation, maximize=view.maximize[0])
+    outcome = confirmation_outcome(view.confirmation)
     return [*blocks, _paragraph(outcome), draw(confirmation_sheet(view.confirmation), "markdown")]
 
 

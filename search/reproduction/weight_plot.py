@@ -39,7 +39,7 @@ def grid_curve_svg(curve: GridCurve, title: str, *, parameter: str, metric: str)
     for value, mean, (low, high) in zip(values, means, spans, strict=True):
         colour = COLOURS[value == curve.reference]
         x = f"{axes.x(value):.1f}"
-        ends = f"M{x} {axes.y(max(low, 0.0)):.1f}V{axes.y(high):.1f}"
+        ends = f"M{x} {axes.y(low):.1f}V{axes.y(high):.1f}"
         parts.append(f'<path d="{ends}" stroke="{colour}" stroke-width="2"/>')
         parts.append(f'<circle cx="{x}" cy="{axes.y(mean):.1f}" r="4" fill="{colour}"/>')
     parts.append(label(LEFT, 46, f"orange: {curve.reference:g}", "start"))

@@ -56,10 +56,23 @@ class BenchmarkGlance:
 
     @property
     def best(self) -> tuple[str, float] | None:
-        """The config with the lowest mean test error, and that error."""
-        means = [(config.name, self.mean_of(config)) for config in self.record.configs]
-        known = [(name, mean) for name, mean in means if mean is not None]
-        return min(known, key=lambda each: each[1], default=None)
+        """The config with the lowest mean test error, and that error.
+
+        Of those with every seed that any config has, if there are others beside it: means over
+        unlike seeds are no comparison.
+        """
+        seeds = {config.name: self._seeds_of(config) for config in self.record.configs}
+        every = frozenset().union(*seeds.values())
+        full = [config for config in self.record.configs if every and seeds[config.name] == every]
+        if len(full) < min(2, sum(map(bool, seeds.values()))):
+            return None
+        means = [(config.name, fmean(self._errors_of(config))) for config in full]
+        return min(means, key=lambda each: each[1], default=None)
+
+    def _seeds_of(self, config: BenchmarkConfig) -> frozenset[int]:
+        return frozenset(
+            seed for seed, each in enumerate(config.config_hashes) if each in self.errors
+        )
 
     @property
     def reference_error(self) -> float | None:

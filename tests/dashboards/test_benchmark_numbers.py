@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
-from scipy import stats
 
 from dashboards.numbers.benchmark import find_benchmark, read_benchmark
+from dashboards.story import benchmark_outcome
 from space.errors import UsageError
 from storage import Store
+from storage.summaries.benchmark import glance_at_benchmarks
 from tests.dashboards.made_benchmark import (
     add_result,
     begin_launch,
@@ -35,10 +34,9 @@ def test_per_seed_values_means_and_intervals(store: Store) -> None:
         "MLP"
     ]
     summary = mlp.errors["test_error"]
-    half_width = stats.t.ppf(0.975, 2) * 0.02 / math.sqrt(3)
     assert summary.mean == pytest.approx(0.32)
     assert summary.std == pytest.approx(0.02)
-    assert summary.interval == pytest.approx((0.32 - half_width, 0.32 + half_width))
+    assert summary.interval is None
     assert mlp.reported[2].reported.mean == 0.22
     assert [row.result.missing for row in view.table.rows] == [(), (), (0, 1), (0, 1, 2)]
     assert (view.n_done, view.n_asked) == (7, 12)
@@ -146,3 +144,35 @@ class TestFinding:
     def test_an_empty_store_says_so(self, store: Store) -> None:
         with pytest.raises(UsageError, match="it holds none"):
             find_benchmark(store, "table1")
+
+
+def test_the_best_at_a_glance_has_every_seed_that_any_config_has(store: Store) -> None:
+    made_benchmark(store, {"a": {0: 0.3, 1: 0.4, 2: 0.5}, "b": {0: 0.1, 1: 0.1}, "c": {}})
+    (glance,) = glance_at_benchmarks(store)
+    assert glance.best is None  # b may have failed on the hard seed.
+    other = benchmark_config("c", "siamese-aux")
+    launch_id = begin_launch(store)
+    for seed in range(3):
+        add_result(store, launch_id, other, seed, 0.35)
+    (glance,) = glance_at_benchmarks(store)
+    assert glance.best == ("c", pytest.approx(0.35))
+
+
+def test_the_best_of_a_benchmark_of_one_config_is_that_config(store: Store) -> None:
+    made_benchmark(store, {"a": {1: 0.4}})
+    (glance,) = glance_at_benchmarks(store)
+    assert glance.best == ("a", pytest.approx(0.4))
+
+
+def test_a_failure_is_told_and_its_config_not_called_the_best(store: Store) -> None:
+    record = made_benchmark(
+        store, {"a": dict.fromkeys(range(3), 0.4), "b": {0: 0.1, 2: 0.1}}, n_seeds=3
+    )
+    launch_id = begin_launch(store)
+    run = begin_run(store, launch_id, benchmark_config("b", "convnet"), 1)
+    store.end_run(run.run_id, "failed", "lost its finite loss")
+    view = read_benchmark(store, record)
+    assert benchmark_outcome(view) == (
+        "No two configs have the same seeds yet, so none is called the best. b failed on 1 seed. "
+        "Against a, b is not distinguishable."
+    )

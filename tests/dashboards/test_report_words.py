@@ -11,7 +11,6 @@ from dashboards import story
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.view import StudyView, read_study
-from dashboards.numbers.verdicts import optimism
 from dashboards.tables.study import (
     best_sheet,
     best_trials,
@@ -42,7 +41,6 @@ def with_winner(found: Confirmation | None, verdict: str) -> Confirmation:
     return replace(
         found,
         trials=trials,
-        optimism=optimism(trials[0].search_value, trials[0].values),
         comparisons={**found.comparisons, number: replace(comparison, verdict=verdict)},
     )
 
@@ -130,23 +128,63 @@ def test_the_terms_are_those_of_the_space(view: StudyView) -> None:
     assert rows["confirmation"] == "the best 3 on 5 fresh seeds"
 
 
-def test_the_confirmation_is_told_with_the_searchs_optimism(view: StudyView) -> None:
+def test_the_search_is_called_optimistic_of_its_own_best_not_of_the_winner(
+    view: StudyView,
+) -> None:
     found = view.confirmation
     assert found is not None
-    said = optimism(found.winner.search_value, found.winner.values)
-    sentence = story.confirmation_outcome(found, maximize=False)
-    assert f"trial {found.winner.trial_number} does best" in sentence
-    assert f"{said.confirmed.mean:.4f} ± {said.confirmed.std:.4f}" in sentence
-    if said.difference > 0:
-        assert sentence.endswith(f"too optimistic by {said.difference:.4f}.")
-    else:
-        assert sentence.endswith("not too optimistic.")
+    complete = [trial for trial in view.trials if trial.state == "COMPLETE"]
+    best = min(complete, key=lambda trial: (trial.values[0], trial.number))
+    own = found.search_best
+    assert own is not None
+    assert (own.trial_number, own.search_value) == (best.number, best.values[0])
+    others = [each for each in found.trials if each != own]
+    own = replace(own, search_value=own.mean - 0.025)
+    found = replace(found, trials=(*others, own), search_best=own)
+    sentence = story.confirmation_outcome(found)
+    assert f"trial {others[0].trial_number} does best" in sentence
+    assert f"chosen among {len(found.trials)} trials by these very seeds" in sentence
+    assert sentence.endswith(
+        f"Of its own best, trial {best.number}, the search had said {own.search_value:.4g}, and "
+        f"fresh seeds say {own.mean:.4f} ± {own.summary.std:.4f}: it was too optimistic by 0.0250."
+    )
+    lucky = replace(own, search_value=own.mean + 0.01)
+    assert story.confirmation_outcome(replace(found, search_best=lucky)).endswith(
+        "it was not too optimistic."
+    )
+    assert story.confirmation_outcome(replace(found, search_best=lucky, maximize=True)).endswith(
+        "it was too optimistic by 0.0100."
+    )
+    unknown = story.confirmation_outcome(replace(found, search_best=None))
+    assert "how optimistic the search was is not known" in unknown
+
+
+def test_the_confirmations_table_says_who_won_and_how_many_seeds_it_would_take(
+    view: StudyView,
+) -> None:
+    found = view.confirmation
+    assert found is not None
     sheet = confirmation_sheet(found)
     assert [row[0] for row in sheet.rows] == [f"trial {each.trial_number}" for each in found.trials]
     assert sheet.rows[0][1].startswith("winner")
     # Of 5 seeds the smallest p value is 2 / 2**5; two comparisons ask for 0.05 / 2.
     assert len(found.comparisons) == 2
     assert sheet.notes[-1].endswith("no difference from the baseline, however large: that takes 7")
+    # So few seeds have no interval either.
+    assert {row[4] for row in sheet.rows} == {"-"}
+
+
+def test_a_trial_that_failed_on_a_fresh_seed_is_named_and_not_ranked(view: StudyView) -> None:
+    assert view.confirmation is not None
+    found = replace(view.confirmation, failed={7: 1, 3: 2})
+    sentence = story.confirmation_outcome(found)
+    assert sentence.endswith(
+        "Trial 3 failed on 2 fresh seeds and is not ranked. "
+        "Trial 7 failed on 1 fresh seed and is not ranked."
+    )
+    assert "failed on fresh seeds: trial 3 (2), trial 7 (1)" in "\n".join(
+        confirmation_sheet(found).notes
+    )
 
 
 @pytest.mark.parametrize("verdict", ["better", "not distinguishable with 5 seeds"])
@@ -154,33 +192,26 @@ def test_the_confirmation_is_told_beside_the_baseline(view: StudyView, verdict: 
     found = with_winner(view.confirmation, verdict)
     baseline = next(each for each in found.trials if each.trial_number == 0)
     winner, against = summarise(found.winner.values), summarise(baseline.values)
-    sentence = story.confirmation_outcome(found, maximize=False)
+    sentence = story.confirmation_outcome(found)
     assert sentence.startswith(
         f"On 5 fresh seeds trial {found.winner.trial_number} does best: its validation error is "
         f"{winner.mean:.4f} ± {winner.std:.4f}, against {against.mean:.4f} ± {against.std:.4f} of "
         f"the baseline, trial 0, on the same seeds; the verdict: {verdict}. "
-        f"Of trial {found.winner.trial_number} the search had said "
     )
 
 
 def test_a_confirmation_on_one_seed_has_no_verdict(view: StudyView) -> None:
     found = with_winner(view.confirmation, "better")
     trials = tuple(replace(each, values=each.values[:1]) for each in found.trials)
-    values = trials[0].values
-    single = replace(
-        found,
-        trials=trials,
-        comparisons={},
-        optimism=optimism(trials[0].search_value, values),
-    )
-    sentence = story.confirmation_outcome(single, maximize=False)
+    single = replace(found, trials=trials, comparisons={})
+    sentence = story.confirmation_outcome(single)
     assert " of the baseline, trial 0, on the same seed; one seed gives no verdict. " in sentence
 
 
 def test_a_baseline_that_is_confirmed_as_the_best_is_named_so(view: StudyView) -> None:
     assert view.confirmation is not None
     sentence = story.confirmation_outcome(
-        replace(view.confirmation, baseline=view.confirmation.winner.trial_number), maximize=False
+        replace(view.confirmation, baseline=view.confirmation.winner.trial_number)
     )
     number = view.confirmation.winner.trial_number
     assert sentence.startswith(f"On 5 fresh seeds trial {number} does best, the baseline itself: ")
@@ -190,22 +221,18 @@ def test_a_baseline_that_is_confirmed_as_the_best_is_named_so(view: StudyView) -
 def test_a_confirmation_without_a_baseline_speaks_of_none(view: StudyView) -> None:
     assert view.confirmation is not None
     found = replace(view.confirmation, baseline=None, comparisons={})
-    sentence = story.confirmation_outcome(found, maximize=False)
+    sentence = story.confirmation_outcome(found)
     assert "baseline" not in sentence
     assert "verdict" not in sentence
 
 
-def test_a_confirmed_baseline_that_was_pruned_says_nothing_of_optimism(view: StudyView) -> None:
+def test_a_confirmed_baseline_that_was_pruned_is_marked(view: StudyView) -> None:
     found = view.confirmation
     assert found is not None
     pruned = replace(found.winner, was_pruned=True)
-    sentence = story.confirmation_outcome(
-        replace(found, trials=(pruned, *found.trials[1:])), maximize=False
-    )
-    assert "optimistic" not in sentence
-    assert sentence.endswith(
-        f"had stopped trial {pruned.trial_number} at {pruned.search_value:.4g}."
-    )
+    row, *others = confirmation_sheet(replace(found, trials=(pruned, *found.trials[1:]))).rows
+    assert row[2] == f"{pruned.search_value:.4g} (pruned)"
+    assert not any("pruned" in other[2] for other in others)
 
 
 def test_a_trade_off_asks_for_both_objectives(store: Store) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,20 +21,9 @@ from dashboards.numbers.statistics import (
 
 N_TEST_PAIRS = 1_000
 error_rates = st.integers(0, N_TEST_PAIRS).map(lambda n_wrong: n_wrong / N_TEST_PAIRS)
-paired_errors = st.lists(st.tuples(error_rates, error_rates), min_size=2, max_size=8)
+paired_errors = st.lists(st.tuples(error_rates, error_rates), min_size=2, max_size=9)
 p_values = st.lists(st.floats(0, 1), max_size=12)
 few_examples = settings(max_examples=50, deadline=None)
-
-
-def exact_sign_flip_p_value(n_wrong: Sequence[int]) -> float:
-    """By definition, in integers: the share of sign patterns at least as extreme."""
-    observed = abs(sum(n_wrong))
-    patterns = list(itertools.product((1, -1), repeat=len(n_wrong)))
-    extreme = sum(
-        abs(sum(sign * d for sign, d in zip(pattern, n_wrong, strict=True))) >= observed
-        for pattern in patterns
-    )
-    return extreme / len(patterns)
 
 
 class TestSummarise:
@@ -43,10 +31,9 @@ class TestSummarise:
         summary = summarise([1.0, 2.0, 3.0, 4.0])
         assert (summary.n, summary.mean, summary.minimum, summary.maximum) == (4, 2.5, 1.0, 4.0)
         assert summary.std == pytest.approx(math.sqrt(5 / 3))
-        assert summary.interval is not None
-        # t quantile for 3 degrees of freedom, from a printed table.
-        half_width = 3.182446 * math.sqrt(5 / 3) / 2
-        assert summary.interval == pytest.approx((2.5 - half_width, 2.5 + half_width), rel=1e-6)
+        assert summary.interval is None
+        # Of 6 values the test at 5 % rejects only centres that all lie to one side of.
+        assert summarise([3.0, 1.0, 4.0, 1.5, 5.0, 2.0]).interval == pytest.approx((1.0, 5.0))
 
     def test_one_value_has_no_scatter(self) -> None:
         summary = summarise([0.25])
@@ -58,10 +45,10 @@ class TestSummarise:
         rng = np.random.default_rng(0)
         n_covered = 0
         for _ in range(1_000):
-            interval = summarise(rng.normal(3, 2, 5)).interval
+            interval = summarise(rng.normal(3, 2, 10)).interval
             assert interval is not None
             n_covered += interval.low <= 3 <= interval.high
-        assert stats.binomtest(n_covered, 1_000, 0.95).pvalue > 1e-3
+        assert stats.binomtest(n_covered, 1_000, 1 - 25 / 512).pvalue > 1e-3
 
     @pytest.mark.parametrize(
         ("values", "sentence"),
@@ -78,22 +65,6 @@ class TestSummarise:
 
 
 class TestComparePaired:
-    @few_examples
-    @given(paired_errors)
-    def test_p_value_is_the_exact_one_in_spite_of_rounding(
-        self, pairs: list[tuple[float, float]]
-    ) -> None:
-        values, reference = zip(*pairs, strict=True)
-        n_wrong = [round(N_TEST_PAIRS * a) - round(N_TEST_PAIRS * b) for a, b in pairs]
-        p_value = compare_paired(values, reference).p_value
-        assert p_value == pytest.approx(exact_sign_flip_p_value(n_wrong), rel=1e-12)
-
-    def test_sums_that_are_equal_on_paper_tie(self) -> None:
-        # In floats 0.1 + 0.2 > 0.3, so the pattern that flips 0.3 would seem less extreme.
-        differences = [0.1, 0.2, -0.3, 0.1, 0.2, -0.3, 0.6]
-        expected = exact_sign_flip_p_value([1, 2, -3, 1, 2, -3, 6])
-        assert compare_paired(differences, np.zeros(7)).p_value == expected
-
     @few_examples
     @given(paired_errors)
     def test_swapping_the_arms_mirrors_the_result(self, pairs: list[tuple[float, float]]) -> None:
@@ -123,15 +94,6 @@ class TestComparePaired:
         if plain.interval is not None:
             assert shifted.interval == pytest.approx(plain.interval, abs=1e-9)
 
-    @few_examples
-    @given(paired_errors)
-    def test_interval_contains_the_mean_difference(self, pairs: list[tuple[float, float]]) -> None:
-        values, reference = zip(*pairs, strict=True)
-        comparison = compare_paired(values, reference)
-        if comparison.interval is not None:
-            low, high = comparison.interval
-            assert low - 1e-12 <= comparison.mean_difference <= high + 1e-12
-
     def test_numbers_of_a_small_example(self) -> None:
         values = np.array([0.10, 0.12, 0.11, 0.09])
         reference = np.array([0.12, 0.12, 0.10, 0.13])
@@ -155,23 +117,12 @@ class TestComparePaired:
         first = compare_paired(values, reference, seed=1)
         assert first == compare_paired(values, reference, seed=1)
         assert first.interval != compare_paired(values, reference, seed=2).interval
+        assert first.interval == pytest.approx(
+            stats.ttest_rel(values, reference).confidence_interval(), abs=0.002
+        )
         # The t test is a good approximation for 30 normal differences.
         assert first.p_value == pytest.approx(stats.ttest_rel(values, reference).pvalue, abs=0.03)
-        assert compare_paired(values, values + 1 + rng.random(30)).p_value == 2 / 10_000
-
-    def test_interval_is_the_bca_one_of_scipy(self) -> None:
-        rng = np.random.default_rng(5)
-        values, reference = rng.normal(0.1, 0.02, (2, 10))
-        expected = stats.bootstrap(
-            (values - reference,),
-            np.mean,
-            method="BCa",
-            n_resamples=9_999,
-            confidence_level=0.9,
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        interval = compare_paired(values, reference, confidence=0.9).interval
-        assert interval == pytest.approx((expected.low, expected.high), abs=1e-5)
+        assert compare_paired(values, values + 1 + rng.random(30)).p_value == 1 / 10_000
 
     def test_confidence_widens_the_interval(self) -> None:
         rng = np.random.default_rng(6)
@@ -312,12 +263,3 @@ class TestHolm:
     def test_refuses_what_is_no_p_value(self, raw: Any) -> None:
         with pytest.raises(ValueError, match="p-values"):
             holm(raw)
-
-
-def test_an_interval_ends_where_values_can_be_no_more() -> None:
-    free = summarise([0.01, 0.05]).interval
-    bound = summarise([0.01, 0.05], lowest=0.0, highest=0.2).interval
-    assert free is not None
-    assert free.low < 0 < 0.2 < free.high
-    assert bound == (0.0, 0.2)
-    assert summarise([0.1, 0.11], lowest=0.0, highest=1.0) == summarise([0.1, 0.11])

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dashboards.numbers.statistics import Interval, PairedComparison, compare_paired, summarise
+from dashboards.numbers.sign_flips import Interval
+from dashboards.numbers.statistics import PairedComparison, compare_paired, summarise
 from dashboards.numbers.verdicts import compare_all, compare_to_report, optimism, verdict
+from tests.benchmarks.report_calibration import REPORTS, simulate_report, simulate_shift
 from tests.benchmarks.verdict_calibration import (
     MODELS,
     OUTSIDE,
@@ -57,10 +59,6 @@ class TestVerdict:
             "not distinguishable with 10 seeds"
         )
         assert verdict(comparison_with(confidence=0.9), 0.09) == "better"
-
-    def test_never_contradicts_the_interval(self) -> None:
-        unsure = comparison_with(n=8, interval=Interval(-0.03, 0.001))
-        assert verdict(unsure, 0.01) == "not distinguishable with 8 seeds"
 
     def test_equal_differences_need_no_interval(self) -> None:
         assert verdict(comparison_with(interval=None), 0.01) == "better"
@@ -147,6 +145,22 @@ class TestCompareAll:
         results = {"a": {0: 0.5, 1: 0.6}, "b": {0: 0.01, 1: 0.02}}
         assert compare_all(results, "a")[0].verdict == "not distinguishable with 2 seeds"
 
+    @pytest.mark.parametrize(
+        ("failed", "verdicts"),
+        [
+            ({"good": 2}, ["not ranked: failed on 2 seeds", "worse"]),
+            ({"bad": 1}, ["better", "worse"]),
+            ({"baseline": 1}, ["better", "not ranked: the reference failed on 1 seed"]),
+            ({"same": 3}, ["better", "worse"]),
+        ],
+    )
+    def test_whoever_failed_elsewhere_is_not_the_better_one(
+        self, failed: dict[str, int], verdicts: list[str]
+    ) -> None:
+        good, same, bad = compare_all(self.benchmark(), "baseline", failed=failed)
+        assert [good.verdict, bad.verdict] == verdicts
+        assert same.verdict == "not distinguishable with 10 seeds"
+
     def test_a_reference_alone_has_no_comparisons(self) -> None:
         assert compare_all({"a": {0: 0.5}}, "a") == []
 
@@ -202,6 +216,24 @@ class TestCompareToReport:
             n_said += compared.verdict == "not consistent"
         assert n_said / 1_000 <= allowed_share(1_000)
         assert n_said > 0
+
+    def test_a_lucky_scatter_counts_no_less_than_the_test_pairs_noise(self) -> None:
+        ours = summarise([0.162, 0.166, 0.164, 0.163, 0.165])
+        plain = compare_to_report(ours, mean=0.18, std=0.002, n=5)
+        floored = compare_to_report(ours, mean=0.18, std=0.002, n=5, n_pairs=1_000)
+        assert (plain.verdict, floored.verdict) == ("not consistent", "consistent")
+        stds = [math.sqrt(error * (1 - error) / 1_000) for error in (0.164, 0.18)]
+        expected = stats.ttest_ind_from_stats(0.164, stds[0], 5, 0.18, stds[1], 5, equal_var=False)
+        assert floored.p_value == pytest.approx(expected.pvalue)
+        # A scatter that is larger than the noise of the pairs stays what it is.
+        wide = summarise([0.1, 0.2, 0.3, 0.1, 0.2])
+        assert compare_to_report(wide, mean=0.18, std=0.05, n=5) == compare_to_report(
+            wide, mean=0.18, std=0.05, n=5, n_pairs=1_000
+        )
+
+    def test_no_interval_leaves_what_a_difference_of_errors_can_be(self) -> None:
+        compared = compare_to_report(summarise([0.0, 1.0]), mean=0.5, std=0.5, n=2)
+        assert compared.interval == (-1, 1)
 
     def test_one_side_without_scatter_is_judged_by_the_other(self) -> None:
         compared = compare_to_report(summarise([0.1, 0.1, 0.1]), mean=0.1, std=0.02, n=10)
@@ -264,6 +296,27 @@ class TestCalibration:
     @pytest.mark.parametrize("n", [3, 5])
     def test_five_seeds_never_decide(self, model: str, n: int) -> None:
         assert simulate_null(model, n, 20, seed=0).false_verdicts == 0
+
+    @pytest.mark.parametrize("report", REPORTS)
+    def test_no_verdict_beside_a_report_exceeds_the_level(
+        self, report: tuple[float, float, int, int]
+    ) -> None:
+        result = simulate_report(*report, N_SIMULATIONS, seed=0)
+        assert result.false_verdicts <= allowed_share(N_SIMULATIONS)
+        if result.n < 5:
+            assert result.false_verdicts == 0
+
+    def test_two_seeds_beside_a_report_would_exceed_it(self) -> None:
+        n_simulated = 1_000
+        result = simulate_report(0.2, 0.0, 2, 10, n_simulated, seed=0)
+        assert result.welch > allowed_share(n_simulated)
+
+    @pytest.mark.parametrize("shared", [0.0, 1.0])
+    def test_the_test_of_the_average_needs_no_independent_rows(self, shared: float) -> None:
+        n_simulated = 200
+        sign_test, average = simulate_shift(10, shared, n_simulated, seed=0)
+        assert average <= allowed_share(n_simulated)
+        assert (sign_test > allowed_share(n_simulated)) == (shared == 1.0)
 
     def test_family_keeps_the_level(self) -> None:
         assert simulate_family(10, 100, seed=0) <= allowed_share(100)

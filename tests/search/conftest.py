@@ -16,11 +16,12 @@ from search.launch.plan import Plan, make_plan
 from search.launch.study import open_study
 from search.runs.protocol import Report
 from search.runs.provenance import Provenance
+from search.runs.seeds import confirm_config
 from search.trials.ledger import Ledger
 from search.trials.observer import TrialView
 from search.trials.sampling import make_sampler
 from space import read_space_file
-from storage import Store
+from storage import EpochRecord, Store
 from trainables.worker import AssignedRun
 
 PROVENANCE = Provenance(
@@ -200,3 +201,37 @@ def reports_in_our_tables(store: Store, study: optuna.Study) -> dict[int, list[i
         trial.number: [epoch.epoch for epoch in epochs[runs[trial._trial_id]]]
         for trial in study.trials
     }
+
+
+def confirm(
+    plan: Plan, store: Store, study: optuna.Study, number: int, errors: list[float | None]
+) -> None:
+    """Pretend that a trial was confirmed: an error for each fresh seed, None for a failed run."""
+    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
+    trial = study.trials[number]
+    for replicate, error in enumerate(errors):
+        config = confirm_config(plan.resolve(trial.params), replicate)
+        run = store.begin_run(
+            launch_id=launch_id,
+            study_id=study._study_id,
+            trial_id=trial._trial_id,
+            purpose="confirm",
+            replicate=replicate,
+            config_hash=config.config_hash(),
+            config=config.model_dump(mode="json"),
+        )
+        if error is None:
+            store.end_run(run.run_id, "failed", "the loss is not finite")
+            continue
+        # The state kept is that of epoch 1: the same error and the lower loss.
+        for epoch, (val_error, val_loss) in enumerate([(error, 0.1), (error, 0.2)], start=1):
+            record = EpochRecord(
+                epoch=epoch,
+                train_loss=1.0,
+                val_loss=val_loss,
+                train_error=0.5,
+                val_error=val_error,
+                seconds=1.0,
+            )
+            store.record_epoch(run.run_id, launch_id, record, best_epoch=1, worker="w")
+        store.end_run(run.run_id, "complete")

@@ -6,56 +6,20 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 
 from dashboards.numbers.confirmed import confirmed_trials
 from search.export.__main__ import export_study
 from search.launch.plan import Plan
-from search.runs.seeds import confirm_config
 from space import load_configs
 from space.errors import UsageError
-from storage import EpochRecord, Store
+from storage import Store
 
-from .conftest import best_first, search
+from .conftest import best_first, confirm, search
 
 MakePlan = Callable[..., Plan]
 LATE = {"name": "threshold", "upper": 0.3, "n_warmup_steps": 6}
-
-
-def confirm(
-    plan: Plan, store: Store, study: optuna.Study, number: int, errors: list[float | None]
-) -> None:
-    """Pretend that a trial was confirmed: an error for each fresh seed, None for a failed run."""
-    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
-    trial = study.trials[number]
-    for replicate, error in enumerate(errors):
-        config = confirm_config(plan.resolve(trial.params), replicate)
-        run = store.begin_run(
-            launch_id=launch_id,
-            study_id=study._study_id,
-            trial_id=trial._trial_id,
-            purpose="confirm",
-            replicate=replicate,
-            config_hash=config.config_hash(),
-            config=config.model_dump(mode="json"),
-        )
-        if error is None:
-            store.end_run(run.run_id, "failed", "the loss is not finite")
-            continue
-        # The state kept is that of epoch 1: the same error and the lower loss.
-        for epoch, (val_error, val_loss) in enumerate([(error, 0.1), (error, 0.2)], start=1):
-            record = EpochRecord(
-                epoch=epoch,
-                train_loss=1.0,
-                val_loss=val_loss,
-                train_error=0.5,
-                val_error=val_error,
-                seconds=1.0,
-            )
-            store.record_epoch(run.run_id, launch_id, record, best_epoch=1, worker="w")
-        store.end_run(run.run_id, "complete")
 
 
 def test_top_takes_distinct_configs_in_order_with_ties_by_number(
@@ -120,7 +84,7 @@ def test_a_confirmed_config_goes_before_a_lucky_one(
 ) -> None:
     plan = plan_for(confirm={"top": 3, "seeds": 3})
     study = search(plan, store)
-    lucky, steady, failing, fourth = best_first(study)[:4]
+    lucky, steady, failing, fourth, fifth = best_first(study)[:5]
     confirm(plan, store, study, lucky, [0.2, 0.3, 0.4])
     confirm(plan, store, study, steady, [0.2, 0.1, 0.15])
     confirm(plan, store, study, failing, [0.01, 0.01, None])
@@ -133,13 +97,16 @@ def test_a_confirmed_config_goes_before_a_lucky_one(
     assert found[0].search_value == study.trials[steady].value
 
     file = load_configs(command("--top", "4"))
-    assert [named.provenance["trial"] for named in file.configs] == [steady, lucky, failing, fourth]
+    assert [named.provenance["trial"] for named in file.configs] == [steady, lucky, fourth, fifth]
     assert [named.provenance["selection"] for named in file.configs] == [
         "confirmed: best of 3 on 3 fresh seeds",
         "confirmed: number 2 of 3 on 3 fresh seeds",
         "number 3 of 12 complete trials on one seed each",
         "number 4 of 12 complete trials on one seed each",
     ]
+    everything = load_configs(command("--top", "12")).configs
+    assert everything[-1].provenance["trial"] == failing
+    assert everything[-1].provenance["selection"] == "last, as 1 of its fresh seeds failed"
     confirmed = file.configs[0].provenance["confirmed"]
     assert confirmed["values"] == [0.2, 0.1, 0.15]
     assert confirmed["mean"] == pytest.approx(0.15)

@@ -67,7 +67,7 @@ def errors_panel(view: BenchmarkView) -> Panel:
     drawn.update_xaxes(title_text="test error (% of the test pairs)", tickformat=".1~%")
     caption = (
         "A dot is a seed, at the same height in every row; the bar below is their mean with its "
-        "95 % interval"
+        "95 % interval, from 6 seeds on"
     )
     if any(row.reported for row in rows):
         caption += ", the diamond the reported mean with its standard deviation over runs"
@@ -121,8 +121,8 @@ def differences_panel(view: BenchmarkView) -> Panel | None:
         key="benchmark-differences",
         title=f"Against {shorten(view.table.reference)}, seed by seed",
         caption="A dot is a seed that both were trained on; left of zero is better. The bar is the "
-        "mean difference with its 95 % bootstrap interval, and the verdict below the name counts "
-        "every comparison of the benchmark.",
+        "mean difference with its 95 % interval, from 6 seeds on, and the verdict below the name "
+        "counts every comparison of the benchmark.",
         figure=drawn,
     )
 

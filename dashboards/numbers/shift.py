@@ -1,0 +1,124 @@
+"""Whether the rows of a table, taken together, lie beside the reported ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import scipy
+
+from dashboards.numbers.statistics import summarise
+from dashboards.numbers.tables import Row, errors_by_seed
+from dashboards.numbers.verdicts import FEWEST_FOR_REPORT, ReportComparison, compare_to_report
+from space import MeanStd
+
+__all__ = ["AverageShift", "Shift", "shift", "shift_from_report"]
+
+ROUNDING = 1e-12
+"""Differences of errors below this are zero on paper."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageShift:
+    """The mean over several rows, seed by seed, beside the mean of what is reported for them.
+
+    What the rows of one seed have in common, its pairs, is in the scatter over the seeds, so that
+    rows need not be independent on our side. The reported runs are taken to be.
+
+    Attributes:
+        names: The rows: those with at least `FEWEST_FOR_REPORT` seeds.
+        n: The seeds that all of them have.
+        comparison: Ours against the reported ones.
+    """
+
+    names: tuple[str, ...]
+    n: int
+    comparison: ReportComparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """All rows of a table beside the reported ones: each may agree, and all lie on one side.
+
+    Attributes:
+        n_rows: Rows whose difference from the report is not zero.
+        n_lower: Those of them with a lower error than is reported.
+        p_value: Two-sided, of the sign test. It takes the rows as independent and as likely to lie
+            above as below; rows of ours that share the pairs of a seed are less than independent,
+            so that it says too little chance where there are few seeds.
+        average: The test that does without that; None where fewer than 2 rows have enough seeds in
+            common, or too few runs are reported.
+    """
+
+    n_rows: int
+    n_lower: int
+    p_value: float
+    average: AverageShift | None
+
+
+def shift_from_report(rows: Iterable[Row], metric: str) -> Shift | None:
+    """Test the rows of one or several tables together.
+
+    Args:
+        rows: The rows; those without results or a report do not count.
+        metric: One of `ERRORS`.
+
+    Returns:
+        What they say together; None where fewer than 2 differ from the report.
+    """
+    return shift(
+        [
+            (row.name, errors_by_seed(row.result, metric), error.reported, error.reported_n)
+            for row in rows
+            for error in row.reported
+            if row.n and error.metric == metric
+        ]
+    )
+
+
+def shift(rows: Sequence[tuple[str, Mapping[int, float], MeanStd, int]]) -> Shift | None:
+    """Test some errors together beside what is reported for them.
+
+    Args:
+        rows: Of each row its name, its errors by seed (at least one), what is reported for it, and
+            over how many runs.
+
+    Returns:
+        What they say together; None where fewer than 2 differ from the report.
+
+    Source:
+        Sign test: Conover, Practical Nonparametric Statistics, 3rd edition, 1999, section 3.4.
+    """
+    differences = [fmean(errors.values()) - reported.mean for _, errors, reported, _ in rows]
+    differences = [each for each in differences if abs(each) > ROUNDING]
+    n_rows = len(differences)
+    if n_rows < 2:
+        return None
+    n_lower = sum(difference < 0 for difference in differences)
+    return Shift(
+        n_rows=n_rows,
+        n_lower=n_lower,
+        p_value=float(scipy.stats.binomtest(n_lower, n_rows).pvalue),
+        average=_average([row for row in rows if len(row[1]) >= FEWEST_FOR_REPORT]),
+    )
+
+
+def _average(
+    rows: Sequence[tuple[str, Mapping[int, float], MeanStd, int]],
+) -> AverageShift | None:
+    seeds = set.intersection(*(set(errors) for _, errors, _, _ in rows)) if rows else set()
+    n_reported = min((n for *_, n in rows), default=0)
+    if len(rows) < 2 or min(len(seeds), n_reported) < FEWEST_FOR_REPORT:
+        return None
+    ours = summarise([fmean(errors[seed] for _, errors, _, _ in rows) for seed in sorted(seeds)])
+    std = math.hypot(*(reported.std for _, _, reported, _ in rows)) / len(rows)
+    if ours.std == std == 0:
+        return None
+    mean = fmean(reported.mean for _, _, reported, _ in rows)
+    return AverageShift(
+        names=tuple(name for name, *_ in rows),
+        n=len(seeds),
+        comparison=compare_to_report(ours, mean=mean, std=std, n=n_reported),
+    )

@@ -1,0 +1,108 @@
+"""What the confirmation in a store says: of the search's own best, of the winner, of failures."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from dashboards.numbers.confirmation import read_confirmation
+from search.launch.confirm import candidates
+from search.launch.confirmation import confirmation_as_json, print_confirmation
+from search.launch.plan import Plan
+from storage import Store
+
+from .conftest import best_first, confirm, search
+
+MakePlan = Callable[..., Plan]
+METRIC = "val_error"
+
+
+def printed(found: object) -> str:
+    console = Console(file=io.StringIO(), width=300)
+    print_confirmation(found, console)  # type: ignore[arg-type]
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_optimism_is_that_of_the_searchs_best_trial_not_of_the_winner(
+    plan_for: MakePlan, store: Store
+) -> None:
+    plan = plan_for(confirm={"top": 3, "seeds": 3})
+    study = search(plan, store)
+    lucky, second, third = best_first(study)[:3]
+    confirm(plan, store, study, lucky, [0.2, 0.3, 0.4])
+    confirm(plan, store, study, second, [0.0, 0.0, 0.0])
+    confirm(plan, store, study, third, [0.3, 0.3, 0.3])
+    found = read_confirmation(store, study._study_id, METRIC, [])
+    assert found is not None
+    assert found.winner.trial_number == second
+    assert found.search_best is not None
+    assert found.search_best.trial_number == lucky == study.best_trial.number
+    assert found.optimism is not None
+    assert found.optimism.difference == pytest.approx(0.3 - study.best_value)
+    text = printed(found)
+    assert f"Of its own best, trial {lucky}, the search had said" in text
+    assert f"too optimistic by {0.3 - study.best_value:.4f}" in text
+    assert "not too optimistic" not in text
+    assert "chosen among 3 trials by these very seeds" in text
+    tree = json.loads(json.dumps(confirmation_as_json(found)))
+    assert (tree["winner"], tree["search_best"]) == (second, lucky)
+    assert tree["optimism"]["search_value"] == study.best_value
+
+
+def test_the_optimism_of_a_search_that_maximizes_follows_its_direction(
+    plan_for: MakePlan, store: Store
+) -> None:
+    plan = plan_for(
+        objective={"metric": METRIC, "direction": "maximize"}, confirm={"top": 2, "seeds": 2}
+    )
+    study = search(plan, store)
+    lucky = study.best_trial.number
+    confirm(plan, store, study, lucky, [0.0, 0.0])
+    found = read_confirmation(store, study._study_id, METRIC, [])
+    assert found is not None
+    assert found.search_best is not None
+    assert found.search_best.trial_number == lucky
+    assert f"too optimistic by {study.best_value:.4f}" in printed(found)
+
+
+def test_the_searchs_best_trial_is_always_among_those_to_be_confirmed(
+    plan_for: MakePlan, store: Store
+) -> None:
+    worst = {"learning_rate": 0.1, "weight_decay": 0.1}
+    study = search(plan_for(baselines=[worst]), store)
+    for top in (1, 2, 12):
+        numbers = [trial.number for trial in candidates(study, top)]
+        assert numbers[0] == study.best_trial.number
+        assert 0 in numbers
+
+
+def test_a_trial_that_fails_on_a_fresh_seed_does_not_win_on_the_others(
+    plan_for: MakePlan, store: Store
+) -> None:
+    plan = plan_for(confirm={"top": 3, "seeds": 3})
+    study = search(plan, store)
+    lucky, steady, hopeless = best_first(study)[:3]
+    confirm(plan, store, study, lucky, [0.0, None, 0.0])
+    confirm(plan, store, study, steady, [0.3, 0.3, 0.3])
+    confirm(plan, store, study, hopeless, [None, None, None])
+    found = read_confirmation(store, study._study_id, METRIC, [])
+    assert found is not None
+    assert [each.trial_number for each in found.trials] == [steady]
+    assert found.failed == {lucky: 1, hopeless: 3}
+    assert found.optimism is None
+    text = printed(found)
+    assert f"Trial {lucky} failed on 1 fresh seed and is not ranked." in text
+    assert f"Trial {hopeless} failed on 3 fresh seeds and is not ranked." in text
+    assert "how optimistic the search was is not known" in text
+    assert confirmation_as_json(found)["optimism"] is None
+    # What is trained again and succeeds is no failure any more.
+    confirm(plan, store, study, lucky, [0.0, 0.1, 0.0])
+    again = read_confirmation(store, study._study_id, METRIC, [])
+    assert again is not None
+    assert again.failed == {hopeless: 3}
+    assert again.winner.trial_number == lucky
