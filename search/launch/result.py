@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -13,12 +14,15 @@ from rich.text import Text
 from dashboards.going_on import search_command
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
+from dashboards.numbers.tables import count
+from search.export.config_text import check_output
 from search.launch.confirm import confirm_queue
 from search.launch.confirmation import confirmation_as_json, print_confirmation
 from search.launch.plan import Plan
 from search.launch.progress import show_params
 from search.launch.study import Outcome
 from space import format_duration
+from space.errors import UsageError
 from storage import Store
 from storage.commands.cli import storage_arguments
 from storage.commands.command_line import command_line
@@ -109,7 +113,9 @@ def print_result(result: Result, console: Console) -> None:
     if result.confirmation is not None:
         print_confirmation(result.confirmation, console)
     if result.n_unconfirmed:
-        say(f"{result.n_unconfirmed} runs on fresh seeds are still to be trained to confirm it")
+        are = "is" if result.n_unconfirmed == 1 else "are"
+        left = f"{count(result.n_unconfirmed, 'run')} on fresh seeds {are}"
+        say(f"{left} still to be trained to confirm it")
     say()
     say(f"every trial and epoch: {result.store}, launch {outcome.launch_id}")
     onward = search_command(plan.command, outcome.status, plan.space)
@@ -120,7 +126,7 @@ def print_result(result: Result, console: Console) -> None:
     say(f"look at it with:       {command_line('dashboards.serve', storage)}")
     if snapshot.best:
         study = plan.space.study
-        export = ["--study", study, "--output", f"{study}.yaml", *storage]
+        export = ["--study", study, "--output", _free_output(study), *storage]
         say(f"export the best with:  {command_line('search.export', export)}")
 
 
@@ -162,15 +168,44 @@ def _comparison(plan: Plan, snapshot: Snapshot) -> str:
         return f"{len(snapshot.best)} trials on the Pareto front"
     if not snapshot.best:
         return "no trial has reached its full number of epochs yet"
-    if baseline is not None and baseline.state == "PRUNED":
-        return f"the baseline was pruned after {baseline.n_epochs} epochs"
-    if baseline is None or baseline.state != "COMPLETE":
-        return "the baseline has not reached its full number of epochs yet"
     best = snapshot.best[0]
     metric = plan.space.objectives[0].metric
     n_seeds = plan.space.replicates
     seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
+    found = f"best {metric} {best.values[0]:.4g}"
+    if baseline is None and not plan.space.baselines:
+        return f"{found} on {seeds}: the best of many trials is partly luck"
+    if baseline is None or baseline.state != "COMPLETE":
+        return f"{found} on {seeds}; {_unfinished(baseline)}"
+    if baseline == best:
+        return f"{found} on {seeds}, the baseline's: no trial was better"
     return (
-        f"best {metric} {best.values[0]:.4g} beside the baseline's {baseline.values[0]:.4g}, on "
-        f"{seeds} each: the best of many trials is partly luck"
+        f"{found} beside the baseline's {baseline.values[0]:.4g}, on {seeds} each: the best of "
+        "many trials is partly luck"
     )
+
+
+def _unfinished(baseline: TrialRow | None) -> str:
+    """Why there is nothing to compare with."""
+    if baseline is None:
+        return "the baseline has no value"
+    epochs = count(baseline.n_epochs, "epoch")
+    match baseline.state:
+        case "PRUNED":
+            return f"the baseline was pruned after {epochs}"
+        case "FAIL":
+            return f"the baseline failed after {epochs}"
+    return "the baseline has not reached its full number of epochs yet"
+
+
+def _free_output(study: str) -> str:
+    """Where the best config can be exported to: nothing else is there, such as a space file."""
+    n = 1
+    while True:
+        path = f"best/{study}{'' if n == 1 else f'-{n}'}.yaml"
+        try:
+            check_output(Path(path))
+        except UsageError:
+            n += 1
+        else:
+            return path

@@ -97,7 +97,7 @@ def test_siamese_search_on_real_digits(tmp_path: Path) -> None:
     (export,) = re.findall(r"export the best with: *(.*)", again.stdout)
     output = tmp_path / "best.yaml"
     exported = subprocess.run(
-        export.replace("tiny.yaml", str(output)),
+        export.replace("best/tiny.yaml", str(output)),
         shell=True,
         cwd=ROOT,
         capture_output=True,

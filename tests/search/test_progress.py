@@ -117,7 +117,7 @@ def test_result_as_table_and_as_json(plan_for: MakePlan, store: Store) -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     best = study.best_trial
     assert "study 'closed': the time limit was reached after 1m15s" in text
-    assert f"best val_error {best.value:.4g} beside the baseline's" in text
+    assert f"best val_error {best.value:.4g} on one seed, the baseline's: no trial" in text
     assert re.search(rf"^ *best\b.* {best.number} +{best.value:.4g}", text, re.MULTILINE)
     assert f"go on with:            {plan.command}" in text
     given = replace(plan, command="python -m search.launch --trials=20 --space a.yaml --trials 20")
