@@ -10,7 +10,8 @@
     ├── StorageError             a store that cannot be reached, read, written or understood
     │   ├── StudyNotFoundError   a study that the store does not hold
     │   ├── StudyMismatchError   a study that was begun under other terms
-    │   └── LeaseLostError       another launch took the trials of this one over
+    │   ├── LeaseLostError       another launch took the trials of this one over
+    │   └── DeletedError         another program deleted what a launch works on
     └── ClusterError             Ray cannot be started or reached, or has too few resources
 
 Errors of the libraries below are translated into these at the boundary with ``raise ... from``.
@@ -28,6 +29,7 @@ __all__ = [
     "CheckpointError",
     "ClusterError",
     "DataError",
+    "DeletedError",
     "LeaseLostError",
     "ModelError",
     "SpaceError",
@@ -83,6 +85,10 @@ class StudyMismatchError(StorageError):
 
 class LeaseLostError(StorageError):
     """The launch was suspended for so long that another took its trials over."""
+
+
+class DeletedError(StorageError):
+    """Another program deleted the study or a trial that a launch works on."""
 
 
 class ClusterError(UserError):

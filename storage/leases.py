@@ -1,15 +1,18 @@
-"""Which launches are alive: a launch holds its trials by a lease that its heartbeats renew."""
+"""Which launches are alive: a launch holds its trials by a lease that its heartbeats renew.
+
+How long a launch was silent is measured by the store's clock alone; see `storage.clock`.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.tables.records import LaunchRecord
-from storage.tables.schema import utc_now
 
-__all__ = ["LEASE_SECONDS", "is_alive", "status_of"]
+__all__ = ["LEASE_SECONDS", "is_alive", "process_mark", "status_of"]
 
 LEASE_SECONDS = OUTAGE_SECONDS + 30.0
 """A launch that was not heard of for so long is dead, and its trials are free to go on; one that
@@ -19,18 +22,17 @@ rides an outage of the database out is not."""
 def is_alive(launch: LaunchRecord, *, allowed_silence: float = LEASE_SECONDS) -> bool:
     """Whether a launch may still be running its trials.
 
-    Its lease tells; where it ran on this very machine, so does the absence of its process. That a
-    process has its number says nothing: numbers are used again.
+    Its lease tells; where it ran on this very machine, so does the absence of its process.
 
     Args:
-        launch: The launch.
+        launch: The launch, as it was read just now.
         allowed_silence: Seconds without a heartbeat, infinite where silence tells nothing.
     """
     if launch.status != "running":
         return False
-    if launch.host == platform.node() and _has_ended(launch.pid):
+    if launch.host == platform.node() and _has_ended(launch.pid, launch.process):
         return False
-    return (utc_now() - launch.heartbeat_at).total_seconds() < allowed_silence
+    return launch.silence < allowed_silence
 
 
 def status_of(launch: LaunchRecord) -> str:
@@ -45,14 +47,43 @@ def status_of(launch: LaunchRecord) -> str:
     return "died" if launch.status == "running" and not is_alive(launch) else launch.status
 
 
-def _has_ended(pid: int) -> bool:
-    """Whether no process of this machine has a number, but for one that nobody has waited for."""
-    processes = Path("/proc")
-    if not processes.exists():
-        return False
+def process_mark(pid: int) -> str | None:
+    """What tells a process from all others of its number, here or on a machine of the same name.
+
+    Machines and containers may share a name, and numbers are used again: it is the run of the
+    machine, what numbers its processes, and the process's begin, counted from the machine's.
+
+    Returns:
+        The three; None where there is no such process, or the system does not tell.
+    """
+    stat = _stat(pid)
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        numbered_by = Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return None
+    return None if stat is None else f"{boot} {numbered_by} {stat[19]}"
+
+
+def _has_ended(pid: int, mark: str | None) -> bool:
+    """Whether a process of a machine of this one's name is known to have ended.
+
+    Args:
+        pid: Its number.
+        mark: What told it from others, where that was recorded.
+    """
+    here = process_mark(os.getpid())
+    if here is None or (mark is not None and mark.split()[:2] != here.split()[:2]):
+        return False  # Of another machine's processes nothing is known.
+    stat = _stat(pid)
+    # One that has ended keeps its number until somebody has waited for it.
+    return stat is None or stat[0] in ("Z", "X") or mark not in (None, process_mark(pid))
+
+
+def _stat(pid: int) -> list[str] | None:
+    """What Linux tells of a process, from its state on; None where there is none."""
     try:
         # The state follows the program's name, which may itself hold parentheses and blanks.
-        state = (processes / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state in ("Z", "X")
+        return None

@@ -82,6 +82,7 @@ class MemoryStore(Store):
             started_at=now,
             heartbeat_at=now,
             ended_at=None,
+            silence=0.0,
         )
         self._launches.append(record)
         return record.launch_id
@@ -90,8 +91,11 @@ class MemoryStore(Store):
         """Nobody else can take a launch of this store for dead."""
         return True
 
-    def limit_trials(self, study_id: int, n_trials: int | None) -> None:
+    def hold_study(self, study_id: int, launch_id: int, n_trials: int | None) -> None:
         """Nothing: nobody else asks for trials."""
+
+    def require_runs(self, launch_id: int, run_ids: Iterable[int]) -> None:
+        """Nothing: nobody else deletes any."""
 
     def launches(
         self, study_id: int | None = None, *, status: str | None = None

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.optuna_rows.trial_rows import report_steps, require_unfinished
+from storage.ownership import require_launch, require_trial
 from storage.tables import schema
 from storage.tables.records import EpochRecord, ResultRecord, RunEpoch, RunRecord, TrialStep
 
@@ -62,6 +63,9 @@ class RunTables(Database):
 
         Returns:
             The run as the store knows it; `n_epochs` says how many epochs are recorded already.
+
+        Raises:
+            DeletedError: If another program deleted the trial, or the launch with its study.
         """
         table = schema.runs
         new = {
@@ -97,6 +101,9 @@ class RunTables(Database):
 
         def begin(connection: sa.Connection) -> RunRecord:
             nonlocal tried
+            require_launch(connection, launch_id)
+            if trial_id is not None:
+                require_trial(connection, trial_id)
             # An attempt whose end was not heard of may have begun it already.
             mine = (table.c.uid == new["uid"]) | (
                 (table.c.run_id == tried) & (table.c.launch_id == launch_id)
@@ -249,6 +256,13 @@ class RunTables(Database):
             (table.c.study_id == study_id) & table.c.state.not_in(("running", "interrupted"))
         )
         return {row["uid"] for row in self.rows(query)}
+
+    def complete_runs(self, purpose: str) -> set[int]:
+        """The numbers of the runs for a purpose that are complete."""
+        table = schema.runs
+        query = sa.select(table.c.run_id)
+        query = query.where((table.c.purpose == purpose) & (table.c.state == "complete"))
+        return {row["run_id"] for row in self.rows(query)}
 
     def runs_of_config(
         self, config_hash: str, *, purpose: str, study_id: int | None

@@ -8,18 +8,27 @@ half done and its successor may simply say again what it is not sure was heard.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
-from space.errors import StudyNotFoundError, nearest
+from space.errors import DeletedError, StorageError, StudyNotFoundError, nearest
+from storage.clock import SecondsSince, StoreNow
 from storage.connect.engine import parse_url, redact, translated
-from storage.connect.outage import await_server
+from storage.connect.outage import await_server, is_unreachable
+from storage.ownership import require_runs, runs_there
 from storage.runs import RUN_STATES, RunTables
 from storage.tables import schema
 from storage.tables.records import LaunchRecord, NewLaunch, StudyRecord
 
-__all__ = ["RUN_STATES", "Store", "open_store"]
+__all__ = ["LAUNCHES", "RUN_STATES", "Store", "open_store"]
+
+LAUNCHES = sa.select(
+    schema.launches, SecondsSince(schema.launches.c.heartbeat_at).label("silence")
+).order_by(schema.launches.c.launch_id)
+"""The fields of `LaunchRecord`, oldest launch first."""
 
 
 def open_store(url: str, *, create: bool = True, look: bool = False) -> Store:
@@ -110,13 +119,20 @@ class Store(RunTables):
 
         return self.transaction(add)
 
-    def limit_trials(self, study_id: int, n_trials: int | None) -> None:
-        """Let no more trials be asked for in a study than so many, whoever else asks for some.
+    def hold_study(self, study_id: int, launch_id: int, n_trials: int | None) -> None:
+        """Ask for trials of a study as this launch of it, whoever else asks for some.
+
+        Args:
+            study_id: The study.
+            launch_id: The launch; once it is deleted with its study, another of its number is
+                asked for none.
+            n_trials: The study may have no more than so many.
 
         Raises:
             StudyFullError: Later, from asking for one more.
+            DeletedError: Later, from asking for a trial of what was deleted.
         """
-        self._rdb.limits[study_id] = n_trials
+        self._rdb.held[study_id] = (launch_id, n_trials)
 
     def study_records(self) -> dict[int, StudyRecord]:
         """The terms of all studies, by Optuna's number."""
@@ -128,49 +144,90 @@ class Store(RunTables):
     def begin_launch(self, launch: NewLaunch) -> int:
         """Record that a launch began, and return its number."""
         table = schema.launches
-        now = schema.utc_now()
-        values = {**vars(launch), "status": "running", "started_at": now, "heartbeat_at": now}
-        same = (table.c.host == launch.host) & (table.c.pid == launch.pid)
-        same &= table.c.started_at == now
+        now: datetime.datetime | None = None
 
         def begin(connection: sa.Connection) -> int:
-            found = connection.execute(sa.select(table.c.launch_id).where(same)).scalar()
-            if found is None:
-                result = connection.execute(table.insert().values(values))
-                found = result.inserted_primary_key[0]  # type: ignore[index]
-            return int(found)
+            nonlocal now
+            if now is not None:
+                # An attempt whose end was not heard of may have recorded it.
+                same = (table.c.host == launch.host) & (table.c.pid == launch.pid)
+                same &= table.c.started_at == now
+                found = connection.execute(sa.select(table.c.launch_id).where(same)).scalar()
+                if found is not None:
+                    return int(found)
+            now = connection.execute(sa.select(StoreNow())).scalar_one()
+            values = {"status": "running", "started_at": now, "heartbeat_at": now}
+            result = connection.execute(table.insert().values(**vars(launch), **values))
+            return int(result.inserted_primary_key[0])  # type: ignore[index]
 
         return self.transaction(begin)
 
     def beat(self, launch_id: int) -> bool:
-        """Record that a launch is alive; say whether it still counts as running."""
-        return self._update_launch(launch_id)
+        """Record that a launch is alive; say whether it still counts as running.
+
+        Raises:
+            DeletedError: If another program deleted it with its study.
+        """
+        if self._update_launch(launch_id):
+            return True
+        self.require_runs(launch_id, ())
+        return False
+
+    def require_runs(self, launch_id: int, run_ids: Iterable[int]) -> None:
+        """Refuse to go on where a launch, or runs that it trains, are gone.
+
+        Raises:
+            DeletedError: If another program deleted them with their study or trial.
+        """
+        wanted = list(run_ids)
+        self.transaction(lambda connection: require_runs(connection, launch_id, wanted))
+
+    def runs_there(self, run_ids: Iterable[int]) -> set[int]:
+        """Those of some runs that no other program deleted."""
+        wanted = list(run_ids)
+        return self.transaction(lambda connection: runs_there(connection, wanted))
+
+    @contextmanager
+    def holding(self, launch_id: int, run_ids: Callable[[], Iterable[int]]) -> Iterator[None]:
+        """As `guarded`; what fails since another program deleted something says so.
+
+        Args:
+            launch_id: The launch that works inside the block.
+            run_ids: The runs that it trains, asked for when something has failed.
+
+        Raises:
+            DeletedError: If the launch's study, or the trial of a run, was deleted.
+        """
+        try:
+            with self.guarded():
+                yield
+        except (KeyError, ValueError, StorageError) as error:
+            if not (isinstance(error, StorageError) and is_unreachable(error)):
+                try:
+                    self.require_runs(launch_id, run_ids())
+                except DeletedError as deleted:
+                    raise deleted from error
+            raise
 
     def end_launch(self, launch_id: int, status: str) -> None:
         """Record how a launch ended, unless its end is recorded already."""
-        self._update_launch(launch_id, status=status, ended_at=schema.utc_now())
+        self._update_launch(launch_id, status=status, ended_at=StoreNow())
 
     def launches(
         self, study_id: int | None = None, *, status: str | None = None
     ) -> list[LaunchRecord]:
         """The launches of one study or of all, of one status or of any, oldest first."""
-        query = sa.select(schema.launches).order_by(schema.launches.c.launch_id)
+        query = LAUNCHES
         if status is not None:
             query = query.where(schema.launches.c.status == status)
         if study_id is not None:
             query = query.where(schema.launches.c.study_id == study_id)
         return [LaunchRecord(**row) for row in self.rows(query)]
 
-    def _update_launch(self, launch_id: int, **values: datetime.datetime | str) -> bool:
+    def _update_launch(self, launch_id: int, **values: StoreNow | str) -> bool:
         """Update a launch that counts as running; say whether it does."""
         self._require_file()
         table = schema.launches
         running = (table.c.launch_id == launch_id) & (table.c.status == "running")
-        update = table.update().where(running)
-
-        def beat(connection: sa.Connection) -> bool:
-            # The time of this attempt: after an outage the launch is as alive as before.
-            now = update.values(heartbeat_at=schema.utc_now(), **values)
-            return connection.execute(now).rowcount > 0
-
-        return self.transaction(beat)
+        update = table.update().where(running).values(heartbeat_at=StoreNow(), **values)
+        return self.transaction(lambda connection: connection.execute(update).rowcount > 0)

@@ -34,6 +34,7 @@ from storage.commands.cli import (
     stop_signals,
 )
 from storage.commands.terminal import console_for
+from storage.leases import process_mark
 
 __all__ = ["benchmark"]
 
@@ -143,6 +144,7 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: Benchmark
             data_fingerprint=data.fingerprint,
             host=provenance.host,
             pid=provenance.pid,
+            process=process_mark(provenance.pid),
         )
     )
     status = "failed"

@@ -31,6 +31,7 @@ from storage import NewLaunch, StudyRecord, open_store
 from storage.commands.cli import FULL_DISK, default_storage
 from storage.connect.engine import parse_url
 from storage.connect.outage import is_unreachable
+from storage.leases import process_mark
 from trainables.closed_form import CLOSED_FORM
 from trainables.data.image_set import ImageSet
 from trainables.data.pairs import default_n_pairs, draw_train_validation
@@ -151,6 +152,7 @@ class Plan:
             data_fingerprint=self.data_fingerprint,
             host=provenance.host,
             pid=provenance.pid,
+            process=process_mark(provenance.pid),
         )
 
 

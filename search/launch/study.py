@@ -25,7 +25,7 @@ from search.workers.group_size import group_size_of_study
 from search.workers.ray_session import Slots, ray_session
 from search.workers.tune import run_tune
 from space import format_duration
-from space.errors import LeaseLostError, StorageError, StudyMismatchError
+from space.errors import DeletedError, LeaseLostError, StorageError, StudyMismatchError
 from storage import Store
 from storage.commands.terminal import console_for
 from storage.connect.outage import is_unreachable
@@ -311,7 +311,7 @@ def _leave_true(ledger: Ledger, store: Store, launch_id: int, status: str) -> No
     try:
         ledger.interrupt(f"the launch was {status}")
         store.end_launch(launch_id, status)
-    except LeaseLostError:
-        return  # Its trials are another launch's.
+    except (LeaseLostError, DeletedError):
+        return  # Its trials are another launch's, or nobody's.
     except StorageError:
         logger.warning(_NOT_TOLD)

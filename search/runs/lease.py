@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -15,7 +15,6 @@ from storage import RunRecord, Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import LEASE_SECONDS, is_alive
 from storage.locking import study_lock
-from storage.tables.schema import utc_now
 from trainables.checkpoint import delete_checkpoint
 
 __all__ = [
@@ -24,6 +23,7 @@ __all__ = [
     "STATE_OF_RUNS",
     "TOUCH_SECONDS",
     "Lease",
+    "Unheld",
     "is_alive",
     "reclaim_runs",
     "reclaim_stale",
@@ -56,6 +56,7 @@ class Lease:
         self._launch_id = launch_id
         # Wall-clock time: the monotonic clock stands still while a machine sleeps.
         self._renewed = self._in_touch_since = time.time()
+        self.unheld = Unheld()
 
     @property
     def allowed_silence(self) -> float:
@@ -97,8 +98,29 @@ class Lease:
         self._renewed = now
 
 
+class Unheld:
+    """For how long this launch has watched running trials that are in nobody's hands.
+
+    When one was taken up is written down by a clock that may not be this machine's.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._since: dict[tuple[int, Any], float] = {}
+
+    def seconds(self, trial: FrozenTrial) -> float:
+        """Seconds since a trial was first seen as it was taken up now."""
+        now = time.monotonic()
+        return now - self._since.setdefault((trial._trial_id, trial.datetime_start), now)
+
+
 def reclaim_stale(
-    study: optuna.Study, store: Store, *, launch_id: int, allowed_silence: float = LEASE_SECONDS
+    study: optuna.Study,
+    store: Store,
+    *,
+    launch_id: int,
+    allowed_silence: float = LEASE_SECONDS,
+    unheld: Unheld | None = None,
 ) -> int:
     """Put the running trials of launches that died back in the queue.
 
@@ -107,6 +129,7 @@ def reclaim_stale(
         store: The store that holds it.
         launch_id: The launch that asks; what it holds itself stays as it is.
         allowed_silence: Seconds without a heartbeat after which a launch is dead.
+        unheld: What earlier looks have seen; for the first look, none.
 
     Returns:
         How many trials were put back.
@@ -136,19 +159,13 @@ def reclaim_stale(
             )
             if trial.state == TrialState.RUNNING and n_freed == len(held):
                 # Held by nobody, it was asked for by a launch that has yet to say so, or died.
-                if not held and in_study and _age(trial) < allowed_silence:
+                waited = 0.0 if unheld is None else unheld.seconds(trial)
+                if not held and in_study and waited < allowed_silence:
                     continue
                 store.optuna_storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
                 n_reclaimed += 1
         _close_dead(store, alive, study._study_id)
     return n_reclaimed
-
-
-def _age(trial: FrozenTrial) -> float:
-    """Seconds since a trial was taken up; whoever did so and has not yet said so beat before."""
-    if trial.datetime_start is None:
-        return math.inf
-    return (utc_now() - trial.datetime_start.astimezone(datetime.UTC)).total_seconds()
 
 
 def reclaim_runs(store: Store, purpose: str) -> int:

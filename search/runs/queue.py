@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from search.runs.lease import Lease
@@ -12,7 +13,6 @@ from storage import ResultRecord, Store
 from storage.kept_epoch import RunProgress
 from storage.leases import is_alive
 from storage.locking import NO_STUDY, study_lock
-from storage.tables.schema import utc_now
 from trainables.batched import architecture
 from trainables.runs import count_parameters
 
@@ -76,8 +76,8 @@ class RunQueue:
         """
         self._store = store
         self._queue = list(queue)
-        self._begun = utc_now()
         self._purpose = purpose
+        self._complete = store.complete_runs(purpose)
         self._launch_id = launch_id
         self._lease = Lease(store, launch_id)
         self._evaluate = evaluate
@@ -109,6 +109,14 @@ class RunQueue:
     def next_assignment(self, beside: RunConfig | None = None) -> Assignment | None:
         """The next run of the queue that fits, or None once there is none."""
         self.renew()
+        with self._holding():
+            return self._next(beside)
+
+    def _holding(self) -> AbstractContextManager[None]:
+        """What the queue does inside this says so where another program deleted what it holds."""
+        return self._store.holding(self._launch_id, lambda: self._open)
+
+    def _next(self, beside: RunConfig | None) -> Assignment | None:
         wanted = None if beside is None else architecture(beside)
         for queued in list(self._queue):
             if wanted is not None and architecture(queued.config) != wanted:
@@ -130,10 +138,7 @@ class RunQueue:
             )
             if run.launch_id != self._launch_id
         ]
-        if any(
-            run.state == "complete" and run.ended_at is not None and run.ended_at >= self._begun
-            for run in others
-        ):
+        if any(run.state == "complete" and run.run_id not in self._complete for run in others):
             return True
         running = {run.launch_id for run in others if run.state == "running"}
         return bool(running) and any(
@@ -169,11 +174,12 @@ class RunQueue:
             if (opened := self._open.get(report.run_id)) is not None
             and (epoch := report.take(opened.progress)) is not None
         ]
-        if epochs:
-            self._store.record_epochs(self._launch_id, epochs)
-        for _ in epochs:
-            self._on_epoch()
-        return frozenset([report.run_id for report in reports if self._conclude(report)])
+        with self._holding():
+            if epochs:
+                self._store.record_epochs(self._launch_id, epochs)
+            for _ in epochs:
+                self._on_epoch()
+            return frozenset([report.run_id for report in reports if self._conclude(report)])
 
     def _conclude(self, report: Report) -> bool:
         """Close a run that has ended; say whether it goes on."""

@@ -20,6 +20,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import optuna
@@ -85,7 +86,7 @@ class Ledger:
         self._observer = observer
         self._max_trials = max_trials
         self._max_epochs = max_epochs
-        store.limit_trials(study._study_id, max_trials)
+        store.hold_study(study._study_id, launch_id, max_trials)
         self._looked = -math.inf
         self._n_epochs = store.n_epochs(study._study_id)
         self._open: dict[int, OpenTrial] = {}
@@ -103,6 +104,10 @@ class Ledger:
     def is_spent(self) -> bool:
         """Whether the study's budget of epochs is used up."""
         return self._max_epochs is not None and self._n_epochs >= self._max_epochs
+
+    def _holding(self) -> AbstractContextManager[None]:
+        """What the ledger does inside this says so where another program deleted what it holds."""
+        return self._store.holding(self._launch_id, lambda: self._by_run)
 
     def is_open(self, run_id: int) -> bool:
         """Whether a run belongs to a trial in the hands of a worker, which may go on."""
@@ -129,7 +134,7 @@ class Ledger:
             that another launch leaves behind is to go on.
         """
         self.renew()
-        with self._store.guarded():
+        with self._holding():
             if time.monotonic() - self._looked >= HEARTBEAT_SECONDS:
                 self._looked = time.monotonic()
                 if self._lease.outlives_others(self._study._study_id):
@@ -178,6 +183,7 @@ class Ledger:
             self._store,
             launch_id=self._launch_id,
             allowed_silence=self._lease.allowed_silence,
+            unheld=self._lease.unheld,
         )
         if n_reclaimed:
             trials = "1 trial goes" if n_reclaimed == 1 else f"{n_reclaimed} trials go"
@@ -270,7 +276,7 @@ class Ledger:
             The runs that go on.
         """
         self.renew()
-        with self._store.guarded():
+        with self._holding():
             news = self._record(reports)
             return frozenset(
                 report.run_id
@@ -354,7 +360,8 @@ class Ledger:
         """Close a run that cannot go on: its trial is FAIL, for this reason."""
         opened = self._by_run.get(run_id)
         if opened is not None:
-            with self._store.guarded():
+            with self._holding():
+                self._store.require_runs(self._launch_id, opened.runs)
                 self._trials.set_trial_user_attr(opened.trial_id, FAIL_REASON, reason)
                 self._tell(opened, TrialState.FAIL, None, reason)
 
@@ -370,10 +377,12 @@ class Ledger:
         self.renew()
         n_open = len(self._open)
         # Between its two steps a trial looks like one that a dead launch left behind.
-        with self._store.guarded(), study_lock(self._store, self._study._study_id):
+        with self._holding(), study_lock(self._store, self._study._study_id):
+            there = self._store.runs_there(self._by_run)
             for opened in list(self._open.values()):
-                self._store.end_runs(opened.runs, "interrupted", reason)
-                self._trials.set_trial_state_values(opened.trial_id, TrialState.WAITING)
+                if there.issuperset(opened.runs):
+                    self._store.end_runs(opened.runs, "interrupted", reason)
+                    self._trials.set_trial_state_values(opened.trial_id, TrialState.WAITING)
                 self._close(opened, TrialState.WAITING, reason)
         return n_open
 

@@ -15,7 +15,6 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,10 +95,16 @@ def _sweep(path: Path) -> bool:
             _delete(path)
             return True
     except FileNotFoundError:
-        if time.time() - path.stat().st_mtime < UNLOCKED_SECONDS:
+        if _seconds_since_change(path) < UNLOCKED_SECONDS:
             return False
         path.rmdir()  # Only where it is empty: a launch was killed before it took the lock.
         return True
+
+
+def _seconds_since_change(path: Path) -> float:
+    """The age of a directory's last change, by the clock of the disk that it lies on."""
+    with tempfile.TemporaryFile(dir=path.parent) as made:
+        return os.fstat(made.fileno()).st_mtime - path.stat().st_mtime
 
 
 def _end_agents(path: Path) -> None:

@@ -17,7 +17,8 @@ from optuna.storages._rdb import models
 from storage.admin.check_study import AGAIN, Finding, check_epochs, check_study
 from storage.admin.snapshot import snapshot
 from storage.leases import is_alive
-from storage.store import Store
+from storage.ownership import is_guarded, lost_rows
+from storage.store import LAUNCHES, Store
 from storage.tables import schema
 from storage.tables.records import LaunchRecord
 
@@ -67,8 +68,7 @@ def check_store(store: Store) -> Checked:
         has_ours = sa.inspect(connection).has_table(schema.runs.name)
         launches = []
         if has_ours:
-            query = sa.select(schema.launches).order_by(schema.launches.c.launch_id)
-            launches = [LaunchRecord(**row._mapping) for row in connection.execute(query)]
+            launches = [LaunchRecord(**row._mapping) for row in connection.execute(LAUNCHES)]
         alive |= {launch.launch_id for launch in launches if is_alive(launch)}
         findings = list(_launches(launches, alive))
         for study_id, name in studies:
@@ -77,7 +77,8 @@ def check_store(store: Store) -> Checked:
         if has_ours:
             findings += check_epochs(connection, None)
             findings += _benchmarks(connection, alive)
-            findings += _orphans(connection)
+            findings += _unguarded(connection)
+            findings += _lost_launches(connection)
         return Checked(
             n_studies=len(studies),
             n_trials=count(_TRIALS.c.trial_id),
@@ -124,40 +125,40 @@ def _benchmarks(connection: sa.Connection, alive: set[int]) -> Iterator[Finding]
             )
 
 
-def _orphans(connection: sa.Connection) -> Iterator[Finding]:
-    """Rows that belong to what is not there, counted by what they miss."""
-    runs, launches = schema.runs, schema.launches
-    owners = (
-        (schema.studies, schema.studies.c.study_id, _STUDIES.c.study_id, "study"),
-        (launches, launches.c.study_id, _STUDIES.c.study_id, "study"),
-        (runs, runs.c.study_id, _STUDIES.c.study_id, "study"),
-        (runs, runs.c.trial_id, _TRIALS.c.trial_id, "trial"),
-        (runs, runs.c.launch_id, launches.c.launch_id, "launch"),
-        (schema.epochs, schema.epochs.c.run_id, runs.c.run_id, "run"),
-        (schema.epochs, schema.epochs.c.launch_id, launches.c.launch_id, "launch"),
-        (schema.results, schema.results.c.run_id, runs.c.run_id, "run"),
-    )
-    for table, key, owner, kind in owners:
+def _unguarded(connection: sa.Connection) -> Iterator[Finding]:
+    """Whether rows of ours may lose, or have lost, the study, trial or run they belong to."""
+    mend = "run `python -m storage upgrade`: it deletes what belongs to nothing, after a backup"
+    if not is_guarded(connection):
+        yield Finding(
+            table="sqlite_master",
+            key="triggers",
+            what="another program took triggers of ours away with one of Optuna's tables",
+            mend=mend,
+        )
+    for (table, owner), n_rows in sorted(lost_rows(connection).items()):
+        rows = "1 row names" if n_rows == 1 else f"{n_rows} rows name"
+        what = f"{rows} a row of {owner} that is not there"
+        yield Finding(table=table, key=owner, what=what, mend=mend)
+
+
+def _lost_launches(connection: sa.Connection) -> Iterator[Finding]:
+    """Rows whose launch is not there, counted by launch."""
+    launches = schema.launches
+    for table in (schema.runs, schema.epochs):
+        key = table.c.launch_id
         query = (
             sa.select(key, sa.func.count())
             .select_from(table)
-            .outerjoin(owner.table, owner == key)
-            .where(key.is_not(None) & owner.is_(None))
+            .outerjoin(launches, launches.c.launch_id == key)
+            .where(launches.c.launch_id.is_(None))
             .group_by(key)
             .order_by(key)
         )
         for missing, n_rows in connection.execute(query):
-            if kind == "launch":
-                mend = "nothing is lost but where they were trained; no command needs it"
-            else:
-                mend = (
-                    f"if the {kind} was deleted on purpose: DELETE FROM {table.name} WHERE "
-                    f"{key.name} = {missing}"
-                )
             yield Finding(
                 table=table.name,
-                key=f"{key.name} {missing}",
-                what=f"{n_rows} {'row' if n_rows == 1 else 'rows'} of {kind} {missing}, which is "
+                key=f"launch_id {missing}",
+                what=f"{n_rows} {'row' if n_rows == 1 else 'rows'} of launch {missing}, which is "
                 "not there",
-                mend=mend,
+                mend="nothing is lost but where they were trained; no command needs it",
             )

@@ -210,8 +210,7 @@ class _Copier:
         ]
         for start in range(0, len(outdated), 500):
             part = outdated[start : start + 500]
-            for table in (schema.epochs, schema.results, runs):
-                self._write.execute(sa.delete(table).where(table.c.run_id.in_(part)))
+            self._write.execute(sa.delete(runs).where(runs.c.run_id.in_(part)))
 
     # -- launches and runs -------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from optuna.storages._rdb import models
@@ -109,17 +108,11 @@ def study_removal(store: Store, study_id: int, name: str) -> Removal:
 
 
 def delete_study(connection: sa.Connection, study_id: int) -> None:
-    """Delete a study's rows from every table."""
+    """Delete a study's rows from every table of Optuna's; the database deletes ours with them."""
     trials = sa.select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == study_id)
-    runs = sa.select(schema.runs.c.run_id).where(schema.runs.c.study_id == study_id)
-    ours: tuple[Any, ...] = ()
-    if sa.inspect(connection).has_table(schema.runs.name):
-        for table in (schema.epochs, schema.results):
-            connection.execute(sa.delete(table).where(table.c.run_id.in_(runs)))
-        ours = (schema.runs, schema.launches, schema.studies)
     for table in OF_TRIAL:
         connection.execute(sa.delete(table).where(table.c.trial_id.in_(trials)))
-    for table in (*ours, _TRIALS, *OF_STUDY, _STUDIES):
+    for table in (_TRIALS, *OF_STUDY, _STUDIES):
         connection.execute(sa.delete(table).where(table.c.study_id == study_id))
 
 
@@ -232,8 +225,7 @@ def _own_launches(store: Store, record: BenchmarkRecord, runs: Iterable[int]) ->
 
 def _delete_benchmark(connection: sa.Connection, record: BenchmarkRecord, own: _Own) -> None:
     for part in _parts(own.runs):
-        for table in (schema.epochs, schema.results, schema.runs):
-            connection.execute(sa.delete(table).where(table.c.run_id.in_(part)))
+        connection.execute(sa.delete(schema.runs).where(schema.runs.c.run_id.in_(part)))
     for part in _parts(own.launches):
         launches = schema.launches
         connection.execute(sa.delete(launches).where(launches.c.launch_id.in_(part)))

@@ -14,6 +14,7 @@ import optuna
 import sqlalchemy as sa
 
 from space.errors import StorageError
+from storage.clock import SecondsSince
 from storage.connect.engine import (
     engine_options,
     parse_url,
@@ -30,6 +31,7 @@ from storage.connect.versions import (
     refuse_other_version,
 )
 from storage.leases import is_alive
+from storage.ownership import guard_rows, is_guarded, lost_rows
 from storage.tables import schema
 from storage.tables.records import LaunchRecord
 
@@ -93,8 +95,14 @@ def upgrade_store(text: str) -> Upgrade:
             )
         ours_needed = before is not None and before != known_versions()[-1]
         theirs_needed = optuna_before != theirs.get_head_version()
+        with engine.connect() as connection:
+            guarded = (
+                before is None
+                or ours_needed
+                or (is_guarded(connection) and not lost_rows(connection))
+            )
         backup = None
-        if ours_needed or theirs_needed:
+        if ours_needed or theirs_needed or not guarded:
             if before is not None:
                 _refuse_living(engine, url)
             if is_sqlite:
@@ -105,6 +113,10 @@ def upgrade_store(text: str) -> Upgrade:
                 if ours_needed:
                     with schema_transaction(url) as connection:
                         migrate(connection)
+                elif before is not None:
+                    # Optuna's migrations may make its tables anew.
+                    with schema_transaction(url) as connection:
+                        guard_rows(connection)
             except BaseException:
                 theirs.engine.dispose()
                 if backup is not None:
@@ -142,10 +154,11 @@ def _refuse_living(engine: sa.Engine, url: sa.URL) -> None:
     """Refuse while a launch may still write."""
     table = schema.launches
     # What every version has, and what tells whether a launch is alive.
-    names = ("launch_id", "status", "host", "pid", "heartbeat_at")
+    names = ("launch_id", "status", "host", "pid")
+    silence = SecondsSince(table.c.heartbeat_at).label("silence")
     absent: dict[str, Any] = dict.fromkeys(LaunchRecord.__dataclass_fields__)
     with engine.connect() as connection:
-        for row in connection.execute(sa.select(*(table.c[name] for name in names))):
+        for row in connection.execute(sa.select(silence, *(table.c[name] for name in names))):
             launch = LaunchRecord(**{**absent, **row._mapping})
             if is_alive(launch):
                 raise StorageError(

@@ -344,6 +344,7 @@ def require_tables(url: sa.URL, *, look: bool = False) -> None:
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
     with closing(connection.cursor()) as cursor:
+        cursor.execute("PRAGMA foreign_keys=ON")
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=NORMAL")

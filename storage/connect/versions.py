@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError
 from storage.connect.engine import UPGRADE, redact, schema_transaction, translated
+from storage.ownership import guard_rows, is_guarded
 
 __all__ = [
     "current_version",
@@ -62,9 +63,13 @@ def ensure_schema(engine: sa.Engine, url: sa.URL, *, create: bool) -> None:
     """
     with translated(url), engine.connect() as connection:
         current = current_version(connection)
+        guarded = current is None or is_guarded(connection)
         connection.rollback()
     if current is not None:
         refuse_other_version(current, url)
+        if create and not guarded:
+            with translated(url), schema_transaction(url) as connection:
+                guard_rows(connection)
     elif create:
         # All or nothing: a launch that is killed meanwhile must not leave half a schema.
         with translated(url), schema_transaction(url) as connection:

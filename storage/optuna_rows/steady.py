@@ -28,6 +28,7 @@ from storage.optuna_rows.trial_rows import (
     write_user_attribute,
     write_values,
 )
+from storage.ownership import require_launch
 
 __all__ = ["SteadyStorage", "StudyFullError"]
 
@@ -61,7 +62,8 @@ class SteadyStorage(optuna.storages.RDBStorage):
     """Optuna's storage over a server that may restart, shared by launches that may not collide.
 
     Attributes:
-        limits: Study -> how many trials it may hold for a new one to be asked for.
+        held: Study -> the launch of this process that asks for its trials, and how many it may
+            hold for a new one to be asked for.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class SteadyStorage(optuna.storages.RDBStorage):
         self._name = name
         self._guard = guard
         self._tried: set[int] = set()
-        self.limits: dict[int, int | None] = {}
+        self.held: dict[int, tuple[int, int | None]] = {}
         super().__init__(
             url,
             engine_kwargs=engine_kwargs,
@@ -127,7 +129,7 @@ class SteadyStorage(optuna.storages.RDBStorage):
             state=TrialState.RUNNING,
             datetime_start=moment,
         )
-        limit = self.limits.get(study_id)
+        launch_id, limit = self.held.get(study_id, (None, None))
         n_attempts = 0
 
         def attempt() -> tuple[int, int]:
@@ -137,6 +139,8 @@ class SteadyStorage(optuna.storages.RDBStorage):
             with self.engine.begin() as connection:
                 if connection.execute(study.with_for_update()).scalar() is None:
                     raise KeyError(models.NOT_FOUND_MSG)
+                if launch_id is not None:
+                    require_launch(connection, launch_id)
                 if n_attempts > 1:
                     mine = query.where(of_study & (_TRIALS.c.datetime_start == moment))
                     made = connection.execute(mine).first()

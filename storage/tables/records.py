@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from space import Reported, RunConfig
@@ -50,17 +50,21 @@ class NewLaunch:
     data_fingerprint: str
     host: str
     pid: int
+    process: str | None = None
+    """`storage.leases.process_mark` of it, where the system can tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchRecord(NewLaunch):
-    """One launch of a command."""
+    """One launch of a command; nothing had been heard of it for `silence` seconds when this was
+    read, by the store's own clock."""
 
     launch_id: int
     status: str
     started_at: datetime.datetime
     heartbeat_at: datetime.datetime
     ended_at: datetime.datetime | None
+    silence: float = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

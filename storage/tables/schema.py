@@ -2,7 +2,10 @@
 
 Optuna's own tables are the truth about trials: numbers, states, parameters, objective values and
 the reports that its pruners judge. These tables hold what Optuna's do not. They refer to its rows
-by number without foreign keys, so that every Optuna tool may still delete a study.
+by number, and databases hand out a number again once its row is gone; so the database itself
+deletes our rows together with the study or the trial that they belong to, whichever program deletes
+that: PostgreSQL by its foreign keys, SQLite by the triggers of `storage.ownership`. Numbers of
+launches and runs are never handed out again.
 
     search_studies     what a study is about: the terms that all its launches share
     search_launches    one row a launch of a command: who, when, with which config, code and data
@@ -22,6 +25,7 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
+from optuna.storages._rdb import models
 
 __all__ = [
     "benchmarks",
@@ -89,10 +93,19 @@ metadata = sa.MetaData(
     }
 )
 
+
+def _goes_with(column: Any) -> sa.ForeignKey:
+    """A row that is deleted together with the one it names."""
+    return sa.ForeignKey(column, ondelete="CASCADE")
+
+
+_STUDY = models.StudyModel.__table__.c.study_id
+_TRIAL = models.TrialModel.__table__.c.trial_id
+
 studies = sa.Table(
     "search_studies",
     metadata,
-    sa.Column("study_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("study_id", sa.Integer, _goes_with(_STUDY), primary_key=True, autoincrement=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("identity", sa.JSON, nullable=False),
     sa.Column("metrics", sa.JSON, nullable=False),
@@ -104,7 +117,7 @@ launches = sa.Table(
     "search_launches",
     metadata,
     sa.Column("launch_id", sa.Integer, primary_key=True),
-    sa.Column("study_id", sa.Integer, index=True),
+    sa.Column("study_id", sa.Integer, _goes_with(_STUDY), index=True),
     sa.Column("status", PlainText(32), nullable=False),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("heartbeat_at", UtcDateTime, nullable=False),
@@ -120,6 +133,8 @@ launches = sa.Table(
     sa.Column("hardware", sa.JSON, nullable=False),
     sa.Column("data_source", PlainText(64), nullable=False),
     sa.Column("data_fingerprint", PlainText(64), nullable=False),
+    sa.Column("process", PlainText(128)),
+    sqlite_autoincrement=True,
 )
 
 runs = sa.Table(
@@ -128,8 +143,8 @@ runs = sa.Table(
     sa.Column("run_id", sa.Integer, primary_key=True),
     sa.Column("uid", PlainText(32), nullable=False),
     sa.Column("launch_id", sa.Integer, nullable=False, index=True),
-    sa.Column("study_id", sa.Integer, index=True),
-    sa.Column("trial_id", sa.Integer),
+    sa.Column("study_id", sa.Integer, _goes_with(_STUDY), index=True),
+    sa.Column("trial_id", sa.Integer, _goes_with(_TRIAL)),
     sa.Column("purpose", PlainText(16), nullable=False),
     sa.Column("replicate", sa.Integer, nullable=False),
     sa.Column("config_hash", PlainText(64), nullable=False, index=True),
@@ -144,12 +159,15 @@ runs = sa.Table(
     sa.Column("train_seconds", sa.Float, nullable=False),
     sa.Column("n_parameters", sa.Integer),
     sa.UniqueConstraint("trial_id", "purpose", "replicate"),
+    sqlite_autoincrement=True,
 )
 
 results = sa.Table(
     "search_results",
     metadata,
-    sa.Column("run_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column(
+        "run_id", sa.Integer, _goes_with(runs.c.run_id), primary_key=True, autoincrement=False
+    ),
     sa.Column("train_error", sa.Float, nullable=False),
     sa.Column("val_error", sa.Float, nullable=False),
     sa.Column("test_error", sa.Float, nullable=False),
@@ -162,7 +180,9 @@ results = sa.Table(
 epochs = sa.Table(
     "search_epochs",
     metadata,
-    sa.Column("run_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column(
+        "run_id", sa.Integer, _goes_with(runs.c.run_id), primary_key=True, autoincrement=False
+    ),
     sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("launch_id", sa.Integer, nullable=False),
     sa.Column("train_loss", sa.Float),

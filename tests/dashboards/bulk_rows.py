@@ -238,8 +238,11 @@ class Rows:
     def write(self) -> None:
         """Write everything in one transaction."""
         with self._store.engine.begin() as connection:
-            for table, rows in self._rows.items():
-                connection.execute(table.insert(), rows)
+            # Trials come before their runs, and runs before their epochs.
+            first = [models.TrialModel.__table__, schema.runs]
+            for table in [*first, *(each for each in self._rows if each not in first)]:
+                if table in self._rows:
+                    connection.execute(table.insert(), self._rows[table])
         self._rows.clear()
 
 

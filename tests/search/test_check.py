@@ -10,7 +10,6 @@ from typing import Any
 
 import optuna
 import pytest
-import sqlalchemy as sa
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
@@ -209,22 +208,6 @@ FAULTS: dict[str, tuple[Any, str]] = {
         schema.launches.delete(),
         "search_runs launch_id 1: 4 rows of launch 1, which is not there",
     ),
-    "a lost study": (
-        sa.text("UPDATE search_runs SET study_id = 77 WHERE run_id = 2"),
-        "search_runs study_id 77: 1 row of study 77, which is not there",
-    ),
-    "a result of nothing": (
-        schema.results.insert().values(
-            run_id=99,
-            data_fingerprint="f",
-            **{
-                f"{split}_{metric}": 0.5
-                for split in ("train", "val", "test")
-                for metric in ("error", "loss")
-            },
-        ),
-        "search_results run_id 99: 1 row of run 99, which is not there",
-    ),
 }
 
 
@@ -242,19 +225,6 @@ def test_a_fault_is_found_and_named(
     with store.engine.begin() as connection:
         connection.execute(statement)
     assert any(line.startswith(expected) for line in found(store)), found(store)
-
-
-def test_what_is_left_of_a_deleted_study_is_found(
-    plan_for: MakePlan, store: Store, recorder: Recorder
-) -> None:
-    plan = plan_for(budget={"trials": 2})
-    ledger, _ = new_ledger(plan, store, recorder)
-    work(ledger, plan)
-    store.end_launch(1, "done")
-    optuna.delete_study(study_name="closed", storage=store.optuna_storage)
-    findings = check_store(store).findings
-    assert {each.table for each in findings} == {"search_studies", "search_launches", "search_runs"}
-    assert any("DELETE FROM search_runs WHERE study_id = 1" in each.mend for each in findings)
 
 
 def test_the_command_and_its_exit_status(

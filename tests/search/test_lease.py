@@ -23,6 +23,7 @@ from search.runs.lease import (
     LEASE_SECONDS,
     TOUCH_SECONDS,
     Lease,
+    Unheld,
     is_alive,
     reclaim_runs,
     reclaim_stale,
@@ -32,6 +33,7 @@ from search.trials.observer import TrialView
 from space.errors import LeaseLostError
 from storage import Store
 from storage.connect.outage import OUTAGE_SECONDS
+from storage.leases import process_mark
 from storage.tables import schema
 from storage.tables.schema import utc_now
 
@@ -50,7 +52,8 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 def begin(plan: Plan, store: Store, study: optuna.Study, *, host: str, pid: int) -> int:
     launch = plan.new_launch(study._study_id, [])
-    return store.begin_launch(dataclasses.replace(launch, host=host, pid=pid))
+    mark = process_mark(pid)
+    return store.begin_launch(dataclasses.replace(launch, host=host, pid=pid, process=mark))
 
 
 def age(store: Store, launch_id: int, seconds: float) -> None:
@@ -165,25 +168,45 @@ def hold(store: Store, launch_id: int, trial: optuna.Trial) -> int:
 
 
 def test_a_trial_that_was_taken_up_and_not_yet_begun_is_left_to_who_took_it(
-    plan_for: MakePlan, store: Store
+    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_for()
     study = open_study(plan, store)
     own = begin(plan, store, study, host=platform.node(), pid=os.getpid())
     begin(plan, store, study, host="elsewhere", pid=1)
-    never_begun, interrupted, old = (study.ask() for _ in range(3))
+    never_begun, interrupted, taken_again = (study.ask() for _ in range(3))
     # The one that took it up again has not got as far as its run.
     store.end_run(hold(store, own, interrupted), "interrupted")
-    then = utc_now() - datetime.timedelta(seconds=LEASE_SECONDS + 1)
+    # By the clock of whoever took it up it may have been taken up at any time.
+    for trial, ahead in ((never_begun, -1), (interrupted, 1)):
+        took_up(store, trial, utc_now() + ahead * datetime.timedelta(days=1))
+    watched = 0.0
+    monkeypatch.setattr("search.runs.lease.time.monotonic", lambda: watched)
+    unheld = Unheld()
+
+    def reclaim(allowed_silence: float = LEASE_SECONDS) -> int:
+        return reclaim_stale(
+            study, store, launch_id=own, allowed_silence=allowed_silence, unheld=unheld
+        )
+
+    assert reclaim_stale(study, store, launch_id=own) == 0
+    assert reclaim() == 0
+    watched = LEASE_SECONDS - 1
+    took_up(store, taken_again, utc_now())
+    assert reclaim() == 0
+    watched = LEASE_SECONDS
+    assert reclaim(math.inf) == 0
+    assert reclaim() == 2
+    running, waiting = TrialState.RUNNING, TrialState.WAITING
+    assert [trial.state for trial in study.trials] == [waiting, waiting, running]
+
+
+def took_up(store: Store, trial: optuna.Trial, moment: datetime.datetime) -> None:
+    """Say that a trial was taken up then."""
     trials = optuna.storages._rdb.models.TrialModel.__table__
     with store.engine.begin() as connection:
-        query = trials.update().where(trials.c.trial_id == old._trial_id)
-        connection.execute(query.values(datetime_start=then.replace(tzinfo=None)))
-    assert reclaim_stale(study, store, launch_id=own, allowed_silence=math.inf) == 0
-    assert reclaim_stale(study, store, launch_id=own) == 1
-    running, waiting = TrialState.RUNNING, TrialState.WAITING
-    assert [trial.state for trial in study.trials] == [running, running, waiting]
-    assert never_begun.number == 0
+        query = trials.update().where(trials.c.trial_id == trial._trial_id)
+        connection.execute(query.values(datetime_start=moment.replace(tzinfo=None)))
 
 
 def test_a_run_that_another_took_over_meanwhile_is_not_ended(

@@ -51,7 +51,7 @@ def content(store: Store) -> dict[str, Any]:
             if study._study_id in store.study_records()
             else None,
             "launches": [
-                {**vars(launch), "launch_id": 0, "study_id": 0}
+                {**vars(launch), "launch_id": 0, "study_id": 0, "silence": 0}
                 for launch in store.launches(study._study_id)
             ],
         }
@@ -151,7 +151,7 @@ def test_a_copy_goes_on_as_a_study(source: Store, target: Store) -> None:
     numbers = [study.ask().number for _ in range(2)]
     assert numbers[-1] == n_trials
     launch_id = target.begin_launch(new_launch(study._study_id))
-    run = begin_run(target, launch_id, waiting._trial_id)
+    run = begin_run(target, launch_id, waiting._trial_id, study_id=study._study_id)
     assert run.n_epochs == 0
 
 

@@ -68,10 +68,12 @@ def unheard(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def test_each_record_is_made_once_though_its_end_was_not_heard_of(
     store: Store, unheard: Callable[[int], None]
 ) -> None:
+    study = optuna.create_study(storage=store.optuna_storage)
+    trial_id, study_id = study.ask()._trial_id, study._study_id
     unheard(2)
-    launch_id = store.begin_launch(new_launch(3))
+    launch_id = store.begin_launch(new_launch(study_id))
     unheard(2)
-    run = begin_run(store, launch_id)
+    run = begin_run(store, launch_id, trial_id, study_id=study_id)
     unheard(2)
     store.record_epoch(run.run_id, launch_id, epoch(1), best_epoch=1, worker="w")
     unheard(1)
@@ -87,15 +89,16 @@ def test_each_record_is_made_once_though_its_end_was_not_heard_of(
 def test_a_run_without_a_trial_is_taken_up_once_though_its_end_was_not_heard_of(
     store: Store, unheard: Callable[[int], None]
 ) -> None:
-    launch_id = store.begin_launch(new_launch(3))
+    study_id = optuna.create_study(storage=store.optuna_storage)._study_id
+    launch_id = store.begin_launch(new_launch(study_id))
     unheard(2)
-    first = begin_run(store, launch_id, None)
-    other = begin_run(store, launch_id, None)
+    first = begin_run(store, launch_id, None, study_id=study_id)
+    other = begin_run(store, launch_id, None, study_id=study_id)
     for run in (first, other):
         store.end_run(run.run_id, "interrupted")
-    again = store.begin_launch(new_launch(3))
+    again = store.begin_launch(new_launch(study_id))
     unheard(2)
-    taken = [begin_run(store, again, None).run_id for _ in range(3)]
+    taken = [begin_run(store, again, None, study_id=study_id).run_id for _ in range(3)]
     assert set(taken[:2]) == {first.run_id, other.run_id}
     assert [run.run_id for run in store.runs()] == [first.run_id, other.run_id, taken[2]]
 
@@ -182,7 +185,8 @@ def test_a_locked_sqlite_file_is_no_outage() -> None:
 
 def test_one_trial_too_many_is_refused_though_its_asker_lost_the_lock(store: Store) -> None:
     study = optuna.create_study(study_name="s", storage=store.optuna_storage)
-    store.limit_trials(study._study_id, 2)
+    launch_id = store.begin_launch(new_launch(study._study_id))
+    store.hold_study(study._study_id, launch_id, 2)
     study.enqueue_trial({"x": 0.5})
     for _ in range(2):
         study.ask()
@@ -197,7 +201,8 @@ def test_the_last_trial_is_asked_for_once_though_its_end_was_not_heard_of(
     store: Store, unheard: Callable[[int], None]
 ) -> None:
     study = optuna.create_study(study_name="s", storage=store.optuna_storage)
-    store.limit_trials(study._study_id, 1)
+    launch_id = store.begin_launch(new_launch(study._study_id))
+    store.hold_study(study._study_id, launch_id, 1)
     unheard(2)
     assert study.ask().number == 0
     assert len(study.trials) == 1
@@ -326,7 +331,7 @@ def test_a_server_that_crashes_and_restarts_is_ridden_out_and_told_of(
             starter.start()
             trial = study.ask()
             starter.join()
-        begin_run(store, launch_id, trial._trial_id)
+        begin_run(store, launch_id, trial._trial_id, study_id=study._study_id)
         away, back = [each.getMessage() for each in caplog.records if "storage " in each.message]
         assert away.startswith(f"storage {store.name} does not answer (")
         assert back.startswith(f"storage {store.name} answers again after ")

@@ -36,6 +36,15 @@ def new_launch(study_id: int | None) -> NewLaunch:
     )
 
 
+@pytest.fixture
+def store(store: Store) -> Store:
+    """A store with studies 1 to 4, of which the third has trials 1 to 8."""
+    studies = [optuna.create_study(storage=store.optuna_storage) for _ in range(4)]
+    for _ in range(8):
+        studies[2].ask()
+    return store
+
+
 def epoch(number: int, **changes: float) -> EpochRecord:
     values = {
         "train_loss": 0.5,
@@ -47,10 +56,16 @@ def epoch(number: int, **changes: float) -> EpochRecord:
     return EpochRecord(epoch=number, **{**values, **changes})
 
 
-def begin_run(store: Store, launch_id: int, trial_id: int | None = 7, replicate: int = 0):
+def begin_run(
+    store: Store,
+    launch_id: int,
+    trial_id: int | None = 7,
+    replicate: int = 0,
+    study_id: int = 3,
+):
     return store.begin_run(
         launch_id=launch_id,
-        study_id=3,
+        study_id=study_id,
         trial_id=trial_id,
         purpose="search",
         replicate=replicate,

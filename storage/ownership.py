@@ -1,0 +1,138 @@
+"""Our rows go with the study or the trial they belong to, whichever program deletes that.
+
+PostgreSQL sees to it by the foreign keys of `storage.tables.schema`. SQLite enforces foreign keys
+only for connections that ask it to, as ours do, but runs triggers for every program. A program that
+makes one of Optuna's tables anew, as Optuna's migrations may, takes its triggers away: `guard_rows`
+puts them back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from optuna.storages._rdb import models
+
+from space.errors import DeletedError
+from storage.tables import schema
+
+__all__ = [
+    "guard_rows",
+    "is_guarded",
+    "lost_rows",
+    "make_triggers",
+    "require_launch",
+    "require_runs",
+    "require_trial",
+    "runs_there",
+]
+
+_TRIALS = models.TrialModel.__table__
+
+_TRIGGERS = {
+    "search_rows_go_with_studies": """
+        AFTER DELETE ON studies BEGIN
+            DELETE FROM search_runs WHERE study_id = OLD.study_id;
+            DELETE FROM search_launches WHERE study_id = OLD.study_id;
+            DELETE FROM search_studies WHERE study_id = OLD.study_id;
+        END""",
+    "search_rows_go_with_trials": """
+        AFTER DELETE ON trials BEGIN
+            DELETE FROM search_runs WHERE trial_id = OLD.trial_id;
+        END""",
+    "search_rows_go_with_search_runs": """
+        AFTER DELETE ON search_runs BEGIN
+            DELETE FROM search_epochs WHERE run_id = OLD.run_id;
+            DELETE FROM search_results WHERE run_id = OLD.run_id;
+        END""",
+}
+
+
+def is_guarded(connection: sa.Connection) -> bool:
+    """Whether the database itself deletes rows of ours that lose what they belong to."""
+    if connection.dialect.name != "sqlite":
+        return True
+    query = sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    return set(connection.execute(query).scalars()) >= _TRIGGERS.keys()
+
+
+def lost_rows(connection: sa.Connection) -> Counter[tuple[str, str]]:
+    """Our table, and the one that it has lost something in -> how many rows have."""
+    if connection.dialect.name != "sqlite":
+        return Counter()  # PostgreSQL lets no such row be.
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check")
+    return Counter(
+        (table, owner) for table, _, owner, _ in broken if table in schema.metadata.tables
+    )
+
+
+def guard_rows(connection: sa.Connection) -> None:
+    """Delete rows whose study, trial or run is gone, and have the database do so from now on.
+
+    Args:
+        connection: Its transaction is left open, for the caller to commit.
+    """
+    for table in (schema.runs, schema.launches, schema.studies, schema.epochs, schema.results):
+        for key in table.foreign_keys:
+            owners = sa.select(key.column)
+            connection.execute(sa.delete(table).where(key.parent.not_in(owners)))
+    make_triggers(connection)
+
+
+def make_triggers(connection: sa.Connection) -> None:
+    """Make the triggers that are not there, where the database needs them."""
+    if connection.dialect.name == "sqlite":
+        for name, does in _TRIGGERS.items():
+            connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {does}")
+
+
+def require_launch(connection: sa.Connection, launch_id: int) -> None:
+    """Refuse to write for a launch that is gone; no other ever has its number.
+
+    Raises:
+        DeletedError: If its row was deleted.
+    """
+    table = schema.launches
+    query = sa.select(table.c.launch_id).where(table.c.launch_id == launch_id)
+    if connection.execute(query).scalar() is None:
+        raise DeletedError(
+            f"another program deleted the study that launch {launch_id} worked on; run the same "
+            "command again to begin it anew."
+        )
+
+
+def require_trial(connection: sa.Connection, trial_id: int) -> None:
+    """Refuse to train a trial that is gone.
+
+    Raises:
+        DeletedError: If its row was deleted.
+    """
+    query = sa.select(_TRIALS.c.trial_id).where(_TRIALS.c.trial_id == trial_id)
+    if connection.execute(query).scalar() is None:
+        raise DeletedError(
+            "another program deleted a trial that was about to be trained; run the same command "
+            "again to go on with the others."
+        )
+
+
+def require_runs(connection: sa.Connection, launch_id: int, run_ids: Iterable[int]) -> None:
+    """Refuse to go on where runs of a launch are gone, and their trials with them.
+
+    Raises:
+        DeletedError: If its row, or one of the runs, was deleted.
+    """
+    require_launch(connection, launch_id)
+    missing = sorted(set(run_ids) - runs_there(connection, run_ids))
+    if missing:
+        raise DeletedError(
+            f"another program deleted the trial of run {missing[0]} while launch {launch_id} "
+            "trained it; run the same command again to go on with the others."
+        )
+
+
+def runs_there(connection: sa.Connection, run_ids: Iterable[int]) -> set[int]:
+    """Those of some runs that were not deleted."""
+    table = schema.runs
+    query = sa.select(table.c.run_id).where(table.c.run_id.in_(list(run_ids)))
+    return set(connection.execute(query).scalars())
