@@ -210,8 +210,13 @@ class Store(RunTables):
             raise
 
     def end_launch(self, launch_id: int, status: str) -> None:
-        """Record how a launch ended, unless its end is recorded already."""
-        self._update_launch(launch_id, status=status, ended_at=StoreNow())
+        """Record how a launch ended, unless its end is recorded already.
+
+        Raises:
+            DeletedError: If another program deleted it with its study.
+        """
+        if not self._update_launch(launch_id, status=status, ended_at=StoreNow()):
+            self.require_runs(launch_id, ())
 
     def launches(
         self, study_id: int | None = None, *, status: str | None = None

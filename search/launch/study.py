@@ -307,11 +307,17 @@ class _Stepper:
 
 
 def _leave_true(ledger: Ledger, store: Store, launch_id: int, status: str) -> None:
-    """Close what is open before an error goes on its way; a store that is gone cannot be told."""
+    """Close what is open before an error goes on its way; a store that is gone cannot be told.
+
+    Raises:
+        DeletedError: If another program deleted the study: that is what the error came of.
+    """
     try:
         ledger.interrupt(f"the launch was {status}")
         store.end_launch(launch_id, status)
-    except (LeaseLostError, DeletedError):
-        return  # Its trials are another launch's, or nobody's.
+    except DeletedError:
+        raise
+    except LeaseLostError:
+        return  # Its trials are another launch's.
     except StorageError:
         logger.warning(_NOT_TOLD)
