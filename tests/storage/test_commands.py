@@ -7,6 +7,7 @@ import datetime
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from space.errors import UsageError
 from storage import EpochRecord, NewLaunch, open_store
 from storage.__main__ import main
 from storage.commands.cli import storage_arguments
-from storage.tables.schema import utc_now
+from storage.tables.schema import launches, utc_now
 
 
 @pytest.mark.parametrize(
@@ -132,14 +133,20 @@ def test_show(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["trials"][1]["reason"] == "it caught fire"
 
 
+def fall_silent(url: str) -> None:
+    """Let every launch have been heard of last an hour ago."""
+    with closing(open_store(url)) as store, store.engine.begin() as connection:
+        an_hour_ago = utc_now() - datetime.timedelta(hours=1)
+        connection.execute(launches.update().values(heartbeat_at=an_hour_ago))
+
+
 def test_a_launch_that_was_killed_is_shown_as_dead(
-    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["show", "[bold]ours[/]", "--storage", url]
     assert main(arguments) == 0
     assert "launch 1: running, " in capsys.readouterr().out
-    an_hour_later = utc_now() + datetime.timedelta(hours=1)
-    monkeypatch.setattr("storage.leases.utc_now", lambda: an_hour_later)
+    fall_silent(url)
     assert main([*arguments, "--format", "json"]) == 0
     (launch,) = json.loads(capsys.readouterr().out)["launches"]
     assert launch["status"] == "died"
@@ -151,7 +158,7 @@ def test_a_launch_that_was_killed_is_shown_as_dead(
 
 
 def test_trials_of_a_launch_that_was_killed_are_not_counted_as_running(
-    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = open_store(url)
     for name in ("[bold]ours[/]", "theirs"):
@@ -177,8 +184,7 @@ def test_trials_of_a_launch_that_was_killed_are_not_counted_as_running(
         return [(each["RUNNING"], each["INTERRUPTED"], sum(each.values())) for each in counts]
 
     assert listed() == [(2, 0, 4), (2, 0, 2)]
-    an_hour_later = utc_now() + datetime.timedelta(hours=1)
-    monkeypatch.setattr("storage.leases.utc_now", lambda: an_hour_later)
+    fall_silent(url)
     assert listed() == [(0, 2, 4), (2, 0, 2)]  # Who works on another tool's is not known.
     assert main(["list", "--storage", url]) == 0
     ours, theirs = capsys.readouterr().out.splitlines()[1:]
@@ -189,7 +195,6 @@ def test_trials_of_a_launch_that_was_killed_are_not_counted_as_running(
     assert shown["trials_by_state"]["INTERRUPTED"] == 2
     assert [each["state"] for each in shown["trials"]][2:] == ["INTERRUPTED"] * 2
 
-    monkeypatch.undo()
     store = open_store(url)
     other = dataclasses.replace(NewLaunch(**fields_of(store.launches()[0])), pid=2)
     store.begin_launch(other)
