@@ -7,7 +7,6 @@ show, and none may take more than `MAX_PIECES` pieces. Publishing again replaces
 
 from __future__ import annotations
 
-import json
 import math
 import textwrap
 from dataclasses import asdict, dataclass
@@ -21,10 +20,13 @@ from dashboards.figures.study.panels import study_panels
 from dashboards.figures.template import escape
 from dashboards.note import merge_note, study_note
 from dashboards.numbers.study.view import StudyView, read_study
+from space.terminal.counts import count
+from space.terminal.printing import say, say_json
 from storage import Store, open_store
 from storage.commands.cli import (
     EXIT_DONE,
     Parser,
+    add_format,
     add_storage_option,
     configure_logging,
     default_storage,
@@ -154,6 +156,19 @@ def _n_pieces(text: str) -> int:
     return math.ceil(len(text) / PIECE_LENGTH)
 
 
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m dashboards.publish",
+        description="Put a study's figures and a note into Optuna Dashboard.",
+        examples=("--study siamese", "--study siamese --format json"),
+    )
+    parser.add_argument("--study", required=True, metavar="NAME", help="the study")
+    add_storage_option(parser)
+    add_format(parser, "of the result on stdout")
+    return parser
+
+
 def main(argv: list[str]) -> int:
     """Run the command.
 
@@ -166,29 +181,24 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: What the user can mend.
     """
-    parser = Parser(
-        prog="python -m dashboards.publish",
-        description="Put a study's figures and a note into Optuna Dashboard.",
-    )
-    add = parser.add_argument
-    add("--study", required=True, metavar="NAME", help="the study")
-    add_storage_option(parser)
-    add("--format", choices=("text", "json"), default="text", help="of the result on stdout")
-    options = parser.parse_args(argv)
+    options = build_parser().parse_args(argv)
     configure_logging(verbose=False)
     store = open_store(default_storage(options.storage), create=False)
     try:
         done = publish(store, options.study)
     finally:
         store.close()
-    print(json.dumps(asdict(done), indent=2) if options.format == "json" else _sentence(done))  # noqa: T201
+    if options.format == "json":
+        say_json(asdict(done))
+    else:
+        say(_sentence(done))
     return EXIT_DONE
 
 
 def _sentence(done: Published) -> str:
     n_pieces = sum(done.figures.values()) + done.note_pieces
-    said = f"study '{done.study}' in {done.storage}: published {len(done.figures)} figures and a "
-    said += f"note, {n_pieces} attributes in all"
+    said = f"study '{done.study}' in {done.storage}: published {count(len(done.figures), 'figure')}"
+    said += f" and a note, {count(n_pieces, 'attribute')} in all"
     return f"{said}; too large: {', '.join(done.left_out)}" if done.left_out else said
 
 

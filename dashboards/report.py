@@ -9,7 +9,6 @@ where all of it comes from. It prints well.
 from __future__ import annotations
 
 import datetime
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +36,8 @@ from dashboards.tables.provenance import (
 from dashboards.tables.study import best_sheet, confirmation_sheet, space_sheet, terms_sheet
 from space.errors import UsageError
 from space.files.reader import file_name
+from space.terminal.command import local_path
+from space.terminal.printing import say_whole
 from storage import LaunchRecord, Store, open_store
 from storage.commands.cli import (
     EXIT_DONE,
@@ -171,7 +172,7 @@ def main(argv: list[str]) -> int:
             f"--output {file_name(output)}: cannot be written ({error.strerror or error}); name a "
             "file in a directory that you may write to."
         ) from error
-    sys.stdout.write(f"{output}\n")
+    say_whole(str(output))
     return EXIT_DONE
 
 
@@ -180,19 +181,36 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m dashboards.report",
         description="Write studies and benchmarks as one HTML file that works offline.",
+        examples=(
+            "--study siamese --output report.html",
+            "--benchmark table1 --storage docs/reproduction.db --output table1.html",
+        ),
         epilog="`python -m storage list` names the studies of a store.",
     )
     add = parser.add_argument
-    add("--study", action="append", default=[], metavar="NAME", help="a study; may be repeated")
+    add(
+        "--study",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="again: several; default: none",
+    )
     add(
         "--benchmark",
         action="append",
         default=[],
         metavar="NAME",
-        help="a benchmark, or NAME@DATA where there are several of the name; may be repeated",
+        help="a benchmark, or NAME@DATA where there are several of the name; may be repeated; "
+        "default: none",
     )
     add_storage_option(parser)
-    add("--output", required=True, metavar="FILE", help="the HTML file; replaced if it is there")
+    add(
+        "--output",
+        type=local_path,
+        required=True,
+        metavar="FILE",
+        help="the HTML file; replaced if it is there",
+    )
     return parser
 
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NoReturn
@@ -22,6 +23,7 @@ from dashboards.pages.credentials import (
 from dashboards.pages.guard import Guard, is_loopback
 from dashboards.pages.site import Site
 from space.errors import UsageError
+from space.terminal.printing import say
 from storage.commands.cli import (
     EXIT_DONE,
     Parser,
@@ -50,7 +52,7 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: What the user can mend.
     """
-    options = _parser().parse_args(argv)
+    options = build_parser().parse_args(argv)
     configure_logging(verbose=False)
     credentials = find_credentials(options.credentials)
     _refuse_open_host(options.host, credentials)
@@ -59,7 +61,8 @@ def main(argv: list[str]) -> int:
         server = make_server(store, listener, credentials)
         # Waitress returns once it is interrupted; before that, nothing is to be tidied up.
         with contextlib.suppress(KeyboardInterrupt), _terminable():
-            print(f"{_address(listener)}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+            say(f"{_address(listener)}  (Ctrl-C ends it)")
+            sys.stdout.flush()
             server.run()
     return EXIT_DONE
 
@@ -118,8 +121,13 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="python -m dashboards.serve", description=__doc__)
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m dashboards.serve",
+        description=__doc__,
+        examples=("", "--storage docs/reproduction.db --port 0"),
+    )
     add_storage_option(parser)
     parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only")
     parser.add_argument("--port", type=_port, default=8080, help="default: 8080; 0: any")

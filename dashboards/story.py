@@ -8,11 +8,11 @@ from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import STATES, StudyView
-from dashboards.numbers.tables import count
 from dashboards.numbers.together import together_note
 from dashboards.pages.words import duration
 from dashboards.tables.formats import show_mean, show_seeds
 from dashboards.tables.study import metric_name, show_value
+from space.terminal.counts import count
 
 __all__ = [
     "benchmark_outcome",

@@ -7,17 +7,21 @@ worse.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
 from dashboards.numbers.verdicts import seeds_needed
+from space.terminal.counts import count
+from space.terminal.layout import Paper, table_lines, wrapped
+from space.terminal.printing import as_json, paper_of, write
+from space.terminal.streams import shown
 from storage import open_store
 from storage.commands.cli import (
     EXIT_DONE,
     Parser,
+    add_format,
     add_storage_option,
     configure_logging,
     default_storage,
@@ -50,7 +54,7 @@ def main(argv: list[str]) -> int:
         )
     finally:
         store.close()
-    sys.stdout.write(render(report, options.format))
+    write(render(report, options.format, paper_of(sys.stdout)))
     return EXIT_DONE
 
 
@@ -59,32 +63,51 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m search.grid_report",
         description="Show a grid search as error against a parameter, and judge one value of it.",
+        examples=(
+            "--study aux-weight-grid",
+            "--study widths --parameter width --reference 64",
+        ),
     )
     add = parser.add_argument
     add("--study", required=True, metavar="NAME", help="the study of the grid search")
     add_storage_option(parser)
     add("--parameter", default="aux_weight", metavar="NAME", help="default: aux_weight")
-    add("--reference", type=float, default=0.6, metavar="X", help="default: the report's 0.6")
-    add("--format", choices=FORMATS, default="text", help="of the report on stdout")
+    add(
+        "--reference",
+        type=float,
+        default=0.6,
+        metavar="X",
+        help="default: 0.6, the report's",
+    )
+    add_format(parser, "of the report on stdout", FORMATS)
     add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
     return parser
 
 
-def render(report: GridReport, output_format: str) -> str:
-    """A report as text, Markdown or JSON."""
+def render(report: GridReport, output_format: str, paper: Paper | None = None) -> str:
+    """A report as text (laid out for a paper), Markdown or JSON."""
     if output_format == "json":
-        return json.dumps(_as_json(report), indent=2) + "\n"
+        return as_json(_as_json(report))
     is_markdown = output_format == "markdown"
-    lines = [_title(report), ""]
+    paper = paper or Paper()
+
+    def said(text: str) -> list[str]:
+        return [shown(text)] if is_markdown else wrapped(text, paper)
+
+    lines = [*said(_title(report)), ""]
     for curve in report.curves:
         heading = ", ".join(f"{name} {value}" for name, value in curve.group.items())
         if heading:
-            lines += [f"### {heading}" if is_markdown else heading, ""]
-        rows = [_row(report, point) for point in curve.points]
-        lines += _markdown(_header(report), rows) if is_markdown else _text(_header(report), rows)
-        lines += ["", sentence(report, curve), ""]
-    lines.append(_footnote(report))
-    return "\n".join(lines) + "\n"
+            lines += [*said(f"### {heading}" if is_markdown else heading), ""]
+        header, rows = _header(report), [_row(report, point) for point in curve.points]
+        if is_markdown:
+            lines += _markdown(header, rows)
+        else:
+            left = frozenset({len(header) - 1})
+            lines += [line for line, _ in table_lines(header, rows, paper, left=left)]
+        lines += ["", *said(sentence(report, curve)), ""]
+    lines += said(_footnote(report))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def sentence(report: GridReport, curve: GridCurve) -> str:
@@ -150,7 +173,7 @@ def _title(report: GridReport) -> str:
 
 def _footnote(report: GridReport) -> str:
     others = {state: n for state, n in report.trials.items() if state != "COMPLETE"}
-    note = f"{report.trials['COMPLETE']} complete trials in {report.storage}"
+    note = f"{count(report.trials['COMPLETE'], 'complete trial')} in {report.storage}"
     if others:
         note += "; not counted: " + ", ".join(f"{n} {state}" for state, n in others.items())
     return note
@@ -194,18 +217,6 @@ def _row(report: GridReport, point: GridPoint) -> list[str]:
 
 def _interval(interval: tuple[float, float] | None, form: str) -> str:
     return "" if interval is None else f"{interval[0]:{form}} to {interval[1]:{form}}"
-
-
-def _text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    *_, last = range(len(header))
-    return [
-        "  ".join(
-            cell if index == last else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (header, *rows)
-    ]
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -12,7 +12,6 @@ import argparse
 import itertools
 import logging
 import math
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -34,6 +33,9 @@ from space import (
     parse_override,
 )
 from space.errors import UsageError, nearest
+from space.terminal.command import local_path
+from space.terminal.counts import count
+from space.terminal.printing import say
 from storage.commands.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
 from storage.commands.command_line import command_line
 from storage.commands.files import write_whole
@@ -102,9 +104,9 @@ def main(argv: list[str]) -> int:
     )
     with _as_usage_error(output):
         write_whole(output, curves.to_text())
-    sys.stdout.write(
-        f"{output}: {len(points)} points x {options.seeds} seeds x {curves.epochs} epochs on "
-        f"{images.source} in {seconds:.0f} s\n"
+    say(
+        f"{output}: {count(len(points), 'point')} x {count(options.seeds, 'seed')} x "
+        f"{count(curves.epochs, 'epoch')} on {images.source} in {seconds:.0f} s"
     )
     return EXIT_DONE
 
@@ -114,10 +116,20 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m search.record_curves",
         description="Train a grid over a space, and keep every epoch of every run in one file.",
+        examples=(
+            "--space space/mlp.yaml --output curves.json",
+            "--space space/mlp.yaml --set training.epochs=5 --output few.json",
+        ),
     )
     add = parser.add_argument
     add("--space", required=True, metavar="FILE", help="the space file")
-    add("--output", required=True, metavar="FILE", help="where the curves go; replaced")
+    add(
+        "--output",
+        type=local_path,
+        required=True,
+        metavar="FILE",
+        help="where the curves go; replaced",
+    )
     add(
         "--set",
         dest="overrides",
@@ -125,7 +137,7 @@ def build_parser() -> Parser:
         default=[],
         type=parse_override,
         metavar="KEY=VALUE",
-        help="a setting to lay over the file's, e.g. model.width=32",
+        help="a setting to lay over the file's, e.g. model.width=32; default: none",
     )
     add(
         "--cells",
@@ -323,7 +335,7 @@ def _check_writable(path: Path) -> None:
     """Find out before anything is trained; what is there stays."""
     with _as_usage_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("a").close()
+        path.open("ab").close()
 
 
 if __name__ == "__main__":

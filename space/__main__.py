@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 
 from space.durations import format_duration
@@ -14,19 +12,24 @@ from space.files.reader import file_name
 from space.files.schema import config_schema_text, json_schema_text
 from space.seeds import seed_problem
 from space.space import Space
+from space.terminal.command import EXIT_DONE, EXIT_USER, Parser, run_command
+from space.terminal.counts import count
+from space.terminal.printing import say, say_error, write
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Returns:
-        The exit status: 0, or 2 if a file is wrong.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m space", description="Search-space files and config files."
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m space",
+        description="Search-space files and config files.",
+        examples=("check space/siamese.yaml", "schema --configs"),
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("check", help="check files, an exit status of 2 if one is wrong")
+    check = commands.add_parser(
+        "check",
+        help="check files, an exit status of 2 if one is wrong",
+        examples=("space/siamese.yaml", "space/mlp.yaml --set training.epochs=10"),
+    )
     check.add_argument("files", nargs="+", metavar="FILE")
     check.add_argument(
         "--set",
@@ -34,21 +37,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         dest="overrides",
         metavar="KEY=VALUE",
-        help="lay a setting over each file's, e.g. training.epochs=10",
+        help="lay a setting over each file's, e.g. training.epochs=10; default: none",
     )
-    schema = commands.add_parser("schema", help="print the JSON Schema of search-space files")
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of search-space files",
+        examples=("", "--configs"),
+    )
     schema.add_argument("--configs", action="store_true", help="of config files instead")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status: 0, or 2 if a file is wrong.
+
+    Raises:
+        UserError: If an option is wrong.
+    """
+    options = build_parser().parse_args(argv)
     if options.command == "schema":
-        sys.stdout.write(config_schema_text() if options.configs else json_schema_text())
-        return 0
-    status = 0
+        write(config_schema_text() if options.configs else json_schema_text())
+        return EXIT_DONE
+    status = EXIT_DONE
     for file in options.files:
         try:
-            print(f"{file}: {_checked(file, options.overrides)}")
+            say(f"{file}: {_checked(file, options.overrides)}")
         except SpaceError as error:
-            print(error, file=sys.stderr)
-            status = 2
+            say_error(str(error))
+            status = EXIT_USER
     return status
 
 
@@ -73,22 +95,25 @@ def _checked(file: str, overrides: Sequence[str]) -> str:
 
 
 def _configs_summary(file: ConfigFile) -> str:
-    return f"{len(file.configs)} configs: {', '.join(named.name for named in file.configs)}"
+    return (
+        f"{count(len(file.configs), 'config')}: {', '.join(named.name for named in file.configs)}"
+    )
 
 
 def _summary(space: Space) -> str:
     budget = space.budget
     limits = [
-        f"{budget.trials} trials" if budget.trials else "",
+        count(budget.trials, "trial") if budget.trials else "",
         format_duration(budget.time_limit) if budget.time_limit else "",
-        f"{budget.epochs} epochs" if budget.epochs else "",
+        count(budget.epochs, "epoch") if budget.epochs else "",
     ]
+    most = ", ".join(limit for limit in limits if limit)
     return (
-        f"study {space.study}, {space.model.name}, {len(space.parameters)} parameters, "
-        f"{space.sampler.name}, pruner {space.pruner.name}, {len(space.baselines)} baselines, "
-        f"at most {', '.join(limit for limit in limits if limit)}"
+        f"study {space.study}, {space.model.name}, {count(len(space.parameters), 'parameter')}, "
+        f"{space.sampler.name}, pruner {space.pruner.name}, "
+        f"{count(len(space.baselines), 'baseline')}, at most {most}"
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

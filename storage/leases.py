@@ -84,6 +84,7 @@ def _stat(pid: int) -> list[str] | None:
     """What Linux tells of a process, from its state on; None where there is none."""
     try:
         # The state follows the program's name, which may itself hold parentheses and blanks.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return text.rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None

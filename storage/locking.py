@@ -74,7 +74,7 @@ def making_lock(url: sa.URL) -> Iterator[None]:
 @contextmanager
 def _file_lock(url: sa.URL) -> Iterator[None]:
     """Hold the lock file beside an SQLite file."""
-    with translated(url), Path(f"{url.database}.lock").open("a") as file:
+    with translated(url), Path(f"{url.database}.lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -29,7 +29,7 @@ LINES = [
     line
     for block in blocks("sh")
     for line in block.splitlines()
-    if line.strip() and not line.startswith("pip ")
+    if line.strip() and not line.startswith(".venv/bin/pip ")
 ]
 LAUNCHES = [line for line in LINES if "search.launch" in line]
 MANIFESTS = [yaml.safe_load(block) for block in blocks("yaml")]

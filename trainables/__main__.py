@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from space.config import ModelConfig
-from trainables.command_line import positive_int, run_command, table
+from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
+from space.terminal.printing import say_json, say_table
 from trainables.flops import forward_flops
 from trainables.models.registry import MODELS, build_model
 
@@ -44,36 +41,50 @@ def model_rows(width: int) -> list[ModelRow]:
     return rows
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: Its arguments; those of the process by default.
-
-    Returns:
-        Exit status.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m trainables", description="Lists the networks that a config can name."
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m trainables",
+        description="List the networks that a config can name.",
+        examples=("", "--width 32 --json"),
     )
     parser.add_argument(
-        "--width", type=positive_int, default=128, help="width of the networks (default: 128)"
+        "--width",
+        type=positive_int,
+        default=128,
+        metavar="N",
+        help="width of the networks; default: 128",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
+    return parser
 
-    def listing() -> str:
-        rows = model_rows(options.width)
-        if options.json:
-            return json.dumps([asdict(row) for row in rows], indent=2)
-        cells = [
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = build_parser().parse_args(argv)
+    rows = model_rows(options.width)
+    if options.json:
+        say_json([asdict(row) for row in rows])
+        return EXIT_DONE
+    say_table(
+        ("model", "parameters", "forward FLOPs a pair", "aux heads"),
+        [
             (r.name, f"{r.parameters:,}", f"{r.forward_flops:,}", "yes" if r.aux_heads else "no")
             for r in rows
-        ]
-        return table(("model", "parameters", "forward FLOPs a pair", "aux heads"), cells)
-
-    return run_command(listing)
+        ],
+    )
+    return EXIT_DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -6,20 +6,19 @@ favour one of them. Their ratio says how much of the machine the training loop u
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-from trainables.command_line import positive_int, run_command, table
+from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
+from space.terminal.printing import say, say_json
 from trainables.data.epoch_draws import draw_epoch
 from trainables.data.sources import load_source
 from trainables.flops import step_flops
@@ -171,36 +170,46 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m trainables.step_benchmark",
+        description="Measure a training step and the machine's matrix product, on the CPU.",
+        examples=("", "--model mlp --width 32 --threads 1"),
+    )
+    number: dict[str, Any] = {"type": positive_int, "metavar": "N"}
+    add = parser.add_argument
+    add("--model", default="siamese-aux", metavar="NAME", help="default: siamese-aux")
+    add("--width", **number, default=128, help="default: 128")
+    add("--batch-size", **number, default=50, help="pairs a step; default: 50")
+    add("--repeats", **number, default=5, help="turns; default: 5")
+    add("--threads", **number, help="default: torch's own choice")
+    add("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
 
     Args:
-        arguments: Its arguments; those of the process by default.
+        argv: Its arguments.
 
     Returns:
-        Exit status.
+        The exit status.
+
+    Raises:
+        UserError: What the user can mend.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m trainables.step_benchmark",
-        description="Measures a training step and the machine's matrix product, on the CPU.",
-    )
-    parser.add_argument("--model", default="siamese-aux", help="default: siamese-aux")
-    parser.add_argument("--width", type=positive_int, default=128, help="default: 128")
-    parser.add_argument("--batch-size", type=positive_int, default=50, help="default: 50")
-    parser.add_argument("--repeats", type=positive_int, default=5, help="turns (default: 5)")
-    parser.add_argument("--threads", type=positive_int, help="default: torch's own choice")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
-
-    def report() -> str:
-        result = measure(options.model, options.width, options.batch_size, options.repeats)
-        if options.json:
-            return json.dumps(asdict(result), indent=2)
-        return table(("", ""), [(k, _cell(v)) for k, v in asdict(result).items()]).lstrip("\n")
-
-    return run_command(report)
+    result = asdict(measure(options.model, options.width, options.batch_size, options.repeats))
+    if options.json:
+        say_json(result)
+    else:
+        for key, value in result.items():
+            say(f"{key:24}{_cell(value)}")
+    return EXIT_DONE
 
 
 def _cell(value: str | int | float) -> str:
@@ -208,4 +217,4 @@ def _cell(value: str | int | float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -19,6 +19,7 @@ from dashboards.numbers.verdicts import (
 )
 from space import MeanStd
 from space.errors import UsageError, nearest
+from space.terminal.counts import count
 
 __all__ = [
     "ERRORS",
@@ -26,7 +27,6 @@ __all__ = [
     "ReportedError",
     "Row",
     "benchmark_table",
-    "count",
     "errors_by_seed",
     "reported_error",
 ]
@@ -159,11 +159,6 @@ def benchmark_table(
         reference=reference,
         rows=tuple(_row(result, names, reference, compared) for result in results),
     )
-
-
-def count(n: int, noun: str) -> str:
-    """A number of things in words: "no seeds", "1 seed", "2 seeds"."""
-    return f"{n or 'no'} {noun}{'' if n == 1 else 's'}"
 
 
 def _row(

@@ -25,6 +25,7 @@ from dashboards.numbers.statistics import (
     holm,
     summarise,
 )
+from space.terminal.counts import count
 
 __all__ = [
     "Comparison",
@@ -126,7 +127,7 @@ def verdict(
             f"{comparison.p_value}, and 1"
         )
     if adjusted_p_value > 1 - comparison.confidence:
-        return f"not distinguishable with {comparison.n} seeds"
+        return f"not distinguishable with {count(comparison.n, 'seed')}"
     return "better" if (comparison.mean_difference > 0) == maximize else "worse"
 
 
@@ -313,7 +314,7 @@ def _common_seeds(
     seeds = tuple(sorted(results[name].keys() & results[reference].keys()))
     if len(seeds) < 2:
         raise ValueError(
-            f"'{name}' and '{reference}' have {len(seeds)} seeds in common, "
+            f"'{name}' and '{reference}' have {count(len(seeds), 'seed')} in common, "
             "but a paired comparison needs at least 2"
         )
     for config in (name, reference):

@@ -15,6 +15,7 @@ from plotly.io.json import to_json_plotly
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import DARK, LIGHT
 from dashboards.pages import words
+from space.terminal.counts import count
 
 __all__ = ["Document", "figure_templates", "render"]
 
@@ -94,6 +95,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        count=count,
         number=words.number,
         values=words.values,
         duration=words.duration,

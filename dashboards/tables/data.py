@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from dashboards.numbers.shift import shift_from_report
 from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row
+from space.terminal import printing
 
 __all__ = ["as_csv", "as_json"]
 
@@ -31,12 +29,8 @@ _COLUMNS = (
 
 def as_csv(table: BenchmarkTable) -> str:
     """A line a config and finished seed, unrounded."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in table.rows:
-        writer.writerows(_raw(row))
-    return stream.getvalue()
+    raw = [each for row in table.rows for each in _raw(row)]
+    return printing.as_csv(_COLUMNS, [[each[column] for column in _COLUMNS] for each in raw])
 
 
 def as_json(table: BenchmarkTable) -> str:
@@ -52,7 +46,7 @@ def as_json(table: BenchmarkTable) -> str:
             for found in [shift_from_report(table.rows, metric)]
         },
     }
-    return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return printing.as_json(tree)
 
 
 def _row_as_json(row: Row) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
-from rich.cells import cell_len
+from space.terminal.layout import Paper, table_lines, wrapped
+from space.terminal.streams import shown
 
 __all__ = ["NOTHING", "Sheet", "draw", "escape_latex", "escape_markdown"]
 
@@ -61,19 +62,27 @@ class Sheet:
     notes: Sequence[str] = ()
 
 
-def draw(sheet: Sheet, kind: str) -> str:
+def draw(sheet: Sheet, kind: str, paper: Paper | None = None) -> str:
     """Draw a sheet.
 
     Args:
         sheet: The sheet.
         kind: ``"text"``, ``"markdown"``, ``"latex"`` or ``"html"``.
+        paper: Where text is written; default: where lines have no end.
 
     Returns:
         Whole lines. HTML is a ``<div class="sheet">`` with a ``<table>`` that the title is the
         caption of, and a ``<p class="note">`` a note. Cells have the classes ``number`` where they
         are aligned to the right, and ``short`` where no cell of their column needs two lines.
     """
-    return _DRAWERS[kind](sheet)
+    sheet = replace(
+        sheet,
+        title=shown(sheet.title),
+        columns=[*map(shown, sheet.columns)],
+        rows=[[*map(shown, row)] for row in sheet.rows],
+        notes=[*map(shown, sheet.notes)],
+    )
+    return _text(sheet, paper or Paper()) if kind == "text" else _DRAWERS[kind](sheet)
 
 
 def escape_markdown(text: str) -> str:
@@ -90,17 +99,12 @@ def escape_latex(text: str) -> str:
     return _MINUS.sub("$-$", escaped)
 
 
-def _text(sheet: Sheet) -> str:
-    lines = [sheet.columns, *sheet.rows]
-    widths = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
-    drawn = [sheet.title] if sheet.title else []
-    for cells in lines:
-        padded = []
-        for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            room = " " * (width - cell_len(cell))
-            padded.append(cell + room if index in sheet.left else room + cell)
-        drawn.append("  ".join(padded).rstrip())
-    return "".join(f"{line}\n" for line in [*drawn, *sheet.notes])
+def _text(sheet: Sheet, paper: Paper) -> str:
+    lines = wrapped(sheet.title, paper) if sheet.title else []
+    lines += [line for line, _ in table_lines(sheet.columns, sheet.rows, paper, left=sheet.left)]
+    for note in sheet.notes:
+        lines += wrapped(note, paper)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _markdown(sheet: Sheet) -> str:
@@ -155,7 +159,6 @@ def _html(sheet: Sheet) -> str:
 
 
 _DRAWERS: dict[str, Callable[[Sheet], str]] = {
-    "text": _text,
     "markdown": _markdown,
     "latex": _latex,
     "html": _html,

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from dashboards.numbers.shift import shift_from_report
 from dashboards.numbers.sign_flips import Interval
 from dashboards.numbers.statistics import Summary
-from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row, count
+from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row
 from dashboards.numbers.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import NOTHING, Sheet, draw
+from space.terminal.counts import count
+from space.terminal.layout import Paper
 
 __all__ = [
     "FORMATS",
@@ -95,12 +97,13 @@ KEPT_EPOCH = (
 """To be said wherever validation errors stand."""
 
 
-def render(table: BenchmarkTable, format: str) -> str:
+def render(table: BenchmarkTable, format: str, paper: Paper | None = None) -> str:
     """Draw a table.
 
     Args:
         table: The table.
         format: One of `FORMATS`. ``csv`` has a line a config and seed, ``json`` everything.
+        paper: Where text is written; default: where lines have no end.
 
     Returns:
         Whole lines, the same for the same table.
@@ -115,7 +118,7 @@ def render(table: BenchmarkTable, format: str) -> str:
     if format == "json":
         return as_json(table)
     preamble = "% \\usepackage{booktabs}\n" if format == "latex" else ""
-    return preamble + "\n".join(draw(sheet, format) for sheet in benchmark_sheets(table))
+    return preamble + "\n".join(draw(sheet, format, paper) for sheet in benchmark_sheets(table))
 
 
 def benchmark_sheets(table: BenchmarkTable) -> list[Sheet]:

@@ -9,10 +9,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
-from dashboards.numbers.tables import count
 from dashboards.tables.drawing import NOTHING, Sheet
 from dashboards.tables.formats import show_interval, show_mean
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
+from space.terminal.counts import count
 
 __all__ = [
     "METRIC_NAMES",

@@ -13,6 +13,8 @@ from dashboards.tables.formats import FORMATS
 from search.benchmark.request import read_request
 from storage.commands.cli import (
     Parser,
+    add_cluster_options,
+    add_format,
     add_storage_option,
     configure_logging,
     positive_int,
@@ -21,7 +23,7 @@ from storage.commands.cli import (
 
 __all__ = ["build_parser", "main"]
 
-_TOGETHER = "runs that a worker trains together, or auto: as many as were measured to pay"
+_TOGETHER = "runs that a worker trains together; default: auto, as many as were measured to pay"
 
 
 def build_parser() -> Parser:
@@ -29,27 +31,41 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m search.benchmark",
         description="Train configs on several seeds and compare their test errors.",
+        examples=(
+            "--config best/siamese.yaml --seeds 10",
+            "--config space/paper/table1.yaml --table-only --format markdown",
+        ),
         epilog="The same command later runs only the seeds that are missing.",
     )
     add = parser.add_argument
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     add("--config", **several, required=True, metavar="FILE", help="config files")
-    add("--only", **several, metavar="NAME", help="of their configs, these alone")
-    add("--seeds", type=positive_int, default=10, metavar="N", help="seeds 0 to N - 1")
-    add("--reference", metavar="NAME", help="the config that others are compared with")
+    add("--only", **several, metavar="NAME", help="of their configs, these alone; default: all")
+    add("--seeds", type=positive_int, default=10, metavar="N", help="seeds 0 to N - 1; default: 10")
+    add("--reference", metavar="NAME", help="that others are compared with; default: the first")
     add_storage_option(parser)
-    add("--epochs", type=positive_int, metavar="N", help="epochs of every config")
+    add("--epochs", type=positive_int, metavar="N", help="epochs of every config; default: its own")
     add("--augment", action="store_true", help="pair augmentation for every config")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override in every config")
-    add("--time-limit", metavar="TIME", help="stop after e.g. 90s, 10m or 1h30m")
-    add("--cpus", default="1", metavar="N", help="CPUs for a worker")
-    add("--gpus", default="auto", metavar="N", help="GPUs for a worker, or auto")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override in every config; default: none",
+    )
+    add("--time-limit", metavar="TIME", help="stop after e.g. 90s, 10m or 1h30m; default: never")
+    add("--cpus", default="1", metavar="N", help="CPUs for a worker; default: 1")
+    add("--gpus", default="auto", metavar="N", help="GPUs for a worker; default: auto")
     add("--runs-per-trainable", default="auto", metavar="N", help=_TOGETHER)
-    add("--concurrency", type=positive_int, metavar="N", help="workers at once, at the most")
-    add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")
-    add("--checkpoints", metavar="DIR", help="where unfinished runs lie; shared in a cluster")
+    add(
+        "--concurrency",
+        type=positive_int,
+        metavar="N",
+        help="workers at once, at the most; default: as many as fit",
+    )
+    add_cluster_options(parser)
     add("--table-only", action="store_true", help="train nothing; show what the store has")
-    add("--format", choices=FORMATS, default="text", help="of the table on stdout")
+    add_format(parser, "of the table on stdout", FORMATS)
     add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
     return parser
 

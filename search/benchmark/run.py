@@ -24,6 +24,8 @@ from search.runs.provenance import collect_provenance
 from search.runs.queue import QueuedRun
 from search.workers.train_queue import QueueProgress, train_queue
 from space import NamedConfig
+from space.terminal.counts import count
+from space.terminal.printing import paper_of, say_error, write
 from storage import BenchmarkRecord, NewLaunch, Store, open_store
 from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.commands.cli import (
@@ -33,7 +35,6 @@ from storage.commands.cli import (
     default_storage,
     stop_signals,
 )
-from storage.commands.terminal import console_for
 from storage.leases import process_mark
 
 __all__ = ["benchmark"]
@@ -70,7 +71,7 @@ def benchmark(request: Request) -> int:
             status = _run(store, queue, request, data)
         results = collect(store, configs, fingerprint=data.fingerprint)
         table = benchmark_table(results, reference=options.reference, title=request.title)
-        sys.stdout.write(render(table, options.format))
+        write(render(table, options.format, paper_of(sys.stdout)))
     finally:
         store.close()
     n_missing = sum(len(result.missing) for result in results)
@@ -149,7 +150,7 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: Benchmark
     )
     status = "failed"
     checkpoints = checkpoint_directory(store.url, options.checkpoints) / "benchmark"
-    progress = QueueProgress(queue, console_for(sys.stderr))
+    progress = QueueProgress(queue)
     try:
         require_writable(checkpoints)
         with stop_signals() as stop:
@@ -181,9 +182,6 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: Benchmark
 
 def _say_how_to_go_on(request: Request, status: str, n_missing: int) -> None:
     """Say which command trains what is missing, beside the table and not in it."""
-    runs = "1 run is" if n_missing == 1 else f"{n_missing} runs are"
-    for line in (
-        f"benchmark '{request.name}': {_ENDINGS[status]}; {runs} still to be trained",
-        f"go on with: {request.command}",
-    ):
-        console_for(sys.stderr).print(line, markup=False, highlight=False, soft_wrap=True)
+    runs = f"{count(n_missing, 'run')} {'is' if n_missing == 1 else 'are'}"
+    say_error(f"benchmark '{request.name}': {_ENDINGS[status]}; {runs} still to be trained")
+    say_error("go on with: ", command=request.command)

@@ -8,9 +8,7 @@ was merely best in the search.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import stdev
@@ -19,16 +17,19 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from dashboards.numbers.tables import count
 from search.export.config_text import check_output, config_text, write_configs
 from search.export.selection import BASELINE_ALONE, Choice, after_baseline, choose, study_metrics
 from space import ConfigFile, NamedConfig, RunConfig
 from space.errors import UsageError
 from space.files.configs import LONGEST_NAME
+from space.terminal.command import local_path
+from space.terminal.counts import count
+from space.terminal.printing import say, say_command, say_json, say_whole
 from storage import LaunchRecord, RunRecord, Store, open_store
 from storage.commands.cli import (
     EXIT_DONE,
     Parser,
+    add_format,
     add_storage_option,
     configure_logging,
     default_storage,
@@ -100,14 +101,14 @@ def main(argv: list[str]) -> int:
             "note": note,
             "next": benchmark,
         }
-        json.dump(found, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        say_json(found)
     else:
         for each in file.configs:
-            sys.stdout.write(f"{each.name}: {_values(each)} ({each.provenance['selection']})\n")
+            say(f"{each.name}: {_values(each)} ({each.provenance['selection']})")
         if note is not None:
-            sys.stdout.write(f"{note}\n")
-        sys.stdout.write(f"written to:    {output}\nbenchmark it:  {benchmark}\n")
+            say(note)
+        say_whole(f"written to:    {output}")
+        say_command("benchmark it:  ", benchmark)
     return EXIT_DONE
 
 
@@ -116,10 +117,14 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m search.export",
         description="Write the best config of a study, complete and with its provenance.",
+        examples=(
+            "--study siamese --output best/siamese.yaml",
+            "--study siamese --baseline --top 3 --output best/three.yaml",
+        ),
     )
     add = parser.add_argument
     add("--study", required=True, metavar="NAME", help="the study")
-    add("--output", required=True, metavar="FILE", help="the config file to write")
+    add("--output", type=local_path, required=True, metavar="FILE", help="the config file to write")
     add_storage_option(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -128,9 +133,9 @@ def build_parser() -> Parser:
         metavar="K",
         help="the K best distinct configs; default: 1, or the whole front of several objectives",
     )
-    which.add_argument("--trial", type=_number, metavar="N", help="this trial and no other")
+    which.add_argument("--trial", type=_number, metavar="N", help="this trial; default: the best")
     add("--baseline", action="store_true", help="the study's baseline first: to compare with it")
-    add("--format", choices=("text", "json"), default="text", help="of what stdout says")
+    add_format(parser, "of what stdout says")
     add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
     return parser
 

@@ -8,6 +8,8 @@ from space import Override, Space, read_space_file
 from space.errors import UsageError
 from storage.commands.cli import (
     Parser,
+    add_cluster_options,
+    add_format,
     add_storage_option,
     configure_logging,
     positive_int,
@@ -18,6 +20,10 @@ from storage.commands.command_line import command_line
 
 __all__ = ["build_parser", "main"]
 
+_EXAMPLES = (
+    "--space space/siamese.yaml --time-limit 10m",
+    "--space space/mlp.yaml --trials 20 --set training.epochs=10",
+)
 _EPILOG = """\
 The same command goes on with a study that was stopped, however it was stopped.
 
@@ -31,23 +37,53 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m search.launch",
         description="Search the hyperparameters of a model, or go on with a search.",
+        examples=_EXAMPLES,
         epilog=_EPILOG,
     )
     add = parser.add_argument
     add("--space", required=True, metavar="FILE", help="the search-space file")
-    add("--study", metavar="NAME", help="the study's name, over the file's")
+    add("--study", metavar="NAME", help="the study's name; default: the file's")
     add_storage_option(parser)
-    add("--trials", type=positive_int, metavar="N", help="trials of the study in all")
-    add("--time-limit", metavar="TIME", help="stop this launch after e.g. 90s, 10m or 1h30m")
-    add("--seed", type=seed, metavar="N", help="seed of the sampler")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override any setting")
-    add("--concurrency", type=positive_int, metavar="N", help="workers at once, at the most")
-    add("--confirm", type=positive_int, metavar="K", help="confirm the K best configs at the end")
-    add("--confirm-seeds", type=positive_int, metavar="R", help="on R fresh seeds each")
-    add("--ray-address", metavar="ADDRESS", help="join a Ray cluster: auto or HOST:PORT")
-    add("--checkpoints", metavar="DIR", help="where unfinished runs lie; shared in a cluster")
+    add(
+        "--trials",
+        type=positive_int,
+        metavar="N",
+        help="trials in all; default: the file's",
+    )
+    add(
+        "--time-limit",
+        metavar="TIME",
+        help="stop this launch after e.g. 90s, 10m or 1h30m; default: the file's",
+    )
+    add("--seed", type=seed, metavar="N", help="seed of the sampler; default: the file's")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override any setting; default: none",
+    )
+    add(
+        "--concurrency",
+        type=positive_int,
+        metavar="N",
+        help="workers at once, at the most; default: the file's, else as many as fit",
+    )
+    add(
+        "--confirm",
+        type=positive_int,
+        metavar="K",
+        help="confirm the K best configs at the end; default: the file's, else none",
+    )
+    add(
+        "--confirm-seeds",
+        type=positive_int,
+        metavar="R",
+        help="on R fresh seeds each; default: the file's",
+    )
+    add_cluster_options(parser)
     add("--dry-run", action="store_true", help="show the plan and an estimate; run nothing")
-    add("--format", choices=("text", "json"), default="text", help="of the result on stdout")
+    add_format(parser, "of the result on stdout")
     add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
     return parser
 

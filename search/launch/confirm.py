@@ -11,7 +11,6 @@ from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
 
 from search.launch.plan import Plan
 from search.runs.lease import reclaim_runs
@@ -83,7 +82,6 @@ def confirm(
     launch_id: int,
     slots: Slots,
     scratch: Path,
-    console: Console,
     stop_requested: Callable[[], bool],
     deadline: float | None,
 ) -> str:
@@ -96,7 +94,6 @@ def confirm(
         launch_id: The launch.
         slots: Where runs are trained.
         scratch: A directory for what Tune insists on writing.
-        console: Shows the progress.
         stop_requested: Whether a person asks to stop.
         deadline: When to stop (`time.monotonic`), or None.
 
@@ -107,7 +104,7 @@ def confirm(
     queue = confirm_queue(plan, store, study)
     if not queue:
         return "done"
-    progress = QueueProgress(queue, console, kind="confirmation run", detail=" with fresh seeds")
+    progress = QueueProgress(queue, kind="confirmation run", detail=" with fresh seeds")
     try:
         return train_on(
             store,

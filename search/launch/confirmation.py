@@ -5,48 +5,55 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.verdicts import Comparison
 from dashboards.story import confirmation_caveats
+from space.terminal.printing import say, say_table
 
 __all__ = ["confirmation_as_json", "print_confirmation"]
 
 
-def print_confirmation(found: Confirmation, console: Console) -> None:
+def print_confirmation(found: Confirmation) -> None:
     """Print the confirmed trials, the winner and what to bear in mind of both."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("", "trial", f"searched {found.metric}", "confirmed mean ± std", "seeds"):
-        table.add_column(title, justify="left" if not title else "right")
-    table.add_column("beside the baseline")
+    rows = []
     for trial in found.trials:
         role = "winner" if trial is found.winner else ""
         if trial.trial_number == found.baseline:
             role = f"{role}, baseline".lstrip(", ")
         comparison = found.comparisons.get(trial.trial_number)
         confirmed = trial.summary
-        table.add_row(
-            role,
-            str(trial.trial_number),
-            f"{trial.search_value:.4g}",
-            f"{confirmed.mean:.4g} ± {confirmed.std or 0:.2g}",
-            str(len(trial.values)),
-            "" if comparison is None else _beside(comparison),
+        rows.append(
+            (
+                role,
+                str(trial.trial_number),
+                f"{trial.search_value:.4g}",
+                f"{confirmed.mean:.4g} ± {confirmed.std or 0:.2g}",
+                str(len(trial.values)),
+                "" if comparison is None else _beside(comparison),
+            )
         )
-    console.print()
-    console.print("confirmed on fresh seeds:")
-    console.print(table)
+    say()
+    say("confirmed on fresh seeds:")
+    say_table(
+        (
+            "",
+            "trial",
+            f"searched {found.metric}",
+            "confirmed mean ± std",
+            "seeds",
+            "beside the baseline",
+        ),
+        rows,
+        left=frozenset({0, 5}),
+        n_keys=2,
+    )
     if found.seeds_needed is not None:
-        console.print(
+        say(
             "so few seeds can show no difference from the baseline, however large: that takes "
-            f"{found.seeds_needed}",
-            markup=False,
-            soft_wrap=True,
+            f"{found.seeds_needed}"
         )
     for caveat in confirmation_caveats(found):
-        console.print(caveat, markup=False, soft_wrap=True)
+        say(caveat)
 
 
 def _beside(comparison: Comparison) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from dataclasses import asdict
 
 import yaml
@@ -14,6 +12,8 @@ from search.launch.plan import Plan
 from search.workers.ray_session import Slots
 from space import format_duration
 from space.identity import WITHOUT_GPU
+from space.terminal.counts import count
+from space.terminal.printing import say, say_json, write
 from storage.connect.engine import parse_url, redact
 
 __all__ = ["print_dry_run"]
@@ -39,33 +39,36 @@ def print_dry_run(plan: Plan, slots: Slots, estimate: Estimate, output_format: s
             "resources": asdict(slots),
             "estimate": {**asdict(estimate), "search_seconds_at_most": seconds, "bound": bound},
         }
-        json.dump(report, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        say_json(report)
         return
-    write = sys.stdout.write
     tree = plan.space.model_dump(mode="json", exclude={WITHOUT_GPU})  # In a file it is a mapping.
-    write(yaml.safe_dump(tree, sort_keys=False) + "\n")
+    write(yaml.safe_dump(tree, sort_keys=False))
+    say()
     if plan.form is not None:
-        write(f"form:      {plan.form}\n")
-    write(f"storage:   {storage}\n")
-    write(f"data:      {plan.data_source}, fingerprint {plan.data_fingerprint}\n")
-    write(
-        f"resources: {slots.nodes} machine(s), {slots.cpus:g} CPUs, {slots.gpus:g} GPUs; "
-        f"{slots.concurrency} workers\n"
+        _say(f"form:      {plan.form}")
+    _say(f"storage:   {storage}")
+    _say(f"data:      {plan.data_source}, fingerprint {plan.data_fingerprint}")
+    _say(
+        f"resources: {count(slots.nodes, 'machine')}, {count(slots.cpus, 'CPU')}, "
+        f"{count(slots.gpus, 'GPU')}; {count(slots.concurrency, 'worker')}"
     )
-    write(
-        f"measured:  {estimate.step_seconds:.3g} s a step on {estimate.n_threads} thread(s), so "
-        f"{_about(estimate.epoch_seconds)} an epoch and "
-        f"{_about(estimate.trial_seconds)} a trial that is not pruned\n"
+    _say(
+        f"measured:  {estimate.step_seconds:.3g} s a step on "
+        f"{count(estimate.n_threads, 'thread')}, so {_about(estimate.epoch_seconds)} an epoch and "
+        f"{_about(estimate.trial_seconds)} a trial that is not pruned"
     )
     if seconds is not None:
-        write(f"estimate:  at most {_about(seconds)} ({bound})\n")
+        _say(f"estimate:  at most {_about(seconds)} ({bound})")
     limit = plan.space.budget.time_limit
     if limit is not None and limit < estimate.trial_seconds:
-        write(
+        _say(
             "note:      no trial reaches its last epoch within the time limit of one launch; the "
-            "same command goes on, and a narrower model (--set model.width=16) is faster\n"
+            "same command goes on, and a narrower model (--set model.width=16) is faster"
         )
+
+
+def _say(line: str) -> None:
+    say(line, indent=" " * 11)
 
 
 def _about(seconds: float) -> str:
@@ -79,10 +82,10 @@ def _search_seconds(plan: Plan, slots: Slots, estimate: Estimate) -> tuple[float
     if plan.max_trials is not None:
         rounds = math.ceil(plan.max_trials / slots.concurrency)
         seconds = rounds * estimate.trial_seconds
-        bounds.append((seconds, f"{plan.max_trials} trials, none of them pruned"))
+        bounds.append((seconds, f"{count(plan.max_trials, 'trial')}, none of them pruned"))
     if plan.space.budget.epochs is not None:
         seconds = plan.space.budget.epochs * estimate.epoch_seconds / slots.concurrency
-        bounds.append((seconds, f"{plan.space.budget.epochs} epochs"))
+        bounds.append((seconds, count(plan.space.budget.epochs, "epoch")))
     if plan.space.budget.time_limit is not None:
         bounds.append((plan.space.budget.time_limit, "the time limit"))
     return min(bounds) if bounds else (None, "")

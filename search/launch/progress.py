@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import sys
 import time
 from typing import Any
 
 import optuna
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from dashboards.numbers.snapshot import Snapshot, take_snapshot
@@ -18,6 +18,9 @@ from search.runs.protocol import Report
 from search.trials.observer import TrialView
 from search.workers.ray_session import Slots
 from space import format_duration
+from space.terminal.counts import count
+from space.terminal.layout import table_lines
+from space.terminal.printing import error_console, paper_of, say_error
 
 __all__ = ["LineProgress", "LiveProgress", "Pace", "show_params"]
 
@@ -76,10 +79,9 @@ class Pace:
 class LineProgress:
     """One line an event, for logs and pipes."""
 
-    def __init__(self, plan: Plan, console: Console) -> None:
-        """Make the display; it writes to the console."""
+    def __init__(self, plan: Plan) -> None:
+        """Make the display; it writes to stderr."""
         self._plan = plan
-        self._console = console
         self._metrics = [objective.metric for objective in plan.space.objectives]
         self._rungs = set(plan.space.rungs())
 
@@ -109,7 +111,7 @@ class LineProgress:
         """Report a trial's fate."""
         reason = f" ({trial.reason})" if trial.reason and trial.state.name == "FAIL" else ""
         self._say(
-            f"trial {trial.number} {trial.state.name} after {trial.n_epochs} epochs: "
+            f"trial {trial.number} {trial.state.name} after {count(trial.n_epochs, 'epoch')}: "
             f"{self._values(trial)}{reason}"
         )
 
@@ -129,20 +131,19 @@ class LineProgress:
     def _say(self, *lines: str) -> None:
         now = datetime.datetime.now().strftime("%H:%M:%S")
         for line in lines:
-            self._console.print(f"{now} {line}", markup=False, highlight=False, soft_wrap=True)
+            say_error(f"{now} {line}")
 
 
 class LiveProgress:
     """A table that redraws itself."""
 
-    def __init__(self, plan: Plan, console: Console) -> None:
-        """Make the display; it writes to the console, which is a terminal."""
+    def __init__(self, plan: Plan) -> None:
+        """Make the display; it writes to stderr, which is a terminal."""
         self._plan = plan
-        self._console = console
         self._pace = Pace(plan)
         self._running: dict[int, TrialView] = {}
         self._study: optuna.Study | None = None
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = Live(console=error_console(), auto_refresh=False, transient=True)
         self._drawn_at = 0.0
 
     def on_launch(
@@ -150,7 +151,7 @@ class LiveProgress:
     ) -> None:
         """Announce the launch and draw the first table."""
         for line in announcement(self._plan, study, slots, n_reclaimed, changes):
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            say_error(line)
         self._study = study
         self._live.start()
         self._draw()
@@ -167,9 +168,7 @@ class LiveProgress:
         """A row less; a failure stays on the screen."""
         self._running.pop(trial.number, None)
         if trial.state.name == "FAIL":
-            self._live.console.print(
-                f"trial {trial.number} FAIL: {trial.reason}", markup=False, soft_wrap=True
-            )
+            say_error(f"trial {trial.number} FAIL: {trial.reason}")
 
     def on_tick(self) -> None:
         """Draw again once a second."""
@@ -204,19 +203,22 @@ class LiveProgress:
             f"best {metric} {_leader(snapshot.best[0] if snapshot.best else None)}   "
             f"baseline {_leader(snapshot.baseline)}"
         )
-        table = Table(box=None, pad_edge=False)
-        for title in ("trial", "epoch", "next rung", metric, "parameters"):
-            table.add_column(title, justify="left" if title == "parameters" else "right")
-        for number in sorted(self._running):
-            trial = self._running[number]
-            table.add_row(
-                f"{number}{'*' if trial.is_baseline else ''}",
-                f"{trial.n_epochs}/{self._plan.space.training.epochs}",
-                next_rung(self._plan, trial.n_epochs),
-                "" if trial.values is None else f"{trial.values[0]:.4g}",
-                Text(show_params(trial.params)),
-            )
-        return Group(head, best, table)
+        table = table_lines(
+            ("trial", "epoch", "next rung", metric, "parameters"),
+            [
+                (
+                    f"{number}{'*' if trial.is_baseline else ''}",
+                    f"{trial.n_epochs}/{self._plan.space.training.epochs}",
+                    next_rung(self._plan, trial.n_epochs),
+                    "" if trial.values is None else f"{trial.values[0]:.4g}",
+                    show_params(trial.params),
+                )
+                for number, trial in sorted(self._running.items())
+            ],
+            paper_of(sys.stderr),
+            left=frozenset({4}),
+        )
+        return Group(head, best, *(Text(line, no_wrap=True) for line, _ in table))
 
 
 def _leader(row: Any) -> str:
@@ -240,22 +242,25 @@ def announcement(
     known = study.get_trials(deepcopy=False)
     n_waiting = sum(trial.state.name == "WAITING" for trial in known)
     n_done = sum(trial.state.is_finished() for trial in known)
-    gpus = f", {slots.gpus:g} GPUs" if slots.gpus else ""
-    machines = f"{slots.nodes} machines, " if slots.nodes > 1 else ""
+    gpus = f", {count(slots.gpus, 'GPU')}" if slots.gpus else ""
+    machines = f"{count(slots.nodes, 'machine')}, " if slots.nodes > 1 else ""
     lines = [
-        f"study '{space.study}' on {plan.data_source}: {machines}{slots.cpus:g} CPUs{gpus}; "
-        f"{slots.concurrency} workers, {space.resources.cpus:g} CPUs each"
+        f"study '{space.study}' on {plan.data_source}: {machines}{count(slots.cpus, 'CPU')}{gpus}; "
+        f"{count(slots.concurrency, 'worker')}, {count(space.resources.cpus, 'CPU')} each"
     ]
     if plan.form is not None:
         lines.append(plan.form)
     if n_done or n_reclaimed:
-        lines.append(f"going on: {n_done} trials are done, {n_waiting} wait to go on or to start")
+        lines.append(
+            f"going on: {count(n_done, 'trial')} {'is' if n_done == 1 else 'are'} done, "
+            f"{n_waiting} {'waits' if n_waiting == 1 else 'wait'} to go on or to start"
+        )
     lines += [f"changed since the last launch: {change}" for change in changes]
     limits = []
     if plan.max_trials is not None:
-        limits.append(f"{plan.max_trials} trials in all")
+        limits.append(f"{count(plan.max_trials, 'trial')} in all")
     if space.budget.epochs is not None:
-        limits.append(f"{space.budget.epochs} epochs in all")
+        limits.append(f"{count(space.budget.epochs, 'epoch')} in all")
     if space.budget.time_limit is not None:
         end = datetime.datetime.now() + datetime.timedelta(seconds=space.budget.time_limit)
         limit = format_duration(space.budget.time_limit)

@@ -7,14 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from dashboards.going_on import search_command
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
-from dashboards.numbers.tables import count
 from search.export.config_text import check_output
 from search.launch.confirm import confirm_queue
 from search.launch.confirmation import confirmation_as_json, print_confirmation
@@ -23,6 +19,8 @@ from search.launch.progress import show_params
 from search.launch.study import Outcome
 from space import format_duration
 from space.errors import UsageError
+from space.terminal.counts import count
+from space.terminal.printing import say, say_command, say_table
 from storage import Store
 from storage.commands.cli import storage_arguments
 from storage.commands.command_line import command_line
@@ -91,27 +89,23 @@ def result_as_json(result: Result) -> Any:
     }
 
 
-def print_result(result: Result, console: Console) -> None:
+def print_result(result: Result) -> None:
     """Print the result: the best trials, where everything is, and what to do next."""
     plan, outcome, snapshot = result.plan, result.outcome, result.snapshot
-
-    def say(line: str = "") -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
     counts = snapshot.counts
     say()
     say(
         f"study '{plan.space.study}': {_ENDINGS[outcome.status]} after "
-        f"{format_duration(round(outcome.seconds))}; {counts['COMPLETE']} trials complete, "
-        f"{counts['PRUNED']} pruned, {counts['FAIL']} failed, {counts['WAITING']} waiting"
+        f"{format_duration(round(outcome.seconds))}; {count(counts['COMPLETE'], 'trial')} "
+        f"complete, {counts['PRUNED']} pruned, {counts['FAIL']} failed, {counts['WAITING']} waiting"
     )
     if snapshot.leading:
-        console.print(_table(plan, snapshot))
+        _print_table(plan, snapshot)
         say(_comparison(plan, snapshot))
     else:
         say("no trial has a value yet")
     if result.confirmation is not None:
-        print_confirmation(result.confirmation, console)
+        print_confirmation(result.confirmation)
     if result.n_unconfirmed:
         are = "is" if result.n_unconfirmed == 1 else "are"
         left = f"{count(result.n_unconfirmed, 'run')} on fresh seeds {are}"
@@ -121,22 +115,19 @@ def print_result(result: Result, console: Console) -> None:
     onward = search_command(plan.command, outcome.status, plan.space)
     if onward is not None:
         purpose = "search further with:  " if onward.searches_further else "go on with:           "
-        say(f"{purpose} {onward.text}")
+        say_command(f"{purpose} ", onward.text)
     storage = storage_arguments(result.store)
-    say(f"look at it with:       {command_line('dashboards.serve', storage)}")
+    say_command("look at it with:       ", command_line("dashboards.serve", storage))
     if snapshot.best:
         study = plan.space.study
         export = ["--study", study, "--output", _free_output(study), *storage]
-        say(f"export the best with:  {command_line('search.export', export)}")
+        say_command("export the best with:  ", command_line("search.export", export))
 
 
-def _table(plan: Plan, snapshot: Snapshot) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def _print_table(plan: Plan, snapshot: Snapshot) -> None:
     metrics = [objective.metric for objective in plan.space.objectives]
-    for title in ("", "trial", *metrics, "epochs", "state", "parameters"):
-        table.add_column(
-            title, justify="right" if title in ("trial", "epochs", *metrics) else "left"
-        )
+    columns = ("", "trial", *metrics, "epochs", "state", "parameters")
+    rows = []
     shown = list(snapshot.leading[:N_SHOWN])
     if snapshot.baseline is not None and snapshot.baseline not in shown:
         shown.append(snapshot.baseline)
@@ -144,15 +135,18 @@ def _table(plan: Plan, snapshot: Snapshot) -> Table:
     for row in shown:
         values = [f"{value:.4g}" for value in row.values]
         values += [""] * (len(metrics) - len(values))
-        table.add_row(
-            _role(row, best),
-            str(row.number),
-            *values,
-            str(row.n_epochs),
-            row.state.lower(),
-            Text(show_params(row.params)),
+        rows.append(
+            (
+                _role(row, best),
+                str(row.number),
+                *values,
+                str(row.n_epochs),
+                row.state.lower(),
+                show_params(row.params),
+            )
         )
-    return table
+    n = len(columns)
+    say_table(columns, rows, left=frozenset({0, n - 2, n - 1}), n_keys=2)
 
 
 def _role(row: TrialRow, best: set[int]) -> str:
@@ -165,13 +159,13 @@ def _comparison(plan: Plan, snapshot: Snapshot) -> str:
     """What the best trial is worth beside the baseline, said with its uncertainty."""
     baseline = snapshot.baseline
     if len(plan.space.objectives) > 1:
-        return f"{len(snapshot.best)} trials on the Pareto front"
+        return f"{count(len(snapshot.best), 'trial')} on the Pareto front"
     if not snapshot.best:
         return "no trial has reached its full number of epochs yet"
     best = snapshot.best[0]
     metric = plan.space.objectives[0].metric
     n_seeds = plan.space.replicates
-    seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
+    seeds = count(n_seeds, "seed")
     found = f"best {metric} {best.values[0]:.4g}"
     if baseline is None and not plan.space.baselines:
         return f"{found} on {seeds}: the best of many trials is partly luck"

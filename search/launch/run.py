@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
 
 from search.launch.dry_run import print_dry_run
 from search.launch.estimate import measure
@@ -16,6 +14,7 @@ from search.runs.provenance import collect_provenance
 from search.workers.ray_session import ray_session
 from space import SpaceFile
 from space.errors import UserError
+from space.terminal.printing import error_console, say_json
 from storage import Store, open_store
 from storage.commands.cli import (
     EXIT_DONE,
@@ -25,7 +24,6 @@ from storage.commands.cli import (
     storage_arguments,
 )
 from storage.commands.command_line import command_line
-from storage.commands.terminal import console_for
 
 __all__ = ["launch"]
 
@@ -74,8 +72,7 @@ def launch(
 
 
 def _run(plan: Plan, output_format: str) -> int:
-    errors = console_for(sys.stderr)
-    progress = LiveProgress(plan, errors) if errors.is_terminal else LineProgress(plan, errors)
+    progress = LiveProgress(plan) if error_console().is_terminal else LineProgress(plan)
     store = open_store(plan.storage)
     try:
         with stop_signals() as stop:
@@ -85,10 +82,9 @@ def _run(plan: Plan, output_format: str) -> int:
                 progress.close()
         result = read_result(store, plan, open_study(plan, store), outcome)
         if output_format == "json":
-            json.dump(result_as_json(result), sys.stdout, indent=2)
-            sys.stdout.write("\n")
+            say_json(result_as_json(result))
         else:
-            print_result(result, console_for())
+            print_result(result)
         if result.snapshot.n_finished:
             _publish(store, plan.space.study)
     finally:

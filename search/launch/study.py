@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from search.workers.tune import run_tune
 from space import format_duration
 from space.errors import DeletedError, LeaseLostError, StorageError, StudyMismatchError
 from storage import Store
-from storage.commands.terminal import console_for
 from storage.connect.outage import is_unreachable
 from storage.locking import study_lock
 from storage.tables.attributes import BASELINE
@@ -182,7 +180,6 @@ def search(
                 launch_id=launch_id,
                 slots=slots,
                 scratch=scratch,
-                console=console_for(sys.stderr),
                 stop_requested=stop_requested,
                 deadline=deadline,
             )

@@ -6,14 +6,13 @@ set is read, nothing is trained, and the same store gives the same bytes.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import space
 from dashboards.numbers.results import collect, usual_fingerprint
-from dashboards.numbers.tables import BenchmarkTable, benchmark_table, count
+from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.tables.drawing import draw, escape_markdown
 from dashboards.tables.formats import (
     comparison_sheet,
@@ -28,6 +27,9 @@ from search.reproduction.searches import read_searches, searches_section
 from search.reproduction.sources import provenance_section
 from space import ConfigFile, NamedConfig, load_configs
 from space.errors import UsageError
+from space.terminal.command import local_path
+from space.terminal.counts import count
+from space.terminal.printing import say_whole
 from storage import Store, open_store
 from storage.commands.cli import (
     EXIT_DONE,
@@ -188,6 +190,27 @@ def _terms(table: BenchmarkTable) -> str:
     )
 
 
+def build_parser() -> Parser:
+    """The command's options."""
+    parser = Parser(
+        prog=COMMAND,
+        description="Write the report's tables and curves beside ours, from a store alone.",
+        examples=("", "--storage results/search.db --output report.md"),
+    )
+    add = parser.add_argument
+    add("--storage", metavar="URL", help="default: the file that is named like the output, in .db")
+    add(
+        "--output",
+        type=local_path,
+        metavar="FILE",
+        default="docs/reproduction.md",
+        help="figures go beside it; default: docs/reproduction.md",
+    )
+    add("--seeds1", type=positive_int, default=10, metavar="N", help="of Table I; default: 10")
+    add("--seeds2", type=positive_int, default=3, metavar="N", help="of Table II; default: 3")
+    return parser
+
+
 def main(argv: list[str]) -> int:
     """Run the command.
 
@@ -200,16 +223,7 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: What the user can mend.
     """
-    parser = Parser(
-        prog=COMMAND,
-        description="Write the report's tables and curves beside ours, from a store alone.",
-    )
-    add = parser.add_argument
-    add("--storage", metavar="URL", help="default: the file that is named like the output, in .db")
-    add("--output", metavar="FILE", default="docs/reproduction.md", help="figures go beside it")
-    add("--seeds1", type=positive_int, default=10, metavar="N", help="seeds of Table I")
-    add("--seeds2", type=positive_int, default=3, metavar="N", help="seeds of Table II")
-    options = parser.parse_args(argv)
+    options = build_parser().parse_args(argv)
     configure_logging(verbose=False)
     papers = [
         PaperTable(label=label, path=f"space/paper/{name}", file=file, n_seeds=n_seeds)
@@ -234,7 +248,7 @@ def main(argv: list[str]) -> int:
             figure.write_text(svg, encoding="utf-8", newline="\n")
     except OSError as error:
         raise UsageError(f"--output {output}: {error.strerror}; name another file.") from error
-    sys.stdout.write(f"{output}\n")
+    say_whole(str(output))
     return EXIT_DONE
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from dashboards.numbers.loss_curves import Curves, loss_curves
-from dashboards.numbers.tables import BenchmarkTable, count
+from dashboards.numbers.tables import BenchmarkTable
 from dashboards.tables.drawing import NOTHING, Sheet, draw, escape_markdown
 from search.reproduction.loss_plot import curves_svg
+from space.terminal.counts import count
 from storage import Store
 
 __all__ = ["curves_section"]

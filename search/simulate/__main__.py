@@ -24,10 +24,12 @@ from search.simulate.curves_file import LearningCurves, read_curves
 from search.simulate.curves_of_study import study_curves
 from space.errors import SpaceError, UsageError
 from space.files.reader import parse_yaml
+from space.terminal.printing import paper_of, write
 from storage import open_store
 from storage.commands.cli import (
     EXIT_DONE,
     Parser,
+    add_format,
     add_storage_option,
     configure_logging,
     default_storage,
@@ -109,7 +111,8 @@ def main(argv: list[str]) -> int:
         alike = "; ".join(f"{row.sampler} with {row.pruner}" for row in group)
         logger.warning("these came out alike, which tells none from another: %s", alike)
     command = command_line("search.simulate", argv)
-    sys.stdout.write(render(curves, table, options.format, command=command))
+    paper = paper_of(sys.stdout)
+    write(render(curves, table, options.format, command=command, paper=paper))
     return EXIT_DONE
 
 
@@ -118,6 +121,10 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="python -m search.simulate",
         description="Replay searches over recorded curves, and show what each would have cost.",
+        examples=(
+            "--study siamese",
+            "--curves curves.json --sampler tpe --sampler random --pruner none",
+        ),
     )
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group(required=True)
@@ -138,7 +145,7 @@ def build_parser() -> Parser:
             metavar="SETTING",
             help=f"a {name} to try, as a space file has it: a name, or {{name: ..., ...}}; may be "
             "given several times. Given samplers are tried with all given pruners, else with the "
-            "space's own; without either a standard list is tried",
+            "space's own; default: a standard list",
         )
     add("--seeds", type=positive_int, default=20, metavar="N", help="searches each; default: 20")
     add("--replicates", type=positive_int, default=1, metavar="N", help="seeds a trial; default: 1")
@@ -157,7 +164,7 @@ def build_parser() -> Parser:
         metavar="X",
         help="how much worse than the best point is good enough; default: 0.01",
     )
-    add("--format", choices=FORMATS, default="text", help="of the table on stdout")
+    add_format(parser, "of the table on stdout", FORMATS)
     add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
     return parser
 

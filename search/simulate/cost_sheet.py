@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,14 +11,24 @@ from search.runs.provenance import collect_provenance
 from search.simulate.cost import EVERY_POINT, CostTable, Quartiles, Row
 from search.simulate.curves_file import LearningCurves
 from space.errors import UsageError
+from space.terminal.counts import count
+from space.terminal.layout import Paper
+from space.terminal.printing import as_json
 
 __all__ = ["check_telling", "cost_sheet", "notes", "render", "same_rows"]
 
 
-def render(curves: LearningCurves, table: CostTable, output_format: str, *, command: str) -> str:
-    """A table as text, Markdown or JSON."""
+def render(
+    curves: LearningCurves,
+    table: CostTable,
+    output_format: str,
+    *,
+    command: str,
+    paper: Paper | None = None,
+) -> str:
+    """A table as text (laid out for a paper), Markdown or JSON."""
     if output_format != "json":
-        return draw(cost_sheet(curves, table), output_format)
+        return draw(cost_sheet(curves, table), output_format, paper)
     code = collect_provenance()
     tree = {
         "command": command,
@@ -36,7 +45,7 @@ def render(curves: LearningCurves, table: CostTable, output_format: str, *, comm
         "table": asdict(table),
         "notes": notes(curves, table),
     }
-    return json.dumps(tree, indent=2) + "\n"
+    return as_json(tree)
 
 
 def cost_sheet(curves: LearningCurves, table: CostTable) -> Sheet:
@@ -94,15 +103,16 @@ def notes(curves: LearningCurves, table: CostTable) -> list[str]:
     replicates = table.rows[0].replicates
     seeds = "" if replicates == 1 else f" x {replicates} seeds"
     lines = [
-        f"the full grid is {table.n_points} points x {curves.epochs} epochs{seeds} = "
+        f"the full grid is {table.n_points} points x {count(curves.epochs, 'epoch')}{seeds} = "
         f"{table.grid_epochs * replicates:,} epochs; the best point is worth {table.best:.4f}, and "
         f"{table.n_within} of the points are within {table.tolerance:g} of it",
         f"worth: {curves.truth}; a trial is trained on {replicates} of the "
         f"{curves.n_seeds} recorded seeds, the same for all trials of a search",
-        f"medians over {table.n_seeds} sampler seeds, {table.n_workers} trials at a time, "
-        f"{table.max_epochs:,} epochs a search; every point: to the end of the grid, in random "
-        "order; reached: share of the seeds within that budget; worth: mean over seeds of the "
-        "best complete trial's; a tenth: of the full grid's epochs; good: within the tolerance",
+        f"medians over {count(table.n_seeds, 'sampler seed')}, "
+        f"{count(table.n_workers, 'trial')} at a time, "
+        f"{count(table.max_epochs, 'epoch')} a search; every point: to the end of the grid, in "
+        "random order; reached: share of the seeds within that budget; worth: mean over seeds of "
+        "the best complete trial's; a tenth: of the full grid's epochs; good: within the tolerance",
         "a proposal is answered by the recorded point nearest to it (Gower distance), so settings "
         "between points are not told apart, and no setting is better than the recorded ones; "
         "baselines are left out; asking and deciding take no simulated time",
@@ -131,7 +141,8 @@ def _of_stopped(curves: LearningCurves, table: CostTable) -> list[str]:
     return [
         f"the points are {n_points} of the {given.get('trials', n_points)} trials of study "
         f"'{given.get('study')}': {n_points - len(trained)} complete, {len(trained)} stopped after "
-        f"{_range(trained)} of {curves.epochs} epochs{f'; left out: {others}' if others else ''}",
+        f"{_range(trained)} of {count(curves.epochs, 'epoch')}"
+        f"{f'; left out: {others}' if others else ''}",
         f"assumed of the {len(trained)} stopped trials: after its last recorded epoch the "
         "validation error of each stays what it last was, and its further epochs take as long as "
         "those before and count in full",
@@ -173,13 +184,14 @@ def check_telling(table: CostTable) -> None:
     found_nothing = all(row.share_reached == 0 for row in rows)
     if n_alike == 1 and found_nothing and (len(rows) > 1 or rows[0].final_value is None):
         raise UsageError(
-            f"no search of {table.max_epochs:,} epochs came within {table.tolerance:g} of the best "
-            f"of {table.n_points} points; give more with --epochs, or a larger --tolerance."
+            f"no search of {count(table.max_epochs, 'epoch')} came within {table.tolerance:g} of "
+            f"the best of {table.n_points} points; give more with --epochs, or a larger "
+            "--tolerance."
         )
     if n_alike == 1 and len(rows) > 1:
         raise UsageError(
-            f"all {len(rows)} settings came out alike in {table.n_seeds} searches of "
-            f"{table.max_epochs:,} epochs each over {table.n_points} points; give more with "
+            f"all {len(rows)} settings came out alike in {count(table.n_seeds, 'search')} of "
+            f"{count(table.max_epochs, 'epoch')} each over {table.n_points} points; give more with "
             "--epochs, a smaller --tolerance, or curves of more trials."
         )
 

@@ -22,6 +22,7 @@ from space.config import FrozenModel
 from space.errors import UsageError
 from space.files.messages import refusal
 from space.files.reader import file_name
+from space.terminal.counts import count
 
 __all__ = [
     "RECORDED_METRICS",
@@ -59,7 +60,7 @@ class RecordedRun(FrozenModel):
     def _as_long(self) -> Self:
         if len(self.val_loss) != len(self.val_error):
             raise refusal(
-                f"found {len(self.val_loss)} epochs; expected as many as val_error has, "
+                f"found {count(len(self.val_loss), 'epoch')}; expected as many as val_error has, "
                 f"{len(self.val_error)}",
                 "val_loss",
             )
@@ -117,14 +118,14 @@ class LearningCurves(FrozenModel):
                 )
             if len(point.runs) != n_seeds:
                 raise refusal(
-                    f"found {len(point.runs)} runs; expected {n_seeds}, as the first point has",
+                    f"found {count(len(point.runs), 'run')}, not {n_seeds} as in the first point",
                     *("points", index, "runs"),
                 )
             for seed, run in enumerate(point.runs):
                 if len(run.val_error) > epochs:
                     raise refusal(
-                        f"found {len(run.val_error)} epochs; expected at most training.epochs, "
-                        f"{epochs}",
+                        f"found {count(len(run.val_error), 'epoch')}; expected at most "
+                        f"training.epochs, {epochs}",
                         *("points", index, "runs", seed, "val_error"),
                     )
         metrics = [objective.metric for objective in self.space.objectives]

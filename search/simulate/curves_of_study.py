@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.simulate.curves_file import RECORDED_METRICS, LearningCurves, RecordedPoint, RecordedRun
 from space import Space, parse_space
 from space.errors import UsageError
+from space.terminal.counts import count
 from storage import EpochRecord, LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
 
@@ -104,7 +105,7 @@ def _origin(launch: LaunchRecord) -> dict[str, Any]:
 
 
 def _truth(space: Space, n_stopped: int) -> str:
-    seeds = "one seed" if space.replicates == 1 else f"{space.replicates} seeds"
+    seeds = count(space.replicates, "seed")
     said = f"the trial's own {space.objectives[0].metric} on {seeds}, luck included"
     return said + ("; a stopped trial's as far as it was trained" if n_stopped else "")
 

@@ -19,6 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from space.errors import ClusterError
+from space.files.messages import describe
+
 __all__ = ["scratch_directory", "sweep_scratch"]
 
 logger = logging.getLogger(__name__)
@@ -44,13 +47,14 @@ def scratch_directory() -> Iterator[Path]:
     deep for Ray's sockets. What launches that were killed have left beside it is deleted first.
 
     Raises:
+        ClusterError: If Ray cannot use what ``RAY_TMPDIR`` names.
         OSError: If it cannot be made.
     """
     root = _root()
     sweep_scratch(root)
     path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
     made = path / f"{LOCK}.new"
-    with made.open("w") as lock:
+    with made.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         made.rename(path / LOCK)  # Nobody ever finds it there and free.
         try:
@@ -86,7 +90,7 @@ def sweep_scratch(root: Path) -> int:
 def _sweep(path: Path) -> bool:
     """Delete a scratch directory unless its launch lives; say whether it was deleted."""
     try:
-        with (path / LOCK).open("r") as lock:
+        with (path / LOCK).open("rb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -146,9 +150,20 @@ def _delete(path: Path) -> None:
 
 
 def _root() -> Path:
-    """Where Ray, too, would put its directory, or ``/tmp`` where that is too deep for sockets."""
+    """Where Ray, too, would put its directory, or ``/tmp`` where Ray cannot use that.
+
+    Ray's sockets do not reach deep directories, and its paths are of ASCII letters.
+
+    Raises:
+        ClusterError: If the user names a directory that Ray cannot use.
+    """
     named = os.environ.get("RAY_TMPDIR")
     if named:
+        if not named.isascii():
+            raise ClusterError(
+                f"RAY_TMPDIR {describe(named)}: Ray takes a path of ASCII letters alone; name "
+                "another directory."
+            )
         return Path(named)
     root = tempfile.gettempdir()
-    return Path(root if len(os.fsencode(root)) <= LONGEST_ROOT else "/tmp")
+    return Path(root if root.isascii() and len(root) <= LONGEST_ROOT else "/tmp")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from search.runs.queue import QueuedRun, RunQueue
@@ -17,6 +16,8 @@ from search.workers.group_size import group_size_of_queue
 from search.workers.ray_session import Slots, ray_session, slots_for
 from search.workers.tune import run_tune
 from space import Resources
+from space.terminal.counts import count, plural
+from space.terminal.printing import error_console, say_error
 from storage import Store
 from trainables.data.image_set import ImageSet
 
@@ -29,7 +30,6 @@ class QueueProgress:
     def __init__(
         self,
         queue: Sequence[QueuedRun],
-        console: Console,
         *,
         kind: str = "run",
         detail: str = "",
@@ -38,22 +38,20 @@ class QueueProgress:
 
         Args:
             queue: The runs.
-            console: Writes to stderr.
             kind: What one of the runs is called.
             detail: What else is to be known of them, said once, after their name.
         """
         self._n_runs, self._n_ended = len(queue), 0
         self._kind, self._detail = kind, detail
-        self._console = console
         self._bar: Progress | None = None
-        if console.is_terminal:
+        if error_console().is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("epochs"),
                 TimeElapsedColumn(),
-                console=console,
+                console=error_console(),
                 transient=True,
             )
             total = sum(queued.config.training.epochs for queued in queue)
@@ -62,14 +60,13 @@ class QueueProgress:
 
     @property
     def _description(self) -> str:
-        return f"{self._n_ended}/{self._n_runs} {self._kind}s"
+        return f"{self._n_ended}/{self._n_runs} {plural(self._kind, self._n_runs)}"
 
     def announce(self, slots: Slots) -> None:
         """Say what is about to be trained, and where."""
-        workers = "worker" if slots.concurrency == 1 else "workers"
         self._say(
-            f"{self._runs(self._n_runs)}{self._detail}, {slots.concurrency} {workers} on "
-            f"{slots.cpus:g} CPUs"
+            f"{count(self._n_runs, self._kind)}{self._detail}, "
+            f"{count(slots.concurrency, 'worker')} on {count(slots.cpus, 'CPU')}"
         )
 
     def on_epoch(self) -> None:
@@ -89,7 +86,7 @@ class QueueProgress:
     def leave(self, n_runs: int) -> None:
         """Say that another launch trains some of the runs."""
         self._say(
-            f"left to another launch, which trains them now: {self._runs(n_runs)}; the same "
+            f"left to another launch, which trains them now: {count(n_runs, self._kind)}; the same "
             "command shows them later"
         )
 
@@ -98,12 +95,9 @@ class QueueProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def _runs(self, n_runs: int) -> str:
-        return f"{n_runs} {self._kind}{'' if n_runs == 1 else 's'}"
-
     def _say(self, line: str) -> None:
         now = datetime.datetime.now().strftime("%H:%M:%S")
-        self._console.print(f"{now} {line}", markup=False, soft_wrap=True)
+        say_error(f"{now} {line}")
 
 
 def train_queue(

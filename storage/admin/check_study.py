@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
+from space.terminal.counts import count
 from storage.kept_epoch import RunProgress
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
@@ -198,7 +199,7 @@ def _numbers(trials: dict[int, _Trial], name: str) -> Iterator[Finding]:
             yield Finding(
                 table=_TRIALS.name,
                 key=f"trial {number} of '{name}'",
-                what=f"{n_trials} trials have this number",
+                what=f"{count(n_trials, 'trial')} have this number",
                 mend=DISTRUST,
             )
     missing = sorted(set(range(len(trials))) - counts.keys())
@@ -206,7 +207,7 @@ def _numbers(trials: dict[int, _Trial], name: str) -> Iterator[Finding]:
         yield Finding(
             table=_TRIALS.name,
             key=f"study '{name}'",
-            what=f"there is no trial {missing[0]}, though there are {len(trials)} trials",
+            what=f"there is no trial {missing[0]}, though there are {count(len(trials), 'trial')}",
             mend=DISTRUST,
         )
 
@@ -226,7 +227,9 @@ def _check_runs(runs: list[_Run], epochs: dict[int, list[EpochRecord]]) -> Itera
             yield _of_run(run, what, DISTRUST, table=schema.epochs.name)
             continue
         if run.n_epochs != len(own):
-            yield _of_run(run, f"it says {run.n_epochs} epochs, there are {len(own)}", DISTRUST)
+            yield _of_run(
+                run, f"it says {count(run.n_epochs, 'epoch')}, there are {len(own)}", DISTRUST
+            )
         seconds = sum(epoch.seconds for epoch in own)
         if not math.isclose(run.train_seconds, seconds, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             what = f"it says {run.train_seconds:g} s of training, its epochs sum to {seconds:g} s"
@@ -236,7 +239,7 @@ def _check_runs(runs: list[_Run], epochs: dict[int, list[EpochRecord]]) -> Itera
             what = f"it says epoch {run.best_epoch} is its best, the metrics say {best}"
             yield _of_run(run, what, DISTRUST)
         if run.state == "complete" and run.full is not None and len(own) != run.full:
-            what = f"it is complete with {len(own)} of {run.full} epochs"
+            what = f"it is complete with {len(own)} of {count(run.full, 'epoch')}"
             yield _of_run(run, what, DISTRUST)
 
 
@@ -329,7 +332,7 @@ def _check_budget(
         if len(trials) > allowed:
             allowed = max(allowed, int(connection.execute(query).scalar_one()))
         if len(trials) > allowed:
-            what = f"it has {len(trials)} trials, its budget is {allowed}"
+            what = f"it has {count(len(trials), 'trial')}, its budget is {allowed}"
             yield Finding(table=_TRIALS.name, key=key, what=what, mend=mend)
     budgets = [_setting(launch, "budget", "epochs") for launch in launches]
     if None not in budgets:
@@ -337,7 +340,7 @@ def _check_budget(
         # A worker's step is an epoch of each replicate, and each launch may have one under way.
         step = max((len(runs) for runs in of_trial.values()), default=1)
         if spent > max(budgets) + step * len(launches) - 1:
-            what = f"it has trained {spent} epochs, its budget is {max(budgets)}"
+            what = f"it has trained {count(spent, 'epoch')}, its budget is {max(budgets)}"
             yield Finding(table=schema.epochs.name, key=key, what=what, mend=mend)
 
 

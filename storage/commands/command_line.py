@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -12,6 +13,9 @@ from storage.connect.engine import parse_url, redact
 
 __all__ = ["command_line", "has_option", "option_values", "with_option"]
 
+AUTH_MODE = "RAY_AUTH_MODE"
+"""Ray joins a cluster that wants a token only where this says ``token``."""
+
 
 def command_line(module: str, argv: list[str]) -> str:
     """The command that started this process, fit to be shown and stored.
@@ -21,7 +25,8 @@ def command_line(module: str, argv: list[str]) -> str:
         argv: Its arguments.
 
     Returns:
-        A shell line; storage URLs in it are without their passwords.
+        A shell line; storage URLs in it are without their passwords. In a cluster that wants a
+        token it begins with the variable that tells Ray so.
     """
     shown = list(argv)
     for index, argument in enumerate(argv):
@@ -30,7 +35,10 @@ def command_line(module: str, argv: list[str]) -> str:
             shown[index] = f"{option}={_shown_storage(value)}"
         elif index and argv[index - 1] == "--storage":
             shown[index] = _shown_storage(argument)
-    return shlex.join([_python(), "-m", module, *shown])
+    mode = os.environ.get(AUTH_MODE)
+    is_guarded = mode and any(each.startswith("--ray-address") for each in argv)
+    before = [f"{AUTH_MODE}={mode}"] if is_guarded else []
+    return shlex.join([*before, _python(), "-m", module, *shown])
 
 
 def option_values(command: str, option: str) -> tuple[str, ...]:

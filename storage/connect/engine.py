@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import re
 import sqlite3
 import urllib.parse
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from optuna.storages._rdb import models
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from space.errors import StorageError
+from space.terminal.command import is_url
 from storage.optuna_rows.steady import SteadyStorage
 
 __all__ = [
@@ -57,21 +57,26 @@ def parse_url(text: str) -> sa.URL:
     """
     if not text.isprintable():
         raise StorageError("--storage: a database URL has no line breaks or control characters.")
-    if "://" not in text:
-        if re.match(r"[A-Za-z][A-Za-z0-9+]+:/", text):
-            raise StorageError(
-                "--storage: a database URL has '://' after its kind, e.g. "
-                "postgresql+psycopg://user@host/database."
-            )
-        text = f"sqlite:///{text}"
+    is_path = "://" not in text
+    if is_path and is_url(text):
+        raise StorageError(
+            "--storage: a database URL has '://' after its kind, e.g. "
+            "postgresql+psycopg://user@host/database."
+        )
     try:
-        url = sa.make_url(text)
+        # A path is taken as it is written; in a URL some characters have another meaning.
+        url = sa.URL.create("sqlite", database=text) if is_path else sa.make_url(text)
     except (ArgumentError, ValueError) as error:
         raise StorageError(
             "--storage: not a database URL; write e.g. sqlite:///results/search.db or "
             "postgresql+psycopg://user@host/database."
         ) from error
     if url.get_backend_name() == "sqlite":
+        if not is_path and "?" in text:
+            raise StorageError(
+                "--storage: the URL of an SQLite file has no options after a '?'; write %3F for a "
+                "'?' that belongs to the path."
+            )
         if not url.database or url.database == MEMORY:
             raise StorageError(
                 "--storage: an SQLite store needs a file, e.g. sqlite:///results/search.db."

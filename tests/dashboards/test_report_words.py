@@ -124,7 +124,7 @@ def test_the_terms_are_those_of_the_space(view: StudyView) -> None:
     assert rows["data"] == "digits, 600 pairs, 10% for validation"
     assert rows["precision"] == "float32"
     assert rows["pruner"] == "asha, rungs at 3, 9"
-    assert rows["budget"] == "10000 trials"
+    assert rows["budget"] == "10,000 trials"
     assert rows["confirmation"] == "the best 3 on 5 fresh seeds"
 
 

@@ -22,6 +22,7 @@ from search.launch.study import Outcome, open_study
 from search.runs.queue import QueuedRun
 from search.trials.ledger import Ledger
 from search.workers.ray_session import Slots
+from space.terminal.counts import count
 from storage import Store
 
 from .conftest import work
@@ -56,28 +57,29 @@ def follow(plan: Plan, store: Store, progress: LineProgress | LiveProgress) -> o
     return study
 
 
-def test_one_line_an_event(plan_for: MakePlan, store: Store) -> None:
-    text = io.StringIO()
+def test_one_line_an_event(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan = plan_for(**CHANGES)
-    study = follow(plan, store, LineProgress(plan, Console(file=text, width=200)))
-    lines = text.getvalue().splitlines()
+    study = follow(plan, store, LineProgress(plan))
+    lines = capsys.readouterr().err.splitlines()
     assert all(re.match(r"\d\d:\d\d:\d\d \S", line) for line in lines)
     body = [line[9:] for line in lines]
-    assert body[0] == "study 'closed' on none: 2 CPUs; 2 workers, 1 CPUs each"
+    assert body[0] == "study 'closed' on none: 2 CPUs; 2 workers, 1 CPU each"
     assert "changed since the last launch: budget.trials: 1, now 12" in body
     assert "budget: 12 trials in all; the same command goes on from there" in body
     assert "trial 0 (baseline) starts: learning_rate=0.001 weight_decay=0.001" in body
     for trial in study.trials:
         if trial.state.is_finished():
-            ended = f"trial {trial.number} {trial.state.name} after {trial.last_step} epochs"
+            epochs = count(trial.last_step, "epoch")
+            ended = f"trial {trial.number} {trial.state.name} after {epochs}"
             assert f"{ended}: val_error={trial.value:.4g}" in body
     assert sum(" starts: " in line for line in body) >= 12
 
 
 def test_live_table(plan_for: MakePlan, store: Store) -> None:
     plan = plan_for(**CHANGES)
-    console = Console(file=io.StringIO(), width=120, force_terminal=True)
-    progress = LiveProgress(plan, console)
+    progress = LiveProgress(plan)
     study = follow(plan, store, progress)
     snapshot = take_snapshot(study)
     shown = Console(file=io.StringIO(), width=120)
@@ -107,23 +109,23 @@ def test_estimate_is_the_epochs_left_at_the_pace_so_far(
     assert pace.remaining(snapshot, 5, 2) == pytest.approx((90 - 5) * 2)
 
 
-def test_result_as_table_and_as_json(plan_for: MakePlan, store: Store) -> None:
+def test_result_as_table_and_as_json(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan = plan_for(**CHANGES)
-    study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))
+    study = follow(plan, store, LineProgress(plan))
     outcome = Outcome(status="time limit", launch_id=1, n_interrupted=0, seconds=75.0)
     result = read_result(store, plan, study, outcome)
-    console = Console(file=io.StringIO(), width=150)
-    print_result(result, console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    print_result(result)
+    text = capsys.readouterr().out
     best = study.best_trial
     assert "study 'closed': the time limit was reached after 1m15s" in text
     assert f"best val_error {best.value:.4g} on one seed, the baseline's: no trial" in text
     assert re.search(rf"^ *best\b.* {best.number} +{best.value:.4g}", text, re.MULTILINE)
     assert f"go on with:            {plan.command}" in text
     given = replace(plan, command="python -m search.launch --trials=20 --space a.yaml --trials 20")
-    console = Console(file=io.StringIO(), width=150)
-    print_result(replace(result, plan=given, outcome=replace(outcome, status="done")), console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    print_result(replace(result, plan=given, outcome=replace(outcome, status="done")))
+    text = capsys.readouterr().out
     further = f"python -m search.launch --space a.yaml --trials {2 * plan.space.budget.trials}"
     assert f"search further with:   {further}\n" in text
     assert "search.export --study closed" in text
@@ -134,21 +136,26 @@ def test_result_as_table_and_as_json(plan_for: MakePlan, store: Store) -> None:
     assert found["ended"] == "time limit"
 
 
-def test_what_is_not_confirmed_yet_is_said(plan_for: MakePlan, store: Store) -> None:
+def test_what_is_not_confirmed_yet_is_said(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan = plan_for(**CHANGES, confirm={"top": 2, "seeds": 3})
-    study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))
+    study = follow(plan, store, LineProgress(plan))
     outcome = Outcome(status="time limit", launch_id=1, n_interrupted=0, seconds=75.0)
     result = read_result(store, plan, study, outcome)
     n_left = 3 * len(candidates(study, 2))
     assert result_as_json(result)["unconfirmed_runs"] == n_left >= 3
-    console = Console(file=io.StringIO(), width=150)
-    print_result(result, console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    print_result(result)
+    text = capsys.readouterr().out
     assert f"{n_left} runs on fresh seeds are still to be trained to confirm it" in text
 
 
 def test_confirmation_runs_are_called_so(
-    plan_for: MakePlan, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan_for: MakePlan,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def trained(_: Store, queue: list[QueuedRun], **options: Any) -> str:
         options["progress"].announce(options["slots"])
@@ -159,8 +166,8 @@ def test_confirmation_runs_are_called_so(
 
     monkeypatch.setattr("search.launch.confirm.train_on", trained)
     plan = plan_for(confirm={"top": 1, "seeds": 2})
-    study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))
-    text = io.StringIO()
+    study = follow(plan, store, LineProgress(plan))
+    capsys.readouterr()
     confirm(
         plan,
         store,
@@ -168,12 +175,11 @@ def test_confirmation_runs_are_called_so(
         launch_id=1,
         slots=SLOTS,
         scratch=tmp_path,
-        console=Console(file=text, width=150),
         stop_requested=lambda: False,
         deadline=None,
     )
     best = study.best_trial.number
-    assert [line[9:] for line in text.getvalue().splitlines()] == [
+    assert [line[9:] for line in capsys.readouterr().err.splitlines()] == [
         "2 confirmation runs with fresh seeds, 2 workers on 2 CPUs",
         f"1/2 confirmation of trial {best}, fresh seed 0: done",
         f"2/2 confirmation of trial {best}, fresh seed 1: done",
@@ -182,17 +188,18 @@ def test_confirmation_runs_are_called_so(
     ]
 
 
-def test_a_pruned_baseline_is_said_to_be_one(plan_for: MakePlan, store: Store) -> None:
+def test_a_pruned_baseline_is_said_to_be_one(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan = plan_for(
         pruner={"name": "threshold", "upper": 0.3, "n_warmup_steps": 6},
         baselines=[{"learning_rate": 1e-4, "weight_decay": 1e-1}],
         prune_baselines=True,
         replicates=1,
     )
-    study = follow(plan, store, LineProgress(plan, Console(file=io.StringIO())))
+    study = follow(plan, store, LineProgress(plan))
     n_epochs = len(study.trials[0].intermediate_values)
     outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
-    console = Console(file=io.StringIO(), width=150)
-    print_result(read_result(store, plan, study, outcome), console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    print_result(read_result(store, plan, study, outcome))
+    text = capsys.readouterr().out
     assert f"the baseline was pruned after {n_epochs} epochs" in text

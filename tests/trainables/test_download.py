@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from trainables.data.download import MNIST_FILES, DownloadError, download_mnist
 def _child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
     """Puts a shell script in the place of the Python that would download; $3 is the directory."""
     path = tmp_path / "child.sh"
-    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     path.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(path))
 
@@ -42,11 +43,24 @@ def test_a_hanging_download_is_stopped(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "root").exists()
 
 
-def test_a_failed_download_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _child(monkeypatch, tmp_path, "echo Traceback >&2; echo 'URLError: no route' >&2; exit 1")
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("URLError: no route", "no route"),
+        ("<urlopen error [Errno -2] Name or service not known>", "Name or service not known"),
+        ("urllib.error.URLError: <urlopen error timed out>", "timed out"),
+        ("ConnectionRefusedError: [Errno 111] Connection refused", "Connection refused"),
+        ("HTTP Error 404: Not Found", "HTTP Error 404: Not Found"),
+        ("RuntimeError: kein Weg: é", "kein Weg: é"),
+    ],
+)
+def test_a_failed_download_says_why(
+    said: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _child(monkeypatch, tmp_path, f"echo Traceback >&2; echo '{said}' >&2; exit 1")
     root = tmp_path / "root"
     root.mkdir()
-    with pytest.raises(DownloadError, match=r"^URLError: no route$"):
+    with pytest.raises(DownloadError, match=f"^{re.escape(reason)}$"):
         download_mnist(root, 20)
     assert list(root.iterdir()) == []
 

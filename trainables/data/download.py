@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -70,10 +71,15 @@ def _fetch(directory: str, timeout_seconds: float) -> None:
     try:
         child = subprocess.run(
             [sys.executable, "-m", "trainables.data.download", directory],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(search_path)},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(search_path),
+                "PYTHONIOENCODING": "utf-8",
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             timeout=timeout_seconds,
             check=False,
         )
@@ -82,7 +88,14 @@ def _fetch(directory: str, timeout_seconds: float) -> None:
     if child.returncode != 0:
         _log.debug("download of MNIST: %s", child.stderr)
         lines = child.stderr.strip().splitlines()
-        raise DownloadError(lines[-1] if lines else f"exit status {child.returncode}")
+        raise DownloadError(_reason(lines) if lines else f"exit status {child.returncode}")
+
+
+def _reason(lines: list[str]) -> str:
+    """The words of a traceback's last line, without what Python and urllib put around them."""
+    said = re.sub(r"^[\w.]*Error: ", "", lines[-1])
+    said = re.sub(r"<urlopen error (.*)>", r"\1", said)
+    return re.sub(r"\[Errno -?\d+\] ", "", said).strip()
 
 
 if __name__ == "__main__":

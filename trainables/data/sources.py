@@ -13,6 +13,8 @@ from torch import Tensor
 
 from space.config import DataConfig
 from space.errors import DataError
+from space.files.messages import describe
+from space.terminal.command import is_url
 from trainables.data.download import MNIST_FILES, DownloadError, download_mnist
 from trainables.data.image_set import N_CLASSES, SIDE, ImageSet, SourceName, Split
 from trainables.data.torchvision_compat import mnist_class
@@ -37,8 +39,18 @@ def data_root(config: DataConfig) -> Path:
 
     Returns:
         The data root, which need not exist.
+
+    Raises:
+        DataError: If it is a URL.
     """
-    return Path(config.root or os.environ.get("SEARCH_DATA_ROOT") or "data").absolute()
+    root = config.root or os.environ.get("SEARCH_DATA_ROOT") or "data"
+    if is_url(root):
+        where = "data.root" if config.root else "SEARCH_DATA_ROOT"
+        raise DataError(
+            f"{where} {describe(root)}: this is a URL, and only paths are supported; name a "
+            "directory, e.g. one where the other place is mounted"
+        )
+    return Path(root).expanduser().absolute()
 
 
 def resolve_source(config: DataConfig) -> SourceName:

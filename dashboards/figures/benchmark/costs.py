@@ -11,8 +11,8 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.template import escape, figure, shorten
 from dashboards.numbers.benchmark import BenchmarkView, Cost
 from dashboards.numbers.statistics import Summary
-from dashboards.numbers.tables import count
 from dashboards.numbers.together import together_note
+from space.terminal.counts import count
 
 __all__ = ["parameters_panel", "seconds_panel"]
 
@@ -82,7 +82,7 @@ def _scatter(view: BenchmarkView, costs: Sequence[Cost], xs: Sequence[float]) ->
                 },
                 hoverinfo="text",
                 hovertext=f"{escape(row.name)}<br>test error {error.mean:.2%} over "
-                f"{count(error.n, 'seed')}<br>{row.result.n_parameters:,} parameters<br>"
+                f"{count(error.n, 'seed')}<br>{count(row.result.n_parameters, 'parameter')}<br>"
                 f"{cost.train_seconds.mean:.1f} s a run<br>{escape(', '.join(cost.machines))}",
             )
         )

@@ -18,7 +18,8 @@ from dashboards.figures.template import (
     shorten,
 )
 from dashboards.numbers.benchmark import BenchmarkView, PairedDifferences
-from dashboards.numbers.tables import Row, count
+from dashboards.numbers.tables import Row
+from space.terminal.counts import count
 
 __all__ = ["differences_panel", "errors_panel"]
 

@@ -14,7 +14,7 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.template import LIGHT, PALETTE, escape, shorten, translucent
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.loss_curves import Curves
-from dashboards.numbers.tables import count
+from space.terminal.counts import count
 
 __all__ = ["losses_panel"]
 

@@ -13,6 +13,7 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.study.words import Drawing, rounded
 from dashboards.figures.template import BLUE, LIGHT, ORANGE, translucent
 from dashboards.numbers.together import together_note
+from space.terminal.counts import count
 
 __all__ = ["cost_panel"]
 
@@ -78,13 +79,12 @@ def cost_panel(drawing: Drawing) -> Panel | None:
         )
     drawn.update_yaxes(**count_axis(0, int((cost.epochs_T + cost.saved_epochs_T).max())), col=1)
     epochs = int(cost.epochs_T[-1])
-    caption = f"{epochs:,} epochs so far"
+    caption = f"{count(epochs, 'epoch')} so far"
     if has_seconds:
         caption += f", {cost.seconds_T[-1]:,.0f} s of training summed over the workers"
     if saved:
-        caption += (
-            f"; pruning saved {saved:,} epochs, {100 * saved / (saved + epochs):.0f} % of the whole"
-        )
+        share = 100 * saved / (saved + epochs)
+        caption += f"; pruning saved {count(saved, 'epoch')}, {share:.0f} % of the whole"
     if view.confirm_epochs:
         caption += f"; the confirmation took {view.confirm_epochs:,} more"
     note = together_note(view.n_together, view.n_runs) if has_seconds else ""

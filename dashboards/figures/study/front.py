@@ -11,6 +11,7 @@ from dashboards.figures.template import (
     STATE_SYMBOLS,
     figure,
 )
+from space.terminal.counts import count
 
 __all__ = ["front_panel"]
 
@@ -76,7 +77,7 @@ def front_panel(drawing: Drawing) -> Panel | None:
     return Panel(
         key="pareto-front",
         title="Trade-off between the objectives",
-        caption=f"{len(view.front)} trials are on the front: no other is as good in both "
+        caption=f"{count(len(view.front), 'trial')} are on the front: no other is as good in both "
         f"objectives and better in one ({words[0]} across and {words[1]} up is better)."
         + drawing.thinned_note(len(trials), len(complete)),
         figure=drawn,

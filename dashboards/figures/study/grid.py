@@ -13,6 +13,7 @@ from dashboards.figures.template import (
     shorten,
 )
 from dashboards.numbers.grid import Finding, GridReport
+from space.terminal.counts import count
 
 __all__ = ["grid_panel"]
 
@@ -81,7 +82,7 @@ def grid_panel(drawing: Drawing) -> Panel | None:
                 "hovertext": [
                     f"<b>{name}</b><br>{escape(report.parameter)} {point.value:g}: mean "
                     f"{metric_value(report.metric, point.summary.mean)} over "
-                    f"{point.summary.n} seeds"
+                    f"{count(point.summary.n, 'seed')}"
                     + (
                         f"<br>{_against(point.comparison.verdict)} {report.reference:g}"
                         if point.comparison

@@ -13,6 +13,7 @@ from dashboards.figures.template import STATE_COLOURS, escape, figure, shorten
 from dashboards.numbers.study.timeline import Idle, Segment, idle_times
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import STATES
+from space.terminal.counts import count
 
 __all__ = ["timeline_panel"]
 
@@ -165,6 +166,6 @@ def _hover(drawing: Drawing, segment: Segment, trial: StudyTrial) -> str:
     seconds = (segment.ended_at - segment.started_at).total_seconds()
     return (
         f"<b>trial {trial.number}</b> {state_word(trial.state)}{again}<br>"
-        f"{segment.n_epochs} epochs in {seconds:.1f} s, launch {segment.launch_id}<br>"
+        f"{count(segment.n_epochs, 'epoch')} in {seconds:.1f} s, launch {segment.launch_id}<br>"
         f"{escape(shorten(_worker(segment), 60))}"
     )

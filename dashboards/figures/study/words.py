@@ -20,6 +20,7 @@ from dashboards.figures.template import escape, number, shorten
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from space import Value
+from space.terminal.counts import count
 
 __all__ = [
     "Drawing",
@@ -148,7 +149,7 @@ def hover(view: StudyView, trial: StudyTrial, only: str | None = None) -> str:
     lines = [f"<b>trial {trial.number}</b> {state_word(trial.state)}{role}"]
     for metric, value in zip(view.metrics, trial.values, strict=False):
         lines.append(f"{escape(shorten(metric))} {metric_value(metric, value)}")
-    lines.append(f"{trial.n_epochs} epochs, {trial.seconds:.1f} s")
+    lines.append(f"{count(trial.n_epochs, 'epoch')}, {trial.seconds:.1f} s")
     if trial.reason is not None:
         lines.append(escape(shorten(trial.reason, 80)))
     params = trial.params if only is None else {only: trial.params[only]}

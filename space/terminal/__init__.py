@@ -1,0 +1,1 @@
+"""What every command prints through: streams that never fail, text that fits, counts in words."""
