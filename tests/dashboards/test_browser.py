@@ -325,6 +325,58 @@ def test_on_a_phone_plots_are_wide_and_turn_with_it(watched: Watched) -> None:
     )
 
 
+SIZES = """() => Object.fromEntries([...document.querySelectorAll('.plot')].map((plot) => {
+    const layout = plot._fullLayout;
+    const axes = Object.keys(layout).filter((key) => /^[xy]axis\\d*$/.test(key));
+    const lengths = axes.map((key) => Math.round(layout[key]._length));
+    return [plot.parentElement.id, [layout.width, layout.height, ...lengths]];
+}))"""
+"""Of every plot on the page: its own and its axes', in pixels."""
+
+
+def test_a_window_that_was_narrow_shows_what_it_showed_before(watched: Watched) -> None:
+    page = watched.page
+    watched.open(study_path(watched, "seen"))
+    watched.draw_all()
+    before = page.evaluate(SIZES)
+    assert "contour" in before
+    page.set_viewport_size({"width": 390, "height": 844})
+    watched.draw_all()
+    page.wait_for_function("document.querySelector('#contour .plot')._fullLayout.width < 400")
+    page.set_viewport_size({"width": 1400, "height": 900})
+    watched.draw_all()
+    page.wait_for_function(
+        f"(before) => JSON.stringify(({SIZES})()) === JSON.stringify(before)", arg=before
+    )
+
+
+def test_a_swipe_on_a_figure_moves_the_page(browser: Browser, server: Server) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    context.set_default_timeout(WAIT_MS)
+    seen = Watched(context.new_page(), server.address)
+    seen.open(study_path(seen, "seen"))
+    finger = context.new_cdp_session(seen.page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y} for x, y in places]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    keys = list(seen.draw_all())
+    assert {"history", "slices", "parallel-coordinates"} <= set(keys)
+    for key in keys:
+        plot = seen.page.locator(f"#{key} .plot")
+        plot.evaluate("(plot) => plot.scrollIntoView({block: 'center', behavior: 'instant'})")
+        before = seen.page.evaluate("scrollY")
+        touch("touchStart", (195, 422))
+        for step in range(1, 11):
+            touch("touchMove", (195, 422 - 15 * step))
+        touch("touchEnd")
+        seen.page.wait_for_function("(before) => scrollY > before + 50", arg=before)
+    context.close()
+
+
 def test_a_password(browser: Browser, searched: str) -> None:
     secret = {USER_VARIABLE: "anna", PASSWORD_VARIABLE: "geheim"}
     with serving(searched, environment=secret) as server:

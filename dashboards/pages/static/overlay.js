@@ -16,6 +16,15 @@ const Overlay = {
     return layout;
   },
 
+  // A layout for the screen that there is; returns it. Where a finger moves the page, a swipe on a
+  // figure moves the page, too, and a tap names the point.
+  fit(layout, settings, isNarrow) {
+    if (window.matchMedia("(pointer: coarse)").matches) {
+      layout.dragmode = false;
+    }
+    return isNarrow ? Overlay.write(layout, settings) : layout;
+  },
+
   // A figure wider than its box can be moved within it, also with the keyboard.
   scroll(plot, width) {
     plot.classList.toggle("wide", width !== undefined);

@@ -27,7 +27,12 @@ const theme = () => document.documentElement.dataset.theme;
 const narrow = window.matchMedia("(max-width: 600px)");
 
 function draw(entry) {
-  entry.drawn = true;
+  if (entry.isNarrow !== narrow.matches) {
+    // Redrawn, a figure would keep margins that it had on the other side.
+    Plotly.purge(entry.plot);
+    entry.clickable = false;
+    entry.isNarrow = narrow.matches;
+  }
   const layout = {
     ...layoutOf(entry),
     template: templates[theme()],
@@ -65,7 +70,7 @@ function openTrial(event) {
 // The figure's layout, with what is written over it on a narrow screen. Drawing may write into it.
 function layoutOf(entry) {
   const layout = structuredClone(entry.figure.layout);
-  return narrow.matches ? Overlay.write(layout, entry.narrow) : layout;
+  return Overlay.fit(layout, entry.narrow, narrow.matches);
 }
 
 function makeRoom(entry) {
