@@ -4,7 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["changes_between"]
+from search.runs.provenance import Provenance
+from storage import LaunchRecord
+
+__all__ = ["changes_between", "changes_since"]
+
+
+def changes_since(before: LaunchRecord, config: dict[str, Any], code: Provenance) -> list[str]:
+    """What differs from an earlier launch: the code that ran, and the settings.
+
+    Args:
+        before: That launch.
+        config: The space now, as JSON.
+        code: The code now.
+    """
+    old = _show_code(before.git_commit, before.git_dirty)
+    new = _show_code(code.git_commit, code.git_dirty)
+    of_code = [f"code: {old}, now {new}"] if old != new else []
+    if not of_code and code.git_dirty:
+        of_code = [f"code: {old}, which may be other changes now"]
+    return of_code + changes_between(before.config, config)
+
+
+def _show_code(commit: str | None, is_dirty: bool | None) -> str:
+    if commit is None:
+        return "no git checkout"
+    return commit[:12] + (" with uncommitted changes" if is_dirty else "")
 
 
 def changes_between(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

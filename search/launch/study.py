@@ -12,7 +12,7 @@ from typing import Protocol
 
 import optuna
 
-from search.launch.changes import changes_between
+from search.launch.changes import changes_since
 from search.launch.confirm import confirm
 from search.launch.plan import Plan, require_writable
 from search.launch.reserve import Reserve
@@ -136,7 +136,7 @@ def search(
     study = open_study(plan, store)
     earlier = store.launches(study._study_id)
     now = plan.space.model_dump(mode="json")
-    changes = changes_between(earlier[-1].config, now) if earlier else []
+    changes = changes_since(earlier[-1], now, plan.provenance) if earlier else []
     group_size = group_size_of_study(plan, slots)
     launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
     study.sampler = make_sampler(

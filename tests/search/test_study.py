@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import ray
 from optuna.trial import TrialState
 
 from dashboards.numbers.confirmation import read_confirmation
+from dashboards.pages.study_page import study_document
 from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
 from search.launch.reserve import Reserve
@@ -311,6 +313,20 @@ def test_changes_between_launches_are_recorded_and_shown(
     changes = ["budget.trials: 1, now 2"]
     assert store.launches()[1].changes == changes
     assert recorder.launches == [(0, changes)]
+
+
+def test_other_code_under_a_study_is_recorded_and_shown(
+    plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
+) -> None:
+    for n_trials, commit in enumerate("ab", start=1):
+        plan = plan_for(budget={"trials": n_trials})
+        provenance = replace(plan.provenance, git_commit=commit * 40, git_dirty=False)
+        launch(replace(plan, provenance=provenance), store, scratch, recorder)
+    said = f"code: {'a' * 12}, now {'b' * 12}"
+    (_, first), (_, second) = recorder.launches
+    assert first == []
+    assert second == [said, "budget.trials: 1, now 2"] == store.launches()[1].changes
+    assert said in study_document(store, "closed").details
 
 
 def test_trial_that_fits_nowhere_is_one_sentence(plan_for: MakePlan, scratch: Path) -> None:
