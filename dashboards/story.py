@@ -10,8 +10,10 @@ from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import STATES, StudyView
 from dashboards.numbers.together import together_note
 from dashboards.pages.words import duration
-from dashboards.tables.formats import show_mean, show_seeds
+from dashboards.tables.formats import show_mean
+from dashboards.tables.origins import known_words
 from dashboards.tables.study import metric_name, show_value
+from dashboards.tables.words import show_seeds
 from space.terminal.counts import count
 
 __all__ = [
@@ -167,6 +169,12 @@ def benchmark_outcome(view: BenchmarkView) -> str:
         for row in view.table.rows
         if row.result.failed
     ]
+    origin = None if best is None else best.result.origin
+    if best is not None and origin is not None and origin.was_given and origin.reads.n_runs:
+        said.append(
+            f"The settings of {best.name} were given by hand when {known_words(origin.reads)}, so "
+            "its error may be lower than new test pairs would show."
+        )
     verdicts: dict[str, list[str]] = {}
     for row in view.table.rows:
         if row.comparison is not None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dashboards.numbers.origins import Origin, read_origin
 from space import Reported, RunConfig
 from storage import BenchmarkConfig, ResultRecord, RunRecord, Store
 
@@ -40,6 +41,8 @@ class ConfigResult:
         seeds: Seed -> finished run, of the seeds asked for.
         missing: The seeds asked for that no run has finished.
         failed: Those of them whose latest run failed -> why.
+        origin: Where its settings came from; None where a publication gives them, and where it has
+            not been trained yet.
     """
 
     name: str
@@ -50,6 +53,7 @@ class ConfigResult:
     seeds: dict[int, SeedResult]
     missing: tuple[int, ...]
     failed: dict[int, str]
+    origin: Origin | None
 
 
 def usual_fingerprint(store: Store, configs: Sequence[BenchmarkConfig]) -> str | None:
@@ -106,6 +110,11 @@ def collect(
                     for config_hash, seed in missing.items()
                     if config_hash in failures
                 },
+                origin=None
+                if config.reported is not None
+                else read_origin(
+                    store, config.config, n_seeds=len(config.config_hashes), fingerprint=fingerprint
+                ),
             )
         )
     return found

@@ -11,13 +11,14 @@ from dashboards.numbers.together import together_note
 from dashboards.pages.documents import Document, render
 from dashboards.tables.benchmark import unfinished_sheet
 from dashboards.tables.drawing import draw
-from dashboards.tables.formats import benchmark_sheets, show_seeds
+from dashboards.tables.formats import benchmark_sheets
 from dashboards.tables.provenance import (
     commands_sheet,
     launches_sheet,
     runs_sheet,
     versions_sheet,
 )
+from dashboards.tables.words import show_seeds
 from storage import BenchmarkRecord, Store
 from storage.leases import is_alive
 

@@ -66,6 +66,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "comparison": None if row.comparison is None else asdict(row.comparison),
         "verdict": row.verdict,
         "reported": _reported_as_json(row),
+        "origin": _origin_as_json(row),
         "seeds": list(_raw(row)),
     }
 
@@ -84,6 +85,13 @@ def _reported_as_json(row: Row) -> dict[str, Any] | None:
         for error in row.reported
     }
     return {"source": reported.source, "n": reported.n, **errors}
+
+
+def _origin_as_json(row: Row) -> dict[str, Any] | None:
+    origin = row.result.origin
+    if origin is None:
+        return None
+    return {**asdict(origin), "settled_at": origin.settled_at.isoformat()}
 
 
 def _raw(row: Row) -> Iterator[dict[str, Any]]:

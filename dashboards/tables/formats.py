@@ -11,7 +11,8 @@ from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row
 from dashboards.numbers.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import NOTHING, Sheet, draw
-from space.terminal.counts import count
+from dashboards.tables.origins import origin_notes
+from dashboards.tables.words import show_seeds
 from space.terminal.layout import Paper
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "shift_sentences",
     "show_interval",
     "show_mean",
-    "show_seeds",
 ]
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
@@ -163,6 +163,7 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
     ]
     if failed:
         notes.append(f"failed, and so in no mean and no comparison: {'; '.join(failed)}")
+    notes += origin_notes(table)
     return Sheet(title=table.title, columns=_RESULTS_COLUMNS, rows=rows, notes=notes)
 
 
@@ -277,17 +278,6 @@ def show_mean(summary: Summary | None) -> str:
     if summary is None:
         return NOTHING
     return f"{summary.mean:.4f}" + ("" if summary.std is None else f" ± {summary.std:.4f}")
-
-
-def show_seeds(seeds: Sequence[int]) -> str:
-    """Seeds in ascending order, runs of them as ranges: ``0-3, 7``."""
-    ranges: list[list[int]] = []
-    for seed in sorted(seeds):
-        if ranges and seed == ranges[-1][1] + 1:
-            ranges[-1][1] = seed
-        else:
-            ranges.append([seed, seed])
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges) or count(0, "seed")
 
 
 def _as_reported(number: float) -> str:

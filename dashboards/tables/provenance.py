@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dashboards.tables.drawing import NOTHING, Sheet
-from dashboards.tables.formats import show_seeds
+from dashboards.tables.words import show_seeds
 from storage import LaunchRecord, RunRecord
 
 __all__ = ["commands_sheet", "launches_sheet", "runs_sheet", "show_machine", "versions_sheet"]

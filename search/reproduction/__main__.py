@@ -131,7 +131,7 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         *(_table_section(paper, table) for paper, table in filled),
         curves_text,
         grid_text,
-        searches_section(searches, rows),
+        searches_section(store, searches, rows),
         provenance_section(store, tables, searches),
     ]
     return Document(text="\n".join(sections), figures=figures | grid_figures)

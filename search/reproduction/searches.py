@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
+from dashboards.numbers.origins import study_launches
 from dashboards.numbers.results import ConfigResult
 from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.numbers.tables import benchmark_table
@@ -20,6 +21,7 @@ from dashboards.story import (
 )
 from dashboards.tables.drawing import draw, escape_markdown
 from dashboards.tables.formats import comparison_sheet, report_sheet, results_sheet
+from dashboards.tables.origins import study_launches_sheet
 from dashboards.tables.study import (
     best_sheet,
     confirmation_sheet,
@@ -68,11 +70,12 @@ def read_searches(store: Store) -> Searches:
     )
 
 
-def searches_section(found: Searches, rows: Sequence[BenchmarkConfig]) -> str:
+def searches_section(store: Store, found: Searches, rows: Sequence[BenchmarkConfig]) -> str:
     """What searches found, what fresh seeds say of it, and what its benchmarks measured.
 
     Args:
-        found: What was read off the store.
+        store: The store.
+        found: What was read off it.
         rows: The report's rows. A benchmark's config is put beside the row of the same network
             that was trained for as long on as much data of the same kind.
 
@@ -89,6 +92,7 @@ def searches_section(found: Searches, rows: Sequence[BenchmarkConfig]) -> str:
         return "\n".join([*blocks[:1], "Not yet run.\n"])
     blocks += [block for view in found.studies for block in _study(view)]
     blocks += [block for view in found.benchmarks for block in _benchmark(view, rows)]
+    blocks += _history(store, found)
     return "\n".join(blocks)
 
 
@@ -143,6 +147,21 @@ def _benchmark(view: BenchmarkView, rows: Sequence[BenchmarkConfig]) -> list[str
         results = [dataclasses.replace(each, reported=like.reported) for each, like in beside]
         blocks.append(draw(report_sheet(benchmark_table(results)), "markdown"))
     return blocks
+
+
+def _history(store: Store, found: Searches) -> list[str]:
+    """When the studies were begun and changed, beside the test errors that were known by then."""
+    if not found.studies:
+        return []
+    launches = study_launches(store, (view.name for view in found.studies))
+    return [
+        "### What was known when\n",
+        "A study that is begun or changed when test errors are known can be steered by them, "
+        "whoever reads its trials. The store knows when each launch began that began a study or "
+        "changed one, and which test errors of the same data set had been recorded by then; the "
+        "notes below each benchmark say the same of its configs.\n",
+        draw(study_launches_sheet(launches), "markdown"),
+    ]
 
 
 def _row_like(config: RunConfig, rows: Sequence[BenchmarkConfig]) -> BenchmarkConfig | None:

@@ -15,7 +15,8 @@ from scipy import stats
 from dashboards.numbers.results import ConfigResult, collect, usual_fingerprint
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.tables.drawing import Sheet, draw, escape_latex, escape_markdown
-from dashboards.tables.formats import FORMATS, render, show_seeds
+from dashboards.tables.formats import FORMATS, render
+from dashboards.tables.words import show_seeds
 from search.benchmark.configs import benchmark_configs, resolved
 from space import NamedConfig, Reported
 from space.errors import UsageError
