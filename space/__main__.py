@@ -10,6 +10,7 @@ from space.files.configs import ConfigFile
 from space.files.load import is_config_file, load_tree, parse_tree, read_space_file
 from space.files.reader import file_name
 from space.files.schema import config_schema_text, json_schema_text
+from space.identity import WITHOUT_GPU
 from space.seeds import seed_problem
 from space.space import Space
 from space.terminal.command import EXIT_DONE, EXIT_USER, Parser, run_command
@@ -69,7 +70,8 @@ def main(argv: list[str]) -> int:
         try:
             say(f"{file}: {_checked(file, options.overrides)}")
         except SpaceError as error:
-            say_error(str(error))
+            for line in error.lines:
+                say_error(line)
             status = EXIT_USER
     return status
 
@@ -84,13 +86,20 @@ def _checked(file: str, overrides: Sequence[str]) -> str:
     if is_config_file(tree):
         return _configs_summary(parse_tree(ConfigFile, tree, source, overrides))
     read = read_space_file(file, overrides)
-    forms = [read.space(without_gpu=False)]
-    if read.part is not None:
-        forms.append(read.space(without_gpu=True))
-    for space in forms:
-        problem = seed_problem(space)
-        if problem:
-            raise SpaceError(f"{source}: {problem}")
+    forms, wrong = list[Space](), list[str]()
+    for without_gpu in (False,) if read.part is None else (False, True):
+        try:
+            space = read.space(without_gpu=without_gpu)
+        except SpaceError as error:
+            # What is wrong beside the part is wrong in both forms, and said of the first.
+            known = f"{source} with its {WITHOUT_GPU}: "
+            wrong += [line for line in error.lines if not (wrong and line.startswith(known))]
+        else:
+            problem = seed_problem(space)
+            wrong += [f"{source}: {problem}"] if problem else []
+            forms.append(space)
+    if wrong:
+        raise SpaceError(*dict.fromkeys(wrong))
     return "; without a GPU: ".join(map(_summary, forms))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from space import baselines
-from space.files.messages import describe, phrase, refusal
+from space.files.messages import describe, phrase, refusal, together
 from space.parameters import CategoricalParameter
 from space.paths import config_path
 from space.pruners import (
@@ -35,13 +36,10 @@ def check(space: Space) -> None:
     """Refuse a space whose sections contradict each other.
 
     Raises:
-        pydantic_core.PydanticCustomError: With what is wrong and where.
+        pydantic_core.PydanticCustomError: With all that is wrong, and where.
     """
-    _check_ranges(space)
-    _check_objectives(space)
-    _check_sampler(space)
-    _check_pruner(space)
-    baselines.complete(space)
+    parts = (_check_ranges, _check_objectives, _check_sampler, _check_pruner, baselines.complete)
+    together(partial(part, space) for part in parts)
 
 
 def grid_problem(space: Space) -> str | None:
@@ -59,17 +57,19 @@ def grid_problem(space: Space) -> str | None:
 
 
 def _check_ranges(space: Space) -> None:
-    config = space.config
-    for name, parameter in space.parameters.items():
-        path = config_path(name)
-        for keys, value in parameter.extremes():
-            try:
-                config.with_values({path: value})
-            except ValidationError as error:
-                allowed = phrase(error.errors(include_url=False))
-                raise refusal(
-                    f"found {describe(value)}; {path} must be {allowed}", "parameters", name, *keys
-                ) from error
+    together(partial(_check_range, space, name) for name in space.parameters)
+
+
+def _check_range(space: Space, name: str) -> None:
+    path = config_path(name)
+    for keys, value in space.parameters[name].extremes():
+        try:
+            space.config.with_values({path: value})
+        except ValidationError as error:
+            allowed = phrase(error.errors(include_url=False))
+            raise refusal(
+                f"found {describe(value)}; {path} must be {allowed}", "parameters", name, *keys
+            ) from error
 
 
 def _check_objectives(space: Space) -> None:

@@ -44,11 +44,20 @@ __all__ = [
 
 
 class UserError(Exception):
-    """Something the user can mend; its text is one sentence that says how."""
+    """Something the user can mend; its text is one sentence that says how, or several lines."""
 
 
 class SpaceError(UserError):
-    """A search-space file, a config file or a ``--set`` override is wrong."""
+    """A search-space file, a config file or a ``--set`` override is wrong.
+
+    Attributes:
+        lines: A sentence for each mistake; together they are the error's text.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        """Say what is wrong, a line for each mistake."""
+        super().__init__("\n".join(lines))
+        self.lines = lines
 
 
 class UsageError(UserError):

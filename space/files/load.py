@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from space.errors import SpaceError
 from space.files.messages import Mistake, describe, dotted, mistakes
 from space.files.overrides import Override, apply_overrides, parse_override
-from space.files.reader import file_name, read_yaml
+from space.files.reader import Lines, file_name, read_yaml
 from space.identity import WITHOUT_GPU
 from space.space import Space
 
@@ -31,9 +31,23 @@ __all__ = [
 ]
 
 M = TypeVar("M", bound=BaseModel)
+_Placed = tuple[tuple[str | int, ...], Override]
 
 WHOLE = ("sampler", "pruner", "objective")
 """Mappings whose keys depend on one another: ``without_gpu`` replaces them as a whole."""
+
+
+class FileTree(dict[str, Any]):
+    """A file's values, which know where they stand.
+
+    Attributes:
+        lines: Keys and list indices that lead to a value -> its line, from 1.
+    """
+
+    def __init__(self, values: Mapping[str, Any], lines: Lines) -> None:
+        """Keep both."""
+        super().__init__(values)
+        self.lines = lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +55,7 @@ class SpaceFile:
     """A search-space file as it was read: it has two forms where it says ``without_gpu``."""
 
     name: str
-    tree: Mapping[str, Any]
+    tree: FileTree
     part: Mapping[str, Any] | None
     """What differs where trials get no GPU; None where nothing does."""
     overrides: tuple[Override, ...]
@@ -69,7 +83,7 @@ class SpaceFile:
                 )
         return cls(
             name=name,
-            tree=changed,
+            tree=FileTree(changed, tree.lines if isinstance(tree, FileTree) else {}),
             part=part,
             overrides=tuple(each for each in parsed if each not in of_part),
         )
@@ -101,7 +115,7 @@ class SpaceFile:
         """
         if self.part is None:
             return parse_space(self.tree, self.name, self.overrides)
-        tree, paths = dict(self.tree), list[tuple[str, ...]]()
+        tree, paths = FileTree(self.tree, self.tree.lines), list[tuple[str, ...]]()
         for key, value in self.part.items() if without_gpu else ():
             there = tree.get(key)
             if isinstance(value, dict) and isinstance(there, dict) and key not in WHOLE:
@@ -129,8 +143,8 @@ def load_space(
         The space, consistent throughout.
 
     Raises:
-        SpaceError: If the file cannot be read, or it or an override is wrong: one sentence with the
-            first mistake and the number of others.
+        SpaceError: If the file cannot be read, or it or an override is wrong: a sentence, or where
+            there are several mistakes a line for each with its line in the file.
     """
     return read_space_file(path, overrides).space(without_gpu=without_gpu)
 
@@ -181,20 +195,21 @@ def parse_space(
     return parse_tree(Space, tree, source, overrides)
 
 
-def load_tree(path: str | Path) -> dict[str, Any]:
+def load_tree(path: str | Path) -> FileTree:
     """Read a YAML file that holds a mapping.
 
     Raises:
         SpaceError: If it cannot be read, is not valid YAML or holds something else.
     """
-    tree = read_yaml(Path(path))
+    lines: Lines = {}
+    tree = read_yaml(Path(path), lines)
     if tree is None:
         raise SpaceError(f"{file_name(path)}: empty; expected a mapping of settings")
     if not isinstance(tree, dict):
         raise SpaceError(
             f"{file_name(path)}: found {describe(tree)}; expected a mapping of settings"
         )
-    return tree
+    return FileTree(tree, lines)
 
 
 def parse_tree(
@@ -224,27 +239,56 @@ def parse_tree(
     try:
         return model.model_validate(changed)
     except ValidationError as error:
-        first, *others = mistakes(error, model, changed)
-        more = "" if not others else f" (and {len(others)} more)"
-        raise SpaceError(
-            f"{_where(first, source, placed, of_part)}: {first.problem}{more}"
-        ) from error
+        found = mistakes(error, model, changed)
+        said = [f"{_where(each, source, placed, of_part)}: {each.problem}" for each in found]
+        if len(found) > 1 and isinstance(tree, FileTree):
+            said = [
+                f"{sentence}{_line(each, tree, placed, of_part)}"
+                for sentence, each in zip(said, found, strict=True)
+            ]
+        raise SpaceError(*said) from error
 
 
 def _where(
     mistake: Mistake,
     source: str,
-    placed: Sequence[tuple[tuple[str | int, ...], Override]],
+    placed: Sequence[_Placed],
     of_part: Sequence[tuple[str, ...]],
 ) -> str:
     """The file and the key path, or the override that brought the mistake in."""
-    for path, override in reversed(placed):
-        if mistake.path == path:
-            return override.label
-        if mistake.path[: len(path)] == path:
-            return f"{override.label}: {dotted(mistake.path)}"
-    if any(mistake.path[: len(path)] == path for path in of_part):
+    override = _override(mistake, placed)
+    if override is not None:
+        path, given = override
+        return given.label if mistake.path == path else f"{given.label}: {dotted(mistake.path)}"
+    if _is_of_part(mistake, of_part):
         return f"{source}: {WITHOUT_GPU}.{dotted(mistake.path)}"
     if of_part:
         source = f"{source} with its {WITHOUT_GPU}"
     return f"{source}: {dotted(mistake.path)}" if mistake.path else source
+
+
+def _override(mistake: Mistake, placed: Sequence[_Placed]) -> _Placed | None:
+    """The override that brought a mistake in, with the place where it was laid."""
+    return next(
+        (each for each in reversed(placed) if mistake.path[: len(each[0])] == each[0]), None
+    )
+
+
+def _is_of_part(mistake: Mistake, of_part: Sequence[tuple[str, ...]]) -> bool:
+    """Whether the file's ``without_gpu`` brought a mistake in."""
+    return any(mistake.path[: len(path)] == path for path in of_part)
+
+
+def _line(
+    mistake: Mistake,
+    tree: FileTree,
+    placed: Sequence[_Placed],
+    of_part: Sequence[tuple[str, ...]],
+) -> str:
+    """The line of a mistake, or of what lacks a key; nothing for an override's."""
+    if _override(mistake, placed) is not None:
+        return ""
+    place = (WITHOUT_GPU, *mistake.path) if _is_of_part(mistake, of_part) else mistake.path
+    parents = (place[:n] for n in range(len(place), 0, -1))
+    line = next((tree.lines[path] for path in parents if path in tree.lines), None)
+    return "" if line is None else f" (line {line})"

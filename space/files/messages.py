@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from space.errors import nearest
 from space.files.locations import tags, tags_at, walk
 
-__all__ = ["Mistake", "describe", "dotted", "listed", "mistakes", "phrase", "refusal"]
+__all__ = ["Mistake", "describe", "dotted", "listed", "mistakes", "phrase", "refusal", "together"]
 
 _LONGEST = 60
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,60}")
@@ -91,6 +91,24 @@ def refusal(problem: str, *path: str | int) -> PydanticCustomError:
     return PydanticCustomError("refusal", "{problem}", {"problem": problem, "path": path})
 
 
+def together(checks: Iterable[Callable[[], object]]) -> None:
+    """Run some checks of validators to their end, and refuse whatever any of them refuses.
+
+    Raises:
+        PydanticCustomError: One for all of them.
+    """
+    found: list[dict[str, Any]] = []
+    for check in checks:
+        try:
+            check()
+        except PydanticCustomError as error:
+            context = error.context or {}
+            found += [context, *context.get("others", ())]
+    if found:
+        first, *others = found
+        raise PydanticCustomError("refusal", "{problem}", {**first, "others": others})
+
+
 def mistakes(error: ValidationError, model: type[BaseModel], tree: object) -> list[Mistake]:
     """What the schema library found, a mistake for each place.
 
@@ -104,17 +122,21 @@ def mistakes(error: ValidationError, model: type[BaseModel], tree: object) -> li
     """
     found: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
     owners: dict[tuple[str | int, ...], type[BaseModel]] = {}
+    more: list[Mistake] = []
     for details in error.errors(include_url=False):
         path, owner = walk(model, details["loc"], tree)
         if details["type"].startswith("union_tag"):
             path += (details["ctx"]["discriminator"].strip("'"),)
         elif details["type"] == "refusal":
+            for other in details["ctx"].get("others", ()):
+                more.append(Mistake(path + tuple(other["path"]), str(other["problem"])))
             path += tuple(details["ctx"]["path"])
         if details["type"] == "too_short" and found and path == next(reversed(found))[: len(path)]:
             continue  # a list is short of the entry that has just been refused
         found.setdefault(path, []).append(details)
         owners[path] = owner
-    return [Mistake(path, _problem(group, owners[path])) for path, group in found.items()]
+    said = [Mistake(path, _problem(group, owners[path])) for path, group in found.items()]
+    return said + more
 
 
 def phrase(group: Sequence[ErrorDetails]) -> str:

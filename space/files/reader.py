@@ -20,7 +20,7 @@ import yaml
 from space.errors import SpaceError
 from space.files.messages import describe
 
-__all__ = ["DEEPEST", "LARGEST", "file_name", "parse_yaml", "read_yaml"]
+__all__ = ["DEEPEST", "LARGEST", "Lines", "file_name", "parse_yaml", "read_yaml"]
 
 LARGEST = 100_000
 """Bytes that a file may have."""
@@ -38,15 +38,18 @@ _WORDS = {
         for word in (".inf", ".Inf", ".INF")
     },
 }
+Lines = dict[tuple[str | int, ...], int]
+"""Keys and list indices that lead to a value -> its line, from 1."""
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, lines: Lines | None = None) -> Any:
     """Read a file.
 
     Args:
         path: A YAML file in UTF-8.
+        lines: Where to put the line of each value.
 
     Returns:
         Its value: dicts with text keys, lists, scalars.
@@ -71,7 +74,7 @@ def read_yaml(path: Path) -> Any:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SpaceError(f"{name}: byte {error.start + 1} is not UTF-8 text") from error
-    return parse_yaml(text, name)
+    return parse_yaml(text, name, lines)
 
 
 def file_name(path: str | Path) -> str:
@@ -80,12 +83,13 @@ def file_name(path: str | Path) -> str:
     return text if text.isprintable() and len(text) <= 250 else describe(text)
 
 
-def parse_yaml(text: str, source: str) -> Any:
+def parse_yaml(text: str, source: str, lines: Lines | None = None) -> Any:
     """Read one YAML document.
 
     Args:
         text: The document; an empty one is null.
         source: What to call it in an error.
+        lines: Where to put the line of each value.
 
     Returns:
         Its value: dicts with text keys, lists, scalars.
@@ -94,7 +98,8 @@ def parse_yaml(text: str, source: str) -> Any:
         SpaceError: If the text is not valid.
     """
     try:
-        return _Builder(yaml.parse(text, Loader=yaml.SafeLoader), source).document()
+        events = yaml.parse(text, Loader=yaml.SafeLoader)
+        return _Builder(events, source, {} if lines is None else lines).document()
     except yaml.MarkedYAMLError as error:
         problem = " ".join(part for part in (error.context, error.problem) if part)
         mark = error.problem_mark or error.context_mark
@@ -110,52 +115,57 @@ def parse_yaml(text: str, source: str) -> Any:
 class _Builder:
     """Values from the parser's events."""
 
-    def __init__(self, events: Iterator[yaml.Event], source: str) -> None:
+    def __init__(self, events: Iterator[yaml.Event], source: str, lines: Lines) -> None:
         self._events = events
         self._source = source
+        self._lines = lines
 
     def document(self) -> Any:
         next(self._events)
         first = next(self._events)
         if isinstance(first, yaml.StreamEndEvent):
             return None
-        value = self._value(next(self._events), depth=1)
+        value = self._value(next(self._events), ())
         next(self._events)
         after = next(self._events)
         if not isinstance(after, yaml.StreamEndEvent):
             self._refuse(after, "a second document; expected one")
         return value
 
-    def _value(self, event: yaml.Event, depth: int) -> Any:
+    def _value(self, event: yaml.Event, path: tuple[str | int, ...]) -> Any:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             self._refuse(event, "anchors and aliases are not supported; repeat the value")
         tag = getattr(event, "tag", None)
         if tag is not None:
             self._refuse(event, f"found the tag {describe(tag)}; tags are not supported")
-        if depth > DEEPEST:
+        if len(path) >= DEEPEST:
             self._refuse(event, f"nested more than {DEEPEST} levels deep")
         if isinstance(event, yaml.MappingStartEvent):
-            return self._mapping(depth)
+            return self._mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._list(depth)
+            return self._list(path)
         return self._scalar(event)
 
-    def _mapping(self, depth: int) -> dict[str, Any]:
+    def _mapping(self, path: tuple[str | int, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 self._refuse(event, "expected a plain key")
-            self._value(event, depth)
+            self._value(event, path)
             if event.value in found:
                 self._refuse(event, f"the key {describe(event.value)} a second time")
             found[event.value] = None
-            found[event.value] = self._value(next(self._events), depth + 1)
+            inner = (*path, event.value)
+            self._note(inner, event)
+            found[event.value] = self._value(next(self._events), inner)
         return found
 
-    def _list(self, depth: int) -> list[Any]:
-        found = []
+    def _list(self, path: tuple[str | int, ...]) -> list[Any]:
+        found: list[Any] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            found.append(self._value(event, depth + 1))
+            inner = (*path, len(found))
+            self._note(inner, event)
+            found.append(self._value(event, inner))
         return found
 
     def _scalar(self, event: Any) -> Any:
@@ -171,6 +181,10 @@ class _Builder:
                 self._refuse(event, f"the integer {describe(text)} is too large")
             return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
         return float(text) if _FLOAT.fullmatch(text) else text
+
+    def _note(self, path: tuple[str | int, ...], event: yaml.Event) -> None:
+        if event.start_mark is not None:
+            self._lines[path] = event.start_mark.line + 1
 
     def _refuse(self, event: yaml.Event, problem: str) -> NoReturn:
         raise SpaceError(f"{self._source}: {_place(event.start_mark)}{problem}")

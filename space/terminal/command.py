@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from space.errors import UsageError, UserError
+from space.errors import SpaceError, UsageError, UserError
 from space.files.messages import describe
 from space.terminal.printing import ConsoleHandler, say_error
 from space.terminal.streams import mend_streams
@@ -156,7 +156,8 @@ def run_command(main: Callable[[list[str]], int]) -> NoReturn:
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except UserError as error:
-        say_error(f"error: {error}")
+        for line in error.lines if isinstance(error, SpaceError) else (str(error),):
+            say_error(f"error: {line}")
         status = EXIT_USER
     except OSError as error:
         if error.errno not in FULL_DISK:

@@ -156,4 +156,7 @@ def test_check_tells_what_is_wrong_with_a_config_file(
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("configs: []\n")
     assert main(["check", str(wrong)]) == 2
-    assert capsys.readouterr().err == f"{wrong}: name: required, but missing (and 1 more)\n"
+    assert capsys.readouterr().err == (
+        f"{wrong}: name: required, but missing\n"
+        f"{wrong}: configs: empty; expected at least one entry (line 1)\n"
+    )

@@ -1,4 +1,4 @@
-"""Whatever is read, a space or a `SpaceError` of one line comes out."""
+"""Whatever is read, a space or a `SpaceError` of printable lines comes out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _survives(make: Callable[[], Space]) -> None:
     try:
         space: Space | None = make()
     except SpaceError as error:
-        space, sentence = None, str(error)
+        space, sentence = None, "".join(error.lines)
     else:
         sentence = "none"
     assert sentence.isprintable(), sentence

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from search.launch.__main__ import main as launch
 from space import Space, parse_space
+from space.__main__ import main as space_command
 from space.errors import SpaceError
 from space.files.messages import describe
+from storage.commands.cli import run_command
 
 from .conftest import refusal
 
@@ -162,11 +165,6 @@ _BAD: list[tuple[str, Any, str]] = [
     ),
     (
         "objective",
-        [{"metric": "val_error"}, {"metric": "val_error"}],
-        "objective.1.metric: found 'val_error' a second time",
-    ),
-    (
-        "objective",
         [{"metric": "val_error"}, {"metric": "n_parameters"}],
         "pruner.name: found 'asha'; expected none, since a study of several objectives cannot "
         "prune",
@@ -224,10 +222,103 @@ def test_a_mistake_gets_its_sentence(
     assert refusal(tree, path, key, value) == f"{path}: {sentence}"
 
 
-def test_of_several_mistakes_the_first_is_told_and_the_others_counted(build: Build) -> None:
+def test_several_mistakes_are_told_a_line_each(build: Build) -> None:
     with pytest.raises(SpaceError) as caught:
         build("training.epochs=0", "budget.trials=0", "concurrency=x")
-    assert str(caught.value) == "--set training.epochs=0: found 0; expected at least 1 (and 2 more)"
+    assert caught.value.lines == (
+        "--set training.epochs=0: found 0; expected at least 1",
+        "--set budget.trials=0: found 0; expected at least 1",
+        "--set concurrency=x: found 'x'; expected 'auto' or an integer",
+    )
+    assert str(caught.value) == "\n".join(caught.value.lines)
+
+
+_SEVERAL = """\
+study: several
+
+model:
+  name: mlp
+  witdh: 8
+training: {epochs: 0}
+parameters:
+  learning_rate: {type: float, low: 0.1, high: 0.01}
+  width:
+    type: int
+    low: 16
+budget: {}
+"""
+_CONTRADICTIONS = """\
+study: several
+model: {name: mlp}
+training: {epochs: 9}
+parameters:
+  learning_rate: {type: float, low: 0, high: 1}
+  weight_decay: {type: float, low: -1, high: 1}
+objective:
+  - {metric: val_error}
+  - {metric: val_error}
+pruner:
+  name: asha
+  min_resource: 10
+baselines:
+  - {learning_rate: 2}
+budget: {trials: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "lines"),
+    [
+        (
+            _SEVERAL,
+            ["concurrency=x"],
+            [
+                "FILE: model.witdh: unknown key; allowed: name, options, width; did you mean "
+                "'width'? (line 5)",
+                "FILE: training.epochs: found 0; expected at least 1 (line 6)",
+                "FILE: parameters.learning_rate.low: found 0.1; expected at most high, 0.01 "
+                "(line 8)",
+                "FILE: parameters.width.high: required, but missing (line 9)",
+                "FILE: budget: a study must end; expected one of trials, time_limit and epochs "
+                "(line 12)",
+                "--set concurrency=x: found 'x'; expected 'auto' or an integer",
+            ],
+        ),
+        (
+            _CONTRADICTIONS,
+            [],
+            [
+                "FILE: parameters.learning_rate.low: found 0; training.learning_rate must be more "
+                "than 0 (line 5)",
+                "FILE: parameters.weight_decay.low: found -1; training.weight_decay must be at "
+                "least 0 (line 6)",
+                "FILE: objective.1.metric: found 'val_error' a second time (line 9)",
+                "FILE: pruner.name: found 'asha'; expected none, since a study of several "
+                "objectives cannot prune (line 11)",
+                "FILE: baselines.0.learning_rate: found 2; expected a number from 0 to 1 (line 14)",
+            ],
+        ),
+    ],
+)
+def test_check_and_launch_name_all_mistakes_of_a_file_with_their_lines(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    overrides: list[str],
+    lines: list[str],
+) -> None:
+    path = tmp_path / "several.yaml"
+    path.write_text(text)
+    said = [line.replace("FILE", str(path)) for line in lines]
+    options = [option for override in overrides for option in ("--set", override)]
+    assert space_command(["check", str(path), *options]) == 2
+    assert capsys.readouterr().err.splitlines() == said
+    monkeypatch.setattr("sys.argv", ["launch", "--space", str(path), *options])
+    with pytest.raises(SystemExit) as left:
+        run_command(launch)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.splitlines() == [f"error: {line}" for line in said]
 
 
 @pytest.mark.parametrize(
@@ -288,3 +379,20 @@ def test_long_and_unprintable_values_are_shortened(tree: dict[str, Any]) -> None
 )
 def test_values_in_sentences(value: object, words: str) -> None:
     assert describe(value) == words
+
+
+def test_check_names_the_mistakes_of_both_forms_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "forms.yaml"
+    path.write_text(
+        "study: s\nmodel: {name: mlp}\nreplicates: 0\nparameters:\n"
+        "  width: {type: int, low: 1, high: 9}\nbudget: {trials: 1}\n"
+        "without_gpu:\n  training: {epochs: 0}\n  concurrency: 0\n"
+    )
+    assert space_command(["check", str(path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"{path}: replicates: found 0; expected at least 1",
+        f"{path}: without_gpu.training.epochs: found 0; expected at least 1 (line 8)",
+        f"{path}: without_gpu.concurrency: found 0; expected 'auto' or at least 1 (line 9)",
+    ]
