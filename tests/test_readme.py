@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 import sqlite3
@@ -19,7 +18,6 @@ from search.export import __main__ as export
 from search.launch import __main__ as launch
 from search.simulate import __main__ as simulate
 from storage import open_store
-from tests.benchmarks.results import read_result
 from trainables.models import MODELS
 from trainables.models.base import PairModel
 
@@ -91,39 +89,3 @@ def test_its_commands_parse_and_name_files_that_are_there(line: str) -> None:
 
 def test_there_are_commands_to_check() -> None:
     assert len(LINES) >= 5
-
-
-def test_what_it_says_of_the_shipped_settings_is_what_the_table_says() -> None:
-    (table,) = read_result(ROOT / "docs/performance/search-cost.json").tables
-    rows = {
-        (row["sampler"], row["pruner"]): row
-        for row in (dict(zip(table.columns, cells, strict=True)) for cells in table.rows)
-    }
-    own = "asha, min_resource 3"
-
-    def median(sampler: str, pruner: str = own) -> object:
-        return rows[sampler, pruner]["epochs (median)"]
-
-    def reached(sampler: str, pruner: str = own) -> int:
-        share = rows[sampler, pruner]["reached %"]
-        assert isinstance(share, int)
-        return share // 5
-
-    said = " ".join(README.split())
-    halves = f"{own}, reduction_factor 2"
-    few = "tpe, n_startup_trials 5"
-    assert f"get there in {median('tpe')} epochs in the median" in said
-    assert f"in {reached('tpe')} of 20 searches within a third of them" in said
-    assert f"without a pruner does in {reached('random', 'none')}." in said
-    assert f"CMA-ES ({median('cmaes')}), TPE with" in said
-    assert f"`n_startup_trials: 5` ({median(few)}) and QMC ({median('qmc')}) are cheaper" in said
-    assert f"`reduction_factor: 2` gets there in {reached('tpe', halves)} searches" in said
-    others = [reached(few), reached("cmaes"), reached("qmc"), reached("tpe", halves)]
-    p = min(exact_test(reached("tpe"), other, of=20) for other in others)
-    assert f"exact tests of the searches that got there, p {p:.2f} or more" in said
-
-
-def exact_test(one: int, other: int, *, of: int) -> float:
-    """Fisher's two-sided exact test of two counts, each of so many."""
-    ways = {k: math.comb(of, k) * math.comb(of, one + other - k) for k in range(one + other + 1)}
-    return sum(n for n in ways.values() if n <= ways[one]) / math.comb(2 * of, one + other)

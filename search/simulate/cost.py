@@ -1,11 +1,15 @@
-"""What samplers and pruners cost over the same curves: epochs until a good setting is found."""
+"""What samplers and pruners find over the same curves, and after how many epochs.
+
+A search picks its winner by the runs on the recorded seeds that it is given. What the winner is
+worth is read off the other seeds, so that a lucky run does not count as a good setting.
+"""
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -15,12 +19,10 @@ from search.simulate.replay import Replay, SimulatedSearch
 from space import Space, parse_space
 from storage.memory import MemoryStore
 
-__all__ = ["EVERY_POINT", "CostTable", "Quartiles", "Row", "Way", "measure", "space_for"]
+__all__ = ["EVERY_POINT", "CostTable", "Row", "Way", "measure", "space_for"]
 
 EVERY_POINT = "every point"
 """The sampler's name of a full grid search."""
-EARLY_SHARE = 0.1
-"""The share of the full grid's epochs after which winners are looked at as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,49 +38,32 @@ class Way:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quartiles:
-    """The median and the quartiles over seeds; None where that many seeds did not get there.
-
-    Of an even number of seeds the median is the higher middle one; likewise the quartiles.
-    """
-
-    low: float | None
-    median: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Row:
-    """What a way cost.
+    """What a way found.
 
     Attributes:
         sampler: The sampler's settings that are no defaults, with its name.
         pruner: Likewise.
         replicates: Recorded seeds that a trial is trained on.
-        epochs: Epochs of all trials until the incumbent was within the tolerance.
-        seconds: Simulated wall seconds until then.
-        share_reached: Share of the seeds that got there within the budget.
-        share_of_grid: The median of the epochs as a share of the full grid's, on as many seeds.
-        early_value: What the incumbents at a tenth of the full grid's epochs are worth, mean over
-            seeds; None where a seed had none yet.
-        final_value: What the winners at the end are worth, likewise.
-        final_share: Share of the seeds whose winner at the end is within the tolerance.
-        trials: Trials a search, by state, mean over seeds.
-        epochs_by_seed: Of each search the epochs until its incumbent was within the tolerance, None
-            where it did not get there. Search i of one way goes with search i of another, on the
-            same recorded runs.
+        good_share: Share of the searches whose winner at the end was good.
+        behind: How much worse than the best point the winners at the end were, mean over the
+            searches; None where one had none.
+        quarter_by: Epochs of all trials after which a quarter of the searches had a winner that was
+            good and stayed so to the end; None where fewer did.
+        half_by: Likewise of half of them.
+        trials: Trials a search, by state, mean over the searches.
+        epochs_by_seed: Of each search the epochs after which its winner was good to the end, None
+            where it was not. Search i of one way goes with search i of another, on the same
+            recorded runs.
     """
 
     sampler: str
     pruner: str
     replicates: int
-    epochs: Quartiles
-    seconds: Quartiles
-    share_reached: float
-    share_of_grid: float | None
-    early_value: float | None
-    final_value: float | None
-    final_share: float
+    good_share: float
+    behind: float | None
+    quarter_by: int | None
+    half_by: int | None
     trials: dict[str, float]
     epochs_by_seed: tuple[int | None, ...]
 
@@ -91,9 +76,11 @@ class CostTable:
         n_points: Recorded points.
         n_recorded_seeds: Runs of each.
         grid_epochs: Epochs of a full grid on one seed: every point once, to its end.
-        best: What the best point is worth.
+        n_scored_seeds: Of these the runs that a winner is judged by: those that its search did not
+            see, or all where it saw all.
+        best: What the best point is worth over all seeds.
         n_within: Points that are within the tolerance of it, the best included.
-        tolerance: How much worse than the best an incumbent may be.
+        tolerance: How much worse than the best point a good winner may be.
         n_seeds: Simulated searches of each way.
         n_workers: Trials at a time.
         max_epochs: The budget of a search; a full grid has its own.
@@ -102,6 +89,7 @@ class CostTable:
 
     n_points: int
     n_recorded_seeds: int
+    n_scored_seeds: int
     grid_epochs: int
     best: float
     n_within: int
@@ -128,11 +116,10 @@ def measure(
         curves: The recorded curves.
         ways: What to try.
         n_seeds: Searches of each way. Search i has sampler seed i, and sees of every point the run
-            on recorded seed i, counted round;
-            further replicates see the next ones.
+            on recorded seed i, counted round; further replicates see the next ones.
         n_workers: Trials at a time.
         max_epochs: Epochs of a search.
-        tolerance: How much worse than the best point's worth is good enough.
+        tolerance: How much worse than the best point a good winner may be.
         on_search: Hears of every search that has ended.
 
     Returns:
@@ -160,11 +147,11 @@ def measure(
                 )
             )
             on_search(way, seed)
-        of_grid = grid_epochs * way.replicates
-        rows.append(_row(curves, way, searches, worth_P.tolist(), best + tolerance, of_grid))
+        rows.append(_row(curves, way, searches, tolerance))
     return CostTable(
         n_points=len(curves.points),
         n_recorded_seeds=curves.n_seeds,
+        n_scored_seeds=len(_left_out(curves, 0, ways[0].replicates)),
         grid_epochs=grid_epochs,
         best=best,
         n_within=int((worth_P <= best + tolerance).sum()),
@@ -202,60 +189,50 @@ def space_for(curves: LearningCurves, way: Way, *, seed: int, study: str) -> Spa
     return parse_space(tree, "simulated")
 
 
+def _left_out(curves: LearningCurves, seed: int, replicates: int) -> list[int]:
+    """The recorded seeds that a search did not see; all, where it saw all."""
+    seen = {(seed + each) % curves.n_seeds for each in range(replicates)}
+    return [each for each in range(curves.n_seeds) if each not in seen] or list(seen)
+
+
 def _row(
-    curves: LearningCurves,
-    way: Way,
-    searches: Sequence[SimulatedSearch],
-    worth: Sequence[float],
-    good: float,
-    grid_epochs: int,
+    curves: LearningCurves, way: Way, searches: Sequence[SimulatedSearch], tolerance: float
 ) -> Row:
     space = space_for(curves, way, seed=0, study="s")
-    firsts = [
-        next((found for found in search.incumbents if worth[found.point] <= good), None)
-        for search in searches
-    ]
-    epochs = _quartiles([math.inf if each is None else each.n_epochs for each in firsts])
-    early = [_worth_after(search, worth, EARLY_SHARE * grid_epochs) for search in searches]
-    final = [_worth_after(search, worth, math.inf) for search in searches]
+    behind: list[float] = []
+    good_from: list[int | None] = []
+    for seed, search in enumerate(searches):
+        worth_P = curves.true_values(_left_out(curves, seed, way.replicates))
+        behind_P = worth_P - worth_P.min()
+        if search.incumbents:
+            behind.append(float(behind_P[search.incumbents[-1].point]))
+        stayed = takewhile(
+            lambda found, by=behind_P: by[found.point] <= tolerance,  # type: ignore[misc]
+            reversed(search.incumbents),
+        )
+        good_from.append(min((found.n_epochs for found in stayed), default=None))
     states = sorted({state for search in searches for state in search.trials})
     return Row(
         sampler=EVERY_POINT if way.sampler is None else _label(space.sampler, leave={"seed"}),
         pruner=_label(space.pruner),
         replicates=way.replicates,
-        epochs=epochs,
-        seconds=_quartiles([math.inf if each is None else each.seconds for each in firsts]),
-        share_reached=statistics.fmean(each is not None for each in firsts),
-        share_of_grid=None if epochs.median is None else epochs.median / grid_epochs,
-        early_value=_mean(early),
-        final_value=_mean(final),
-        final_share=statistics.fmean(each is not None and each <= good for each in final),
+        good_share=statistics.fmean(each is not None for each in good_from),
+        behind=statistics.fmean(behind) if len(behind) == len(searches) else None,
+        quarter_by=_by(good_from, 4),
+        half_by=_by(good_from, 2),
         trials={
             state: statistics.fmean(search.trials.get(state, 0) for search in searches)
             for state in states
         },
-        epochs_by_seed=tuple(None if each is None else each.n_epochs for each in firsts),
+        epochs_by_seed=tuple(good_from),
     )
 
 
-def _worth_after(search: SimulatedSearch, worth: Sequence[float], n_epochs: float) -> float | None:
-    """What the best trial is worth after so many epochs; None where none is complete by then."""
-    found = [each for each in search.incumbents if each.n_epochs <= n_epochs]
-    return worth[found[-1].point] if found else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if len(known) == len(values) else None
-
-
-def _quartiles(values: Sequence[float]) -> Quartiles:
-    low, median, high = np.quantile(values, [0.25, 0.5, 0.75], method="higher").tolist()
-    return Quartiles(low=_reached(low), median=_reached(median), high=_reached(high))
-
-
-def _reached(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _by(epochs: Sequence[int | None], part: int) -> int | None:
+    """After how many epochs one in so many of the searches was good; None where fewer were."""
+    known = sorted(each for each in epochs if each is not None)
+    n_needed = -(-len(epochs) // part)
+    return known[n_needed - 1] if len(known) >= n_needed else None
 
 
 def _label(config: Any, leave: frozenset[str] | set[str] = frozenset()) -> str:

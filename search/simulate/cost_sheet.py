@@ -1,4 +1,4 @@
-"""The table of what samplers and pruners cost: as text, Markdown or JSON, with its notes."""
+"""The table of what samplers and pruners find: as text, Markdown or JSON, with its notes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboards.tables.drawing import NOTHING, Sheet, draw
 from search.runs.provenance import collect_provenance
-from search.simulate.cost import EVERY_POINT, CostTable, Quartiles, Row
+from search.simulate.cost import EVERY_POINT, CostTable, Row
 from search.simulate.curves_file import LearningCurves
 from space.errors import UsageError
 from space.terminal.counts import count
@@ -52,19 +52,15 @@ def cost_sheet(curves: LearningCurves, table: CostTable) -> Sheet:
     """The table to be drawn."""
     stopped = f", {curves.n_stopped} of them stopped early" if curves.n_stopped else ""
     return Sheet(
-        title=f"Epochs until the incumbent is within {table.tolerance:g} of the best of "
-        f"{table.n_points} recorded points{stopped}",
+        title=f"Winners within {table.tolerance:g} of the best of {table.n_points} recorded "
+        f"points{stopped}, after {table.max_epochs:,} epochs",
         columns=(
             "sampler",
             "pruner",
-            "epochs",
-            "quartiles",
-            "of full grid",
-            "simulated s",
-            "reached",
-            "worth at a tenth",
-            "worth at the end",
             "good at the end",
+            "behind the best",
+            "a quarter by",
+            "half by",
             "trials",
         ),
         left=frozenset({0, 1}),
@@ -77,24 +73,11 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.sampler,
         row.pruner,
-        _number(row.epochs.median),
-        _between(row.epochs),
-        NOTHING if row.share_of_grid is None else f"{row.share_of_grid:.1%}",
-        _number(row.seconds.median),
-        f"{row.share_reached:.0%}",
-        NOTHING if row.early_value is None else f"{row.early_value:.4f}",
-        NOTHING if row.final_value is None else f"{row.final_value:.4f}",
-        f"{row.final_share:.0%}",
+        f"{row.good_share:.0%}",
+        NOTHING if row.behind is None else f"{row.behind:.4f}",
+        *(NOTHING if each is None else f"{each:,}" for each in (row.quarter_by, row.half_by)),
         f"{sum(row.trials.values()):.0f}",
     )
-
-
-def _number(value: float | None) -> str:
-    return "not reached" if value is None else f"{value:,.0f}"
-
-
-def _between(quartiles: Quartiles) -> str:
-    return f"{_number(quartiles.low)} to {_number(quartiles.high)}"
 
 
 def notes(curves: LearningCurves, table: CostTable) -> list[str]:
@@ -102,17 +85,26 @@ def notes(curves: LearningCurves, table: CostTable) -> list[str]:
     given = curves.provenance
     replicates = table.rows[0].replicates
     seeds = "" if replicates == 1 else f" x {replicates} seeds"
+    left_out = replicates < table.n_recorded_seeds
+    scored = (
+        f"a winner is judged by the other {table.n_scored_seeds}"
+        if left_out
+        else "no seed is left over, so a winner is judged by what its search saw, which flatters it"
+    )
     lines = [
         f"the full grid is {table.n_points} points x {count(curves.epochs, 'epoch')}{seeds} = "
         f"{table.grid_epochs * replicates:,} epochs; the best point is worth {table.best:.4f}, and "
         f"{table.n_within} of the points are within {table.tolerance:g} of it",
         f"worth: {curves.truth}; a trial is trained on {replicates} of the "
-        f"{curves.n_seeds} recorded seeds, the same for all trials of a search",
-        f"medians over {count(table.n_seeds, 'sampler seed')}, "
-        f"{count(table.n_workers, 'trial')} at a time, "
-        f"{count(table.max_epochs, 'epoch')} a search; every point: to the end of the grid, in "
-        "random order; reached: share of the seeds within that budget; worth: mean over seeds of "
-        "the best complete trial's; a tenth: of the full grid's epochs; good: within the tolerance",
+        f"{curves.n_seeds} recorded seeds, the same for all trials of a search; {scored}",
+        f"{count(table.n_seeds, 'search')} a row, {count(table.n_workers, 'trial')} at a time, "
+        f"{table.max_epochs:,} epochs a search; every point: to the end of the grid, in random "
+        "order; good at the end: the best complete trial is within the tolerance of the best "
+        "point; a quarter by, half by: epochs after which so many of the searches had a winner "
+        "that was good and stayed so",
+        f"the searches of a row differ in the sampler's seed and share {curves.n_seeds} draws of "
+        "data, so a share is rougher than their number suggests, and rows are not tested against "
+        "each other",
         "a proposal is answered by the recorded point nearest to it (Gower distance), so settings "
         "between points are not told apart, and no setting is better than the recorded ones; "
         "baselines are left out; asking and deciding take no simulated time",
@@ -151,9 +143,9 @@ def _of_stopped(curves: LearningCurves, table: CostTable) -> list[str]:
         "conservative for quality: a stopped trial is worth what it had shown by then, and would "
         "rather have ended better, so a setting gains nothing by training it on",
         f"points within {table.tolerance:g} of the best: {table.n_within}, of which {n_good} "
-        "stopped; a search gets there by proposing what lies nearest to one of these, so with few "
-        "of them 'reached' is luck as well: 'worth at the end' says more, and a larger --tolerance "
-        "asks for less; every point tries the study's own trials, its baselines included, which a "
+        "stopped; a search is good by proposing what lies nearest to one of these, so with few of "
+        "them that is luck as well: 'behind the best' says more, and a larger --tolerance asks for "
+        "less; every point tries the study's own trials, its baselines included, which a "
         "search has to find first; where the study searched little, whatever lies nearest answers, "
         "which flatters a way that goes there",
     ]
@@ -181,8 +173,8 @@ def check_telling(table: CostTable) -> None:
     """
     rows = _searched(table)
     n_alike = len({_numbers(row) for row in rows})
-    found_nothing = all(row.share_reached == 0 for row in rows)
-    if n_alike == 1 and found_nothing and (len(rows) > 1 or rows[0].final_value is None):
+    found_nothing = all(row.good_share == 0 for row in rows)
+    if n_alike == 1 and found_nothing and (len(rows) > 1 or rows[0].behind is None):
         raise UsageError(
             f"no search of {count(table.max_epochs, 'epoch')} came within {table.tolerance:g} of "
             f"the best of {table.n_points} points; give more with --epochs, or a larger "
@@ -202,11 +194,4 @@ def _searched(table: CostTable) -> list[Row]:
 
 def _numbers(row: Row) -> tuple[Any, ...]:
     """What the row says that another could say otherwise; how many trials it took is not it."""
-    return (
-        row.epochs,
-        row.seconds,
-        row.share_reached,
-        row.early_value,
-        row.final_value,
-        row.final_share,
-    )
+    return (row.good_share, row.behind, row.epochs_by_seed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -152,15 +152,19 @@ class LearningCurves(FrozenModel):
         """Epochs of a whole run."""
         return self.space.training.epochs
 
-    def true_values(self) -> NDArray[np.float64]:
+    def true_values(self, seeds: Collection[int] | None = None) -> NDArray[np.float64]:
         """What each point is worth, (P,): see `truth`. Infinite where a run did not reach its end.
 
         Lower is better: with an objective that is maximised, its negative.
+
+        Args:
+            seeds: The recorded seeds whose runs count, at least one; default: all.
         """
-        worth = np.empty((len(self.points), self.n_seeds))
-        for index, point in enumerate(self.points):
-            worth[index] = [self._worth(run) for run in point.runs]
-        means_P: NDArray[np.float64] = worth.mean(axis=1)
+        counted = range(self.n_seeds) if seeds is None else sorted(seeds)
+        worth_PS = np.array(
+            [[self._worth(point.runs[seed]) for seed in counted] for point in self.points]
+        )
+        means_P: NDArray[np.float64] = worth_PS.mean(axis=1)
         return means_P
 
     def _worth(self, run: RecordedRun) -> float:

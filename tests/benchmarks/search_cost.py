@@ -1,4 +1,4 @@
-"""What samplers and pruners cost: epochs until a good setting is found, over recorded curves.
+"""What samplers and pruners find in the same number of epochs, over recorded curves.
 
     python -m tests.benchmarks.search_cost [--curves FILE ...] [--seeds 20] [--workers 2]
         [--json FILE]
@@ -24,23 +24,19 @@ CURVES = Path(__file__).parent / "curves"
 COLUMNS = [
     "sampler",
     "pruner",
-    "epochs (median)",
-    "lower quartile",
-    "upper quartile",
-    "% of the full grid",
-    "simulated s",
-    "reached %",
-    "worth at a tenth",
-    "worth at the end",
     "good at the end %",
+    "behind the best",
+    "a quarter by (epochs)",
+    "half by (epochs)",
+    "trials",
 ]
 
 
 def as_table(curves: LearningCurves, table: CostTable) -> Table:
     """The rows as numbers."""
     return Table(
-        title=f"{curves.space.study}: epochs until the incumbent is within {table.tolerance:g} of "
-        f"the best of {table.n_points} points",
+        title=f"{curves.space.study}: winners within {table.tolerance:g} of the best of "
+        f"{table.n_points} points, on seeds left out of the search",
         columns=COLUMNS,
         rows=[_cells(row) for row in table.rows],
     )
@@ -50,20 +46,12 @@ def _cells(row: Row) -> list[Cell]:
     return [
         row.sampler,
         row.pruner,
-        _whole(row.epochs.median),
-        _whole(row.epochs.low),
-        _whole(row.epochs.high),
-        None if row.share_of_grid is None else 100 * row.share_of_grid,
-        row.seconds.median,
-        round(100 * row.share_reached),
-        row.early_value,
-        row.final_value,
-        round(100 * row.final_share),
+        round(100 * row.good_share),
+        row.behind,
+        row.quarter_by,
+        row.half_by,
+        round(sum(row.trials.values())),
     ]
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)
 
 
 def main(argv: list[str]) -> int:
