@@ -39,11 +39,11 @@ from space.terminal.printing import say
 from storage.commands.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
 from storage.commands.command_line import command_line
 from storage.commands.files import write_whole
-from trainables.batched import TrainingBatch
-from trainables.batched.batch import batch_key
+from trainables.batched.batch import TrainingBatch, batch_key
 from trainables.closed_form import CLOSED_FORM
+from trainables.data.counts import default_n_pairs
 from trainables.data.image_set import ImageSet
-from trainables.data.pairs import Pairs, default_n_pairs, draw_pairs
+from trainables.data.pairs import Pairs, draw_pairs
 from trainables.data.sources import load_source
 from trainables.loop.metrics import EpochMetrics
 from trainables.loop.training import Training

@@ -82,3 +82,36 @@ def test_neither_help_nor_a_mistake_waits_for_pytorch_or_ray(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_needs_no_pytorch_does_not_load_it(tmp_path: Path) -> None:
+    code = """
+import json, sys
+from pathlib import Path
+from search.launch.plan import make_plan
+from search.launch.run import launch
+from search.runs.provenance import collect_provenance
+from space import read_space_file
+from trainables.batched.worker import BatchedSteps
+from trainables.worker import AssignedRun
+
+path = Path(sys.argv[1]) / "space.json"
+path.write_text(json.dumps({"study": "closed", "model": {"name": "closed-form"}, "parameters": {
+    "learning_rate": {"type": "float", "low": 0.001, "high": 0.01}},
+    "training": {"epochs": 2}, "budget": {"trials": 1}}))
+plan = make_plan(read_space_file(path), storage=str(path.with_suffix(".db")), command="c",
+                 provenance=collect_provenance())
+config = plan.resolve({"learning_rate": 0.002}).model_dump(mode="json")
+run = AssignedRun({"run_id": 1, "config": config, "checkpoint": None, "n_epochs": 0,
+                   "evaluate": False, "together": True}, None)
+(report,) = BatchedSteps().step([run])
+print(report["epoch"]["epoch"], "torch" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "1 False"

@@ -14,8 +14,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from space.errors import CheckpointError
 from trainables.runs import Run
 
@@ -36,6 +34,8 @@ def save_checkpoint(run: Run, path: Path) -> None:
     Raises:
         CheckpointError: If the file cannot be written.
     """
+    import torch
+
     buffer = io.BytesIO()
     content = {
         "config_hash": run.config.config_hash(),
@@ -129,5 +129,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"the checkpoint {path} is damaged or cut short: start anew without it, or from an "
             "earlier one"
         )
+    import torch
+
     content: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     return content

@@ -9,10 +9,9 @@ A study goes on after these. Each survives a journey between processes by pickle
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
 
 from trainables.loop.metrics import EpochMetrics
 
@@ -67,7 +66,9 @@ def out_of_memory_translated(model_name: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError.
         said = str(error).partition("\n")[0]
         on_cpu = said.partition(_CPU_ALLOCATOR)[2]
-        if not (on_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
+        torch = sys.modules.get("torch")  # A run without PyTorch meets none of its errors.
+        on_gpu = torch is not None and isinstance(error, torch.OutOfMemoryError)
+        if not (on_cpu or on_gpu or isinstance(error, MemoryError)):
             raise
         reason = on_cpu.strip(": ") or said or "the machine has no more"
         raise OutOfMemoryFailure(f"'{model_name}' ran out of memory: {reason}") from error

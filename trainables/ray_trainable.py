@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from ray import tune
 
 from trainables.batched.worker import BatchedSteps
-from trainables.data.image_set import ImageArrays, ImageSet
 from trainables.worker import AssignedRun
+
+if TYPE_CHECKING:
+    from trainables.data.image_set import ImageArrays
 
 __all__ = ["RunTrainable"]
 
@@ -46,10 +47,16 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         """
         if not use_gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        if n_threads is not None:
-            torch.set_num_threads(n_threads)
-        self._images = None if images is None else ImageSet.from_numpy(images)
-        self._test_images = None if test_images is None else ImageSet.from_numpy(test_images)
+        self._images = self._test_images = None
+        if images is not None:  # Runs that need none need no PyTorch either.
+            import torch
+
+            from trainables.data.image_set import ImageSet
+
+            if n_threads is not None:
+                torch.set_num_threads(n_threads)
+            self._images = ImageSet.from_numpy(images)
+            self._test_images = None if test_images is None else ImageSet.from_numpy(test_images)
         self._open(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

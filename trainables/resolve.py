@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-
-from space.config import RunConfig
+from space.config import ModelConfig, RunConfig
 from space.errors import TrainingError
-from trainables.closed_form import CLOSED_FORM
-from trainables.data.epoch_draws import n_epoch_pairs
-from trainables.data.image_set import SourceName
-from trainables.data.pairs import default_n_pairs, n_validation_pairs
-from trainables.data.sources import resolve_source
-from trainables.device import check_device
-from trainables.models.registry import check_model, model_class
+from trainables.closed_form import CLOSED_FORM, ClosedFormOptions
+from trainables.data.counts import (
+    SourceName,
+    default_n_pairs,
+    n_epoch_pairs,
+    n_validation_pairs,
+)
+from trainables.options import check_options
 
 __all__ = ["DEFAULT_AUX_WEIGHT", "resolve_config"]
 
@@ -37,38 +36,54 @@ def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunCo
         ModelError: If the model's name or an option is wrong.
         TrainingError: If the model or the device cannot honour a training setting.
     """
-    model = check_model(config.model)
-    is_closed_form = model.name == CLOSED_FORM
-    if config.data.source != "auto":
-        source = config.data.source
-    elif source is None:
-        source = "digits" if is_closed_form else resolve_source(config.data)
-    has_aux = is_closed_form or model_class(model.name).has_aux
+    if config.model.name == CLOSED_FORM:  # Without PyTorch, which takes a second to load.
+        options = check_options(config.model, ClosedFormOptions)
+        model = config.model.model_copy(update={"options": options})
+        return _complete(config, model, source or "digits", has_aux=True)
 
+    from trainables.data.sources import resolve_source
+    from trainables.models.registry import check_model, model_class
+
+    model = check_model(config.model)
+    network = model_class(model.name)
+    if source is None and config.data.source == "auto":
+        source = resolve_source(config.data)
+    resolved = _complete(config, model, source, has_aux=network.has_aux)
+    if resolved.training.device == "cpu":
+        import torch
+
+        from trainables.device import check_device
+
+        # What "auto" and "cuda" find is known only to the worker, which may sit elsewhere.
+        check_device(resolved.training, torch.device("cpu"))
+    _check_last_batch(resolved, network.smallest_batch)
+    return resolved
+
+
+def _complete(
+    config: RunConfig, model: ModelConfig, source: SourceName | None, *, has_aux: bool
+) -> RunConfig:
+    """The config with its source, numbers of pairs, auxiliary weight and options filled in."""
+    named = config.data.source if config.data.source != "auto" else source
+    if named is None:
+        raise ValueError("data.source is auto, and nothing says what it means")
     data = config.data.model_copy(
         update={
-            "source": source,
-            "n_train_pairs": config.data.n_train_pairs or default_n_pairs(source, "train"),
-            "n_test_pairs": config.data.n_test_pairs or default_n_pairs(source, "test"),
+            "source": named,
+            "n_train_pairs": config.data.n_train_pairs or default_n_pairs(named, "train"),
+            "n_test_pairs": config.data.n_test_pairs or default_n_pairs(named, "test"),
         }
     )
     aux_weight = config.training.aux_weight
     if aux_weight is None:
         aux_weight = DEFAULT_AUX_WEIGHT if has_aux else 0.0
     training = config.training.model_copy(update={"aux_weight": aux_weight})
-    resolved = RunConfig(data=data, model=model, training=training)
-
     if aux_weight > 0 and not has_aux:
         raise TrainingError(
             f"training.aux_weight is {aux_weight:g}, but '{model.name}' does not predict the "
             "digits: set it to 0, or choose a model with auxiliary heads"
         )
-    if not is_closed_form:
-        if training.device == "cpu":
-            # What "auto" and "cuda" find is known only to the worker, which may sit elsewhere.
-            check_device(training, torch.device("cpu"))
-        _check_last_batch(resolved, model_class(model.name).smallest_batch)
-    return resolved
+    return RunConfig(data=data, model=model, training=training)
 
 
 def _check_last_batch(config: RunConfig, smallest: int) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any, Protocol
 
 from space.config import ModelConfig, RunConfig
 from trainables.closed_form import CLOSED_FORM, ClosedForm
-from trainables.data.image_set import ImageSet
-from trainables.data.sources import load_source
-from trainables.device import pick_device
 from trainables.loop.metrics import EpochMetrics, Kept
-from trainables.loop.training import Training
-from trainables.models.registry import build_model
+
+if TYPE_CHECKING:
+    from trainables.data.image_set import ImageSet
+    from trainables.loop.training import Training
 
 __all__ = ["Run", "count_parameters", "open_run"]
 
@@ -64,7 +61,7 @@ class Run(Protocol):
         """
 
 
-def open_run(config: RunConfig, images: ImageSet | None = None) -> Run:
+def open_run(config: RunConfig, images: ImageSet | None = None) -> ClosedForm | Training:
     """A run at its beginning.
 
     Args:
@@ -81,6 +78,11 @@ def open_run(config: RunConfig, images: ImageSet | None = None) -> Run:
     """
     if config.model.name == CLOSED_FORM:
         return ClosedForm(config)
+    # A run that needs no PyTorch does not wait for it.
+    from trainables.data.sources import load_source
+    from trainables.device import pick_device
+    from trainables.loop.training import Training
+
     if images is None:
         images = load_source(config.data, "train")
     return Training(config, images, pick_device(config.training.device))
@@ -102,5 +104,9 @@ def count_parameters(config: ModelConfig) -> int:
 
 @lru_cache(maxsize=256)
 def _count(config_json: str) -> int:
+    import torch
+
+    from trainables.models.registry import build_model
+
     with torch.device("meta"):
         return build_model(ModelConfig.model_validate_json(config_json), 0).n_parameters()

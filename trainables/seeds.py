@@ -7,9 +7,12 @@ every process and whatever else draws random numbers there.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Stream", "derive_seed", "generator"]
 
@@ -52,4 +55,6 @@ def generator(seed: int, stream: Stream) -> torch.Generator:
     Returns:
         The generator.
     """
+    import torch
+
     return torch.Generator().manual_seed(derive_seed(seed, stream))

@@ -22,17 +22,19 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from space.config import RunConfig
 from space.errors import CheckpointError, UserError
 from trainables.checkpoint import load_checkpoint, save_checkpoint
-from trainables.data.image_set import ImageSet
-from trainables.data.pairs import draw_test_pairs
+from trainables.closed_form import ClosedForm
 from trainables.failures import NonFiniteLossError, TrialFailure, out_of_memory_translated
 from trainables.loop.metrics import EpochMetrics
-from trainables.loop.training import Training
 from trainables.runs import Run, open_run
+
+if TYPE_CHECKING:
+    from trainables.data.image_set import ImageSet
+    from trainables.loop.training import Training
 
 __all__ = ["CHECKPOINT_SECONDS", "AssignedRun", "describe", "is_device_lost"]
 
@@ -80,7 +82,7 @@ class AssignedRun:
         self._n_reported: int = assignment["n_epochs"]
         self._images = images
         self._n_together = n_together
-        self._run: Run | None = None
+        self._run: ClosedForm | Training | None = None
         self._warning: str | None = None
         self._unsaved: str | None = None
         self._saved_at = time.monotonic()
@@ -90,7 +92,7 @@ class AssignedRun:
     @property
     def training(self) -> Training | None:
         """The run of a network, once it is prepared; None for a closed form."""
-        return self._run if isinstance(self._run, Training) else None
+        return None if isinstance(self._run, ClosedForm) else self._run
 
     def step(self) -> dict[str, Any]:
         """Train one epoch and report it.
@@ -173,10 +175,12 @@ class AssignedRun:
                 return self._fail(str(failure), metrics)
         return self._report(metrics, evaluation=evaluation)
 
-    def _evaluation(self, run: Run) -> dict[str, float]:
+    def _evaluation(self, run: ClosedForm | Training) -> dict[str, float]:
         """The kept state's losses and errors on all three parts of the data."""
-        if not isinstance(run, Training) or self._test_images is None:
+        if isinstance(run, ClosedForm) or self._test_images is None:
             raise TypeError("only a network can be evaluated, and on test images alone")
+        from trainables.data.pairs import draw_test_pairs
+
         parts = {
             "train": run.pairs.train,
             "val": run.pairs.validation,
@@ -187,7 +191,7 @@ class AssignedRun:
             found[f"{name}_loss"], found[f"{name}_error"] = run.evaluate_kept(pairs)
         return found
 
-    def _opened(self) -> Run:
+    def _opened(self) -> ClosedForm | Training:
         """The run, at its last checkpoint if it was not open yet."""
         if self._run is not None:
             return self._run

@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-
 from search.launch.plan import Plan
 from search.workers.ray_session import Slots
-from trainables.runs import open_run
 
 __all__ = ["Estimate", "measure"]
 
@@ -44,6 +41,10 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
     Raises:
         UserError: If the config cannot be trained here.
     """
+    import torch
+
+    from trainables.runs import open_run
+
     config = plan.resolve(plan.examples(1)[0])
     batch, fraction = config.training.batch_size, config.data.validation_fraction
     n_pairs = config.data.n_train_pairs or 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import torch
-
+from search.runs.provenance import gpu_names
 from search.workers.ray_session import has_gpus, ray_session
 from space import Space, SpaceFile
 from space.files.load import WHOLE
@@ -65,7 +64,7 @@ def gpu_finder(address: str | None, *, verbose: bool) -> Callable[[], bool]:
 
     def find() -> bool:
         if address is None:
-            return torch.cuda.is_available()
+            return bool(gpu_names())
         with ray_session(address, verbose=verbose):
             return has_gpus()
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import sqlalchemy as sa
@@ -33,10 +33,11 @@ from storage.connect.engine import parse_url
 from storage.connect.outage import is_unreachable
 from storage.leases import process_mark
 from trainables.closed_form import CLOSED_FORM
-from trainables.data.image_set import ImageSet
-from trainables.data.pairs import default_n_pairs, draw_train_validation
-from trainables.data.sources import load_source
+from trainables.data.counts import default_n_pairs
 from trainables.resolve import resolve_config
+
+if TYPE_CHECKING:
+    from trainables.data.image_set import ImageSet
 
 __all__ = [
     "DATA_VARIABLE",
@@ -231,7 +232,10 @@ def make_plan(
     if problem:
         logger.warning("the study goes on with the seeds it was begun with, %s", problem)
     images = None
-    if space.model.name != CLOSED_FORM:
+    if space.model.name != CLOSED_FORM:  # Without data there is no wait for PyTorch.
+        from trainables.data.pairs import draw_train_validation
+        from trainables.data.sources import load_source
+
         space = _keep_source(space, record)
         images = load_source(space.data, "train")
         space = _settle_data(space, images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import subprocess
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-__all__ = ["Provenance", "collect_provenance"]
+__all__ = ["Provenance", "collect_provenance", "gpu_names"]
 
 LIBRARIES = ("torch", "torchvision", "numpy", "optuna", "ray", "sqlalchemy", "pydantic")
 ROOT = Path(__file__).resolve().parents[2]
+_GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""What Linux has where there is a driver for GPUs: NVIDIA's, AMD's, Windows' below Linux."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,7 @@ def collect_provenance() -> Provenance:
             versions[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             continue
-    # `torch.__version__` tells the CPU build from a CUDA build; the package's version may not.
-    versions["torch"] = str(torch.__version__)
+    versions["torch"] = _torch_version() or versions["torch"]
     return Provenance(
         git_commit=commit,
         git_dirty=None if commit is None or changes is None else bool(changes),
@@ -59,12 +59,36 @@ def collect_provenance() -> Provenance:
             "processor": _processor(),
             "cpus": os.cpu_count(),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+            "gpus": gpu_names(),
             "system": platform.platform(),
         },
         host=platform.node(),
         pid=os.getpid(),
     )
+
+
+def _torch_version() -> str | None:
+    """PyTorch's version with its build, which tells a CPU's from CUDA's; PyTorch is not loaded."""
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return None
+    module = importlib.util.spec_from_file_location(
+        "torch_version", Path(found.origin).with_name("version.py")
+    )
+    if module is None or module.loader is None:
+        return None
+    version = importlib.util.module_from_spec(module)
+    module.loader.exec_module(version)
+    return str(version.__version__)
+
+
+def gpu_names() -> list[str]:
+    """The GPUs of this machine that PyTorch sees; without a driver it is not asked."""
+    if platform.system() == "Linux" and not any(Path(each).exists() for each in _GPU_DRIVERS):
+        return []
+    import torch
+
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
 
 def _git(*arguments: str) -> str | None:

@@ -13,7 +13,7 @@ from storage import ResultRecord, Store
 from storage.kept_epoch import RunProgress
 from storage.leases import is_alive
 from storage.locking import NO_STUDY, study_lock
-from trainables.batched import architecture
+from trainables.architecture import architecture
 from trainables.runs import count_parameters
 
 __all__ = ["QueuedRun", "RunQueue"]

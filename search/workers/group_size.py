@@ -7,19 +7,19 @@ import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from search.launch.plan import Plan
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
 from space import RunConfig
-from trainables.batched import GroupSpeed, architecture, measure_group_speed
+from trainables.architecture import architecture
 from trainables.closed_form import CLOSED_FORM
-from trainables.data.image_set import ImageSet
-from trainables.device import pick_device
 from trainables.failures import OutOfMemoryFailure
+
+if TYPE_CHECKING:
+    from trainables.batched.group_speed import GroupSpeed
+    from trainables.data.image_set import ImageSet
 
 __all__ = ["group_size_of_queue", "group_size_of_study"]
 
@@ -152,6 +152,8 @@ def _measure(
     """Measure on a worker, or here where a worker would find the same."""
     threads = max(1, int(cpus))
     if slots.nodes == 1 and not slots.gpus_per_trial:
+        import torch
+
         before = torch.get_num_threads()
         try:
             return _measured(config, images.to_numpy(), threads, most, "cpu")
@@ -180,6 +182,12 @@ def _measured(
     most: int,
     device: Literal["auto", "cpu"],
 ) -> GroupSpeed:
+    import torch
+
+    from trainables.batched.group_speed import measure_group_speed
+    from trainables.data.image_set import ImageSet
+    from trainables.device import pick_device
+
     torch.set_num_threads(threads)
     return measure_group_speed(config, ImageSet.from_numpy(images), pick_device(device), most=most)
 

@@ -19,7 +19,6 @@ from search.workers.scratch import scratch_directory
 from space import Resources, TrainingConfig
 from space.errors import ClusterError, TrainingError
 from space.files.messages import describe
-from trainables.device import check_device, pick_device
 
 __all__ = ["Slots", "has_gpus", "n_startable", "ray_session", "require_address", "slots_for"]
 
@@ -276,6 +275,10 @@ def n_startable(slots: Slots, cpus_per_trial: float) -> int:
 
 def _refuse_gpu_settings(training: TrainingConfig, resources: Resources) -> None:
     """Refuse what only a GPU can do, where trials get none."""
+    if training.precision == "float32" and training.device == "auto" and not training.tf32:
+        return
+    from trainables.device import check_device, pick_device
+
     check_device(training.model_copy(update={"tf32": False}), pick_device("cpu"))
     for key, wanted, default in (
         ("device", training.device == "cuda", "auto"),

@@ -7,7 +7,7 @@ import datetime
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -19,7 +19,9 @@ from space import Resources
 from space.terminal.counts import count, plural
 from space.terminal.printing import error_console, say_error
 from storage import Store
-from trainables.data.image_set import ImageSet
+
+if TYPE_CHECKING:
+    from trainables.data.image_set import ImageSet
 
 __all__ = ["QueueProgress", "train_on", "train_queue"]
 

@@ -6,16 +6,14 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from ray import tune
+from typing import TYPE_CHECKING, Any
 
 from search.runs.protocol import RunLedger
-from search.workers.hooks import LedgerScheduler, LedgerSearcher, LedgerStopper
 from search.workers.ray_session import Slots, n_startable
 from search.workers.workers import GroupSize, Workers
-from trainables.data.image_set import ImageSet
-from trainables.ray_trainable import RunTrainable
+
+if TYPE_CHECKING:
+    from trainables.data.image_set import ImageSet
 
 __all__ = ["run_tune"]
 
@@ -50,6 +48,12 @@ def run_tune(
     Returns:
         Why it ended: ``"done"``, or what `on_step` said.
     """
+    # Ray Tune takes a second to load; a launch with nothing to train does without.
+    from ray import tune
+
+    from search.workers.hooks import LedgerScheduler, LedgerSearcher, LedgerStopper
+    from trainables.ray_trainable import RunTrainable
+
     workers = Workers(
         ledger, n_workers=slots.concurrency, size=group_size, checkpoint_path=checkpoint_path
     )

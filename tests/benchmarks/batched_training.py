@@ -50,7 +50,7 @@ from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.bare_products import is_linear, train_bare
 from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
-from trainables.batched import TrainingBatch
+from trainables.batched.batch import TrainingBatch
 from trainables.data.epoch_draws import draw_epoch
 from trainables.data.image_set import SIDE, ImageSet
 from trainables.flops import forward_flops, padding_share, step_flops

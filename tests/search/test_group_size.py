@@ -15,7 +15,7 @@ from search.workers import group_size as packing
 from search.workers.group_size import group_size_of_queue, group_size_of_study
 from search.workers.ray_session import Slots
 from space import DataConfig, ModelConfig, NamedConfig
-from trainables.batched import GroupSpeed
+from trainables.batched.group_speed import GroupSpeed
 from trainables.data.sources import load_source
 from trainables.failures import OutOfMemoryFailure
 

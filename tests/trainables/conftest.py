@@ -120,7 +120,7 @@ def make_run(make_training: MakeTraining) -> MakeTraining:
 
 def _write_idx(path: Path, array: np.ndarray) -> None:
     """Writes bytes in the IDX format of the original MNIST."""
-    header = struct.group(">BBBB", 0, 0, 8, array.ndim) + struct.group(
+    header = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(
         f">{array.ndim}I", *array.shape
     )
     path.write_bytes(header + array.astype(np.uint8).tobytes())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from trainables.batched import TrainingBatch
+from trainables.batched.batch import TrainingBatch
 from trainables.batched.network import RunsNetwork
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.device import computes_in_bfloat16

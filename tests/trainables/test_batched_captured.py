@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from trainables.batched import TrainingBatch
+from trainables.batched.batch import TrainingBatch
 from trainables.batched.captured import CapturedWork, capture_cuda_graph
 from trainables.loop.training import Training
 from trainables.models import MODELS

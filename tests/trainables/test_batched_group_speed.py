@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from space.config import RunConfig
+from trainables.architecture import architecture
 from trainables.batched import group_speed as packing
-from trainables.batched.group_speed import GroupSpeed, architecture, measure_group_speed
+from trainables.batched.group_speed import GroupSpeed, measure_group_speed
 from trainables.data.image_set import ImageSet
 from trainables.failures import OutOfMemoryFailure
 

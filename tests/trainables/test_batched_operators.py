@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.batched import TrainingBatch
+from trainables.batched.batch import TrainingBatch
 from trainables.loop.optimizer import AdamSteps, build_optimizer
 from trainables.loop.training import Training
 from trainables.models import MODELS

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.data.epoch_draws import draw_epoch, n_epoch_pairs
+from trainables.data.counts import n_epoch_pairs
+from trainables.data.epoch_draws import draw_epoch
 from trainables.models.layers import Dropout
 
 N_TRAIN = st.integers(1, 60)

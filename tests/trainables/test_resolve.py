@@ -9,7 +9,8 @@ import torch
 
 from space.config import RunConfig
 from space.errors import ModelError, TrainingError
-from trainables import device, resolve
+from trainables import device
+from trainables.data import sources
 from trainables.device import pick_device
 from trainables.resolve import resolve_config
 
@@ -44,7 +45,7 @@ def test_what_is_given_stays() -> None:
 
 
 def test_source_is_looked_up_where_it_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolve, "resolve_source", lambda data: "mnist")
+    monkeypatch.setattr(sources, "resolve_source", lambda data: "mnist")
     assert resolve_config(_config("mlp")).data.source == "mnist"
     assert resolve_config(_config("closed-form")).data.source == "digits"
 

@@ -135,8 +135,9 @@ def test_against_a_loop_written_out(
 
     pairs = draw_train_validation(digits, config.data)
     singles, labels = pairs.train.x_N2HW.flatten(0, 1).double(), pairs.train.classes_N2.flatten()
-    draws = generator(0, Stream.EPOCHS)
-    model = build_model(config.model, 0).double()
+    seed = config.training.training_seed
+    draws = generator(seed, Stream.EPOCHS)
+    model = build_model(config.model, seed).double()
     layout = torch.channels_last if model.channels_last else torch.contiguous_format
     model.to(memory_format=layout)
     adam = torch.optim.Adam(

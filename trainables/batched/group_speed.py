@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from trainables.data.image_set import ImageSet
 from trainables.failures import OutOfMemoryFailure
 from trainables.loop.training import Training
 
-__all__ = ["GroupSpeed", "architecture", "measure_group_speed"]
+__all__ = ["GroupSpeed", "measure_group_speed"]
 
 N_STEPS = 3
 """Steps of an epoch that is timed."""
@@ -29,26 +28,6 @@ GOOD_ENOUGH = 1.05
 to be trained side by side."""
 ARITHMETIC_SECONDS = 0.1
 """A step on a CPU that takes longer is arithmetic alone, of which a batch has no less."""
-
-
-def architecture(config: RunConfig) -> str:
-    """What runs must have in common to be trained together, as far as a config tells it.
-
-    Args:
-        config: A resolved config.
-
-    Returns:
-        A text that is equal for configs that differ in nothing but numbers: seeds, learning rates
-        and decays, auxiliary weights, epochs.
-    """
-    tree = config.model_dump(mode="json")
-    data, training = tree["data"], tree["training"]
-    shared = {
-        "model": tree["model"],
-        **{key: data[key] for key in ("source", "n_train_pairs", "validation_fraction", "augment")},
-        **{key: training[key] for key in ("batch_size", "device", "precision", "tf32")},
-    }
-    return json.dumps(shared, sort_keys=True)
 
 
 @dataclass(frozen=True)

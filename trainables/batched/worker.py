@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trainables.batched.batch import TrainingBatch, batch_key
-from trainables.loop.training import Training
 from trainables.worker import AssignedRun, describe, is_device_lost
+
+if TYPE_CHECKING:
+    from trainables.batched.batch import TrainingBatch
+    from trainables.loop.training import Training
 
 __all__ = ["BatchedSteps"]
 
@@ -40,6 +42,8 @@ class BatchedSteps:
         for run in runs:
             report = run.prepare()
             if report is None and run.together and run.training is not None:
+                from trainables.batched.batch import batch_key
+
                 together[batch_key(run.training)].append((run, run.training))
             else:
                 reports.append(run.step() if report is None else report)
@@ -92,6 +96,8 @@ class BatchedSteps:
         self, key: Hashable, members: Sequence[tuple[AssignedRun, Training]]
     ) -> TrainingBatch:
         """The batch of exactly these runs."""
+        from trainables.batched.batch import TrainingBatch
+
         if key not in self._batches:
             self._batches[key] = TrainingBatch([training for _, training in members])
         batch = self._batches[key]

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trainables.data.counts import n_epoch_pairs
 from trainables.models.layers import Dropout
 
-__all__ = ["EpochDraws", "draw_epoch", "n_epoch_pairs"]
+__all__ = [
+    "EpochDraws",
+    "draw_epoch",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +36,6 @@ class EpochDraws:
             The draws.
         """
         return EpochDraws(self.index_P2.to(device), tuple(k.to(device) for k in self.keep_PRF))
-
-
-def n_epoch_pairs(n_train: int, augment: bool) -> int:
-    """The pairs of an epoch.
-
-    Args:
-        n_train: Training pairs.
-        augment: Whether pairs are made anew from the single images.
-
-    Returns:
-        n_train, or twice as many with augmentation.
-    """
-    return 2 * n_train if augment else n_train
 
 
 def draw_epoch(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["N_CLASSES", "SIDE", "ImageArrays", "ImageSet", "SourceName", "Split"]
+from trainables.data.counts import SourceName, Split
 
-SourceName = Literal["mnist", "digits"]
-Split = Literal["train", "test"]
+__all__ = ["N_CLASSES", "SIDE", "ImageArrays", "ImageSet"]
 
 SIDE = 14
 """Height and width of every image, in pixels."""

@@ -9,23 +9,17 @@ from torch import Tensor
 
 from space.config import DataConfig
 from space.errors import DataError
-from trainables.data.image_set import ImageSet, SourceName, Split
+from trainables.data.counts import Split, default_n_pairs, n_validation_pairs
+from trainables.data.image_set import ImageSet
 from trainables.seeds import Stream, generator
 
 __all__ = [
     "Pairs",
     "TrainValidation",
-    "default_n_pairs",
     "draw_pairs",
     "draw_test_pairs",
     "draw_train_validation",
-    "n_validation_pairs",
 ]
-
-_DEFAULT_N_PAIRS: dict[SourceName, dict[Split, int]] = {
-    "mnist": {"train": 1000, "test": 1000},
-    "digits": {"train": 600, "test": 298},
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,19 +107,6 @@ class TrainValidation:
         return TrainValidation(self.train.to(device), self.validation.to(device))
 
 
-def default_n_pairs(source: SourceName, split: Split) -> int:
-    """How many pairs are drawn where the config names no number.
-
-    Args:
-        source: Where the images come from.
-        split: Which of the source's two splits.
-
-    Returns:
-        The study's 1,000 from MNIST; what the images suffice for from the digits.
-    """
-    return _DEFAULT_N_PAIRS[source][split]
-
-
 def draw_pairs(images: ImageSet, n_pairs: int, data_seed: int, stream: Stream) -> Pairs:
     """Pairs drawn without replacement: no image occurs twice.
 
@@ -151,19 +132,6 @@ def draw_pairs(images: ImageSet, n_pairs: int, data_seed: int, stream: Stream) -
         )
     order = torch.randperm(len(images), generator=generator(data_seed, stream))
     return Pairs.of(images.images_NHW, images.labels_N, order[: 2 * n_pairs].view(n_pairs, 2))
-
-
-def n_validation_pairs(n_pairs: int, validation_fraction: float) -> int:
-    """How many of the training split's pairs are held out.
-
-    Args:
-        n_pairs: All pairs drawn from the training split, at least 2.
-        validation_fraction: Share to hold out, between 0 and 1.
-
-    Returns:
-        The nearest number of pairs that leaves at least one on either side.
-    """
-    return min(n_pairs - 1, max(1, round(n_pairs * validation_fraction)))
 
 
 def draw_train_validation(images: ImageSet, config: DataConfig) -> TrainValidation:

@@ -15,8 +15,9 @@ from space.config import DataConfig
 from space.errors import DataError
 from space.files.messages import describe
 from space.terminal.command import is_url
+from trainables.data.counts import SourceName, Split
 from trainables.data.download import MNIST_FILES, DownloadError, download_mnist
-from trainables.data.image_set import N_CLASSES, SIDE, ImageSet, SourceName, Split
+from trainables.data.image_set import N_CLASSES, SIDE, ImageSet
 from trainables.data.torchvision_compat import mnist_class
 
 __all__ = ["data_root", "load_source", "resolve_source"]

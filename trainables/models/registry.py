@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
-from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 
-from space.config import ModelConfig, OptionValue
+from space.config import ModelConfig
 from space.errors import ModelError, nearest
-from trainables.closed_form import CLOSED_FORM, ClosedFormOptions
+from trainables.closed_form import CLOSED_FORM
 from trainables.models.base import PairModel
 from trainables.models.convnet import ConvNet
 from trainables.models.deepconvnet import DeepConvNet, DeepConvNetAux
 from trainables.models.mlp import MLP
 from trainables.models.resnet import ResNet
 from trainables.models.siamese import Siamese, SiameseAux
+from trainables.options import check_options
 from trainables.seeds import Stream, derive_seed
 
 __all__ = [
     "MODELS",
     "build_model",
     "check_model",
-    "check_options",
-    "default_options",
     "model_class",
 ]
 
@@ -39,57 +35,6 @@ MODELS: dict[str, type[PairModel]] = {
     "siamese-aux": SiameseAux,
 }
 """Name in a config -> class, in the order of the report's Table I."""
-
-
-def check_options(config: ModelConfig, constructor: type) -> dict[str, OptionValue]:
-    """A model's options, complete.
-
-    Args:
-        config: The model config.
-        constructor: The class whose constructor's keywords, but for ``width``, are the options.
-
-    Returns:
-        Every option of the constructor with the config's value or the default.
-
-    Raises:
-        ModelError: If an option is unknown, or its value not of the kind or in the range allowed.
-    """
-    options = default_options(constructor)
-    for key, value in config.options.items():
-        if key not in options:
-            known = ", ".join(options) or "none"
-            raise ModelError(
-                f"model.options.{key}: '{config.name}' has no such option (it has: {known})"
-                f"{nearest(key, options)}"
-            )
-        try:
-            options[key] = _adapters(constructor)[key].validate_python(value, strict=True)
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"].lower()
-            raise ModelError(
-                f"model.options.{key} of '{config.name}' is {value!r}: {problem}"
-            ) from error
-    return options
-
-
-def default_options(constructor: type) -> dict[str, OptionValue]:
-    """The options of a constructor with their defaults.
-
-    Args:
-        constructor: The class.
-
-    Returns:
-        Option -> default.
-    """
-    parameters = inspect.signature(constructor).parameters
-    return {name: p.default for name, p in parameters.items() if name != "width"}
-
-
-@cache
-def _adapters(constructor: type) -> dict[str, TypeAdapter[Any]]:
-    init = constructor.__init__  # type: ignore[misc]
-    hints = get_type_hints(init, include_extras=True)
-    return {name: TypeAdapter(hints[name]) for name in default_options(constructor)}
 
 
 def model_class(name: str) -> type[PairModel]:
@@ -114,21 +59,18 @@ def model_class(name: str) -> type[PairModel]:
 
 
 def check_model(config: ModelConfig) -> ModelConfig:
-    """Checks the name and the options of a model and fills in the options left out.
+    """Checks the name and the options of a network and fills in the options left out.
 
     Args:
-        config: The model config: of a network, or of ``closed-form``.
+        config: The model config.
 
     Returns:
-        The config with every option of the model spelled out.
+        The config with every option of the network spelled out.
 
     Raises:
         ModelError: If the name or an option is unknown, or a value is not allowed.
     """
-    is_closed_form = config.name == CLOSED_FORM
-    options = check_options(
-        config, ClosedFormOptions if is_closed_form else model_class(config.name)
-    )
+    options = check_options(config, model_class(config.name))
     return config.model_copy(update={"options": options})
 
 
