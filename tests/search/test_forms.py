@@ -31,7 +31,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Gives this machine a GPU or takes it away."""
 
     def give(gpu: bool) -> None:
-        monkeypatch.setattr(forms.torch.cuda, "is_available", lambda: gpu)
+        monkeypatch.setattr(forms, "gpu_names", lambda: ["a GPU"] if gpu else [])
 
     return give
 
@@ -124,10 +124,10 @@ def test_a_mistake_in_every_form_waits_for_no_gpu(
 ) -> None:
     plan_for(without_gpu=PART)  # Writes the file.
 
-    def refuse() -> bool:
+    def refuse() -> list[str]:
         raise AssertionError("looked for a GPU")
 
-    monkeypatch.setattr(forms.torch.cuda, "is_available", refuse)
+    monkeypatch.setattr(forms, "gpu_names", refuse)
     with pytest.raises(SpaceError, match="did you mean 'epochs'"):
         main(["--space", str(tmp_path / "space.yaml"), "--set", "training.epoch=1"])
 
