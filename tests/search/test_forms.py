@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from dashboards.numbers.verdicts import seeds_needed
 from search.launch import forms
@@ -100,15 +98,17 @@ def test_a_study_begun_before_the_file_had_the_part_goes_on_without(
 
 
 def test_the_first_lines_say_what_was_chosen(
-    plan_for: MakePlan, store: Store, machine: Callable[[bool], None]
+    plan_for: MakePlan,
+    store: Store,
+    machine: Callable[[bool], None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     machine(False)
     plan = plan_for(without_gpu=PART)
-    said = io.StringIO()
     slots = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
-    progress = LineProgress(plan, Console(file=said, width=80))
+    progress = LineProgress(plan)
     progress.on_launch(open_study(plan, store), slots, 0, [])
-    (line,) = [line for line in said.getvalue().splitlines() if "without_gpu" in line]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "without_gpu" in line]
     assert line.endswith(
         "its without_gpu holds, since trials get no GPU: training.epochs 4, baselines, "
         "budget.trials 5"
