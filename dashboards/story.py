@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import STATES, StudyView
 from dashboards.numbers.together import together_note
@@ -112,7 +113,7 @@ def study_outcome(view: StudyView) -> str:
 
 def confirmation_outcome(found: Confirmation) -> str:
     """How the winner and the baseline do on fresh seeds, and how far the search was optimistic."""
-    winner, summary = found.winner, found.winner.summary
+    winner, summary = found.winner, summarise(found.winner.values)
     itself = ", the baseline itself" if winner.trial_number == found.baseline else ""
     sentences = [
         f"On {count(summary.n, 'fresh seed')} trial {winner.trial_number} does best{itself}: its "
@@ -196,7 +197,7 @@ def _against_baseline(found: Confirmation) -> str:
     trials = [trial for trial in found.trials if trial.trial_number == found.baseline]
     if not trials or winner in trials:
         return ""
-    baseline, n = trials[0].summary, len(winner.values)
+    baseline, n = summarise(trials[0].values), len(winner.values)
     same = "the same seed" if n == 1 else "the same seeds"
     seeds = same if baseline.n == n else count(baseline.n, "seed")
     compared = found.comparisons.get(winner.trial_number)

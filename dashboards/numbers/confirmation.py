@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 from dashboards.numbers.verdicts import Comparison, Optimism, compare_all, optimism, seeds_needed
 from storage import Store
+from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 
 __all__ = ["Confirmation", "read_confirmation"]
 

@@ -15,13 +15,13 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from dashboards.numbers.confirmed import final_values
 from dashboards.numbers.statistics import Summary, summarise
 from dashboards.numbers.verdicts import Comparison, compare_all
 from space import Value
 from space.errors import UsageError, nearest
 from storage import Store
 from storage.connect.engine import translated
+from storage.summaries.confirmed import final_values
 
 __all__ = [
     "Finding",

@@ -14,6 +14,7 @@ from plotly.io.json import to_json_plotly
 
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import DARK, LIGHT
+from dashboards.numbers.statistics import summarise
 from dashboards.pages import words
 from space.terminal.counts import count
 
@@ -102,5 +103,6 @@ def _environment() -> jinja2.Environment:
         time=words.time_element,
         unit=words.unit_of,
         metric=words.metric_name,
+        summarise=summarise,
     )
     return environment

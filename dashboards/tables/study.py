@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.tables.drawing import NOTHING, Sheet
@@ -157,7 +158,7 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
     rows = []
     for trial in found.trials:
         compared = found.comparisons.get(trial.trial_number)
-        summary = trial.summary
+        summary = summarise(trial.values)
         roles = ["winner"] if trial is found.winner else []
         roles += ["baseline"] if trial.trial_number == found.baseline else []
         rows.append(

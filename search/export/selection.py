@@ -10,9 +10,9 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from dashboards.numbers.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 from space.errors import UsageError
 from storage import Store
+from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 from storage.tables.attributes import BASELINE
 
 __all__ = ["BASELINE_ALONE", "Choice", "after_baseline", "choose", "study_metrics"]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.statistics import summarise
 from dashboards.numbers.verdicts import Comparison
 from dashboards.story import confirmation_caveats
 from space.terminal.printing import say, say_table
@@ -21,7 +22,7 @@ def print_confirmation(found: Confirmation) -> None:
         if trial.trial_number == found.baseline:
             role = f"{role}, baseline".lstrip(", ")
         comparison = found.comparisons.get(trial.trial_number)
-        confirmed = trial.summary
+        confirmed = summarise(trial.values)
         rows.append(
             (
                 role,

@@ -17,7 +17,16 @@ def print_list(studies: list[dict[str, Any]], benchmarks: list[dict[str, Any]], 
         say(f"{name} holds no studies and no benchmarks yet")
     if studies:
         say_table(
-            ("study", "trials", "state", "best", "data", "launches", "last launch (UTC)"),
+            (
+                "study",
+                "trials",
+                "state",
+                "best",
+                "confirmed",
+                "data",
+                "launches",
+                "last launch (UTC)",
+            ),
             [
                 (
                     row["study"],
@@ -26,13 +35,14 @@ def print_list(studies: list[dict[str, Any]], benchmarks: list[dict[str, Any]], 
                     "-"
                     if row["best"] is None
                     else " ".join([f"{row['best']:.4g}", *row["metrics"][:1]]),
+                    _confirmed(row["confirmed"]),
                     row["data_source"] or "-",
                     str(row["launches"]),
                     row["last_launch"] or "-",
                 )
                 for row in studies
             ],
-            left=frozenset(range(7)),
+            left=frozenset(range(8)),
         )
     if studies and benchmarks:
         say()
@@ -84,6 +94,34 @@ def print_study(study: dict[str, Any]) -> None:
         ],
         left=frozenset(range(6)),
     )
+    if study["confirmation"]:
+        say()
+        say_table(
+            ("on fresh seeds", study["metrics"][0], "in the search", "seeds", ""),
+            [
+                (
+                    f"trial {each['trial']}",
+                    f"{each['mean']:.4g}",
+                    f"{each['search_value']:.4g}",
+                    str(len(each["values"])),
+                    _how_far(each),
+                )
+                for each in study["confirmation"]
+            ],
+            left=frozenset(range(5)),
+        )
+
+
+def _confirmed(winner: dict[str, Any] | None) -> str:
+    if winner is None:
+        return "-"
+    return f"{winner['mean']:.4g} on {count(len(winner['values']), 'seed')}"
+
+
+def _how_far(confirmed: dict[str, Any]) -> str:
+    if confirmed["failed"]:
+        return f"{count(confirmed['failed'], 'seed')} failed"
+    return "" if confirmed["finished"] else "not every seed is done"
 
 
 def print_benchmark(benchmark: dict[str, Any]) -> None:

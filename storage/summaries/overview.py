@@ -12,8 +12,9 @@ from optuna.trial import FrozenTrial, TrialState
 from storage.leases import is_alive, status_of
 from storage.store import Store
 from storage.summaries.benchmark import BenchmarkGlance, glance_at_benchmarks
+from storage.summaries.confirmed import confirmed_trials, failed_seeds
 from storage.summaries.study import abandoned_trials, glance_at_studies
-from storage.tables.records import BenchmarkConfig, LaunchRecord, RunRecord
+from storage.tables.records import BenchmarkConfig, LaunchRecord, RunRecord, StudyRecord
 
 __all__ = ["describe_benchmark", "describe_study", "list_benchmarks", "list_studies"]
 
@@ -27,13 +28,15 @@ def list_studies(store: Store) -> list[dict[str, Any]]:
     Returns:
         One dictionary a study, in the order they were begun; its best value is that of the first
         objective among complete trials. Studies that were made by other tools are among them,
-        without launches. Trials of a launch that died are `INTERRUPTED`.
+        without launches. Trials of a launch that died are `INTERRUPTED`. The one that does best on
+        fresh seeds is ``confirmed``, which is None where none has all of them.
     """
     launches: dict[int | None, list[LaunchRecord]] = {}
     for launch in store.launches():
         launches.setdefault(launch.study_id, []).append(launch)
     records = store.study_records()
     abandoned = abandoned_trials(store)
+    tried = {run.study_id for run in store.runs(purpose="confirm")}
     rows = []
     for study in glance_at_studies(store):
         record = records.get(study.study_id)
@@ -47,6 +50,11 @@ def list_studies(store: Store) -> list[dict[str, Any]]:
                 "study": study.name,
                 "trials": dict(counts),
                 "best": study.best,
+                "confirmed": (
+                    _winner(_confirmation(store, study.study_id, record))
+                    if study.study_id in tried
+                    else None
+                ),
                 "metrics": [] if record is None else record.metrics,
                 "data_source": None if record is None else record.data_source,
                 "state": _state(own),
@@ -168,6 +176,7 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         "epochs": sum(run.n_epochs for run in every),
         "train_seconds": sum(run.train_seconds for run in every),
         "best": _best(trials, directions),
+        "confirmation": _confirmation(store, study_id, record),
         "launches": [_launch(launch) for launch in store.launches(study_id)],
         "trials": [
             {
@@ -180,6 +189,28 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
             for trial, state in zip(trials, states, strict=True)
         ],
     }
+
+
+def _confirmation(store: Store, study_id: int, record: StudyRecord | None) -> list[dict[str, Any]]:
+    """The trials that were trained again on fresh seeds, best first; those with all seeds lead."""
+    if record is None:
+        return []
+    failed = failed_seeds(store, study_id)
+    return [
+        {
+            "trial": each.trial_number,
+            "mean": each.mean,
+            "values": list(each.values),
+            "search_value": each.search_value,
+            "finished": each.is_finished,
+            "failed": failed.get(each.trial_number, 0),
+        }
+        for each in confirmed_trials(store, study_id, record.metrics[0])
+    ]
+
+
+def _winner(confirmation: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((each for each in confirmation if each["finished"]), None)
 
 
 def _state(launches: Sequence[LaunchRecord]) -> str | None:

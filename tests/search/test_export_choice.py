@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from dashboards.numbers.confirmed import confirmed_trials
 from search.export.__main__ import export_study
 from search.launch.plan import Plan
 from space import load_configs
 from space.errors import UsageError
 from storage import Store
+from storage.summaries.confirmed import confirmed_trials
 
 from .conftest import best_first, confirm, search
 

@@ -18,7 +18,10 @@ from space.errors import UsageError
 from storage import EpochRecord, NewLaunch, open_store
 from storage.__main__ import main
 from storage.commands.cli import storage_arguments
+from storage.summaries.confirmed import confirmed_trials
 from storage.tables.schema import launches, utc_now
+
+from ..dashboards.bulk_study import add_study
 
 
 @pytest.mark.parametrize(
@@ -131,6 +134,34 @@ def test_show(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert [trial["state"] for trial in found["trials"]] == ["COMPLETE", "FAIL"]
     assert found["trials"][1]["reason"] == "it caught fire"
+
+
+def test_list_and_show_have_what_fresh_seeds_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "s.db")
+    with closing(open_store(path)) as store:
+        study_id = add_study(store, "made", 20, confirmed=True)
+        best, *_ = confirmed_trials(store, study_id, "val_error")
+    assert main(["list", "--storage", path, "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["confirmed"]["trial"] == best.trial_number
+    assert row["confirmed"]["mean"] == best.mean
+    assert main(["show", "made", "--storage", path, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["confirmation"]
+    assert found[0]["values"] == list(best.values)
+    assert {each["finished"] for each in found} == {True}
+    assert main(["list", "--storage", path]) == 0
+    assert f"{best.mean:.4g} on 5 seeds" in " ".join(capsys.readouterr().out.split())
+    assert main(["show", "made", "--storage", path]) == 0
+    lines = capsys.readouterr().out.partition("on fresh seeds")[2].splitlines()
+    assert lines[1].split() == [
+        "trial",
+        str(best.trial_number),
+        f"{best.mean:.4g}",
+        f"{best.search_value:.4g}",
+        "5",
+    ]
 
 
 def fall_silent(url: str) -> None:

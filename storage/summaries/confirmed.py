@@ -11,10 +11,10 @@ from typing import Any
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from dashboards.numbers.statistics import Summary, summarise
-from storage import LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
 from storage.kept_epoch import RunProgress
+from storage.store import Store
+from storage.tables.records import LaunchRecord, RunRecord
 
 __all__ = ["ConfirmedTrial", "confirmed_trials", "failed_seeds", "final_values"]
 
@@ -45,11 +45,6 @@ class ConfirmedTrial:
     def mean(self) -> float:
         """The mean over the fresh seeds."""
         return fmean(self.values)
-
-    @property
-    def summary(self) -> Summary:
-        """What the fresh seeds say of the mean."""
-        return summarise(self.values)
 
 
 def confirmed_trials(store: Store, study_id: int, metric: str) -> list[ConfirmedTrial]:
