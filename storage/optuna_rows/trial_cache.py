@@ -17,10 +17,11 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.storages._cached_storage import _CachedStorage, _StudyInfo
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from storage.optuna_rows.steady import SteadyStorage
-from storage.optuna_rows.trial_reading import local_time
+from storage.optuna_rows.trial_reading import Seen, local_time
 from storage.tables.records import TrialStep
 
 __all__ = ["TrialCache"]
@@ -46,8 +47,25 @@ class TrialCache(_CachedStorage):
         self._held: dict[int, FrozenTrial] = {}
         self._newest: dict[int, int] = {}
         """Study -> the last trial up to which all are known."""
+        self._ended: dict[int, int] = {}
+        """Study -> a trial that has ended: it stays as it is for as long as the study is there."""
 
     # -- writing -----------------------------------------------------------------------------
+
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
+        """Create a study; what was known of one that had its number is forgotten."""
+        study_id = super().create_new_study(directions, study_name)
+        with self._lock:
+            self._forget(study_id)
+        return study_id
+
+    def delete_study(self, study_id: int) -> None:
+        """Delete a study."""
+        self._backend.delete_study(study_id)
+        with self._lock:
+            self._forget(study_id)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Create a trial; it is held if it runs."""
@@ -133,6 +151,16 @@ class TrialCache(_CachedStorage):
 
     # -- reading -----------------------------------------------------------------------------
 
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """A study's name, as it is now."""
+        return self._backend.get_study_name_from_id(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """The objectives' directions; kept for a study whose trials this process asks for."""
+        if study_id in self._backend.held:
+            return super().get_study_directions(study_id)
+        return self._backend.get_study_directions(study_id)
+
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """A trial, as it is now."""
         with self._lock:
@@ -178,7 +206,12 @@ class TrialCache(_CachedStorage):
         with self._lock:
             study = self._studies.setdefault(study_id, _StudyInfo())
             newest = self._newest.get(study_id, -1)
-            seen = self._backend.look(study_id, newest, study.unfinished_trial_ids)
+            watched = {self._ended[study_id]} if study_id in self._ended else set()
+            seen = self._backend.look(study_id, newest, study.unfinished_trial_ids | watched)
+            if any(self._is_another(study_id, trial_id, seen) for trial_id in watched):
+                # Another study has the number by now.
+                study, newest = self._forget(study_id), -1
+                seen = self._backend.look(study_id, newest, ())
             changed = {
                 trial_id
                 for trial_id, state, start in seen
@@ -209,6 +242,23 @@ class TrialCache(_CachedStorage):
         # Another's trial may have reported something since.
         return trial_id in self._held and known.datetime_start == local_time(datetime_start)
 
+    def _is_another(self, study_id: int, ended: int, seen: Sequence[Seen]) -> bool:
+        """Whether a trial that has ended is not what it was, and so its study is another."""
+        known = self._studies[study_id].trials[self._trial_id_to_study_id_and_number[ended][1]]
+        was = (ended, known.state, known.datetime_start)
+        return was not in {(trial_id, state, local_time(start)) for trial_id, state, start in seen}
+
+    def _forget(self, study_id: int) -> _StudyInfo:
+        """Know nothing of a study any more."""
+        numbers = self._trial_id_to_study_id_and_number
+        for trial_id in [each for each, (of_study, _) in numbers.items() if of_study == study_id]:
+            del numbers[trial_id]
+            self._held.pop(trial_id, None)
+        self._newest.pop(study_id, None)
+        self._ended.pop(study_id, None)
+        self._studies[study_id] = _StudyInfo()
+        return self._studies[study_id]
+
     def _unfinished(self, study: _StudyInfo) -> list[FrozenTrial]:
         numbers = (
             self._trial_id_to_study_id_and_number[each][1] for each in study.unfinished_trial_ids
@@ -220,6 +270,7 @@ class TrialCache(_CachedStorage):
         self._add_trials_to_cache(study_id, [trial])
         if trial.state.is_finished():
             study.unfinished_trial_ids.discard(trial._trial_id)
+            self._ended[study_id] = trial._trial_id
         else:
             study.unfinished_trial_ids.add(trial._trial_id)
 
@@ -244,6 +295,7 @@ class TrialCache(_CachedStorage):
             study.trials[number] = self._held[trial_id] = trial
             if trial.state.is_finished():
                 study.unfinished_trial_ids.discard(trial_id)
+                self._ended[study_id] = trial_id
 
 
 def _add_step(step: TrialStep, trial: FrozenTrial) -> None:

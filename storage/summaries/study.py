@@ -179,20 +179,28 @@ def study_version(store: Store, study_id: int) -> str:
         StorageError: If the store cannot be read.
     """
     of_study = _TRIALS.c.study_id == study_id
-    trials = sa.select(_TRIALS.c.state, sa.func.count(), sa.func.max(_TRIALS.c.trial_id))
+    trials = sa.select(
+        _TRIALS.c.state,
+        sa.func.count(),
+        sa.func.max(_TRIALS.c.trial_id),
+        # Numbers of a deleted study are used again, moments are not.
+        sa.func.max(_TRIALS.c.datetime_start),
+    )
+    name = sa.select(_STUDIES.c.study_name).where(_STUDIES.c.study_id == study_id)
     # A finished trial reports no more: the reports of the others tell whether any are new.
     reports = sa.select(
         sa.func.count(), sa.func.max(_REPORTS.c.trial_intermediate_value_id)
     ).select_from(_REPORTS.join(_TRIALS, _REPORTS.c.trial_id == _TRIALS.c.trial_id))
     with translated(store.url), store.engine.connect() as connection:
         seen: list[Any] = [
-            (state.name, n, last)
-            for state, n, last in connection.execute(
+            (state.name, n, last, str(start))
+            for state, n, last, start in connection.execute(
                 trials.where(of_study).group_by(_TRIALS.c.state).order_by(_TRIALS.c.state)
             )
         ]
         running = of_study & (_TRIALS.c.state == TrialState.RUNNING)
         seen += connection.execute(reports.where(running)).all()
+        seen.append(connection.execute(name).scalar())
     seen += [
         (launch.launch_id, launch.status, is_alive(launch)) for launch in store.launches(study_id)
     ]

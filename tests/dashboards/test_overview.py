@@ -152,6 +152,17 @@ def test_a_version_changes_with_what_is_seen_and_with_nothing_else(store: Store)
     assert changed()
 
 
+def test_another_study_of_the_same_number_has_another_version(store: Store) -> None:
+    seen = set()
+    for name in ("same", "same", "other"):
+        study = optuna.create_study(study_name=name, storage=store.optuna_storage)
+        seen.add(study_version(store, study._study_id))
+        study.tell(study.ask(), 0.5)
+        seen.add(study_version(store, study._study_id))
+        optuna.delete_study(study_name=name, storage=store.optuna_storage)
+    assert len(seen) == 5  # Two that were empty looked the same.
+
+
 def test_a_benchmarks_version_changes_with_its_runs(store: Store) -> None:
     record = add_benchmark(store, models=("mlp",), n_seeds=4, n_done=2)
     first = benchmark_version(store, record)

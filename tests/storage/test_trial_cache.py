@@ -44,6 +44,28 @@ def load_study(store: Store, study: optuna.Study) -> optuna.Study:
     return optuna.load_study(study_name=study.study_name, storage=store.optuna_storage)
 
 
+def test_a_study_that_has_the_number_of_a_deleted_one_is_not_taken_for_it(
+    store: Store, other: Store
+) -> None:
+    """In SQLite the new study and its trials have the numbers of the old."""
+    for name, direction, value in (("old", "minimize", 0.25), ("new", "maximize", 0.5)):
+        study = optuna.create_study(
+            study_name=name, direction=direction, storage=store.optuna_storage
+        )
+        study_id = study._study_id
+        for _ in range(3):
+            study.tell(study.ask(), value)
+        study.enqueue_trial({"x": value})
+        for reader in (store.optuna_storage, other.optuna_storage):
+            assert reader.get_study_name_from_id(study_id) == name
+            assert reader.get_study_directions(study_id) == study.directions
+            assert reader.get_all_trials(study_id) == truth(store, study_id)
+            assert reader.get_n_trials(study_id) == 4
+        storage = optuna.storages.RDBStorage(store.url.render_as_string(hide_password=False))
+        optuna.delete_study(study_name=name, storage=storage)
+        storage.engine.dispose()
+
+
 def test_a_trial_is_at_every_moment_what_the_database_has(store: Store) -> None:
     study = new_study(store)
     storage = store.optuna_storage
