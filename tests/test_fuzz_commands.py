@@ -270,7 +270,7 @@ launch = options(
 @examples(80)
 def test_launch(place: Path, arguments: list[str], more: list[str]) -> None:
     assume("--dry-run" not in more)  # It measures, which takes its time.
-    survives_here(search.launch.main, ["--space", "space.yaml", *arguments, *more])
+    survives_here(search.launch.__main__.main, ["--space", "space.yaml", *arguments, *more])
 
 
 @given(
@@ -296,7 +296,7 @@ def test_benchmark(place: Path, arguments: list[str], more: list[str]) -> None:
     arguments = ["--config", "config.yaml", *arguments, *more]
     # Very many seeds are legal, and take their time to be listed.
     assume(not any(len(each) > 3 and each.isdigit() for each in arguments))
-    survives_here(search.benchmark.main, arguments)
+    survives_here(search.benchmark.__main__.main, arguments)
 
 
 STORED = st.just(["--storage", "made.db"])
@@ -323,7 +323,11 @@ def test_what_reads_a_study(
     place: Path, before: list[str], arguments: list[str], more: list[str], which: str
 ) -> None:
     commands: dict[str, tuple[Callable[[list[str]], int], list[str], set[str]]] = {
-        "export": (search.export.main, ["--output", "o.yaml"], {"--parameter", "--benchmark"}),
+        "export": (
+            search.export.__main__.main,
+            ["--output", "o.yaml"],
+            {"--parameter", "--benchmark"},
+        ),
         "grid_report": (search.grid_report.main, [], {"--output", "--top", "--trial"}),
         "report": (dashboards.report.main, ["--output", "o.html"], {"--top", "--trial"}),
         "publish": (dashboards.publish.main, [], {"--output", "--top", "--trial"}),
@@ -389,6 +393,6 @@ def test_any_ray_address(text: str) -> None:
 @pytest.mark.parametrize("root", ["\\0", "\\ud800", "a\\nb"])
 def test_a_data_root_that_no_file_system_takes(place: Path, root: str) -> None:
     survives(
-        search.launch.main,
+        search.launch.__main__.main,
         ["--space", "space.yaml", "--set", "data.source=mnist", "--set", f'data.root="{root}"'],
     )

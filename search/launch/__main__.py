@@ -27,8 +27,8 @@ _EXAMPLES = (
 _EPILOG = """\
 The same command goes on with a study that was stopped, however it was stopped.
 
-exit status: 0 done; 1 nothing finished; 2 something you can mend; 130 interrupted
-environment: SEARCH_STORAGE stands in for --storage, SEARCH_DATA_ROOT for data.root
+exit status: 0 done; 1 nothing finished; 2 yours to mend; 130 interrupted
+environment: SEARCH_STORAGE for --storage, SEARCH_DATA_ROOT for data.root
 """
 
 

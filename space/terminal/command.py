@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from space.errors import SpaceError, UsageError, UserError
 from space.files.messages import describe
+from space.terminal.layout import Paper, command_lines
 from space.terminal.printing import ConsoleHandler, say_error
 from space.terminal.streams import mend_streams
 
@@ -59,8 +60,10 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
         )
         self.examples = tuple(examples)
-        lines = "".join(f"\n  {self.prog} {each}".rstrip() for each in examples)
-        self.epilog = f"examples:{lines}\n\n{epilog}".rstrip() if examples else epilog
+        lines = ["examples:"]
+        for each in examples:
+            lines += command_lines("  ", f"{self.prog} {each}".rstrip(), Paper(width=79))
+        self.epilog = "\n".join([*lines, "", epilog] if examples else [epilog]).rstrip()
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None

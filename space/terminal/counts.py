@@ -23,4 +23,4 @@ def plural(noun: str, n: float = 2) -> str:
         return noun
     if re.search(r"[^aeiou]y$", noun):
         return f"{noun[:-1]}ies"
-    return f"{noun}es" if re.search(r"(s|x|sh|nch|tch)$", noun) else f"{noun}s"
+    return f"{noun}es" if re.search(r"(s|x|sh|[nrt]ch)$", noun) else f"{noun}s"

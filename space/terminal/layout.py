@@ -189,14 +189,14 @@ class _Table:
         titles, *rows = self._cells
         width = max(map(cell_len, titles[self._n_keys :]), default=0)
         for row in rows:
-            yield _GAP.join(filter(None, row[: self._n_keys])), True
+            names = zip(titles, row[: self._n_keys], strict=False)
+            yield _GAP.join(f"{title} {cell}".strip() for title, cell in names), True
             for title, cell in zip(titles[self._n_keys :], row[self._n_keys :], strict=True):
-                if cell:
-                    start = f"  {title}{' ' * (width - cell_len(title))}  "
-                    room = max(1, (self._width or 0) - cell_len(start))
-                    first, *others = _broken(_words(cell), room)
-                    yield start + first, False
-                    yield from ((" " * cell_len(start) + each, False) for each in others)
+                start = f"  {title}{' ' * (width - cell_len(title))}  "
+                room = max(1, (self._width or 0) - cell_len(start))
+                first, *others = _broken(_words(cell), room)
+                yield f"{start}{first}".rstrip(), False
+                yield from ((" " * cell_len(start) + each, False) for each in others)
 
 
 def _longest_word(text: str) -> int:

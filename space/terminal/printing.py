@@ -39,6 +39,7 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 def paper_of(stream: TextIO) -> Paper:
     """What is written to a stream is laid out so: for the terminal's width if it is one."""
+    stream = getattr(stream, "rich_proxied_file", stream)  # What a bar puts in its place is none.
     width = Console(file=stream).width if stream.isatty() else None
     return Paper(width=width, encoding=getattr(stream, "encoding", None) or "utf-8")
 
