@@ -13,6 +13,7 @@ from dataclasses import asdict
 
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
 from dashboards.numbers.verdicts import seeds_needed
+from dashboards.tables.formats import KEPT_EPOCH
 from space.terminal.counts import count
 from space.terminal.layout import Paper, table_lines, wrapped
 from space.terminal.printing import as_json, paper_of, write
@@ -176,7 +177,7 @@ def _footnote(report: GridReport) -> str:
     note = f"{count(report.trials['COMPLETE'], 'complete trial')} in {report.storage}"
     if others:
         note += "; not counted: " + ", ".join(f"{n} {state}" for state, n in others.items())
-    return note
+    return f"{note}; {KEPT_EPOCH}" if report.metric == "val_error" else note
 
 
 def _header(report: GridReport) -> list[str]:

@@ -12,7 +12,9 @@ from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.numbers.together import together_note
 from dashboards.pages.documents import Document, render
+from dashboards.story import confirmation_caveats
 from dashboards.tables.drawing import Sheet, draw
+from dashboards.tables.formats import KEPT_EPOCH
 from dashboards.tables.provenance import show_machine
 from dashboards.tables.study import confirmation_sheet, space_sheet
 from storage import Store
@@ -74,6 +76,8 @@ def study_document(store: Store, name: str) -> Document:
         "confirmation": (
             None if confirmation is None else _drawn(confirmation_sheet(confirmation))
         ),
+        "caveats": [] if confirmation is None else confirmation_caveats(confirmation),
+        "kept_epoch": KEPT_EPOCH[0].upper() + KEPT_EPOCH[1:],
         "space": _drawn(space_sheet(view)),
         "together": together_note(view.n_together, view.n_runs),
         "commands": _commands(view, status, store.name),

@@ -11,7 +11,7 @@ from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.tables.drawing import NOTHING, Sheet
-from dashboards.tables.formats import show_interval, show_mean
+from dashboards.tables.formats import KEPT_EPOCH, show_interval, show_mean
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
 from space.terminal.counts import count
 
@@ -145,7 +145,10 @@ def best_sheet(view: StudyView, n: int = 5) -> Sheet:
     return Sheet(
         columns=("", *(_heading(view, trial) for trial in trials)),
         rows=rows,
-        notes=[_REPORTS] if any(trial.state != "COMPLETE" for trial in trials) else [],
+        notes=[
+            *([KEPT_EPOCH] if "val_error" in view.metrics else []),
+            *([_REPORTS] if any(trial.state != "COMPLETE" for trial in trials) else []),
+        ],
     )
 
 
@@ -177,9 +180,7 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
         f"{metric_name(found.metric)}: mean ± standard deviation (ddof 1) over n seeds that the "
         "search never saw"
     ]
-    if found.failed:
-        failed = (f"trial {number} ({n})" for number, n in sorted(found.failed.items()))
-        notes.append(f"not ranked, as they failed on fresh seeds: {', '.join(failed)}")
+    notes += [KEPT_EPOCH] if found.metric == "val_error" else []
     if found.seeds_needed is not None:
         notes.append(
             "so few seeds can show no difference from the baseline, however large: that takes "

@@ -11,6 +11,7 @@ import optuna
 from dashboards.going_on import search_command
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
+from dashboards.tables.formats import KEPT_EPOCH
 from search.export.config_text import check_output
 from search.launch.confirm import confirm_queue
 from search.launch.confirmation import confirmation_as_json, print_confirmation
@@ -101,6 +102,8 @@ def print_result(result: Result) -> None:
     )
     if snapshot.leading:
         _print_table(plan, snapshot)
+        if any(objective.metric == "val_error" for objective in plan.space.objectives):
+            say(KEPT_EPOCH)
         say(_comparison(plan, snapshot))
     else:
         say("no trial has a value yet")

@@ -10,6 +10,7 @@ import shlex
 import optuna
 import pytest
 
+from dashboards.numbers.study.view import read_study
 from dashboards.pages.cache import Cache
 from dashboards.pages.documents import Document
 from dashboards.pages.responses import JSON, Response
@@ -20,6 +21,8 @@ from dashboards.pages.words import (
     time_element,
     values,
 )
+from dashboards.story import confirmation_caveats
+from dashboards.tables.formats import KEPT_EPOCH
 from storage import Store
 from storage.commands.command_line import command_line
 from storage.tables import schema
@@ -162,3 +165,13 @@ def test_the_cache_keeps_what_is_the_same_and_forgets_the_oldest() -> None:
     assert made[-1] == "b1"
     ask("c", "1")
     assert len(made) == 5
+
+
+def test_a_study_page_says_whose_numbers_are_optimistic(store: Store) -> None:
+    add_study(store, "made", 40, confirmed=True)
+    found = read_study(store, "made").confirmation
+    assert found is not None
+    details = html.unescape(str(study_document(store, "made").details))
+    assert " ".join(confirmation_caveats(found)) in details
+    assert f"chosen among {len(found.trials)} trials by these very seeds" in details
+    assert KEPT_EPOCH[1:] in details

@@ -13,6 +13,7 @@ import pytest
 from dashboards.numbers.grid import GridCurve, GridReport, curve_of, read_grid
 from dashboards.numbers.statistics import compare_paired, holm
 from dashboards.numbers.verdicts import seeds_needed
+from dashboards.tables.formats import KEPT_EPOCH
 from search.grid_report import main, render, sentence
 from search.launch.plan import Plan
 from search.launch.study import open_study
@@ -280,6 +281,7 @@ def test_text_markdown_and_json_say_the_same(plan_for: MakePlan, store: Store) -
     report = read_grid(store, "grid", parameter="aux_weight", reference=0.6)
     (curve,) = report.curves
     text, markdown = render(report, "text"), render(report, "markdown")
+    assert (text + markdown).count(KEPT_EPOCH) == 2
     tree = json.loads(render(report, "json"))
     assert tree["curves"][0]["sentence"] == sentence(report, curve)
     assert [point["value"] for point in tree["curves"][0]["points"]] == WEIGHTS

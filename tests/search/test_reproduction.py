@@ -128,6 +128,19 @@ class TestDocument:
         assert deep.endswith("| not consistent |")
         assert len(lines_with(document, "| DeepConvNet | validation |")) == 1
 
+    def test_rows_are_tested_together_and_validation_called_optimistic(
+        self, document: Document
+    ) -> None:
+        # The report gives 0.22: MLP equals it, DeepConvNet lies above, Siamese's one seed below.
+        (together,) = lines_with(document, "- Of all tables, all rows together: ")
+        assert "1 of 2 test errors are lower than reported (sign test p = 1," in together
+        assert "the mean of MLP | small, DeepConvNet over the 10 seeds" in together
+        assert len(lines_with(document, "all rows together: ")) == 3
+        # Made runs validate 0.05 better than they test.
+        (optimistic,) = lines_with(document, "- Validation errors are optimistic")
+        assert "Over the 21 runs of the tables" in optimistic
+        assert optimistic.endswith("the test error lies 0.0500 above it in the mean.")
+
     def test_rows_not_run_say_so(self, document: Document) -> None:
         (resnet,) = lines_with(document, "| ResNet | test |")
         assert resnet.endswith("| not run |")

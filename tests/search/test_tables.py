@@ -15,7 +15,7 @@ from scipy import stats
 from dashboards.numbers.results import ConfigResult, collect, usual_fingerprint
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.tables.drawing import Sheet, draw, escape_latex, escape_markdown
-from dashboards.tables.formats import FORMATS, render
+from dashboards.tables.formats import FORMATS, KEPT_EPOCH, render
 from dashboards.tables.words import show_seeds
 from search.benchmark.configs import benchmark_configs, resolved
 from space import NamedConfig, Reported
@@ -298,6 +298,8 @@ class TestFormats:
         assert "seeds not yet run: =one: 0-2, 4-9; none_yet: 0-9" in lines
         assert sum(line.startswith("better, worse: ") for line in lines) == 1
         assert sum(line.startswith("consistent: ") for line in lines) == 1
+        assert sum(KEPT_EPOCH in line for line in lines) == 1
+        assert sum("all rows together: 0 of 3 test errors" in line for line in lines) == 1
 
     def test_text_counts_wide_characters(self) -> None:
         sheet = Sheet(columns=("name", "n"), rows=[("日本", "1"), ("ab", "2")])
@@ -382,6 +384,9 @@ class TestFormats:
         assert mlp["reported"]["test_error"]["comparison"]["difference"] == pytest.approx(0.0845)
         assert mlp["config"]["training"]["epochs"] == 3
         assert one["test_error"]["std"] is None
+        together = tree["together"]["test_error"]
+        assert (together["n_rows"], together["n_lower"]) == (3, 0)
+        assert tree["best"] == NASTY
         assert (none["test_error"], none["train_seconds"], none["seeds"]) == (None, None, [])
         assert none["missing"] == list(range(10))
 
