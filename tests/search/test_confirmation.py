@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 
 import pytest
-from rich.console import Console
 
-from dashboards.numbers.confirmation import read_confirmation
+from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from search.launch.confirm import candidates
 from search.launch.confirmation import confirmation_as_json, print_confirmation
 from search.launch.plan import Plan
@@ -21,15 +19,19 @@ MakePlan = Callable[..., Plan]
 METRIC = "val_error"
 
 
-def printed(found: object) -> str:
-    console = Console(file=io.StringIO(), width=300)
-    print_confirmation(found, console)  # type: ignore[arg-type]
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[[Confirmation], str]:
+    """Prints a confirmation and gives the words, wherever the lines end."""
+
+    def said(found: Confirmation) -> str:
+        print_confirmation(found)
+        return " ".join(capsys.readouterr().out.split())
+
+    return said
 
 
 def test_optimism_is_that_of_the_searchs_best_trial_not_of_the_winner(
-    plan_for: MakePlan, store: Store
+    plan_for: MakePlan, store: Store, printed: Callable[[Confirmation], str]
 ) -> None:
     plan = plan_for(confirm={"top": 3, "seeds": 3})
     study = search(plan, store)
@@ -55,7 +57,7 @@ def test_optimism_is_that_of_the_searchs_best_trial_not_of_the_winner(
 
 
 def test_the_optimism_of_a_search_that_maximizes_follows_its_direction(
-    plan_for: MakePlan, store: Store
+    plan_for: MakePlan, store: Store, printed: Callable[[Confirmation], str]
 ) -> None:
     plan = plan_for(
         objective={"metric": METRIC, "direction": "maximize"}, confirm={"top": 2, "seeds": 2}
@@ -82,7 +84,7 @@ def test_the_searchs_best_trial_is_always_among_those_to_be_confirmed(
 
 
 def test_a_trial_that_fails_on_a_fresh_seed_does_not_win_on_the_others(
-    plan_for: MakePlan, store: Store
+    plan_for: MakePlan, store: Store, printed: Callable[[Confirmation], str]
 ) -> None:
     plan = plan_for(confirm={"top": 3, "seeds": 3})
     study = search(plan, store)
