@@ -121,7 +121,7 @@ def test_result_as_table_and_as_json(
     text = capsys.readouterr().out
     best = study.best_trial
     assert "study 'closed': the time limit was reached after 1m15s" in text
-    assert f"best val_error {best.value:.4g} on one seed, the baseline's: no trial" in text
+    assert f"best val_error {best.value:.4g} on 1 seed, the baseline's: no trial" in text
     assert re.search(rf"^ *best\b.* {best.number} +{best.value:.4g}", text, re.MULTILINE)
     assert f"go on with:            {plan.command}" in text
     given = replace(plan, command="python -m search.launch --trials=20 --space a.yaml --trials 20")
