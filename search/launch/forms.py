@@ -9,7 +9,7 @@ from search.runs.provenance import gpu_names
 from search.workers.ray_session import has_gpus, ray_session
 from space import Space, SpaceFile
 from space.files.load import WHOLE
-from space.files.messages import describe
+from space.files.messages import listed
 from space.identity import WITHOUT_GPU
 from storage import StudyRecord
 
@@ -56,7 +56,7 @@ def _settings(part: Mapping[str, Any], dump: Mapping[str, Any]) -> Iterator[str]
         for key in keys:
             found = dump[section] if key == section else dump[section].get(key)
             path = section if key == section else f"{section}.{key}"
-            yield path if isinstance(found, dict | list) else f"{path} {describe(found)}"
+            yield path if isinstance(found, dict | list) else f"{path} {listed([found])}"
 
 
 def gpu_finder(address: str | None, *, verbose: bool) -> Callable[[], bool]:

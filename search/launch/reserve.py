@@ -24,6 +24,8 @@ MARGIN = 1.25
 """On the time that the runs are expected to take: epochs differ, and the machine has other work."""
 MEASURING_SECONDS = 5.0
 """For each config, to measure how many of its runs pay to be trained together."""
+LOOK_SECONDS = 1.0
+"""Trials that end are looked at no more often than this."""
 MOST = 0.5
 """The largest share of the time limit: each launch searches for the rest at the least."""
 
@@ -82,7 +84,8 @@ class Reserve:
         self._start_seconds = 0.0
         self._seconds: defaultdict[int, list[float]] = defaultdict(list)
         self._busy = 0.0
-        self._found: float | None = 0.0
+        self._kept = 0.0
+        self._is_stale, self._looked = True, -math.inf
 
     def on_trial_start(self, trial: TrialView) -> None:
         """Nothing to learn."""
@@ -104,22 +107,28 @@ class Reserve:
     def on_trial_end(self, trial: TrialView) -> None:
         """What is to be confirmed may be another trial now."""
         self._observer.on_trial_end(trial)
-        self._found = None
+        self._is_stale = True
 
-    def seconds(self) -> float:
+    def seconds(self, left: float) -> float:
         """Seconds before the time limit at which the search must end; 0 while it must not.
 
         As long as a baseline has not ended, or nothing is complete and better than the baselines,
         it goes on: there would be no verdict.
-        """
-        if self._found is None:
-            self._found = self._now()
-        return self._found
 
-    def _now(self) -> float:
-        space, limit = self._plan.space, self._plan.space.budget.time_limit
-        if not space.confirm.top or limit is None:
+        Args:
+            left: Seconds until the time limit.
+        """
+        limit = self._plan.space.budget.time_limit
+        if not self._plan.space.confirm.top or limit is None or left > MOST * limit:
             return 0.0
+        if self._is_stale and self._clock() >= self._looked + LOOK_SECONDS:
+            self._is_stale, self._looked = False, self._clock()
+            with self._store.guarded():
+                self._kept = min(self._needed(), MOST * limit)
+        return self._kept
+
+    def _needed(self) -> float:
+        space = self._plan.space
         chosen = candidates(self._study, space.confirm.top)
         awaited = [
             trial
@@ -133,7 +142,7 @@ class Reserve:
         )
         asked = space.resources.runs_per_trainable
         is_measured = asked == "auto" and space.model.name != CLOSED_FORM
-        needed = confirmation_seconds(
+        return confirmation_seconds(
             [
                 (n_runs[trial._trial_id], space.training.epochs * self._epoch_seconds(trial.number))
                 for trial in chosen
@@ -142,7 +151,6 @@ class Reserve:
             n_together=1 if asked == "auto" else asked,
             start_seconds=self._start_seconds + is_measured * len(n_runs) * MEASURING_SECONDS,
         )
-        return min(needed, MOST * limit)
 
     def _epoch_seconds(self, number: int) -> float:
         """A worker's seconds for an epoch of a trial, as this launch went.

@@ -292,7 +292,8 @@ class _Stepper:
             return "interrupted"
         if self._deadline is None:
             return None
-        kept, left = self._reserve.seconds(), self._deadline - time.monotonic()
+        left = self._deadline - time.monotonic()
+        kept = self._reserve.seconds(left)
         if left > kept:
             return None
         if left > 0:

@@ -78,7 +78,7 @@ class Machine:
 
     def on_trial_end(self, trial: TrialView) -> None:
         self.reserve.on_trial_end(trial)
-        self.reserved.append(self.reserve.seconds())
+        self.reserved.append(self.reserve.seconds(left=60.0))
 
     def run(self) -> list[float]:
         work(self.ledger, self.plan, n_workers=1)
@@ -118,7 +118,14 @@ def test_what_workers_wait_for_counts_too(machine: Callable[..., Machine]) -> No
     waiting = machine()
     busy = waiting.run()[-1] - 11.0
     waiting.now += 2 * (waiting.now - 13.0)  # Three times as long for the same epochs.
-    assert waiting.reserve._now() - 11.0 == pytest.approx(3 * busy)
+    assert waiting.reserve._needed() - 11.0 == pytest.approx(3 * busy)
+
+
+def test_the_first_half_of_the_time_is_the_searchs(machine: Callable[..., Machine]) -> None:
+    searched = machine()
+    assert searched.run()[-1] > 0.0
+    assert searched.reserve.seconds(left=1801.0) == 0.0
+    assert searched.reserve.seconds(left=1800.0) > 0.0
 
 
 def test_no_more_than_half_the_time_limit_is_kept(machine: Callable[..., Machine]) -> None:
@@ -145,7 +152,7 @@ def test_the_search_waits_for_its_baselines(machine: Callable[..., Machine]) -> 
     searched = machine(baselines=[])
     assert searched.run()[-1] > 0.0
     searched.study.enqueue_trial(BASELINE, user_attrs={attributes.BASELINE: BASELINE})
-    assert searched.reserve._now() == 0.0
+    assert searched.reserve._needed() == 0.0
 
 
 def test_what_is_confirmed_already_takes_no_time(
@@ -156,9 +163,9 @@ def test_what_is_confirmed_already_takes_no_time(
     queue = confirm_queue(done.plan, done.reserve._store, done.study)
     half = [run for run in queue if run.replicate >= 3]
     monkeypatch.setattr("search.launch.reserve.confirm_queue", lambda *args: half)
-    assert done.reserve._now() - 11.0 == pytest.approx((before - 11.0) * 2 / 4)
+    assert done.reserve._needed() - 11.0 == pytest.approx((before - 11.0) * 2 / 4)
     monkeypatch.setattr("search.launch.reserve.confirm_queue", lambda *args: [])
-    assert done.reserve._now() == 0.0
+    assert done.reserve._needed() == 0.0
 
 
 class Kept:
@@ -167,7 +174,7 @@ class Kept:
     def __init__(self, kept: float) -> None:
         self._kept = kept
 
-    def seconds(self) -> float:
+    def seconds(self, left: float) -> float:
         return self._kept
 
 

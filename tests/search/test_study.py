@@ -392,7 +392,7 @@ def test_a_time_limit_ends_the_search_in_time_for_its_confirmation(
 ) -> None:
     recorder = Recorder()
 
-    def kept(reserve: Reserve) -> float:
+    def kept(reserve: Reserve, left: float) -> float:
         """All that is left, once the baseline and some others have ended."""
         n_ended = sum(event == "COMPLETE" for event, _ in recorder.events)
         return 86_400.0 if n_ended >= 6 and ("COMPLETE", 0) in recorder.events else 0.0
