@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shlex
 from collections.abc import Callable
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from search.export.__main__ import main as export
 from search.launch.plan import Plan
@@ -25,24 +23,32 @@ GOOD = {"learning_rate": 3e-3, "weight_decay": 1e-4}
 BAD = {"learning_rate": 1e-4, "weight_decay": 1e-1}
 
 
-def said(plan: Plan, store: Store) -> str:
-    outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
-    console = Console(file=io.StringIO(), width=150)
-    print_result(read_result(store, plan, open_study(plan, store), outcome), console)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+Said = Callable[[Plan, Store], str]
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    """Prints the result of a launch that is done."""
+
+    def read(plan: Plan, store: Store) -> str:
+        outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
+        print_result(read_result(store, plan, open_study(plan, store), outcome))
+        return capsys.readouterr().out
+
+    return read
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({}, r"best val_error [\d.]+ on one seed: the best of many trials is partly luck"),
+        ({}, r"best val_error [\d.]+ on 1 seed: the best of many trials is partly luck"),
         (
             {"baselines": [BAD]},
-            r"best val_error [\d.]+ beside the baseline's [\d.]+, on one seed each: the best of",
+            r"best val_error [\d.]+ beside the baseline's [\d.]+, on 1 seed each: the best of",
         ),
         (
             {"baselines": [GOOD], "budget": {"trials": 1}},
-            r"best val_error [\d.]+ on one seed, the baseline's: no trial was better",
+            r"best val_error [\d.]+ on 1 seed, the baseline's: no trial was better",
         ),
         (
             {
@@ -50,27 +56,27 @@ def said(plan: Plan, store: Store) -> str:
                 "prune_baselines": True,
                 "pruner": {"name": "threshold", "upper": 0.45, "n_warmup_steps": 1},
             },
-            r"best val_error [\d.]+ on one seed; the baseline was pruned after 1 epoch\n",
+            r"best val_error [\d.]+ on 1 seed; the baseline was pruned after 1 epoch\n",
         ),
         (
             {
                 "parameters": {"options.fail_at": {"type": "categorical", "choices": [0, 3]}},
                 "baselines": [{"options.fail_at": 3}],
             },
-            r"best val_error [\d.]+ on one seed; the baseline failed after 2 epochs\n",
+            r"best val_error [\d.]+ on 1 seed; the baseline failed after 2 epochs\n",
         ),
         (
             {
                 "parameters": {"options.fail_at": {"type": "categorical", "choices": [0, 1]}},
                 "baselines": [{"options.fail_at": 1}],
             },
-            r"best val_error [\d.]+ on one seed; the baseline has no value\n",
+            r"best val_error [\d.]+ on 1 seed; the baseline has no value\n",
         ),
     ],
     ids=["none", "worse", "best", "pruned", "failed", "failed at once"],
 )
 def test_the_best_is_put_beside_the_baseline_as_far_as_there_is_one(
-    plan_for: MakePlan, store: Store, changes: dict[str, Any], sentence: str
+    plan_for: MakePlan, store: Store, said: Said, changes: dict[str, Any], sentence: str
 ) -> None:
     plan = plan_for(**changes)
     search(plan, store, n_workers=1)
@@ -79,7 +85,9 @@ def test_the_best_is_put_beside_the_baseline_as_far_as_there_is_one(
     assert text.count("baseline has not reached") == 0
 
 
-def test_a_baseline_under_way_is_not_called_a_result(plan_for: MakePlan, store: Store) -> None:
+def test_a_baseline_under_way_is_not_called_a_result(
+    plan_for: MakePlan, store: Store, said: Said
+) -> None:
     plan = plan_for()
     search(plan, store, n_workers=1)
     more = plan_for(baselines=[BAD], budget={"trials": 14})
@@ -91,6 +99,7 @@ def test_a_baseline_under_way_is_not_called_a_result(plan_for: MakePlan, store: 
 def test_the_hint_how_to_export_works_as_it_stands(
     plan_for: MakePlan,
     store: Store,
+    said: Said,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     there: tuple[str, ...],
