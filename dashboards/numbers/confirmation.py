@@ -74,7 +74,7 @@ def read_confirmation(
         store: The store.
         study_id: The study.
         metric: The objective that decides.
-        baselines: Numbers of the trials that are baselines.
+        baselines: Numbers of the trials that are baselines, the one that counts first.
 
     Returns:
         The confirmation, or None while no trial has all its fresh seeds.
@@ -82,8 +82,8 @@ def read_confirmation(
     trials = [trial for trial in confirmed_trials(store, study_id, metric) if trial.is_finished]
     if not trials:
         return None
-    numbers = [trial.trial_number for trial in trials]
-    baseline = min((number for number in numbers if number in baselines), default=None)
+    numbers = {trial.trial_number for trial in trials}
+    baseline = next((number for number in baselines if number in numbers), None)
     maximize, best_value = _of_search(store, study_id, metric)
     comparisons = {}
     if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:

@@ -10,6 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from storage import RunRecord
+from storage.summaries.baselines import in_order
 from storage.tables.attributes import BASELINE, FAIL_REASON
 
 __all__ = ["Snapshot", "TrialRow", "take_snapshot"]
@@ -46,7 +47,7 @@ class Snapshot:
         counts: Trials by Optuna's state.
         best: Trials on the Pareto front, which for one objective is the best complete one.
         leading: All trials that have a value, complete ones first, best first.
-        baseline: The best complete baseline, else the baseline that got furthest.
+        baseline: The baseline that counts; see `in_order`. None where it has no value.
         mean_epochs: Mean epochs of the trials that ended complete or pruned, or None.
         n_finished: Trials that ended complete or pruned.
     """
@@ -90,12 +91,13 @@ def take_snapshot(study: optuna.Study, runs: Iterable[RunRecord] = ()) -> Snapsh
     else:
         front = {trial.number for trial in study.best_trials}
         best = [row for row in complete if row.number in front]
-    baselines = [row for row in leading if row.is_baseline]
+    baselines = {row.number: row for row in leading if row.is_baseline}
+    order_of = in_order({number: row.state for number, row in baselines.items()})
     return Snapshot(
         counts=counts,
         best=best,
         leading=leading,
-        baseline=baselines[0] if baselines else None,
+        baseline=baselines[order_of[0]] if order_of else None,
         mean_epochs=sum(row.n_epochs for row in ended) / len(ended) if ended else None,
         n_finished=len(ended),
     )

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import UsageError
 from storage import Store
+from storage.summaries.baselines import in_order
 from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 from storage.tables.attributes import BASELINE
 
@@ -89,7 +90,7 @@ def choose(
 
 
 def after_baseline(store: Store, study: optuna.Study, choices: list[Choice]) -> list[Choice]:
-    """The choices with the study's first baseline before them, whether it was pruned or not.
+    """The choices with the study's baseline before them, whether it was pruned or not.
 
     Args:
         store: The store.
@@ -103,12 +104,14 @@ def after_baseline(store: Store, study: optuna.Study, choices: list[Choice]) -> 
         UsageError: If no baseline was trained.
     """
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    found = next((trial for trial in ended if BASELINE in trial.user_attrs), None)
-    if found is None:
+    baselines = {trial.number: trial for trial in ended if BASELINE in trial.user_attrs}
+    numbers = in_order({number: trial.state.name for number, trial in baselines.items()})
+    if not numbers:
         raise UsageError(
             f"--baseline: study '{study.study_name}' has no baseline that was trained; leave the "
             "option out, or give its space file baselines."
         )
+    found = baselines[numbers[0]]
     others = [choice for choice in choices if choice.trial.number != found.number]
     own = [choice for choice in choices if choice.trial.number == found.number]
     first = (

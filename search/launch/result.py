@@ -25,6 +25,7 @@ from space.terminal.printing import say, say_command, say_table
 from storage import Store
 from storage.commands.cli import storage_arguments
 from storage.commands.command_line import command_line
+from storage.summaries.baselines import in_order
 
 __all__ = ["Result", "print_result", "read_result", "result_as_json"]
 
@@ -55,7 +56,7 @@ def read_result(store: Store, plan: Plan, study: optuna.Study, outcome: Outcome)
     """Read what a launch has come to."""
     with store.guarded():
         snapshot = take_snapshot(study, store.runs(study._study_id, "search"))
-    baselines = [row.number for row in snapshot.leading if row.is_baseline]
+    baselines = in_order({row.number: row.state for row in snapshot.leading if row.is_baseline})
     metric = plan.space.objectives[0].metric
     found = read_confirmation(store, study._study_id, metric, baselines)
     return Result(

@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 from storage.connect.engine import translated
 from storage.leases import is_alive
 from storage.store import Store
+from storage.summaries.baselines import in_order
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
 from storage.tables.records import BenchmarkRecord
@@ -49,7 +50,7 @@ class StudyGlance:
         directions: ``"minimize"``, ``"maximize"`` or ``"not_set"``, an objective.
         counts: Trials by Optuna's state, every state.
         best: The best value of the first objective among complete trials.
-        baseline: The same among complete baselines.
+        baseline: The same of the baseline that counts, if it is complete; see `in_order`.
         n_epochs: Epochs trained by its trials.
         train_seconds: What they took.
         last_activity: When a trial last began or ended, or a launch was last heard of (UTC).
@@ -93,8 +94,8 @@ def glance_at_studies(store: Store) -> list[StudyGlance]:
             counts.setdefault(study_id, empty)[state.name] = n
             known = [time.replace(tzinfo=datetime.UTC) for time in latest if time is not None]
             times.setdefault(study_id, []).extend(known)
-        best = _extremes(connection, baselines_only=False)
-        baseline = _extremes(connection, baselines_only=True)
+        best = _extremes(connection)
+        baselines = _baselines(connection)
         studies = sa.select(_STUDIES.c.study_id, _STUDIES.c.study_name)
         names = connection.execute(studies.order_by(_STUDIES.c.study_id)).all()
     spent = _spent(store)
@@ -112,7 +113,7 @@ def glance_at_studies(store: Store) -> list[StudyGlance]:
                 directions=tuple(directions.get(study_id, ())),
                 counts=counts.get(study_id, {each.name: 0 for each in TrialState}),
                 best=best[study_id][which] if study_id in best else None,
-                baseline=baseline[study_id][which] if study_id in baseline else None,
+                baseline=baselines.get(study_id),
                 n_epochs=n_epochs,
                 train_seconds=train_seconds,
                 last_activity=max(times.get(study_id, []), default=None),
@@ -209,19 +210,35 @@ def study_version(store: Store, study_id: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _extremes(connection: sa.Connection, *, baselines_only: bool) -> dict[int, tuple[float, float]]:
+def _extremes(connection: sa.Connection) -> dict[int, tuple[float, float]]:
     """Study -> the least and the greatest value of the first objective of complete trials."""
     joined = _TRIALS.join(_VALUES, _VALUES.c.trial_id == _TRIALS.c.trial_id)
     wanted = (_TRIALS.c.state == TrialState.COMPLETE) & (_VALUES.c.objective == 0)
-    if baselines_only:
-        joined = joined.join(_ATTRIBUTES, _ATTRIBUTES.c.trial_id == _TRIALS.c.trial_id)
-        wanted &= _ATTRIBUTES.c.key == BASELINE
     # Infinite values lie in the table as NULL, which neither aggregate counts.
     query = sa.select(
         _TRIALS.c.study_id, sa.func.min(_VALUES.c.value), sa.func.max(_VALUES.c.value)
     )
     rows = connection.execute(query.select_from(joined).where(wanted).group_by(_TRIALS.c.study_id))
     return {study_id: (low, high) for study_id, low, high in rows if low is not None}
+
+
+def _baselines(connection: sa.Connection) -> dict[int, float]:
+    """Study -> the first objective of the baseline that counts, where that is complete."""
+    of_first = (_VALUES.c.trial_id == _TRIALS.c.trial_id) & (_VALUES.c.objective == 0)
+    query = (
+        sa.select(_TRIALS.c.study_id, _TRIALS.c.number, _TRIALS.c.state, _VALUES.c.value)
+        .join(_ATTRIBUTES, _ATTRIBUTES.c.trial_id == _TRIALS.c.trial_id)
+        .outerjoin(_VALUES, of_first)
+        .where(_ATTRIBUTES.c.key == BASELINE)
+    )
+    states: dict[int, dict[int, str]] = {}
+    values: dict[tuple[int, int], float] = {}
+    for study_id, number, state, value in connection.execute(query):
+        states.setdefault(study_id, {})[number] = state.name
+        if state == TrialState.COMPLETE and value is not None:
+            values[study_id, number] = value
+    counting = {study_id: in_order(own)[0] for study_id, own in states.items()}
+    return {key[0]: values[key] for key in counting.items() if key in values}
 
 
 def _spent(store: Store) -> dict[int, tuple[int, float]]:

@@ -41,7 +41,7 @@ def curves_panel(drawing: Drawing) -> Panel | None:
             line={"width": 1, "dash": "dot"},
             annotation={"text": f"rung {epoch}", "yanchor": "bottom", "y": 1, "xanchor": "center"},
         )
-    special = {trial.number for trial in trials if trial.is_baseline} | set(view.front)
+    special = set(view.front) | ({view.baseline.number} if view.baseline else set())
     for state in (*STATES[1:], STATES[0]):
         plain = [t for t in trials if t.state == state and t.number not in special]
         width = 1.5 if state == "COMPLETE" else 1

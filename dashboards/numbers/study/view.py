@@ -28,6 +28,7 @@ from space import Space
 from space.errors import UsageError
 from storage import LaunchRecord, Store
 from storage.connect.engine import translated
+from storage.summaries.baselines import in_order
 
 __all__ = ["STATES", "StudyView", "read_study"]
 
@@ -58,7 +59,7 @@ class StudyView:
         replicates: Runs of each trial.
         best_so_far: Where the best value improved; empty for several objectives.
         front: Numbers of the trials on the Pareto front; of one objective, the best trial's.
-        baseline: The best complete baseline, else the first; None without one.
+        baseline: The baseline that counts; see `in_order`. None without one.
         confirmation: What fresh seeds say of the best trials, or None.
         grid: The curve over the auxiliary weight, where the study is a grid search over it.
         cost: What the search has cost, without the confirmation.
@@ -155,7 +156,8 @@ def read_study(store: Store, name: str) -> StudyView:
     replicates = space.replicates if space else 1
     full_epochs = space.training.epochs if space else max((t.n_epochs for t in trials), default=0)
     confirm_runs = store.runs(study_id, "confirm")
-    baselines = [trial.number for trial in trials if trial.is_baseline]
+    by_number = {trial.number: trial for trial in trials}
+    baselines = in_order({trial.number: trial.state for trial in trials if trial.is_baseline})
     front = pareto_front(trials, maximize)
     return StudyView(
         name=name,
@@ -173,7 +175,7 @@ def read_study(store: Store, name: str) -> StudyView:
         replicates=replicates,
         best_so_far=best_so_far(trials if len(metrics) == 1 else (), maximize=maximize[0]),
         front=front[:1] if len(metrics) == 1 else front,
-        baseline=_baseline(trials, maximize=maximize[0]),
+        baseline=by_number[baselines[0]] if baselines else None,
         confirmation=(
             read_confirmation(store, study_id, metrics[0], baselines) if confirm_runs else None
         ),
@@ -211,15 +213,6 @@ def _space(config: dict[str, Any]) -> Space | None:
         return Space.model_validate(config)
     except ValidationError:
         return None  # Of an earlier release, whose settings were others; its trials can be shown.
-
-
-def _baseline(trials: tuple[StudyTrial, ...], *, maximize: bool) -> StudyTrial | None:
-    baselines = [trial for trial in trials if trial.is_baseline]
-    complete = [trial for trial in baselines if trial.state == "COMPLETE" and trial.values]
-    if not complete:
-        return baselines[0] if baselines else None
-    sign = -1.0 if maximize else 1.0
-    return min(complete, key=lambda trial: (sign * trial.values[0], trial.number))
 
 
 def _grid(store: Store, name: str, space: Space | None) -> GridReport | None:
