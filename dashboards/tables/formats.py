@@ -83,8 +83,9 @@ _CONSISTENCY = (
 )
 _INTERVAL = (
     "the 95 % interval of the mean test error is what a sign-flip test does not reject: it covers "
-    "the true mean in 95 % of the cases or more if errors are symmetric about it, in some 90 % if "
-    "they are skewed; - for fewer than 6 seeds, which have none"
+    "the true mean in 95 % of the cases or more if errors are symmetric about it, in fewer if they "
+    "are skewed (with 10 seeds, in 2 of 3 where 1 run in 10 does not learn at all); - for fewer "
+    "than 6 seeds, which have none"
 )
 _METRICS = {"train_error": "train", "val_error": "validation", "test_error": "test"}
 _SURVIVORS = (

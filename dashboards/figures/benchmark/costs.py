@@ -30,7 +30,8 @@ def parameters_panel(view: BenchmarkView) -> Panel | None:
     return Panel(
         key="benchmark-error-parameters",
         title="Test error against parameters",
-        caption="Mean over the seeds with its 95 % interval; the lower left is better and smaller.",
+        caption="Mean over the seeds with its 95 % interval, from 6 seeds on; the lower left is "
+        "better and smaller.",
         figure=drawn,
     )
 
@@ -46,7 +47,10 @@ def seconds_panel(view: BenchmarkView) -> Panel | None:
     is_wide = min(seconds) > 0 and max(seconds) > 10 * min(seconds)
     drawn.update_xaxes(title_text="training time of a run (s)")
     drawn.update_xaxes(**({"type": "log"} if is_wide else {"rangemode": "tozero"}))
-    caption = "Means over the seeds with their 95 % intervals; the lower left is better and faster"
+    caption = (
+        "Means over the seeds with their 95 % intervals, from 6 seeds on; the lower left is better "
+        "and faster"
+    )
     machines = dict.fromkeys(machine for cost in view.costs for machine in cost.machines)
     if len(machines) > 1:
         caption += (

@@ -117,7 +117,8 @@ def grid_panel(drawing: Drawing) -> Panel | None:
 def _caption(report: GridReport) -> str:
     """How to read the figure, and what it says of each network."""
     words = [
-        "A large mark is the mean over the seeds and its bar the 95 % interval of that mean; a "
+        "A large mark is the mean over the seeds and its bar the 95 % interval of that mean, from "
+        "6 seeds on; a "
         "small mark is one seed. Lower is better.",
     ]
     if report.parameter == "aux_weight":
