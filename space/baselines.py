@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from space.conditions import Value
 from space.errors import nearest
@@ -43,7 +43,6 @@ def _complete(
                 *at,
                 name,
             )
-    fixed = space.config.model_dump()
     params: dict[str, Value] = {}
     for name, parameter in space.parameters.items():
         if not space.is_active(name, params):
@@ -51,7 +50,7 @@ def _complete(
                 raise refusal("inactive here, since its condition does not hold", *at, name)
             continue
         path = config_path(name)
-        value = given[name] if name in given else _lookup(fixed, path)
+        value = given[name] if name in given else space.config.value(path)
         if not parameter.contains(value):
             if name in given:
                 raise refusal(f"found {describe(value)}; expected {parameter.span()}", *at, name)
@@ -62,9 +61,3 @@ def _complete(
             )
         params[name] = parameter.normalise(value)
     return params
-
-
-def _lookup(tree: Any, path: str) -> Any:
-    for key in path.split("."):
-        tree = tree.get(key)
-    return tree

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from space import baselines
 from space.files.messages import describe, phrase, refusal, together
-from space.parameters import CategoricalParameter
+from space.parameters import CategoricalParameter, IntParameter
 from space.paths import config_path
 from space.pruners import (
     AshaPruner,
@@ -20,12 +20,15 @@ from space.pruners import (
     Pruner,
     WilcoxonPruner,
 )
+from space.samplers import CmaEsSampler
 
 if TYPE_CHECKING:
     from space.space import Space
 
 __all__ = ["MOST_GRID_POINTS", "check", "grid_problem"]
 
+MOST_VALUES = 1_000_000
+"""Values of an int that a sampler lists one by one; as many as a float may have steps."""
 MOST_GRID_POINTS = 100_000
 """A larger grid is refused: it would never end, and Optuna lists all of its points."""
 
@@ -91,6 +94,15 @@ def _check_sampler(space: Space) -> None:
         problem = grid_problem(space)
         if problem is not None:
             raise refusal(problem, "sampler", "name")
+    if name == "gp" or (isinstance(space.sampler, CmaEsSampler) and space.sampler.with_margin):
+        for key, parameter in space.parameters.items():
+            if isinstance(parameter, IntParameter) and parameter.n_values > MOST_VALUES:
+                raise refusal(
+                    f"found {describe(parameter.high)}; {name} lists an int's values one by one, "
+                    f"expected at most {describe(MOST_VALUES)} of them: lower it, give a step, or "
+                    "choose another sampler",
+                    *("parameters", key, "high"),
+                )
     if name == "cmaes":
         if len(space.objectives) > 1:
             raise refusal(

@@ -45,7 +45,7 @@ class Condition(FrozenModel):
         """Whether a value of the parent makes the parameter active."""
         if self.values is not None:
             return any(same(value, each) for each in self.values)
-        if isinstance(value, str):
+        if not isinstance(value, int | float):
             return False
         return (self.above is None or value > self.above) and (
             self.below is None or value < self.below

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from space.seeds import SEARCH_SEEDS
 
-__all__ = ["DataConfig", "FrozenModel", "ModelConfig", "RunConfig", "TrainingConfig"]
+__all__ = ["DataConfig", "FrozenModel", "ModelConfig", "RunConfig", "TrainingConfig", "by_name"]
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 OptionValue = bool | int | float | str
@@ -35,6 +35,11 @@ class FrozenModel(BaseModel):
         protected_namespaces=(),
         use_attribute_docstrings=True,
     )
+
+
+def by_name(value: Any) -> Any:
+    """What a bare name stands for, where a name with options is expected."""
+    return {"name": value} if isinstance(value, str) else value
 
 
 class DataConfig(FrozenModel):
@@ -129,6 +134,13 @@ class RunConfig(FrozenModel):
                 node = node.setdefault(parent, {})
             node[leaf] = value
         return RunConfig.model_validate(tree)
+
+    def value(self, path: str) -> Any:
+        """The setting that a dotted path names; None where a model's option is left out."""
+        found: Any = self.model_dump(mode="json")
+        for key in path.split("."):
+            found = found.get(key)
+        return found
 
     def config_hash(self) -> str:
         """16 hexadecimal digits that identify the config but for its data root and its device."""

@@ -12,7 +12,8 @@
     │   ├── StudyMismatchError   a study that was begun under other terms
     │   ├── LeaseLostError       another launch took the trials of this one over
     │   └── DeletedError         another program deleted what a launch works on
-    └── ClusterError             Ray cannot be started or reached, or has too few resources
+    ├── ClusterError             Ray cannot be started or reached, or has too few resources
+    └── SearchError              a search of which trial after trial fails
 
 Errors of the libraries below are translated into these at the boundary with ``raise ... from``.
 Whatever is not a `UserError` is a bug of ours and keeps its traceback. What ends one trial without
@@ -32,6 +33,7 @@ __all__ = [
     "DeletedError",
     "LeaseLostError",
     "ModelError",
+    "SearchError",
     "SpaceError",
     "StorageError",
     "StudyMismatchError",
@@ -102,6 +104,10 @@ class DeletedError(StorageError):
 
 class ClusterError(UserError):
     """Ray cannot be started or reached, or has too few resources."""
+
+
+class SearchError(UserError):
+    """Trial after trial of a search fails."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from space.conditions import Bound, Condition, Value, same
@@ -17,15 +18,30 @@ __all__ = [
     "FloatParameter",
     "IntParameter",
     "Parameter",
+    "on_step",
 ]
 
 _IntBound = Annotated[int, Field(ge=-(2**53), le=2**53)]
 _MOST_STEPS = 1_000_000
+_TOLERANCE = 1e-8
+"""Steps that a value may lie beside a point to be taken for it."""
 
 
 class _Parameter(FrozenModel):
     when: Condition | None = None
     """Take part only under this condition on another parameter; default: always."""
+
+    def contains(self, value: object) -> bool:
+        """Whether the parameter may have this value."""
+        raise NotImplementedError
+
+    def normalise(self, value: Any) -> Value:
+        """A contained value as the parameter itself spells it."""
+        raise NotImplementedError
+
+    def spell(self, value: object) -> Value | None:
+        """Any value as the parameter itself spells it; None where it is none of its values."""
+        return self.normalise(value) if self.contains(value) else None
 
 
 class FloatParameter(_Parameter):
@@ -48,6 +64,12 @@ class FloatParameter(_Parameter):
         if self.step is not None:
             if (self.high - self.low) / self.step > _MOST_STEPS:
                 raise refusal(f"found {describe(self.step)}; over a million steps", "step")
+            if self.low + self.step == self.low or self.high - self.step == self.high:
+                raise refusal(
+                    f"found {describe(self.step)}, which is lost in the rounding of the bounds; "
+                    "expected a larger step",
+                    "step",
+                )
             span = Decimal(str(self.high)) - Decimal(str(self.low))
             if span % Decimal(str(self.step)):
                 raise _uneven(self.high, self.low, self.step)
@@ -62,8 +84,7 @@ class FloatParameter(_Parameter):
 
     def points(self) -> list[Value]:
         """Every value, ascending; only where `n_points` is not None."""
-        low, step = Decimal(str(self.low)), Decimal(str(self.step or 1))
-        return [float(low + index * step) for index in range(self.n_points or 0)]
+        return [_stepped(self.low, index, self.step or 1) for index in range(self.n_points or 0)]
 
     def contains(self, value: object) -> bool:
         """Whether the parameter may have this value."""
@@ -71,12 +92,12 @@ class FloatParameter(_Parameter):
             return False
         if not self.low <= value <= self.high:
             return False
-        steps = 0.0 if self.step is None else (value - self.low) / self.step
-        return abs(steps - round(steps)) < 1e-8
+        return self.step is None or on_step(value, self.low, self.step) is not None
 
     def normalise(self, value: Any) -> Value:
-        """A contained value in the parameter's own type."""
-        return float(value)
+        """A contained value as the parameter itself spells it."""
+        found = None if self.step is None else on_step(value, self.low, self.step)
+        return float(value if found is None else found) + 0.0  # No negative zero.
 
     def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
         """The outermost values with the keys that set them."""
@@ -109,14 +130,17 @@ class IntParameter(_Parameter):
         return self
 
     @property
-    def n_points(self) -> int | None:
-        """How many values there are; None on a logarithmic scale."""
-        if self.log and self.low < self.high:
-            return None
+    def n_values(self) -> int:
+        """How many values there are, whatever the scale."""
         return (self.high - self.low) // (self.step or 1) + 1
 
+    @property
+    def n_points(self) -> int | None:
+        """How many values there are; None on a logarithmic scale, of which no grid is made."""
+        return None if self.log and self.low < self.high else self.n_values
+
     def points(self) -> list[Value]:
-        """Every value, ascending; only where `n_points` is not None."""
+        """Every value, ascending."""
         return list(range(self.low, self.high + 1, self.step or 1))
 
     def contains(self, value: object) -> bool:
@@ -126,8 +150,14 @@ class IntParameter(_Parameter):
         return self.low <= value <= self.high and (value - self.low) % (self.step or 1) == 0
 
     def normalise(self, value: Any) -> Value:
-        """A contained value in the parameter's own type."""
+        """A contained value as the parameter itself spells it."""
         return int(value)
+
+    def spell(self, value: object) -> Value | None:
+        """As the others', and 32.0 is 32: files are strict about it, other tools are not."""
+        return super().spell(
+            int(value) if isinstance(value, float) and value.is_integer() else value
+        )
 
     def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
         """The outermost values with the keys that set them."""
@@ -145,6 +175,11 @@ class CategoricalParameter(_Parameter):
     """The kind of parameter."""
     choices: Annotated[tuple[Value, ...], Field(strict=False, min_length=1)]
     """The values, all different."""
+
+    @field_validator("choices", mode="after")
+    @classmethod
+    def _no_negative_zero(cls, choices: tuple[Value, ...]) -> tuple[Value, ...]:
+        return tuple(choice + 0.0 if isinstance(choice, float) else choice for choice in choices)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -167,7 +202,7 @@ class CategoricalParameter(_Parameter):
         return any(same(value, choice) for choice in self.choices)
 
     def normalise(self, value: Any) -> Value:
-        """A contained value in the parameter's own type."""
+        """A contained value as the parameter itself spells it."""
         return next(choice for choice in self.choices if same(value, choice))
 
     def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
@@ -182,6 +217,28 @@ class CategoricalParameter(_Parameter):
 Parameter = Annotated[
     FloatParameter | IntParameter | CategoricalParameter, Field(discriminator="type")
 ]
+
+
+def on_step(value: float, low: float, step: float) -> float | None:
+    """The point of a range with steps that a value is, but for rounding.
+
+    Args:
+        value: Such as 0.1 + 6 * 0.1, which is 0.7000000000000001.
+        low: Where the range begins.
+        step: How far its points are apart.
+
+    Returns:
+        The point as people write it, such as 0.7; None where the value lies between points.
+    """
+    n_steps = (value - low) / step
+    if not math.isfinite(n_steps) or abs(n_steps - round(n_steps)) >= _TOLERANCE:
+        return None
+    return _stepped(low, round(n_steps), step)
+
+
+def _stepped(low: float, n_steps: int, step: float) -> float:
+    """Add up in decimal, so that 0.1 + 6 * 0.1 is 0.7."""
+    return float(Decimal(str(low)) + n_steps * Decimal(str(step))) + 0.0  # No negative zero.
 
 
 def _check_range(low: float, high: float, log: bool, step: float | None) -> None:

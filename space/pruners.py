@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from space.config import FrozenModel
+from space.config import FrozenModel, by_name
 from space.files.messages import describe, refusal
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "PatientPruner",
     "PercentilePruner",
     "Pruner",
+    "PrunerName",
     "ThresholdPruner",
     "WilcoxonPruner",
 ]
@@ -132,13 +133,14 @@ class PatientPruner(FrozenModel):
     """Epochs without improvement that are put up with."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """What counts as an improvement."""
-    pruner: (
+    pruner: Annotated[
         Annotated[
             AshaPruner | HyperbandPruner | MedianPruner | PercentilePruner | ThresholdPruner,
             Field(discriminator="name"),
         ]
-        | None
-    ) = None
+        | None,
+        BeforeValidator(by_name),
+    ] = None
     """The other pruner; default: stop the trial."""
 
 
@@ -167,3 +169,5 @@ Pruner = Annotated[
     | WilcoxonPruner,
     Field(discriminator="name"),
 ]
+PrunerName = Literal["none", "asha", "hyperband", "median", "wilcoxon"]
+"""Pruners whose options all have defaults."""

@@ -21,6 +21,7 @@ __all__ = [
     "QMCSampler",
     "RandomSampler",
     "Sampler",
+    "SamplerName",
     "TPESampler",
 ]
 
@@ -40,7 +41,7 @@ class TPESampler(_Sampler):
     """The sampler."""
     n_startup_trials: _Count = 10
     """Trials drawn at random before the estimator is used."""
-    n_ei_candidates: Annotated[int, Field(ge=1)] = 24
+    n_ei_candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
     """Candidates among which the expected improvement is maximised."""
     multivariate: bool = True
     """Model the parameters together instead of one by one."""
@@ -88,7 +89,7 @@ class CmaEsSampler(_Sampler):
     """The sampler."""
     n_startup_trials: _Count = 1
     """Trials drawn at random before the strategy is used."""
-    popsize: Annotated[int, Field(ge=2)] | None = None
+    popsize: Annotated[int, Field(ge=2, le=10_000)] | None = None
     """Trials a generation; default: 4 + 3 ln(number of parameters)."""
     consider_pruned_trials: bool = False
     """Learn from pruned trials too."""
@@ -139,3 +140,5 @@ Sampler = Annotated[
     TPESampler | RandomSampler | GridSampler | QMCSampler | CmaEsSampler | GPSampler | NSGA2Sampler,
     Field(discriminator="name"),
 ]
+SamplerName = Literal["tpe", "random", "grid", "qmc", "cmaes", "gp", "nsga2"]
+"""Samplers whose options all have defaults."""

@@ -18,14 +18,21 @@ from pydantic import (
 
 from space import baselines, checks, identity
 from space.conditions import Value
-from space.config import DataConfig, FrozenModel, ModelConfig, RunConfig, TrainingConfig
+from space.config import (
+    DataConfig,
+    FrozenModel,
+    ModelConfig,
+    RunConfig,
+    TrainingConfig,
+    by_name,
+)
 from space.errors import SpaceError, nearest
 from space.files.messages import describe, dotted, listed, mistakes, refusal
 from space.ordering import ordered
-from space.parameters import Parameter
+from space.parameters import IntParameter, Parameter
 from space.paths import config_path
-from space.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner
-from space.samplers import Sampler, TPESampler
+from space.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner, PrunerName
+from space.samplers import Sampler, SamplerName, TPESampler
 from space.terms import Budget, Confirm, Objective, Resources
 
 __all__ = ["Space"]
@@ -47,7 +54,7 @@ def _as_list(value: Any) -> Any:
 
 
 def _tpe_by_default(value: Any) -> Any:
-    return {"name": "tpe", **value} if isinstance(value, dict) else value
+    return {"name": "tpe", **value} if isinstance(value, dict) else by_name(value)
 
 
 class Space(FrozenModel):
@@ -81,10 +88,14 @@ class Space(FrozenModel):
     ] = (Objective(),)
     """The metric that decides, or a list of them for their trade-off; a pruner judges the metric of
     a single objective."""
-    sampler: Annotated[Sampler, BeforeValidator(_tpe_by_default)] = TPESampler()
-    """Who proposes trials."""
-    pruner: Pruner = NoPruner()
-    """Who stops them early."""
+    sampler: Annotated[
+        Sampler, BeforeValidator(_tpe_by_default, json_schema_input_type=Sampler | SamplerName)
+    ] = TPESampler()
+    """Who proposes trials: a name, or a mapping with a name and options."""
+    pruner: Annotated[
+        Pruner, BeforeValidator(by_name, json_schema_input_type=Pruner | PrunerName)
+    ] = NoPruner()
+    """Who stops them early: a name, or a mapping with a name and options."""
     prune_baselines: bool = False
     """Whether the pruner may stop a baseline, too; else the others have something to be compared
     with, though it competes no further than to where the pruner would have stopped it."""
@@ -159,6 +170,40 @@ class Space(FrozenModel):
                 if name in params:
                     kept[name] = params[name]
         return names
+
+    def point(self, params: Mapping[str, Value]) -> dict[str, Value]:
+        """Values as their parameters spell them: equal for the same point, however it was written.
+
+        Args:
+            params: Parameter -> value. What no parameter may have stays as it is.
+        """
+        found = dict(params)
+        for name in found.keys() & self.parameters.keys():
+            spelled = self.parameters[name].spell(found[name])
+            found[name] = found[name] if spelled is None else spelled
+        return found
+
+    def points(self, most: int) -> list[dict[str, Value]] | None:
+        """Every point of the space, with its active parameters alone.
+
+        Args:
+            most: No more than so many are listed.
+
+        Returns:
+            The points; None where there are more, or a number is continuous.
+        """
+        found: list[dict[str, Value]] = [{}]
+        for name, parameter in self.parameters.items():
+            active = [params for params in found if self.is_active(name, params)]
+            n_values = (
+                parameter.n_values if isinstance(parameter, IntParameter) else parameter.n_points
+            )
+            if active and (n_values is None or len(active) * n_values > most):
+                return None
+            values = parameter.points() if active else []
+            found = [params for params in found if not self.is_active(name, params)]
+            found += [{**params, name: value} for params in active for value in values]
+        return found if len(found) <= most else None
 
     def resolve(self, params: Mapping[str, Value]) -> RunConfig:
         """The fixed config with a trial's parameters laid over it.

@@ -148,10 +148,10 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: Benchmark
             process=process_mark(provenance.pid),
         )
     )
-    status = "failed"
-    checkpoints = checkpoint_directory(store.url, options.checkpoints) / "benchmark"
-    progress = QueueProgress(queue)
+    status, progress = "failed", None
     try:
+        progress = QueueProgress(queue)
+        checkpoints = checkpoint_directory(store.url, options.checkpoints) / "benchmark"
         require_writable(checkpoints)
         with stop_signals() as stop:
             status = train_queue(
@@ -175,7 +175,8 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: Benchmark
         status = "interrupted"
         raise
     finally:
-        progress.close()
+        if progress is not None:
+            progress.close()
         store.end_launch(launch_id, status)
     return status
 

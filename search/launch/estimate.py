@@ -32,7 +32,8 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
     """Train two single-step epochs of the space's first config and multiply the second's time.
 
     Args:
-        plan: The plan; what is measured is its first baseline, or a random point.
+        plan: The plan; what is measured is its first baseline, or a random point
+            that can be trained.
         slots: Whether trials get a GPU.
 
     Returns:
@@ -45,7 +46,7 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
 
     from trainables.runs import open_run
 
-    config = plan.resolve(plan.examples(1)[0])
+    config = plan.examples()[0]
     batch, fraction = config.training.batch_size, config.data.validation_fraction
     n_pairs = config.data.n_train_pairs or 0
     n_train = round(n_pairs * (1 - fraction))

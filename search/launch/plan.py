@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import tempfile
@@ -15,16 +16,16 @@ import sqlalchemy as sa
 
 from search.launch.forms import choose_form, gpu_finder
 from search.runs.provenance import Provenance
+from search.trials.proposals import IMPOSSIBLE, Proposer
 from search.trials.sampling import propose
 from search.workers.ray_session import Slots, slots_for
 from space import RunConfig, Space, SpaceFile
 from space.errors import (
     CheckpointError,
-    ModelError,
     SpaceError,
     StorageError,
     StudyNotFoundError,
-    TrainingError,
+    UserError,
 )
 from space.seeds import keep_seeds, seed_problem
 from storage import NewLaunch, StudyRecord, open_store
@@ -51,6 +52,7 @@ logger = logging.getLogger(__name__)
 
 DATA_VARIABLE = "SEARCH_DATA_ROOT"
 N_PROBES = 64
+"""Random points that are looked at before the first trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +105,19 @@ class Plan:
         """The complete config of a trial with these parameters."""
         return resolve_config(self.space.resolve(params))
 
-    def examples(self, n: int) -> list[dict[str, Any]]:
-        """Points of the space, parameter -> value: its baselines, then so many random ones."""
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-        random = [propose(study.ask(), self.space) for _ in range(n)]
-        return [*self.space.baseline_params(), *random]
+    def examples(self) -> list[RunConfig]:
+        """Configs that can be trained: the baselines', then those of random points."""
+        found = []
+        for params in [*self.space.baseline_params(), *self.random_points()]:
+            with contextlib.suppress(*IMPOSSIBLE):
+                found.append(self.resolve(params))
+        return found
+
+    def random_points(self) -> list[dict[str, Any]]:
+        """Some points of the space, parameter -> value, different where it has as many."""
+        sampler = Proposer(self.space, optuna.samplers.RandomSampler(seed=0), seed=0)
+        study = optuna.create_study(sampler=sampler)
+        return [propose(study.ask(), self.space) for _ in range(N_PROBES)]
 
     def checkpoint_path(self, uid: str) -> Path:
         """Where a run's state lies until it is finished."""
@@ -299,14 +309,35 @@ def _settle_data(space: Space, images: ImageSet) -> Space:
 
 
 def _probe(plan: Plan, path: str) -> None:
-    """Resolve some points of the space, so that an impossible config is refused before any trial.
+    """Resolve some points of the space, so that what cannot be trained is known before any trial.
 
     Raises:
-        SpaceError: If the space can propose a config that no run can be trained with.
+        SpaceError: If a baseline cannot be trained, or no point that was tried.
     """
-    for params in plan.examples(N_PROBES):
+    for index, params in enumerate(plan.space.baseline_params()):
         try:
             plan.resolve(params)
-        except (ModelError, TrainingError) as error:
-            shown = ", ".join(f"{name}={value}" for name, value in params.items())
-            raise SpaceError(f"{path}: with {shown or 'its fixed values'}: {error}") from error
+        except IMPOSSIBLE as error:
+            raise SpaceError(
+                f"{path}: baselines.{index}: with {_shown(params)}: {error}"
+            ) from error
+    failures: list[tuple[dict[str, Any], UserError]] = []
+    for params in plan.random_points():
+        try:
+            plan.resolve(params)
+        except IMPOSSIBLE as error:
+            failures.append((params, error))
+    if not failures:
+        return
+    params, first = failures[0]
+    if len(failures) == N_PROBES:
+        raise SpaceError(f"{path}: with {_shown(params)}: {first}") from first
+    logger.warning(
+        "%d of %d random points of %s cannot be trained, such as %s: %s; trials like these fail, "
+        "and the search goes on",
+        len(failures), N_PROBES, path, _shown(params), first,
+    )  # fmt: skip
+
+
+def _shown(params: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in params.items())

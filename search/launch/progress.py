@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
@@ -203,20 +204,21 @@ class LiveProgress:
             f"best {metric} {_leader(snapshot.best[0] if snapshot.best else None)}   "
             f"baseline {_leader(snapshot.baseline)}"
         )
+        rungs = self._plan.space.rungs()
         table = table_lines(
-            ("trial", "epoch", "next rung", metric, "parameters"),
+            ("trial", "epoch", *(["next rung"] if rungs else []), metric, "parameters"),
             [
                 (
                     f"{number}{'*' if trial.is_baseline else ''}",
                     f"{trial.n_epochs}/{self._plan.space.training.epochs}",
-                    next_rung(self._plan, trial.n_epochs),
+                    *([next_rung(rungs, trial.n_epochs)] if rungs else []),
                     "" if trial.values is None else f"{trial.values[0]:.4g}",
                     show_params(trial.params),
                 )
                 for number, trial in sorted(self._running.items())
             ],
             paper_of(sys.stderr),
-            left=frozenset({4}),
+            left=frozenset({4 if rungs else 3}),
         )
         return Group(head, best, *(Text(line, no_wrap=True) for line, _ in table))
 
@@ -228,10 +230,9 @@ def _leader(row: Any) -> str:
     return f"{row.values[0]:.4g} (trial {row.number}{note})"
 
 
-def next_rung(plan: Plan, epoch: int) -> str:
-    """The next epoch at which the pruner may decide, or the last epoch."""
-    ahead = [rung for rung in plan.space.rungs() if rung > epoch]
-    return str(ahead[0] if ahead else plan.space.training.epochs)
+def next_rung(rungs: Sequence[int], epoch: int) -> str:
+    """The next epoch at which the pruner may decide; none after the last rung."""
+    return next((str(rung) for rung in rungs if rung > epoch), "-")
 
 
 def announcement(

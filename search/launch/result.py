@@ -18,6 +18,7 @@ from search.launch.confirmation import confirmation_as_json, print_confirmation
 from search.launch.plan import Plan
 from search.launch.progress import show_params
 from search.launch.study import Outcome
+from search.trials.proposals import Tried
 from space import format_duration
 from space.errors import UsageError
 from space.terminal.counts import count
@@ -43,6 +44,8 @@ class Result:
     confirmation: Confirmation | None
     n_unconfirmed: int
     """Runs on fresh seeds that the plan asks for and that are still to be trained."""
+    is_exhausted: bool = False
+    """Whether the space has no point left, though the budget has room."""
 
 
 _ENDINGS = {
@@ -50,12 +53,17 @@ _ENDINGS = {
     "time limit": "the time limit was reached",
     "interrupted": "it was interrupted",
 }
+_EXHAUSTED = "every point of the space has its trial"
 
 
 def read_result(store: Store, plan: Plan, study: optuna.Study, outcome: Outcome) -> Result:
     """Read what a launch has come to."""
     with store.guarded():
         snapshot = take_snapshot(study, store.runs(study._study_id, "search"))
+        tried = Tried(plan.space)
+        trials = study.get_trials(deepcopy=False)
+        tried.look(trials)
+    has_room = plan.max_trials is None or len(trials) < plan.max_trials
     baselines = in_order({row.number: row.state for row in snapshot.leading if row.is_baseline})
     metric = plan.space.objectives[0].metric
     found = read_confirmation(store, study._study_id, metric, baselines)
@@ -66,6 +74,7 @@ def read_result(store: Store, plan: Plan, study: optuna.Study, outcome: Outcome)
         snapshot=snapshot,
         confirmation=found,
         n_unconfirmed=len(confirm_queue(plan, store, study)) if plan.space.confirm.top else 0,
+        is_exhausted=outcome.status == "done" and has_room and tried.left() == [],
     )
 
 
@@ -96,8 +105,9 @@ def print_result(result: Result) -> None:
     plan, outcome, snapshot = result.plan, result.outcome, result.snapshot
     counts = snapshot.counts
     say()
+    ending = _EXHAUSTED if result.is_exhausted else _ENDINGS[outcome.status]
     say(
-        f"study '{plan.space.study}': {_ENDINGS[outcome.status]} after "
+        f"study '{plan.space.study}': {ending} after "
         f"{format_duration(round(outcome.seconds))}; {count(counts['COMPLETE'], 'trial')} "
         f"complete, {counts['PRUNED']} pruned, {counts['FAIL']} failed, {counts['WAITING']} waiting"
     )

@@ -139,23 +139,19 @@ def search(
     changes = changes_since(earlier[-1], now, plan.provenance) if earlier else []
     group_size = group_size_of_study(plan, slots)
     launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
-    study.sampler = make_sampler(
-        plan.space,
-        n_existing_trials=len(study.get_trials(deepcopy=False)),
-        n_earlier_launches=len(earlier),
-    )
-    reserve = Reserve(plan, store, study, slots, observer)
-    ledger = Ledger(
-        study=study,
-        store=store,
-        space=plan.space,
-        resolve=plan.resolve,
-        launch_id=launch_id,
-        observer=reserve,
-        max_trials=plan.max_trials,
-        max_epochs=plan.space.budget.epochs,
-    )
+    ledger: Ledger | None = None
     try:
+        reserve = Reserve(plan, store, study, slots, observer)
+        ledger = Ledger(
+            study=study,
+            store=store,
+            space=plan.space,
+            resolve=plan.resolve,
+            launch_id=launch_id,
+            observer=reserve,
+            max_trials=plan.max_trials,
+            max_epochs=plan.space.budget.epochs,
+        )
         n_reclaimed = reclaim_stale(study, store, launch_id=launch_id)
         sweep_checkpoints(plan.checkpoints, store, study._study_id)
         observer.on_launch(study, slots, n_reclaimed, changes)
@@ -191,7 +187,8 @@ def search(
             logger.warning(_NOT_TOLD)  # It was waited for long enough.
         else:
             interrupted = isinstance(error, KeyboardInterrupt)
-            _leave_true(ledger, store, launch_id, "interrupted" if interrupted else "failed")
+            ending = "interrupted" if interrupted else "failed"
+            _leave_true(ledger, study, store, launch_id, ending)
         raise
     return Outcome(
         status=status,
@@ -209,7 +206,7 @@ def open_study(plan: Plan, store: Store) -> optuna.Study:
         store: The store.
 
     Returns:
-        The study with its pruner; a launch gives it its sampler.
+        The study with its pruner and the sampler of a further launch.
 
     Raises:
         StudyMismatchError: If it was begun under other terms.
@@ -249,15 +246,22 @@ def open_study(plan: Plan, store: Store) -> optuna.Study:
             if not known:
                 study.set_metric_names(metrics)
             enqueued = [
-                trial.user_attrs[BASELINE] for trial in known if BASELINE in trial.user_attrs
+                space.point(trial.user_attrs[BASELINE])
+                for trial in known
+                if BASELINE in trial.user_attrs
             ]
             if space.sampler.name == "grid":
                 # A point of a grid has one trial, also where it becomes a baseline later.
-                enqueued += [trial.params for trial in known]
+                enqueued += [space.point(trial.params) for trial in known]
             for params in space.baseline_params():
                 if params not in enqueued:
                     study.enqueue_trial(params, user_attrs={BASELINE: params})
-    study.pruner = make_pruner(space)
+        study.pruner = make_pruner(space)
+        study.sampler = make_sampler(
+            space,
+            n_existing_trials=len(study.get_trials(deepcopy=False)),
+            n_earlier_launches=len(store.launches(study._study_id)),
+        )
     return study
 
 
@@ -304,14 +308,19 @@ class _Stepper:
         return "time limit"
 
 
-def _leave_true(ledger: Ledger, store: Store, launch_id: int, status: str) -> None:
+def _leave_true(
+    ledger: Ledger | None, study: optuna.Study, store: Store, launch_id: int, status: str
+) -> None:
     """Close what is open before an error goes on its way; a store that is gone cannot be told.
 
     Raises:
         DeletedError: If another program deleted the study: that is what the error came of.
     """
     try:
-        ledger.interrupt(f"the launch was {status}")
+        if ledger is not None:
+            ledger.interrupt(f"the launch was {status}")
+        # A trial that was asked for and never begun is nobody's.
+        reclaim_stale(study, store, launch_id=launch_id)
         store.end_launch(launch_id, status)
     except DeletedError:
         raise

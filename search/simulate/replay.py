@@ -25,7 +25,6 @@ from search.runs.seeds import replicate_config
 from search.simulate.curves_file import LearningCurves, RecordedRun, Surrogate
 from search.trials.ledger import Ledger
 from search.trials.observer import TrialView
-from search.trials.sampling import make_sampler
 from space import RunConfig, Space
 from storage import EpochRecord, Store
 
@@ -115,7 +114,6 @@ class Replay:
             provenance=_NOWHERE,
         )
         study = open_study(plan, store)
-        study.sampler = make_sampler(space, n_existing_trials=len(study.get_trials(deepcopy=False)))
         observer = _Watch(self, minimize=space.objectives[0].direction == "minimize")
         ledger = Ledger(
             study=study,

@@ -16,9 +16,8 @@ Wilcoxon pruner, which compares replicates, it reports each replicate's final va
 
 from __future__ import annotations
 
+import functools
 import logging
-import math
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -26,23 +25,30 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.runs.lease import HEARTBEAT_SECONDS, STATE_OF_RUNS, Lease, reclaim_stale
+from search.runs.lease import STATE_OF_RUNS, Lease
 from search.runs.protocol import Assignment, Report
 from search.runs.seeds import replicate_config
+from search.trials.asking import Asking
+from search.trials.foreign import brief, safely
 from search.trials.observer import Observer, TrialView
 from search.trials.open_trial import OpenTrial
+from search.trials.proposals import IMPOSSIBLE, QUEUED
+from search.trials.resuming import as_begun, lost_failure
 from search.trials.sampling import is_stopped, propose
 from space import RunConfig, Space
-from storage import EpochRecord, RunEpoch, RunRecord, Store, TrialStep
+from space.errors import SearchError
+from storage import RunEpoch, Store, TrialStep
 from storage.kept_epoch import RunProgress
 from storage.locking import study_lock
-from storage.optuna_rows.steady import StudyFullError
 from storage.tables.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
 from trainables.runs import count_parameters
 
 __all__ = ["Ledger"]
 
 logger = logging.getLogger(__name__)
+
+MOST_FAILURES = 30
+"""A search of which so many trials in a row have failed stops: nothing of it works."""
 
 
 class Ledger:
@@ -84,14 +90,16 @@ class Ledger:
         self._launch_id = launch_id
         self._lease = Lease(store, launch_id)
         self._observer = observer
-        self._max_trials = max_trials
         self._max_epochs = max_epochs
-        store.hold_study(study._study_id, launch_id, max_trials)
-        self._looked = -math.inf
+        self._asking = Asking(
+            study, store, space, launch_id=launch_id, lease=self._lease, max_trials=max_trials
+        )
         self._n_epochs = store.n_epochs(study._study_id)
         self._open: dict[int, OpenTrial] = {}
         self._by_run: dict[int, OpenTrial] = {}
         self._metrics = [objective.metric for objective in space.objectives]
+        self._n_failed_in_a_row = 0
+        self._pruner_raised = False
         self._is_single = len(self._metrics) == 1
         self._in_turn = space.pruner.name == "wilcoxon"
 
@@ -135,65 +143,63 @@ class Ledger:
         """
         self.renew()
         with self._holding():
-            if time.monotonic() - self._looked >= HEARTBEAT_SECONDS:
-                self._looked = time.monotonic()
-                if self._lease.outlives_others(self._study._study_id):
-                    self._reclaim()
+            self._asking.look_after_others()
             while not self.is_spent:
-                trial = self._ask()
+                self._refuse_failing()
+                trial = self._asking.next_trial(self._open)
                 if trial is None:
-                    if self._open or not self._others_run() or not self._reclaim():
-                        break
-                    continue
-                params = propose(trial, self._space)
-                assignment = self._open_trial(self._trials.get_trial(trial._trial_id), params)
+                    break
+                assignment = self._begin(trial)
                 if assignment is not None:
                     return assignment
         return None
 
-    def _ask(self) -> optuna.Trial | None:
-        """A trial that waits, or a new one; None where the budget has no room for it."""
-        # Several launches may share the budget: count and begin in one breath.
-        with study_lock(self._store, self._study._study_id):
-            if self._may_start():
-                try:
-                    return self._study.ask()
-                except StudyFullError:
-                    logger.debug("another launch asked for the last trial")
-        return None
-
-    def _may_start(self) -> bool:
-        """Whether a trial waits, or the budget of trials leaves room for a new one."""
-        if self._max_trials is None:
-            return True
-        study_id = self._study._study_id
-        if self._trials.get_n_trials(study_id) < self._max_trials:
-            return True
-        return self._trials.get_n_trials(study_id, TrialState.WAITING) > 0
-
-    def _others_run(self) -> bool:
-        """Whether trials are in the hands of other launches, alive or dead."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return any(trial._trial_id not in self._open for trial in running)
-
-    def _reclaim(self) -> int:
-        """Put back what launches that died were training; say how many trials that are."""
-        n_reclaimed = reclaim_stale(
-            self._study,
-            self._store,
-            launch_id=self._launch_id,
-            allowed_silence=self._lease.allowed_silence,
-            unheld=self._lease.unheld,
+    def _refuse_failing(self) -> None:
+        """Stop a search whose every trial fails: it would go on for as long as it may."""
+        if self._n_failed_in_a_row < MOST_FAILURES:
+            return
+        last = self._study.get_trials(deepcopy=False, states=(TrialState.FAIL,))[-1]
+        raise SearchError(
+            f"study '{self._study.study_name}': {self._n_failed_in_a_row} trials in a row failed, "
+            f"the last of them, trial {last.number}, since {last.user_attrs.get(FAIL_REASON)}; "
+            "mend what their reasons name and run the same command again: it goes on."
         )
-        if n_reclaimed:
-            trials = "1 trial goes" if n_reclaimed == 1 else f"{n_reclaimed} trials go"
-            logger.warning("another launch of this study died; its %s on", trials)
-        return n_reclaimed
 
-    def _open_trial(self, trial: FrozenTrial, params: dict[str, Any]) -> Assignment | None:
+    def _begin(self, asked: optuna.Trial) -> Assignment | None:
+        """Give a trial its parameters and open it; None where it cannot become a run."""
+        params = None
+        try:
+            params = propose(asked, self._space)
+            config = self._resolve(params)
+            n_parameters = count_parameters(config.model)
+        except IMPOSSIBLE as error:
+            self._refuse(self._trials.get_trial(asked._trial_id), params, str(error))
+            return None
+        trial = self._trials.get_trial(asked._trial_id)
+        return self._open_trial(trial, params, config, n_parameters)
+
+    def _refuse(self, trial: FrozenTrial, params: dict[str, Any] | None, reason: str) -> None:
+        """Close a trial that cannot become a run."""
+        opened = OpenTrial(
+            trial_id=trial._trial_id,
+            view=TrialView(
+                number=trial.number,
+                params=params or {**trial.system_attrs.get(QUEUED, {}), **trial.params},
+                is_baseline=BASELINE in trial.user_attrs,
+                n_epochs=0,
+            ),
+            runs={},
+            epochs=self._epochs,
+            in_turn=self._in_turn,
+        )
+        self._open[trial._trial_id] = opened
+        self._observer.on_trial_start(opened.view)
+        self._fail(opened, reason)
+
+    def _open_trial(
+        self, trial: FrozenTrial, params: dict[str, Any], config: RunConfig, n_parameters: int
+    ) -> Assignment | None:
         """Record that a trial runs; None where its evidence already ends it."""
-        config = self._resolve(params)
-        n_parameters = count_parameters(config.model)
         runs = []
         for replicate in range(self._space.replicates):
             of_run = replicate_config(config, replicate)
@@ -207,7 +213,7 @@ class Ledger:
                 config=of_run.model_dump(mode="json"),
                 n_parameters=n_parameters,
             )
-            runs.append((run, of_run))
+            runs.append((run, as_begun(run, of_run, params, self._space)))
         recorded = self._store.epochs(run.run_id for run, _ in runs if run.n_epochs)
         view = TrialView(
             number=trial.number,
@@ -234,9 +240,9 @@ class Ledger:
         self._open[trial._trial_id] = opened
         self._by_run.update(dict.fromkeys(opened.runs, opened))
         self._observer.on_trial_start(view)
-        lost = self._lost_failure(trial, runs, recorded)
+        lost = lost_failure(trial, runs, recorded)
         if lost is not None:
-            self.fail(runs[0][0].run_id, lost)
+            self._fail(opened, lost)
             return None
         if view.resumed:
             # A driver killed between a report and the decision on it left the decision to us.
@@ -248,23 +254,6 @@ class Ledger:
                 return None
         unfinished = [(run, config) for run, config in runs if run.n_epochs < self._epochs]
         return Assignment(runs=tuple(unfinished), in_turn=self._in_turn)
-
-    def _lost_failure(
-        self,
-        trial: FrozenTrial,
-        runs: list[tuple[RunRecord, RunConfig]],
-        recorded: dict[int, list[EpochRecord]],
-    ) -> str | None:
-        """Why a trial that was taken up again has failed already, or None."""
-        if FAIL_REASON in trial.user_attrs:
-            return str(trial.user_attrs[FAIL_REASON])
-        for run, config in runs:
-            if run.config_hash != config.config_hash():
-                return "its config was changed by the space file after it was interrupted"
-            for epoch in recorded.get(run.run_id, ()):
-                if epoch.train_loss is None or epoch.val_loss is None:
-                    return f"the loss is not finite in epoch {epoch.epoch}"
-        return None
 
     def report(self, reports: Sequence[Report]) -> frozenset[int]:
         """Hear what a worker's step reports.
@@ -337,17 +326,29 @@ class Ledger:
         if opened.is_complete:
             self._complete(opened)
             return True
-        if (
-            opened.undecided
-            and self._is_single
-            and is_stopped(
-                self._study, opened.trial_id, prune_baselines=self._space.prune_baselines
-            )
-        ):
+        if opened.undecided and self._is_single and self._is_stopped(opened):
             reason = f"pruned after {'replicate' if self._in_turn else 'epoch'} {opened.n_steps}"
             self._tell(opened, TrialState.PRUNED, None, reason)
             return True
         opened.undecided = False
+        return False
+
+    def _is_stopped(self, opened: OpenTrial) -> bool:
+        judge = functools.partial(
+            is_stopped,
+            self._study,
+            opened.trial_id,
+            prune_baselines=self._space.prune_baselines,
+        )
+        return safely(judge, functools.partial(self._not_judged, opened.view.number))
+
+    def _not_judged(self, number: int, error: Exception) -> bool:
+        if not self._pruner_raised:
+            self._pruner_raised = True
+            logger.warning(
+                "the %s pruner could not judge trial %d, which goes on (%s); no more is said of it",
+                self._space.pruner.name, number, brief(error),
+            )  # fmt: skip
         return False
 
     def _complete(self, opened: OpenTrial) -> None:
@@ -361,9 +362,13 @@ class Ledger:
         opened = self._by_run.get(run_id)
         if opened is not None:
             with self._holding():
-                self._store.require_runs(self._launch_id, opened.runs)
-                self._trials.set_trial_user_attr(opened.trial_id, FAIL_REASON, reason)
-                self._tell(opened, TrialState.FAIL, None, reason)
+                self._fail(opened, reason)
+
+    def _fail(self, opened: OpenTrial, reason: str) -> None:
+        if opened.runs:
+            self._store.require_runs(self._launch_id, opened.runs)
+        self._trials.set_trial_user_attr(opened.trial_id, FAIL_REASON, reason)
+        self._tell(opened, TrialState.FAIL, None, reason)
 
     def interrupt(self, reason: str) -> int:
         """Put every open trial back in the queue, to go on from its last checkpoint.
@@ -394,6 +399,7 @@ class Ledger:
         reason: str | None = None,
     ) -> None:
         self._study.tell(opened.view.number, values, state=state)
+        self._n_failed_in_a_row = self._n_failed_in_a_row + 1 if state == TrialState.FAIL else 0
         self._store.end_runs(opened.runs, STATE_OF_RUNS[state], reason)
         self._close(opened, state, reason)
 

@@ -7,71 +7,50 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.trial import FrozenTrial
 
-from space import CategoricalParameter, FloatParameter, IntParameter, Space
+from search.trials.proposals import QUEUED, Proposer, distribution, queued_values
+from space import Space
+from storage.optuna_rows.trial_cache import TrialCache
 from storage.tables.attributes import BASELINE, SPARED
 
-__all__ = ["distribution", "is_stopped", "make_pruner", "make_sampler", "propose"]
+__all__ = ["is_stopped", "make_pruner", "make_sampler", "propose"]
 
-_GRID_ID, _FIXED = "grid_id", "fixed_params"
-"""Optuna's attributes of a trial: the number of its point, and the values it was enqueued with."""
-
-
-def distribution(
-    parameter: FloatParameter | IntParameter | CategoricalParameter,
-) -> BaseDistribution:
-    """Optuna's distribution of a parameter."""
-    match parameter:
-        case FloatParameter():
-            return FloatDistribution(
-                parameter.low, parameter.high, log=parameter.log, step=parameter.step
-            )
-        case IntParameter():
-            return IntDistribution(
-                parameter.low, parameter.high, log=parameter.log, step=parameter.step or 1
-            )
-        case CategoricalParameter():
-            return CategoricalDistribution(parameter.choices)
+_GRID_ID = "grid_id"
+"""Optuna's attribute of a trial: the number of its point."""
 
 
 def propose(trial: optuna.Trial, space: Space) -> dict[str, Any]:
-    """Let the sampler choose every parameter that is active.
+    """Give a trial the value of every parameter that is active.
 
     Args:
-        trial: A trial that was asked for; what it holds already (a baseline's values, those of an
-            interrupted trial) stays.
+        trial: What a study with a `Proposer` was asked for; what it holds already (a baseline's
+            values, those of an interrupted trial) stays.
         space: The search space, its parameters in an order where conditions precede.
 
     Returns:
         Parameter -> value, the active ones alone.
+
+    Raises:
+        SpaceError: If what it holds is none of the space's.
     """
-    params: dict[str, Any] = {}
-    for name, parameter in space.parameters.items():
-        if space.is_active(name, params):
-            params[name] = _suggest(trial, name, distribution(parameter))
+    frozen = trial.storage.get_trial(trial._trial_id)
+    point = queued_values(frozen, space)
+    if any(name not in point for name in space.active(point)):
+        point = trial.relative_params
+    params = {name: point[name] for name in space.active(point)}
+    new = {
+        name: (wanted.to_internal_repr(value), wanted)
+        for name, value in params.items()
+        if name not in frozen.params
+        for wanted in [distribution(space.parameters[name])]
+    }
+    if new and isinstance(trial.storage, TrialCache):
+        trial.storage.set_trial_params(trial._trial_id, new)
+    else:
+        for name, (internal, wanted) in new.items():
+            trial.storage.set_trial_param(trial._trial_id, name, internal, wanted)
     return params
-
-
-def _suggest(trial: optuna.Trial, name: str, wanted: BaseDistribution) -> Any:
-    match wanted:
-        case FloatDistribution():
-            return trial.suggest_float(
-                name, wanted.low, wanted.high, log=wanted.log, step=wanted.step
-            )
-        case IntDistribution():
-            return trial.suggest_int(
-                name, wanted.low, wanted.high, log=wanted.log, step=wanted.step
-            )
-        case CategoricalDistribution():
-            return trial.suggest_categorical(name, wanted.choices)
-    raise TypeError(f"no parameter has the distribution {wanted}")
 
 
 class AskedGridSampler(optuna.samplers.GridSampler):
@@ -97,7 +76,7 @@ class AskedGridSampler(optuna.samplers.GridSampler):
         What trials before it have is known, whichever launch asked for them: two launches that ask
         at the same time give their trials different points.
         """
-        if _GRID_ID in trial.system_attrs or _FIXED in trial.system_attrs:
+        if _GRID_ID in trial.system_attrs or QUEUED in trial.system_attrs:
             return
         trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
         taken: set[int] = set()
@@ -116,7 +95,7 @@ class AskedGridSampler(optuna.samplers.GridSampler):
     def _point(self, trial: FrozenTrial, taken: set[int]) -> int | None:
         """The number of the point that a trial has, or will have; None: none of the grid's."""
         is_whole = len(trial.params) == len(self._param_names)
-        values = trial.params if is_whole else trial.system_attrs.get(_FIXED)
+        values = trial.params if is_whole else trial.system_attrs.get(QUEUED)
         if values is not None:
             return self._number_of.get(_key([values.get(name) for name in self._param_names]))
         number: int | None = trial.system_attrs.get(_GRID_ID)
@@ -143,9 +122,7 @@ def _key(values: Sequence[Any]) -> tuple[Any, ...]:
     )
 
 
-def make_sampler(
-    space: Space, *, n_existing_trials: int, n_earlier_launches: int = 0
-) -> optuna.samplers.BaseSampler:
+def make_sampler(space: Space, *, n_existing_trials: int, n_earlier_launches: int = 0) -> Proposer:
     """The sampler that a space asks for.
 
     Args:
@@ -156,15 +133,22 @@ def make_sampler(
         n_earlier_launches: How many launches the study has seen, so that two at a time differ.
 
     Returns:
-        Optuna's sampler, every option spelled out.
+        Optuna's sampler, every option spelled out, as a `Proposer` of whole points.
     """
     config = space.sampler
+    entropy = np.random.SeedSequence([config.seed, n_existing_trials, n_earlier_launches])
+    fresh = int(entropy.generate_state(1)[0])
+    seed = fresh
+    if config.name in ("grid", "qmc"):
+        # A generator of theirs takes 32 bits.
+        own = np.random.SeedSequence(config.seed)
+        seed = config.seed if config.seed < 2**32 else int(own.generate_state(1)[0])
+    return Proposer(space, _sampler(space, seed), seed=fresh)
+
+
+def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
+    samplers, config = optuna.samplers, space.sampler
     options = config.model_dump(exclude={"name", "seed"})
-    seed = config.seed
-    if config.name not in ("grid", "qmc"):
-        entropy = np.random.SeedSequence([config.seed, n_existing_trials, n_earlier_launches])
-        seed = int(entropy.generate_state(1)[0])
-    samplers = optuna.samplers
     match config.name:
         case "tpe":
             return samplers.TPESampler(**options, seed=seed)
@@ -173,10 +157,7 @@ def make_sampler(
         case "grid":
             return AskedGridSampler(space.grid(), seed=seed)
         case "qmc":
-            return samplers.QMCSampler(
-                **options,
-                seed=seed,
-            )
+            return samplers.QMCSampler(**options, seed=seed)
         case "cmaes":
             return samplers.CmaEsSampler(**options, seed=seed)
         case "gp":

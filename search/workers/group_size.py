@@ -15,7 +15,7 @@ from search.workers.workers import GroupSize
 from space import RunConfig
 from trainables.architecture import architecture
 from trainables.closed_form import CLOSED_FORM
-from trainables.failures import OutOfMemoryFailure
+from trainables.failures import TrialFailure
 
 if TYPE_CHECKING:
     from trainables.batched.group_speed import GroupSpeed
@@ -32,8 +32,6 @@ LEARNING_SHARE = 0.1
 them was proposed without knowing how the others end."""
 USUAL_TRIALS = 100
 """The trials that a study without a budget of them is taken to have."""
-N_EXAMPLES = 50
-"""Points of a space that are looked at for how they differ."""
 _INDIFFERENT = ("random", "grid", "qmc")
 """Samplers whose proposals do not depend on results."""
 
@@ -57,8 +55,7 @@ def group_size_of_study(plan: Plan, slots: Slots) -> GroupSize:
     n_runs = space.replicates * _trials_at_once(plan, slots)
     if n_runs == 1:
         return lambda config: 1
-    configs = [plan.resolve(params) for params in plan.examples(N_EXAMPLES)]
-    kinds = {architecture(config): config for config in reversed(configs)}
+    kinds = {architecture(config): config for config in reversed(plan.examples())}
     # Runs of several kinds are shared out among as many batches.
     if n_runs < 2 * len(kinds):
         if n_runs > space.replicates:
@@ -142,8 +139,8 @@ def _measured_where_it_pays(
         return most  # A closed form takes no time: the more at once, the fewer messages.
     try:
         return _measure(config, images, slots, cpus, most)
-    except OutOfMemoryFailure:
-        return 1  # Not even one fits; its trial will say so.
+    except TrialFailure:
+        return 1  # Not even one goes, for want of memory, say; its trial will tell.
 
 
 def _measure(
@@ -169,7 +166,7 @@ def _measure(
             remote.remote(config, images.to_numpy(), threads, most, device)
         )
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, OutOfMemoryFailure):
+        if isinstance(error.cause, TrialFailure):
             raise error.cause from error
         raise
     return result

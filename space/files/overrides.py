@@ -13,6 +13,8 @@ from space.files.reader import DEEPEST, parse_yaml
 __all__ = ["Override", "apply_overrides", "parse_override"]
 
 _LONGEST = 1000
+_NAMED = ("sampler", "pruner")
+"""Where a file may say a bare name, over which options can still be laid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,9 @@ def _descend(node: Any, key: str | int) -> Any:
         if key == len(node):
             node.append({})
         return node[int(key)]
-    if node.get(str(key)) is None:
+    below = node.get(str(key))
+    if below is None:
         node[str(key)] = {}
+    elif isinstance(below, str) and key in _NAMED:
+        node[str(key)] = {"name": below}
     return node[str(key)]

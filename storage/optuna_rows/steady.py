@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import json
-from collections.abc import Callable, Collection, Container, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -292,6 +292,17 @@ class SteadyStorage(optuna.storages.RDBStorage):
             # That a trial has ended comes before what is wrong with its parameter.
             check_distribution_compatibility(previous_distribution, distribution)
             write_param(connection, trial_id, param_name, param_value_internal, distribution)
+
+        self._write(trial_id, write)
+
+    def write_params(
+        self, trial_id: int, params: Mapping[str, tuple[float, BaseDistribution]]
+    ) -> None:
+        """Set parameters, unless they are set; see `TrialCache.set_trial_params`."""
+
+        def write(connection: sa.Connection, trial_id: int) -> None:
+            for name, (value, distribution) in params.items():
+                write_param(connection, trial_id, name, value, distribution)
 
         self._write(trial_id, write)
 

@@ -12,7 +12,7 @@ import copy
 import datetime
 import functools
 import json
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -92,6 +92,30 @@ class TrialCache(_CachedStorage):
                 value = distribution.to_external_repr(param_value_internal)
                 trial.params = {**trial.params, param_name: value}
                 trial.distributions = {**trial.distributions, param_name: distribution}
+
+        self._note(trial_id, note)
+
+    def set_trial_params(
+        self, trial_id: int, params: Mapping[str, tuple[float, BaseDistribution]]
+    ) -> None:
+        """Set a whole point at once, whatever distributions other trials of the study have.
+
+        Optuna would refuse a parameter whose name another tool has used for another kind, and
+        with it every trial to come.
+
+        Args:
+            trial_id: Optuna's number of the trial.
+            params: Parameter -> its distribution's internal value, and the distribution.
+        """
+        self._backend.write_params(trial_id, params)
+
+        def note(trial: FrozenTrial) -> None:
+            values = {
+                name: wanted.to_external_repr(value) for name, (value, wanted) in params.items()
+            }
+            trial.params = {**values, **trial.params}
+            kinds = {name: wanted for name, (_, wanted) in params.items()}
+            trial.distributions = {**kinds, **trial.distributions}
 
         self._note(trial_id, note)
 

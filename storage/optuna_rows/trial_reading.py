@@ -13,9 +13,11 @@ from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import BaseDistribution, FloatDistribution, json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
+
+from space.parameters import on_step
 
 __all__ = ["Seen", "local_time", "read_states", "read_trials"]
 
@@ -141,7 +143,7 @@ def read_trials(
         _PARAMS, "param_id", "param_name", "param_value", "distribution_json"
     ):
         distribution = _distribution(text)
-        params.setdefault(trial_id, {})[name] = distribution.to_external_repr(value)
+        params.setdefault(trial_id, {})[name] = _spelled(distribution, value)
         distributions.setdefault(trial_id, {})[name] = distribution
     attributes: list[dict[int, dict[str, Any]]] = []
     for table in (_USER, _SYSTEM):
@@ -172,3 +174,15 @@ def read_trials(
         )
         for trial_id, row in trials.items()
     ]
+
+
+def _spelled(distribution: BaseDistribution, internal: float) -> Any:
+    """A parameter's value; one of a range with steps as people write it, however it was stored.
+
+    Optuna's samplers add steps up, which makes 0.7000000000000001 of 0.7.
+    """
+    value = distribution.to_external_repr(internal)
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        point = on_step(value, distribution.low, distribution.step)
+        return value if point is None else point
+    return value

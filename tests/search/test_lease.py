@@ -254,7 +254,7 @@ def test_a_surviving_launch_goes_on_with_the_trials_of_one_that_dies_beside_it(
     seconds: float,
     order: list[int],
 ) -> None:
-    monkeypatch.setattr("search.trials.ledger.HEARTBEAT_SECONDS", seconds)
+    monkeypatch.setattr("search.trials.asking.HEARTBEAT_SECONDS", seconds)
     plan = plan_for(budget={"trials": 7})
     doomed, study = new_ledger(plan, store, Recorder())
     work(doomed, plan, n_steps=4)

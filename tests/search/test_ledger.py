@@ -12,7 +12,7 @@ from search.runs.protocol import Report
 from storage import Store
 from storage.tables.attributes import FAIL_REASON
 
-from .conftest import ASHA, Recorder, new_ledger, reports_in_our_tables, work
+from .conftest import ASHA, SPACE, Recorder, new_ledger, reports_in_our_tables, work
 
 MakePlan = Callable[..., Plan]
 
@@ -63,7 +63,8 @@ def test_a_failing_trial_is_fail_with_its_reason_and_the_study_goes_on(
     plan_for: MakePlan, store: Store, recorder: Recorder, option: str, reason: str, n_reports: int
 ) -> None:
     poisonous = {"type": "categorical", "choices": [0, 3]}
-    plan = plan_for(parameters={f"options.{option}": poisonous}, budget={"trials": 10})
+    parameters = {f"options.{option}": poisonous, **SPACE["parameters"]}
+    plan = plan_for(parameters=parameters, budget={"trials": 10})
     ledger, study = new_ledger(plan, store, recorder)
     work(ledger, plan)
     failed = study.get_trials(states=(TrialState.FAIL,))

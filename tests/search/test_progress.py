@@ -113,7 +113,7 @@ def test_estimate_is_the_epochs_left_at_the_pace_so_far(
 def test_result_as_table_and_as_json(
     plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = plan_for(**CHANGES)
+    plan = plan_for(**CHANGES, sampler={"name": "random", "seed": 6})
     study = follow(plan, store, LineProgress(plan))
     outcome = Outcome(status="time limit", launch_id=1, n_interrupted=0, seconds=75.0)
     result = read_result(store, plan, study, outcome)

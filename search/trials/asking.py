@@ -1,0 +1,118 @@
+"""Which trial comes next: one that waits, one that a dead launch left behind, or a new one."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Container
+
+import optuna
+from optuna.trial import TrialState
+
+from search.runs.lease import HEARTBEAT_SECONDS, Lease, reclaim_stale
+from search.trials.proposals import Tried
+from space import Space
+from storage import Store
+from storage.locking import study_lock
+from storage.optuna_rows.steady import StudyFullError
+
+__all__ = ["Asking"]
+
+logger = logging.getLogger(__name__)
+
+
+class Asking:
+    """Asks a study for trials within the budget that its launches share."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        store: Store,
+        space: Space,
+        *,
+        launch_id: int,
+        lease: Lease,
+        max_trials: int | None,
+    ) -> None:
+        """
+        Args:
+            study: The study, with its sampler.
+            store: The store that holds it.
+            space: The search space.
+            launch_id: The launch that asks.
+            lease: Its right to its trials.
+            max_trials: Trials that the study may hold in all, over all launches.
+        """
+        self._study = study
+        self._store = store
+        self._launch_id = launch_id
+        self._lease = lease
+        self._max_trials = max_trials
+        self._tried = Tried(space)
+        self._looked = -math.inf
+        self._said_exhausted = False
+        store.hold_study(study._study_id, launch_id, max_trials)
+
+    def look_after_others(self) -> None:
+        """Put back what launches that died were training, if it is time to look."""
+        if time.monotonic() - self._looked >= HEARTBEAT_SECONDS:
+            self._looked = time.monotonic()
+            if self._lease.outlives_others(self._study._study_id):
+                self._reclaim()
+
+    def next_trial(self, own: Container[int]) -> optuna.Trial | None:
+        """The next trial; None where there is none now.
+
+        Args:
+            own: The launch's own open trials.
+        """
+        while True:
+            trial = self._ask()
+            if trial is not None or own or not self._others_run(own) or not self._reclaim():
+                return trial
+
+    def _ask(self) -> optuna.Trial | None:
+        """A trial that waits, or a new one; None where the budget has no room for it."""
+        # Several launches may share the budget: count and begin in one breath.
+        with study_lock(self._store, self._study._study_id):
+            if self._may_start():
+                try:
+                    return self._study.ask()
+                except StudyFullError:
+                    logger.debug("another launch asked for the last trial")
+        return None
+
+    def _may_start(self) -> bool:
+        """Whether a trial waits, or there is room and a point left for a new one."""
+        study_id, trials = self._study._study_id, self._store.optuna_storage
+        if trials.get_n_trials(study_id, TrialState.WAITING) > 0:
+            return True
+        if self._max_trials is not None and trials.get_n_trials(study_id) >= self._max_trials:
+            return False
+        self._tried.look(self._study.get_trials(deepcopy=False))
+        if self._tried.left() != []:
+            return True
+        if not self._said_exhausted:
+            self._said_exhausted = True
+            logger.warning("every point of the space has its trial: there is no more to propose")
+        return False
+
+    def _others_run(self, own: Container[int]) -> bool:
+        """Whether trials are in the hands of other launches, alive or dead."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return any(trial._trial_id not in own for trial in running)
+
+    def _reclaim(self) -> int:
+        """Put back what launches that died were training; say how many trials that are."""
+        n_reclaimed = reclaim_stale(
+            self._study,
+            self._store,
+            launch_id=self._launch_id,
+            allowed_silence=self._lease.allowed_silence,
+            unheld=self._lease.unheld,
+        )
+        if n_reclaimed:
+            trials = "1 trial goes" if n_reclaimed == 1 else f"{n_reclaimed} trials go"
+            logger.warning("another launch of this study died; its %s on", trials)
+        return n_reclaimed

@@ -1,0 +1,62 @@
+"""What a trial that is taken up again brings with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from pydantic import ValidationError
+
+from space import RunConfig, Space
+from storage import EpochRecord, RunRecord
+from storage.tables.attributes import FAIL_REASON
+
+__all__ = ["as_begun", "lost_failure"]
+
+
+def as_begun(
+    run: RunRecord, config: RunConfig, params: Mapping[str, Any], space: Space
+) -> RunConfig:
+    """A run's config, with its numbers as they were written when it began.
+
+    Args:
+        run: The run, new or begun by an earlier launch.
+        config: What its trial's parameters make of it now.
+        params: These parameters.
+        space: The search space.
+
+    Returns:
+        The config; where an older release began the run with another spelling of the same point,
+        such as 0.7000000000000001 for 0.7, the config that its checkpoint belongs to.
+    """
+    if run.config_hash == config.config_hash():
+        return config
+    paths = space.parameter_paths
+    try:
+        begun = RunConfig.model_validate(run.config)
+        spelled = begun.with_values({paths[name]: value for name, value in params.items()})
+    except ValidationError:
+        return config
+    is_same = spelled.config_hash() == config.config_hash() and all(
+        space.parameters[name].spell(begun.value(paths[name])) == value
+        for name, value in params.items()
+    )
+    return begun if is_same else config
+
+
+def lost_failure(
+    trial: FrozenTrial,
+    runs: Sequence[tuple[RunRecord, RunConfig]],
+    recorded: Mapping[int, Sequence[EpochRecord]],
+) -> str | None:
+    """Why a trial that was taken up again has failed already, or None."""
+    if FAIL_REASON in trial.user_attrs:
+        return str(trial.user_attrs[FAIL_REASON])
+    for run, config in runs:
+        if run.config_hash != config.config_hash():
+            return "its config was changed by the space file after it was interrupted"
+        for epoch in recorded.get(run.run_id, ()):
+            if epoch.train_loss is None or epoch.val_loss is None:
+                return f"the loss is not finite in epoch {epoch.epoch}"
+    return None
