@@ -8,14 +8,14 @@ from typing import Any
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.statistics import summarise
 from dashboards.numbers.verdicts import Comparison
-from dashboards.story import confirmation_caveats
+from dashboards.story import confirmation_outcome
 from space.terminal.printing import say, say_table
 
 __all__ = ["confirmation_as_json", "print_confirmation"]
 
 
 def print_confirmation(found: Confirmation) -> None:
-    """Print the confirmed trials, the winner and what to bear in mind of both."""
+    """Print the confirmed trials, the verdict on the winner and what to bear in mind of it."""
     rows = []
     for trial in found.trials:
         role = "winner" if trial is found.winner else ""
@@ -53,8 +53,7 @@ def print_confirmation(found: Confirmation) -> None:
             "so few seeds can show no difference from the baseline, however large: that takes "
             f"{found.seeds_needed}"
         )
-    for caveat in confirmation_caveats(found):
-        say(caveat)
+    say(confirmation_outcome(found))
 
 
 def _beside(comparison: Comparison) -> str:

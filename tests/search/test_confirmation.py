@@ -56,6 +56,33 @@ def test_optimism_is_that_of_the_searchs_best_trial_not_of_the_winner(
     assert tree["optimism"]["search_value"] == study.best_value
 
 
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(-0.1, "better"), (0.001, "not distinguishable with 7 seeds")]
+)
+def test_it_ends_with_the_verdict_beside_the_baseline(
+    plan_for: MakePlan,
+    store: Store,
+    printed: Callable[[Confirmation], str],
+    shift: float,
+    verdict: str,
+) -> None:
+    plan = plan_for(
+        baselines=[{"learning_rate": 1e-4, "weight_decay": 0.1}], confirm={"top": 1, "seeds": 7}
+    )
+    study = search(plan, store)
+    best = best_first(study)[0]
+    confirm(plan, store, study, 0, [0.2] * 7)
+    # The larger shift has one sign on all seeds, the smaller one is lost among them.
+    signs = [1] * 7 if verdict == "better" else [1, -1, 1, -1, 1, -1, -2]
+    confirm(plan, store, study, best, [0.2 + sign * shift for sign in signs])
+    found = read_confirmation(store, study._study_id, METRIC, [0])
+    assert found is not None
+    text = printed(found)
+    assert f"On 7 fresh seeds trial {best} does best: its" in text
+    assert f"of the baseline, trial 0, on the same seeds; the verdict: {verdict}." in text
+    assert f"Of its own best, trial {best}, the search had said" in text
+
+
 def test_the_optimism_of_a_search_that_maximizes_follows_its_direction(
     plan_for: MakePlan, store: Store, printed: Callable[[Confirmation], str]
 ) -> None:
