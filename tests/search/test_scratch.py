@@ -15,6 +15,7 @@ import pytest
 
 from search.workers import scratch
 from search.workers.scratch import scratch_directory, sweep_scratch
+from space.errors import ClusterError
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
@@ -159,3 +160,14 @@ def test_agents_of_a_killed_launch_end_before_its_directory_goes(root: Path) -> 
         for process in (*agents, *others):
             process.kill()
             process.wait()
+
+
+def test_a_directory_that_is_not_ascii_is_one_that_ray_cannot_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp/é")
+    assert scratch._root() == Path("/tmp")
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp/é")
+    with pytest.raises(ClusterError, match=r"RAY_TMPDIR .*: Ray takes a path of ASCII letters"):
+        scratch._root()

@@ -49,3 +49,14 @@ def test_the_options_of_a_recorded_command_are_read_again() -> None:
 def test_an_option_gets_another_value() -> None:
     assert with_option("x --n=2 --m 1 --n 3 'a b'", "--n", "4") == "x --m 1 'a b' --n 4"
     assert with_option("x --n=2 --m 1 --n 3 'a b'", "--n") == "x --m 1 'a b'"
+
+
+def test_a_command_for_a_cluster_with_a_token_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    line = command_line("search.launch", ["--ray-address", "auto", "--trials", "3"])
+    assert line.startswith("RAY_AUTH_MODE=token ")
+    assert with_option(line, "--trials", "6").startswith("RAY_AUTH_MODE=token ")
+    assert option_values(line, "--ray-address") == ("auto",)
+    assert "RAY_AUTH_MODE" not in command_line("search.launch", ["--trials", "3"])
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    assert "RAY_AUTH_MODE" not in command_line("search.launch", ["--ray-address", "auto"])

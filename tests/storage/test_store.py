@@ -333,3 +333,25 @@ def test_database_that_does_not_answer_is_one_sentence(
     assert "secret" not in str(e.value) + caplog.text
     notices = [each for each in caplog.messages if "does not answer" in each]
     assert len(notices) == is_waited_for
+
+
+@pytest.mark.parametrize(
+    "name", ["a?b=c.db", "a#b.db", "50%.db", "a%20b c.db", "é中 {x}.db", "a&b.db"]
+)
+def test_a_path_is_taken_as_it_is_written(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    open_store(str(path)).close()
+    assert {each.name for each in tmp_path.iterdir() if each.suffix == ".db"} == {name}
+    again = open_store(str(path), create=False)
+    # What is shown, and so what a user pastes, names the same file.
+    assert parse_url(again.name) == parse_url(str(path)) == again.url
+    again.close()
+    open_store(again.name, create=False).close()
+    assert {each.name for each in tmp_path.iterdir() if each.suffix == ".db"} == {name}
+
+
+@pytest.mark.parametrize("url", ["sqlite:///a?b.db", "sqlite:////tmp/a?timeout=5", "sqlite:///a?"])
+def test_a_question_mark_cuts_no_path(url: str) -> None:
+    with pytest.raises(StorageError, match="write %3F"):
+        parse_url(url)
+    assert Path(str(parse_url("sqlite:////tmp/a%3Fb.db").database)).name == "a?b.db"

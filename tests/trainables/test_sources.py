@@ -229,3 +229,12 @@ def test_operators_are_declared_only_after_a_failure(monkeypatch: pytest.MonkeyP
     assert torchvision_compat.mnist_class() == "class"
     assert torchvision_compat.mnist_class() == "class"
     assert calls == ["import", "declare", "import"]
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/mnist", "file:///data"])
+def test_a_root_that_is_a_url_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=r"^data\.root .*: this is a URL, and only paths"):
+        sources.data_root(DataConfig(root=url))
+    monkeypatch.setenv("SEARCH_DATA_ROOT", url)
+    with pytest.raises(DataError, match=r"^SEARCH_DATA_ROOT "):
+        sources.data_root(DataConfig())
