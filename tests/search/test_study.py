@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 import pytest
 import ray
+from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
 from dashboards.numbers.confirmation import read_confirmation
@@ -20,9 +21,10 @@ from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
 from search.launch.reserve import Reserve
 from search.launch.study import Outcome, open_study, search
+from search.runs.protocol import Report
 from search.trials.observer import TrialView
 from search.workers.ray_session import Slots, _fit, n_startable, ray_session
-from space.errors import ClusterError, StorageError, StudyMismatchError
+from space.errors import ClusterError, DeletedError, StorageError, StudyMismatchError
 from storage import Store
 from storage.tables.attributes import FAIL_REASON
 
@@ -411,3 +413,39 @@ def test_a_time_limit_ends_the_search_in_time_for_its_confirmation(
     confirmed = store.runs(study._study_id, "confirm")
     assert [run.state for run in confirmed] == ["complete"] * 2 * 3
     assert confirm_queue(plan, store, study) == []
+
+
+class Deleter(Recorder):
+    """An observer in whose fifth report another program deletes the study, or a trial."""
+
+    def __init__(self, store: Store, what: str) -> None:
+        super().__init__()
+        self._store, self._what = store, what
+
+    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+        super().on_trial_report(trial, report)
+        if self.n_reports != 5:
+            return
+        if self._what == "study":
+            storage = optuna.storages.RDBStorage(self._store.url.render_as_string())
+            optuna.delete_study(study_name="closed", storage=storage)
+            storage.engine.dispose()
+            return
+        with self._store.engine.begin() as connection:
+            for table in reversed(models.BaseModel.metadata.sorted_tables):
+                if "trial_id" in table.c:
+                    connection.execute(table.delete().where(table.c.trial_id == 1))
+
+
+@pytest.mark.parametrize("what", ["study", "trial"])
+def test_what_is_deleted_under_a_launch_ends_it_with_one_sentence(
+    plan_for: MakePlan, store: Store, scratch: Path, what: str
+) -> None:
+    # Its trials would go on for longer than anybody waits.
+    plan = plan_for(training={"epochs": 100_000})
+    with pytest.raises(DeletedError, match=f"another program deleted the {what} ") as caught:
+        launch(plan, store, scratch, Deleter(store, what))
+    assert "\n" not in str(caught.value)
+    states = {launch.status for launch in store.launches()}
+    assert states == (set() if what == "study" else {"failed"})
+    assert not any(run.state == "running" for run in store.runs())
