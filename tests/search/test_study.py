@@ -424,28 +424,37 @@ class Deleter(Recorder):
 
     def on_trial_report(self, trial: TrialView, report: Report) -> None:
         super().on_trial_report(trial, report)
-        if self.n_reports != 5:
+        if self.n_reports != 5 or "confirmation" in self._what:
             return
         if self._what == "study":
-            storage = optuna.storages.RDBStorage(self._store.url.render_as_string())
-            optuna.delete_study(study_name="closed", storage=storage)
-            storage.engine.dispose()
+            self._delete_study()
             return
         with self._store.engine.begin() as connection:
             for table in reversed(models.BaseModel.metadata.sorted_tables):
                 if "trial_id" in table.c:
                     connection.execute(table.delete().where(table.c.trial_id == 1))
 
+    def close(self) -> None:
+        if self._what == "study before its confirmation":
+            self._delete_study()
 
-@pytest.mark.parametrize("what", ["study", "trial"])
+    def _delete_study(self) -> None:
+        storage = optuna.storages.RDBStorage(self._store.url.render_as_string())
+        optuna.delete_study(study_name="closed", storage=storage)
+        storage.engine.dispose()
+
+
+@pytest.mark.parametrize("what", ["study", "trial", "study before its confirmation"])
 def test_what_is_deleted_under_a_launch_ends_it_with_one_sentence(
     plan_for: MakePlan, store: Store, scratch: Path, what: str
 ) -> None:
-    # Its trials would go on for longer than anybody waits.
-    plan = plan_for(training={"epochs": 100_000})
-    with pytest.raises(DeletedError, match=f"another program deleted the {what} ") as caught:
+    plan = plan_for(training={"epochs": 100_000})  # For longer than anybody waits.
+    if "confirmation" in what:
+        plan = plan_for(budget={"trials": 2}, confirm={"top": 1, "seeds": 2})
+    said = f"another program deleted the {what.split()[0]} "
+    with pytest.raises(DeletedError, match=said) as caught:
         launch(plan, store, scratch, Deleter(store, what))
     assert "\n" not in str(caught.value)
     states = {launch.status for launch in store.launches()}
-    assert states == (set() if what == "study" else {"failed"})
+    assert states == ({"failed"} if what == "trial" else set())
     assert not any(run.state == "running" for run in store.runs())
