@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 import optuna
+from optuna.trial import TrialState
 
 from search.launch.changes import changes_since
-from search.launch.confirm import confirm
+from search.launch.confirm import confirm, confirm_queue
 from search.launch.plan import Plan, require_writable
 from search.launch.reserve import Reserve
 from search.runs.lease import reclaim_stale, sweep_checkpoints
@@ -92,7 +93,15 @@ def run_study(
         UserError: If the study, the store or the cluster does not allow it.
     """
     started = time.monotonic()
-    open_study(plan, store)  # A study that may not go on is refused before Ray is started.
+    study = open_study(plan, store)  # One that may not go on is refused before Ray is started.
+    if _is_done(plan, store, study):
+        launch_id = store.begin_launch(
+            plan.new_launch(study._study_id, _changes(plan, store, study))
+        )
+        sweep_checkpoints(plan.checkpoints, store, study._study_id)
+        store.end_launch(launch_id, "done")
+        seconds = time.monotonic() - started
+        return Outcome(status="done", launch_id=launch_id, n_interrupted=0, seconds=seconds)
     require_writable(plan.checkpoints)
     with ray_session(plan.ray_address, verbose=plan.verbose) as scratch:
         return search(
@@ -104,6 +113,28 @@ def run_study(
             started=started,
             stop_requested=stop_requested,
         )
+
+
+def _is_done(plan: Plan, store: Store, study: optuna.Study) -> bool:
+    """Whether nothing is left to train, and so no need of Ray, which takes seconds to start."""
+    with store.guarded():
+        trials = study.get_trials(deepcopy=False)
+        states = {trial.state for trial in trials}
+        max_trials, max_epochs = plan.max_trials, plan.space.budget.epochs
+        is_full = max_trials is not None and len(trials) >= max_trials
+        is_spent = max_epochs is not None and store.n_epochs(study._study_id) >= max_epochs
+        if TrialState.RUNNING in states or not (
+            is_spent or (is_full and TrialState.WAITING not in states)
+        ):
+            return False
+        return not plan.space.confirm.top or not confirm_queue(plan, store, study)
+
+
+def _changes(plan: Plan, store: Store, study: optuna.Study) -> list[str]:
+    """What is not as the study's last launch had it."""
+    earlier = store.launches(study._study_id)
+    now = plan.space.model_dump(mode="json")
+    return changes_since(earlier[-1], now, plan.provenance) if earlier else []
 
 
 def search(
@@ -134,9 +165,7 @@ def search(
     limit = plan.space.budget.time_limit
     deadline = None if limit is None else started + limit
     study = open_study(plan, store)
-    earlier = store.launches(study._study_id)
-    now = plan.space.model_dump(mode="json")
-    changes = changes_since(earlier[-1], now, plan.provenance) if earlier else []
+    changes = _changes(plan, store, study)
     group_size = group_size_of_study(plan, slots)
     launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
     ledger: Ledger | None = None

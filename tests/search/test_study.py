@@ -17,10 +17,11 @@ from optuna.trial import TrialState
 
 from dashboards.numbers.confirmation import read_confirmation
 from dashboards.pages.study_page import study_document
+from search.launch import study as study_module
 from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
 from search.launch.reserve import Reserve
-from search.launch.study import Outcome, open_study, search
+from search.launch.study import Outcome, open_study, run_study, search
 from search.runs.protocol import Report
 from search.trials.observer import TrialView
 from search.workers.ray_session import Slots, _fit, n_startable, ray_session
@@ -29,6 +30,7 @@ from storage import Store
 from storage.tables.attributes import FAIL_REASON
 
 from .conftest import Recorder
+from .conftest import search as search_here
 
 MakePlan = Callable[..., Plan]
 pytestmark = pytest.mark.slow
@@ -196,6 +198,31 @@ def test_time_limit_stops_a_launch_in_time(plan_for: MakePlan, store: Store, scr
     assert 6 <= outcome.seconds < 25  # It does not wait for the epochs of 30 s in flight.
     assert {trial.state for trial in study.trials} == {TrialState.WAITING}
     assert store.launches()[0].status == "time limit"
+
+
+@pytest.mark.parametrize("budget", [{"trials": 3}, {"trials": 9, "epochs": 27}])
+def test_a_launch_with_nothing_left_to_train_starts_no_ray(
+    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch, budget: dict[str, int]
+) -> None:
+    class StartedRayError(Exception):
+        pass
+
+    def start(*_: object, **__: object) -> None:
+        raise StartedRayError
+
+    monkeypatch.setattr(study_module, "ray_session", start)
+    with pytest.raises(StartedRayError):
+        run_study(plan_for(budget=budget), store, Recorder())
+    study = search_here(plan_for(budget=budget), store)
+    n_trials = len(study.trials)
+    outcome = run_study(plan_for(budget=budget), store, Recorder())
+    assert (outcome.status, outcome.n_interrupted) == ("done", 0)
+    assert store.launches(study._study_id)[-1].status == "done"
+    assert len(study.trials) == n_trials
+    with pytest.raises(StartedRayError):  # There is something to confirm.
+        run_study(plan_for(budget=budget, confirm={"top": 1, "seeds": 2}), store, Recorder())
+    with pytest.raises(StartedRayError):  # There is room for another trial.
+        run_study(plan_for(budget={"trials": 10}), store, Recorder())
 
 
 def test_study_begun_under_other_terms_is_refused(plan_for: MakePlan, store: Store) -> None:
