@@ -71,7 +71,8 @@ class Resources(FrozenModel):
     ] = "auto"
     """GPUs; 0.25 lets four workers share one; auto: one where there are any, else none."""
     runs_per_trainable: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    """Runs of one architecture that a worker trains together as one model, each with the numbers
-    that it would have alone but for rounding. auto: as many as were measured to pay on this device
-    and fit its memory, yet no more than leaves every worker its share, and under a sampler that
-    learns from results no more than a tenth of the trials at once; 1: numbers to the bit."""
+    """Runs of one architecture that a worker trains together as one model, each computing what it
+    would alone but for rounding, which many epochs make visible in its errors (measured in
+    docs/performance.md). auto: as many as were measured to pay on this device and fit its
+    memory, yet no more than leaves every worker its share, and under a sampler that learns from
+    results no more than a tenth of the trials at once; 1: numbers to the bit."""

@@ -109,9 +109,10 @@ class _Steps:
 class TrainingBatch:
     """Runs trained in step as one model, whose every tensor has a dimension for the runs.
 
-    A run's numbers are those that it would have alone, but for rounding. Each stays a `Training`
-    like any other: between epochs it may be evaluated, saved or restored, and it may leave the
-    batch and go on alone.
+    A run computes what it would alone, but for rounding; training makes that larger, so that after
+    many epochs its errors may be others (``tests/benchmarks/batching_effect.py``). Each stays a
+    `Training` like any other: between epochs it may be evaluated, saved or restored, and it may
+    leave the batch and go on alone.
 
     Source:
         Wang et al., Horizontally Fused Training Array, MLSys 2021, arXiv:2102.02344.
