@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 
 __all__ = ["WAIT_MS", "Watched", "watch"]
 
-WAIT_MS = 180_000
+WAIT_MS = 900_000
 """Long enough for a machine that is busy with something else."""
 
 

@@ -105,7 +105,7 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """End it by a signal; say with which status it left and what it said on stderr."""
         self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=60)
+        _, said = self.process.communicate()
         return self.process.returncode, said
 
 
@@ -127,9 +127,9 @@ def serving(
         line = process.stdout.readline()
         found = re.match(r"(http://\S+)/ ", line)
         if found is None:
-            raise AssertionError(f"no address but {line!r}: {process.communicate(timeout=60)[1]}")
+            raise AssertionError(f"no address but {line!r}: {process.communicate()[1]}")
         yield Server(found[1], process)
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=60)
+        process.communicate()

@@ -58,13 +58,13 @@ def begin(path: Path, *options: str, **more: Any) -> subprocess.Popen[str]:
 
 def run(path: Path, *options: str, **more: Any) -> tuple[int, str, str]:
     process = begin(path, *options, **more)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate()
     return process.returncode, out, err
 
 
 def refusal(process: subprocess.Popen[str]) -> str:
     """What a launch that could not go on said last; nothing else of it looks like a crash."""
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate()
     assert process.returncode == 2, err
     assert out == ""
     assert "Traceback" not in err
@@ -102,7 +102,7 @@ def test_a_disk_that_fills_up_and_checkpoints_cut_short(tmp_path: Path) -> None:
         database = disk.path / "s.db"
         path = space(tmp_path)
         process = begin(path, "--storage", str(database))
-        wait_for_epochs(database, 25)
+        wait_for_epochs(database, 25, process)
         disk.fill()
         assert refusal(process) == (
             f"error: storage sqlite:///{database}: database or disk is full; free some disk "
@@ -151,7 +151,7 @@ def test_results_deleted_in_mid_search(tmp_path: Path) -> None:
     database = tmp_path / "results" / "s.db"
     path = space(tmp_path, training={"epochs": 300})
     process = begin(path, "--storage", str(database))
-    wait_for_epochs(database, 5)
+    wait_for_epochs(database, 5, process)
     shutil.rmtree(database.parent)
     assert refusal(process) == (
         f"error: storage sqlite:///{database}: the file was deleted, moved or replaced under the "
@@ -180,7 +180,7 @@ def test_a_locked_database_in_mid_search_and_at_the_start(tmp_path: Path) -> Non
     impatient = [sys.executable, "-c", IMPATIENT, *options]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(impatient, cwd=ROOT, **pipes)
-    wait_for_epochs(database, 5)
+    wait_for_epochs(database, 5, process)
     with closing(sqlite3.connect(database, isolation_level=None, timeout=60)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         for locked_out in (process, subprocess.Popen(impatient, cwd=ROOT, **pipes)):
@@ -243,7 +243,6 @@ def test_no_room_for_temporary_files(tmp_path: Path, fault: str) -> None:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=300,
             check=False,
         )
     assert done.returncode == 2, done.stderr

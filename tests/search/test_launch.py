@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -31,7 +32,7 @@ parameters:
   aux_weight: {type: float, low: 0.0, high: 0.9}
 pruner: {name: asha}
 baselines: [{learning_rate: 0.001, aux_weight: 0.6}]
-budget: {trials: 4, time_limit: 2m}
+budget: {trials: 4}
 """
 
 SLOW = """
@@ -56,7 +57,6 @@ def run(folder: Path, space: str, *options: str) -> subprocess.CompletedProcess[
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
 
@@ -102,7 +102,6 @@ def test_siamese_search_on_real_digits(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert exported.returncode == 0, exported.stderr
@@ -126,12 +125,10 @@ def test_stopping_keeps_everything_and_the_same_command_goes_on(
     process = subprocess.Popen(
         line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for_epochs(tmp_path / "s.db", 12)
+    wait_for_epochs(tmp_path / "s.db", 12, process)
     process.send_signal(number)
-    started = time.monotonic()
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate()
     assert process.returncode == 130, stderr
-    assert time.monotonic() - started < 40
     assert "it was interrupted" in stdout
     assert "go on with:" in stdout
     assert f"--space {path}" in stdout
@@ -140,7 +137,7 @@ def test_stopping_keeps_everything_and_the_same_command_goes_on(
     assert {trial.state for trial in study.trials} == {TrialState.WAITING}
     assert not remains(process.pid)
 
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
     for trial in study.trials:
@@ -155,22 +152,21 @@ def test_killed_driver_loses_nothing(tmp_path: Path) -> None:
     path.write_text(SLOW)
     line = command(path, "--storage", str(tmp_path / "s.db"))
     process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    wait_for_epochs(tmp_path / "s.db", 12)
+    wait_for_epochs(tmp_path / "s.db", 12, process)
     process.kill()
-    process.communicate(timeout=120)
+    process.communicate()
     study = optuna.load_study(study_name="slow", storage=f"sqlite:///{tmp_path / 's.db'}")
     assert TrialState.RUNNING in {trial.state for trial in study.trials}
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
     for trial in study.trials:
         assert list(trial.intermediate_values) == list(range(1, 31))
 
 
-def wait_for_epochs(database: Path, n_epochs: int) -> None:
-    """Wait until so many epochs are recorded."""
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
+def wait_for_epochs(database: Path, n_epochs: int, launch: subprocess.Popen[Any]) -> None:
+    """Wait until a launch has recorded so many epochs."""
+    while launch.poll() is None:
         if database.exists():
             try:
                 with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
@@ -180,7 +176,7 @@ def wait_for_epochs(database: Path, n_epochs: int) -> None:
             except sqlite3.OperationalError:
                 pass  # The tables are not there yet.
         time.sleep(0.1)
-    pytest.fail(f"{n_epochs} epochs were not recorded within three minutes")
+    pytest.fail(f"the launch ended before it recorded {n_epochs} epochs: {launch.communicate()}")
 
 
 def remains(pid: int) -> bool:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -190,12 +191,22 @@ def test_stopped_again_and_again_a_search_comes_to_its_end(
     assert store.n_epochs(study._study_id) == 27
 
 
-def test_time_limit_stops_a_launch_in_time(plan_for: MakePlan, store: Store, scratch: Path) -> None:
-    slow = {"name": "closed-form", "options": {"sleep": 30.0}}
-    plan = plan_for(model=slow, budget={"trials": 2, "time_limit": "6s"})
-    outcome, study = launch(plan, store, scratch)
+def test_time_limit_stops_a_launch_in_time(
+    plan_for: MakePlan,
+    store: Store,
+    scratch: Path,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # An hour passes once a trial is trained, whatever this machine takes until then.
+    clock = SimpleNamespace(monotonic=lambda: 3600.0 if recorder.events else 0.0)
+    monkeypatch.setattr("search.launch.study.time", clock)
+    slow = {"name": "closed-form", "options": {"sleep": 3000.0}}
+    plan = plan_for(model=slow, budget={"trials": 2, "time_limit": "1h"})
+    outcome, study = launch(plan, store, scratch, recorder)
     assert outcome.status == "time limit"
-    assert 6 <= outcome.seconds < 25  # It does not wait for the epochs of 30 s in flight.
+    assert outcome.seconds == 3600  # It does not wait for the epochs of 50 minutes in flight.
+    assert recorder.n_reports == 0
     assert {trial.state for trial in study.trials} == {TrialState.WAITING}
     assert store.launches()[0].status == "time limit"
 

@@ -302,7 +302,6 @@ def test_what_no_restart_mends_is_said_at_once(
 
 
 @pytest.mark.postgresql
-@pytest.mark.timeout(120)
 def test_a_lock_whose_holder_fell_silent_comes_free(
     postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

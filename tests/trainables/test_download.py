@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -35,11 +34,9 @@ def test_files_appear_under_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_hanging_download_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _child(monkeypatch, tmp_path, "exec sleep 60")
-    started = time.monotonic()
+    _child(monkeypatch, tmp_path, "exec sleep 100000")
     with pytest.raises(DownloadError, match=r"not done after 0\.3 s"):
         download_mnist(tmp_path / "root", 0.3)
-    assert time.monotonic() - started < 30
     assert not (tmp_path / "root").exists()
 
 
