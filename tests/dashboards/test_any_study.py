@@ -12,9 +12,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from dashboards.figures.benchmark.panels import panels as benchmark_figures
+from dashboards.figures.benchmark import panels as benchmark_figures
 from dashboards.figures.panel import Panel
-from dashboards.figures.study.panels import panels as study_figures
+from dashboards.figures.study import panels as study_figures
 from dashboards.figures.study.panels import study_panels
 from dashboards.numbers.study.progress import pareto_front
 from dashboards.numbers.study.view import StudyView, read_study
