@@ -199,7 +199,7 @@ def test_dry_run_runs_nothing(tmp_path: Path) -> None:
     assert report["resources"]["concurrency"] >= 1
     assert not (tmp_path / "s.db").exists()
     text = run(tmp_path, SIAMESE, "--dry-run")
-    assert "s a step on 1 thread(s)" in text.stdout
+    assert "s a step on 1 thread, so" in text.stdout
 
 
 @pytest.mark.slow
