@@ -153,7 +153,8 @@ def test_the_baseline_is_written_before_the_winner(
     plan_for: MakePlan, store: Store, command: Callable[..., Path]
 ) -> None:
     bad = {"learning_rate": 1e-4, "weight_decay": 1e-1}
-    study = search(plan_for(pruner=LATE, budget={"trials": 30}, baselines=[bad]), store)
+    changes = {"budget": {"trials": 30}, "prune_baselines": True}
+    study = search(plan_for(pruner=LATE, baselines=[bad], **changes), store)
     assert study.trials[0].state == TrialState.PRUNED
     winner = best_first(study)[0]
     file = load_configs(command("--baseline"))
@@ -287,7 +288,7 @@ def test_a_pruned_baseline_that_is_best_on_fresh_seeds_is_the_winner(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     bad = {"learning_rate": 1e-4, "weight_decay": 1e-1}
-    terms = {"budget": {"trials": 30}, "confirm": {"top": 1, "seeds": 2}}
+    terms = {"budget": {"trials": 30}, "confirm": {"top": 1, "seeds": 2}, "prune_baselines": True}
     plan = plan_for(pruner=LATE, baselines=[bad], **terms)
     study = search(plan, store)
     assert study.trials[0].state == TrialState.PRUNED
