@@ -1,0 +1,376 @@
+"""Runs every command under every stream and encoding, each in a child of one process.
+
+``python -m tests.stream_matrix DIRECTORY`` prints a JSON object: what each command wrote to stdout
+and stderr, and its exit status, under each of `STREAMS`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import io
+import json
+import os
+import pty
+import select
+import shutil
+import struct
+import sys
+import termios
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+STREAMS = (
+    ("80", "ascii"),
+    ("80", "latin-1"),
+    ("80", "utf-8"),
+    ("100", "utf-8"),
+    ("160", "utf-8"),
+    ("pipe", "ascii"),
+    ("pipe", "latin-1"),
+    ("pipe", "utf-8"),
+    ("closed", "ascii"),
+    ("broken", "utf-8"),
+)
+"""A terminal of so many columns; a pipe; stdout closed before the start; a reader that is gone."""
+
+ESCAPED = "red\x1b[31m \u202eright\nnewline é中 " + "longname" * 40
+"""What a study of another tool may be called."""
+SPACE = {
+    "study": "closed",
+    "model": {"name": "closed-form"},
+    "training": {"epochs": 3},
+    "parameters": {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+        "weight_decay": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+    },
+    "baselines": [{"learning_rate": 1e-3, "weight_decay": 1e-3}],
+    "sampler": {"name": "random", "seed": 1},
+    "budget": {"trials": 4},
+}
+CELLS = ["--cells", "learning_rate=3", "--cells", "weight_decay=1", "--seeds", "1"]
+PAIRS = ["--set", "data.n_train_pairs=100", "--set", "training.epochs=1"]
+CONFIG = {
+    "name": "f",
+    "configs": [
+        {"name": "a é", "model": {"name": "mlp", "width": 8}, "data": {"source": "digits"}},
+        {"name": "=b", "model": {"name": "mlp", "width": 9}, "data": {"source": "digits"}},
+    ],
+}
+
+
+def prepare(directory: Path) -> None:
+    """Make the store and the files that the commands read."""
+    import optuna
+
+    from storage import open_store
+    from tests.dashboards.bulk_benchmark import add_benchmark
+    from tests.dashboards.bulk_study import add_study
+
+    store = open_store(str(directory / "s.db"))
+    add_study(store, "made", 12, confirmed=True)
+    add_study(store, "grid", grid=2)
+    add_benchmark(store, models=("mlp", "convnet"), n_seeds=2)
+    foreign = optuna.create_study(study_name=ESCAPED, storage=store.optuna_storage)
+    for number in range(2):
+        trial = foreign.ask()
+        trial.suggest_float(f"rate {ESCAPED}", 0, 1)
+        trial.suggest_categorical("kind", [f"={ESCAPED}", "b"])
+        trial.set_user_attr("note", ESCAPED)
+        foreign.tell(trial, float("inf") if number else 0.25)
+    store.close()
+    (directory / "space.yaml").write_text(json.dumps(SPACE), encoding="utf-8")
+    (directory / "config.yaml").write_text(json.dumps(CONFIG), encoding="utf-8")
+    tiny = {**SPACE, "model": {"name": "mlp", "width": 4}, "data": {"source": "digits"}}
+    (directory / "tiny.yaml").write_text(json.dumps(tiny), encoding="utf-8")
+
+    import torch
+
+    import search.record_curves
+
+    torch.set_num_threads(1)  # A child of a process with threads would wait for them.
+    output = str(directory / "recorded.json")
+    with contextlib.redirect_stdout(io.StringIO()):
+        options = ["--space", str(directory / "tiny.yaml"), "--output", output, *CELLS, *PAIRS]
+        search.record_curves.main(options)
+
+
+def commands() -> dict[str, tuple[Callable[[list[str]], int], list[str]]]:
+    """Every command with arguments under which it has something to say."""
+    import dashboards.publish
+    import dashboards.report
+    import dashboards.serve
+    import search.benchmark.__main__
+    import search.export.__main__
+    import search.grid_report
+    import search.launch.__main__
+    import search.record_curves
+    import search.reproduction.__main__
+    import search.simulate.__main__
+    import space.__main__
+    import storage.__main__
+    import trainables.__main__
+
+    of_store = storage.__main__.main
+    launch = ["--space", "space.yaml", "--storage", "l.db"]
+    return {
+        "launch": (search.launch.__main__.main, launch),
+        "launch again": (search.launch.__main__.main, [*launch, "--format", "json"]),
+        "export": (search.export.__main__.main, ["--study", "made", "--output", "é.yaml"]),
+        "export json": (
+            search.export.__main__.main,
+            ["--study", "made", "--output", "é.yaml", "--format", "json"],
+        ),
+        "benchmark": (
+            search.benchmark.__main__.main,
+            ["--config", "config.yaml", "--storage", "b.db"],
+        ),
+        "benchmark csv": (
+            search.benchmark.__main__.main,
+            ["--config", "config.yaml", "--storage", "b.db", "--format", "csv", "--table-only"],
+        ),
+        "benchmark json": (
+            search.benchmark.__main__.main,
+            ["--config", "config.yaml", "--storage", "b.db", "--format", "json", "--table-only"],
+        ),
+        "reproduction": (
+            search.reproduction.__main__.main,
+            ["--storage", "s.db", "--output", "é.md"],
+        ),
+        "record_curves": (
+            search.record_curves.main,
+            ["--space", "tiny.yaml", "--output", "curves.json", *CELLS, *PAIRS],
+        ),
+        "simulate": (
+            search.simulate.__main__.main,
+            [
+                "--curves",
+                "recorded.json",
+                "--sampler",
+                "random",
+                "--sampler",
+                "qmc",
+                "--seeds",
+                "2",
+            ],
+        ),
+        "grid_report": (search.grid_report.main, ["--study", "grid"]),
+        "list": (of_store, ["list"]),
+        "list json": (of_store, ["list", "--format", "json"]),
+        "show": (of_store, ["show", "made"]),
+        "show foreign": (of_store, ["show", ESCAPED]),
+        "show foreign json": (of_store, ["show", ESCAPED, "--format", "json"]),
+        "show benchmark": (of_store, ["show", "made-table"]),
+        "check": (of_store, ["check"]),
+        "copy": (of_store, ["copy", "--from", "s.db", "--to", "c.db"]),
+        "upgrade": (of_store, ["upgrade"]),
+        "remove": (of_store, ["remove", ESCAPED, "--yes"]),
+        "refused": (of_store, ["show", f"nothing {ESCAPED}"]),
+        "space check": (space.__main__.main, ["check", "space.yaml", "config.yaml"]),
+        "space schema": (space.__main__.main, ["schema"]),
+        "trainables": (trainables.__main__.main, ["--width", "2"]),
+        "serve": (dashboards.serve.main, ["--port", "0"]),
+        "report": (dashboards.report.main, ["--study", "made", "--output", "é.html"]),
+        "publish": (dashboards.publish.main, ["--study", "made"]),
+    }
+
+
+def stand_in() -> None:
+    """Let nothing start Ray, draw figures or serve: what is printed is the point here."""
+
+    import dashboards.publish
+    import dashboards.report
+    import dashboards.serve
+    import search.benchmark.run
+    import search.launch.plan
+    import search.launch.study
+    import search.reproduction.__main__
+    import trainables.__main__
+    from search.benchmark.configs import benchmark_configs, load_named, settle_source
+    from search.workers.ray_session import Slots
+    from tests.dashboards.made_benchmark import add_result
+    from tests.search.conftest import work
+
+    slots = Slots(cpus=1, gpus=0, nodes=1, concurrency=1, gpus_per_trial=0)
+
+    @contextmanager
+    def no_ray(_address: str | None, *, verbose: bool) -> Iterator[Path]:
+        yield Path.cwd()
+
+    class Places:
+        def __init__(self) -> None:
+            self.checkpoint_path = Path
+
+    def run_tune(ledger: Any, *, checkpoint_path: Any, **_options: Any) -> str:
+        place = Places()
+        place.checkpoint_path = checkpoint_path
+        work(ledger, place)  # type: ignore[arg-type]
+        return "done"
+
+    def train_queue(
+        store: Any, queue: Any, *, progress: Any, launch_id: int, fingerprint: str, **_more: Any
+    ) -> str:
+        progress.announce(slots)
+        named, _ = settle_source(load_named([Path("config.yaml")], []))
+        for place, config in enumerate(benchmark_configs(named, 10)):
+            for number in range(10):
+                error = 0.2 + 0.01 * (number % 3) + 0.05 * place
+                add_result(store, launch_id, config, number, error, fingerprint=fingerprint)
+        for place, queued in enumerate(queue):
+            progress.on_epoch()
+            progress.on_end(queued, f"fails {ESCAPED}" if place == 3 else None)
+        return "done"
+
+    class Server:
+        def run(self) -> None:
+            return
+
+    done = dashboards.publish.Published(
+        study=ESCAPED, storage="s.db", figures={"é": 1}, left_out=(), note_pieces=1
+    )
+    rows = trainables.__main__.model_rows(2)  # Once: it builds every network.
+    document = search.reproduction.__main__.Document(text="±é\n", figures={})
+    for module, name, value in (
+        (search.launch.study, "ray_session", no_ray),
+        (search.launch.study, "run_tune", run_tune),
+        (search.launch.plan.Plan, "slots", lambda _self: slots),
+        (search.launch.study, "group_size_of_study", lambda *_: 1),
+        (search.benchmark.run, "train_queue", train_queue),
+        (trainables.__main__, "model_rows", lambda _width: rows),
+        (dashboards.publish, "publish", lambda *_: done),
+        (dashboards.report, "report", lambda *_: "<p>±é</p>\n"),
+        (dashboards.serve, "make_server", lambda *_: Server()),
+        (search.reproduction.__main__, "reproduction", lambda *_: document),
+    ):
+        setattr(module, name, value)
+
+
+def run_all(directory: Path) -> None:
+    """Run every command in this process, whose streams are made; say how each ended."""
+    from space.terminal.command import run_command
+
+    os.chdir(directory)
+    os.environ["SEARCH_STORAGE"] = "s.db"
+    for name, (main, arguments) in commands().items():
+        for number in (1, 2):
+            with contextlib.suppress(OSError):
+                os.write(number, f"\x1d{name}\x1d".encode())
+        sys.argv = ["x", *arguments]
+        status: object = "no exit"
+        try:
+            run_command(main)
+        except SystemExit as error:
+            status = error.code
+        except Exception:  # noqa: BLE001 - it is what a test looks at
+            status = traceback.format_exc()
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+        with (directory / "statuses").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([name, status]) + "\n")
+
+
+def child(stream: str, encoding: str, directory: Path, ends: tuple[int, int]) -> None:
+    """Give this process its streams, as an interpreter would at its start, and run all."""
+    for number, end in zip((1, 2), ends, strict=True):
+        os.dup2(end, number)
+        os.close(end)
+    os.environ["TERM"] = "xterm"
+    sys.stderr = io.TextIOWrapper(
+        os.fdopen(2, "wb", closefd=False), encoding=encoding, errors="backslashreplace"
+    )
+    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding=encoding)
+    if stream == "closed":
+        os.close(1)
+        sys.stdout = None  # type: ignore[assignment]
+    run_all(directory)
+
+
+def collect(stream: str, encoding: str, directory: Path) -> dict[str, Any]:
+    """Fork a child under a stream and read all that it writes."""
+    made = []
+    for number in (1, 2):
+        if stream.isdigit():
+            mine, its = pty.openpty()
+            size = struct.pack("HHHH", 40, int(stream), 0, 0)
+            fcntl.ioctl(its, termios.TIOCSWINSZ, size)
+            mode = termios.tcgetattr(its)
+            mode[1] &= ~termios.OPOST  # Line breaks come as they are written.
+            termios.tcsetattr(its, termios.TCSANOW, mode)
+        else:
+            mine, its = os.pipe()
+            if stream == "broken" and number == 1:
+                os.close(mine)
+                mine = os.open(os.devnull, os.O_RDONLY)
+        made.append((mine, its))
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            for mine, _ in made:
+                os.close(mine)
+            child(stream, encoding, directory, (made[0][1], made[1][1]))
+            status = 0
+        except BaseException:  # noqa: BLE001 - a child must not go on as its parent
+            (directory / "crash").write_text(traceback.format_exc(), encoding="utf-8")
+        finally:
+            os._exit(status)
+    for _, its in made:
+        os.close(its)
+    texts = {made[0][0]: b"", made[1][0]: b""}
+    open_ends = set(texts)
+    while open_ends:
+        for end in select.select(list(open_ends), [], [])[0]:
+            try:
+                data = os.read(end, 2**16)
+            except OSError:  # A terminal whose other side is closed.
+                data = b""
+            texts[end] += data
+            if not data:
+                open_ends.discard(end)
+                os.close(end)
+    os.waitpid(pid, 0)
+    crash = directory / "crash"
+    if crash.exists():
+        raise RuntimeError(crash.read_text(encoding="utf-8"))
+    lines = (directory / "statuses").read_text(encoding="utf-8").splitlines()
+    statuses = dict(json.loads(line) for line in lines)
+    out, err = (dict(parts(text)) for text in texts.values())
+    return {
+        name: {
+            "status": status,
+            "out": base64.b64encode(out.get(name, b"")).decode(),
+            "err": base64.b64encode(err.get(name, b"")).decode(),
+        }
+        for name, status in statuses.items()
+    }
+
+
+def parts(text: bytes) -> Iterator[tuple[str, bytes]]:
+    """What stands between the marks of `run_all`."""
+    pieces = text.split(b"\x1d")
+    for name, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        yield name.decode(), piece
+
+
+def main(directory: Path) -> None:
+    """Print what came of everything."""
+    origin = directory / "origin"
+    origin.mkdir()
+    prepare(origin)
+    stand_in()
+    commands()
+    found: dict[str, dict[str, Any]] = {}
+    for stream, encoding in STREAMS:
+        place = directory / "work"
+        shutil.copytree(origin, place)
+        found[f"{stream} {encoding}"] = collect(stream, encoding, place)
+        shutil.rmtree(place)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
