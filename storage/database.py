@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from space.errors import StorageError
-from storage.connect.engine import open_optuna_storage, redact, translated
+from storage.connect.engine import redact, translated
 from storage.connect.outage import ride_out
 from storage.connect.versions import ensure_schema
 from storage.locking import making_lock
+from storage.optuna_rows.opening import open_optuna_storage
 from storage.optuna_rows.trial_cache import TrialCache
 from storage.tables import schema
 

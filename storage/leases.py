@@ -1,6 +1,6 @@
 """Which launches are alive: a launch holds its trials by a lease that its heartbeats renew.
 
-How long a launch was silent is measured by the store's clock alone; see `storage.clock`.
+How long a launch was silent is measured by the store's clock alone; see `storage.tables.clock`.
 """
 
 from __future__ import annotations

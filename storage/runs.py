@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.optuna_rows.trial_rows import report_steps, require_unfinished
-from storage.ownership import require_launch, require_trial
 from storage.tables import schema
+from storage.tables.ownership import require_launch, require_trial
 from storage.tables.records import EpochRecord, ResultRecord, RunEpoch, RunRecord, TrialStep
 
 __all__ = ["RUN_STATES", "RunTables"]

@@ -15,12 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from space.errors import DeletedError, StorageError, StudyNotFoundError, nearest
-from storage.clock import SecondsSince, StoreNow
 from storage.connect.engine import parse_url, redact, translated
 from storage.connect.outage import await_server, is_unreachable
-from storage.ownership import require_runs, runs_there
 from storage.runs import RUN_STATES, RunTables
 from storage.tables import schema
+from storage.tables.clock import SecondsSince, StoreNow
+from storage.tables.ownership import require_runs, runs_there
 from storage.tables.records import LaunchRecord, NewLaunch, StudyRecord
 
 __all__ = ["LAUNCHES", "RUN_STATES", "Store", "open_store"]

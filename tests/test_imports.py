@@ -49,6 +49,53 @@ def test_imports_go_one_way(package: str) -> None:
         assert not names & forbidden, path
 
 
+ROOMS = {
+    "storage": (
+        ("tables",),
+        ("connect",),
+        ("optuna_rows",),
+        ("", "commands"),
+        ("summaries",),
+        ("admin",),
+        ("__main__",),
+    ),
+    "search": (
+        ("runs",),
+        ("trials", "workers", "export"),
+        ("launch",),
+        ("benchmark", "simulate"),
+        ("",),
+        ("reproduction",),
+    ),
+}
+"""Package -> its rooms from the ground up; those on one floor do not import each other."""
+
+
+def rooms_imported(path: Path, package: str) -> set[str]:
+    """The rooms of its own package that a module imports; "" is the package's own folder."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module != package:
+            parts = node.module.split(".")
+            if parts[0] == package:
+                found.add(parts[1] if (ROOT / package / parts[1]).is_dir() else "")
+    return found
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_downwards(package: str) -> None:
+    floors = {room: floor for floor, rooms in enumerate(ROOMS[package]) for room in rooms}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        where = path.relative_to(ROOT / package)
+        if where.name == "__init__.py" or where.parts[0] == "migrations":
+            continue
+        room = where.parts[0] if len(where.parts) > 1 else ""
+        if where.name == "__main__.py" and not room:
+            room = "__main__"
+        for other in rooms_imported(path, package) - {room}:
+            assert floors[other] < floors[room], f"{path} imports {package}.{other}"
+
+
 def test_training_needs_no_ray_optuna_or_sql() -> None:
     code = (
         "import sys, trainables.loop.training, trainables.worker, trainables.checkpoint\n"

@@ -166,7 +166,13 @@ def search(
     deadline = None if limit is None else started + limit
     study = open_study(plan, store)
     changes = _changes(plan, store, study)
-    group_size = group_size_of_study(plan, slots)
+    group_size = group_size_of_study(
+        plan.space,
+        slots,
+        examples=plan.examples,
+        images=plan.images,
+        max_trials=plan.max_trials,
+    )
     launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
     ledger: Ledger | None = None
     try:

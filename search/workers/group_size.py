@@ -6,13 +6,12 @@ import json
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from search.launch.plan import Plan
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
-from space import RunConfig
+from space import RunConfig, Space
 from trainables.architecture import architecture
 from trainables.closed_form import CLOSED_FORM
 from trainables.failures import TrialFailure
@@ -36,26 +35,35 @@ _INDIFFERENT = ("random", "grid", "qmc")
 """Samplers whose proposals do not depend on results."""
 
 
-def group_size_of_study(plan: Plan, slots: Slots) -> GroupSize:
+def group_size_of_study(
+    space: Space,
+    slots: Slots,
+    *,
+    examples: Callable[[], Sequence[RunConfig]],
+    images: ImageSet | None,
+    max_trials: int | None,
+) -> GroupSize:
     """How many runs of a study a worker trains together.
 
     Args:
-        plan: The launch's plan.
+        space: The search space.
         slots: Where workers run, on the Ray that is up.
+        examples: Makes configs of the space, by which it is seen how they differ.
+        images: The training images, or None where no run needs any.
+        max_trials: Trials that the study may hold in all, or None.
 
     Returns:
         The number, for any config of the study.
     """
-    space = plan.space
     asked = space.resources.runs_per_trainable
     if space.pruner.name == "wilcoxon":  # Its replicates are trained one after another.
         return lambda config: 1
     if asked != "auto":
         return lambda config: asked
-    n_runs = space.replicates * _trials_at_once(plan, slots)
+    n_runs = space.replicates * _trials_at_once(space, slots, max_trials)
     if n_runs == 1:
         return lambda config: 1
-    kinds = {architecture(config): config for config in reversed(plan.examples())}
+    kinds = {architecture(config): config for config in reversed(examples())}
     # Runs of several kinds are shared out among as many batches.
     if n_runs < 2 * len(kinds):
         if n_runs > space.replicates:
@@ -66,7 +74,7 @@ def group_size_of_study(plan: Plan, slots: Slots) -> GroupSize:
         n_runs = space.replicates
     # What takes the most memory gains the least.
     largest = max(kinds.values(), key=lambda c: (c.model.width, c.training.batch_size))
-    found = _measured_where_it_pays(largest, n_runs, slots, space.resources.cpus, plan.images)
+    found = _measured_where_it_pays(largest, n_runs, slots, space.resources.cpus, images)
     if isinstance(found, int):
         return lambda config: found
     size = min(found.n_runs, n_runs)
@@ -110,10 +118,10 @@ def group_size_of_queue(
     return lambda config: sizes[architecture(config)]
 
 
-def _trials_at_once(plan: Plan, slots: Slots) -> int:
+def _trials_at_once(space: Space, slots: Slots, max_trials: int | None) -> int:
     """The most trials that each worker may have under way."""
-    n_trials = plan.max_trials or USUAL_TRIALS
-    if plan.space.sampler.name not in _INDIFFERENT:
+    n_trials = max_trials or USUAL_TRIALS
+    if space.sampler.name not in _INDIFFERENT:
         return max(1, int(LEARNING_SHARE * n_trials / slots.concurrency))
     return math.ceil(n_trials / slots.concurrency)
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
 
 from storage.admin.check_study import AGAIN, Finding, check_epochs, check_study
 from storage.admin.snapshot import snapshot
 from storage.leases import is_alive
-from storage.ownership import is_guarded, lost_rows
 from storage.store import LAUNCHES, Store
 from storage.tables import schema
+from storage.tables.optuna_models import models
+from storage.tables.ownership import is_guarded, lost_rows
 from storage.tables.records import LaunchRecord
 
 __all__ = ["Checked", "check_store"]

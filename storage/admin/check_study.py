@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
 from space.terminal.counts import count
 from storage.kept_epoch import RunProgress
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
+from storage.tables.optuna_models import models
 from storage.tables.records import EpochRecord, LaunchRecord
 
 __all__ = ["AGAIN", "Finding", "check_epochs", "check_study"]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
 
 from space.errors import StorageError, StudyMismatchError, StudyNotFoundError, nearest
 from storage.admin.removal import OF_STUDY, OF_TRIAL, delete_study
@@ -21,6 +20,7 @@ from storage.admin.signature import find_study, read_signature
 from storage.admin.snapshot import snapshot
 from storage.store import Store
 from storage.tables import schema
+from storage.tables.optuna_models import models
 
 __all__ = ["Copied", "copy_store"]
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
 
 from space.errors import StorageError
 from storage.benchmarks import load_benchmarks
@@ -20,6 +19,7 @@ from storage.locking import NO_STUDY, study_lock
 from storage.store import Store
 from storage.summaries.benchmark import glance_at_benchmarks, says_it_is_of
 from storage.tables import schema
+from storage.tables.optuna_models import models
 from storage.tables.records import BenchmarkRecord, LaunchRecord
 
 __all__ = [

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
 
 from storage.tables import schema
+from storage.tables.optuna_models import models
 
 __all__ = ["StudySignature", "find_study", "read_signature"]
 

@@ -14,7 +14,6 @@ import optuna
 import sqlalchemy as sa
 
 from space.errors import StorageError
-from storage.clock import SecondsSince
 from storage.connect.engine import (
     engine_options,
     parse_url,
@@ -31,8 +30,9 @@ from storage.connect.versions import (
     refuse_other_version,
 )
 from storage.leases import is_alive
-from storage.ownership import guard_rows, is_guarded, lost_rows
 from storage.tables import schema
+from storage.tables.clock import SecondsSince
+from storage.tables.ownership import guard_rows, is_guarded, lost_rows
 from storage.tables.records import LaunchRecord
 
 __all__ = ["Upgrade", "upgrade_store"]

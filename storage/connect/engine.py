@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import sqlite3
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
-from optuna.storages._rdb import models
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from space.errors import StorageError
 from space.terminal.command import is_url
-from storage.optuna_rows.steady import SteadyStorage
 
 __all__ = [
     "DEFAULT_URL",
@@ -27,7 +24,7 @@ __all__ = [
     "UPGRADE",
     "engine_options",
     "missing_driver",
-    "open_optuna_storage",
+    "other_release",
     "parse_url",
     "redact",
     "require_sqlite_file",
@@ -144,74 +141,6 @@ def _sentence(url: sa.URL, error: BaseException) -> str:
     else:
         mend = "check the URL and that the database is running"
     return f"storage {redact(url)}: {said}; {mend}."
-
-
-def open_optuna_storage(url: sa.URL, *, create: bool, look: bool = False) -> SteadyStorage:
-    """Open the database for Optuna and for us: both use the engine of the storage returned.
-
-    Args:
-        url: From `parse_url`.
-        create: Whether a database that is absent may be made, and an SQLite file put into WAL mode,
-            where a killed process loses nothing it has committed.
-        look: Whether it is only read; see `engine_options`.
-
-    Returns:
-        Optuna's storage, its tables in place.
-
-    Raises:
-        StorageError: If the database is absent (and `create` is off), cannot be reached, is no
-            store of ours or of Optuna's, or is of another version.
-    """
-    is_sqlite = url.get_backend_name() == "sqlite"
-    if is_sqlite:
-        require_sqlite_file(url, create=create)
-    kwargs = engine_options(url, look=look)
-    with translated(url):
-        try:
-            if not create:
-                require_tables(url, look=look)
-            elif is_sqlite:
-                _make_tables(url)
-            storage = SteadyStorage(
-                url.render_as_string(hide_password=False),
-                name=redact(url),
-                guard=functools.partial(translated, url),
-                engine_kwargs=kwargs,
-                skip_table_creation=not create,
-            )
-        except ImportError as error:
-            raise missing_driver(url, error) from error
-        try:
-            storage.check_version()
-        except RuntimeError as error:
-            storage.engine.dispose()
-            # Optuna's words for a schema that it knows, but that is not its own.
-            raise _other_release(url, is_older="storage upgrade" in str(error)) from error
-        if is_sqlite and create:
-            sa.event.listen(storage.engine, "connect", _tune_sqlite)
-            storage.engine.dispose()
-    return storage
-
-
-def _other_release(url: sa.URL, *, is_older: bool) -> StorageError:
-    mend = UPGRADE if is_older else "install a newer Optuna, or name another store"
-    return StorageError(
-        f"storage {redact(url)}: its Optuna tables were made by "
-        f"{'an older' if is_older else 'a newer'} release than {optuna.__version__}; {mend}."
-    )
-
-
-def _make_tables(url: sa.URL) -> None:
-    """Make Optuna's tables in an SQLite file in one transaction.
-
-    Optuna makes them one by one. Killed in between, it would never make the indexes of a table that
-    is there, and without them one name may have two studies.
-    """
-    metadata = models.BaseModel.metadata
-    engine = sa.create_engine(url, poolclass=sa.NullPool, **engine_options(url))
-    if not metadata.tables.keys() <= set(sa.inspect(engine).get_table_names()):
-        with schema_transaction(url) as connection:
-            metadata.create_all(connection)
 
 
 @contextmanager
@@ -344,15 +273,13 @@ def require_tables(url: sa.URL, *, look: bool = False) -> None:
             "--storage."
         )
     if look and not {"alembic_version", "version_info"} <= tables:
-        raise _other_release(url, is_older=True)
+        raise other_release(url, is_older=True)
 
 
-def _tune_sqlite(connection: Any, _record: Any) -> None:
-    with closing(connection.cursor()) as cursor:
-        cursor.execute("PRAGMA foreign_keys=ON")
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=NORMAL")
-        except sqlite3.Error:
-            # Another process reads the file just now: it serves as it is.
-            logging.getLogger(__name__).debug("SQLite pragmas were refused", exc_info=True)
+def other_release(url: sa.URL, *, is_older: bool) -> StorageError:
+    """What is said of a store whose Optuna tables are another release's."""
+    mend = UPGRADE if is_older else "install a newer Optuna, or name another store"
+    return StorageError(
+        f"storage {redact(url)}: its Optuna tables were made by "
+        f"{'an older' if is_older else 'a newer'} release than {optuna.__version__}; {mend}."
+    )

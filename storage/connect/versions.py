@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError
 from storage.connect.engine import UPGRADE, redact, schema_transaction, translated
-from storage.ownership import guard_rows, is_guarded
+from storage.tables.ownership import guard_rows, is_guarded
 
 __all__ = [
     "current_version",

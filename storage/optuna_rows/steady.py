@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import optuna
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
-from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
 from storage.connect.outage import ride_out
@@ -28,7 +27,8 @@ from storage.optuna_rows.trial_rows import (
     write_user_attribute,
     write_values,
 )
-from storage.ownership import require_launch
+from storage.tables.optuna_models import models
+from storage.tables.ownership import require_launch
 
 __all__ = ["SteadyStorage", "StudyFullError"]
 

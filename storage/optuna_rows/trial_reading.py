@@ -14,10 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, FloatDistribution, json_to_distribution
-from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 
 from space.parameters import on_step
+from storage.tables.optuna_models import models
 
 __all__ = ["Seen", "local_time", "read_states", "read_trials"]
 

@@ -15,9 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages._rdb import models
 from sqlalchemy.dialects import postgresql, sqlite
 
+from storage.tables.optuna_models import models
 from storage.tables.records import TrialStep
 
 __all__ = [

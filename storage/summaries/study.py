@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
 from storage.connect.engine import translated
@@ -21,6 +20,7 @@ from storage.store import Store
 from storage.summaries.baselines import in_order
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
+from storage.tables.optuna_models import models
 from storage.tables.records import BenchmarkRecord
 
 __all__ = [

@@ -4,7 +4,7 @@ Optuna's own tables are the truth about trials: numbers, states, parameters, obj
 the reports that its pruners judge. These tables hold what Optuna's do not. They refer to its rows
 by number, and databases hand out a number again once its row is gone; so the database itself
 deletes our rows together with the study or the trial that they belong to, whichever program deletes
-that: PostgreSQL by its foreign keys, SQLite by the triggers of `storage.ownership`. Numbers of
+that: PostgreSQL by its foreign keys, SQLite by the triggers of `tables.ownership`. Numbers of
 launches and runs are never handed out again.
 
     search_studies     what a study is about: the terms that all its launches share
@@ -25,7 +25,8 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
+
+from storage.tables.optuna_models import models
 
 __all__ = [
     "benchmarks",

@@ -14,6 +14,7 @@ from search.launch.plan import Plan
 from search.workers import group_size as packing
 from search.workers.group_size import group_size_of_queue, group_size_of_study
 from search.workers.ray_session import Slots
+from search.workers.workers import GroupSize
 from space import DataConfig, ModelConfig, NamedConfig
 from trainables.batched.group_speed import GroupSpeed
 from trainables.data.sources import load_source
@@ -35,6 +36,16 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 def config(name: str = "mlp", seed: int = 0) -> Any:
     data = DataConfig(source="digits")
     return resolved(NamedConfig(name=name, data=data, model=ModelConfig(name=name, width=8)), seed)
+
+
+def size_of_study(plan: Plan) -> GroupSize:
+    return group_size_of_study(
+        plan.space,
+        SLOTS,
+        examples=plan.examples,
+        images=plan.images,
+        max_trials=plan.max_trials,
+    )
 
 
 @pytest.fixture
@@ -124,7 +135,7 @@ def test_trials_of_many_kinds_are_trained_one_by_one(
         model={"name": "mlp"}, parameters={"batch_size": sizes}, sampler={"name": "random"}
     )
     with caplog.at_level(logging.INFO, "search.workers.group_size"):
-        size = group_size_of_study(plan, SLOTS)
+        size = size_of_study(plan)
     assert size(plan.resolve({"batch_size": 7})) == 1
     assert pays == []
     assert said(caplog) == [
@@ -144,7 +155,7 @@ def test_trials_of_few_kinds_are_said_to_be_trained_with_those_alike(
         budget={"trials": 40},
     )
     with caplog.at_level(logging.INFO, "search.workers.group_size"):
-        size = group_size_of_study(plan, SLOTS)
+        size = size_of_study(plan)
     assert size(plan.resolve({"batch_size": 10})) == 4
     assert said(caplog) == [
         "mlp: a worker trains 4 runs at a time, those alike in batch_size together: 4 alike are "
@@ -194,7 +205,7 @@ def test_a_sampler_that_learns_is_not_outrun(
         replicates=replicates,
         resources={"runs_per_trainable": asked},
     )
-    size = group_size_of_study(plan, SLOTS)
+    size = size_of_study(plan)
     assert size(plan.resolve({"learning_rate": 0.1, "weight_decay": 0.1})) == expected
 
 
@@ -202,7 +213,7 @@ def test_a_grid_is_shared_out_by_its_points(plan_for: MakePlan) -> None:
     choices = {"type": "categorical", "choices": [0.001, 0.01, 0.1]}
     grid = {"learning_rate": choices, "weight_decay": choices}
     plan = plan_for(parameters=grid, sampler={"name": "grid"}, budget={"epochs": 999})
-    size = group_size_of_study(plan, SLOTS)
+    size = size_of_study(plan)
     assert size(plan.resolve({"learning_rate": 0.1, "weight_decay": 0.1})) == 5
 
 
@@ -215,12 +226,12 @@ def test_what_the_parameters_replace_need_not_be_trainable(plan_for: MakePlan) -
         "parameters": {"batch_size": {"type": "categorical", "choices": [50, 100]}},
     }
     plan = plan_for(**space, resources={"runs_per_trainable": 3})
-    assert group_size_of_study(plan, SLOTS)(plan.resolve({"batch_size": 50})) == 3
+    assert size_of_study(plan)(plan.resolve({"batch_size": 50})) == 3
 
 
 def test_replicates_in_turn_are_not_trained_together(plan_for: MakePlan) -> None:
     plan = plan_for(replicates=3, pruner={"name": "wilcoxon"})
-    assert group_size_of_study(plan, SLOTS)(plan.resolve({})) == 1
+    assert size_of_study(plan)(plan.resolve({})) == 1
 
 
 def test_a_measurement_here_leaves_the_threads_as_they_were(

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from storage.ownership import make_triggers
+from storage.tables.ownership import make_triggers
 
 revision = "0003"
 down_revision = "0002"

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
 
 from space.errors import DeletedError
 from storage.tables import schema
+from storage.tables.optuna_models import models
 
 __all__ = [
     "guard_rows",
