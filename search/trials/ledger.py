@@ -180,18 +180,8 @@ class Ledger:
 
     def _refuse(self, trial: FrozenTrial, params: dict[str, Any] | None, reason: str) -> None:
         """Close a trial that cannot become a run."""
-        opened = OpenTrial(
-            trial_id=trial._trial_id,
-            view=TrialView(
-                number=trial.number,
-                params=params or {**trial.system_attrs.get(QUEUED, {}), **trial.params},
-                is_baseline=BASELINE in trial.user_attrs,
-                n_epochs=0,
-            ),
-            runs={},
-            epochs=self._epochs,
-            in_turn=self._in_turn,
-        )
+        queued = {**trial.system_attrs.get(QUEUED, {}), **trial.params}
+        opened = OpenTrial.without_runs(trial, params or queued, self._epochs)
         self._open[trial._trial_id] = opened
         self._observer.on_trial_start(opened.view)
         self._fail(opened, reason)
@@ -334,12 +324,8 @@ class Ledger:
         return False
 
     def _is_stopped(self, opened: OpenTrial) -> bool:
-        judge = functools.partial(
-            is_stopped,
-            self._study,
-            opened.trial_id,
-            prune_baselines=self._space.prune_baselines,
-        )
+        too = self._space.prune_baselines
+        judge = functools.partial(is_stopped, self._study, opened.trial_id, prune_baselines=too)
         return safely(judge, functools.partial(self._not_judged, opened.view.number))
 
     def _not_judged(self, number: int, error: Exception) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial
 
 from search.trials.observer import TrialView
 from storage.kept_epoch import RunProgress
+from storage.tables.attributes import BASELINE
 
 __all__ = ["OpenTrial"]
 
@@ -33,6 +37,17 @@ class OpenTrial:
     """Steps taken in so far."""
     undecided: bool = False
     """Whether the pruner has not yet judged the last of them."""
+
+    @classmethod
+    def without_runs(cls, trial: FrozenTrial, params: dict[str, Any], epochs: int) -> OpenTrial:
+        """A trial that cannot become a run, as observers are to see it."""
+        view = TrialView(
+            number=trial.number,
+            params=params,
+            is_baseline=BASELINE in trial.user_attrs,
+            n_epochs=0,
+        )
+        return cls(trial_id=trial._trial_id, view=view, runs={}, epochs=epochs, in_turn=False)
 
     @property
     def is_complete(self) -> bool:

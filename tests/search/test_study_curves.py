@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
@@ -25,7 +26,7 @@ ASHA = {"name": "asha", "min_resource": 2, "reduction_factor": 2}
 N_EPOCHS = 9
 BEST = {"learning_rate": 1.2e-3, "weight_decay": 1e-3}
 """About the closed form's best parameters."""
-FINITE = {
+FINITE: dict[str, Any] = {
     "learning_rate": {"type": "categorical", "choices": [1e-4, 1e-3, 1e-2, 1e-1]},
     "weight_decay": {"type": "float", "low": 0.0, "high": 0.02, "step": 0.005},
 }
@@ -37,9 +38,13 @@ def searched(
 ) -> Callable[..., tuple[optuna.Study, LearningCurves]]:
     """Searches the closed form, and reads the curves of what came of it."""
 
-    def search(**changes: Any) -> tuple[optuna.Study, LearningCurves]:
+    def search(
+        queued: Sequence[dict[str, Any]] = (), **changes: Any
+    ) -> tuple[optuna.Study, LearningCurves]:
         plan = plan_for(**{"pruner": ASHA, "budget": {"trials": 24}, **changes})
         ledger, study = new_ledger(plan, store, recorder)
+        for params in queued:
+            study.enqueue_trial(params)
         work(ledger, plan)
         return study, study_curves(store, "closed")
 
@@ -127,7 +132,16 @@ def test_trials_that_have_not_ended_and_those_without_an_epoch_are_left_out(
 def test_of_trials_with_the_same_parameters_the_one_trained_longest_counts(
     searched: Searched, store: Store, budget: int
 ) -> None:
-    study, curves = searched(parameters=FINITE, budget={"trials": budget})
+    # A sampler does not repeat a point, but a person may.
+    draw = random.Random(0)
+    queued = [
+        {
+            "learning_rate": draw.choice(FINITE["learning_rate"]["choices"]),
+            "weight_decay": draw.randrange(5) * 0.005,
+        }
+        for _ in range(budget)
+    ]
+    study, curves = searched(queued, parameters=FINITE, budget={"trials": budget})
     found = [point.params for point in curves.points]
     assert len(found) == len({str(sorted(each.items())) for each in found}) <= 20
     n_epochs: dict[str, list[int]] = {}
