@@ -218,11 +218,12 @@ def _optimism(found: Confirmation) -> str:
             "search was is not known."
         )
     worse_by = -said.difference if found.maximize else said.difference
-    verdict = f"too optimistic by {worse_by:.4f}" if worse_by > 0 else "not too optimistic"
+    verdict = f"{worse_by:.4f} worse" if worse_by > 0 else "no worse"
+    n = said.confirmed.n
     return (
         f"Of its own best, trial {best.trial_number}, the search had said "
-        f"{show_value(said.search_value)}, and fresh seeds say {show_mean(said.confirmed)}: it was "
-        f"{verdict}."
+        f"{show_value(said.search_value)}; {count(n, 'fresh seed')} {'says' if n == 1 else 'say'} "
+        f"{show_mean(said.confirmed)}, which is {verdict}."
     )
 
 

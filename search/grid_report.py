@@ -8,12 +8,12 @@ worse.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
 from dashboards.numbers.verdicts import seeds_needed
-from dashboards.tables.formats import KEPT_EPOCH
+from dashboards.tables.formats import KEPT_EPOCH, show_signed
 from space.terminal.counts import count
 from space.terminal.layout import Paper, table_lines, wrapped
 from space.terminal.printing import as_json, paper_of, write
@@ -125,19 +125,20 @@ def sentence(report: GridReport, curve: GridCurve) -> str:
     if paired.interval is not None:
         low, high = sorted((-paired.interval.low, -paired.interval.high))
         evidence += f", 95 % interval of {report.reference:g} minus {found.rival:g} "
-        evidence += f"{low:+.4f} to {high:+.4f}"
+        evidence += f"{show_signed(low)} to {show_signed(high)}"
     evidence += f", Holm-corrected p = {comparison.adjusted_p_value:.2g}"
     match found.verdict:
         case "best" if found.difference == 0:
-            words = f"{name} is the best of {found.n_points} points, level with {found.rival:g}"
-        case "best":
-            words = f"{name} is the best of {found.n_points} points, {by} lower than the next, "
+            words = f"{name} has the lowest mean of {found.n_points} points, level with "
             words += f"{found.rival:g}"
+        case "best":
+            words = f"{name} has the lowest mean of {found.n_points} points, {by} lower than the "
+            words += f"next, {found.rival:g}"
         case "worse":
             words = f"{name} is worse than {found.rival:g} by {by}"
         case _:
-            words = f"{name} is within noise of the best of {found.n_points} points, "
-            words += f"{found.rival:g}, which is {by} lower"
+            words = f"{name} is within noise of the lowest mean of {found.n_points} points, that "
+            words += f"of {found.rival:g}, which is {by} lower"
     return f"{words} ({evidence}). {_power(curve)}"
 
 
@@ -177,6 +178,10 @@ def _footnote(report: GridReport) -> str:
     note = f"{count(report.trials['COMPLETE'], 'complete trial')} in {report.storage}"
     if others:
         note += "; not counted: " + ", ".join(f"{n} {state}" for state, n in others.items())
+    note += (
+        "; p and the second interval are of one comparison alone, p (Holm) and the verdict count "
+        "all of a table; the intervals are what a sign-flip test does not reject"
+    )
     return f"{note}; {KEPT_EPOCH}" if report.metric == "val_error" else note
 
 
@@ -189,6 +194,7 @@ def _header(report: GridReport) -> list[str]:
         "95 % interval",
         f"minus {report.reference:g}",
         "95 % interval",
+        "p",
         "p (Holm)",
         "verdict",
     ]
@@ -201,23 +207,24 @@ def _row(report: GridReport, point: GridPoint) -> list[str]:
         f"{summary.mean:.4f}",
         "" if summary.std is None else f"{summary.std:.4f}",
         str(summary.n),
-        _interval(summary.interval, ".4f"),
+        _interval(summary.interval, "{:.4f}".format),
     ]
     if point.comparison is None:
         is_reference = point.value == report.reference
-        return [*row, "", "", "", "reference" if is_reference else "not compared"]
+        return [*row, "", "", "", "", "reference" if is_reference else "not compared"]
     paired = point.comparison.paired
     return [
         *row,
-        f"{paired.mean_difference:+.4f}",
-        _interval(paired.interval, "+.4f"),
+        show_signed(paired.mean_difference),
+        _interval(paired.interval, show_signed),
+        f"{paired.p_value:.2g}",
         f"{point.comparison.adjusted_p_value:.2g}",
         point.comparison.verdict,
     ]
 
 
-def _interval(interval: tuple[float, float] | None, form: str) -> str:
-    return "" if interval is None else f"{interval[0]:{form}} to {interval[1]:{form}}"
+def _interval(interval: tuple[float, float] | None, show: Callable[[float], str]) -> str:
+    return "" if interval is None else " to ".join(map(show, interval))
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import click
 import pytest
 import yaml
+from ray._private.runtime_env import packaging
 from ray.dashboard.modules.job.cli import job_cli_group
 from ray.scripts import scripts
 
 from search.launch.__main__ import build_parser
+from search.launch.plan import DATA_VARIABLE
 
 from .harness import cluster
 
@@ -81,6 +84,14 @@ def test_the_launcher_s_file_and_kuberay_s_manifest_are_what_they_are_called() -
 
 def test_the_harness_that_it_names_is_there() -> None:
     assert f"python -m {cluster.MODULE}" in TEXT
+
+
+def test_what_a_job_leaves_out_and_how_it_finds_its_data_is_true() -> None:
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert {"/data/", "/results/"} <= set(ignored)
+    assert f"more than {packaging.GCS_STORAGE_MAX_SIZE // 2**20} MiB" in TEXT
+    (given,) = re.findall(r"--runtime-env-json\s+'([^']*)'", TEXT)
+    assert json.loads(given)["env_vars"].keys() == {DATA_VARIABLE}
 
 
 def test_the_readme_leads_there() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from space.errors import UsageError
 from tests.benchmarks.performance import DOCS, main
-from tests.benchmarks.results import Table, publish, read_result
+from tests.benchmarks.results import Table, publish, read_result, where, without_avx512
 
 
 def publish_one(file: Path | None) -> None:
@@ -43,6 +43,25 @@ def test_the_document_shows_every_result(tmp_path: Path) -> None:
     assert text.count("\n## Speed of a \\| b\n") == 2
     assert text.count("\n| x\\_y | 12,345 | 0.0123 |\n") == 2
     assert text.index("`one.json`") < text.index("`two.json`")
+
+
+def test_one_of_a_thing_is_said_as_one(tmp_path: Path) -> None:
+    publish_one(tmp_path / "one.json")
+    result = read_result(tmp_path / "one.json")
+    machine = result.machine.model_copy(update={"cpus": 1, "torch_threads": 1})
+    assert ", 1 CPU (1 thread), " in where(result.model_copy(update={"machine": machine}))
+
+
+def test_a_cpu_without_avx512_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for capability, said in (("AVX512", ""), ("AVX2", ", on a CPU without AVX-512")):
+        monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda found=capability: found)
+        assert without_avx512() == said
+
+
+def test_the_kept_results_have_different_titles() -> None:
+    titles = [read_result(file).title for file in (DOCS / "performance").glob("*.json")]
+    assert titles
+    assert len(set(titles)) == len(titles)
 
 
 def test_a_mistake_is_one_sentence(tmp_path: Path) -> None:

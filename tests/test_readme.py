@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
+from dashboards.numbers.sign_flips import LARGEST_EXACT
 from search.benchmark import __main__ as benchmark
 from search.export import __main__ as export
 from search.launch import __main__ as launch
@@ -85,6 +87,21 @@ def test_its_commands_parse_and_name_files_that_are_there(line: str) -> None:
         assert (ROOT / options.space).exists()
     for path in re.findall(r"space/[\w/-]+\.yaml|tests/[\w/-]+\.json", README):
         assert (ROOT / path).exists()
+
+
+def test_what_it_says_of_the_main_command_and_of_the_verdicts_is_so() -> None:
+    said = " ".join(README.split())
+    file = yaml.safe_load((ROOT / "space/siamese.yaml").read_text())
+    narrow = file["without_gpu"]
+    assert file["model"]["width"] == 8 * narrow["model"]["width"]
+    epochs, fewer = file["training"]["epochs"], narrow["training"]["epochs"]
+    assert f"an eighth of its width, for {fewer} epochs instead of {epochs};" in said
+    assert f"a sign-flip test (exact up to {LARGEST_EXACT} seeds)" in said
+
+
+def test_its_prose_is_wrapped() -> None:
+    prose = re.sub(r"```.*?```|^\|.*?$", "", README, flags=re.DOTALL | re.MULTILINE)
+    assert max(map(len, prose.splitlines())) <= 100
 
 
 def test_there_are_commands_to_check() -> None:

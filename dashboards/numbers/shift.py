@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -25,7 +24,8 @@ class AverageShift:
     """The mean over several rows, seed by seed, beside the mean of what is reported for them.
 
     What the rows of one seed have in common, its pairs, is in the scatter over the seeds, so that
-    rows need not be independent on our side. The reported runs are taken to be.
+    rows need not be independent on our side. The reported rows are taken to share all their luck,
+    which is the most that their mean can scatter.
 
     Attributes:
         names: The rows: those with at least `FEWEST_FOR_REPORT` seeds.
@@ -43,8 +43,9 @@ class Shift:
     """All rows of a table beside the reported ones: each may agree, and all lie on one side.
 
     Attributes:
-        n_rows: Rows whose difference from the report is not zero.
-        n_lower: Those of them with a lower error than is reported.
+        n_rows: All rows, equal ones among them.
+        n_lower: Those with a lower error than is reported.
+        n_equal: Those with the very error that is reported, which the sign test leaves out.
         p_value: Two-sided, of the sign test. It takes the rows as independent and as likely to lie
             above as below; rows of ours that share the pairs of a seed are less than independent,
             so that it says too little chance where there are few seeds.
@@ -54,6 +55,7 @@ class Shift:
 
     n_rows: int
     n_lower: int
+    n_equal: int
     p_value: float
     average: AverageShift | None
 
@@ -92,15 +94,15 @@ def shift(rows: Sequence[tuple[str, Mapping[int, float], MeanStd, int]]) -> Shif
         Sign test: Conover, Practical Nonparametric Statistics, 3rd edition, 1999, section 3.4.
     """
     differences = [fmean(errors.values()) - reported.mean for _, errors, reported, _ in rows]
-    differences = [each for each in differences if abs(each) > ROUNDING]
-    n_rows = len(differences)
-    if n_rows < 2:
+    unequal = [each for each in differences if abs(each) > ROUNDING]
+    if len(unequal) < 2:
         return None
-    n_lower = sum(difference < 0 for difference in differences)
+    n_lower = sum(difference < 0 for difference in unequal)
     return Shift(
-        n_rows=n_rows,
+        n_rows=len(differences),
         n_lower=n_lower,
-        p_value=float(scipy.stats.binomtest(n_lower, n_rows).pvalue),
+        n_equal=len(differences) - len(unequal),
+        p_value=float(scipy.stats.binomtest(n_lower, len(unequal)).pvalue),
         average=_average([row for row in rows if len(row[1]) >= FEWEST_FOR_REPORT]),
     )
 
@@ -113,7 +115,7 @@ def _average(
     if len(rows) < 2 or min(len(seeds), n_reported) < FEWEST_FOR_REPORT:
         return None
     ours = summarise([fmean(errors[seed] for _, errors, _, _ in rows) for seed in sorted(seeds)])
-    std = math.hypot(*(reported.std for _, _, reported, _ in rows)) / len(rows)
+    std = fmean(reported.std for _, _, reported, _ in rows)
     if ours.std == std == 0:
         return None
     mean = fmean(reported.mean for _, _, reported, _ in rows)

@@ -27,6 +27,7 @@ __all__ = [
     "shift_sentences",
     "show_interval",
     "show_mean",
+    "show_signed",
 ]
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
@@ -73,19 +74,22 @@ _VERDICTS = (
     "- where so few can find none. p and the interval are of one comparison alone: the interval is "
     "what its test does not reject, leaves zero out just where p is at most 0.05, and covers the "
     "true mean in 95 % of the cases or more if differences are symmetric, somewhat less if skewed; "
-    "- for fewer than 6 seeds, which have none"
+    "- for fewer than 6 seeds or where all differences are equal"
 )
 _CONSISTENCY = (
     "consistent: the 95 % interval of the difference (Welch) holds zero, and says how large a "
-    "difference remains possible; of rows that truly agree, at most some 1 in 20 is called not "
-    f"consistent. Fewer than {FEWEST_FOR_REPORT} seeds get no verdict, and errors on fresh test "
-    "pairs are taken to scatter no less than so many draws do"
+    "difference remains possible; of rows that truly agree, about 1 in 20 at the most is called "
+    f"not consistent. Fewer than {FEWEST_FOR_REPORT} seeds get no verdict"
+)
+_FLOOR = (
+    "; a spread of test errors below the chance spread of the test pairs themselves is taken to be "
+    "that"
 )
 _INTERVAL = (
     "the 95 % interval of the mean test error is what a sign-flip test does not reject: it covers "
     "the true mean in 95 % of the cases or more if errors are symmetric about it, in fewer if they "
     "are skewed (with 10 seeds, in 2 of 3 where 1 run in 10 does not learn at all); - for fewer "
-    "than 6 seeds, which have none"
+    "than 6 seeds or where all errors are equal"
 )
 _METRICS = {"train_error": "train", "val_error": "validation", "test_error": "test"}
 _SURVIVORS = (
@@ -190,7 +194,7 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
             detectable = paired.detectable_difference
             cells = [
                 _of_asked(paired.n, row),
-                _signed(paired.mean_difference),
+                show_signed(paired.mean_difference),
                 show_interval(paired.interval),
                 f"{paired.probability_better:.2f}",
                 f"{paired.p_value:.2g}",
@@ -207,12 +211,16 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
     )
 
 
-def report_sheet(table: BenchmarkTable, *, metrics: Iterable[str] = ("test_error",)) -> Sheet:
+def report_sheet(
+    table: BenchmarkTable, *, metrics: Iterable[str] = ("test_error",), together: bool = True
+) -> Sheet:
     """Some errors of every config for which something is reported, beside what is.
 
     Args:
         table: The table.
         metrics: Of `ERRORS`; with several, each row says which one it is of.
+        together: Whether to say what all rows say together, which rows that stand beside one and
+            the same reported row must not.
     """
     wanted = tuple(metrics)
     rows = []
@@ -229,7 +237,7 @@ def report_sheet(table: BenchmarkTable, *, metrics: Iterable[str] = ("test_error
                     show_mean(row.errors.get(error.metric)),
                     str(error.reported_n),
                     f"{_as_reported(reported.mean)} ± {_as_reported(reported.std)}",
-                    NOTHING if error.difference is None else _signed(error.difference),
+                    NOTHING if error.difference is None else show_signed(error.difference),
                     show_interval(None if compared is None else compared.interval),
                     error.verdict,
                 )
@@ -241,7 +249,10 @@ def report_sheet(table: BenchmarkTable, *, metrics: Iterable[str] = ("test_error
         columns=_REPORT_COLUMNS,
         left=frozenset({0, 1, 8}),
         rows=rows,
-        notes=[_CONSISTENCY, *shift_sentences(table.rows, wanted)],
+        notes=[
+            _CONSISTENCY + (_FLOOR if "test_error" in wanted else ""),
+            *(shift_sentences(table.rows, wanted) if together else []),
+        ],
     )
 
 
@@ -259,19 +270,23 @@ def shift_sentences(rows: Sequence[Row], metrics: Iterable[str] = ("test_error",
             continue
         sentence = (
             f"all rows together: {found.n_lower} of {found.n_rows} {_METRICS[metric]} errors are "
-            f"lower than reported (sign test p = {found.p_value:.2g}, if rows were independent; "
-            "ours share the pairs of a seed)"
+            f"lower than reported{_equal(found.n_equal)} (sign test p = {found.p_value:.2g}, if "
+            "rows were independent; ours share the pairs of a seed)"
         )
         if found.average is not None:
             compared = found.average.comparison
             sentence += (
                 f"; the mean of {', '.join(found.average.names)} over the {found.average.n} seeds "
-                f"that they share, which needs no independence of ours, differs by "
-                f"{_signed(compared.difference)} {show_interval(compared.interval)}, p = "
-                f"{compared.p_value:.2g}"
+                f"that they share differs by {show_signed(compared.difference)} "
+                f"{show_interval(compared.interval)}, p = {compared.p_value:.2g}, which holds "
+                "whatever the rows have in common, here or in the report"
             )
         said.append(sentence)
     return said
+
+
+def _equal(n: int) -> str:
+    return f", {n} {'is' if n == 1 else 'are'} equal" if n else ""
 
 
 def show_mean(summary: Summary | None) -> str:
@@ -299,6 +314,7 @@ def show_interval(interval: Interval | None) -> str:
     return f"[{round(interval.low, 4) + 0.0:.4f}, {round(interval.high, 4) + 0.0:.4f}]"
 
 
-def _signed(number: float) -> str:
+def show_signed(number: float) -> str:
+    """A difference to four decimals, with its sign but where it is zero."""
     rounded = round(number, 4)
     return f"{rounded:+.4f}" if rounded else "0.0000"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dashboards.numbers.origins import Origin, Reads, SharedSeeds, StudyLaunch
 from dashboards.numbers.tables import BenchmarkTable
 from dashboards.tables.drawing import NOTHING, Sheet
-from dashboards.tables.words import show_seeds
+from dashboards.tables.words import show_changes, show_seeds
 from space.terminal.counts import count
 
 __all__ = ["known_words", "origin_notes", "study_launches_sheet"]
@@ -33,7 +33,7 @@ def study_launches_sheet(launches: Iterable[StudyLaunch]) -> Sheet:
                 each.study,
                 str(each.launch.launch_id),
                 f"{each.launch.started_at:%Y-%m-%d %H:%M}",
-                "; ".join(each.launch.changes) if each.n_earlier else "the study itself",
+                show_changes(each.launch.changes) if each.n_earlier else "the study itself",
                 f"{_runs(each.reads)}, seeds {show_seeds(each.reads.seeds)}"
                 if each.reads.n_runs
                 else NOTHING,

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dashboards.tables.drawing import NOTHING, Sheet
-from dashboards.tables.words import show_seeds
+from dashboards.tables.words import show_changes, show_seeds
+from space.terminal.counts import count
 from storage import LaunchRecord, RunRecord
 
 __all__ = ["commands_sheet", "launches_sheet", "runs_sheet", "show_machine", "versions_sheet"]
@@ -38,7 +39,8 @@ def launches_sheet(launches: Sequence[LaunchRecord], traced: Iterable[Traced]) -
         launches: The launches, oldest first.
         traced: The runs that are counted, each of one of the launches.
     """
-    used = Counter(run.launch_id for *_, run in traced)
+    # A run may count in several tables and benchmarks.
+    used = Counter({run.run_id: run.launch_id for *_, run in traced}.values())
     versions = _distinct_versions(launches)
     return Sheet(
         columns=("launch", "runs", "begun", "machine", "code", "libraries", "data"),
@@ -85,7 +87,7 @@ def commands_sheet(launches: Sequence[LaunchRecord]) -> Sheet:
             for launch in launches
         ],
         notes=[
-            f"launch {launch.launch_id} changed {'; '.join(launch.changes)}"
+            f"launch {launch.launch_id} changed {show_changes(launch.changes)}"
             for launch in launches
             if launch.changes
         ],
@@ -96,10 +98,10 @@ def show_machine(hardware: Mapping[str, Any]) -> str:
     """A machine in words: processor, CPUs, memory, GPUs."""
     gpus = hardware.get("gpus") or []
     named = [f"{gpus.count(gpu)} x {gpu}" for gpu in dict.fromkeys(gpus)]
-    memory = hardware.get("memory_bytes")
+    memory, cpus = hardware.get("memory_bytes"), hardware.get("cpus")
     parts = [
         hardware.get("processor") or "processor unknown",
-        f"{hardware.get('cpus') or 'unknown number of'} CPUs",
+        count(cpus, "CPU") if cpus else "unknown number of CPUs",
         *([] if memory is None else [f"{memory / 2**30:.0f} GiB"]),
         f"GPUs: {', '.join(named) or 'none'}",
     ]

@@ -11,7 +11,7 @@ from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.tables.drawing import NOTHING, Sheet
-from dashboards.tables.formats import KEPT_EPOCH, show_interval, show_mean
+from dashboards.tables.formats import KEPT_EPOCH, show_interval, show_mean, show_signed
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
 from space.terminal.counts import count
 
@@ -172,13 +172,15 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
                 show_mean(summary),
                 show_interval(summary.interval),
                 str(summary.n),
-                NOTHING if compared is None else f"{compared.paired.mean_difference:+.4f}",
+                NOTHING if compared is None else show_signed(compared.paired.mean_difference),
                 NOTHING if compared is None else compared.verdict,
             )
         )
     notes = [
         f"{metric_name(found.metric)}: mean ± standard deviation (ddof 1) over n seeds that the "
-        "search never saw"
+        "search never saw",
+        "the 95 % interval of a mean is what a sign-flip test does not reject, which assumes "
+        "values that are symmetric about it; - for fewer than 6 seeds or where all are equal",
     ]
     notes += [KEPT_EPOCH] if found.metric == "val_error" else []
     if found.seeds_needed is not None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from space.terminal.counts import count
 
-__all__ = ["show_seeds"]
+__all__ = ["show_changes", "show_seeds"]
+
+
+def show_changes(changes: Sequence[str]) -> str:
+    """What a launch changed; keys and words inside of lists without their quotation marks."""
+    return re.sub(r"'([^']*)'", r"\1", "; ".join(changes))
 
 
 def show_seeds(seeds: Sequence[int]) -> str:

@@ -293,8 +293,9 @@ def _values(named: NamedConfig) -> str:
     confirmed = named.provenance.get("confirmed")
     if confirmed is None:
         return searched
-    metric, spread = named.provenance["objectives"][0]["metric"], confirmed["std"] or 0.0
-    fresh = f"{metric} {confirmed['mean']:.4f} ± {spread:.4f} on fresh seeds"
+    metric, std = named.provenance["objectives"][0]["metric"], confirmed["std"]
+    spread = "on one fresh seed" if std is None else f"± {std:.4f} on fresh seeds"
+    fresh = f"{metric} {confirmed['mean']:.4f} {spread}"
     was_pruned = named.provenance["state"] == TrialState.PRUNED.name
     return f"{fresh}; the search {'stopped it at' if was_pruned else 'said'} {searched}"
 

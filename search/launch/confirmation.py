@@ -28,7 +28,7 @@ def print_confirmation(found: Confirmation) -> None:
                 role,
                 str(trial.trial_number),
                 f"{trial.search_value:.4g}",
-                f"{confirmed.mean:.4g} ± {confirmed.std or 0:.2g}",
+                f"{confirmed.mean:.4g}" + _spread(confirmed.std),
                 str(len(trial.values)),
                 "" if comparison is None else _beside(comparison),
             )
@@ -54,6 +54,10 @@ def print_confirmation(found: Confirmation) -> None:
             f"{found.seeds_needed}"
         )
     say(confirmation_outcome(found))
+
+
+def _spread(std: float | None) -> str:
+    return "" if std is None else f" ± {std:.2g}"
 
 
 def _beside(comparison: Comparison) -> str:

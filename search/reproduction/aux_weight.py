@@ -15,8 +15,8 @@ __all__ = ["GRID_STUDY", "grid_runs", "grid_section", "is_grid"]
 
 GRID_STUDY = "aux-weight-grid"
 """Name of the study, and beginning of the names of those at other widths."""
-PARAMETER, REPORTED = "aux_weight", 0.6
-"""What the grid is over, and the report's choice."""
+PARAMETER, REPORTED, REPORTED_WIDTH = "aux_weight", 0.6, 128
+"""What the grid is over, the report's choice, and the width of the report's networks."""
 
 
 def grid_section(store: Store) -> tuple[str, dict[str, str]]:
@@ -77,8 +77,15 @@ def _study(store: Store, study: str, runs: list[RunRecord], figures: dict[str, s
         report = read_grid(store, study, parameter=PARAMETER, reference=REPORTED)
     except UsageError as error:
         return [heading, f"Not shown: {escape_markdown(str(error))}\n"]
+    blocks = [heading]
+    if widths != [REPORTED_WIDTH]:
+        blocks.append(
+            f"The report's networks have width {REPORTED_WIDTH}"
+            + (f", {REPORTED_WIDTH / widths[0]:g} times this" if len(widths) == 1 else "")
+            + ": the answer is for these networks, not for the report's.\n"
+        )
     # Where the store lies is no part of the result.
-    blocks = [heading, render(dataclasses.replace(report, storage="the store"), "markdown")]
+    blocks += [render(dataclasses.replace(report, storage="the store"), "markdown")]
     for curve in report.curves:
         title = ", ".join([study, *(str(value) for value in curve.group.values())])
         file = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") + ".svg"

@@ -29,7 +29,7 @@ from dashboards.tables.study import (
     space_sheet,
     terms_sheet,
 )
-from search.reproduction.aux_weight import is_grid
+from search.reproduction.aux_weight import grid_runs, is_grid
 from space import RunConfig
 from storage import BenchmarkConfig, RunRecord, Store
 from storage.benchmarks import load_benchmarks
@@ -85,11 +85,12 @@ def searches_section(store: Store, found: Searches, rows: Sequence[BenchmarkConf
     blocks = [
         "## Searches and the benchmarks of what they found\n",
         "A search compares its trials by validation errors. Its best configs and its baseline are "
-        "trained again on fresh seeds, which decide, and the winner is benchmarked on seeds of "
-        "its own: only these runs read the test images.\n",
+        "trained again on fresh seeds, which decide. Some of them are benchmarked on seeds that no "
+        "search or confirmation uses (from 0 on, those of the tables above): of all these runs, "
+        "only a benchmark's read the test images.\n",
     ]
     if not found.studies and not found.benchmarks:
-        return "\n".join([*blocks[:1], "Not yet run.\n"])
+        blocks[1:] = ["Not yet run.\n"]
     blocks += [block for view in found.studies for block in _study(view)]
     blocks += [block for view in found.benchmarks for block in _benchmark(view, rows)]
     blocks += _history(store, found)
@@ -141,19 +142,25 @@ def _benchmark(view: BenchmarkView, rows: Sequence[BenchmarkConfig]) -> list[str
         blocks.append(
             _paragraph(
                 "Beside what the report gives for the same network, trained for as long on as "
-                f"much data. What differs from the report's settings: {differences}."
+                f"much data. What differs from the report's settings: {differences}. Our own runs "
+                "with the report's settings stand in its table above, as far as they were run: a "
+                "difference from the report is not the effect of the settings, which only runs of "
+                "ours can show."
             )
         )
         results = [dataclasses.replace(each, reported=like.reported) for each, like in beside]
-        blocks.append(draw(report_sheet(benchmark_table(results)), "markdown"))
+        # Several may stand beside one reported row, which is no more than one number.
+        blocks.append(draw(report_sheet(benchmark_table(results), together=False), "markdown"))
     return blocks
 
 
 def _history(store: Store, found: Searches) -> list[str]:
     """When the studies were begun and changed, beside the test errors that were known by then."""
-    if not found.studies:
+    grids = [name for name, complete in grid_runs(store).items() if complete]
+    names = [*grids, *(view.name for view in found.studies)]
+    if not names:
         return []
-    launches = study_launches(store, (view.name for view in found.studies))
+    launches = study_launches(store, names)
     return [
         "### What was known when\n",
         "A study that is begun or changed when test errors are known can be steered by them, "

@@ -46,10 +46,11 @@ import torch
 import space
 from space import load_configs
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from space.terminal.counts import count
 from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.bare_products import is_linear, train_bare
 from tests.benchmarks.dataloader_loop import dataloader_epoch
-from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from trainables.batched.batch import TrainingBatch
 from trainables.data.epoch_draws import draw_epoch
 from trainables.data.image_set import SIDE, ImageSet
@@ -321,7 +322,8 @@ def main(argv: list[str]) -> int:
                 rows=rows,
             )
         )
-    notes = [f"Medians of {options.rounds} rounds; a ratio is the median of the rounds' ratios."]
+    rounds = count(options.rounds, "round")
+    notes = [f"Medians of {rounds}; a ratio is the median of the rounds' ratios."]
     if is_cpu:
         none = "There is no GPU here" if found == "cpu" else "The GPU here was left out"
         notes.append(f"{none}: all seven models at 1 to 32 runs are for one.")
@@ -334,7 +336,7 @@ def main(argv: list[str]) -> int:
             )
         )
     publish(
-        title="Many runs trained as one batched model",
+        title="Many runs trained as one batched model" + (without_avx512() if is_cpu else ""),
         module="tests.benchmarks.batched_training",
         argv=argv,
         tables=tables,

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from space.terminal.counts import count
 from storage.commands.cli import EXIT_DONE, EXIT_USER, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 
@@ -168,7 +169,7 @@ def main(argv: list[str]) -> int:
         argv=argv,
         tables=[
             Table(
-                title=f"A search of {N_TRIALS} trials of one epoch, seconds until",
+                title=f"A search of {count(N_TRIALS, 'trial')} of one epoch, seconds until",
                 columns=["", *PARTS, "times ours"],
                 rows=rows,
             ),
@@ -178,7 +179,10 @@ def main(argv: list[str]) -> int:
                 rows=[[what, statistics.median(taken[1:])] for what, taken in short.items()],
             ),
         ],
-        notes=[f"Medians of {options.rounds} rounds taken in turn, after one that is not counted."],
+        notes=[
+            f"Medians of {count(options.rounds, 'round')} taken in turn, after one that is not "
+            "counted."
+        ],
         json_file=options.json,
     )
     return EXIT_DONE

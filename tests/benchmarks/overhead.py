@@ -48,6 +48,7 @@ from search.trials.sampling import make_sampler, propose
 from search.workers.ray_session import ray_session
 from space import Space, SpaceFile
 from space.config import ModelConfig, RunConfig, TrainingConfig
+from space.terminal.counts import count
 from storage import open_store
 from storage.commands.cli import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
@@ -279,7 +280,7 @@ def main(argv: list[str]) -> int:
         a_trial = 1000 * statistics.median(seconds[way])
         rows.append([way, n_trials, a_trial, statistics.median(ratios)])
     publish(
-        title="Scheduling overhead",
+        title=f"Scheduling overhead, {count(options.trials, 'trial')}",
         module="tests.benchmarks.overhead",
         argv=argv,
         tables=[
@@ -291,8 +292,8 @@ def main(argv: list[str]) -> int:
             growth.table(),
         ],
         notes=[
-            f"Medians of {options.rounds} rounds taken in turn; ratios within a round. Every store "
-            "was found to hold all trials as complete, with all their reports.",
+            f"Medians of {count(options.rounds, 'round')} taken in turn; ratios within a round. "
+            "Every store was found to hold all trials as complete, with all their reports.",
             "Ours and Tune run as many trials at once as there are CPUs, Optuna one at a time.",
         ],
         json_file=options.json,

@@ -75,9 +75,13 @@ def simulate_report(
 def simulate_shift(n: int, shared: float, n_simulations: int, seed: int) -> tuple[float, float]:
     """Put 7 rows beside 10 reported runs each that they equal.
 
+    The reported rows have a luck in common as ours do: each mean is of 10 runs, and the rows share
+    as much of a run's variance as ours share of a seed's.
+
     Args:
         n: Our seeds, at least 5.
-        shared: The share of a seed's variance that all of our rows have in common.
+        shared: The share of a seed's variance that all rows have in common, ours and likewise the
+            reported ones.
         n_simulations: Tables.
         seed: Seed of the simulation.
 
@@ -89,7 +93,8 @@ def simulate_shift(n: int, shared: float, n_simulations: int, seed: int) -> tupl
     for _ in range(n_simulations):
         luck = np.sqrt(shared) * rng.normal(0, SEED_STD, n)
         own = np.sqrt(1 - shared) * rng.normal(0, SEED_STD, (N_ROWS, n))
-        theirs = rng.normal(0.12, SEED_STD, (N_ROWS, 10))
+        their_luck = np.sqrt(shared) * rng.normal(0, SEED_STD, 10)
+        theirs = 0.12 + their_luck + np.sqrt(1 - shared) * rng.normal(0, SEED_STD, (N_ROWS, 10))
         found = shift(
             [
                 (

@@ -24,6 +24,7 @@ from dashboards.tables.drawing import NOTHING, Sheet
 from dashboards.tables.drawing import draw as draw_sheet
 from search.runs.provenance import collect_provenance
 from space.errors import UsageError
+from space.terminal.counts import count
 
 __all__ = [
     "Cell",
@@ -35,6 +36,7 @@ __all__ = [
     "read_result",
     "sheet",
     "where",
+    "without_avx512",
 ]
 
 Cell = str | int | float | None
@@ -223,10 +225,17 @@ def where(result: Result) -> str:
     commit = "no commit" if result.commit is None else f"commit {result.commit[:12]}"
     changes = " with uncommitted changes" if result.dirty else ""
     return (
-        f"{machine.processor}, {machine.cpus} CPUs ({machine.torch_threads} threads), "
+        f"{machine.processor}, {count(machine.cpus, 'CPU')} "
+        f"({count(machine.torch_threads, 'thread')}), "
         f"{machine.memory_gib} GiB, {gpus}, {machine.system}; {versions}; {commit}{changes}; "
         f"{result.date}"
     )
+
+
+def without_avx512() -> str:
+    """What to add to the title of a measurement on a CPU: nothing where it has AVX-512."""
+    has_it = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return "" if has_it else ", on a CPU without AVX-512"
 
 
 def sheet(table: Table) -> Sheet:

@@ -23,7 +23,7 @@ import torch
 
 from space.config import ModelConfig
 from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
-from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from trainables.data.sources import load_source
 from trainables.device import computes_in_bfloat16
 from trainables.flops import padding_share
@@ -176,7 +176,7 @@ def main(argv: list[str]) -> int:
     else:
         notes.append("With one thread there are no trials side by side to compare.")
     publish(
-        title="A training step beside the machine's matrix product",
+        title=f"A training step beside the machine's matrix product{without_avx512()}",
         module="tests.benchmarks.step_rate",
         argv=argv,
         tables=tables,

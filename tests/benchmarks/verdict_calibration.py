@@ -10,8 +10,8 @@ counts. Found: pairs with a true difference, as a multiple of the detectable one
 
 Beside a report: our runs and reported ones of the same true error, on 1,000 test pairs each; "not
 consistent" is wrong here. Welch's test alone is what would be said without the least number of
-seeds and without the floor under the scatter. Rows together: 7 rows that equal the reported ones,
-whose seeds have all, some or none of their luck in common.
+seeds and without the floor under the scatter. Rows together: 7 rows that equal the reported ones;
+all, some or none of their luck is common to our rows, and likewise to the reported ones.
 
 `allowed` is the largest share of false verdicts that a procedure of level 5 % exceeds with a
 probability below 0.1 % (binomial). One model stands outside the guarantee and is shown for its

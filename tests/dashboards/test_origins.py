@@ -12,6 +12,7 @@ from dashboards.numbers.origins import Origin, study_launches
 from dashboards.story import benchmark_outcome
 from dashboards.tables.formats import render
 from dashboards.tables.origins import study_launches_sheet
+from dashboards.tables.words import show_changes
 from space import RunConfig, Space
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.tables.attributes import BASELINE
@@ -154,6 +155,13 @@ def test_a_config_given_by_hand_after_test_errors_were_read_is_told_as_such(stor
         ("the study itself", "7 runs of 3 configs, seeds 0-2"),
         ("baselines: 1, now 2", "7 runs of 3 configs, seeds 0-2"),
     ]
+
+
+def test_changed_lists_are_shown_as_one_would_write_them() -> None:
+    changes = ["baselines: [{'rate': 0.1, 'norm': 'batch'}], now []", "budget.trials: 3, now 4"]
+    assert show_changes(changes) == (
+        "baselines: [{rate: 0.1, norm: batch}], now []; budget.trials: 3, now 4"
+    )
 
 
 def test_a_baseline_from_the_start_and_a_proposal_are_told_apart(store: Store) -> None:

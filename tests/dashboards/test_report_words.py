@@ -147,15 +147,15 @@ def test_the_search_is_called_optimistic_of_its_own_best_not_of_the_winner(
     assert f"trial {others[0].trial_number} does best" in sentence
     assert f"chosen among {len(found.trials)} trials by these very seeds" in sentence
     assert sentence.endswith(
-        f"Of its own best, trial {best.number}, the search had said {own.search_value:.4g}, and "
-        f"fresh seeds say {own.mean:.4f} ± {std:.4f}: it was too optimistic by 0.0250."
+        f"Of its own best, trial {best.number}, the search had said {own.search_value:.4g}; "
+        f"5 fresh seeds say {own.mean:.4f} ± {std:.4f}, which is 0.0250 worse."
     )
     lucky = replace(own, search_value=own.mean + 0.01)
     assert story.confirmation_outcome(replace(found, search_best=lucky)).endswith(
-        "it was not too optimistic."
+        "which is no worse."
     )
     assert story.confirmation_outcome(replace(found, search_best=lucky, maximize=True)).endswith(
-        "it was too optimistic by 0.0100."
+        "which is 0.0100 worse."
     )
     unknown = story.confirmation_outcome(replace(found, search_best=None))
     assert "how optimistic the search was is not known" in unknown
@@ -170,6 +170,7 @@ def test_the_confirmations_table_says_who_won_and_how_many_seeds_it_would_take(
     assert [row[0] for row in sheet.rows] == [f"trial {each.trial_number}" for each in found.trials]
     assert sheet.rows[0][1].startswith("winner")
     assert KEPT_EPOCH in sheet.notes
+    assert any("95 % interval of a mean is what a sign-flip test" in note for note in sheet.notes)
     assert KEPT_EPOCH in best_sheet(view).notes
     other = replace(found, metric="train_loss")
     assert KEPT_EPOCH not in confirmation_sheet(other).notes

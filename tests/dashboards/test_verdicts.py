@@ -168,8 +168,8 @@ class TestCompareAll:
         ("results", "sentence"),
         [
             ({"b": {0: 0.1, 1: 0.2}}, "reference 'a' is not among the results: b"),
-            ({"a": {0: 0.1, 1: 0.2}, "b": {1: 0.1, 2: 0.2}}, "'b' and 'a' have 1 seeds in common"),
-            ({"a": {0: 0.1, 1: 0.2}, "b": {}}, "'b' and 'a' have 0 seeds in common"),
+            ({"a": {0: 0.1, 1: 0.2}, "b": {1: 0.1, 2: 0.2}}, "'b' and 'a' have 1 seed in common"),
+            ({"a": {0: 0.1, 1: 0.2}, "b": {}}, "'b' and 'a' have no seeds in common"),
             (
                 {"a": {0: 0.1, 1: 0.2}, "b": {0: 0.1, 1: math.nan}},
                 "'b' has no finite value for seed 1",
@@ -312,7 +312,9 @@ class TestCalibration:
         assert result.welch > allowed_share(n_simulated)
 
     @pytest.mark.parametrize("shared", [0.0, 1.0])
-    def test_the_test_of_the_average_needs_no_independent_rows(self, shared: float) -> None:
+    def test_the_test_of_the_average_needs_no_independent_rows_here_or_in_the_report(
+        self, shared: float
+    ) -> None:
         n_simulated = 200
         sign_test, average = simulate_shift(10, shared, n_simulated, seed=0)
         assert average <= allowed_share(n_simulated)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -48,8 +49,8 @@ def test_optimism_is_that_of_the_searchs_best_trial_not_of_the_winner(
     assert found.optimism.difference == pytest.approx(0.3 - study.best_value)
     text = printed(found)
     assert f"Of its own best, trial {lucky}, the search had said" in text
-    assert f"too optimistic by {0.3 - study.best_value:.4f}" in text
-    assert "not too optimistic" not in text
+    assert "; 3 fresh seeds say 0.3000 ± 0.1000, which is " in text
+    assert f"which is {0.3 - study.best_value:.4f} worse." in text
     assert "chosen among 3 trials by these very seeds" in text
     tree = json.loads(json.dumps(confirmation_as_json(found)))
     assert (tree["winner"], tree["search_best"]) == (second, lucky)
@@ -96,7 +97,23 @@ def test_the_optimism_of_a_search_that_maximizes_follows_its_direction(
     assert found is not None
     assert found.search_best is not None
     assert found.search_best.trial_number == lucky
-    assert f"too optimistic by {study.best_value:.4f}" in printed(found)
+    assert f"which is {study.best_value:.4f} worse." in printed(found)
+
+
+def test_one_seed_has_no_spread(
+    plan_for: MakePlan, store: Store, printed: Callable[[Confirmation], str]
+) -> None:
+    plan = plan_for(confirm={"top": 1, "seeds": 2})
+    study = search(plan, store)
+    confirm(plan, store, study, study.best_trial.number, [0.25, 0.35])
+    found = read_confirmation(store, study._study_id, METRIC, [])
+    assert found is not None
+    # As earlier releases allowed it.
+    once = replace(found.winner, values=(0.25,))
+    text = printed(replace(found, trials=(once,), search_best=once))
+    assert " 0.25 1 " in text
+    assert "±" not in text.replace("mean ± std", "")
+    assert "; 1 fresh seed says 0.2500, which is " in text
 
 
 def test_the_searchs_best_trial_is_always_among_those_to_be_confirmed(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from search.export.__main__ import export_study
+from search.export.__main__ import _values, export_study
 from search.launch.plan import Plan
 from search.launch.study import open_study
 from space import load_configs
@@ -225,6 +225,17 @@ def test_a_confirmed_baseline_has_its_fresh_numbers_beside_the_winners(
     # Of one that was named, too, so that both lines say the same kind of number.
     first, _ = load_configs(command("--baseline", "--trial", str(winner))).configs
     assert first.provenance["confirmed"]["mean"] == pytest.approx(0.35)
+
+
+def test_one_fresh_seed_has_no_spread(
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
+) -> None:
+    search(plan_for(), store)
+    (named,) = load_configs(command()).configs
+    # As earlier releases allowed it.
+    confirmed = {"values": [0.25], "mean": 0.25, "std": None}
+    once = named.model_copy(update={"provenance": named.provenance | {"confirmed": confirmed}})
+    assert _values(once).startswith("val_error 0.2500 on one fresh seed; the search said ")
 
 
 def test_a_baseline_with_a_missing_seed_has_no_fresh_numbers(

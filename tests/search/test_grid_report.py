@@ -114,8 +114,8 @@ def test_the_best_reference_is_called_best() -> None:
     assert found.n_worse == 9
     words = text_of(curve)
     assert words.startswith(
-        f"aux_weight 0.6 is the best of 10 points, {-found.difference:.4f} lower than the next, "
-        f"{found.rival:g} (paired over 10 seeds, 95 % interval of 0.6 minus {found.rival:g} "
+        f"aux_weight 0.6 has the lowest mean of 10 points, {-found.difference:.4f} lower than the "
+        f"next, {found.rival:g} (paired over 10 seeds, 95 % interval of 0.6 minus {found.rival:g} "
     )
     assert "9 of the other 9 points are distinguishably worse; 10 seeds would have shown" in words
 
@@ -139,7 +139,7 @@ def test_noise_is_called_noise() -> None:
     assert found.rival == min(curve.points, key=lambda point: point.summary.mean).value
     assert found.difference is not None
     assert found.difference > 0
-    assert "is within noise of the best of 10 points" in text_of(curve)
+    assert "is within noise of the lowest mean of 10 points" in text_of(curve)
 
 
 def test_noise_is_seldom_called_a_difference() -> None:
@@ -294,12 +294,36 @@ def test_text_markdown_and_json_say_the_same(plan_for: MakePlan, store: Store) -
             assert f"{point.summary.mean:.4f}" in shown
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + len(WEIGHTS)
+    columns = [cell.strip() for cell in rows[0].split("|")]
+    place, comparison = columns.index("p"), curve.points[0].comparison
+    assert comparison is not None
+    assert columns[place + 1] == "p (Holm)"
+    assert [cell.strip() for cell in rows[2].split("|")][place : place + 2] == [
+        f"{comparison.paired.p_value:.2g}",
+        f"{comparison.adjusted_p_value:.2g}",
+    ]
+    assert "p and the second interval are of one comparison alone" in markdown
     assert len({row.count("|") for row in rows}) == 1
     lines = {line.split()[0]: line for line in text.splitlines() if line.startswith("       ")}
     assert lines["0.6"].endswith("reference")
     assert lines["0.2"].endswith("better")
     assert lines["0.9"].endswith("worse")
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_a_difference_of_zero_has_no_sign(plan_for: MakePlan, store: Store) -> None:
+    level = {0: 0.1, 1: 0.2, 2: 0.3}
+    errors = {
+        (False, 0.5): {seed: error - 1e-12 for seed, error in level.items()},
+        (False, 0.6): level,
+        (False, 0.7): {seed: error + 1e-12 for seed, error in level.items()},
+    }
+    fill(plan_for(**GRID, replicates=3), store, errors)
+    report = read_grid(store, "grid", parameter="aux_weight", reference=0.6)
+    markdown = render(report, "markdown")
+    assert markdown.count("| 0.0000 |") == 2
+    assert "-0.0000" not in markdown
+    assert "+0.0000" not in markdown
 
 
 @pytest.mark.parametrize(

@@ -133,13 +133,27 @@ class TestDocument:
     ) -> None:
         # The report gives 0.22: MLP equals it, DeepConvNet lies above, Siamese's one seed below.
         (together,) = lines_with(document, "- Of all tables, all rows together: ")
-        assert "1 of 2 test errors are lower than reported (sign test p = 1," in together
-        assert "the mean of MLP | small, DeepConvNet over the 10 seeds" in together
+        assert (
+            "1 of 3 test errors are lower than reported, 1 is equal (sign test p = 1," in together
+        )
+        both = "MLP | small (Table I), DeepConvNet (Table I)"
+        assert f"the mean of {both} over the 10 seeds that they share differs by +0.0" in together
         assert len(lines_with(document, "all rows together: ")) == 3
         # Made runs validate 0.05 better than they test.
         (optimistic,) = lines_with(document, "- Validation errors are optimistic")
         assert "Over the 21 runs of the tables" in optimistic
         assert optimistic.endswith("the test error lies 0.0500 above it in the mean.")
+
+    def test_what_alone_lowers_our_validation_errors_is_said_below_them(
+        self, document: Document
+    ) -> None:
+        below = document.text.partition("**Train and validation error beside")[2]
+        kept = below.partition("**Test error against")[0]
+        assert "Ours keep the epoch of the lowest validation error." in kept
+        assert document.text.count("Ours keep the epoch of the lowest validation error.") == 1
+
+    def test_which_publication_is_reproduced_is_said_first(self, document: Document) -> None:
+        assert "EE-559: Deep Learning - Project 1" in document.text.partition("\n- ")[0]
 
     def test_rows_not_run_say_so(self, document: Document) -> None:
         (resnet,) = lines_with(document, "| ResNet | test |")
@@ -231,6 +245,27 @@ class TestGrid:
         grid = document.text.partition("## Weight of")[2].partition("\n## ")[0]
         assert "another" not in grid
 
+    def test_another_width_than_the_reports_is_owned_up_to(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begin_grid(store, "aux-weight-grid", {0.5: [0.3, 0.31], 0.6: [0.1, 0.11]})
+        assert "The report's networks have width 128, 16 times this" in grid_section(store)[0]
+        monkeypatch.setattr("search.reproduction.aux_weight.REPORTED_WIDTH", 8)
+        assert "The report's networks" not in grid_section(store)[0]
+
+    def test_what_was_known_when_it_began_is_said(self, store: Store) -> None:
+        add_runs(store, begin_launch(store), MLP, {0: 0.2, 1: 0.3})
+        begin_grid(store, "aux-weight-grid", {0.5: [0.3, 0.31], 0.6: [0.1, 0.11]})
+        begin_grid(store, "aux-weight-grid-64", {})
+        known = (
+            reproduction(store, [TABLE_I])
+            .text.partition("### What was known when")[2]
+            .partition("\n## ")[0]
+        )
+        (row,) = [line for line in known.splitlines() if line.startswith("| aux-weight-grid |")]
+        assert row.endswith("| the study itself | 2 runs of 1 config, seeds 0-1 |")
+        assert "| aux-weight-grid-64 |" not in known
+
     def test_study_that_is_no_grid_says_why(self, store: Store) -> None:
         begin_grid(store, "aux-weight-grid", {0.6: [0.1]}, parameter="learning_rate")
         assert "Not shown: --parameter aux\\_weight: study" in grid_section(store)[0]
@@ -255,6 +290,7 @@ class TestSearches:
         assert row.startswith(f"| trial {winner.trial_number} | winner")
         assert f"| {winner.search_value:.4g} | {np.mean(winner.values):.4f} ± " in row
         assert "### Search aux" not in text
+        assert "only a benchmark's read the test images" in text
         traced = [line for line in text.splitlines() if line.startswith("| made | siamese-aux, ")]
         for purpose in ("search", "confirm"):
             seeds = {
@@ -270,11 +306,17 @@ class TestSearches:
         like_the_report = named_config(
             "like", "siamese-aux", training={"learning_rate": 0.01, "epochs": 3}
         )
+        too = named_config("too", "siamese-aux", training={"learning_rate": 0.02, "epochs": 3})
         longer = named_config("longer", "siamese-aux", training={"epochs": 4})
         launch_id = begin_launch(store)
+        add_runs(store, launch_id, too, {0: 0.12, 1: 0.13})
         add_runs(store, launch_id, like_the_report, {0: 0.11, 1: 0.13})
         add_runs(store, launch_id, longer, {0: 0.31, 1: 0.33})
-        for name, configs in (("ours", [like_the_report, longer]), ("table1", [SIAMESE])):
+        for name, configs in (
+            ("ours", [like_the_report, too, longer]),
+            ("again", [too]),
+            ("table1", [SIAMESE]),
+        ):
             save(
                 store,
                 benchmark_configs(configs, 2),
@@ -283,13 +325,20 @@ class TestSearches:
             )
         text = reproduction(store, [TABLE_I]).text
         section = text.partition("### Benchmark ours")[2].partition("\n## ")[0]
-        assert "4 of 4 runs have a result" in section
+        assert "6 of 6 runs have a result" in section
         assert "Test error against like, seed by seed" in section
         beside = section.partition("Beside what the report gives")[2]
         (row,) = [line for line in beside.splitlines() if line.startswith("| like |")]
         assert "| 0.1200 ± 0.0141 | 10 | 0.2200 ± 0.0200 | -0.1000 | " in row
         assert not any(line.startswith("| longer |") for line in beside.splitlines())
+        assert "a difference from the report is not the effect of the settings" in beside
+        # Two rows beside one reported number are no two rows of a report.
+        assert any(line.startswith("| too |") for line in beside.splitlines())
+        assert "all rows together" not in beside
         assert "### Benchmark table1" not in text
+        # The runs of both benchmarks are counted once.
+        assert re.search(r"\| again \| too \| 0-1 \| 1 \|", text)
+        assert re.search(r"^\| 1 \| 6 \| 2", text, re.MULTILINE)
         assert re.search(r"\| ours \| longer \| 0-1 \| 1 \|", text)
 
 

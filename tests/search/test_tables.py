@@ -15,7 +15,7 @@ from scipy import stats
 from dashboards.numbers.results import ConfigResult, collect, usual_fingerprint
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.tables.drawing import Sheet, draw, escape_latex, escape_markdown
-from dashboards.tables.formats import FORMATS, KEPT_EPOCH, render
+from dashboards.tables.formats import FORMATS, KEPT_EPOCH, render, report_sheet
 from dashboards.tables.words import show_seeds
 from search.benchmark.configs import benchmark_configs, resolved
 from space import NamedConfig, Reported
@@ -297,7 +297,11 @@ class TestFormats:
         assert "1 of 10" in lines[4]
         assert "seeds not yet run: =one: 0-2, 4-9; none_yet: 0-9" in lines
         assert sum(line.startswith("better, worse: ") for line in lines) == 1
-        assert sum(line.startswith("consistent: ") for line in lines) == 1
+        (said,) = [line for line in lines if line.startswith("consistent: ")]
+        floor = "a spread of test errors below the chance spread of the test pairs"
+        assert floor in said
+        (others, *_) = report_sheet(table, metrics=("train_error", "val_error")).notes
+        assert others.endswith("Fewer than 5 seeds get no verdict")
         assert sum(KEPT_EPOCH in line for line in lines) == 1
         assert sum("all rows together: 0 of 3 test errors" in line for line in lines) == 1
 
