@@ -349,7 +349,9 @@ def main(argv: list[str]) -> int:
             "largest share that a procedure of the level exceeds with a probability below 0.1 %. "
             "skewed stands outside the guarantee: equal means, differences that are not symmetric. "
             "Neither are the errors of one config in collapses and skewed, whose mean's interval "
-            "covers less. The sign test keeps its level only where rows have no luck in common.",
+            "covers less. luck in common: the share of a run's variance that is the same in all "
+            "rows, ours and, apart from these, the reported ones. The sign test keeps its level "
+            "only where that is 0.",
         ],
         json_file=options.json,
     )
