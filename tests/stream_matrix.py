@@ -238,7 +238,7 @@ def stand_in() -> None:
         (search.launch.study, "ray_session", no_ray),
         (search.launch.study, "run_tune", run_tune),
         (search.launch.plan.Plan, "slots", lambda _self: slots),
-        (search.launch.study, "group_size_of_study", lambda *_: 1),
+        (search.launch.study, "group_size_of_study", lambda *_, **__: 1),
         (search.benchmark.run, "train_queue", train_queue),
         (trainables.__main__, "model_rows", lambda _width: rows),
         (dashboards.publish, "publish", lambda *_: done),

@@ -163,7 +163,17 @@ def schema_transaction(url: sa.URL) -> Iterator[sa.Connection]:
             raw: Any = connection.connection.dbapi_connection
             raw.isolation_level = None
             connection.exec_driver_sql("BEGIN EXCLUSIVE")
-        yield connection
+        try:
+            yield connection
+        except SQLAlchemyError as error:
+            # Alembic tidies up after whatever ends a migration, and fails itself where that was an
+            # interruption: the interruption is what has to be heard of.
+            cause = error.__context__
+            while cause is not None and isinstance(cause, Exception):
+                cause = cause.__context__
+            if cause is not None:
+                raise cause from None
+            raise
         connection.commit()
 
 

@@ -235,13 +235,13 @@ def test_the_command_and_its_exit_status(
     ledger, _ = new_ledger(plan, store, recorder)
     work(ledger, plan)
     assert main(["check", "--storage", url]) == 0
-    assert capsys.readouterr().out == "no findings in 1 studies, 2 trials, 2 runs\n"
+    assert capsys.readouterr().out == "no findings in 1 study, 2 trials, 2 runs\n"
     with store.engine.begin() as connection:
         connection.execute(RUNS.update().where(RUNS.c.run_id == 2).values(best_epoch=77))
     assert main(["check", "--storage", url]) == 1
     said = capsys.readouterr().out
     assert said.startswith("search_runs, run 2: it says epoch 77 is its best, the metrics say ")
-    assert said.endswith("\n1 finding in 1 studies, 2 trials, 2 runs\n")
+    assert said.endswith("\n1 finding in 1 study, 2 trials, 2 runs\n")
     assert main(["check", "--storage", url, "--format", "json"]) == 1
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["table"] == "search_runs"

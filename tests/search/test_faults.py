@@ -214,7 +214,7 @@ def test_too_little_memory_fails_the_trial_and_not_the_study(tmp_path: Path) -> 
 
     status, out, said = run(path, "--storage", str(tmp_path / "s.db"), preexec_fn=limit)
     assert status == 0, said
-    assert "1 trials complete, 0 pruned, 1 failed" in out
+    assert "1 trial complete, 0 pruned, 1 failed" in out
     store = open_store(str(tmp_path / "s.db"), create=False)
     (reason,) = [run.reason for run in store.runs() if run.state == "failed"]
     store.close()

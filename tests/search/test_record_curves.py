@@ -146,7 +146,7 @@ def test_a_file_that_is_wrong_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("mend", "said"),
     [
-        (lambda point: point["runs"].pop(), r"points.1.runs: found 1 runs; expected 2"),
+        (lambda point: point["runs"].pop(), r"points.1.runs: found 1 run, not 2 as in the first"),
         (lambda point: point["params"].pop("weight_decay"), r"points.1.params: found learning"),
         (lambda point: point["runs"][0]["val_loss"].pop(), r"val_loss: found 2 epochs"),
         (lambda point: point["runs"][1].update(val_error=[0.5] * 4, val_loss=[1.0] * 4), "at most"),

@@ -38,6 +38,7 @@ SPACE: dict[str, Any] = {
     "sampler": {"name": "random", "seed": 0},
     "pruner": {"name": "asha", "min_resource": RUNG, "reduction_factor": 2},
     "baselines": [{"learning_rate": rate} for rate in RATES],
+    "prune_baselines": True,
     "budget": {"trials": len(RATES)},
     "concurrency": 1,
     "resources": {"gpus": 0},

@@ -442,6 +442,7 @@ def test_a_time_limit_ends_the_search_in_time_for_its_confirmation(
         baselines=[{"learning_rate": 1e-4, "weight_decay": 1e-1}],
         budget={"trials": 1000, "time_limit": "24h"},
         confirm={"top": 1, "seeds": 3},
+        concurrency=1,  # A worker that is slow to start would let another train a thousand trials.
     )
     outcome, study = launch(plan, store, scratch, recorder)
     assert outcome.status == "time limit"

@@ -112,7 +112,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a directory": (Path.mkdir, "this is a directory; name a file in it."),
     "newer": (
         _newer,
-        "its schema version is 9999, newer than this release's 0002; install the release that made "
+        "its schema version is 9999, newer than this release's 0003; install the release that made "
         "it, or name another store.",
     ),
 }
