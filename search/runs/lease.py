@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from storage import RunRecord, Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import LEASE_SECONDS, is_alive
 from storage.locking import study_lock
+from storage.tables.records import LaunchRecord
 from trainables.checkpoint import delete_checkpoint
 
 __all__ = [
@@ -140,7 +142,7 @@ def reclaim_stale(
     # Of several launches that find the same trials, the next one sees what became of them; and none
     # is asked for meanwhile.
     with store.guarded(), study_lock(store, study._study_id):
-        alive = _alive(store, allowed_silence) | {launch_id}
+        alive, dead = _judged(store, allowed_silence, own=launch_id)
         others = alive - {launch_id}
         in_study = any(launch.launch_id in others for launch in store.launches(study._study_id))
         # Only what may be held is read: a study may have ended thousands of trials.
@@ -164,7 +166,7 @@ def reclaim_stale(
                     continue
                 store.optuna_storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
                 n_reclaimed += 1
-        _close_dead(store, alive, study._study_id)
+        _close(store, dead, study._study_id)
     return n_reclaimed
 
 
@@ -178,30 +180,36 @@ def reclaim_runs(store: Store, purpose: str) -> int:
     Returns:
         How many runs may go on.
     """
-    alive = _alive(store)
-    stale = [
-        run for run in store.runs(purpose=purpose, state="running") if run.launch_id not in alive
-    ]
-    for run in stale:
-        store.end_run(run.run_id, "interrupted", "its launch died")
-    _close_dead(store, alive, None)
-    return len(stale)
+    # In this order: a launch that begins in between has none of these runs.
+    running = store.runs(purpose=purpose, state="running")
+    alive, dead = _judged(store)
+    n_freed = sum(
+        store.free_run(run.run_id, run.launch_id, "interrupted", "its launch died")
+        for run in running
+        if run.launch_id not in alive
+    )
+    _close(store, dead, None)
+    return n_freed
 
 
-def _alive(store: Store, allowed_silence: float = LEASE_SECONDS) -> set[int]:
+def _judged(
+    store: Store, allowed_silence: float = LEASE_SECONDS, *, own: int | None = None
+) -> tuple[set[int | None], list[LaunchRecord]]:
+    """The launches that are alive, one's own among them, and those that died unnoticed so far."""
     running = store.launches(status="running")
-    return {
+    alive = {own} | {
         launch.launch_id for launch in running if is_alive(launch, allowed_silence=allowed_silence)
     }
+    return alive, [launch for launch in running if launch.launch_id not in alive]
 
 
-def _close_dead(store: Store, alive: set[int], study_id: int | None) -> None:
+def _close(store: Store, dead: Sequence[LaunchRecord], study_id: int | None) -> None:
     """Close the dead launches of a study, or those of none.
 
     Another study's are left to its own launches: that they died says which trials to put back.
     """
-    for launch in store.launches(status="running"):
-        if launch.study_id == study_id and launch.launch_id not in alive:
+    for launch in dead:
+        if launch.study_id == study_id:
             store.end_launch(launch.launch_id, "died")
 
 
