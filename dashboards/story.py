@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
@@ -22,6 +22,7 @@ __all__ = [
     "benchmark_terms",
     "confirmation_caveats",
     "confirmation_outcome",
+    "failures_on_fresh_seeds",
     "how_it_went",
     "listed",
     "question",
@@ -131,9 +132,14 @@ def confirmation_caveats(found: Confirmation) -> list[str]:
             "so its mean is optimistic, too."
         )
     caveats.append(_optimism(found))
-    return caveats + [
+    return caveats + failures_on_fresh_seeds(found.failed)
+
+
+def failures_on_fresh_seeds(failed: Mapping[int, int]) -> list[str]:
+    """A sentence for each trial that failed on fresh seeds, given on how many."""
+    return [
         f"Trial {number} failed on {count(n, 'fresh seed')} and is not ranked."
-        for number, n in sorted(found.failed.items())
+        for number, n in sorted(failed.items())
     ]
 
 

@@ -257,13 +257,6 @@ class RunTables(Database):
         )
         return {row["uid"] for row in self.rows(query)}
 
-    def complete_runs(self, purpose: str) -> set[int]:
-        """The numbers of the runs for a purpose that are complete."""
-        table = schema.runs
-        query = sa.select(table.c.run_id)
-        query = query.where((table.c.purpose == purpose) & (table.c.state == "complete"))
-        return {row["run_id"] for row in self.rows(query)}
-
     def runs_of_config(
         self, config_hash: str, *, purpose: str, study_id: int | None
     ) -> list[RunRecord]:

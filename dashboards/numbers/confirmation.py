@@ -87,7 +87,10 @@ def read_confirmation(
     maximize, best_value = _of_search(store, study_id, metric)
     comparisons = {}
     if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
-        results = {str(trial.trial_number): dict(enumerate(trial.values)) for trial in trials}
+        results = {
+            str(trial.trial_number): dict(zip(trial.replicates, trial.values, strict=True))
+            for trial in trials
+        }
         for comparison in compare_all(results, str(baseline), maximize=maximize):
             comparisons[int(comparison.name)] = comparison
     return Confirmation(

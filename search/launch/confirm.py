@@ -6,7 +6,8 @@ initialisations, the configs show what they are worth, and the search how optimi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -14,52 +15,91 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.launch.plan import Plan
 from search.runs.lease import reclaim_runs
-from search.runs.queue import QueuedRun
+from search.runs.queue import QueuedRun, has_ended
 from search.runs.seeds import confirm_config
+from search.trials.proposals import IMPOSSIBLE
 from search.workers.ray_session import Slots
 from search.workers.train_queue import QueueProgress, train_on
 from storage import Store
 from storage.tables.attributes import BASELINE
+from trainables.runs import count_parameters
 
-__all__ = ["candidates", "confirm", "confirm_queue"]
+__all__ = ["Candidates", "candidates", "confirm", "confirm_queue"]
 
 
-def candidates(study: optuna.Study, top: int) -> list[FrozenTrial]:
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
     """The trials whose configs are to be confirmed.
 
-    Args:
-        study: The study; of several objectives the Pareto front is taken, in the first one's order.
-        top: So many distinct configs.
-
-    Returns:
-        The best complete trials, best first, then the baselines that are not among them, whether
-        they are complete or were pruned: all are to be compared with them.
+    Attributes:
+        trials: The best complete trials, best first, then the baselines that are not among them,
+            whether they are complete or were pruned: all are to be compared with them.
+        skipped: Trial number -> why no run can be trained with its parameters, of those that would
+            be among the trials otherwise. Another tool put them into the study.
     """
+
+    trials: list[FrozenTrial]
+    skipped: dict[int, str]
+
+
+def candidates(plan: Plan, study: optuna.Study) -> Candidates:
+    """Choose the trials whose configs are to be confirmed.
+
+    Args:
+        plan: The launch's plan, which says how many distinct configs.
+        study: The study; of several objectives the Pareto front is taken, in the first one's order.
+    """
+    chosen: list[FrozenTrial] = []
+    skipped: dict[int, str] = {}
+
+    def is_possible(trial: FrozenTrial) -> bool:
+        try:
+            count_parameters(plan.resolve(trial.params).model)
+        except IMPOSSIBLE as error:
+            skipped[trial.number] = str(error)
+        return trial.number not in skipped
+
+    def choose(trial: FrozenTrial) -> None:
+        if all(trial.params != other.params for other in chosen) and is_possible(trial):
+            chosen.append(trial)
+
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
     sign = -1.0 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1.0
     pool = complete
     if len(study.directions) > 1:
-        front = {trial.number for trial in study.best_trials}
-        pool = [trial for trial in complete if trial.number in front]
-    chosen: list[FrozenTrial] = []
+        pool = _front(study, complete)
+        while len([trial for trial in pool if is_possible(trial)]) < len(pool):
+            complete = [trial for trial in complete if trial.number not in skipped]
+            pool = _front(study, complete)
     for trial in sorted(pool, key=lambda trial: (sign * trial.values[0], trial.number)):
-        if len(chosen) < top and all(trial.params != other.params for other in chosen):
-            chosen.append(trial)
+        if len(chosen) == plan.space.confirm.top:
+            break
+        choose(trial)
     for trial in ended:
-        if BASELINE in trial.user_attrs and all(trial.params != other.params for other in chosen):
-            chosen.append(trial)
-    return chosen
+        if BASELINE in trial.user_attrs:
+            choose(trial)
+    return Candidates(trials=chosen, skipped=skipped)
+
+
+def _front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The Pareto front of some of a study's complete trials."""
+    apart = optuna.create_study(directions=study.directions)
+    apart.add_trials([optuna.trial.create_trial(values=trial.values) for trial in trials])
+    return [trials[found.number] for found in apart.best_trials]
 
 
 def confirm_queue(plan: Plan, store: Store, study: optuna.Study) -> list[QueuedRun]:
-    """The confirmation runs that are still to be trained, seed by seed."""
+    """The confirmation runs that are still to be trained, seed by seed.
+
+    One that failed is among them only where its workers died: any other would fail again.
+    """
     done = {
         (run.trial_id, run.replicate)
         for run in store.runs(study._study_id, "confirm")
-        if run.state == "complete"
+        if has_ended(run)
     }
-    chosen = candidates(study, plan.space.confirm.top)
+    chosen = candidates(plan, study).trials
     return [
         QueuedRun(
             label=f"confirmation of trial {trial.number}, fresh seed {replicate}",

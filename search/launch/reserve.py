@@ -129,7 +129,7 @@ class Reserve:
 
     def _needed(self) -> float:
         space = self._plan.space
-        chosen = candidates(self._study, space.confirm.top)
+        chosen = candidates(self._plan, self._study).trials
         awaited = [
             trial
             for trial in self._study.get_trials(deepcopy=False)

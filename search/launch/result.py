@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import optuna
 from dashboards.going_on import search_command
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
+from dashboards.story import failures_on_fresh_seeds
 from dashboards.tables.formats import KEPT_EPOCH
 from search.export.config_text import check_output
-from search.launch.confirm import confirm_queue
+from search.launch.confirm import candidates, confirm_queue
 from search.launch.confirmation import confirmation_as_json, print_confirmation
 from search.launch.plan import Plan
 from search.launch.progress import show_params
@@ -27,8 +29,11 @@ from storage import Store
 from storage.commands.cli import storage_arguments
 from storage.commands.command_line import command_line
 from storage.summaries.baselines import in_order
+from storage.summaries.confirmed import failed_seeds
 
 __all__ = ["Result", "print_result", "read_result", "result_as_json"]
+
+logger = logging.getLogger(__name__)
 
 N_SHOWN = 5
 
@@ -44,6 +49,8 @@ class Result:
     confirmation: Confirmation | None
     n_unconfirmed: int
     """Runs on fresh seeds that the plan asks for and that are still to be trained."""
+    failed: dict[int, int]
+    """Trial number -> on how many fresh seeds it failed, of those where it did."""
     is_exhausted: bool = False
     """Whether the space has no point left, though the budget has room."""
 
@@ -67,6 +74,8 @@ def read_result(store: Store, plan: Plan, study: optuna.Study, outcome: Outcome)
     baselines = in_order({row.number: row.state for row in snapshot.leading if row.is_baseline})
     metric = plan.space.objectives[0].metric
     found = read_confirmation(store, study._study_id, metric, baselines)
+    if plan.space.confirm.top:
+        _say_skipped(candidates(plan, study).skipped)
     return Result(
         plan=plan,
         store=store.name,
@@ -74,8 +83,20 @@ def read_result(store: Store, plan: Plan, study: optuna.Study, outcome: Outcome)
         snapshot=snapshot,
         confirmation=found,
         n_unconfirmed=len(confirm_queue(plan, store, study)) if plan.space.confirm.top else 0,
+        failed=failed_seeds(store, study._study_id),
         is_exhausted=outcome.status == "done" and has_room and tried.left() == [],
     )
+
+
+def _say_skipped(skipped: dict[int, str]) -> None:
+    """Say which of the best trials cannot be confirmed."""
+    if skipped:
+        (number, reason), *others = skipped.items()
+        more = f" and {count(len(others), 'other trial')}" if others else ""
+        logger.warning(
+            "not confirmed, as no run can be trained with its parameters: trial %d (%s)%s",
+            number, reason, more,
+        )  # fmt: skip
 
 
 def result_as_json(result: Result) -> Any:
@@ -96,6 +117,7 @@ def result_as_json(result: Result) -> Any:
         "leading": [asdict(row) for row in snapshot.leading[:N_SHOWN]],
         "confirmation": confirmation_as_json(result.confirmation),
         "unconfirmed_runs": result.n_unconfirmed,
+        "failed_seeds": result.failed,
         "continue": plan.command,
     }
 
@@ -120,6 +142,8 @@ def print_result(result: Result) -> None:
         say("no trial has a value yet")
     if result.confirmation is not None:
         print_confirmation(result.confirmation)
+    elif result.failed:
+        say(" ".join(failures_on_fresh_seeds(result.failed)))
     if result.n_unconfirmed:
         are = "is" if result.n_unconfirmed == 1 else "are"
         left = f"{count(result.n_unconfirmed, 'run')} on fresh seeds {are}"

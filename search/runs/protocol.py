@@ -10,7 +10,10 @@ from space import RunConfig
 from storage import EpochRecord, RunEpoch, RunRecord
 from storage.kept_epoch import RunProgress
 
-__all__ = ["Assignment", "Evaluation", "Report", "RunLedger"]
+__all__ = ["LOST_WORKER", "Assignment", "Evaluation", "Report", "RunLedger"]
+
+LOST_WORKER = "its worker died"
+"""How the reason begins for which a run failed whose workers died: another machine may train it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,16 +7,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from search.runs.lease import Lease
-from search.runs.protocol import Assignment, Report
+from search.runs.protocol import LOST_WORKER, Assignment, Report
 from space import RunConfig
-from storage import ResultRecord, Store
+from storage import ResultRecord, RunRecord, Store
 from storage.kept_epoch import RunProgress
 from storage.leases import is_alive
 from storage.locking import NO_STUDY, study_lock
 from trainables.architecture import architecture
 from trainables.runs import count_parameters
 
-__all__ = ["QueuedRun", "RunQueue"]
+__all__ = ["QueuedRun", "RunQueue", "has_ended"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,12 @@ class QueuedRun:
 class _Open:
     queued: QueuedRun
     progress: RunProgress
+
+
+def has_ended(run: RunRecord) -> bool:
+    """Whether a trial's run is complete, or failed in a way in which it would fail again."""
+    is_lost = run.reason is not None and run.reason.startswith(LOST_WORKER)
+    return run.state == "complete" or (run.state == "failed" and not is_lost)
 
 
 class RunQueue:
@@ -77,7 +83,6 @@ class RunQueue:
         self._store = store
         self._queue = list(queue)
         self._purpose = purpose
-        self._complete = store.complete_runs(purpose)
         self._launch_id = launch_id
         self._lease = Lease(store, launch_id)
         self._evaluate = evaluate
@@ -87,7 +92,7 @@ class RunQueue:
         self._open: dict[int, _Open] = {}
         self.n_failed = 0
         self.n_elsewhere = 0
-        """Runs that were left to another launch, which trains them now."""
+        """Runs that were left to another launch, which trains them or has done so."""
 
     @property
     def is_spent(self) -> bool:
@@ -130,20 +135,31 @@ class RunQueue:
         return None
 
     def _is_elsewhere(self, queued: QueuedRun) -> bool:
-        """Whether another launch trains a run, or has finished it since the queue was made."""
-        others = [
-            run
-            for run in self._store.runs_of_config(
-                queued.config.config_hash(), purpose=self._purpose, study_id=queued.study_id
+        """Whether another launch trains a run, or has ended it since the queue was made."""
+        others = [run for run in self._same(queued) if run.launch_id != self._launch_id]
+        if queued.trial_id is not None:
+            is_over = any(has_ended(run) for run in others)
+        else:  # One that is complete may be of other data.
+            is_over = any(
+                run.launch_id != self._launch_id and result.data_fingerprint == self._fingerprint
+                for run, result in self._store.results([queued.config.config_hash()])
             )
-            if run.launch_id != self._launch_id
-        ]
-        if any(run.state == "complete" and run.run_id not in self._complete for run in others):
+        if is_over:
             return True
         running = {run.launch_id for run in others if run.state == "running"}
         return bool(running) and any(
             launch.launch_id in running and is_alive(launch) for launch in self._store.launches()
         )
+
+    def _same(self, queued: QueuedRun) -> list[RunRecord]:
+        """The runs that the store knows a queued one by."""
+        if queued.trial_id is None:
+            return self._store.runs_of_config(
+                queued.config.config_hash(), purpose=self._purpose, study_id=queued.study_id
+            )
+        key = (queued.trial_id, queued.replicate)
+        runs = self._store.runs(queued.study_id, self._purpose)
+        return [run for run in runs if (run.trial_id, run.replicate) == key]
 
     def _begin(self, queued: QueuedRun) -> Assignment:
         run = self._store.begin_run(

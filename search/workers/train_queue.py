@@ -86,10 +86,10 @@ class QueueProgress:
             self._say(f"{self._n_ended}/{self._n_runs} {queued.label}: {how}")
 
     def leave(self, n_runs: int) -> None:
-        """Say that another launch trains some of the runs."""
+        """Say that another launch trains some of the runs, or has done so."""
         self._say(
-            f"left to another launch, which trains them now: {count(n_runs, self._kind)}; the same "
-            "command shows them later"
+            f"left to another launch, which trains or has trained them: "
+            f"{count(n_runs, self._kind)}; the same command shows them later"
         )
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.runs.protocol import Assignment, Report, RunLedger
+from search.runs.protocol import LOST_WORKER, Assignment, Report, RunLedger
 from space import RunConfig
 from trainables.checkpoint import delete_checkpoint
 
@@ -192,7 +192,7 @@ class Workers:
                 self._orphans.append(part)
                 continue
             for run_id in part.open_runs:
-                self._ledger.fail(run_id, f"its worker died {part.n_deaths} times: {reason}")
+                self._ledger.fail(run_id, f"{LOST_WORKER} {part.n_deaths} times: {reason}")
             part.delete_checkpoints()
         return any(part.n_deaths <= MAX_WORKER_DEATHS for part in lost)
 

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from storage.connect.engine import translated
 from storage.kept_epoch import RunProgress
 from storage.store import Store
-from storage.tables.records import LaunchRecord, RunRecord
+from storage.tables.records import RunRecord
 
 __all__ = ["ConfirmedTrial", "confirmed_trials", "failed_seeds", "final_values"]
 
@@ -26,16 +26,18 @@ class ConfirmedTrial:
     Attributes:
         trial_number: Optuna's number.
         trial_id: Optuna's number in the store.
-        values: The objective on each fresh seed that is complete, in the seeds' order; at least
-            one. Replicate i has the same seed in every trial.
+        replicates: The fresh seeds that are complete, of those that the latest confirmation asked
+            for, ascending; at least one. Replicate i has the same seed in every trial.
+        values: The objective on each of them.
         search_value: The objective by which the search judged it.
         was_pruned: Whether that is the value at which the search stopped it, as it may a baseline.
-        is_finished: Whether every seed that was asked for is complete. A trial of which one failed
-            never is.
+        is_finished: Whether every seed that was asked for is complete, and so the same ones as of
+            every other finished trial. A trial of which one failed never is.
     """
 
     trial_number: int
     trial_id: int
+    replicates: tuple[int, ...]
     values: tuple[float, ...]
     search_value: float
     was_pruned: bool
@@ -62,7 +64,7 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
     Raises:
         ValueError: If the metric is none of the study's objectives.
     """
-    runs = store.runs(study_id, "confirm")
+    runs, n_seeds = _asked_for(store, study_id)
     if not runs:
         return []
     metrics = store.study_records()[study_id].metrics
@@ -76,7 +78,6 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
         }
         direction = store.optuna_storage.get_study_directions(study_id)[index]
     sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
-    wanted = _n_seeds(runs, store.launches(study_id))
     complete: dict[int, list[RunRecord]] = {}
     for run in sorted(runs, key=lambda run: run.replicate):
         if run.state == "complete" and run.trial_id is not None:
@@ -86,10 +87,11 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
         ConfirmedTrial(
             trial_number=trials[trial_id].number,
             trial_id=trial_id,
+            replicates=tuple(run.replicate for run in of),
             values=tuple(values[run.run_id] for run in of),
             search_value=trials[trial_id].values[index],
             was_pruned=trials[trial_id].state == TrialState.PRUNED,
-            is_finished={run.replicate for run in of} >= set(range(wanted)),
+            is_finished=len(of) == n_seeds,
         )
         for trial_id, of in complete.items()
     ]
@@ -99,15 +101,15 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
 
 
 def failed_seeds(store: Store, study_id: int) -> dict[int, int]:
-    """Trial number -> on how many fresh seeds its latest run failed, of those where one did."""
+    """Trial number -> on how many of the fresh seeds that are asked for it failed, if on any."""
     with translated(store.url):
         trials = store.optuna_storage.get_all_trials(study_id, deepcopy=False)
     numbers = {trial._trial_id: trial.number for trial in trials}
-    latest = {(run.trial_id, run.replicate): run for run in store.runs(study_id, "confirm")}
+    runs, _ = _asked_for(store, study_id)
     return dict(
         Counter(
             numbers[run.trial_id]
-            for run in latest.values()
+            for run in runs
             if run.state == "failed" and run.trial_id in numbers
         )
     )
@@ -134,11 +136,20 @@ def final_values(store: Store, runs: Sequence[RunRecord], metric: str) -> dict[i
     return found
 
 
-def _n_seeds(runs: Sequence[RunRecord], launches: Sequence[LaunchRecord]) -> int:
-    """The fresh seeds that the latest launch with confirmation runs asked for."""
+def _asked_for(store: Store, study_id: int) -> tuple[list[RunRecord], int]:
+    """The confirmation runs that count, one a trial and seed, and how many seeds there are.
+
+    The latest launch with confirmation runs says how many seeds are asked for. Where an earlier one
+    had more, those beyond are left out: trials are only compared on seeds that all of them are
+    trained on.
+    """
+    runs = store.runs(study_id, "confirm")
+    if not runs:
+        return [], 0
     latest = max(run.launch_id for run in runs)
     config: dict[str, Any] = next(
-        (launch.config for launch in launches if launch.launch_id == latest), {}
+        (each.config for each in store.launches(study_id) if each.launch_id == latest), {}
     )
     seeds = config.get("confirm", {}).get("seeds")
-    return int(seeds) if seeds else 1 + max(run.replicate for run in runs)
+    n_seeds = int(seeds) if seeds else 1 + max(run.replicate for run in runs)
+    return [run for run in runs if run.replicate < n_seeds], n_seeds

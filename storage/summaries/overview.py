@@ -200,6 +200,7 @@ def _confirmation(store: Store, study_id: int, record: StudyRecord | None) -> li
         {
             "trial": each.trial_number,
             "mean": each.mean,
+            "replicates": list(each.replicates),
             "values": list(each.values),
             "search_value": each.search_value,
             "finished": each.is_finished,

@@ -21,7 +21,7 @@ from search.runs.lease import LEASE_SECONDS, is_alive, reclaim_runs
 from search.runs.queue import QueuedRun, RunQueue
 from search.trials.ledger import Ledger
 from space.errors import StorageError
-from storage import Store
+from storage import ResultRecord, Store
 from storage.admin.check import check_store
 from storage.admin.removal import study_removal
 from storage.admin.upgrade import _refuse_living
@@ -163,6 +163,18 @@ def test_a_queues_runs_are_neither_taken_over_nor_trained_twice_whatever_the_tim
     set_clock(ahead)
     assert reclaim_runs(store, "benchmark") == 0
     ((run, _),) = second.runs
+    store.record_result(
+        ResultRecord(
+            run_id=run.run_id,
+            train_error=0.1,
+            val_error=0.1,
+            test_error=0.1,
+            train_loss=0.1,
+            val_loss=0.1,
+            test_loss=0.1,
+            data_fingerprint="f",
+        )
+    )
     store.end_run(run.run_id, "complete")  # Since the queue was made, by another clock.
     set_clock(datetime.timedelta())
     assigned = mine.next_assignment()

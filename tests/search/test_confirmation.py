@@ -13,6 +13,8 @@ from search.launch.confirm import candidates
 from search.launch.confirmation import confirmation_as_json, print_confirmation
 from search.launch.plan import Plan
 from storage import Store
+from storage.summaries.confirmed import confirmed_trials
+from storage.summaries.overview import describe_study
 
 from .conftest import best_first, confirm, search
 
@@ -122,9 +124,60 @@ def test_the_searchs_best_trial_is_always_among_those_to_be_confirmed(
     worst = {"learning_rate": 0.1, "weight_decay": 0.1}
     study = search(plan_for(baselines=[worst]), store)
     for top in (1, 2, 12):
-        numbers = [trial.number for trial in candidates(study, top)]
+        plan = plan_for(baselines=[worst], confirm={"top": top})
+        numbers = [trial.number for trial in candidates(plan, study).trials]
         assert numbers[0] == study.best_trial.number
         assert 0 in numbers
+
+
+def test_trials_are_ranked_and_paired_on_the_seeds_that_are_asked_for_last(
+    plan_for: MakePlan, store: Store
+) -> None:
+    terms = {"baselines": [{"learning_rate": 1e-4, "weight_decay": 0.1}]}
+    plan = plan_for(**terms, confirm={"top": 2, "seeds": 5})
+    study = search(plan, store)
+    better, steady, other = [number for number in best_first(study) if number][:3]
+    confirm(plan, store, study, 0, [0.1, 0.2, 0.3, 0.4, 0.5])
+    confirm(plan, store, study, better, [0.09, 0.19, None, 0.39, 0.49])
+    before = read_confirmation(store, study._study_id, METRIC, [0])
+    assert before is not None
+    assert before.failed == {better: 1}
+    fewer = plan_for(**terms, confirm={"top": 3, "seeds": 2})
+    confirm(fewer, store, study, steady, [0.2, 0.2])
+    confirm(fewer, store, study, other, [0.3])
+    found = read_confirmation(store, study._study_id, METRIC, [0])
+    assert found is not None
+    assert [each.trial_number for each in found.trials] == [better, 0, steady]
+    assert {each.replicates for each in found.trials} == {(0, 1)}
+    assert found.trials[0].values == (0.09, 0.19)
+    assert found.failed == {}
+    assert found.comparisons[better].seeds == (0, 1)
+    assert found.comparisons[better].paired.mean_difference == pytest.approx(-0.01)
+    tree = json.loads(json.dumps(confirmation_as_json(found)))
+    assert tree["winner"] == better
+    assert tree["trials"][1]["values"] == [0.1, 0.2]
+    shown = describe_study(store, "closed")["confirmation"]
+    assert [(each["trial"], each["replicates"], each["finished"]) for each in shown] == [
+        (better, [0, 1], True),
+        (0, [0, 1], True),
+        (steady, [0, 1], True),
+        (other, [0], False),
+    ]
+
+
+def test_a_trial_without_a_seed_that_others_have_is_not_ranked_however_many_it_has(
+    plan_for: MakePlan, store: Store
+) -> None:
+    plan = plan_for(confirm={"top": 2, "seeds": 3})
+    study = search(plan, store)
+    first, second = best_first(study)[:2]
+    confirm(plan, store, study, first, [0.1, None, 0.3, 0.4])
+    confirm(plan, store, study, second, [0.3, 0.3, 0.3])
+    found = confirmed_trials(store, study._study_id, METRIC)
+    assert [(each.trial_number, each.replicates, each.is_finished) for each in found] == [
+        (second, (0, 1, 2), True),
+        (first, (0, 2), False),
+    ]
 
 
 def test_a_trial_that_fails_on_a_fresh_seed_does_not_win_on_the_others(

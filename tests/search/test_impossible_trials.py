@@ -8,16 +8,20 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from search.export.__main__ import export_study
+from search.launch.confirm import candidates, confirm_queue
 from search.launch.plan import Plan
+from search.launch.result import read_result
+from search.launch.study import Outcome, _is_done
 from search.trials.ledger import MOST_FAILURES
-from space.errors import SearchError, SpaceError
+from space.errors import SearchError, SpaceError, UsageError
 from storage import Store
-from storage.tables.attributes import FAIL_REASON
+from storage.tables.attributes import BASELINE, FAIL_REASON
 
-from .conftest import SPACE, Recorder, new_ledger, work
+from .conftest import SPACE, Recorder, best_first, confirm, new_ledger, search, work
 
 MakePlan = Callable[..., Plan]
 RATE = SPACE["parameters"]["learning_rate"]
@@ -122,6 +126,68 @@ def test_a_study_with_trials_of_another_tool_is_searched_on(
     plan = plan_for(sampler={"name": sampler}, budget={"trials": 14})
     trials = searched(plan, store)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 14
+
+
+LATE = {"learning_rate": RATE, "options.nan_at": {"type": "int", "low": 50, "high": 60}}
+FOREIGN = [
+    ({"other": 1}, {"other": IntDistribution(1, 5)}, "parameter 'other' is not searched"),
+    ({"options.nan_at": -3}, {"options.nan_at": IntDistribution(-9, 9)}, "model.options.nan_at"),
+]
+"""Parameters, their distributions and why no run can be trained with them."""
+
+
+@pytest.mark.parametrize(("params", "distributions", "reason"), FOREIGN)
+def test_a_good_trial_of_another_tool_that_cannot_be_trained_blocks_no_confirmation(
+    plan_for: MakePlan,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
+    params: dict[str, Any],
+    distributions: dict[str, BaseDistribution],
+    reason: str,
+) -> None:
+    plan = plan_for(parameters=LATE, confirm={"top": 2, "seeds": 2})
+    study = search(plan, store)
+    best = best_first(study)
+    for place, attributes in enumerate(({}, {BASELINE: {}})):
+        value = -1.0 if place == 0 else 1e9
+        study.add_trial(
+            create_trial(
+                value=value, params=params, distributions=distributions, user_attrs=attributes
+            )
+        )
+    found = candidates(plan, study)
+    assert [trial.number for trial in found.trials] == best[:2]
+    assert list(found.skipped) == [12, 13]
+    assert all(reason in said for said in found.skipped.values())
+    assert len(confirm_queue(plan, store, study)) == 4
+    assert not _is_done(plan, store, study)
+    for number in best[:2]:
+        confirm(plan, store, study, number, [0.1, 0.2])
+    assert _is_done(plan, store, study)
+    outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
+    with caplog.at_level(logging.WARNING):
+        assert read_result(store, plan, study, outcome).confirmation is not None
+    (said,) = [each for each in caplog.messages if "not confirmed" in each]
+    assert f"trial 12 ({reason}" in said
+    assert said.endswith(" and 1 other trial")
+    with pytest.raises(UsageError, match=r"trial 12 was not trained by search\.launch"):
+        export_study(store, "closed", number=12, rerun="again")
+
+
+def test_a_front_without_the_trials_that_cannot_be_trained_is_confirmed(
+    plan_for: MakePlan, store: Store
+) -> None:
+    objective = [{"metric": "val_error"}, {"metric": "train_loss", "direction": "maximize"}]
+    plan = plan_for(objective=objective, confirm={"top": 3, "seeds": 2})
+    study = search(plan, store)
+    front = {trial.number for trial in study.best_trials}
+    params, distributions, _ = FOREIGN[0]
+    study.add_trial(create_trial(values=[-1, 9], params=params, distributions=distributions))
+    assert [trial.number for trial in study.best_trials] == [12]
+    found = candidates(plan, study)
+    numbers = [number for number in best_first(study) if number in front]
+    assert [trial.number for trial in found.trials] == numbers[:3]
+    assert list(found.skipped) == [12]
 
 
 @pytest.mark.parametrize(("low", "reason"), [(-9, "options.nan_at"), (1, "the loss is not finite")])

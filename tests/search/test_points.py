@@ -88,7 +88,10 @@ def test_old_spellings_are_read_as_the_same_point(
     plan_for: MakePlan, store: Store, store_url: str
 ) -> None:
     plan = plan_for(
-        parameters={"aux_weight": STEPS}, sampler={"name": "grid"}, budget={"trials": 9}
+        parameters={"aux_weight": STEPS},
+        sampler={"name": "grid"},
+        budget={"trials": 9},
+        confirm={"top": 9},
     )
     study = open_study(plan, store)
     study.add_trial(old_trial(0.1, **{BASELINE: {"aux_weight": RAW}}))
@@ -100,9 +103,8 @@ def test_old_spellings_are_read_as_the_same_point(
     assert found[:2] == [0.7, 0.7]
     assert len(found) == 9
     assert len(set(found)) == 8
-    assert len({trial.params["aux_weight"] for trial in candidates(study, 9)}) == len(
-        candidates(study, 9)
-    )
+    best = candidates(plan, study).trials
+    assert len({trial.params["aux_weight"] for trial in best}) == len(best)
     chosen = [choice.trial.params["aux_weight"] for choice in choose(store, study, top=9)]
     assert len(set(chosen)) == len(chosen)
     # The baseline is there already, however the file writes it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import optuna
 import pytest
@@ -14,10 +15,12 @@ from dashboards.tables.formats import render
 from search.benchmark.configs import benchmark_configs, resolved
 from search.launch.confirm import candidates, confirm_queue
 from search.launch.plan import Plan
-from search.launch.study import open_study
+from search.launch.result import print_result, read_result, result_as_json
+from search.launch.study import Outcome, _is_done, open_study
 from search.runs.protocol import Report
 from search.runs.queue import QueuedRun, RunQueue
 from search.trials.ledger import Ledger
+from search.workers.workers import Workers
 from space import DataConfig, ModelConfig, NamedConfig, TrainingConfig
 from storage import Store
 from storage.tables.attributes import BASELINE
@@ -25,7 +28,7 @@ from trainables.data.image_set import ImageSet
 from trainables.data.sources import load_source
 from trainables.worker import AssignedRun
 
-from .conftest import Recorder, work
+from .conftest import Recorder, search, work
 from .results_store import begin_launch
 
 MakePlan = Callable[..., Plan]
@@ -43,14 +46,21 @@ def images() -> tuple[ImageSet, ImageSet]:
     return load_source(data, "train"), load_source(data, "test")
 
 
-def new_queue(store: Store, runs: list[QueuedRun], ended: list[str]) -> RunQueue:
+def new_queue(
+    store: Store,
+    runs: list[QueuedRun],
+    ended: list[str],
+    *,
+    purpose: str = "benchmark",
+    fingerprint: str = "f",
+) -> RunQueue:
     return RunQueue(
         store,
         runs,
-        purpose="benchmark",
+        purpose=purpose,
         launch_id=begin_launch(store),
-        evaluate=True,
-        fingerprint="f",
+        evaluate=purpose == "benchmark",
+        fingerprint=fingerprint,
         on_end=lambda queued, failure: ended.append(f"{queued.label} {failure}"),
     )
 
@@ -176,7 +186,7 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
         max_epochs=None,
     )
     work(ledger, plan)
-    chosen = candidates(study, 3)
+    chosen = candidates(plan, study).trials
     by_value = sorted(study.trials, key=lambda trial: trial.value)
     assert [trial.number for trial in chosen] == [*(t.number for t in by_value[:3]), 0]
     queue = confirm_queue(plan, store, study)
@@ -197,7 +207,7 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
             value=0.5,
         ),
     )
-    assert [trial.number for trial in candidates(study, 3)] == [
+    assert [trial.number for trial in candidates(plan, study).trials] == [
         *(trial.number for trial in chosen),
         12,
     ]
@@ -237,6 +247,80 @@ def test_a_run_in_the_hands_of_another_launch_is_left_to_it(
     assert sorted(run.state for run in store.runs(purpose="benchmark")) == [
         "complete", "complete", "complete", "running",
     ]  # fmt: skip
+
+
+def test_a_run_that_another_launch_completed_since_it_was_listed_is_left_as_it_is(
+    store: Store, images: tuple[ImageSet, ImageSet]
+) -> None:
+    runs = [QueuedRun(label=f"seed {s}", config=resolved(CONFIG, s)) for s in range(2)]
+    train(new_queue(store, runs[:1], []), images)
+    ended: list[str] = []
+    late = new_queue(store, runs, ended)
+    train(late, images)
+    assert (ended, late.n_elsewhere) == (["seed 1 None"], 1)
+    # Of other data it is another run.
+    train(new_queue(store, runs[:1], ended, fingerprint="of other data"), images)
+    assert ended == ["seed 1 None", "seed 0 None"]
+
+
+def test_a_confirmation_run_that_another_launch_ended_since_it_was_listed_is_left_as_it_is(
+    plan_for: MakePlan, store: Store
+) -> None:
+    plan = plan_for(confirm={"top": 2, "seeds": 2})
+    study = search(plan, store)
+    listed = confirm_queue(plan, store, study)
+    assert len(listed) == 4
+    work(new_queue(store, listed[:1], [], purpose="confirm"), plan)
+    failing = new_queue(store, listed[1:2], [], purpose="confirm")
+    assigned = failing.next_assignment()
+    assert assigned is not None
+    failing.fail(assigned.runs[0][0].run_id, "the loss is not finite")
+    before = {run.run_id: run for run in store.runs(purpose="confirm")}
+    ended: list[str] = []
+    late = new_queue(store, listed, ended, purpose="confirm")
+    work(late, plan, n_workers=1)
+    assert ended == [f"{queued.label} None" for queued in listed[2:]]
+    assert late.n_elsewhere == 2
+    after = {run.run_id: run for run in store.runs(purpose="confirm")}
+    assert {run_id: after[run_id] for run_id in before} == before
+
+
+def test_a_confirmation_run_that_failed_is_done_unless_its_workers_died(
+    plan_for: MakePlan, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_for(confirm={"top": 1, "seeds": 2})
+    study = search(plan, store)
+    listed = confirm_queue(plan, store, study)
+    assert len(listed) == 2
+    ended: list[str] = []
+    queue = new_queue(store, listed, ended, purpose="confirm")
+    workers = Workers(
+        queue, n_workers=1, size=lambda _: 1, checkpoint_path=lambda uid: tmp_path / uid
+    )
+    first = queue.next_assignment()
+    assert first is not None
+    queue.fail(first.runs[0][0].run_id, "the loss is not finite in epoch 1")
+    for name in "abc":
+        assert workers.open(name) is not None
+        workers.lose(name, "killed")
+    assert ["not finite" in ended[0], "killed" in ended[1]] == [True, True]
+    assert confirm_queue(plan, store, study) == listed[1:]
+    # On another machine it may be trained; should it fail then, nothing is left to do.
+    assert not _is_done(plan, store, study)
+    again = new_queue(store, listed[1:], [], purpose="confirm")
+    second = again.next_assignment()
+    assert second is not None
+    again.fail(second.runs[0][0].run_id, "it raised")
+    assert confirm_queue(plan, store, study) == []
+    assert _is_done(plan, store, study)
+    outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
+    result = read_result(store, plan, study, outcome)
+    best = study.best_trial.number
+    assert result_as_json(result)["failed_seeds"] == {best: 2}
+    print_result(result)
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"Trial {best} failed on 2 fresh seeds and is not ranked." in text
+    assert "still to be trained" not in text
 
 
 def test_only_runs_of_one_architecture_are_put_beside_each_other(store: Store) -> None:
