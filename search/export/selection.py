@@ -11,6 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import UsageError
+from space.terminal.counts import count
 from storage import Store
 from storage.summaries.baselines import in_order
 from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
@@ -150,13 +151,13 @@ def _ranked(
         complete,
         key=lambda trial: (trial.number in failed, sign * trial.values[0], trial.number),
     )
-    n_trials = len(complete)
+    complete_trials = count(len(complete), "complete trial")
     if len(study.directions) > 1:
         front = {trial.number for trial in study.best_trials}
         return [
             Choice(
                 trial=trial,
-                selection=f"on the Pareto front of {n_trials} complete trials",
+                selection=f"on the Pareto front of {complete_trials}",
                 confirmed=confirmed.get(trial.number),
             )
             for trial in pool
@@ -164,20 +165,22 @@ def _ranked(
         ]
     runs = store.runs(study._study_id, "search")
     n_seeds = 1 + max((run.replicate for run in runs), default=0)
-    seeds = "one seed each" if n_seeds == 1 else f"{n_seeds} seeds each"
+    seeds = "one seed each" if n_seeds == 1 else f"{count(n_seeds, 'seed')} each"
     # Among them may be a baseline that the search pruned.
     by_number = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
     choices = [
         Choice(
             trial=by_number[number],
-            selection=f"confirmed: {_rank(rank)} of {n_tried} on {len(each.values)} fresh seeds",
+            selection=(
+                f"confirmed: {_rank(rank)} of {n_tried} on {count(len(each.values), 'fresh seed')}"
+            ),
             confirmed=each,
         )
         for rank, (number, each) in enumerate(confirmed.items())
     ]
     for rank, trial in enumerate(pool):
         if trial.number not in confirmed:
-            selection = f"{_rank(rank)} of {n_trials} complete trials on {seeds}"
+            selection = f"{_rank(rank)} of {complete_trials} on {seeds}"
             if trial.number in failed:
                 selection = f"last, as {failed[trial.number]} of its fresh seeds failed"
             choices.append(Choice(trial=trial, selection=selection, confirmed=None))
@@ -189,10 +192,13 @@ def _rank(rank: int) -> str:
 
 
 def _named_trial(study: str, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
-    if number >= len(trials):
-        held = f"it has trials 0 to {len(trials) - 1}" if trials else "it has no trials"
+    trial = next((each for each in trials if each.number == number), None)
+    if trial is None:
+        held = "it has no trials"
+        if trials:
+            last = trials[-1].number
+            held = "it was deleted" if number < last else f"its last one is trial {last}"
         raise UsageError(f"--trial {number}: study '{study}' has no such trial; {held}.")
-    trial = trials[number]
     if trial.state != TrialState.COMPLETE:
         raise UsageError(
             f"--trial {number}: the trial is {trial.state.name}, and only a complete one stands "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections import Counter
@@ -192,7 +193,7 @@ def _read_epochs(
 
 
 def _numbers(trials: dict[int, _Trial], name: str) -> Iterator[Finding]:
-    """Optuna numbers the trials of a study 0, 1, ... without a constraint that says so."""
+    """The trials of a study have numbers 0, 1, ... without a constraint that says so."""
     counts = Counter(trial.number for trial in trials.values())
     for number, n_trials in sorted(counts.items()):
         if n_trials > 1:
@@ -202,13 +203,16 @@ def _numbers(trials: dict[int, _Trial], name: str) -> Iterator[Finding]:
                 what=f"{count(n_trials, 'trial')} have this number",
                 mend=DISTRUST,
             )
-    missing = sorted(set(range(len(trials))) - counts.keys())
-    if missing and len(counts) == len(trials):
+    n_missing = max(counts, default=-1) + 1 - len(counts)
+    if n_missing and len(counts) == len(trials):
+        first = next(number for number in itertools.count() if number not in counts)
+        others = f", nor {count(n_missing - 1, 'other number')} below {max(counts)}"
         yield Finding(
             table=_TRIALS.name,
             key=f"study '{name}'",
-            what=f"there is no trial {missing[0]}, though there are {count(len(trials), 'trial')}",
-            mend=DISTRUST,
+            what=f"no trial has number {first}{others if n_missing > 1 else ''}: another program "
+            "deleted trials",
+            mend="say so where the study is reported; the other trials are not touched by it",
         )
 
 

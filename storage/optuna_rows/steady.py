@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from storage.connect.outage import ride_out
 from storage.optuna_rows.trial_reading import Seen, local_time, read_states, read_trials
 from storage.optuna_rows.trial_rows import (
+    next_number,
     require_unfinished,
     write_param,
     write_system_attribute,
@@ -121,11 +122,11 @@ class SteadyStorage(optuna.storages.RDBStorage):
         moment = _now()
         of_study = _TRIALS.c.study_id == study_id
         study = sa.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == study_id)
-        before = sa.select(sa.func.count()).select_from(_TRIALS).where(of_study)
-        # One statement counts and inserts: no other launch comes between, on SQLite either.
+        n_trials = sa.select(sa.func.count()).select_from(_TRIALS).where(of_study)
+        # One statement numbers and inserts: no other launch comes between, on SQLite either.
         insert = _TRIALS.insert().values(
             study_id=study_id,
-            number=before.scalar_subquery(),
+            number=next_number(study_id),
             state=TrialState.RUNNING,
             datetime_start=moment,
         )
@@ -150,7 +151,7 @@ class SteadyStorage(optuna.storages.RDBStorage):
                 row = connection.execute(query.where(_TRIALS.c.trial_id == trial_id)).one()
                 # Counted in the transaction that adds to the count: no lock that a server's
                 # restart takes away lets another launch in between.
-                if limit is not None and row.number >= limit:
+                if limit is not None and connection.execute(n_trials).scalar_one() > limit:
                     raise StudyFullError
                 return row.trial_id, row.number
 
@@ -180,7 +181,10 @@ class SteadyStorage(optuna.storages.RDBStorage):
             if made is not None:
                 return made
         self._tried.add(id(template_trial))
-        return super()._get_prepared_new_trial(study_id, template_trial, session)
+        trial = super()._get_prepared_new_trial(study_id, template_trial, session)
+        trial.number = next_number(study_id)  # In the database it has none so far.
+        session.flush()
+        return trial
 
     @staticmethod
     def _made_before(study_id: int, template: FrozenTrial, session: Any) -> Any:

@@ -21,6 +21,7 @@ from storage.tables.optuna_models import models
 from storage.tables.records import TrialStep
 
 __all__ = [
+    "next_number",
     "report_steps",
     "require_unfinished",
     "write_param",
@@ -35,6 +36,16 @@ _PARAMS = models.TrialParamModel.__table__
 _USER = models.TrialUserAttributeModel.__table__
 _SYSTEM = models.TrialSystemAttributeModel.__table__
 _STEPS = models.TrialIntermediateValueModel.__table__
+
+
+def next_number(study_id: int) -> sa.ScalarSelect[Any]:
+    """The number of a study's next trial: no other's, though one before it was deleted.
+
+    Optuna counts the trials instead.
+    """
+    others = _TRIALS.alias()
+    highest = sa.func.coalesce(sa.func.max(others.c.number), -1)
+    return sa.select(highest + 1).where(others.c.study_id == study_id).scalar_subquery()
 
 
 def require_unfinished(connection: sa.Connection, trial_ids: Iterable[int]) -> None:

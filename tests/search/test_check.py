@@ -194,7 +194,7 @@ FAULTS: dict[str, tuple[Any, str]] = {
     ),
     "a number left out": (
         TRIALS.update().where(TRIALS.c.trial_id == 4).values(number=9),
-        "trials study 'closed': there is no trial 3, though there are 4 trials",
+        "trials study 'closed': no trial has number 3, nor 5 other numbers below 9: another",
     ),
     "too many trials": (
         schema.launches.update().values(config={"budget": {"trials": 3, "epochs": None}}),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -43,7 +45,7 @@ def test_json_says_what_the_file_says(
     ("arguments", "words"),
     [
         (["--study", "cloesd"], "no study 'cloesd'"),
-        (["--trial", "99"], "study 'closed' has no such trial; it has trials 0 to "),
+        (["--trial", "99"], "study 'closed' has no such trial; its last one is trial "),
         (["--trial", "PRUNED"], "the trial is PRUNED, and only a complete one stands"),
         (["--trial", "WAITING"], "the trial is WAITING, and only a complete one stands"),
         (["--trial", "-1"], "--trial"),
@@ -83,6 +85,19 @@ def test_a_trial_that_others_trained_cannot_be_exported(store: Store) -> None:
     study.add_trial(optuna.trial.create_trial(value=0.1))
     with pytest.raises(UsageError, match=r"trial 0 was not trained by search\.launch"):
         export_study(store, "theirs", rerun="again")
+
+
+def test_a_trial_keeps_its_number_where_one_before_it_was_deleted(
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
+) -> None:
+    search(plan_for(), store)
+    with closing(sqlite3.connect(str(store.url.database))) as connection:
+        connection.execute("DELETE FROM trials WHERE number = 3")
+        connection.commit()
+    path = command("--trial", "5")
+    assert load_configs(path).configs[0].provenance["trial"] == 5
+    with pytest.raises(UsageError, match=r"--trial 3: .* no such trial; it was deleted"):
+        command("--trial", "3")
 
 
 def test_only_a_config_file_is_replaced(
