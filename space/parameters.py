@@ -24,7 +24,7 @@ __all__ = [
 _IntBound = Annotated[int, Field(ge=-(2**53), le=2**53)]
 _MOST_STEPS = 1_000_000
 _TOLERANCE = 1e-8
-"""Steps that a value may lie beside a point to be taken for it."""
+"""Steps that a value may lie beside a point to be taken for it, by Optuna as well."""
 
 
 class _Parameter(FrozenModel):
@@ -64,10 +64,13 @@ class FloatParameter(_Parameter):
         if self.step is not None:
             if (self.high - self.low) / self.step > _MOST_STEPS:
                 raise refusal(f"found {describe(self.step)}; over a million steps", "step")
-            if self.low + self.step == self.low or self.high - self.step == self.high:
+            # A value and low are each rounded by half a unit in the last place, sums once more.
+            least = 2 * math.ulp(max(abs(self.low), abs(self.high))) / _TOLERANCE
+            if self.step < least:
+                enough = 10.0 ** math.ceil(math.log10(least))
                 raise refusal(
                     f"found {describe(self.step)}, which is lost in the rounding of the bounds; "
-                    "expected a larger step",
+                    f"expected a larger step, such as {describe(enough)}",
                     "step",
                 )
             span = Decimal(str(self.high)) - Decimal(str(self.low))

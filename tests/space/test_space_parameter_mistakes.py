@@ -72,6 +72,18 @@ _BAD: list[tuple[str, Any, str]] = [
         "parameters.aux_weight.step: found 1e-09; over a million steps",
     ),
     (
+        "parameters.aux_weight",
+        {"type": "float", "low": 0.9, "high": 0.9001, "step": 1e-10},
+        "parameters.aux_weight.step: found 1e-10, which is lost in the rounding of the bounds; "
+        "expected a larger step, such as 1e-07",
+    ),
+    (
+        "parameters.aux_weight",
+        {"type": "float", "low": -1e8 - 10, "high": -1e8, "step": 0.1},
+        "parameters.aux_weight.step: found 0.1, which is lost in the rounding of the bounds; "
+        "expected a larger step, such as 10",
+    ),
+    (
         "parameters.aux_weight.high",
         1.0,
         "parameters.aux_weight.high: found 1; training.aux_weight must be less than 1",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from decimal import Decimal
 from typing import Any
 
 import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from space import CategoricalParameter, Condition, FloatParameter, IntParameter
 from space.ordering import ordered
@@ -60,6 +63,31 @@ def test_stepped_floats_agree_with_optuna(low: int, step: int, n: int, data: st.
     assert all(parameter.contains(point) and theirs._contains(float(point)) for point in points)
     value = data.draw(st.floats(low_float - 1, high_float + 1))
     assert parameter.contains(value) == theirs._contains(value)
+
+
+@given(
+    st.floats(1e-3, 1e12) | st.floats(-1e12, -1e-3),
+    st.floats(6.5, 10).map(lambda power: 10**-power),
+    st.data(),
+)
+def test_steps_that_are_not_refused_have_points_that_optuna_knows(
+    low: float, relative: float, data: st.DataObject
+) -> None:
+    low, step = float(f"{low:.9g}"), float(f"{abs(low) * relative:.3g}")
+    high = float(Decimal(str(low)) + 1000 * Decimal(str(step)))
+    try:
+        parameter = FloatParameter(type="float", low=low, high=high, step=step)
+    except ValidationError as error:
+        # A step of 2e8 units in the last place of the largest value is enough.
+        if "lost in the rounding" in str(error):
+            assert step < 2e8 * math.ulp(max(abs(low), abs(high))) * 1.001
+        return
+    theirs = optuna.distributions.FloatDistribution(low, high, step=step)
+    index = data.draw(st.integers(0, 1000))
+    point = parameter.points()[index]
+    assert parameter.contains(point)
+    assert theirs._contains(point)
+    assert parameter.spell(min(high, low + index * step)) == point
 
 
 @given(st.integers(-50, 50), st.integers(1, 9), st.integers(0, 20), st.integers(-70, 300))
