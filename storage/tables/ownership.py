@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,6 +23,7 @@ __all__ = [
     "is_guarded",
     "lost_rows",
     "make_triggers",
+    "names_none",
     "require_launch",
     "require_runs",
     "require_trial",
@@ -75,9 +77,13 @@ def guard_rows(connection: sa.Connection) -> None:
     """
     for table in (schema.runs, schema.launches, schema.studies, schema.epochs, schema.results):
         for key in table.foreign_keys:
-            owners = sa.select(key.column)
-            connection.execute(sa.delete(table).where(key.parent.not_in(owners)))
+            connection.execute(sa.delete(table).where(names_none(key.parent, key.column)))
     make_triggers(connection)
+
+
+def names_none(key: sa.ColumnElement[Any], owner: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether a key is set, but no row has it; `NOT IN` compares all with all in PostgreSQL."""
+    return key.is_not(None) & ~sa.exists().where(owner == key)
 
 
 def make_triggers(connection: sa.Connection) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
-from storage import open_store
+from storage import Store, open_store
 from storage.__main__ import main
 from storage.connect.engine import parse_url
 from storage.connect.versions import migrate
+from storage.migrations.versions import v0003_owned_rows
 from storage.tables.attributes import FAIL_REASON
 
 DAY = datetime.datetime(2026, 1, 1)
@@ -114,8 +117,11 @@ class Old:
         state: str,
         epochs: list[float],
         end: float | None,
+        *,
+        replicate: int = 0,
+        start: float | None = None,
     ) -> None:
-        """A run whose epochs were reported in some hours."""
+        """A run whose epochs were reported in some hours; it began with the first of them."""
         self.add(
             "search_runs",
             run_id=run_id,
@@ -124,11 +130,11 @@ class Old:
             study_id=study_id,
             trial_id=trial_id,
             purpose="search",
-            replicate=0,
+            replicate=replicate,
             config_hash="h",
             config={},
             state=state,
-            started_at=at(epochs[0]),
+            started_at=at(epochs[0] if start is None else start),
             ended_at=None if end is None else at(end),
             n_epochs=len(epochs),
             train_seconds=1.0,
@@ -212,3 +218,84 @@ def test_what_is_a_studys_own_stays(old: Old, store_url: str) -> None:
     states = [trial.state.name for trial in store.optuna_storage.get_all_trials(2)]
     assert states == ["COMPLETE", "FAIL", "WAITING", "PRUNED", "RUNNING"]
     store.close()
+
+
+def rows_of(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """Table -> its rows."""
+    tables = sa.MetaData()
+    with store.engine.connect() as connection:
+        tables.reflect(connection)
+        return {
+            table.name: sorted(map(tuple, connection.execute(sa.select(table))), key=repr)
+            for table in tables.sorted_tables
+        }
+
+
+def test_replicates_that_were_interrupted_before_they_reported_stay(
+    old: Old, store_url: str
+) -> None:
+    old.terms(2)
+    old.launch(1, 2, 1)
+    old.launch(2, 2, 5)
+    old.trial(1, 2, "FAIL", 5, 5, reason=CHANGED)
+    old.run(1, 2, 1, 2, "failed", [1, 1, 2], 5)
+    old.run(2, 2, 1, 2, "failed", [], 5, replicate=1, start=1)
+    assert main(["upgrade", "--storage", store_url]) == 0
+    store = open_store(store_url)
+    assert [run.n_epochs for run in store.runs()] == [3, 0]
+    (trial,) = store.optuna_storage.get_all_trials(2)
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs == {FAIL_REASON: CHANGED}
+    store.close()
+
+
+def test_a_clock_that_was_set_back_costs_no_run(old: Old, store_url: str) -> None:
+    old.add("study_directions", study_id=3, direction="MINIMIZE", objective=1)
+    for study_id in (1, 2, 3):
+        old.terms(study_id)
+        old.launch(study_id, study_id, 5)
+    old.trial(1, 1, "COMPLETE", 5, 4.5, n_reports=2)
+    old.trial(2, 1, "FAIL", 5, 4.5, n_reports=1)  # killed before its last report, and failed then
+    old.trial(3, 1, "FAIL", 5, 5, reason=CHANGED)  # the same, after its first epoch
+    old.trial(4, 2, "COMPLETE", 5, 4.5, n_reports=2)  # of two replicates
+    old.trial(5, 3, "COMPLETE", 5, 4.5)  # of two objectives
+    old.trial(6, 1, "COMPLETE", 4, 4.5)  # its run began later
+    for trial_id, study_id in ((1, 1), (2, 1), (4, 2), (5, 3)):
+        old.run(trial_id, study_id, trial_id, study_id, "complete", [4.1, 4.2], 4.5)
+    old.run(3, 1, 3, 1, "failed", [4.1], 5)
+    old.run(14, 2, 4, 2, "complete", [4.1, 4.2, 4.3], 4.5, replicate=1)
+    old.run(6, 1, 6, 1, "complete", [3.1, 3.2], 3.5, start=4)
+    assert main(["upgrade", "--storage", store_url]) == 0
+    store = open_store(store_url)
+    assert len(store.runs()) == 7
+    states = [trial.state.name for trial in store.optuna_storage.get_all_trials(1)]
+    assert states == ["COMPLETE", "FAIL", "FAIL", "COMPLETE"]
+    store.close()
+
+
+def test_the_published_study_store_has_nothing_to_clear(tmp_path: Path) -> None:
+    published = Path(__file__).parents[2] / "docs" / "reproduction.db"
+    store = open_store(str(shutil.copy(published, tmp_path)))
+    before = rows_of(store)
+    with store.engine.begin() as connection:
+        v0003_owned_rows._clear_leftovers(connection)
+    assert rows_of(store) == before
+    assert len(before["search_runs"]) > 100
+    store.close()
+
+
+def test_clearing_compares_no_row_with_a_list_of_all(old: Old, store_url: str) -> None:
+    """`NOT IN` a query is quadratic in a large PostgreSQL store."""
+    old.launch(1, 1, 1)
+    statements: list[str] = []
+
+    def listen(*args: Any) -> None:
+        statements.append(args[2])
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", listen)
+    try:
+        assert main(["upgrade", "--storage", store_url]) == 0
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", listen)
+    assert sum("search_epochs" in each and each.startswith("DELETE") for each in statements)
+    assert not [each for each in statements if re.search(r"NOT IN\s*\(\s*SELECT", each)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import optuna
 import pytest
@@ -15,7 +16,9 @@ from space.errors import DeletedError
 from storage import Store, open_store
 from storage.admin.check import check_store
 from storage.admin.upgrade import upgrade_store
+from storage.optuna_rows.steady import StudyFullError
 from storage.tables import schema
+from storage.tables.ownership import guard_rows
 from tests.dashboards.bulk_study import add_study
 from tests.storage.test_store import begin_run, epoch, new_launch
 
@@ -169,3 +172,57 @@ def test_rows_that_were_made_without_what_they_belong_to_are_named(store: Store)
     optuna.create_study(storage=store.optuna_storage)
     upgrade_store(store.url.render_as_string())
     assert check_store(store).findings == []
+
+
+def test_a_deleted_trials_gap_gives_nobody_a_number_that_exists(store: Store) -> None:
+    study = optuna.create_study(study_name="made", storage=store.optuna_storage)
+    launch_id = store.begin_launch(new_launch(study._study_id))
+    for value in (0.0, 0.1, 0.2):
+        study.tell(study.ask(), value)
+    with store.engine.begin() as connection:
+        table = models.TrialModel.__table__
+        for owned in (models.TrialValueModel, models.TrialModel):
+            trials = sa.select(table.c.trial_id).where(table.c.number == 1)
+            rows = owned.__table__
+            connection.execute(rows.delete().where(rows.c.trial_id.in_(trials)))
+    again = open_store(store.url.render_as_string(hide_password=False))
+    study = optuna.load_study(study_name="made", storage=again.optuna_storage)
+    again.hold_study(study._study_id, launch_id, 3)
+    study.tell(study.ask().number, 0.3)  # There are two: a third may be asked for.
+    with pytest.raises(StudyFullError):
+        study.ask()
+    again.hold_study(study._study_id, launch_id, None)
+    study.add_trial(optuna.trial.create_trial(value=0.4))
+    study.enqueue_trial({})
+    waiting = study.ask()
+    assert waiting.number == 5
+    study.tell(waiting.number, 0.5)
+    values = {0: 0.0, 2: 0.2, 3: 0.3, 4: 0.4, 5: 0.5}
+    assert {trial.number: trial.value for trial in study.get_trials()} == values
+    found = [each.what for each in check_store(again).findings if each.key == "study 'made'"]
+    assert found == ["no trial has number 1: another program deleted trials"]
+    again.close()
+
+
+def test_clearing_compares_no_row_with_a_list_of_all(store: Store) -> None:
+    """`NOT IN` a query is quadratic in a large PostgreSQL store."""
+    statements: list[str] = []
+
+    def listen(*args: Any) -> None:
+        statements.append(args[2])
+
+    study = optuna.create_study(storage=store.optuna_storage)
+    launch_id = store.begin_launch(new_launch(study._study_id))
+    run = begin_run(store, launch_id, study.ask()._trial_id, study_id=study._study_id)
+    store.record_epoch(run.run_id, launch_id, epoch(1), best_epoch=1, worker="w")
+    launch_id = store.begin_launch(new_launch(None))  # of a benchmark: it belongs to no study
+    benchmark = begin_run(store, launch_id, None, study_id=None)
+    before = n_rows(store)
+    sa.event.listen(store.engine, "before_cursor_execute", listen)
+    with store.engine.begin() as connection:
+        guard_rows(connection)
+    assert n_rows(store) == before
+    assert benchmark.run_id in store.runs_there([benchmark.run_id])
+    deletes = [each for each in statements if each.startswith("DELETE")]
+    assert len(deletes) == 6
+    assert all("NOT (EXISTS" in each and "NOT IN" not in each for each in deletes)

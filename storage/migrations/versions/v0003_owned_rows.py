@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from storage.tables.ownership import make_triggers
+from storage.tables.ownership import make_triggers, names_none
 
 revision = "0003"
 down_revision = "0002"
@@ -34,37 +34,52 @@ _OF_NO_TRIAL = """
 """
 """A run's trial is there, and of the run's study."""
 
-_OLDER_THAN_ITS_TRIAL = """
+_OF_A_TRIAL_NOT_BEGUN = """
     SELECT r.run_id FROM search_runs r JOIN trials t ON t.trial_id = r.trial_id
-    WHERE r.purpose = 'search' AND (
-        (t.state = 'WAITING' AND t.datetime_start IS NULL)
-        OR (
-            t.state IN ('COMPLETE', 'PRUNED', 'FAIL')
-            AND r.ended_at < t.datetime_start
-            AND NOT EXISTS (
-                SELECT 1 FROM search_epochs e
-                WHERE e.run_id = r.run_id AND e.reported_at >= t.datetime_start
-            )
-        )
+    WHERE r.purpose = 'search' AND t.state = 'WAITING' AND t.datetime_start IS NULL
+"""
+"""A run begins after its trial."""
+
+_REPORTING = """
+    SELECT s.study_id FROM studies s
+    WHERE 1 = (SELECT COUNT(*) FROM study_directions d WHERE d.study_id = s.study_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM search_runs r
+        WHERE r.study_id = s.study_id AND r.purpose = 'search' AND r.replicate > 0
     )
 """
-"""A run begins after its trial, and ends after its trial was last taken up."""
+"""Studies whose trials report each epoch of their run: those with one objective and one run a
+trial. The last report is missing where a launch was killed between recording it and making it."""
+
+_OLDER_THAN_ITS_TRIAL = """
+    SELECT r.run_id, t.study_id FROM search_runs r JOIN trials t ON t.trial_id = r.trial_id
+    WHERE r.purpose = 'search' AND t.state IN ('COMPLETE', 'PRUNED', 'FAIL')
+    AND r.started_at < t.datetime_start AND r.ended_at < t.datetime_start
+    AND NOT EXISTS (
+        SELECT 1 FROM search_epochs e
+        WHERE e.run_id = r.run_id AND e.reported_at >= t.datetime_start
+    )
+    AND (
+        SELECT COUNT(*) FROM trial_intermediate_values v WHERE v.trial_id = t.trial_id
+    ) NOT IN (r.n_epochs, r.n_epochs - 1)
+"""
+"""A run ends after its trial was last taken up. Clocks may have been set back meanwhile, so what
+the trial has reported has to disagree with the run, too."""
 
 _FAILED_BY_IT = """
-    SELECT t.trial_id FROM trials t
+    SELECT t.trial_id, t.study_id FROM trials t
     JOIN search_runs r ON r.trial_id = t.trial_id AND r.purpose = 'search'
     JOIN trial_user_attributes a ON a.trial_id = t.trial_id AND a.key = 'fail_reason'
-    WHERE t.state = 'FAIL' AND r.n_epochs > 0
+    WHERE t.state = 'FAIL' AND r.n_epochs > 1
     AND a.value_json LIKE '"its config was changed by the space file after it was interrupted"'
     AND NOT EXISTS (SELECT 1 FROM trial_intermediate_values v WHERE v.trial_id = t.trial_id)
-    AND 1 = (SELECT COUNT(*) FROM study_directions d WHERE d.study_id = t.study_id)
     AND NOT EXISTS (
         SELECT 1 FROM search_epochs e
         WHERE e.run_id = r.run_id AND e.reported_at >= t.datetime_start
     )
 """
-"""New trials that were taken for those that had their numbers before. With one objective a trial
-reports each epoch of its run as it is recorded: these have trained none, and are tried again."""
+"""New trials that were taken for those that had their numbers before: they have reported nothing of
+their run, so they have trained none of it, and are tried again."""
 
 
 _NOT_BEGUN = """
@@ -75,8 +90,8 @@ _NOT_BEGUN = """
 
 _OVER_BEFORE_ITS_STUDY = """
     SELECT l.launch_id FROM search_launches l WHERE l.study_id IS NOT NULL
-    AND l.launch_id NOT IN (SELECT launch_id FROM search_runs)
-    AND l.launch_id NOT IN (SELECT launch_id FROM search_epochs)
+    AND NOT EXISTS (SELECT 1 FROM search_runs r WHERE r.launch_id = l.launch_id)
+    AND NOT EXISTS (SELECT 1 FROM search_epochs e WHERE e.launch_id = l.launch_id)
     AND NOT EXISTS (
         SELECT 1 FROM trials t
         WHERE t.study_id = l.study_id AND t.datetime_start <= l.heartbeat_at
@@ -115,15 +130,18 @@ def upgrade() -> None:
 def _clear_leftovers(connection: sa.Connection) -> None:
     """Delete what belongs to studies and trials that are gone."""
 
-    def numbers(query: Any) -> set[int]:
+    def numbers(query: Any, studies: set[int] | None = None) -> set[int]:
         query = sa.text(query) if isinstance(query, str) else query
-        return set(connection.execute(query).scalars())
+        rows = connection.execute(query)
+        return {row[0] for row in rows if studies is None or row.study_id in studies}
 
     for table in (_RUNS, _LAUNCHES, _STUDIES):
-        there = sa.select(_THEIRS.c.study_id)
-        connection.execute(sa.delete(table).where(table.c.study_id.not_in(there)))
-    failed = numbers(_FAILED_BY_IT)
-    left = numbers(_OF_NO_TRIAL) | numbers(_OLDER_THAN_ITS_TRIAL)
+        gone = names_none(table.c.study_id, _THEIRS.c.study_id)
+        connection.execute(sa.delete(table).where(gone))
+    reporting = numbers(_REPORTING)
+    failed = numbers(_FAILED_BY_IT, reporting)
+    left = numbers(_OF_NO_TRIAL) | numbers(_OF_A_TRIAL_NOT_BEGUN)
+    left |= numbers(_OLDER_THAN_ITS_TRIAL, reporting)
     renumbered = numbers(_NOT_BEGUN)
     for part in _parts(failed):
         left |= numbers(sa.select(_RUNS.c.run_id).where(_RUNS.c.trial_id.in_(part)))
@@ -133,8 +151,8 @@ def _clear_leftovers(connection: sa.Connection) -> None:
         waiting = waiting.values(state=sa.literal_column("'WAITING'"), datetime_complete=None)
         connection.execute(waiting)
     for table in (_EPOCHS, _RESULTS):
-        there = sa.select(_RUNS.c.run_id)
-        connection.execute(sa.delete(table).where(table.c.run_id.not_in(there)))
+        gone = names_none(table.c.run_id, _RUNS.c.run_id)
+        connection.execute(sa.delete(table).where(gone))
     for part in _parts(left):
         renumbered |= numbers(sa.select(_RUNS.c.study_id).where(_RUNS.c.run_id.in_(part)))
         for table in (_EPOCHS, _RESULTS, _RUNS):
@@ -146,8 +164,8 @@ def _clear_leftovers(connection: sa.Connection) -> None:
         for few in _parts(over):
             gone = _LAUNCHES.c.launch_id.in_(few) & _LAUNCHES.c.study_id.in_(part)
             connection.execute(sa.delete(_LAUNCHES).where(gone))
-        launched = sa.select(_LAUNCHES.c.study_id).where(_LAUNCHES.c.study_id.is_not(None))
-        gone = _STUDIES.c.study_id.in_(part) & _STUDIES.c.study_id.not_in(launched)
+        gone = names_none(_STUDIES.c.study_id, _LAUNCHES.c.study_id)
+        gone &= _STUDIES.c.study_id.in_(part)
         connection.execute(sa.delete(_STUDIES).where(gone))
 
 
