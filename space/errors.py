@@ -8,6 +8,7 @@
     ├── TrainingError            a training setting that this device or model cannot honour
     ├── CheckpointError          a checkpoint that cannot be written, read or used
     ├── StorageError             a store that cannot be reached, read, written or understood
+    │   ├── NoStudiesError       a file or a database that is absent, or has no tables for studies
     │   ├── StudyNotFoundError   a study that the store does not hold
     │   ├── StudyMismatchError   a study that was begun under other terms
     │   ├── LeaseLostError       another launch took the trials of this one over
@@ -33,6 +34,7 @@ __all__ = [
     "DeletedError",
     "LeaseLostError",
     "ModelError",
+    "NoStudiesError",
     "SearchError",
     "SpaceError",
     "StorageError",
@@ -84,6 +86,10 @@ class CheckpointError(UserError):
 
 class StorageError(UserError):
     """A store cannot be reached, read, written or understood."""
+
+
+class NoStudiesError(StorageError):
+    """A store is not there yet: a file is absent, or has no tables for studies."""
 
 
 class StudyNotFoundError(StorageError):

@@ -22,8 +22,8 @@ from search.workers.ray_session import Slots, slots_for
 from space import RunConfig, Space, SpaceFile
 from space.errors import (
     CheckpointError,
+    NoStudiesError,
     SpaceError,
-    StorageError,
     StudyNotFoundError,
     UserError,
 )
@@ -31,7 +31,6 @@ from space.seeds import keep_seeds, seed_problem
 from storage import NewLaunch, StudyRecord, open_store
 from storage.commands.cli import FULL_DISK, default_storage
 from storage.connect.engine import parse_url
-from storage.connect.outage import is_unreachable
 from storage.leases import process_mark
 from trainables.closed_form import CLOSED_FORM
 from trainables.data.counts import default_n_pairs
@@ -266,13 +265,15 @@ def make_plan(
 
 
 def _known_study(study: str, url: sa.URL) -> StudyRecord | None:
-    """The terms that a study was begun under; None where it is a new one."""
+    """The terms that a study was begun under; None where it is a new one.
+
+    Raises:
+        StorageError: If the store is there, but cannot be read or is not of this release.
+    """
     try:
         store = open_store(url.render_as_string(hide_password=False), look=True)
-    except StorageError as error:
-        if is_unreachable(error):
-            raise
-        return None  # There is none yet; one that cannot be read is an error when it is opened.
+    except NoStudiesError:
+        return None
     try:
         return store.study_records().get(store.study_id(study))
     except StudyNotFoundError:

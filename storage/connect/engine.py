@@ -15,7 +15,7 @@ import optuna
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from space.errors import StorageError
+from space.errors import NoStudiesError, StorageError
 from space.terminal.command import is_url
 
 __all__ = [
@@ -37,6 +37,8 @@ DEFAULT_URL = "sqlite:///results/search.db"
 MEMORY = ":memory:"
 """The database of a store that no other process can reach."""
 BUSY_TIMEOUT_SECONDS = 30
+_VERSIONS = {"alembic_version", "version_info"}
+"""Optuna's tables that say which release made the others; it fills them last."""
 UPGRADE = "run `python -m storage upgrade` with the same --storage first"
 
 
@@ -240,7 +242,8 @@ def require_sqlite_file(url: sa.URL, *, create: bool) -> None:
     """Refuse a path that is no file, or make its directory.
 
     Raises:
-        StorageError: If it is a directory, cannot be made, or is absent with `create` off.
+        NoStudiesError: If it is absent, with `create` off.
+        StorageError: If it is a directory, or its directory cannot be made.
     """
     path = Path(str(url.database))
     with translated(url):
@@ -249,7 +252,7 @@ def require_sqlite_file(url: sa.URL, *, create: bool) -> None:
         raise StorageError(f"storage {redact(url)}: this is a directory; name a file in it.")
     if not exists:
         if not create:
-            raise StorageError(
+            raise NoStudiesError(
                 f"storage {redact(url)}: there is no such file; start a search with "
                 "`python -m search.launch` or name the right one with --storage."
             )
@@ -270,19 +273,27 @@ def require_tables(url: sa.URL, *, look: bool = False) -> None:
         look: Whether it is only read; see `engine_options`.
 
     Raises:
-        StorageError: If it holds no studies, or Optuna would have to write into it to read it.
+        NoStudiesError: If it holds no studies, as one whose tables are just being made.
+        StorageError: If Optuna would have to write into it to read it.
     """
     engine = sa.create_engine(url, **engine_options(url, look=look))
     try:
-        tables = set(sa.inspect(engine).get_table_names())
+        with engine.connect() as connection:
+            tables = set(sa.inspect(connection).get_table_names())
+            filled = {
+                name
+                for name in tables & {"studies", *_VERSIONS}
+                if connection.execute(sa.select(sa.exists().select_from(sa.table(name)))).scalar()
+            }
     finally:
         engine.dispose()
-    if not {"studies", "trials", "trial_params"} <= tables:
-        raise StorageError(
+    is_known = not look or filled >= _VERSIONS
+    if not {"studies", "trials", "trial_params"} <= tables or not (is_known or "studies" in filled):
+        raise NoStudiesError(
             f"storage {redact(url)}: this database holds no studies; name the right one with "
             "--storage."
         )
-    if look and not {"alembic_version", "version_info"} <= tables:
+    if not is_known:
         raise other_release(url, is_older=True)
 
 

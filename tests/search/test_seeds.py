@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from search.benchmark.__main__ import main as benchmark
-from search.launch.plan import Plan
+from search.launch.plan import Plan, make_plan
 from search.launch.study import open_study
 from search.runs.seeds import confirm_config, replicate_config
-from space import NamedConfig, RunConfig
+from space import NamedConfig, RunConfig, read_space_file
 from space.__main__ import main as space_command
-from space.errors import SpaceError, StudyMismatchError, UsageError
+from space.errors import SpaceError, StorageError, StudyMismatchError, UsageError
 from space.seeds import BENCHMARK_SEEDS, SEARCH_SEEDS
 from storage import open_store
 
-from .conftest import SPACE
+from ..conftest import BACKENDS
+from .conftest import PROVENANCE, SPACE
 
 MakePlan = Callable[..., Plan]
 
@@ -134,6 +136,38 @@ def test_a_study_that_names_low_seeds_itself_goes_on(plan_for: MakePlan) -> None
     again = plan_for(**named)
     begin(again)
     assert seeds(again.resolve({})) == {5}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_store_that_has_to_be_upgraded_is_named_before_the_seeds(
+    store_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(json.dumps({**SPACE, "data": {"data_seed": 0}}))
+
+    def plan() -> Plan:
+        return make_plan(
+            read_space_file(path), storage=store_url, command="c", provenance=PROVENANCE
+        )
+
+    with pytest.raises(SpaceError, match=r"data.data_seed: found 0"):
+        plan()  # There is no store yet.
+    store = open_store(store_url)
+    with pytest.raises(SpaceError, match=r"data.data_seed: found 0"):
+        plan()  # It has no study.
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE search_schema_version SET version_num = '0002'"))
+    store.close()
+    with pytest.raises(StorageError, match=r"its schema version is 0002.* storage upgrade"):
+        plan()
+
+
+def test_a_file_that_is_no_store_is_named_before_the_seeds(
+    plan_for: MakePlan, tmp_path: Path
+) -> None:
+    (tmp_path / "s.db").write_text("no database" * 999)
+    with pytest.raises(StorageError, match="not a database"):
+        plan_for(data={"data_seed": 0})
 
 
 def test_a_benchmark_takes_no_seeds_of_searches(tmp_path: Path) -> None:

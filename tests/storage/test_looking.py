@@ -17,7 +17,7 @@ from dashboards.pages.site import Site
 from search import grid_report
 from search.export import __main__ as export
 from search.simulate import __main__ as simulate
-from space.errors import StorageError, UsageError
+from space.errors import NoStudiesError, StorageError, UsageError
 from storage import __main__ as storage_command
 from storage import open_store
 
@@ -218,3 +218,26 @@ def test_an_old_schema_is_not_written_to(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="storage upgrade"):
         open_store(str(path), look=True)
     assert files(path) == before
+
+
+@pytest.mark.parametrize("made", ["tables", "version", "all"])
+def test_a_store_whose_tables_are_just_being_made_holds_no_studies_yet(
+    tmp_path: Path, made: str
+) -> None:
+    path = tmp_path / "s.db"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    with storage.engine.begin() as connection:
+        if made == "tables":
+            connection.exec_driver_sql("DROP TABLE alembic_version")
+            connection.exec_driver_sql("DELETE FROM version_info")
+        elif made == "version":
+            connection.exec_driver_sql("DELETE FROM alembic_version")
+    storage.remove_session()
+    storage.engine.dispose()
+    if made == "all":
+        open_store(str(path), look=True).close()
+        return
+    with pytest.raises(NoStudiesError, match="holds no studies"):
+        open_store(str(path), look=True)
+    open_store(str(path)).close()  # A launch makes what is missing.
+    open_store(str(path), look=True).close()
