@@ -152,6 +152,8 @@ def _power(curve: GridCurve) -> str:
             f"shown, however large: that takes {needed} or more."
         )
     shown = f"{found.n_worse} of the other {found.n_points - 1} points are distinguishably worse"
+    if found.n_points == 2:
+        shown = f"The other point is {'' if found.n_worse else 'not '}distinguishably worse"
     comparisons = [point.comparison for point in curve.points if point.comparison is not None]
     detectable = [
         each.paired.detectable_difference

@@ -19,6 +19,7 @@ from search.workers.scratch import scratch_directory
 from space import Resources, TrainingConfig
 from space.errors import ClusterError, TrainingError
 from space.files.messages import describe
+from space.terminal.counts import count
 
 __all__ = ["Slots", "has_gpus", "n_startable", "ray_session", "require_address", "slots_for"]
 
@@ -241,9 +242,9 @@ def slots_for(
     fit = sum(_fit(node, resources.cpus, share) for node in nodes)
     if fit == 0:
         raise ClusterError(
-            f"resources: a trial wants {resources.cpus:g} CPUs and {share:g} GPUs on one "
-            f"machine, which none of the {len(nodes)} has ({cpus:g} CPUs and {gpus:g} GPUs in "
-            "all); lower resources.cpus or resources.gpus."
+            f"resources: a trial wants {count(resources.cpus, 'CPU')} and {count(share, 'GPU')} on "
+            f"one machine, which none has (in all: {count(cpus, 'CPU')} and {count(gpus, 'GPU')} "
+            f"on {count(len(nodes), 'machine')}); lower resources.cpus or resources.gpus."
         )
     if not share:
         _refuse_gpu_settings(training, resources)

@@ -160,6 +160,13 @@ def test_too_few_seeds_are_owned_up_to() -> None:
     assert "that takes 9 or more" in text_of(curve)
 
 
+def test_one_other_point_is_one() -> None:
+    words = text_of(curve_of({}, noisy({0.5: 0.3, 0.6: 0.1}, 10), 0.6))
+    assert ". The other point is distinguishably worse; 10 seeds" in words
+    words = text_of(curve_of({}, noisy({0.5: 0.1, 0.6: 0.1}, 10), 0.6))
+    assert ". The other point is not distinguishably worse" in words
+
+
 @pytest.mark.parametrize("n_points", [2, 3, 10, 20])
 def test_the_seeds_needed_are_the_fewest_that_can_show_anything(n_points: int) -> None:
     def smallest(n: int) -> float:

@@ -371,7 +371,7 @@ def test_other_code_under_a_study_is_recorded_and_shown(
 
 def test_trial_that_fits_nowhere_is_one_sentence(plan_for: MakePlan, scratch: Path) -> None:
     plan = plan_for(resources={"cpus": 10_000})
-    with pytest.raises(ClusterError, match=r"10000 CPUs .* lower resources.cpus"):
+    with pytest.raises(ClusterError, match=r"10,000 CPUs .* lower resources.cpus"):
         plan.slots()
 
 
