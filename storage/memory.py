@@ -145,7 +145,12 @@ class MemoryStore(Store):
         return run
 
     def record_epochs(
-        self, launch_id: int, epochs: Sequence[RunEpoch], values: Sequence[TrialStep] = ()
+        self,
+        launch_id: int,
+        epochs: Sequence[RunEpoch],
+        values: Sequence[TrialStep] = (),
+        *,
+        trials: Iterable[int] = (),
     ) -> None:
         """Record epochs of any runs, and what they make trials report to Optuna."""
         for each in epochs:

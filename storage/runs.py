@@ -138,7 +138,12 @@ class RunTables(Database):
         self.record_epochs(launch_id, [report])
 
     def record_epochs(
-        self, launch_id: int, epochs: Sequence[RunEpoch], values: Sequence[TrialStep] = ()
+        self,
+        launch_id: int,
+        epochs: Sequence[RunEpoch],
+        values: Sequence[TrialStep] = (),
+        *,
+        trials: Iterable[int] = (),
     ) -> None:
         """Record what one step of the workers made known: all of it, or nothing.
 
@@ -148,11 +153,13 @@ class RunTables(Database):
                 is.
             values: What the epochs make trials report to Optuna; what is there already is said
                 anew.
+            trials: Trials that may not have ended, besides those that report values.
 
         Raises:
             UpdateFinishedTrialError: If one of the trials has ended.
         """
         now = schema.utc_now()
+        unfinished = {*trials, *(each.trial_id for each in values)}
         rows = [
             {
                 "run_id": each.run_id,
@@ -177,8 +184,9 @@ class RunTables(Database):
             if rows:
                 connection.execute(self._insert_new(schema.epochs), rows)
                 connection.execute(_PROGRESS, progress)
+            if unfinished:
+                require_unfinished(connection, unfinished)
             if values:
-                require_unfinished(connection, (each.trial_id for each in values))
                 report_steps(connection, values)
 
         self.transaction(record)

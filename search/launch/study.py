@@ -13,11 +13,10 @@ from typing import Protocol
 import optuna
 from optuna.trial import TrialState
 
-from search.launch.changes import changes_since
 from search.launch.confirm import confirm, confirm_queue
+from search.launch.open_launch import OpenLaunch
 from search.launch.plan import Plan, require_writable
 from search.launch.reserve import Reserve
-from search.runs.lease import reclaim_stale, sweep_checkpoints
 from search.trials.ledger import Ledger
 from search.trials.observer import Observer
 from search.trials.sampling import make_pruner, make_sampler
@@ -25,17 +24,14 @@ from search.workers.group_size import group_size_of_study
 from search.workers.ray_session import Slots, ray_session
 from search.workers.tune import run_tune
 from space import format_duration
-from space.errors import DeletedError, LeaseLostError, StorageError, StudyMismatchError
+from space.errors import StudyMismatchError
 from storage import Store
-from storage.connect.outage import is_unreachable
 from storage.locking import study_lock
 from storage.tables.attributes import BASELINE
 
 __all__ = ["LaunchObserver", "Outcome", "open_study", "run_study", "search"]
 
 logger = logging.getLogger(__name__)
-
-_NOT_TOLD = "the store could not be told; the next launch puts it right"
 
 
 class LaunchObserver(Observer, Protocol):
@@ -95,13 +91,11 @@ def run_study(
     started = time.monotonic()
     study = open_study(plan, store)  # One that may not go on is refused before Ray is started.
     if _is_done(plan, store, study):
-        launch_id = store.begin_launch(
-            plan.new_launch(study._study_id, _changes(plan, store, study))
-        )
-        sweep_checkpoints(plan.checkpoints, store, study._study_id)
-        store.end_launch(launch_id, "done")
+        with OpenLaunch(plan, store, study) as launch:
+            launch.put_right()
+            launch.end("done")
         seconds = time.monotonic() - started
-        return Outcome(status="done", launch_id=launch_id, n_interrupted=0, seconds=seconds)
+        return Outcome(status="done", launch_id=launch.launch_id, n_interrupted=0, seconds=seconds)
     require_writable(plan.checkpoints)
     with ray_session(plan.ray_address, verbose=plan.verbose) as scratch:
         return search(
@@ -128,13 +122,6 @@ def _is_done(plan: Plan, store: Store, study: optuna.Study) -> bool:
         ):
             return False
         return not plan.space.confirm.top or not confirm_queue(plan, store, study)
-
-
-def _changes(plan: Plan, store: Store, study: optuna.Study) -> list[str]:
-    """What is not as the study's last launch had it."""
-    earlier = store.launches(study._study_id)
-    now = plan.space.model_dump(mode="json")
-    return changes_since(earlier[-1], now, plan.provenance) if earlier else []
 
 
 def search(
@@ -165,7 +152,6 @@ def search(
     limit = plan.space.budget.time_limit
     deadline = None if limit is None else started + limit
     study = open_study(plan, store)
-    changes = _changes(plan, store, study)
     group_size = group_size_of_study(
         plan.space,
         slots,
@@ -173,23 +159,20 @@ def search(
         images=plan.images,
         max_trials=plan.max_trials,
     )
-    launch_id = store.begin_launch(plan.new_launch(study._study_id, changes))
-    ledger: Ledger | None = None
-    try:
+    with OpenLaunch(plan, store, study) as launch:
         reserve = Reserve(plan, store, study, slots, observer)
-        ledger = Ledger(
+        launch.ledger = ledger = Ledger(
             study=study,
             store=store,
             space=plan.space,
             resolve=plan.resolve,
-            launch_id=launch_id,
+            launch_id=launch.launch_id,
             observer=reserve,
             max_trials=plan.max_trials,
             max_epochs=plan.space.budget.epochs,
         )
-        n_reclaimed = reclaim_stale(study, store, launch_id=launch_id)
-        sweep_checkpoints(plan.checkpoints, store, study._study_id)
-        observer.on_launch(study, slots, n_reclaimed, changes)
+        n_reclaimed = launch.put_right()
+        observer.on_launch(study, slots, n_reclaimed, launch.changes)
         status = run_tune(
             ledger,
             slots=slots,
@@ -208,26 +191,17 @@ def search(
                 plan,
                 store,
                 study,
-                launch_id=launch_id,
+                launch_id=launch.launch_id,
                 slots=slots,
                 scratch=scratch,
                 stop_requested=stop_requested,
                 deadline=deadline,
             )
             status = status if confirmed == "done" else confirmed
-        sweep_checkpoints(plan.checkpoints, store, study._study_id)
-        store.end_launch(launch_id, status)
-    except BaseException as error:
-        if isinstance(error, StorageError) and is_unreachable(error):
-            logger.warning(_NOT_TOLD)  # It was waited for long enough.
-        else:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            ending = "interrupted" if interrupted else "failed"
-            _leave_true(ledger, study, store, launch_id, ending)
-        raise
+        launch.end(status)
     return Outcome(
         status=status,
-        launch_id=launch_id,
+        launch_id=launch.launch_id,
         n_interrupted=n_interrupted,
         seconds=time.monotonic() - started,
     )
@@ -324,7 +298,15 @@ class _Stepper:
         self._stop_requested = stop_requested
 
     def __call__(self) -> str | None:
-        """Why the search must stop now, or None."""
+        """Why the search must stop now, or None.
+
+        Raises:
+            DeletedError: If another program deleted the study.
+        """
+        with self._ledger.holding():
+            return self._step()
+
+    def _step(self) -> str | None:
         self._ledger.renew()
         self._observer.on_tick()
         if self._stop_requested():
@@ -341,25 +323,3 @@ class _Stepper:
                 format_duration(math.ceil(kept)),
             )
         return "time limit"
-
-
-def _leave_true(
-    ledger: Ledger | None, study: optuna.Study, store: Store, launch_id: int, status: str
-) -> None:
-    """Close what is open before an error goes on its way; a store that is gone cannot be told.
-
-    Raises:
-        DeletedError: If another program deleted the study: that is what the error came of.
-    """
-    try:
-        if ledger is not None:
-            ledger.interrupt(f"the launch was {status}")
-        # A trial that was asked for and never begun is nobody's.
-        reclaim_stale(study, store, launch_id=launch_id)
-        store.end_launch(launch_id, status)
-    except DeletedError:
-        raise
-    except LeaseLostError:
-        return  # Its trials are another launch's.
-    except StorageError:
-        logger.warning(_NOT_TOLD)

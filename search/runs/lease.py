@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import LeaseLostError
@@ -164,7 +165,10 @@ def reclaim_stale(
                 waited = 0.0 if unheld is None else unheld.seconds(trial)
                 if not held and in_study and waited < allowed_silence:
                     continue
-                store.optuna_storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+                try:
+                    store.optuna_storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+                except (KeyError, UpdateFinishedTrialError):
+                    continue  # Another program deleted or ended it meanwhile.
                 n_reclaimed += 1
         _close(store, dead, study._study_id)
     return n_reclaimed

@@ -13,13 +13,18 @@ from optuna.trial import TrialState
 from search.runs.lease import HEARTBEAT_SECONDS, Lease, reclaim_stale
 from search.trials.proposals import Tried
 from space import Space
+from space.errors import SearchError
 from storage import Store
 from storage.locking import study_lock
 from storage.optuna_rows.steady import StudyFullError
+from storage.tables.attributes import FAIL_REASON
 
-__all__ = ["Asking"]
+__all__ = ["MOST_FAILURES", "Asking"]
 
 logger = logging.getLogger(__name__)
+
+MOST_FAILURES = 30
+"""A search of which so many trials in a row have failed stops: nothing of it works."""
 
 
 class Asking:
@@ -60,6 +65,24 @@ class Asking:
             self._looked = time.monotonic()
             if self._lease.outlives_others(self._study._study_id):
                 self._reclaim()
+
+    def refuse_failing(self, n_in_a_row: int) -> None:
+        """Stop a search whose every trial fails: it would go on for as long as it may.
+
+        Args:
+            n_in_a_row: So many trials that the launch has begun failed, one after the other.
+
+        Raises:
+            SearchError: If those are too many.
+        """
+        if n_in_a_row < MOST_FAILURES:
+            return
+        last = self._study.get_trials(deepcopy=False, states=(TrialState.FAIL,))[-1]
+        raise SearchError(
+            f"study '{self._study.study_name}': {n_in_a_row} trials in a row failed, the last of "
+            f"them, trial {last.number}, since {last.user_attrs.get(FAIL_REASON)}; mend what their "
+            "reasons name and run the same command again: it goes on."
+        )
 
     def next_trial(self, own: Container[int]) -> optuna.Trial | None:
         """The next trial; None where there is none now.

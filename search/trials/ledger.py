@@ -16,39 +16,31 @@ Wilcoxon pruner, which compares replicates, it reports each replicate's final va
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from search.runs.lease import STATE_OF_RUNS, Lease
 from search.runs.protocol import Assignment, Report
 from search.runs.seeds import replicate_config
 from search.trials.asking import Asking
-from search.trials.foreign import brief, safely
-from search.trials.observer import Observer, TrialView
+from search.trials.judging import Judge
+from search.trials.observer import Observer
 from search.trials.open_trial import OpenTrial
 from search.trials.proposals import IMPOSSIBLE, QUEUED
 from search.trials.resuming import as_begun, lost_failure
-from search.trials.sampling import is_stopped, propose
+from search.trials.sampling import propose
 from space import RunConfig, Space
-from space.errors import SearchError
-from storage import RunEpoch, Store, TrialStep
-from storage.kept_epoch import RunProgress
+from storage import EpochRecord, RunEpoch, RunRecord, Store, TrialStep
 from storage.locking import study_lock
-from storage.tables.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
+from storage.tables.attributes import FAIL_REASON, STANDARD_ERROR
 from trainables.runs import count_parameters
 
 __all__ = ["Ledger"]
-
-logger = logging.getLogger(__name__)
-
-MOST_FAILURES = 30
-"""A search of which so many trials in a row have failed stops: nothing of it works."""
 
 
 class Ledger:
@@ -97,11 +89,9 @@ class Ledger:
         self._n_epochs = store.n_epochs(study._study_id)
         self._open: dict[int, OpenTrial] = {}
         self._by_run: dict[int, OpenTrial] = {}
-        self._metrics = [objective.metric for objective in space.objectives]
         self._n_failed_in_a_row = 0
-        self._pruner_raised = False
-        self._is_single = len(self._metrics) == 1
-        self._in_turn = space.pruner.name == "wilcoxon"
+        self._judge = Judge(study, space)
+        self._is_single = len(space.objectives) == 1
 
     @property
     def n_epochs(self) -> int:
@@ -113,9 +103,29 @@ class Ledger:
         """Whether the study's budget of epochs is used up."""
         return self._max_epochs is not None and self._n_epochs >= self._max_epochs
 
-    def _holding(self) -> AbstractContextManager[None]:
-        """What the ledger does inside this says so where another program deleted what it holds."""
+    def holding(self) -> AbstractContextManager[None]:
+        """What the launch does inside this says so where another program deleted what it holds."""
         return self._store.holding(self._launch_id, lambda: self._by_run)
+
+    @contextmanager
+    def _letting_go(self) -> Iterator[None]:
+        """What fails inside since another program ended an open trial ends for that trial alone."""
+        try:
+            yield
+        except (UpdateFinishedTrialError, ValueError):
+            if not self._let_go():
+                raise
+
+    def _let_go(self) -> bool:
+        """Let go of the open trials that another program has ended; say whether there were any."""
+        self._store.require_runs(self._launch_id, ())  # Another study may have the number by now.
+        n_open = len(self._open)
+        for trial in self._study.get_trials(deepcopy=False):
+            opened = self._open.get(trial._trial_id)
+            if opened is not None and trial.state.is_finished():
+                opened.view.values = trial.values
+                self._end(opened, trial.state, "another program ended the trial")
+        return len(self._open) < n_open
 
     def is_open(self, run_id: int) -> bool:
         """Whether a run belongs to a trial in the hands of a worker, which may go on."""
@@ -142,28 +152,19 @@ class Ledger:
             that another launch leaves behind is to go on.
         """
         self.renew()
-        with self._holding():
+        with self.holding():
             self._asking.look_after_others()
             while not self.is_spent:
-                self._refuse_failing()
+                self._asking.refuse_failing(self._n_failed_in_a_row)
                 trial = self._asking.next_trial(self._open)
                 if trial is None:
                     break
-                assignment = self._begin(trial)
+                assignment = None
+                with self._letting_go():
+                    assignment = self._begin(trial)
                 if assignment is not None:
                     return assignment
         return None
-
-    def _refuse_failing(self) -> None:
-        """Stop a search whose every trial fails: it would go on for as long as it may."""
-        if self._n_failed_in_a_row < MOST_FAILURES:
-            return
-        last = self._study.get_trials(deepcopy=False, states=(TrialState.FAIL,))[-1]
-        raise SearchError(
-            f"study '{self._study.study_name}': {self._n_failed_in_a_row} trials in a row failed, "
-            f"the last of them, trial {last.number}, since {last.user_attrs.get(FAIL_REASON)}; "
-            "mend what their reasons name and run the same command again: it goes on."
-        )
 
     def _begin(self, asked: optuna.Trial) -> Assignment | None:
         """Give a trial its parameters and open it; None where it cannot become a run."""
@@ -175,16 +176,20 @@ class Ledger:
         except IMPOSSIBLE as error:
             self._refuse(self._trials.get_trial(asked._trial_id), params, str(error))
             return None
+        except UpdateFinishedTrialError:
+            return None  # Another program has ended it before it began.
         trial = self._trials.get_trial(asked._trial_id)
         return self._open_trial(trial, params, config, n_parameters)
 
     def _refuse(self, trial: FrozenTrial, params: dict[str, Any] | None, reason: str) -> None:
-        """Close a trial that cannot become a run."""
+        """Close a trial that cannot become a run, and the runs of it that were interrupted."""
         queued = {**trial.system_attrs.get(QUEUED, {}), **trial.params}
-        opened = OpenTrial.without_runs(trial, params or queued, self._epochs)
-        self._open[trial._trial_id] = opened
-        self._observer.on_trial_start(opened.view)
-        self._fail(opened, reason)
+        begun = [
+            run
+            for run in self._store.runs(self._study._study_id, "search", state="interrupted")
+            if run.trial_id == trial._trial_id
+        ]
+        self._fail(self._take_up(trial, params or queued, begun, {}, 0), reason)
 
     def _open_trial(
         self, trial: FrozenTrial, params: dict[str, Any], config: RunConfig, n_parameters: int
@@ -205,36 +210,13 @@ class Ledger:
             )
             runs.append((run, as_begun(run, of_run, params, self._space)))
         recorded = self._store.epochs(run.run_id for run, _ in runs if run.n_epochs)
-        view = TrialView(
-            number=trial.number,
-            params=params,
-            is_baseline=BASELINE in trial.user_attrs,
-            n_epochs=min(run.n_epochs for run, _ in runs),
-            resumed=any(run.n_epochs for run, _ in runs),
-        )
-        opened = OpenTrial(
-            trial_id=trial._trial_id,
-            view=view,
-            runs={
-                run.run_id: RunProgress(
-                    self._metrics,
-                    n_parameters=n_parameters,
-                    epochs=recorded.get(run.run_id, ()),
-                )
-                for run, _ in runs
-            },
-            epochs=self._epochs,
-            in_turn=self._in_turn,
-            n_steps=len(trial.intermediate_values) if self._is_single else 0,
-        )
-        self._open[trial._trial_id] = opened
-        self._by_run.update(dict.fromkeys(opened.runs, opened))
-        self._observer.on_trial_start(view)
+        begun = [run for run, _ in runs]
+        opened = self._take_up(trial, params, begun, recorded, n_parameters)
         lost = lost_failure(trial, runs, recorded)
         if lost is not None:
             self._fail(opened, lost)
             return None
-        if view.resumed:
+        if opened.view.resumed:
             # A driver killed between a report and the decision on it left the decision to us.
             steps = self._advance(opened)
             if steps:
@@ -243,7 +225,22 @@ class Ledger:
             if self._decide(opened):
                 return None
         unfinished = [(run, config) for run, config in runs if run.n_epochs < self._epochs]
-        return Assignment(runs=tuple(unfinished), in_turn=self._in_turn)
+        return Assignment(runs=tuple(unfinished), in_turn=opened.in_turn)
+
+    def _take_up(
+        self,
+        trial: FrozenTrial,
+        params: dict[str, Any],
+        runs: Sequence[RunRecord],
+        recorded: Mapping[int, Sequence[EpochRecord]],
+        n_parameters: int,
+    ) -> OpenTrial:
+        """Open a trial with its runs and with what these have recorded."""
+        opened = OpenTrial.of(trial, params, runs, recorded, self._space, n_parameters)
+        self._open[trial._trial_id] = opened
+        self._by_run.update(dict.fromkeys(opened.runs, opened))
+        self._observer.on_trial_start(opened.view)
+        return opened
 
     def report(self, reports: Sequence[Report]) -> frozenset[int]:
         """Hear what a worker's step reports.
@@ -255,7 +252,7 @@ class Ledger:
             The runs that go on.
         """
         self.renew()
-        with self._holding():
+        with self.holding():
             news = self._record(reports)
             return frozenset(
                 report.run_id
@@ -279,10 +276,16 @@ class Ledger:
             if epoch is not None:
                 touched[opened.trial_id] = opened
                 epochs.append(epoch)
+        steps = [step for opened in touched.values() for step in self._advance(opened)]
+        while epochs:
+            with self._letting_go():
+                self._store.record_epochs(self._launch_id, epochs, steps, trials=touched)
+                break
+            touched = {i: opened for i, opened in touched.items() if i in self._open}
+            epochs = [epoch for epoch in epochs if epoch.run_id in self._by_run]
+            steps = [step for step in steps if step.trial_id in touched]
         if not epochs:
             return set()
-        steps = [step for opened in touched.values() for step in self._advance(opened)]
-        self._store.record_epochs(self._launch_id, epochs, steps)
         self._n_epochs += len(epochs)
         if self._max_epochs is not None:  # Other launches spend them, too.
             self._n_epochs = self._store.n_epochs(self._study._study_id)
@@ -299,7 +302,9 @@ class Ledger:
             self.fail(report.run_id, report.failure)
             return False
         n_epochs = opened.runs[report.run_id].n_epochs
-        return not self._decide(opened) and n_epochs < self._epochs
+        with self._letting_go():
+            return not self._decide(opened) and n_epochs < self._epochs
+        return False
 
     def _advance(self, opened: OpenTrial) -> list[TrialStep]:
         """Take in what a trial's runs have made known; say what it has to report to Optuna."""
@@ -316,25 +321,11 @@ class Ledger:
         if opened.is_complete:
             self._complete(opened)
             return True
-        if opened.undecided and self._is_single and self._is_stopped(opened):
-            reason = f"pruned after {'replicate' if self._in_turn else 'epoch'} {opened.n_steps}"
+        if opened.undecided and self._is_single and self._judge.stops(opened):
+            reason = f"pruned after {'replicate' if opened.in_turn else 'epoch'} {opened.n_steps}"
             self._tell(opened, TrialState.PRUNED, None, reason)
             return True
         opened.undecided = False
-        return False
-
-    def _is_stopped(self, opened: OpenTrial) -> bool:
-        too = self._space.prune_baselines
-        judge = functools.partial(is_stopped, self._study, opened.trial_id, prune_baselines=too)
-        return safely(judge, functools.partial(self._not_judged, opened.view.number))
-
-    def _not_judged(self, number: int, error: Exception) -> bool:
-        if not self._pruner_raised:
-            self._pruner_raised = True
-            logger.warning(
-                "the %s pruner could not judge trial %d, which goes on (%s); no more is said of it",
-                self._space.pruner.name, number, brief(error),
-            )  # fmt: skip
         return False
 
     def _complete(self, opened: OpenTrial) -> None:
@@ -347,7 +338,7 @@ class Ledger:
         """Close a run that cannot go on: its trial is FAIL, for this reason."""
         opened = self._by_run.get(run_id)
         if opened is not None:
-            with self._holding():
+            with self.holding(), self._letting_go():
                 self._fail(opened, reason)
 
     def _fail(self, opened: OpenTrial, reason: str) -> None:
@@ -363,19 +354,22 @@ class Ledger:
             reason: Why, for the store.
 
         Returns:
-            How many trials were open.
+            How many trials were put back.
         """
         self.renew()
-        n_open = len(self._open)
+        n_put_back = 0
         # Between its two steps a trial looks like one that a dead launch left behind.
-        with self._holding(), study_lock(self._store, self._study._study_id):
+        with self.holding(), study_lock(self._store, self._study._study_id):
             there = self._store.runs_there(self._by_run)
-            for opened in list(self._open.values()):
-                if there.issuperset(opened.runs):
-                    self._store.end_runs(opened.runs, "interrupted", reason)
-                    self._trials.set_trial_state_values(opened.trial_id, TrialState.WAITING)
-                self._close(opened, TrialState.WAITING, reason)
-        return n_open
+            while self._open:
+                opened = next(iter(self._open.values()))
+                with self._letting_go():
+                    if there.issuperset(opened.runs):
+                        self._store.end_runs(opened.runs, "interrupted", reason)
+                        self._trials.set_trial_state_values(opened.trial_id, TrialState.WAITING)
+                        n_put_back += 1
+                    self._close(opened, TrialState.WAITING, reason)
+        return n_put_back
 
     def _tell(
         self,
@@ -386,6 +380,9 @@ class Ledger:
     ) -> None:
         self._study.tell(opened.view.number, values, state=state)
         self._n_failed_in_a_row = self._n_failed_in_a_row + 1 if state == TrialState.FAIL else 0
+        self._end(opened, state, reason)
+
+    def _end(self, opened: OpenTrial, state: TrialState, reason: str | None) -> None:
         self._store.end_runs(opened.runs, STATE_OF_RUNS[state], reason)
         self._close(opened, state, reason)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
 from search.trials.observer import TrialView
+from space import Space
+from storage import EpochRecord, RunRecord
 from storage.kept_epoch import RunProgress
 from storage.tables.attributes import BASELINE
 
@@ -39,15 +42,45 @@ class OpenTrial:
     """Whether the pruner has not yet judged the last of them."""
 
     @classmethod
-    def without_runs(cls, trial: FrozenTrial, params: dict[str, Any], epochs: int) -> OpenTrial:
-        """A trial that cannot become a run, as observers are to see it."""
-        view = TrialView(
-            number=trial.number,
-            params=params,
-            is_baseline=BASELINE in trial.user_attrs,
-            n_epochs=0,
+    def of(
+        cls,
+        trial: FrozenTrial,
+        params: dict[str, Any],
+        runs: Sequence[RunRecord],
+        recorded: Mapping[int, Sequence[EpochRecord]],
+        space: Space,
+        n_parameters: int,
+    ) -> OpenTrial:
+        """A trial as it is taken up.
+
+        Args:
+            trial: As the study has it.
+            params: Its parameters.
+            runs: Its runs, in the order of the replicates; none where it cannot become any.
+            recorded: Run -> the epochs that it has recorded, in order.
+            space: The search space.
+            n_parameters: Trainable parameters of its network.
+        """
+        metrics: list[str] = [objective.metric for objective in space.objectives]
+        return cls(
+            trial_id=trial._trial_id,
+            view=TrialView(
+                number=trial.number,
+                params=params,
+                is_baseline=BASELINE in trial.user_attrs,
+                n_epochs=min((run.n_epochs for run in runs), default=0),
+                resumed=any(run.n_epochs for run in runs),
+            ),
+            runs={
+                run.run_id: RunProgress(
+                    metrics, n_parameters=n_parameters, epochs=recorded.get(run.run_id, ())
+                )
+                for run in runs
+            },
+            epochs=space.training.epochs,
+            in_turn=space.pruner.name == "wilcoxon",
+            n_steps=len(trial.intermediate_values) if len(metrics) == 1 else 0,
         )
-        return cls(trial_id=trial._trial_id, view=view, runs={}, epochs=epochs, in_turn=False)
 
     @property
     def is_complete(self) -> bool:

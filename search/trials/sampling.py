@@ -12,9 +12,8 @@ from optuna.trial import FrozenTrial
 from search.trials.proposals import QUEUED, Proposer, distribution, queued_values
 from space import Space
 from storage.optuna_rows.trial_cache import TrialCache
-from storage.tables.attributes import BASELINE, SPARED
 
-__all__ = ["is_stopped", "make_pruner", "make_sampler", "propose"]
+__all__ = ["make_pruner", "make_sampler", "propose"]
 
 _GRID_ID = "grid_id"
 """Optuna's attribute of a trial: the number of its point."""
@@ -197,26 +196,6 @@ def _pruner(config: Any, epochs: int) -> optuna.pruners.BasePruner:
             return pruners.WilcoxonPruner(**options)
         case _:
             return pruners.NopPruner()
-
-
-def is_stopped(study: optuna.Study, trial_id: int, *, prune_baselines: bool) -> bool:
-    """Whether the pruner stops a trial after its last report.
-
-    Args:
-        study: The study with its pruner.
-        trial_id: The trial.
-        prune_baselines: Whether it may stop a baseline, too. One that may not be stopped is judged
-            until the pruner would have stopped it and then no more: at later rungs, which it would
-            not have reached, its values would let others pass.
-    """
-    if isinstance(study.pruner, optuna.pruners.NopPruner):
-        return False
-    trial = study._storage.get_trial(trial_id)
-    if prune_baselines or BASELINE not in trial.user_attrs:
-        return study.pruner.prune(study, trial)
-    if SPARED not in trial.user_attrs and study.pruner.prune(study, trial):
-        study._storage.set_trial_user_attr(trial_id, SPARED, trial.last_step)
-    return False
 
 
 class _Bounded:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +17,13 @@ from optuna.trial import TrialState
 
 from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
+from search.launch.progress import LiveProgress
+from search.launch.study import search
 from search.runs.lease import HEARTBEAT_SECONDS, sweep_checkpoints
 from search.runs.protocol import Report
 from search.runs.queue import RunQueue
 from search.trials.ledger import Ledger
+from search.workers.ray_session import Slots
 from space.errors import DeletedError
 from storage import EpochRecord, Store, open_store
 from storage.admin.check import check_store
@@ -137,6 +142,68 @@ def test_a_study_that_disappears_ends_its_launch_with_one_sentence(
         assert rows(store) == before
         assert [trial.state for trial in theirs.trials] == [TrialState.RUNNING]
         elsewhere.close()
+
+
+HALF = {"trials": 12, "time_limit": "24h"}
+BEGUN = -13 * 3600.0
+"""Seconds from now, at which such a launch began: there is less than half of its time left."""
+
+
+def reports(ledger: Ledger, on_step: Callable[[], str | None]) -> None:
+    report(ledger)
+
+
+def fails(ledger: Ledger, on_step: Callable[[], str | None]) -> None:
+    raise RuntimeError("none")
+
+
+def looks(ledger: Ledger, on_step: Callable[[], str | None]) -> None:
+    """As the loop does many times a second."""
+    with pytest.raises(DeletedError, match=GONE):
+        on_step()
+
+
+def ends(ledger: Ledger, on_step: Callable[[], str | None]) -> None:
+    """As at the time limit: nothing has met the deletion."""
+
+
+@pytest.mark.parametrize(
+    ("meets", "is_live", "top"),
+    [
+        pytest.param(reports, False, 0, id="a report"),
+        pytest.param(fails, False, 0, id="another failure"),
+        pytest.param(looks, True, 0, id="the display"),
+        pytest.param(looks, False, 1, id="the reserve"),
+        pytest.param(ends, False, 1, id="the confirmation"),
+        pytest.param(ends, False, 0, id="the end"),
+    ],
+)
+def test_whatever_meets_it_first_a_launch_says_that_its_study_was_deleted(
+    plan_for: MakePlan,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    meets: Callable[..., None],
+    is_live: bool,
+    top: int,
+) -> None:
+    plan = plan_for(budget=HALF, confirm={"top": top})
+    observer = LiveProgress(plan) if is_live else Recorder()
+
+    def run_tune(ledger: Ledger, on_step: Callable[[], str | None], **_: object) -> str:
+        assert ledger.next_assignment() is not None
+        delete_all(store)
+        if isinstance(observer, LiveProgress):
+            observer._drawn_at = -math.inf
+        meets(ledger, on_step)
+        return "time limit"
+
+    monkeypatch.setattr("search.launch.study.run_tune", run_tune)
+    slots = Slots(cpus=2, gpus=0, nodes=1, concurrency=1, gpus_per_trial=0)
+    started = None if is_live else time.monotonic() + BEGUN
+    with pytest.raises(DeletedError, match=GONE):
+        search(plan, store, observer, slots=slots, scratch=tmp_path, started=started)
+    assert store.launches() == []
 
 
 def rows(store: Store) -> list[object]:

@@ -16,9 +16,12 @@ from search.launch.confirm import candidates, confirm_queue
 from search.launch.plan import Plan
 from search.launch.result import read_result
 from search.launch.study import Outcome, _is_done
-from search.trials.ledger import MOST_FAILURES
+from search.runs.lease import sweep_checkpoints
+from search.trials.asking import MOST_FAILURES
+from space import RunConfig
 from space.errors import SearchError, SpaceError, UsageError
 from storage import Store
+from storage.admin.check import check_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
 
 from .conftest import SPACE, Recorder, best_first, confirm, new_ledger, search, work
@@ -214,6 +217,39 @@ def test_a_success_ends_a_row_of_failures(
     trials = searched(plan, store)
     assert sum(trial.state == TrialState.FAIL for trial in trials) > MOST_FAILURES
     assert len(trials) == 3 * MOST_FAILURES
+
+
+@pytest.mark.parametrize("replicates", [1, 3])
+def test_an_interrupted_trial_that_cannot_become_a_run_again_ends_with_its_runs(
+    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch, replicates: int
+) -> None:
+    plan = plan_for(replicates=replicates, budget={"trials": 3})
+    ledger, _ = new_ledger(plan, store, Recorder())
+    work(ledger, plan, n_steps=2)
+    ledger.interrupt("stopped")
+    store.end_launch(1, "interrupted")
+    checkpoints = [plan.checkpoint_path(run.uid) for run in store.runs()]
+    assert len(checkpoints) == 2 * replicates
+    for path in checkpoints:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"of its second epoch")
+
+    def impossible(params: dict[str, Any]) -> RunConfig:
+        raise SpaceError("its data set is not there any more")
+
+    recorder = Recorder()
+    ledger, study = new_ledger(plan, store, recorder)
+    monkeypatch.setattr(ledger, "_resolve", impossible)
+    assert ledger.next_assignment() is None
+    ledger.interrupt("done")
+    store.end_launch(2, "done")
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 3
+    assert [each for each in recorder.events if each[1] == 0] == [("start", 0), ("FAIL", 0)]
+    ended = {(run.state, run.reason) for run in store.runs()}
+    assert ended == {("failed", "its data set is not there any more")}
+    sweep_checkpoints(plan.checkpoints, store, study._study_id)
+    assert not any(path.exists() for path in checkpoints)
+    assert check_store(store).findings == []
 
 
 def test_points_that_cannot_be_trained_are_announced_before_any_trial(

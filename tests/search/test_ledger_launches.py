@@ -172,7 +172,7 @@ def test_decision_to_prune_lost_with_its_driver_is_made_by_the_next(
 ) -> None:
     plan = plan_for(pruner={"name": "threshold", "upper": 0.0, "n_warmup_steps": 4})
     ledger, study = new_ledger(plan, store, recorder)
-    monkeypatch.setattr("search.trials.ledger.is_stopped", lambda *_, **__: False)
+    monkeypatch.setattr("search.trials.judging.is_stopped", lambda *_, **__: False)
     work(ledger, plan, n_workers=1, n_steps=4)
     ledger.interrupt("killed before the decision")
     monkeypatch.undo()

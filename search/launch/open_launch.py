@@ -1,0 +1,92 @@
+"""A launch in the store, from its beginning to its end, whatever ends it."""
+
+from __future__ import annotations
+
+import logging
+
+import optuna
+
+from search.launch.changes import changes_since
+from search.launch.plan import Plan
+from search.runs.lease import reclaim_stale, sweep_checkpoints
+from search.trials.ledger import Ledger
+from space.errors import DeletedError, LeaseLostError, StorageError
+from storage import Store
+from storage.connect.outage import is_unreachable
+
+__all__ = ["OpenLaunch"]
+
+logger = logging.getLogger(__name__)
+
+_NOT_TOLD = "the store could not be told; the next launch puts it right"
+
+
+class OpenLaunch:
+    """A launch in the store, which says afterwards that it has ended, whatever ended it.
+
+    Attributes:
+        launch_id: Its number.
+        changes: What is not as the study's last launch had it.
+        ledger: Of the trials that it trains; None while it has none.
+    """
+
+    def __init__(self, plan: Plan, store: Store, study: optuna.Study) -> None:
+        """Record that a launch of a study begins."""
+        self._plan, self._store, self._study = plan, store, study
+        earlier = store.launches(study._study_id)
+        now = plan.space.model_dump(mode="json")
+        self.changes = changes_since(earlier[-1], now, plan.provenance) if earlier else []
+        self.launch_id = store.begin_launch(plan.new_launch(study._study_id, self.changes))
+        self.ledger: Ledger | None = None
+
+    def put_right(self) -> int:
+        """Mend what launches that died have left; say how many trials were put back."""
+        n_reclaimed = reclaim_stale(self._study, self._store, launch_id=self.launch_id)
+        self._sweep()
+        return n_reclaimed
+
+    def end(self, status: str) -> None:
+        """Record how the launch ended."""
+        self._sweep()
+        self._store.end_launch(self.launch_id, status)
+
+    def _sweep(self) -> None:
+        sweep_checkpoints(self._plan.checkpoints, self._store, self._study._study_id)
+
+    def __enter__(self) -> OpenLaunch:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        """Close what is open before an error goes on its way.
+
+        Raises:
+            DeletedError: If another program deleted the study: that is what the error came of.
+        """
+        if error is None:
+            return
+        if isinstance(error, StorageError) and is_unreachable(error):
+            logger.warning(_NOT_TOLD)  # It was waited for long enough.
+            return
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        try:
+            with self._store.holding(self.launch_id, tuple):
+                self._store.require_runs(self.launch_id, ())
+                self._close(status)
+        except DeletedError:
+            raise
+        except LeaseLostError:
+            return  # Its trials are another launch's.
+        except StorageError:
+            logger.warning(_NOT_TOLD)
+
+    def _close(self, status: str) -> None:
+        try:
+            if self.ledger is not None:
+                self.ledger.interrupt(f"the launch was {status}")
+            # A trial that was asked for and never begun is nobody's.
+            reclaim_stale(self._study, self._store, launch_id=self.launch_id)
+        finally:
+            self._store.end_launch(self.launch_id, status)
