@@ -18,6 +18,7 @@ from search.export.config_text import config_text, write_configs
 from search.launch.plan import Plan
 from space import ConfigFile, ModelConfig, NamedConfig, RunConfig, load_configs, parse_tree
 from space.files.reader import parse_yaml
+from space.terminal.counts import count
 from storage import Store
 from trainables.resolve import resolve_config
 from trainables.runs import open_run
@@ -56,7 +57,9 @@ def test_the_best_complete_trial_is_written_whole(
     n_complete = len(best_first(study))
     assert n_complete < 30
     provenance = named.provenance
-    assert provenance["selection"] == f"best of {n_complete} complete trials on one seed each"
+    assert (
+        provenance["selection"] == f"best of {count(n_complete, 'complete trial')} on one seed each"
+    )
     assert provenance["study"] == "closed"
     assert provenance["storage"] == store.name
     assert provenance["trial"] == best
