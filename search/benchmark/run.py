@@ -26,7 +26,7 @@ from search.workers.train_queue import QueueProgress, train_queue
 from space import NamedConfig
 from space.terminal.counts import count
 from space.terminal.printing import paper_of, say_error, write
-from storage import BenchmarkRecord, NewLaunch, Store, open_store
+from storage import BenchmarkRecord, Store, open_store
 from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.commands.cli import (
     EXIT_DONE,
@@ -35,7 +35,6 @@ from storage.commands.cli import (
     default_storage,
     stop_signals,
 )
-from storage.leases import process_mark
 
 __all__ = ["benchmark"]
 
@@ -125,10 +124,9 @@ def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) ->
 def _run(store: Store, queue: list[QueuedRun], request: Request, data: BenchmarkData) -> str:
     """Train what is missing; say how it ended."""
     options = request.options
-    provenance = collect_provenance()
     reclaim_runs(store, "benchmark")
     launch_id = store.begin_launch(
-        NewLaunch(
+        collect_provenance().new_launch(
             study_id=None,
             command=request.command,
             config={
@@ -137,15 +135,8 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: Benchmark
                 "seeds": options.seeds,
             },
             changes=[],
-            git_commit=provenance.git_commit,
-            git_dirty=provenance.git_dirty,
-            versions=provenance.versions,
-            hardware=provenance.hardware,
             data_source=data.source,
             data_fingerprint=data.fingerprint,
-            host=provenance.host,
-            pid=provenance.pid,
-            process=process_mark(provenance.pid),
         )
     )
     status, progress = "failed", None

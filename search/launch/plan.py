@@ -31,7 +31,6 @@ from space.seeds import keep_seeds, seed_problem
 from storage import NewLaunch, StudyRecord, open_store
 from storage.commands.cli import FULL_DISK, default_storage
 from storage.connect.engine import parse_url
-from storage.leases import process_mark
 from trainables.closed_form import CLOSED_FORM
 from trainables.data.counts import default_n_pairs
 from trainables.resolve import resolve_config
@@ -148,21 +147,13 @@ class Plan:
 
     def new_launch(self, study_id: int, changes: list[str]) -> NewLaunch:
         """The launch's record for the store."""
-        provenance = self.provenance
-        return NewLaunch(
+        return self.provenance.new_launch(
             study_id=study_id,
             command=self.command,
             config=self.space.model_dump(mode="json"),
             changes=changes,
-            git_commit=provenance.git_commit,
-            git_dirty=provenance.git_dirty,
-            versions=provenance.versions,
-            hardware=provenance.hardware,
             data_source=self.data_source,
             data_fingerprint=self.data_fingerprint,
-            host=provenance.host,
-            pid=provenance.pid,
-            process=process_mark(provenance.pid),
         )
 
 

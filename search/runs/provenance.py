@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from storage import NewLaunch
+from storage.leases import process_mark
+
 __all__ = ["Provenance", "collect_provenance", "gpu_names"]
 
 LIBRARIES = ("torch", "torchvision", "numpy", "optuna", "ray", "sqlalchemy", "pydantic")
@@ -38,6 +41,28 @@ class Provenance:
     hardware: dict[str, Any]
     host: str
     pid: int
+
+    def new_launch(
+        self,
+        *,
+        study_id: int | None,
+        command: str,
+        config: dict[str, Any],
+        changes: list[str],
+        data_source: str,
+        data_fingerprint: str,
+    ) -> NewLaunch:
+        """The record of a launch that comes from here; the arguments are `NewLaunch`'s."""
+        return NewLaunch(
+            study_id=study_id,
+            command=command,
+            config=config,
+            changes=changes,
+            data_source=data_source,
+            data_fingerprint=data_fingerprint,
+            process=process_mark(self.pid),
+            **vars(self),
+        )
 
 
 def collect_provenance() -> Provenance:
