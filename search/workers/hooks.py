@@ -39,15 +39,15 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
     def __init__(self, workers: Workers) -> None:
         """Make the searcher of a launch."""
         super().__init__()
-        self._groups = workers
+        self._workers = workers
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """What a worker starts with, None where it has to wait, FINISHED when all is done.
 
         While others work there may be more to come: what a worker that dies leaves behind.
         """
-        config = self._groups.open(trial_id)
-        if config is None and self._groups.is_idle:
+        config = self._workers.open(trial_id)
+        if config is None and self._workers.is_idle:
             return str(Searcher.FINISHED)
         return config
 
@@ -76,7 +76,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
             is_spent: Whether the study's budget of epochs is used up.
         """
         super().__init__()
-        self._groups = workers
+        self._workers = workers
         self.is_spent = is_spent
         self._trials: dict[str, Trial] = {}
         self.error: UserError | None = None
@@ -85,7 +85,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         """Report a step's epochs; stop the worker when it has nothing more to do."""
         _forget_finished_calls(tune_controller)
         try:
-            change = self._groups.hear(trial.trial_id, result["reports"])
+            change = self._workers.hear(trial.trial_id, result["reports"])
         except UserError as error:
             # Tune would wrap it; the stopper raises it as it is.
             self.error = error
@@ -109,7 +109,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         self._trials.pop(trial.trial_id, None)
         reason = _reason(trial)
         try:
-            goes_on = self._groups.lose(trial.trial_id, reason)
+            goes_on = self._workers.lose(trial.trial_id, reason)
         except UserError as error:
             self.error = error
             return
