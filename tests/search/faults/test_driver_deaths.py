@@ -1,0 +1,243 @@
+"""A driver that dies at any of its changes to the store leaves a study that goes on unharmed.
+
+What a killed driver leaves is what it had committed. Here it dies at each of its commits, so no
+moment of a small search is left out; `tests.harness.kills` does it to real processes, at random.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import platform
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from optuna.trial import TrialState
+
+from search.launch.plan import Plan
+from search.launch.study import open_study
+from search.runs.lease import reclaim_stale
+from search.trials.ledger import Ledger
+from search.trials.sampling import make_sampler
+from storage import Store, open_store
+from storage.admin.check import check_store
+from storage.tables.attributes import BASELINE
+
+from ..conftest import Recorder, work
+
+MakePlan = Callable[..., Plan]
+pytestmark = pytest.mark.slow
+
+NO_PROCESS = 2**22 + 1  # above Linux's highest process number
+N_TRIALS, EPOCHS = 3, 2
+RATES = {"type": "categorical", "choices": [1e-3, 1e-2, 1e-1]}
+CHANCE = {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}
+BASE = {"learning_rate": 1e-2, "weight_decay": 1e-3}
+SEARCHES: dict[str, dict[str, Any]] = {
+    "grid": {
+        "sampler": {"name": "grid"},
+        "parameters": {"learning_rate": RATES, "weight_decay": {**RATES, "choices": [1e-3, 1e-2]}},
+    },
+    "pruned": {
+        "parameters": {"learning_rate": CHANCE, "weight_decay": CHANCE},
+        "pruner": {"name": "asha", "min_resource": 1, "reduction_factor": 2},
+    },
+    "in turn": {
+        "parameters": {"learning_rate": CHANCE, "weight_decay": CHANCE},
+        "replicates": 3,
+        "pruner": {"name": "wilcoxon"},
+    },
+}
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A store that holds nothing yet, to be copied."""
+    path = tmp_path / "empty.db"
+    open_store(str(path)).close()
+    return path
+
+
+class Death(BaseException):
+    """The driver's; nothing may catch it."""
+
+
+@contextmanager
+def dying_at(n_changes: int | None) -> Iterator[list[int]]:
+    """Die at the so-many-th change of the database, which is lost, or never; counts them.
+
+    A change is a transaction's commit, or a change of the schema: SQLite makes those at once where
+    no transaction was begun for them.
+    """
+    count = [0]
+    writing: set[int] = set()
+    connections: list[Any] = []
+
+    def connect(connection: Any, _: Any) -> None:
+        connections.append(connection)
+
+    def die_if_due() -> None:
+        count[0] += 1
+        if n_changes is not None and count[0] >= n_changes:
+            raise Death
+
+    def execute(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        verb = statement.split(None, 1)[0].upper()
+        if verb in ("CREATE", "ALTER", "DROP"):
+            die_if_due()
+        if verb not in ("SELECT", "PRAGMA"):
+            writing.add(id(connection))
+
+    def commit(connection: Any) -> None:
+        if id(connection) in writing:
+            writing.remove(id(connection))
+            die_if_due()
+
+    sa.event.listen(sa.pool.Pool, "connect", connect)
+    sa.event.listen(sa.Engine, "before_cursor_execute", execute)
+    sa.event.listen(sa.Engine, "commit", commit)
+    try:
+        yield count
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", execute)
+        sa.event.remove(sa.Engine, "commit", commit)
+        sa.event.remove(sa.pool.Pool, "connect", connect)
+        for connection in connections:  # With a process its connections go, and their locks.
+            connection.close()
+
+
+def launch(plan: Plan, url: str, *, dies_at: int | None = None) -> int | None:
+    """A launch on a store that is there; how many changes it made, or None if it died."""
+    with dying_at(dies_at) as count:
+        store = open_store(url)
+        try:
+            search(plan, store)
+        except Death:
+            return None
+        finally:
+            store.close()
+    return count[0]
+
+
+def search(plan: Plan, store: Store) -> None:
+    """What `search.launch.study` does in a launch, without Ray."""
+    study = open_study(plan, store)
+    mine = plan.new_launch(study._study_id, [])
+    earlier = store.launches(study._study_id)
+    launch_id = store.begin_launch(dataclasses.replace(mine, host=platform.node(), pid=NO_PROCESS))
+    study.sampler = make_sampler(
+        plan.space,
+        n_existing_trials=len(study.get_trials(deepcopy=False)),
+        n_earlier_launches=len(earlier),
+    )
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=launch_id,
+        observer=Recorder(),
+        max_trials=plan.max_trials,
+        max_epochs=plan.space.budget.epochs,
+    )
+    reclaim_stale(study, store, launch_id=launch_id)
+    work(ledger, plan)
+    ledger.interrupt("done")
+    store.end_launch(launch_id, "done")
+
+
+def found(plan: Plan, url: str) -> list[tuple[Any, ...]]:
+    """What the study holds at its end, in order of the parameters; nothing may be wrong with it."""
+    store = open_store(url)
+    try:
+        assert check_store(store).findings == []
+        study = open_study(plan, store)
+        trials = study.get_trials()
+        if plan.space.sampler.name != "grid":  # Whose points the baseline's is one of.
+            assert len({tuple(trial.params.values()) for trial in trials}) == len(trials)
+        assert [trial.params for trial in trials if BASELINE in trial.user_attrs] == [BASE]
+        runs = store.runs(study._study_id)
+        epochs = store.epochs(run.run_id for run in runs)
+        for run in runs:
+            numbers = [epoch.epoch for epoch in epochs[run.run_id]]
+            assert numbers == list(range(1, run.n_epochs + 1))
+            assert run.train_seconds == pytest.approx(sum(e.seconds for e in epochs[run.run_id]))
+            assert run.state != "running"
+        assert len(trials) == plan.space.budget.trials
+        assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
+        return sorted(
+            (
+                *trial.params.values(),
+                trial.state.name,
+                trial.value,
+                *trial.intermediate_values.items(),
+            )
+            for trial in trials
+        )
+    finally:
+        store.close()
+
+
+def test_driver_that_dies_while_it_makes_the_store(plan_for: MakePlan, tmp_path: Path) -> None:
+    plan = plan_for(training={"epochs": 1}, budget={"trials": 1}, baselines=[BASE])
+    with dying_at(None) as count:
+        open_store(str(tmp_path / "0.db")).close()
+    assert count[0] > 20
+    for dies_at in range(1, count[0] + 1):
+        path = str(tmp_path / f"{dies_at}.db")
+        with dying_at(dies_at), pytest.raises(Death):
+            open_store(path)
+        assert launch(plan, path) is not None
+        found(plan, path)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_driver_that_dies_at_any_change(
+    plan_for: MakePlan, tmp_path: Path, empty: Path, name: str
+) -> None:
+    plan = plan_for(
+        training={"epochs": EPOCHS},
+        **{"budget": {"trials": N_TRIALS}, "baselines": [BASE], **SEARCHES[name]},
+    )
+
+    def url(which: int) -> str:
+        return str(shutil.copy(empty, tmp_path / f"{which}.db"))
+
+    undisturbed = url(0)
+    assert launch(plan, undisturbed) is not None
+    expected = found(plan, undisturbed)
+    # As many as there are: a slow machine adds heartbeats.
+    for dies_at in itertools.count(1):
+        path = url(dies_at)
+        if launch(plan, path, dies_at=dies_at) is not None:
+            break
+        assert launch(plan, path) is not None
+        after = found(plan, path)
+        if name == "grid":
+            assert after == expected, f"it died at change {dies_at}"
+    assert dies_at > 8 * N_TRIALS
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_drivers_that_die_one_after_the_other(
+    plan_for: MakePlan, tmp_path: Path, empty: Path, name: str
+) -> None:
+    plan = plan_for(
+        training={"epochs": EPOCHS},
+        **{"budget": {"trials": N_TRIALS}, "baselines": [BASE], **SEARCHES[name]},
+    )
+    n_changes = launch(plan, str(shutil.copy(empty, tmp_path / "undisturbed.db")))
+    assert n_changes is not None
+    rng = random.Random(0)
+    for which in range(3):
+        path = str(shutil.copy(empty, tmp_path / f"{which}.db"))
+        for _ in range(8):
+            launch(plan, path, dies_at=rng.randint(1, n_changes // 2))
+        assert launch(plan, path) is not None
+        found(plan, path)

@@ -1,0 +1,317 @@
+"""Faults that a search meets in its course: one sentence, a sound store, and the way on."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.launch.__main__ import main
+from search.launch.plan import require_writable
+from space.errors import CheckpointError
+from storage import open_store
+from storage.admin.check import check_store
+from storage.commands.cli import run_command
+
+from ...disks import mounted
+from ..launch.test_launch import ROOT, command, wait_for_epochs
+
+SPACE: dict[str, Any] = {
+    "study": "faulty",
+    "model": {"name": "closed-form", "options": {"sleep": 0.1}},
+    "training": {"epochs": 30},
+    "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True}},
+    "sampler": {"name": "random", "seed": 0},
+    "pruner": {"name": "none"},
+    "budget": {"trials": 4},
+}
+
+
+def space(folder: Path, **changes: Any) -> Path:
+    path = folder / "space.json"
+    path.write_text(json.dumps({**SPACE, **changes}))
+    return path
+
+
+def begin(path: Path, *options: str, **more: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(path, *options),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def run(path: Path, *options: str, **more: Any) -> tuple[int, str, str]:
+    process = begin(path, *options, **more)
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def refusal(process: subprocess.Popen[str]) -> str:
+    """What a launch that could not go on said last; nothing else of it looks like a crash."""
+    out, err = process.communicate()
+    assert process.returncode == 2, err
+    assert out == ""
+    assert "Traceback" not in err
+    return err.splitlines()[-1]
+
+
+def findings(url: str | Path) -> list[str]:
+    """What is wrong with a store, but for what the next launch puts right."""
+    store = open_store(str(url), create=False)
+    try:
+        return [
+            each.what
+            for each in check_store(store).findings
+            if "run the same command again" not in each.mend
+        ]
+    finally:
+        store.close()
+
+
+def assert_done(database: Path, n_trials: int = 4) -> None:
+    """Every trial of the budget has every epoch once, and nothing is left to find."""
+    store = open_store(str(database), create=False)
+    study = optuna.load_study(study_name="faulty", storage=store.optuna_storage)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * n_trials
+    for trial in study.trials:
+        assert list(trial.intermediate_values) == list(range(1, 31))
+    assert [run.n_epochs for run in store.runs()] == [30] * n_trials
+    assert not check_store(store).findings
+    store.close()
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_and_checkpoints_cut_short(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "16m") as disk:
+        database = disk.path / "s.db"
+        path = space(tmp_path)
+        process = begin(path, "--storage", str(database))
+        wait_for_epochs(database, 25, process)
+        disk.fill()
+        assert refusal(process) == (
+            f"error: storage sqlite:///{database}: database or disk is full; free some disk "
+            "space, then run the same command again."
+        )
+        assert findings(database) == []
+        disk.free()
+
+        checkpoints = list(disk.path.glob("checkpoints/faulty/*.pt"))
+        assert checkpoints
+        for each in checkpoints:
+            each.write_bytes(each.read_bytes()[:-100])
+        status, _, said = run(path, "--storage", str(database))
+        assert status == 0, said
+        for each in checkpoints:
+            assert (
+                f"the checkpoint {each} is damaged or cut short: start anew without it, or from an "
+                "earlier one; the run starts from its first epoch" in said
+            )
+        assert_done(database)
+        assert not list(disk.path.rglob("*.pt*"))
+
+
+@pytest.mark.slow
+def test_a_disk_too_full_for_checkpoints_costs_no_trial(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "4k") as disk:
+        disk.fill()
+        status, _, said = run(
+            space(tmp_path),
+            *("--storage", str(tmp_path / "s.db"), "--checkpoints", str(disk.path)),
+        )
+    assert status == 0, said
+    warnings = [line for line in said.splitlines() if "checkpoint" in line]
+    assert len(warnings) == 4  # One a run, however often it tried.
+    for line in warnings:
+        assert f"the checkpoint {disk.path}/faulty/" in line
+        assert line.endswith(
+            ".pt cannot be written (No space left on device): check the disk and the rights on its "
+            "directory; the run goes on without"
+        )
+    assert_done(tmp_path / "s.db")
+
+
+@pytest.mark.slow
+def test_results_deleted_in_mid_search(tmp_path: Path) -> None:
+    database = tmp_path / "results" / "s.db"
+    path = space(tmp_path, training={"epochs": 300})
+    process = begin(path, "--storage", str(database))
+    wait_for_epochs(database, 5, process)
+    shutil.rmtree(database.parent)
+    assert refusal(process) == (
+        f"error: storage sqlite:///{database}: the file was deleted, moved or replaced under the "
+        "launch; put it back, then run the same command again to go on, or run it without to begin "
+        "anew."
+    )
+    status, _, said = run(space(tmp_path), "--storage", str(database))
+    assert status == 0, said
+    assert_done(database)
+
+
+IMPATIENT = """
+from storage.connect import engine
+engine.BUSY_TIMEOUT_SECONDS = 1
+from search.launch.__main__ import main
+from storage.commands.cli import run_command
+run_command(main)
+"""
+
+
+@pytest.mark.slow
+def test_a_locked_database_in_mid_search_and_at_the_start(tmp_path: Path) -> None:
+    database = tmp_path / "s.db"
+    path = space(tmp_path)
+    options = ["--space", str(path), "--storage", str(database)]
+    impatient = [sys.executable, "-c", IMPATIENT, *options]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(impatient, cwd=ROOT, **pipes)
+    wait_for_epochs(database, 5, process)
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=60)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        for locked_out in (process, subprocess.Popen(impatient, cwd=ROOT, **pipes)):
+            assert refusal(locked_out) == (
+                f"error: storage sqlite:///{database}: database is locked; another process holds "
+                "it; wait or stop that process, then run the command again."
+            )
+        holder.execute("ROLLBACK")
+    assert findings(database) == []
+    status, _, said = run(path, *options[2:])
+    assert status == 0, said
+    assert "wait to go on" in said
+    assert_done(database)
+
+
+@pytest.mark.slow
+def test_too_little_memory_fails_the_trial_and_not_the_study(tmp_path: Path) -> None:
+    path = space(
+        tmp_path,
+        model={"name": "mlp"},
+        data={"source": "digits", "n_train_pairs": 60, "n_test_pairs": 50},
+        training={"epochs": 1},
+        parameters={"width": {"type": "categorical", "choices": [100000000, 4]}},
+        sampler={"name": "grid"},
+        budget={"trials": 2},
+    )
+
+    def limit() -> None:
+        # No allocator may promise terabytes, as some systems let it.
+        resource.setrlimit(resource.RLIMIT_AS, (2**37, 2**37))
+
+    status, out, said = run(path, "--storage", str(tmp_path / "s.db"), preexec_fn=limit)
+    assert status == 0, said
+    assert "1 trial complete, 0 pruned, 1 failed" in out
+    store = open_store(str(tmp_path / "s.db"), create=False)
+    (reason,) = [run.reason for run in store.runs() if run.state == "failed"]
+    store.close()
+    assert reason is not None
+    assert reason.startswith("'mlp' ran out of memory: can't allocate memory: you tried to")
+    assert findings(tmp_path / "s.db") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_no_room_for_temporary_files(tmp_path: Path, fault: str) -> None:
+    with mounted(tmp_path / "t", "64k") as disk:
+        if fault == "full":
+            disk.fill()
+        else:
+            disk.set_read_only(True)
+        environment = {"RAY_TMPDIR": str(disk.path), "TMPDIR": str(tmp_path)}
+        code = (
+            "from search.workers.ray_session import ray_session\n"
+            "from storage.commands.cli import run_command\n"
+            "def main(_):\n with ray_session(None, verbose=False):\n  return 0\nrun_command(main)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: Ray cannot be started on this machine: ")
+    assert line.endswith(
+        "; check that its directory for temporary files can be written and has some 100 MB left, "
+        "or name another with RAY_TMPDIR and TMPDIR."
+    )
+
+
+def a_file(folder: Path) -> Path:
+    path = folder / "checkpoints"
+    path.touch()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(a_file, "File exists"), (lambda folder: a_file(folder) / "sub", "Not a directory")],
+)
+def test_checkpoints_that_can_be_nowhere_are_refused_before_ray(
+    tmp_path: Path, make: Callable[[Path], Path], reason: str
+) -> None:
+    directory = make(tmp_path)
+    arguments = ["--space", str(space(tmp_path)), "--storage", str(tmp_path / "s.db")]
+    with pytest.raises(CheckpointError) as caught:
+        main([*arguments, "--checkpoints", str(directory)])
+    assert str(caught.value) == (
+        f"checkpoints {directory}: cannot be written ({reason}); name another directory with "
+        "--checkpoints, or make this one writable."
+    )
+
+
+def test_checkpoints_on_a_read_only_disk_are_refused_and_on_a_full_one_are_not(
+    tmp_path: Path,
+) -> None:
+    with mounted(tmp_path / "disk", "4k") as disk:
+        disk.fill()
+        require_writable(disk.path / "sub")
+        disk.set_read_only(True)
+        with pytest.raises(CheckpointError, match=r"cannot be written \(Read-only file system\)"):
+            require_writable(disk.path / "sub")
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "s.db"
+    open_store(str(database)).close()
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "storage", "list", "--storage", str(database)],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: the output cannot be written (No space left on device); free some disk space, then "
+        "run the same command again.\n"
+    )
+
+
+def test_other_errors_of_the_system_keep_their_traceback() -> None:
+    def main(_argv: list[str]) -> int:
+        raise PermissionError(13, "Permission denied", "somewhere")
+
+    with pytest.raises(PermissionError):
+        run_command(main)

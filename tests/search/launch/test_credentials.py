@@ -1,0 +1,121 @@
+"""A store's password is nowhere but in the environment: not printed, stored or exported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from dashboards.publish import main as publish
+from dashboards.report import main as report
+from search.benchmark.__main__ import main as benchmark
+from search.export.__main__ import main as export
+from space.errors import StorageError
+from storage import open_store
+from storage.__main__ import main as storage
+
+from ...postgresql import PASSWORD, PostgresqlServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
+ROOT = Path(__file__).resolve().parents[3]
+SECRET = PASSWORD.partition(":")[0]
+"""Nothing escapes it, in a URL or elsewhere."""
+
+SPACE = {
+    "study": "guarded",
+    "model": {"name": "mlp", "width": 4},
+    "data": {"source": "digits", "n_train_pairs": 100, "n_test_pairs": 100},
+    "training": {"epochs": 2},
+    "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}},
+    "budget": {"trials": 3},
+    "confirm": {"top": 1, "seeds": 2},
+}
+
+
+def in_the_store(url: str) -> str:
+    """Every row of every table."""
+    with closing(open_store(url, create=False)) as store, store.engine.connect() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        rows = [connection.execute(sa.select(table)).all() for table in tables.sorted_tables]
+    return repr(rows)
+
+
+def test_the_password_stays_where_it_is(
+    postgresql: PostgresqlServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with postgresql.database() as open_url:
+        url = postgresql.guarded_url(sa.make_url(open_url).database or "")
+        monkeypatch.setenv("SEARCH_STORAGE", url)
+        space, best = tmp_path / "space.json", tmp_path / "best.yaml"
+        space.write_text(json.dumps(SPACE))
+        launched = subprocess.run(
+            [
+                *(sys.executable, "-m", "search.launch", "-v", "--space", str(space)),
+                *("--checkpoints", str(tmp_path / "checkpoints")),
+            ],
+            cwd=ROOT,
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert launched.returncode == 0, launched.stderr
+        commands: list[tuple[Callable[[list[str]], int], str]] = [
+            (export, f"--study guarded --output {best}"),
+            (benchmark, f"--config {best} --seeds 1 --checkpoints {tmp_path / 'checkpoints'}"),
+            (publish, "--study guarded"),
+            (report, f"--study guarded --output {tmp_path / 'report.html'}"),
+            (storage, "list"),
+            (storage, "show guarded"),
+            (storage, "check"),
+            (storage, "upgrade"),
+            (storage, f"copy --from {url} --to {tmp_path / 'copy.db'}"),
+        ]
+        for command, arguments in commands:
+            assert command(arguments.split()) == 0, arguments
+        said = "".join(capfd.readouterr()) + launched.stdout + launched.stderr
+        assert f"guarded:***@127.0.0.1:{postgresql.port}" in said
+        assert SECRET not in said
+        kept = in_the_store(url)
+        assert "val_error" in kept
+        assert SECRET not in kept
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert {"best.yaml", "report.html", "copy.db"} <= {path.name for path in files}
+        for path in files:
+            assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_a_wrong_password_is_one_sentence_without_it(
+    postgresql: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCH_STORAGE", postgresql.guarded_url(password=f"{SECRET}-wrong"))
+    space = tmp_path / "space.json"
+    space.write_text(json.dumps(SPACE))
+    launched = subprocess.run(
+        [sys.executable, "-m", "search.launch", "--space", str(space)],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert launched.returncode == 2
+    (sentence,) = launched.stderr.splitlines()
+    assert sentence.startswith(
+        f"error: storage postgresql+psycopg://guarded:***@127.0.0.1:{postgresql.port}/postgres: "
+    )
+    assert 'password authentication failed for user "guarded"' in sentence
+    assert SECRET not in sentence
+    with pytest.raises(StorageError, match="password authentication failed"):
+        storage(["list"])

@@ -1,0 +1,259 @@
+"""The command itself, as a user runs it: in a process of its own, on real digits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.launch.__main__ import main
+from space.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+SIAMESE = """
+study: tiny
+model: {name: siamese-aux, width: 4}
+data: {source: digits}
+training: {epochs: 3}
+parameters:
+  learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2, log: true}
+  aux_weight: {type: float, low: 0.0, high: 0.9}
+pruner: {name: asha}
+baselines: [{learning_rate: 0.001, aux_weight: 0.6}]
+budget: {trials: 4}
+"""
+
+SLOW = """
+study: slow
+model: {name: closed-form, options: {sleep: 0.2}}
+training: {epochs: 30}
+parameters:
+  learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2, log: true}
+budget: {trials: 4}
+"""
+
+
+def command(space: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "search.launch", "--space", str(space), *options]
+
+
+def run(folder: Path, space: str, *options: str) -> subprocess.CompletedProcess[str]:
+    path = folder / "space.yaml"
+    path.write_text(space)
+    return subprocess.run(
+        command(path, "--storage", str(folder / "s.db"), *options),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_siamese_search_on_real_digits(tmp_path: Path) -> None:
+    done = run(tmp_path, SIAMESE, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["ended"] == "done"
+    assert result["data"]["source"] == "digits"
+    assert sum(result["trials"].values()) == 4
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{tmp_path / 's.db'}")
+    assert study.metric_names == ["val_error"]
+    assert study.trials[0].params == {"learning_rate": 0.001, "aux_weight": 0.6}
+    for trial in study.trials:
+        assert trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        assert list(trial.intermediate_values) == list(range(1, trial.last_step + 1))
+    assert result["best"][0]["values"] == [study.best_value]
+    # Nothing of Ray's or Optuna's gets between the lines, and every line is an event.
+    for line in done.stderr.splitlines():
+        assert line[2] == line[5] == ":", line
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        (launch,) = connection.execute(
+            "SELECT command, status, versions, data_fingerprint FROM search_launches"
+        ).fetchall()
+    assert "python -m search.launch --space" in launch[0]
+    assert launch[0].endswith("--format json")
+    assert launch[1] == "done"
+    assert json.loads(launch[2])["optuna"] == optuna.__version__
+    assert len(launch[3]) == 16
+
+    again = run(tmp_path, SIAMESE)
+    assert again.returncode == 0
+    assert "the budget is spent" in again.stdout
+    assert len(study.get_trials()) == 4
+    assert "python -m dashboards.serve --storage sqlite:///" in again.stdout
+    (export,) = re.findall(r"export the best with: *(.*)", again.stdout)
+    output = tmp_path / "best.yaml"
+    exported = subprocess.run(
+        export.replace("best/tiny.yaml", str(output)),
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert exported.returncode == 0, exported.stderr
+    (benchmark,) = re.findall(r"benchmark it: *(.*)", exported.stdout)
+    assert benchmark.endswith(f"--storage sqlite:///{tmp_path / 's.db'}")
+    assert output.exists()
+    more = run(tmp_path, SIAMESE, "--trials", "5")
+    assert more.returncode == 0
+    assert "changed since the last launch: budget.trials: 4, now 5" in more.stderr
+    assert len(study.get_trials()) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_keeps_everything_and_the_same_command_goes_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(SLOW)
+    line = command(path, "--storage", str(tmp_path / "s.db"))
+    process = subprocess.Popen(
+        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_epochs(tmp_path / "s.db", 12, process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 130, stderr
+    assert "it was interrupted" in stdout
+    assert "go on with:" in stdout
+    assert f"--space {path}" in stdout
+    study = optuna.load_study(study_name="slow", storage=f"sqlite:///{tmp_path / 's.db'}")
+    before = {t.number: dict(t.intermediate_values) for t in study.trials}
+    assert {trial.state for trial in study.trials} == {TrialState.WAITING}
+    assert not remains(process.pid)
+
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
+    for trial in study.trials:
+        assert list(trial.intermediate_values) == list(range(1, 31))
+        for step, value in before.get(trial.number, {}).items():
+            assert trial.intermediate_values[step] == value
+
+
+@pytest.mark.slow
+def test_killed_driver_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(SLOW)
+    line = command(path, "--storage", str(tmp_path / "s.db"))
+    process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    wait_for_epochs(tmp_path / "s.db", 12, process)
+    process.kill()
+    process.communicate()
+    study = optuna.load_study(study_name="slow", storage=f"sqlite:///{tmp_path / 's.db'}")
+    assert TrialState.RUNNING in {trial.state for trial in study.trials}
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
+    for trial in study.trials:
+        assert list(trial.intermediate_values) == list(range(1, 31))
+
+
+def wait_for_epochs(database: Path, n_epochs: int, launch: subprocess.Popen[Any]) -> None:
+    """Wait until a launch has recorded so many epochs."""
+    while launch.poll() is None:
+        if database.exists():
+            try:
+                with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+                    query = connection.execute("SELECT COUNT(*) FROM search_epochs")
+                    if query.fetchone()[0] >= n_epochs:
+                        return
+            except sqlite3.OperationalError:
+                pass  # The tables are not there yet.
+        time.sleep(0.1)
+    pytest.fail(f"the launch ended before it recorded {n_epochs} epochs: {launch.communicate()}")
+
+
+def remains(pid: int) -> bool:
+    """Whether a process is still there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_dry_run_runs_nothing(tmp_path: Path) -> None:
+    done = run(tmp_path, SIAMESE, "--dry-run", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["plan"]["data"]["n_train_pairs"] == 600
+    assert report["estimate"]["step_seconds"] > 0
+    assert report["estimate"]["search_seconds_at_most"] <= 120
+    assert report["resources"]["concurrency"] >= 1
+    assert not (tmp_path / "s.db").exists()
+    text = run(tmp_path, SIAMESE, "--dry-run")
+    assert "s a step on 1 thread, so" in text.stdout
+
+
+@pytest.mark.slow
+def test_nothing_finished_is_status_1(tmp_path: Path) -> None:
+    bad = SLOW.replace("sleep: 0.2", "fail_at: 1")
+    done = run(tmp_path, bad)
+    assert done.returncode == 1
+    assert "4 failed" in done.stdout
+    assert "RuntimeError: closed-form fails in epoch 1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "the following arguments are required: --space"),
+        (["--space", "space/siamse.yaml"], "did you mean 'space/siamese.yaml'"),
+        (["--space", "S", "--trials", "0"], "'0' is not a whole number of at least 1"),
+        (["--space", "S", "--time-limit", "soon"], "--time-limit soon: found 'soon'; expected a"),
+        (["--space", "S", "--confirm-seeds", "4"], "--confirm-seeds 4: nothing is confirmed"),
+        (["--space", "S", "--seed", "-1"], "--seed: '-1' is not a whole number"),
+        (["--space", "S", "--set", "training.epoch=1"], "did you mean 'epochs'"),
+        (["--space", "S", "--study", "../x"], "--study ../x: found '../x'; expected 1 to 100"),
+        (["--space", "S", "--set", "model.name=siamese-au"], "did you mean 'siamese-aux'"),
+        (["--space", "S", "--set", "model.name=mlp"], "does not predict the digits"),
+        (["--space", "S", "--set", "data.n_train_pairs=5000"], "600"),
+        (["--space", "S", "--set", "data.source=mnist", "--set", "data.root=/nowhere"], "/nowhere"),
+        (["--space", "S", "--storage", "mysql://u:secret@h/d"], "'mysql' is not supported"),
+        (["--space", "S", "--set", "model.options={layers: 3}"], "layers"),
+        (
+            ["--space", "S", "--set", "training.tf32=true", "--set", "training.device=cpu"],
+            "tf32",
+        ),
+        (["--space", "S", "--spce", "x"], "unrecognized arguments: --spce x"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    path = tmp_path / "space.yaml"
+    path.write_text(SIAMESE)
+    monkeypatch.setenv("SEARCH_STORAGE", str(tmp_path / "s.db"))
+    with pytest.raises(UserError) as caught:
+        main([str(path) if option == "S" else option for option in options])
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert not (tmp_path / "s.db").exists()
+
+
+def test_a_mistake_leaves_the_process_with_status_2_and_no_traceback(tmp_path: Path) -> None:
+    done = run(tmp_path, SIAMESE.replace("epochs", "epoch"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "did you mean 'epochs'" in line

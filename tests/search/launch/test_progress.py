@@ -1,0 +1,207 @@
+"""What a person sees: every number on the screen is one of the study's."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from rich.console import Console
+
+from dashboards.numbers.snapshot import take_snapshot
+from dashboards.tables.formats import KEPT_EPOCH
+from search.launch.confirm import candidates, confirm
+from search.launch.plan import Plan
+from search.launch.progress import LineProgress, LiveProgress, Pace
+from search.launch.result import print_result, read_result, result_as_json
+from search.launch.study import Outcome, open_study
+from search.runs.queue import QueuedRun
+from search.trials.ledger import Ledger
+from search.workers.ray_session import Slots
+from space.terminal.counts import count
+from storage import Store
+
+from ..conftest import work
+
+MakePlan = Callable[..., Plan]
+SLOTS = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
+CHANGES = {
+    "pruner": {"name": "asha", "min_resource": 1},
+    "baselines": [{"learning_rate": 1e-3, "weight_decay": 1e-3}],
+}
+
+
+def follow(plan: Plan, store: Store, progress: LineProgress | LiveProgress) -> optuna.Study:
+    """Run a search under a display, as a launch does."""
+    study = open_study(plan, store)
+    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
+    ledger = Ledger(
+        study=study,
+        store=store,
+        space=plan.space,
+        resolve=plan.resolve,
+        launch_id=launch_id,
+        observer=progress,
+        max_trials=plan.max_trials,
+        max_epochs=None,
+    )
+    progress.on_launch(study, SLOTS, 1, ["budget.trials: 1, now 12"])
+    progress.on_tick()
+    work(ledger, plan)
+    ledger.interrupt("end")
+    progress.close()
+    return study
+
+
+def test_one_line_an_event(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_for(**CHANGES)
+    study = follow(plan, store, LineProgress(plan))
+    lines = capsys.readouterr().err.splitlines()
+    assert all(re.match(r"\d\d:\d\d:\d\d \S", line) for line in lines)
+    body = [line[9:] for line in lines]
+    assert body[0] == "study 'closed' on none: 2 CPUs; 2 workers, 1 CPU each"
+    assert "changed since the last launch: budget.trials: 1, now 12" in body
+    assert "budget: 12 trials in all; the same command goes on from there" in body
+    assert "trial 0 (baseline) starts: learning_rate=0.001 weight_decay=0.001" in body
+    for trial in study.trials:
+        if trial.state.is_finished():
+            epochs = count(trial.last_step, "epoch")
+            ended = f"trial {trial.number} {trial.state.name} after {epochs}"
+            assert f"{ended}: val_error={trial.value:.4g}" in body
+    assert sum(" starts: " in line for line in body) >= 12
+
+
+def test_live_table(plan_for: MakePlan, store: Store) -> None:
+    plan = plan_for(**CHANGES)
+    progress = LiveProgress(plan)
+    study = follow(plan, store, progress)
+    snapshot = take_snapshot(study)
+    shown = Console(file=io.StringIO(), width=120)
+    shown.print(progress._render(snapshot))
+    text = shown.file.getvalue()  # type: ignore[attr-defined]
+    counts = snapshot.counts
+    done = counts["COMPLETE"] + counts["PRUNED"]
+    assert f"trials {done}/12: {counts['COMPLETE']} complete, {counts['PRUNED']} pruned" in text
+    best = snapshot.best[0]
+    assert f"best val_error {best.values[0]:.4g} (trial {best.number})" in text
+    assert snapshot.baseline is not None
+    assert f"baseline {snapshot.baseline.values[0]:.4g} (trial 0" in text
+
+
+def test_estimate_is_the_epochs_left_at_the_pace_so_far(
+    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for(budget={"trials": 10, "time_limit": "1000s"})
+    study = open_study(plan, store)
+    pace = Pace(plan)
+    monkeypatch.setattr(Pace, "elapsed", 30.0)
+    snapshot = take_snapshot(study)
+    assert pace.remaining(snapshot, 0, 0) == 970  # nothing measured: the time limit
+    for _ in range(15):
+        pace.epoch()
+    # 10 trials of 9 epochs, 5 of them behind the running ones, at 2 s an epoch
+    assert pace.remaining(snapshot, 5, 2) == pytest.approx((90 - 5) * 2)
+
+
+def test_result_as_table_and_as_json(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_for(**CHANGES, sampler={"name": "random", "seed": 6})
+    study = follow(plan, store, LineProgress(plan))
+    outcome = Outcome(status="time limit", launch_id=1, n_interrupted=0, seconds=75.0)
+    result = read_result(store, plan, study, outcome)
+    print_result(result)
+    text = capsys.readouterr().out
+    best = study.best_trial
+    assert "study 'closed': the time limit was reached after 1m15s" in text
+    assert f"best val_error {best.value:.4g} on 1 seed, the baseline's: no trial" in text
+    assert re.search(rf"^ *best\b.* {best.number} +{best.value:.4g}", text, re.MULTILINE)
+    assert f"go on with:            {plan.command}" in text
+    given = replace(plan, command="python -m search.launch --trials=20 --space a.yaml --trials 20")
+    print_result(replace(result, plan=given, outcome=replace(outcome, status="done")))
+    text = capsys.readouterr().out
+    assert " ".join(text.split()).count(KEPT_EPOCH) == 1
+    further = f"python -m search.launch --space a.yaml --trials {2 * plan.space.budget.trials}"
+    assert f"search further with:   {further}\n" in text
+    assert "search.export --study closed" in text
+    found = result_as_json(result)
+    assert found["best"][0]["number"] == best.number
+    assert found["trials"]["PRUNED"] == sum(t.state.name == "PRUNED" for t in study.trials)
+    assert found["baseline"]["number"] == 0
+    assert found["ended"] == "time limit"
+
+
+def test_what_is_not_confirmed_yet_is_said(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_for(**CHANGES, confirm={"top": 2, "seeds": 3})
+    study = follow(plan, store, LineProgress(plan))
+    outcome = Outcome(status="time limit", launch_id=1, n_interrupted=0, seconds=75.0)
+    result = read_result(store, plan, study, outcome)
+    n_left = 3 * len(candidates(plan, study).trials)
+    assert result_as_json(result)["unconfirmed_runs"] == n_left >= 3
+    print_result(result)
+    text = capsys.readouterr().out
+    assert f"{n_left} runs on fresh seeds are still to be trained to confirm it" in text
+
+
+def test_confirmation_runs_are_called_so(
+    plan_for: MakePlan,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def trained(_: Store, queue: list[QueuedRun], **options: Any) -> str:
+        options["progress"].announce(options["slots"])
+        for queued in queue:
+            options["progress"].on_end(queued, None)
+        options["progress"].leave(1)
+        return "done"
+
+    monkeypatch.setattr("search.launch.confirm.train_on", trained)
+    plan = plan_for(confirm={"top": 1, "seeds": 2})
+    study = follow(plan, store, LineProgress(plan))
+    capsys.readouterr()
+    confirm(
+        plan,
+        store,
+        study,
+        launch_id=1,
+        slots=SLOTS,
+        scratch=tmp_path,
+        stop_requested=lambda: False,
+        deadline=None,
+    )
+    best = study.best_trial.number
+    assert [line[9:] for line in capsys.readouterr().err.splitlines()] == [
+        "2 confirmation runs with fresh seeds, 2 workers on 2 CPUs",
+        f"1/2 confirmation of trial {best}, fresh seed 0: done",
+        f"2/2 confirmation of trial {best}, fresh seed 1: done",
+        "left to another launch, which trains or has trained them: 1 confirmation run; the same "
+        "command shows them later",
+    ]
+
+
+def test_a_pruned_baseline_is_said_to_be_one(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_for(
+        pruner={"name": "threshold", "upper": 0.3, "n_warmup_steps": 6},
+        baselines=[{"learning_rate": 1e-4, "weight_decay": 1e-1}],
+        prune_baselines=True,
+        replicates=1,
+    )
+    study = follow(plan, store, LineProgress(plan))
+    n_epochs = len(study.trials[0].intermediate_values)
+    outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
+    print_result(read_result(store, plan, study, outcome))
+    text = capsys.readouterr().out
+    assert f"the baseline was pruned after {n_epochs} epochs" in text

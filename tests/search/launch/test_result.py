@@ -1,0 +1,125 @@
+"""What a launch says at its end."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.export.__main__ import main as export
+from search.launch.plan import Plan
+from search.launch.result import print_result, read_result
+from search.launch.study import Outcome, open_study
+from storage import Store
+
+from ..conftest import search
+
+MakePlan = Callable[..., Plan]
+GOOD = {"learning_rate": 3e-3, "weight_decay": 1e-4}
+BAD = {"learning_rate": 1e-4, "weight_decay": 1e-1}
+
+
+Said = Callable[[Plan, Store], str]
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    """Prints the result of a launch that is done."""
+
+    def read(plan: Plan, store: Store) -> str:
+        outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
+        print_result(read_result(store, plan, open_study(plan, store), outcome))
+        return capsys.readouterr().out
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, r"best val_error [\d.]+ on 1 seed: the best of many trials is partly luck"),
+        (
+            {"baselines": [BAD]},
+            r"best val_error [\d.]+ beside the baseline's [\d.]+, on 1 seed each: the best of",
+        ),
+        (
+            {"baselines": [GOOD], "budget": {"trials": 1}},
+            r"best val_error [\d.]+ on 1 seed, the baseline's: no trial was better",
+        ),
+        (
+            {
+                "baselines": [BAD],
+                "prune_baselines": True,
+                "pruner": {"name": "threshold", "upper": 0.45, "n_warmup_steps": 1},
+            },
+            r"best val_error [\d.]+ on 1 seed; the baseline was pruned after 1 epoch\n",
+        ),
+        (
+            {
+                "parameters": {"options.fail_at": {"type": "categorical", "choices": [0, 3]}},
+                "baselines": [{"options.fail_at": 3}],
+            },
+            r"best val_error [\d.]+ on 1 seed; the baseline failed after 2 epochs\n",
+        ),
+        (
+            {
+                "parameters": {"options.fail_at": {"type": "categorical", "choices": [0, 1]}},
+                "baselines": [{"options.fail_at": 1}],
+            },
+            r"best val_error [\d.]+ on 1 seed; the baseline has no value\n",
+        ),
+    ],
+    ids=["none", "worse", "best", "pruned", "failed", "failed at once"],
+)
+def test_the_best_is_put_beside_the_baseline_as_far_as_there_is_one(
+    plan_for: MakePlan, store: Store, said: Said, changes: dict[str, Any], sentence: str
+) -> None:
+    plan = plan_for(**changes)
+    search(plan, store, n_workers=1)
+    text = said(plan, store)
+    assert re.search(sentence, text), text
+    assert text.count("baseline has not reached") == 0
+
+
+def test_a_baseline_under_way_is_not_called_a_result(
+    plan_for: MakePlan, store: Store, said: Said
+) -> None:
+    plan = plan_for()
+    search(plan, store, n_workers=1)
+    more = plan_for(baselines=[BAD], budget={"trials": 14})
+    search(more, store, n_workers=1, n_steps=3)
+    assert "; the baseline has not reached its full number of epochs yet" in said(more, store)
+
+
+@pytest.mark.parametrize("there", [(), ("closed.yaml",), ("closed.yaml", "best/closed.yaml")])
+def test_the_hint_how_to_export_works_as_it_stands(
+    plan_for: MakePlan,
+    store: Store,
+    said: Said,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    there: tuple[str, ...],
+) -> None:
+    folder = tmp_path / "here"
+    for name in there:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("study: closed\n")
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SEARCH_STORAGE", store.url.render_as_string(hide_password=False))
+    plan = plan_for()
+    search(plan, store)
+    for _ in range(2):  # What was exported once may be exported again.
+        (hint,) = re.findall(r"export the best with: *(.*)", said(plan, store))
+        words = shlex.split(hint)
+        assert words[1:3] == ["-m", "search.export"]
+        output = words[words.index("--output") + 1]
+        assert output not in there
+        assert export(words[3:]) == 0
+        assert (folder / output).read_text().startswith("# Study 'closed'")
+    for name in there:
+        assert (folder / name).read_text() == "study: closed\n"

@@ -1,0 +1,499 @@
+"""Whole launches through real Ray: what the store says afterwards is the truth."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+import ray
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+
+from dashboards.numbers.confirmation import read_confirmation
+from dashboards.pages.study_page import study_document
+from search.launch import study as study_module
+from search.launch.confirm import confirm_queue
+from search.launch.plan import Plan
+from search.launch.reserve import Reserve
+from search.launch.study import Outcome, open_study, run_study, search
+from search.runs.protocol import Report
+from search.trials.observer import TrialView
+from search.workers.ray_session import Slots, _fit, n_startable, ray_session
+from space.errors import ClusterError, DeletedError, StorageError, StudyMismatchError
+from storage import Store
+from storage.tables.attributes import FAIL_REASON
+
+from ..conftest import Recorder
+from ..conftest import search as search_here
+
+MakePlan = Callable[..., Plan]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    with ray_session(None, verbose=False) as path:
+        yield path
+
+
+def launch(
+    plan: Plan,
+    store: Store,
+    scratch: Path,
+    recorder: Recorder | None = None,
+    stop_after: int | None = None,
+) -> tuple[Outcome, optuna.Study]:
+    """Run a launch, perhaps only until so many new epochs are recorded."""
+    recorder = recorder or Recorder()
+    before = recorder.n_reports
+
+    def stop_requested() -> bool:
+        return stop_after is not None and recorder.n_reports - before >= stop_after
+
+    outcome = search(
+        plan,
+        store,
+        recorder,
+        slots=plan.slots(),
+        scratch=scratch,
+        stop_requested=stop_requested,
+    )
+    return outcome, open_study(plan, store)
+
+
+def test_no_worker_waits_for_another_to_start(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    class Clock(Recorder):
+        def on_tick(self) -> None:
+            self.events.append(("tick", 0))
+
+    one = {"cpus": 1, "gpus": 0, "runs_per_trainable": 1}
+    clock = Clock()
+    plan = plan_for(resources=one, budget={"trials": 4})
+    n_workers = plan.slots().concurrency
+    launch(plan, store, scratch, clock)
+    begun = [event for event, _ in clock.events].index("start")
+    assert clock.events[begun : begun + n_workers] == [("start", i) for i in range(n_workers)]
+
+
+def test_search_to_the_end_of_its_budget(
+    plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
+) -> None:
+    plan = plan_for(pruner={"name": "asha"}, budget={"trials": 15})
+    outcome, study = launch(plan, store, scratch, recorder)
+    assert (outcome.status, outcome.n_interrupted) == ("done", 0)
+    states = [trial.state for trial in study.trials]
+    assert len(states) == 15
+    assert set(states) == {TrialState.COMPLETE, TrialState.PRUNED}
+    for trial in study.trials:
+        reports = trial.intermediate_values
+        assert list(reports) == list(range(1, len(reports) + 1))
+        assert (len(reports) == 9) == (trial.state == TrialState.COMPLETE)
+        assert trial.value == reports[len(reports)]
+    n_reports = sum(len(trial.intermediate_values) for trial in study.trials)
+    assert store.n_epochs(study._study_id) == n_reports
+    assert recorder.events.count(("start", 0)) == 1
+    (record,) = store.launches()
+    assert (record.status, record.changes) == ("done", [])
+    workers = {run.worker for run in store.runs()}
+    # Workers are reused: so many processes as run at once, not as there are trials.
+    assert len(workers) <= 2 * plan.slots().concurrency
+
+
+def test_what_workers_have_reported_is_let_go(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    n_held: dict[int, int] = {}
+
+    class Counter(Recorder):
+        def on_trial_end(self, trial: TrialView) -> None:
+            if trial.number in (0, 7):
+                gc.collect()
+                found = gc.get_objects()
+                n_held[trial.number] = sum(type(each) is ray.ObjectRef for each in found)
+
+    one = {"cpus": 1, "gpus": 0, "runs_per_trainable": 1}
+    plan = plan_for(resources=one, pruner={"name": "none"}, budget={"trials": 8})
+    launch(plan, store, scratch, Counter())
+    assert n_held[7] <= n_held[0] + plan.slots().concurrency
+
+
+def test_bad_trials_do_not_end_the_study(plan_for: MakePlan, store: Store, scratch: Path) -> None:
+    bad = {"type": "categorical", "choices": [0, 2]}
+    plan = plan_for(
+        parameters={"options.nan_at": bad, "options.fail_at": bad}, budget={"trials": 12}
+    )
+    _, study = launch(plan, store, scratch)
+    for trial in study.trials:
+        expected = TrialState.FAIL if any(trial.params.values()) else TrialState.COMPLETE
+        assert trial.state == expected
+        assert (FAIL_REASON in trial.user_attrs) == (expected == TrialState.FAIL)
+    assert {trial.state for trial in study.trials} == {TrialState.FAIL, TrialState.COMPLETE}
+
+
+def test_trial_whose_worker_dies_once_goes_on(
+    plan_for: MakePlan, store: Store, scratch: Path, tmp_path: Path
+) -> None:
+    options = {"exit_at": 5, "exit_marker": str(tmp_path / "died")}
+    plan = plan_for(model={"name": "closed-form", "options": options}, budget={"trials": 1})
+    _, study = launch(plan, store, scratch)
+    assert (tmp_path / "died").exists()
+    (trial,) = study.trials
+    assert trial.state == TrialState.COMPLETE
+    assert list(trial.intermediate_values) == list(range(1, 10))
+    (run,) = store.runs()
+    assert [epoch.epoch for epoch in store.epochs([run.run_id])[run.run_id]] == list(range(1, 10))
+
+
+def test_trial_whose_workers_always_die_is_fail_and_the_study_goes_on(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    plan = plan_for(
+        parameters={"options.exit_at": {"type": "categorical", "choices": [0, 2]}},
+        sampler={"name": "grid"},
+    )
+    _, study = launch(plan, store, scratch)
+    by_option = {trial.params["options.exit_at"]: trial for trial in study.trials}
+    assert by_option[0].state == TrialState.COMPLETE
+    assert by_option[2].state == TrialState.FAIL
+    assert by_option[2].user_attrs[FAIL_REASON].startswith("its worker died 3 times")
+
+
+def test_stopped_again_and_again_a_search_comes_to_its_end(
+    plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
+) -> None:
+    slow = {"name": "closed-form", "options": {"sleep": 0.3}}
+    plan = plan_for(model=slow, budget={"trials": 3}, concurrency=2)
+    statuses = []
+    for _ in range(10):
+        outcome, study = launch(plan, store, scratch, recorder, stop_after=8)
+        statuses.append(outcome.status)
+        if outcome.status == "done":
+            break
+        assert outcome.status == "interrupted"
+        assert TrialState.RUNNING not in {trial.state for trial in study.trials}
+        n_waiting = sum(trial.state == TrialState.WAITING for trial in study.trials)
+        assert outcome.n_interrupted <= n_waiting
+    assert len(statuses) > 2
+    assert statuses[-1] == "done"
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
+    for trial in study.trials:
+        assert list(trial.intermediate_values) == list(range(1, 10))
+    assert len(store.runs()) == 3
+    assert store.n_epochs(study._study_id) == 27
+
+
+def test_time_limit_stops_a_launch_in_time(
+    plan_for: MakePlan,
+    store: Store,
+    scratch: Path,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # An hour passes once a trial is trained, whatever this machine takes until then.
+    clock = SimpleNamespace(monotonic=lambda: 3600.0 if recorder.events else 0.0)
+    monkeypatch.setattr("search.launch.study.time", clock)
+    slow = {"name": "closed-form", "options": {"sleep": 3000.0}}
+    plan = plan_for(model=slow, budget={"trials": 2, "time_limit": "1h"})
+    outcome, study = launch(plan, store, scratch, recorder)
+    assert outcome.status == "time limit"
+    assert outcome.seconds == 3600  # It does not wait for the epochs of 50 minutes in flight.
+    assert recorder.n_reports == 0
+    assert {trial.state for trial in study.trials} == {TrialState.WAITING}
+    assert store.launches()[0].status == "time limit"
+
+
+@pytest.mark.parametrize("budget", [{"trials": 3}, {"trials": 9, "epochs": 27}])
+def test_a_launch_with_nothing_left_to_train_starts_no_ray(
+    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch, budget: dict[str, int]
+) -> None:
+    class StartedRayError(Exception):
+        pass
+
+    def start(*_: object, **__: object) -> None:
+        raise StartedRayError
+
+    monkeypatch.setattr(study_module, "ray_session", start)
+    with pytest.raises(StartedRayError):
+        run_study(plan_for(budget=budget), store, Recorder())
+    study = search_here(plan_for(budget=budget), store)
+    n_trials = len(study.trials)
+    outcome = run_study(plan_for(budget=budget), store, Recorder())
+    assert (outcome.status, outcome.n_interrupted) == ("done", 0)
+    assert store.launches(study._study_id)[-1].status == "done"
+    assert len(study.trials) == n_trials
+    with pytest.raises(StartedRayError):  # There is something to confirm.
+        run_study(plan_for(budget=budget, confirm={"top": 1, "seeds": 2}), store, Recorder())
+    with pytest.raises(StartedRayError):  # There is room for another trial.
+        run_study(plan_for(budget={"trials": 10}), store, Recorder())
+
+
+def test_study_begun_under_other_terms_is_refused(plan_for: MakePlan, store: Store) -> None:
+    open_study(plan_for(), store)
+    open_study(plan_for(budget={"trials": 99}), store)
+    with pytest.raises(StudyMismatchError, match=r"training.epochs: 9 before, 8 now.*--study"):
+        open_study(plan_for(training={"epochs": 8}), store)
+
+
+def test_nothing_is_left_of_checkpoints_but_those_of_unfinished_runs(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    slow = {"name": "closed-form", "options": {"sleep": 0.5}}
+    plan = plan_for(model=slow, budget={"trials": 2}, concurrency=2)
+    (plan.checkpoints / "closed").mkdir(parents=True)
+    foreign = plan.checkpoints / "closed" / "of-another-store.pt"
+    foreign.touch()
+    outcome, _ = launch(plan, store, scratch, stop_after=8)
+    assert outcome.status == "interrupted"
+    uids = {run.uid for run in store.runs() if run.state == "interrupted"}
+    kept = {path.name for path in plan.checkpoints.rglob("*.pt*")} - {foreign.name}
+    assert kept
+    assert kept <= {f"{uid}.pt" for uid in uids}
+    assert launch(plan, store, scratch)[0].status == "done"
+    assert list(plan.checkpoints.rglob("*.pt*")) == [foreign]
+
+
+def test_store_that_fails_in_mid_search_is_one_sentence(
+    plan_for: MakePlan, store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for()
+    calls = []
+    record_epochs = store.record_epochs
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        calls.append(args)
+        if len(calls) == 5:
+            raise optuna.exceptions.StorageInternalError("x") from OSError("disk full")
+        record_epochs(*args, **kwargs)
+
+    monkeypatch.setattr(store, "record_epochs", fail)
+    with pytest.raises(StorageError, match="disk full; free some disk space"):
+        launch(plan, store, scratch)
+    monkeypatch.undo()
+    study = open_study(plan, store)
+    assert TrialState.RUNNING not in {trial.state for trial in study.trials}
+    assert store.launches()[0].status == "failed"
+    launch(plan, store, scratch)
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+    assert {len(trial.intermediate_values) for trial in study.trials} == {9}
+
+
+def test_replicates_whose_worker_dies_are_trained_no_second_time(
+    plan_for: MakePlan, store: Store, scratch: Path, tmp_path: Path
+) -> None:
+    options = {"exit_at": 5, "exit_marker": str(tmp_path / "died")}
+    plan = plan_for(
+        model={"name": "closed-form", "options": options},
+        replicates=3,
+        pruner={"name": "wilcoxon"},
+        budget={"trials": 1},
+    )
+    (tmp_path / "died").touch()
+    _, study = launch(plan, store, scratch)
+    (trial,) = study.trials
+    assert trial.state == TrialState.COMPLETE
+    assert list(trial.intermediate_values) == [1, 2, 3]
+    assert {run.n_epochs for run in store.runs()} == {9}
+    assert list(plan.checkpoints.rglob("*.pt*")) == []
+
+
+def test_confirmation_is_trained_after_the_search_and_only_once(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    plan = plan_for(
+        confirm={"top": 2, "seeds": 3}, baselines=[{"learning_rate": 0.1, "weight_decay": 0.1}]
+    )
+    outcome, study = launch(plan, store, scratch)
+    assert outcome.status == "done"
+    runs = store.runs(study._study_id, "confirm")
+    assert len(runs) == 9
+    assert {run.state for run in runs} == {"complete"}
+    found = read_confirmation(store, study._study_id, "val_error", [0])
+    assert found is not None
+    assert found.baseline == 0
+    assert found.trials[-1].trial_number == 0
+    assert found.optimism.search_value == study.trials[found.winner.trial_number].value
+    launch(plan, store, scratch)
+    assert len(store.runs(study._study_id, "confirm")) == 9
+    assert store.n_epochs(study._study_id) == 12 * 9
+
+
+def test_of_several_baselines_the_first_is_compared_with(
+    plan_for: MakePlan, store: Store, scratch: Path
+) -> None:
+    bad, good = ({"learning_rate": rate, "weight_decay": 1e-4} for rate in (0.1, 0.01))
+    plan = plan_for(
+        confirm={"top": 1, "seeds": 2},
+        baselines=[bad, good],
+        pruner={"name": "none"},
+        budget={"trials": 2},
+    )
+    _, study = launch(plan, store, scratch)
+    found = read_confirmation(store, study._study_id, "val_error", [0, 1])
+    assert found is not None
+    assert found.winner.trial_number == 1
+    assert found.baseline == 0
+    assert list(found.comparisons) == [1]
+    assert [trial.was_pruned for trial in found.trials] == [False, False]
+
+
+def test_changes_between_launches_are_recorded_and_shown(
+    plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
+) -> None:
+    launch(plan_for(budget={"trials": 1}), store, scratch)
+    launch(plan_for(budget={"trials": 2}), store, scratch, recorder)
+    changes = ["budget.trials: 1, now 2"]
+    assert store.launches()[1].changes == changes
+    assert recorder.launches == [(0, changes)]
+
+
+def test_other_code_under_a_study_is_recorded_and_shown(
+    plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
+) -> None:
+    for n_trials, commit in enumerate("ab", start=1):
+        plan = plan_for(budget={"trials": n_trials})
+        provenance = replace(plan.provenance, git_commit=commit * 40, git_dirty=False)
+        launch(replace(plan, provenance=provenance), store, scratch, recorder)
+    said = f"code: {'a' * 12}, now {'b' * 12}"
+    (_, first), (_, second) = recorder.launches
+    assert first == []
+    assert second == [said, "budget.trials: 1, now 2"] == store.launches()[1].changes
+    assert said in study_document(store, "closed").details
+
+
+def test_trial_that_fits_nowhere_is_one_sentence(plan_for: MakePlan, scratch: Path) -> None:
+    plan = plan_for(resources={"cpus": 10_000})
+    with pytest.raises(ClusterError, match=r"10,000 CPUs .* lower resources.cpus"):
+        plan.slots()
+
+
+def test_concurrency_is_bounded_by_the_file_and_the_machine(
+    plan_for: MakePlan, scratch: Path
+) -> None:
+    cpus = int(ray.cluster_resources()["CPU"])
+    assert plan_for().slots().concurrency == cpus
+    assert plan_for(concurrency=1).slots().concurrency == 1
+    assert plan_for(resources={"cpus": 0.5}).slots().concurrency == 2 * cpus
+
+
+@pytest.mark.parametrize(
+    ("node", "cpus", "gpus", "expected"),
+    [
+        ({"CPU": 8.0}, 1, 0, 8),
+        ({"CPU": 8.0}, 3, 0, 2),
+        ({"CPU": 8.0, "GPU": 2.0}, 1, 0.5, 4),
+        ({"CPU": 8.0, "GPU": 2.0}, 1, 0.3, 6),
+        ({"CPU": 2.0, "GPU": 2.0}, 1, 0.25, 2),
+        ({"CPU": 8.0, "GPU": 2.0}, 1, 2, 1),
+        ({"CPU": 8.0}, 1, 1, 0),
+        ({"CPU": 8.0}, 0.1, 0, 80),
+    ],
+)
+def test_how_many_trials_fit_on_a_machine(
+    node: dict[str, float], cpus: float, gpus: float, expected: int
+) -> None:
+    assert _fit(node, cpus, gpus) == expected
+
+
+def test_study_of_another_direction_is_refused(plan_for: MakePlan, store: Store) -> None:
+    optuna.create_study(study_name="closed", storage=store.optuna_storage, direction="maximize")
+    with pytest.raises(StudyMismatchError, match="was begun to maximize, not to minimize"):
+        open_study(plan_for(), store)
+
+
+@pytest.mark.parametrize(
+    ("free", "gpus", "expected"),
+    [
+        ({"CPU": 64.0}, 0, 8),
+        ({"CPU": 5.0}, 0, 5),
+        ({}, 0, 1),
+        ({"CPU": 64.0, "GPU": 3.0}, 1, 3),
+        ({"CPU": 64.0}, 1, 1),
+    ],
+)
+def test_no_more_workers_are_asked_for_at_once_than_can_start(
+    free: dict[str, float], gpus: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "available_resources", lambda: free)
+    slots = Slots(cpus=64, gpus=8, nodes=1, concurrency=8, gpus_per_trial=gpus)
+    assert n_startable(slots, 1) == expected
+
+
+def test_a_time_limit_ends_the_search_in_time_for_its_confirmation(
+    plan_for: MakePlan, store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder()
+
+    def kept(reserve: Reserve, left: float) -> float:
+        """All that is left, once the baseline and some others have ended."""
+        n_ended = sum(event == "COMPLETE" for event, _ in recorder.events)
+        return 86_400.0 if n_ended >= 6 and ("COMPLETE", 0) in recorder.events else 0.0
+
+    monkeypatch.setattr(Reserve, "seconds", kept)
+    plan = plan_for(
+        baselines=[{"learning_rate": 1e-4, "weight_decay": 1e-1}],
+        budget={"trials": 1000, "time_limit": "24h"},
+        confirm={"top": 1, "seeds": 3},
+        concurrency=1,  # A worker that is slow to start would let another train a thousand trials.
+    )
+    outcome, study = launch(plan, store, scratch, recorder)
+    assert outcome.status == "time limit"
+    assert store.launches()[-1].status == "time limit"
+    states = Counter(trial.state for trial in study.trials)
+    assert 6 <= states[TrialState.COMPLETE] < 500
+    confirmed = store.runs(study._study_id, "confirm")
+    assert [run.state for run in confirmed] == ["complete"] * 2 * 3
+    assert confirm_queue(plan, store, study) == []
+
+
+class Deleter(Recorder):
+    """An observer in whose fifth report another program deletes the study, or a trial."""
+
+    def __init__(self, store: Store, what: str) -> None:
+        super().__init__()
+        self._store, self._what = store, what
+
+    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+        super().on_trial_report(trial, report)
+        if self.n_reports != 5 or "confirmation" in self._what:
+            return
+        if self._what == "study":
+            self._delete_study()
+            return
+        with self._store.engine.begin() as connection:
+            for table in reversed(models.BaseModel.metadata.sorted_tables):
+                if "trial_id" in table.c:
+                    connection.execute(table.delete().where(table.c.trial_id == 1))
+
+    def close(self) -> None:
+        if self._what == "study before its confirmation":
+            self._delete_study()
+
+    def _delete_study(self) -> None:
+        storage = optuna.storages.RDBStorage(self._store.url.render_as_string())
+        optuna.delete_study(study_name="closed", storage=storage)
+        storage.engine.dispose()
+
+
+@pytest.mark.parametrize("what", ["study", "trial", "study before its confirmation"])
+def test_what_is_deleted_under_a_launch_ends_it_with_one_sentence(
+    plan_for: MakePlan, store: Store, scratch: Path, what: str
+) -> None:
+    plan = plan_for(training={"epochs": 100_000})  # For longer than anybody waits.
+    if "confirmation" in what:
+        plan = plan_for(budget={"trials": 2}, confirm={"top": 1, "seeds": 2})
+    said = f"another program deleted the {what.split()[0]} "
+    with pytest.raises(DeletedError, match=said) as caught:
+        launch(plan, store, scratch, Deleter(store, what))
+    assert "\n" not in str(caught.value)
+    states = {launch.status for launch in store.launches()}
+    assert states == ({"failed"} if what == "trial" else set())
+    assert not any(run.state == "running" for run in store.runs())
