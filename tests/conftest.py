@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -41,15 +42,37 @@ def backend() -> str:
     return "sqlite"
 
 
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite store that holds nothing, to be copied: making one takes long."""
+    path = tmp_path_factory.mktemp("empty") / "s.db"
+    open_store(str(path)).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgresql: PostgresqlServer) -> Iterator[str]:
+    """The name of a PostgreSQL database with a store that holds nothing, to be copied."""
+    with postgresql.database() as url:
+        open_store(url).close()
+        yield url.rpartition("/")[2]
+
+
 @pytest.fixture
 def store_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a store that is not there yet."""
+    """The URL of a store that is not there yet; that is there, and empty, for `store`'s users."""
+    is_there = "store" in request.fixturenames
     with ExitStack() as stack:
         if backend == "sqlite":
-            yield f"sqlite:///{tmp_path / 'deep' / 'er' / 's.db'}"
+            path = tmp_path / "deep" / "er" / "s.db"
+            if is_there:
+                path.parent.mkdir(parents=True)
+                shutil.copyfile(request.getfixturevalue("empty_file"), path)
+            yield f"sqlite:///{path}"
         else:
             server: PostgresqlServer = request.getfixturevalue("postgresql")
-            yield stack.enter_context(server.database())
+            template = request.getfixturevalue("empty_database") if is_there else None
+            yield stack.enter_context(server.database(template))
 
 
 @pytest.fixture

@@ -92,10 +92,11 @@ class PostgresqlServer:
         return url.render_as_string(hide_password=False)
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """A new, empty database; its URL."""
+    def database(self, template: str | None = None) -> Iterator[str]:
+        """A new database, empty or a copy of the one of that name; its URL."""
         name = f"test_{next(self._numbers)}"
-        self._execute(f"CREATE DATABASE {name}")
+        copied = "" if template is None else f" TEMPLATE {template}"
+        self._execute(f"CREATE DATABASE {name}{copied}")
         try:
             yield self.url(name)
         finally:

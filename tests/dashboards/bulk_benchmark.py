@@ -8,18 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from space import MeanStd, Reported, RunConfig
-from storage import BenchmarkConfig, BenchmarkRecord, ResultRecord, Store
+from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.benchmarks import save_benchmark
 from storage.tables import schema
 from tests.dashboards.bulk_rows import (
     CONFIG,
     EPOCHS,
-    FINGERPRINT,
     HOSTILE,
     START,
     Rows,
-    begin_launch,
 )
+from tests.records import FINGERPRINT, begin_launch, result
 
 __all__ = ["add_benchmark"]
 
@@ -145,14 +144,5 @@ def _add_result(
         train_seconds=seconds * EPOCHS,
         n_parameters=12_345,
     )
-    result = ResultRecord(
-        run_id=run_id,
-        train_error=max(0.0, error / 3),
-        val_error=max(0.0, error - 0.01),
-        test_error=max(0.0, error),
-        train_loss=0.1,
-        val_loss=0.4,
-        test_loss=0.5,
-        data_fingerprint=FINGERPRINT,
-    )
-    rows.add(schema.results, **vars(result))
+    errors = {"train_error": max(0.0, error / 3), "val_error": max(0.0, error - 0.01)}
+    rows.add(schema.results, **vars(result(run_id, max(0.0, error), **errors)))

@@ -14,7 +14,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, FloatDistribution, distribution_to_json
 from optuna.storages._rdb import models
 
-from storage import NewLaunch, Store
+from storage import Store
 from storage.tables import schema
 from storage.tables.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
 
@@ -22,19 +22,16 @@ __all__ = [
     "CONFIG",
     "DISTRIBUTIONS",
     "EPOCHS",
-    "FINGERPRINT",
     "HOSTILE",
     "START",
     "MadeTrial",
     "Rows",
-    "begin_launch",
 ]
 
 START = datetime.datetime(2030, 1, 1, 12, tzinfo=datetime.UTC)
 """When every made study begins."""
 HOSTILE = "<img src=x onerror=alert(1)>'; DROP TABLE trials; --%{x} & <b>bold</b> $x$ {{7*7}}"
 """A name that no page may take at its word."""
-FINGERPRINT = "f" * 16
 EPOCHS = 25
 
 CONFIG: dict[str, Any] = {
@@ -72,25 +69,6 @@ class MadeTrial:
     resumed: bool = False
     values: list[float] | None = None
     distributions: dict[str, BaseDistribution] = field(default_factory=lambda: DISTRIBUTIONS)
-
-
-def begin_launch(store: Store, study_id: int | None, config: Any = None, **changes: Any) -> int:
-    """Record a launch."""
-    known: dict[str, Any] = {
-        "study_id": study_id,
-        "command": "python -m search.launch --space space/made.yaml",
-        "config": config or {},
-        "changes": [],
-        "git_commit": "0123456789abcdef0123456789abcdef01234567",
-        "git_dirty": False,
-        "versions": {"python": "3.11.7", "torch": "2.9.0", "optuna": "5.0.0"},
-        "hardware": {"processor": "Abacus", "cpus": 4, "memory_bytes": 2**33, "gpus": []},
-        "data_source": "digits",
-        "data_fingerprint": FINGERPRINT,
-        "host": "somewhere",
-        "pid": 1,
-    }
-    return store.begin_launch(NewLaunch(**{**known, **changes}))
 
 
 class Rows:

@@ -19,12 +19,10 @@ from storage import Store
 from tests.dashboards.bulk_rows import (
     CONFIG,
     EPOCHS,
-    FINGERPRINT,
     HOSTILE,
     START,
     MadeTrial,
     Rows,
-    begin_launch,
 )
 from tests.dashboards.bulk_trials import (
     BASELINE_PARAMS,
@@ -33,6 +31,7 @@ from tests.dashboards.bulk_trials import (
     draw_grid_trials,
     draw_trials,
 )
+from tests.records import FINGERPRINT, begin_launch
 
 __all__ = ["add_study", "begin_study", "space_config", "store_trials"]
 
@@ -140,9 +139,10 @@ def begin_study(
         data_source="digits",
         data_fingerprint=FINGERPRINT,
     )
-    first = begin_launch(store, study_id, config)
+    first = begin_launch(store, study_id, config=config)
     store.end_launch(first, "time limit")
-    second = begin_launch(store, study_id, config, changes=["budget.trials: 40, now 10000"])
+    changes = ["budget.trials: 40, now 10000"]
+    second = begin_launch(store, study_id, config=config, changes=changes)
     if not running:
         store.end_launch(second, "done")
     return study_id, [first, second]

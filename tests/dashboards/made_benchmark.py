@@ -8,18 +8,13 @@ from typing import Any
 
 from space import NamedConfig, Reported
 from space.files.load import parse_tree
-from storage import (
-    BenchmarkConfig,
-    BenchmarkRecord,
-    EpochRecord,
-    NewLaunch,
-    ResultRecord,
-    RunRecord,
-    Store,
-)
+from storage import BenchmarkConfig, BenchmarkRecord, RunRecord, Store
 from storage.benchmarks import load_benchmarks, save_benchmark
+from tests import records
+from tests.records import FINGERPRINT
 
 __all__ = [
+    "ERRORS",
     "FINGERPRINT",
     "HOSTILE",
     "add_result",
@@ -31,8 +26,14 @@ __all__ = [
     "save",
 ]
 
-FINGERPRINT = "f" * 16
 HOSTILE = "<img src=x onerror=alert(1)>&amp;<b>x</b>'; DROP TABLE trials;--{{7*7}}"
+ERRORS = {
+    "MLP": {0: 0.30, 1: 0.32, 2: 0.34},
+    "ConvNet": {0: 0.20, 1: 0.25, 2: 0.27},
+    "Siamese": {2: 0.1},
+    "ResNet": {},
+}
+"""Test errors of a benchmark that is half done: config -> seed -> error."""
 LOSSES = ((0.7, 0.8), (0.5, 0.6), (0.3, 0.7))
 
 
@@ -88,20 +89,13 @@ def save(store: Store, configs: Sequence[BenchmarkConfig], **changes: Any) -> Be
 def begin_launch(store: Store, **changes: Any) -> int:
     """Begin a benchmark's launch."""
     known: dict[str, Any] = {
-        "study_id": None,
         "command": "python -m search.benchmark --config space/paper/table1.yaml",
-        "config": {},
-        "changes": [],
-        "git_commit": "0123456789abcdef",
         "git_dirty": True,
         "versions": {"torch": "2.9", "numpy": "2.0"},
         "hardware": {"processor": "Abacus 7", "cpus": 2, "memory_bytes": 2**33, "gpus": []},
         "data_source": "mnist",
-        "data_fingerprint": FINGERPRINT,
-        "host": "somewhere",
-        "pid": 1,
     }
-    return store.begin_launch(NewLaunch(**{**known, **changes}))
+    return records.begin_launch(store, **{**known, **changes})
 
 
 def begin_run(
@@ -109,25 +103,17 @@ def begin_run(
 ) -> RunRecord:
     """Begin a run and record its first epochs, each of 2 seconds."""
     of_seed = config.config.with_values({"data.data_seed": seed, "training.training_seed": seed})
-    run = store.begin_run(
-        launch_id=launch_id,
-        study_id=None,
-        trial_id=None,
+    run = records.begin_run(
+        store,
+        launch_id,
         purpose="benchmark",
-        replicate=0,
         config_hash=of_seed.config_hash(),
         config=of_seed.model_dump(mode="json"),
         n_parameters=config.n_parameters,
     )
     for number, (train_loss, val_loss) in enumerate(LOSSES[:n_epochs], start=1):
-        epoch = EpochRecord(
-            epoch=number,
-            train_loss=train_loss + seed / 100,
-            val_loss=val_loss + seed / 100,
-            train_error=0.1,
-            val_error=0.2,
-            seconds=2.0,
-        )
+        losses = {"train_loss": train_loss + seed / 100, "val_loss": val_loss + seed / 100}
+        epoch = records.epoch(number, **losses, train_error=0.1, val_error=0.2)
         store.record_epoch(run.run_id, launch_id, epoch, best_epoch=1, worker="somewhere 1")
     return run
 
@@ -141,19 +127,9 @@ def add_result(
     *,
     fingerprint: str = FINGERPRINT,
 ) -> int:
-    """Record a finished run; train and validation error lie 0.1 and 0.05 below the test error."""
+    """Record a finished run; its errors are those of `records.result`."""
     run_id = begin_run(store, launch_id, config, seed).run_id
-    result = ResultRecord(
-        run_id=run_id,
-        train_error=test_error - 0.1,
-        val_error=test_error - 0.05,
-        test_error=test_error,
-        train_loss=0.1,
-        val_loss=0.2,
-        test_loss=0.3,
-        data_fingerprint=fingerprint,
-    )
-    store.record_result(result)
+    store.record_result(records.result(run_id, test_error, data_fingerprint=fingerprint))
     store.end_run(run_id, "complete")
     return run_id
 

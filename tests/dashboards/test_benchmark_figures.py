@@ -14,22 +14,17 @@ from dashboards.figures.template import LIGHT, MODEL_COLOURS, PALETTE, config_co
 from dashboards.numbers.benchmark import read_benchmark
 from storage import Store
 from tests.dashboards.made_benchmark import (
+    ERRORS,
     HOSTILE,
     LOSSES,
     add_result,
     begin_launch,
     benchmark_config,
-    made_benchmark,
     reported,
     save,
 )
+from tests.dashboards.shelf import Shelf
 
-ERRORS = {
-    "MLP": {0: 0.30, 1: 0.32, 2: 0.34},
-    "ConvNet": {0: 0.20, 1: 0.25, 2: 0.27},
-    "Siamese": {2: 0.1},
-    "ResNet": {},
-}
 KEYS = [
     "benchmark-test-errors",
     "benchmark-differences",
@@ -39,26 +34,20 @@ KEYS = [
 ]
 
 
-def panels(store: Store, errors: Any = ERRORS, **changes: Any) -> dict[str, Panel]:
-    """The panels of a made benchmark, by key."""
-    view = read_benchmark(store, made_benchmark(store, errors, **changes))
-    return {panel.key: panel for panel in benchmark_panels(view)}
-
-
 def traces(panel: Panel) -> dict[str, Any]:
     return {trace.name: trace for trace in panel.figure.data if trace.name}
 
 
-def test_panels_come_in_order_in_the_house_template(store: Store) -> None:
-    found = panels(store)
+def test_panels_come_in_order_in_the_house_template(shelf: Shelf) -> None:
+    found = shelf.benchmark_panels(ERRORS)
     assert list(found) == KEYS
     for panel in found.values():
         assert panel.figure.layout.template == LIGHT
         assert panel.caption.endswith(".")
 
 
-def test_every_seed_is_a_point_beside_mean_and_reported_value(store: Store) -> None:
-    drawn = panels(store, reported=reported())["benchmark-test-errors"]
+def test_every_seed_is_a_point_beside_mean_and_reported_value(shelf: Shelf) -> None:
+    drawn = shelf.benchmark_panels(ERRORS, reported=reported())["benchmark-test-errors"]
     found = traces(drawn)
     assert list(found["a seed"].x) == [0.30, 0.32, 0.34, 0.20, 0.25, 0.27, 0.1]
     # A seed has the same height in every row.
@@ -76,16 +65,16 @@ def test_every_seed_is_a_point_beside_mean_and_reported_value(store: Store) -> N
     assert drawn.figure.layout.yaxis.ticktext[2] == "Siamese<br>1 of 3 seeds"
 
 
-def test_without_reported_values_there_are_none_and_empty_rows_go(store: Store) -> None:
-    drawn = panels(store)["benchmark-test-errors"]
+def test_without_reported_values_there_are_none_and_empty_rows_go(shelf: Shelf) -> None:
+    drawn = shelf.benchmark_panels(ERRORS)["benchmark-test-errors"]
     assert list(traces(drawn)) == ["a seed", "mean, 95 % interval"]
     assert len(drawn.figure.layout.yaxis.ticktext) == 3
     assert "reported" not in drawn.caption
 
 
-def test_no_interval_of_errors_leaves_what_errors_can_be(store: Store) -> None:
+def test_no_interval_of_errors_leaves_what_errors_can_be(shelf: Shelf) -> None:
     low = dict(enumerate([0.0, 0.0, 0.0, 0.0, 0.01, 0.05]))
-    found = panels(store, {"low": low, "high": {0: 0.96, 1: 0.98, 2: 1.0}}, n_seeds=6)
+    found = shelf.benchmark_panels({"low": low, "high": {0: 0.96, 1: 0.98, 2: 1.0}}, n_seeds=6)
     means = traces(found["benchmark-test-errors"])["mean, 95 % interval"]
     assert means.x[0] - means.error_x.arrayminus[0] == pytest.approx(0)
     assert means.x[0] + means.error_x.array[0] == pytest.approx(0.05)
@@ -94,10 +83,10 @@ def test_no_interval_of_errors_leaves_what_errors_can_be(store: Store) -> None:
         assert bars.y[0] + bars.error_y.array[0] <= 1 + 1e-9
 
 
-def test_differences_carry_the_verdict(store: Store) -> None:
+def test_differences_carry_the_verdict(shelf: Shelf) -> None:
     ten = {seed: 0.3 + 0.001 * seed for seed in range(10)}
     better = {seed: error - 0.05 - 0.002 * (seed % 3) for seed, error in ten.items()}
-    drawn = panels(store, {"one": ten, "two": better}, n_seeds=10)["benchmark-differences"]
+    drawn = shelf.benchmark_panels({"one": ten, "two": better}, n_seeds=10)["benchmark-differences"]
     found = traces(drawn)
     assert len(found["a seed"].x) == 10
     assert found["a seed"].x[0] == pytest.approx(-0.05)
@@ -108,21 +97,21 @@ def test_differences_carry_the_verdict(store: Store) -> None:
     assert mean.marker.symbol == ("triangle-left",)
 
 
-def test_a_config_alone_is_compared_with_nothing(store: Store) -> None:
-    assert list(panels(store, {"one": {0: 0.1, 1: 0.2}})) == [
+def test_a_config_alone_is_compared_with_nothing(shelf: Shelf) -> None:
+    assert list(shelf.benchmark_panels({"one": {0: 0.1, 1: 0.2}})) == [
         key for key in KEYS if key != "benchmark-differences"
     ]
 
 
-def test_a_config_with_one_common_seed_has_a_point_and_no_interval(store: Store) -> None:
-    drawn = panels(store)["benchmark-differences"]
+def test_a_config_with_one_common_seed_has_a_point_and_no_interval(shelf: Shelf) -> None:
+    drawn = shelf.benchmark_panels(ERRORS)["benchmark-differences"]
     mean = traces(drawn)["mean, 95 % interval"]
     assert list(mean.error_x.array)[1] == list(mean.error_x.arrayminus)[1] == 0
     assert drawn.figure.layout.yaxis.ticktext[1] == "Siamese<br>not compared: 1 common seed"
 
 
-def test_losses_have_a_band_and_a_line_a_split_and_config(store: Store) -> None:
-    drawn = panels(store)["benchmark-losses"].figure
+def test_losses_have_a_band_and_a_line_a_split_and_config(shelf: Shelf) -> None:
+    drawn = shelf.benchmark_panels(ERRORS)["benchmark-losses"].figure
     assert len(drawn.data) == 3 * 2 * 3
     low, high, mean = drawn.data[:3]
     assert list(mean.x) == [1, 2, 3]
@@ -132,8 +121,8 @@ def test_losses_have_a_band_and_a_line_a_split_and_config(store: Store) -> None:
     assert [trace.name for trace in drawn.data if trace.showlegend] == ["training", "validation"]
 
 
-def test_errors_against_costs_are_a_point_a_config(store: Store) -> None:
-    found = panels(store)
+def test_errors_against_costs_are_a_point_a_config(shelf: Shelf) -> None:
+    found = shelf.benchmark_panels(ERRORS)
     parameters = found["benchmark-error-parameters"].figure
     assert [trace.x[0] for trace in parameters.data] == [1_000, 10_000, 100_000]
     assert [trace.y[0] for trace in parameters.data] == pytest.approx([0.32, 0.24, 0.1])
@@ -153,12 +142,12 @@ def test_seconds_of_unlike_machines_are_said_to_be_no_comparison(store: Store) -
     assert "2 kinds of machine (Abacus 7, Abacus 8)" in captions["benchmark-error-seconds"]
 
 
-def test_nothing_is_drawn_of_a_benchmark_that_nobody_has_run(store: Store) -> None:
-    assert benchmark_panels(read_benchmark(store, made_benchmark(store, {"one": {}}))) == []
+def test_nothing_is_drawn_of_a_benchmark_that_nobody_has_run(shelf: Shelf) -> None:
+    assert shelf.benchmark_panels({"one": {}}) == {}
 
 
-def test_every_axis_has_a_unit_or_a_count(store: Store) -> None:
-    for panel in panels(store).values():
+def test_every_axis_has_a_unit_or_a_count(shelf: Shelf) -> None:
+    for panel in shelf.benchmark_panels(ERRORS).values():
         titles = {
             axis.title.text
             for axis in [*panel.figure.select_xaxes(), *panel.figure.select_yaxes()]
@@ -175,9 +164,9 @@ def test_every_axis_has_a_unit_or_a_count(store: Store) -> None:
         assert panel.figure.layout.xaxis.title.text or panel.key == "benchmark-losses"
 
 
-def test_a_hostile_name_is_shown_as_text(store: Store) -> None:
+def test_a_hostile_name_is_shown_as_text(shelf: Shelf) -> None:
     hostile = {HOSTILE: {0: 0.3, 1: 0.2}, f"two {HOSTILE}": {0: 0.2, 1: 0.3}}
-    for panel in panels(store, hostile, reported=reported()).values():
+    for panel in shelf.benchmark_panels(hostile, reported=reported()).values():
         drawn = panel.figure.to_json()
         assert "<img" not in drawn
         assert "<b>" not in drawn
@@ -185,9 +174,9 @@ def test_a_hostile_name_is_shown_as_text(store: Store) -> None:
         assert "hovertemplate" not in panel.figure.to_dict()["data"][0]
 
 
-def test_configs_of_one_network_have_colours_of_their_own(store: Store) -> None:
+def test_configs_of_one_network_have_colours_of_their_own(shelf: Shelf) -> None:
     errors = {name: {0: 0.3, 1: 0.2} for name in ("one", "two", "three", "four")}
-    found = panels(store, errors, models=("siamese", "siamese", "mlp", "siamese"))
+    found = shelf.benchmark_panels(errors, models=("siamese", "siamese", "mlp", "siamese"))
     colours = [trace.marker.color for trace in found["benchmark-error-parameters"].figure.data]
     assert len(set(colours)) == 4
     assert colours[0] == MODEL_COLOURS["siamese"]

@@ -10,6 +10,7 @@ from space.errors import UsageError
 from storage import Store
 from storage.summaries.benchmark import glance_at_benchmarks
 from tests.dashboards.made_benchmark import (
+    ERRORS,
     add_result,
     begin_launch,
     begin_run,
@@ -18,17 +19,11 @@ from tests.dashboards.made_benchmark import (
     reported,
     save,
 )
-
-ERRORS = {
-    "MLP": {0: 0.30, 1: 0.32, 2: 0.34},
-    "ConvNet": {0: 0.20, 1: 0.25, 2: 0.27},
-    "Siamese": {2: 0.1},
-    "ResNet": {},
-}
+from tests.dashboards.shelf import Shelf
 
 
-def test_per_seed_values_means_and_intervals(store: Store) -> None:
-    view = read_benchmark(store, made_benchmark(store, ERRORS, reported=reported()))
+def test_per_seed_values_means_and_intervals(shelf: Shelf) -> None:
+    view = shelf.benchmark(ERRORS, reported=reported())
     mlp = view.table.rows[0]
     assert {seed: each.result.test_error for seed, each in mlp.result.seeds.items()} == ERRORS[
         "MLP"
@@ -42,8 +37,8 @@ def test_per_seed_values_means_and_intervals(store: Store) -> None:
     assert (view.n_done, view.n_asked) == (7, 12)
 
 
-def test_differences_are_paired_by_seed(store: Store) -> None:
-    view = read_benchmark(store, made_benchmark(store, ERRORS))
+def test_differences_are_paired_by_seed(shelf: Shelf) -> None:
+    view = shelf.benchmark(ERRORS)
     convnet, siamese = view.differences
     assert (convnet.row.name, convnet.seeds) == ("ConvNet", (0, 1, 2))
     assert convnet.differences == pytest.approx((-0.10, -0.07, -0.07))
@@ -55,8 +50,8 @@ def test_differences_are_paired_by_seed(store: Store) -> None:
     assert siamese.row.verdict == "not compared: 1 common seed"
 
 
-def test_curves_are_means_and_bands_over_the_seeds(store: Store) -> None:
-    view = read_benchmark(store, made_benchmark(store, ERRORS))
+def test_curves_are_means_and_bands_over_the_seeds(shelf: Shelf) -> None:
+    view = shelf.benchmark(ERRORS)
     assert list(view.curves) == ["MLP", "ConvNet", "Siamese"]
     curves = view.curves["MLP"]
     assert curves.n_seeds == 3
@@ -176,3 +171,8 @@ def test_a_failure_is_told_and_its_config_not_called_the_best(store: Store) -> N
         "No two configs have the same seeds yet, so none is called the best. b failed on 1 seed. "
         "Against a, b is not distinguishable."
     )
+
+
+def test_one_config_is_not_the_best_of_several(shelf: Shelf) -> None:
+    alone = benchmark_outcome(shelf.benchmark({"MLP": {0: 0.3, 1: 0.32}}))
+    assert alone == "MLP has a mean test error of 0.3100 ± 0.0141 over 2 seeds."

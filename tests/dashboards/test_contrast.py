@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.figures.panel import Panel
-from dashboards.figures.study.panels import study_panels
 from dashboards.figures.template import (
     MODEL_COLOURS,
     PALETTE,
@@ -18,12 +16,9 @@ from dashboards.figures.template import (
     SEQUENTIAL_ON_DARK,
     STATE_COLOURS,
 )
-from dashboards.numbers.benchmark import read_benchmark
-from dashboards.numbers.study.view import read_study
 from dashboards.pages.documents import DIRECTORY
-from storage import Store
-from tests.dashboards.bulk_study import add_study
-from tests.dashboards.made_benchmark import made_benchmark, reported
+from tests.dashboards.made_benchmark import reported
+from tests.dashboards.shelf import Shelf
 
 LEAST = 3.0
 """WCAG 2.2, 1.4.11."""
@@ -67,35 +62,26 @@ def test_contrast_is_wcags() -> None:
     assert contrast("#000000", "#ffffff", opacity=0) == 1
 
 
-@pytest.mark.parametrize("paper", [LIGHT_CARD, DARK_CARD])
-def test_every_mark_stands_out_from_the_paper(store: Store, paper: str) -> None:
-    add_study(store, "one", 100, running=True)
-    add_study(store, "two", 60, two_objectives=True)
-    add_study(store, "grid", grid=6)
+def test_every_mark_and_the_palette_stand_out_from_either_paper(shelf: Shelf) -> None:
     errors = {"a": {0: 0.3, 1: 0.4}, "b": {0: 0.2, 1: 0.1}, "c": {0: 0.25, 1: 0.2}}
-    record = made_benchmark(store, errors, reported=reported())
-    panels = [
-        *(
-            panel
-            for name in ("one", "two", "grid")
-            for panel in study_panels(read_study(store, name))
-        ),
-        *benchmark_panels(read_benchmark(store, record)),
-    ]
-    found = {(panel.key, *mark) for panel in panels for mark in marks(panel)}
+    drawn = (
+        shelf.panels(n_trials=60, running=True),
+        shelf.panels(n_trials=80, two_objectives=True),
+        shelf.panels(grid=6),
+        shelf.benchmark_panels(errors, reported=reported()),
+    )
+    found = {
+        (panel.key, *mark) for panels in drawn for panel in panels.values() for mark in marks(panel)
+    }
     assert len({key for key, *_ in found}) >= 12
+    found |= {("palette", colour, 1.0) for colour in {*PALETTE, *MODEL_COLOURS.values()}}
     too_dim = {
-        (key, colour, round(contrast(colour, paper, opacity), 2))
+        (key, colour, paper, round(contrast(colour, paper, opacity), 2))
         for key, colour, opacity in found
+        for paper in (LIGHT_CARD, DARK_CARD)
         if contrast(colour, paper, opacity) < LEAST
     }
     assert too_dim == set()
-
-
-@pytest.mark.parametrize("paper", [LIGHT_CARD, DARK_CARD])
-@pytest.mark.parametrize("colour", sorted({*PALETTE, *MODEL_COLOURS.values()}))
-def test_the_palette_stands_out_from_either_paper(paper: str, colour: str) -> None:
-    assert contrast(colour, paper) >= LEAST
 
 
 @pytest.mark.parametrize(

@@ -10,22 +10,14 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 
-from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.figures.counts import count_axis
 from dashboards.figures.narrow import GAP
 from dashboards.figures.panel import Panel
 from dashboards.figures.study.panels import study_panels
-from dashboards.numbers.benchmark import read_benchmark
 from dashboards.numbers.study.view import read_study
 from dashboards.pages.study_page import study_document
 from storage import Store
-from tests.dashboards.bulk_study import add_study
-from tests.dashboards.made_benchmark import made_benchmark
-
-
-def study(store: Store, n_trials: int) -> dict[str, Panel]:
-    add_study(store, n_trials=n_trials)
-    return {panel.key: panel for panel in study_panels(read_study(store, "made"))}
+from tests.dashboards.shelf import Shelf
 
 
 def places(panel: Panel) -> list[tuple[float, float]]:
@@ -40,8 +32,8 @@ def places(panel: Panel) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize(("key", "n"), [("slices", 4), ("contour", 2), ("cost", 2)])
-def test_plots_stand_one_below_the_other(store: Store, key: str, n: int) -> None:
-    panel = study(store, 60)[key]
+def test_plots_stand_one_below_the_other(shelf: Shelf, key: str, n: int) -> None:
+    panel = shelf.panels(n_trials=60)[key]
     found = places(panel)
     assert len(found) == n
     assert all(high - low >= 150 for low, high in found)
@@ -54,10 +46,9 @@ def test_plots_stand_one_below_the_other(store: Store, key: str, n: int) -> None
         assert panel.narrow[f"yaxis{number}.showticklabels"]
 
 
-def test_losses_keep_the_title_of_each_config_above_its_plot(store: Store) -> None:
+def test_losses_keep_the_title_of_each_config_above_its_plot(shelf: Shelf) -> None:
     errors = {name: {0: 0.3, 1: 0.2} for name in ("one", "two", "three", "four")}
-    view = read_benchmark(store, made_benchmark(store, errors))
-    panel = next(each for each in benchmark_panels(view) if each.key == "benchmark-losses")
+    panel = shelf.benchmark_panels(errors)["benchmark-losses"]
     assert len(places(panel)) == 4
     titles = [str(note.text) for note in panel.figure.layout.annotations]
     assert [title.split("<br>")[0] for title in titles] == list(errors)
@@ -70,24 +61,24 @@ def test_losses_keep_the_title_of_each_config_above_its_plot(store: Store) -> No
         assert below == "epoch"
 
 
-def test_parallel_axes_keep_their_distance(store: Store) -> None:
-    panel = study(store, 60)["parallel-coordinates"]
+def test_parallel_axes_keep_their_distance(shelf: Shelf) -> None:
+    panel = shelf.panels(n_trials=60)["parallel-coordinates"]
     (trace,) = panel.figure.data
     margin = panel.narrow["margin"]
     between = (panel.narrow["width"] - margin["l"] - margin["r"]) / (len(trace.dimensions) - 1)
     assert between >= 120
 
 
-def test_a_page_is_told(store: Store) -> None:
-    panels = study(store, 60)
-    told = json.loads(study_document(store, "made").as_json())["panels"]
+def test_a_page_is_told(shelf: Shelf) -> None:
+    panels = shelf.panels(n_trials=60)
+    told = json.loads(study_document(shelf.store(n_trials=60), "made").as_json())["panels"]
     assert [each["narrow"] for each in told] == [
         json.loads(json.dumps(panel.narrow)) for panel in panels.values()
     ]
 
 
-def test_four_parameters_stand_two_abreast(store: Store) -> None:
-    layout = study(store, 60)["slices"].figure.layout
+def test_four_parameters_stand_two_abreast(shelf: Shelf) -> None:
+    layout = shelf.panels(n_trials=60)["slices"].figure.layout
     assert layout.xaxis.domain == layout.xaxis3.domain
     assert layout.xaxis.domain[1] - layout.xaxis.domain[0] > 0.4
 
@@ -99,8 +90,8 @@ def test_few_are_counted_one_by_one(lowest: int, highest: int, expected: int | N
     assert count_axis(lowest, highest).get("dtick") == expected
 
 
-def test_trials_and_epochs_are_counted_in_whole_numbers(store: Store) -> None:
-    panels = study(store, 3)
+def test_trials_and_epochs_are_counted_in_whole_numbers(shelf: Shelf) -> None:
+    panels = shelf.panels(n_trials=3)
 
     def dticks(key: str) -> list[Any]:
         return [axis.dtick for axis in panels[key].figure.select_xaxes()]
@@ -128,8 +119,6 @@ def test_short_trials_and_whole_parameters_have_no_fractions(store: Store) -> No
     assert panels["slices"].figure.layout.xaxis2.dtick is None
 
 
-def test_epochs_of_a_short_benchmark_have_no_fractions(store: Store) -> None:
-    errors = {name: {0: 0.3} for name in ("one", "two")}
-    view = read_benchmark(store, made_benchmark(store, errors))
-    panel = next(each for each in benchmark_panels(view) if each.key == "benchmark-losses")
+def test_epochs_of_a_short_benchmark_have_no_fractions(shelf: Shelf) -> None:
+    panel = shelf.benchmark_panels({"one": {0: 0.3}, "two": {0: 0.3}})["benchmark-losses"]
     assert {axis.dtick for axis in panel.figure.select_xaxes()} == {1}

@@ -17,6 +17,7 @@ from space import RunConfig, Space
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.tables.attributes import BASELINE
 from tests.conftest import BACKENDS
+from tests.records import begin_run
 
 from .made_benchmark import add_result, begin_launch, benchmark_config, reported, save
 
@@ -73,11 +74,11 @@ def train(
         of_seed: RunConfig = config.config.with_values(
             {"data.data_seed": seed, "training.training_seed": training_seed}
         )
-        run = store.begin_run(
-            launch_id=launch_id,
+        run = begin_run(
+            store,
+            launch_id,
             study_id=study._study_id,
             trial_id=trial._trial_id,
-            purpose="search",
             replicate=replicate,
             config_hash=of_seed.config_hash(),
             config=of_seed.model_dump(mode="json"),

@@ -15,8 +15,9 @@ from storage.summaries.study import benchmark_version, study_names, study_versio
 from storage.tables import schema
 from tests.conftest import BACKENDS
 from tests.dashboards.bulk_benchmark import add_benchmark
-from tests.dashboards.bulk_rows import HOSTILE, begin_launch
+from tests.dashboards.bulk_rows import HOSTILE
 from tests.dashboards.bulk_study import add_study
+from tests.records import begin_launch
 
 
 @pytest.fixture(params=BACKENDS)
@@ -75,7 +76,9 @@ def test_a_value_that_is_not_finite_is_no_best(store: Store) -> None:
 
 def test_running_is_told_by_the_heartbeat(store: Store) -> None:
     study = optuna.create_study(study_name="s", storage=store.optuna_storage)
-    launch_id = begin_launch(store, study._study_id, {"budget": {"trials": 12, "epochs": 300}})
+    launch_id = begin_launch(
+        store, study._study_id, config={"budget": {"trials": 12, "epochs": 300}}
+    )
     row = summary_of(read_overview(store), "s")
     assert (row.is_running, row.status) == (True, "running")
     assert (row.n_trials_asked, row.n_epochs_asked) == (12, 300)

@@ -26,8 +26,9 @@ from dashboards.tables.formats import KEPT_EPOCH
 from storage import Store
 from storage.commands.command_line import command_line
 from storage.tables import schema
-from tests.dashboards.bulk_rows import HOSTILE, begin_launch
+from tests.dashboards.bulk_rows import HOSTILE
 from tests.dashboards.bulk_study import add_study
+from tests.records import begin_launch
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_study_whose_budget_is_spent_is_not_offered_the_same_command(
     study_id = add_study(store, "made", 6, grid=grid)
     config = {**store.launches(study_id)[-1].config, "budget": budget}
     command = "python -m search.launch --space s.yaml --trials 21"
-    store.end_launch(begin_launch(store, study_id, config, command=command), status)
+    store.end_launch(begin_launch(store, study_id, config=config, command=command), status)
     found = [
         words for words in shown_commands(study_document(store, "made")) if "search.launch" in words
     ]

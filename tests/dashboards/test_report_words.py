@@ -21,15 +21,14 @@ from dashboards.tables.study import (
 )
 from space import CategoricalParameter
 from storage import Store
-from tests.dashboards.bulk_study import add_study
 from tests.dashboards.bulk_trials import BASELINE_PARAMS
+from tests.dashboards.shelf import Shelf
 
 
-@pytest.fixture
-def view(store: Store) -> StudyView:
+@pytest.fixture(scope="module")
+def view(shelf: Shelf) -> StudyView:
     """A confirmed study of 40 trials, the first of them the baseline."""
-    add_study(store, "made", 40, confirmed=True)
-    return read_study(store, "made")
+    return shelf.study(n_trials=40, confirmed=True)
 
 
 def with_winner(found: Confirmation | None, verdict: str) -> Confirmation:
@@ -239,9 +238,8 @@ def test_a_confirmed_baseline_that_was_pruned_is_marked(view: StudyView) -> None
     assert not any("pruned" in other[2] for other in others)
 
 
-def test_a_trade_off_asks_for_both_objectives(store: Store) -> None:
-    add_study(store, "two", 30, two_objectives=True)
-    view = read_study(store, "two")
+def test_a_trade_off_asks_for_both_objectives(shelf: Shelf) -> None:
+    view = shelf.study(n_trials=30, two_objectives=True)
     assert "the best trade-off between the lowest validation error and the lowest number of " in (
         story.question(view)
     )

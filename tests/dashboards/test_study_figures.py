@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,19 +15,11 @@ from dashboards.figures.study.panels import MAX_TRIALS, study_panels
 from dashboards.figures.study.words import hover, log_ticks, thinned
 from dashboards.figures.template import DARK, LIGHT, escape
 from dashboards.numbers.grid import Finding
-from dashboards.numbers.study.view import StudyView, read_study
-from storage import Store, open_store
-from tests.dashboards.bulk_rows import HOSTILE
-from tests.dashboards.bulk_study import add_study
+from dashboards.numbers.study.view import StudyView
+from tests.dashboards.shelf import Shelf
 
 TAG = re.compile(r"<(?!/?(b|br|span|extra)\b)")
 """Of HTML that plotly would render, all but what we write ourselves."""
-
-
-def drawn(store: Store, name: str = "made", **options: Any) -> tuple[StudyView, dict[str, Panel]]:
-    """A study's view, and its panels by key."""
-    view = read_study(store, name)
-    return view, {panel.key: panel for panel in study_panels(view, **options)}
 
 
 def points(panel: Panel, *, mode: str = "markers") -> list[int]:
@@ -56,17 +47,21 @@ def texts(value: Any) -> list[str]:
     return [text for each in value for text in texts(each)] if isinstance(value, list) else []
 
 
+SEARCH: dict[str, Any] = {"n_trials": 100}
+"""A study that has ended."""
+
+
 @pytest.fixture(scope="module")
-def search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store with a study of 100 trials that has ended; tests only look at it."""
-    store = open_store(str(tmp_path_factory.mktemp("search") / "s.db"))
-    add_study(store, n_trials=100)
-    yield store
-    store.close()
+def view(shelf: Shelf) -> StudyView:
+    return shelf.study(**SEARCH)
 
 
-def test_every_panel_of_a_search_that_ended(search: Store) -> None:
-    _, panels = drawn(search)
+@pytest.fixture(scope="module")
+def panels(shelf: Shelf) -> dict[str, Panel]:
+    return shelf.panels(**SEARCH)
+
+
+def test_every_panel_of_a_search_that_ended(panels: dict[str, Panel]) -> None:
     assert list(panels) == [
         "history",
         "learning-curves",
@@ -83,8 +78,9 @@ def test_every_panel_of_a_search_that_ended(search: Store) -> None:
         assert "paper_bgcolor" not in panel.figure.layout.to_plotly_json()
 
 
-def test_history_has_a_point_a_trial_and_two_lines(search: Store) -> None:
-    view, panels = drawn(search)
+def test_history_has_a_point_a_trial_and_two_lines(
+    view: StudyView, panels: dict[str, Panel]
+) -> None:
     history = panels["history"]
     assert sorted(points(history)) == list(range(100))
     for state, word in (("COMPLETE", "complete"), ("PRUNED", "pruned"), ("FAIL", "failed")):
@@ -100,17 +96,16 @@ def test_history_has_a_point_a_trial_and_two_lines(search: Store) -> None:
     assert history.figure.layout.yaxis.tickformat == ".1~%"
 
 
-def test_trials_without_a_value_stand_in_a_strip(store: Store) -> None:
-    add_study(store, n_trials=60, running=True)
-    view, panels = drawn(store)
+def test_trials_without_a_value_stand_in_a_strip(shelf: Shelf) -> None:
+    how = {"n_trials": 60, "running": True}
+    view, panels = shelf.study(**how), shelf.panels(**how)
     strip = named(panels["history"], "waiting")
     assert strip.yaxis == "y2"
     assert [data[0] for data in strip.customdata] == [60, 61]
     assert len(named(panels["history"], "running").x) == view.counts["RUNNING"] == 4
 
 
-def test_curves_end_where_their_trials_did(search: Store) -> None:
-    view, panels = drawn(search)
+def test_curves_end_where_their_trials_did(view: StudyView, panels: dict[str, Panel]) -> None:
     curves = panels["learning-curves"].figure
     reported = [each for trace in curves.data if trace.mode == "lines" for each in trace.y]
     assert sum(y is not None for y in reported) == len(view.reports.value_R)
@@ -125,8 +120,9 @@ def test_curves_end_where_their_trials_did(search: Store) -> None:
     assert [note.text for note in curves.layout.annotations] == ["rung 3", "rung 9"]
 
 
-def test_contours_are_of_the_learning_rate_and_each_decay(search: Store) -> None:
-    view, panels = drawn(search)
+def test_contours_are_of_the_learning_rate_and_each_decay(
+    view: StudyView, panels: dict[str, Panel]
+) -> None:
     contour = panels["contour"].figure
     layout = contour.layout
     assert (layout.xaxis.title.text, layout.yaxis.title.text) == (
@@ -138,14 +134,16 @@ def test_contours_are_of_the_learning_rate_and_each_decay(search: Store) -> None
     assert len(points(panels["contour"])) == 2 * view.counts["COMPLETE"]
 
 
-def test_slices_hold_every_trial_once_a_parameter(search: Store) -> None:
-    view, panels = drawn(search)
+def test_slices_hold_every_trial_once_a_parameter(
+    view: StudyView, panels: dict[str, Panel]
+) -> None:
     n = view.counts["COMPLETE"] + view.counts["PRUNED"]
     assert len(points(panels["slices"])) == 4 * n
 
 
-def test_parallel_coordinates_hold_the_complete_trials(search: Store) -> None:
-    view, panels = drawn(search)
+def test_parallel_coordinates_hold_the_complete_trials(
+    view: StudyView, panels: dict[str, Panel]
+) -> None:
     (trace,) = panels["parallel-coordinates"].figure.data
     assert [each.label for each in trace.dimensions] == [
         *view.distributions,
@@ -158,33 +156,31 @@ def test_parallel_coordinates_hold_the_complete_trials(search: Store) -> None:
     assert trace.line.color[-1] == view.best.values[0]
 
 
-def test_a_bar_for_every_segment(search: Store) -> None:
-    view, panels = drawn(search)
+def test_a_bar_for_every_segment(view: StudyView, panels: dict[str, Panel]) -> None:
     bars = panels["timeline"].figure.data
     assert sum(len(trace.x) for trace in bars) == len(view.timeline) == 101
     workers = panels["timeline"].figure.layout.yaxis.ticktext
     assert set(workers) == {"host 0", "host 1", "host 2", "host 3", "earlier launch"}
 
 
-def test_cost_ends_at_the_sums(search: Store) -> None:
-    view, panels = drawn(search)
+def test_cost_ends_at_the_sums(view: StudyView, panels: dict[str, Panel]) -> None:
     spent, whole = panels["cost"].figure.data[:2]
     assert spent.y[-1] == view.cost.epochs_T[-1]
     assert whole.y[-1] == view.cost.epochs_T[-1] + view.cost.saved_epochs_T[-1]
     assert f"saved {view.cost.saved_epochs_T[-1]:,} epochs" in panels["cost"].caption
 
 
-def test_points_lead_to_their_trials(search: Store) -> None:
-    _, panels = drawn(search, trial_url=lambda number: f"/trials/{number}")
+def test_points_lead_to_their_trials(view: StudyView) -> None:
+    linked = study_panels(view, trial_url=lambda number: f"/trials/{number}")
+    panels = {panel.key: panel for panel in linked}
     for key in ("history", "contour", "slices", "timeline"):
         for trace in panels[key].figure.data:
             for data in trace.customdata if trace.customdata is not None else ():
                 assert data[1] == f"/trials/{data[0]}"
 
 
-def test_a_grid_has_its_curves_with_intervals_and_the_reports_choice(store: Store) -> None:
-    add_study(store, grid=6)
-    view, panels = drawn(store)
+def test_a_grid_has_its_curves_with_intervals_and_the_reports_choice(shelf: Shelf) -> None:
+    view, panels = shelf.study(grid=6), shelf.panels(grid=6)
     assert "contour" not in panels
     grid = panels["grid"].figure
     (line,) = grid.layout.shapes
@@ -226,10 +222,9 @@ def test_a_grid_has_its_curves_with_intervals_and_the_reports_choice(store: Stor
     ],
 )
 def test_a_grids_caption_says_what_each_curve_shows(
-    store: Store, changes: dict[str, Any], expected: str
+    shelf: Shelf, changes: dict[str, Any], expected: str
 ) -> None:
-    add_study(store, grid=6)
-    view = read_study(store, "made")
+    view = shelf.study(grid=6)
     assert view.grid is not None
     first, second = view.grid.curves
     known = {"rival": 0.4, "difference": 0.0, "n": 10, "n_points": 6, "n_worse": 0, **changes}
@@ -240,9 +235,9 @@ def test_a_grids_caption_says_what_each_curve_shows(
     assert panel.caption.endswith(".")
 
 
-def test_two_objectives_have_a_front_and_no_record(store: Store) -> None:
-    add_study(store, n_trials=80, two_objectives=True)
-    view, panels = drawn(store)
+def test_two_objectives_have_a_front_and_no_record(shelf: Shelf) -> None:
+    how = {"n_trials": 80, "two_objectives": True}
+    view, panels = shelf.study(**how), shelf.panels(**how)
     assert "learning-curves" not in panels
     front = named(panels["pareto-front"], "Pareto front")
     assert [data[0] for data in front.customdata] == list(view.front)
@@ -252,19 +247,14 @@ def test_two_objectives_have_a_front_and_no_record(store: Store) -> None:
     assert len(panels["importances"].figure.data) == 2
 
 
-def test_an_empty_study_has_no_figures(store: Store) -> None:
-    add_study(store, n_trials=0)
-    assert drawn(store)[1] == {}
+def test_a_study_of_one_trial_has_few_and_one_of_none_has_none(shelf: Shelf) -> None:
+    assert shelf.panels(n_trials=0) == {}
+    few = ["history", "learning-curves", "timeline", "cost"]
+    assert list(shelf.panels(n_trials=1)) == few
 
 
-def test_a_study_of_one_trial_has_few(store: Store) -> None:
-    add_study(store, n_trials=1)
-    assert list(drawn(store)[1]) == ["history", "learning-curves", "timeline", "cost"]
-
-
-def test_names_are_shown_as_text(store: Store) -> None:
-    add_study(store, n_trials=60, hostile=True, running=True)
-    _, panels = drawn(store, name=HOSTILE)
+def test_names_are_shown_as_text(shelf: Shelf) -> None:
+    panels = shelf.panels(n_trials=60, hostile=True, running=True)
     said = [
         text
         for panel in panels.values()
@@ -279,9 +269,9 @@ def test_names_are_shown_as_text(store: Store) -> None:
             assert "img" not in (getattr(trace, "hovertemplate", None) or "")
 
 
-def test_many_trials_are_thinned_and_the_caption_says_so(store: Store) -> None:
-    add_study(store, n_trials=300)
-    view, panels = drawn(store, max_trials=50)
+def test_many_trials_are_thinned_and_the_caption_says_so(shelf: Shelf) -> None:
+    view = shelf.study(n_trials=300)
+    panels = {panel.key: panel for panel in study_panels(view, max_trials=50)}
     assert "50 of 300 trials are drawn" in panels["history"].caption
     shown = points(panels["history"])
     assert len(shown) == len(set(shown)) == 50
@@ -293,19 +283,17 @@ def test_many_trials_are_thinned_and_the_caption_says_so(store: Store) -> None:
     assert MAX_TRIALS >= 500
 
 
-def test_thinning_spreads_evenly_and_keeps_what_matters(store: Store) -> None:
-    add_study(store, n_trials=101)
-    trials = read_study(store, "made").trials
+def test_thinning_spreads_evenly_and_keeps_what_matters(view: StudyView) -> None:
+    trials = view.trials
     kept = [trial.number for trial in thinned(trials, 6, {50})]
     assert kept == sorted(kept)
     assert len(kept) == 6
-    assert {0, 50, 1, 100} <= set(kept)
+    assert {0, 50, 1, 99} <= set(kept)
     assert thinned(trials, 1000, set()) == list(trials)
     assert len(thinned(trials, 1, {50, 60})) == 1
 
 
-def test_hover_texts_name_trial_values_and_params(search: Store) -> None:
-    view, _ = drawn(search)
+def test_hover_texts_name_trial_values_and_params(view: StudyView) -> None:
     said = hover(view, view.trials[0])
     assert said.startswith("<b>trial 0</b> complete, baseline<br>val_error ")
     assert "<br>25 epochs, " in said
@@ -340,7 +328,6 @@ def test_escaping() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "1a", "A", "a b", "a--b", "a-", "ä"])
-def test_a_panels_key_is_a_slug(search: Store, key: str) -> None:
-    panel = drawn(search)[1]["cost"]
+def test_a_panels_key_is_a_slug(panels: dict[str, Panel], key: str) -> None:
     with pytest.raises(ValueError, match="key"):
-        Panel(key=key, title="", caption="", figure=panel.figure)
+        Panel(key=key, title="", caption="", figure=panels["cost"].figure)

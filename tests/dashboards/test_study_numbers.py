@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import optuna
@@ -16,9 +17,10 @@ from dashboards.numbers.study.surface import surface
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView, read_study
 from space.errors import StudyNotFoundError
-from storage import Store
+from storage import Store, open_store
 from tests.dashboards.bulk_rows import HOSTILE, START, MadeTrial
-from tests.dashboards.bulk_study import add_study, begin_study, space_config, store_trials
+from tests.dashboards.bulk_study import begin_study, space_config, store_trials
+from tests.dashboards.shelf import Shelf
 
 PARAMS = {
     "learning_rate": 1e-3,
@@ -57,15 +59,17 @@ def trial(number: int, values: tuple[float, ...] = (), **changes: object) -> Stu
     return StudyTrial(**{**known, **changes})  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def small(store: Store) -> StudyView:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyView]:
     """The study of `TRIALS`, of three epochs with a rung after the first, on one worker."""
+    store = open_store(str(tmp_path_factory.mktemp("small") / "s.db"))
     config = space_config(
         training={"epochs": 3}, pruner={"name": "asha", "min_resource": 1, "reduction_factor": 3}
     )
     study_id, launches = begin_study(store, "small", config, running=True)
     store_trials(store, study_id, TRIALS, launches, n_workers=1)
-    return read_study(store, "small")
+    yield read_study(store, "small")
+    store.close()
 
 
 def test_trials_are_as_they_were_stored(small: StudyView) -> None:
@@ -134,10 +138,10 @@ def test_a_resumed_trial_has_a_segment_a_launch(small: StudyView) -> None:
     assert list(small.timeline) == sorted(small.timeline, key=lambda each: each.started_at)
 
 
-def test_the_same_trials_as_optuna_reads(store: Store) -> None:
-    add_study(store, n_trials=60, running=True, hostile=True)
-    found = read_study(store, HOSTILE)
-    known = optuna.load_study(study_name=HOSTILE, storage=store.optuna_storage).trials
+def test_the_same_trials_as_optuna_reads(shelf: Shelf) -> None:
+    how = {"n_trials": 60, "running": True, "hostile": True}
+    found, storage = shelf.study(**how), shelf.store(**how).optuna_storage
+    known = optuna.load_study(study_name=HOSTILE, storage=storage).trials
     assert len(found.trials) == len(known) == 62
     for ours, theirs in zip(found.trials, known, strict=True):
         assert (ours.number, ours.state) == (theirs.number, theirs.state.name)
@@ -178,9 +182,8 @@ def test_a_study_of_another_tool(store: Store) -> None:
     assert sum(found.importances[0].shares.values()) == pytest.approx(1)
 
 
-def test_an_empty_study(store: Store) -> None:
-    add_study(store, n_trials=0)
-    found = read_study(store, "made")
+def test_an_empty_study(shelf: Shelf) -> None:
+    found = shelf.study(n_trials=0)
     assert found.trials == ()
     assert found.best is None
     assert found.baseline is None
@@ -188,21 +191,18 @@ def test_an_empty_study(store: Store) -> None:
     assert not found.is_running
 
 
-def test_a_study_that_is_not_there_suggests_one_that_is(store: Store) -> None:
-    add_study(store, n_trials=1)
+def test_a_study_that_is_not_there_suggests_one_that_is(shelf: Shelf) -> None:
     with pytest.raises(StudyNotFoundError, match="made"):
-        read_study(store, "mode")
+        read_study(shelf.store(n_trials=1), "mode")
 
 
-def test_confirmed_studies_and_grids_are_read_too(store: Store) -> None:
-    add_study(store, n_trials=40, confirmed=True)
-    found = read_study(store, "made")
+def test_confirmed_studies_and_grids_are_read_too(shelf: Shelf) -> None:
+    found = shelf.study(n_trials=40, confirmed=True)
     assert found.confirmation is not None
     assert found.confirmation.baseline == 0
     assert found.confirm_epochs == 25 * 5 * len(found.confirmation.trials)
     assert found.grid is None
-    add_study(store, "grid", grid=3)
-    grid = read_study(store, "grid")
+    grid = shelf.study(grid=3)
     assert grid.replicates == 3
     assert grid.grid is not None
     assert [len(curve.points) for curve in grid.grid.curves] == [10, 10]

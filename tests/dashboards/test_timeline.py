@@ -11,9 +11,8 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.study.timeline import timeline_panel
 from dashboards.figures.study.words import Drawing
 from dashboards.numbers.study.timeline import Segment, idle_times
-from dashboards.numbers.study.view import StudyView, read_study
-from storage import Store
-from tests.dashboards.bulk_study import add_study
+from dashboards.numbers.study.view import StudyView
+from tests.dashboards.shelf import Shelf
 
 START = datetime.datetime(2026, 3, 1, 20, tzinfo=datetime.UTC)
 
@@ -61,9 +60,8 @@ def drawn(view: StudyView, *segments: Segment) -> Panel:
     return panel
 
 
-def test_the_axis_leaves_the_night_out_and_marks_it(store: Store) -> None:
-    add_study(store, n_trials=4)
-    view = read_study(store, "made")
+def test_the_axis_leaves_the_night_out_and_marks_it(shelf: Shelf) -> None:
+    view = shelf.study(n_trials=4)
     ids = [trial.trial_id for trial in view.trials]
     panel = drawn(view, segment(0, 50, trial_id=ids[0]), segment(700, 750, trial_id=ids[1]))
     axis = panel.figure.layout.xaxis
@@ -78,9 +76,8 @@ def test_the_axis_leaves_the_night_out_and_marks_it(store: Store) -> None:
     assert "A dotted line marks where idle time (11 hours) is left out." in panel.caption
 
 
-def test_ticks_of_many_launches_keep_apart(store: Store) -> None:
-    add_study(store, n_trials=1)
-    view = read_study(store, "made")
+def test_ticks_of_many_launches_keep_apart(shelf: Shelf) -> None:
+    view = shelf.study(n_trials=1)
     trial_id = view.trials[0].trial_id
     parts = [segment(1440 * day, 1440 * day + 5, trial_id=trial_id) for day in range(20)]
     panel = drawn(view, *parts)
@@ -89,9 +86,8 @@ def test_ticks_of_many_launches_keep_apart(store: Store) -> None:
     assert "19 dotted lines mark where idle time (up to 24 hours)" in panel.caption
 
 
-def test_without_idle_time_the_axis_is_plotlys(store: Store) -> None:
-    add_study(store, n_trials=4)
-    view = read_study(store, "made")
+def test_without_idle_time_the_axis_is_plotlys(shelf: Shelf) -> None:
+    view = shelf.study(n_trials=4)
     ids = [trial.trial_id for trial in view.trials]
     panel = drawn(view, segment(0, 50, trial_id=ids[0]), segment(52, 90, trial_id=ids[1]))
     assert not panel.figure.layout.xaxis.rangebreaks

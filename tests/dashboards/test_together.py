@@ -12,41 +12,17 @@ from dashboards.numbers.study.view import read_study
 from dashboards.numbers.together import together_note, trained_together
 from dashboards.pages.benchmark_page import benchmark_document
 from dashboards.pages.study_page import study_document
-from storage import BenchmarkConfig, EpochRecord, ResultRecord, Store
+from storage import BenchmarkConfig, Store
 from storage.tables.records import RunEpoch
 from tests.dashboards.bulk_study import add_study
 from tests.dashboards.made_benchmark import (
-    FINGERPRINT,
     add_result,
     begin_launch,
     begin_run,
     benchmark_config,
     save,
 )
-
-
-def epoch_of(number: int, seconds: float) -> EpochRecord:
-    return EpochRecord(
-        epoch=number,
-        train_loss=0.5,
-        val_loss=0.5,
-        train_error=0.1,
-        val_error=0.2,
-        seconds=seconds,
-    )
-
-
-def result_of(run_id: int) -> ResultRecord:
-    return ResultRecord(
-        run_id=run_id,
-        train_error=0.1,
-        val_error=0.2,
-        test_error=0.3,
-        train_loss=0.1,
-        val_loss=0.2,
-        test_loss=0.3,
-        data_fingerprint=FINGERPRINT,
-    )
+from tests.records import epoch, result
 
 
 def add_batch(
@@ -56,12 +32,14 @@ def add_batch(
     runs = [begin_run(store, launch_id, config, seed, n_epochs=0).run_id for seed in seconds]
     for number in (1, 2, 3):
         reports = [
-            RunEpoch(run_id=run, epoch=epoch_of(number, each), best_epoch=1, worker="somewhere 1")
+            RunEpoch(
+                run_id=run, epoch=epoch(number, seconds=each), best_epoch=1, worker="somewhere 1"
+            )
             for run, each in zip(runs, seconds.values(), strict=True)
         ]
         store.record_epochs(launch_id, reports)
     for run in runs:
-        store.record_result(result_of(run))
+        store.record_result(result(run, 0.3))
         store.end_run(run, "complete")
     return runs
 
@@ -113,7 +91,7 @@ def test_a_studys_page_says_so(store: Store) -> None:
     study_id = add_study(store, n_trials=20)
     first, second = store.runs(study_id, "search")[:2]
     reports = [
-        RunEpoch(run_id=run.run_id, epoch=epoch_of(90, 0.7), best_epoch=1, worker="host 0")
+        RunEpoch(run_id=run.run_id, epoch=epoch(90, seconds=0.7), best_epoch=1, worker="host 0")
         for run in (first, second)
     ]
     store.record_epochs(first.launch_id, reports)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,11 +28,18 @@ class Watched:
 
     def draw_all(self) -> dict[str, dict[str, Any]]:
         """Scroll to every figure; return each one's data as plotly has drawn it, by key."""
-        panels = self.page.locator(".panel")
-        for index in range(panels.count()):
-            panel = panels.nth(index)
-            panel.scroll_into_view_if_needed()
-            expect(panel).to_have_attribute("data-drawn", re.compile("."))
+        self.page.evaluate(
+            """async () => {
+                for (const panel of document.querySelectorAll('.panel')) {
+                    panel.scrollIntoView({block: 'nearest', behavior: 'instant'});
+                    await new Promise((done) => {
+                        const look = () => panel.dataset.drawn && done();
+                        new MutationObserver(look).observe(panel, {attributes: true});
+                        look();
+                    });
+                }
+            }"""
+        )
         found: dict[str, dict[str, Any]] = self.page.evaluate(
             """() => Object.fromEntries([...document.querySelectorAll('.panel')].map((each) => {
                 const plot = each.querySelector('.plot');

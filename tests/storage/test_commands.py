@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 
 from space.errors import UsageError
-from storage import EpochRecord, NewLaunch, open_store
+from storage import open_store
 from storage.__main__ import main
 from storage.commands.cli import storage_arguments
 from storage.summaries.confirmed import confirmed_trials
 from storage.tables.schema import launches, utc_now
 
 from ..dashboards.bulk_study import add_study
+from ..records import begin_launch, begin_run, epoch
 
 
 @pytest.mark.parametrize(
@@ -57,38 +56,21 @@ def url(tmp_path: Path) -> str:
         data_source="digits",
         data_fingerprint="abc",
     )
-    launch_id = store.begin_launch(
-        NewLaunch(
-            study_id=study._study_id,
-            command="python -m search.launch --space s.yaml",
-            config={},
-            changes=["budget.trials: 1, now 2"],
-            git_commit="f00d",
-            git_dirty=True,
-            versions={"torch": "2.13.0"},
-            hardware={"processor": "abacus", "cpus": 2, "gpus": []},
-            data_source="digits",
-            data_fingerprint="abc",
-            host="h",
-            pid=1,
-        )
+    launch_id = begin_launch(
+        store,
+        study._study_id,
+        changes=["budget.trials: 1, now 2"],
+        git_commit="f00d",
+        git_dirty=True,
+        versions={"torch": "2.13.0"},
+        hardware={"processor": "abacus", "cpus": 2, "gpus": []},
+        data_fingerprint="abc",
     )
     for state, value in (("complete", 0.25), ("failed", None)):
         trial = study.ask()
         trial.suggest_float("x", 0, 1)
-        run = store.begin_run(
-            launch_id=launch_id,
-            study_id=study._study_id,
-            trial_id=trial._trial_id,
-            purpose="search",
-            replicate=0,
-            config_hash="h",
-            config={},
-        )
-        epoch = EpochRecord(
-            epoch=1, train_loss=1, val_loss=1, train_error=0.5, val_error=0.25, seconds=2.0
-        )
-        store.record_epoch(run.run_id, launch_id, epoch, best_epoch=1, worker="w")
+        run = begin_run(store, launch_id, trial._trial_id, study_id=study._study_id)
+        store.record_epoch(run.run_id, launch_id, epoch(1), best_epoch=1, worker="w")
         study.tell(trial, value, state=None if value else optuna.trial.TrialState.FAIL)
         store.end_run(run.run_id, state, None if value else "it caught fire")
     optuna.create_study(study_name="theirs", storage=store.optuna_storage)
@@ -197,15 +179,7 @@ def test_trials_of_a_launch_that_was_killed_are_not_counted_as_running(
         asked, held = study.ask(), study.ask()
         assert asked.number == held.number - 1
         if name != "theirs":
-            store.begin_run(
-                launch_id=1,
-                study_id=study._study_id,
-                trial_id=held._trial_id,
-                purpose="search",
-                replicate=0,
-                config_hash="h",
-                config={},
-            )
+            begin_run(store, 1, held._trial_id, study_id=study._study_id)
     store.close()
 
     def listed() -> list[tuple[int, int, int]]:
@@ -227,17 +201,11 @@ def test_trials_of_a_launch_that_was_killed_are_not_counted_as_running(
     assert [each["state"] for each in shown["trials"]][2:] == ["INTERRUPTED"] * 2
 
     store = open_store(url)
-    other = dataclasses.replace(NewLaunch(**fields_of(store.launches()[0])), pid=2)
-    store.begin_launch(other)
+    begin_launch(store, store.study_id("[bold]ours[/]"), pid=2)
     store.end_launch(1, "died")
     store.close()
     # The trial that no run holds may be the other launch's, which has yet to say so.
     assert listed()[0] == (1, 1, 4)
-
-
-def fields_of(launch: NewLaunch) -> dict[str, Any]:
-    """What was known of a launch when it began."""
-    return {each.name: getattr(launch, each.name) for each in dataclasses.fields(NewLaunch)}
 
 
 @pytest.mark.parametrize("arguments", [["show", "theirss"], ["list"]])

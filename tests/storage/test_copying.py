@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,7 +26,7 @@ from storage.tables.records import RunRecord
 from ..dashboards.bulk_benchmark import add_benchmark
 from ..dashboards.bulk_rows import HOSTILE
 from ..dashboards.bulk_study import add_study
-from .test_store import begin_run, epoch, new_launch
+from ..records import begin_run, epoch, new_launch
 
 
 def content(store: Store) -> dict[str, Any]:
@@ -89,10 +90,11 @@ def content(store: Store) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture(scope="module")
+def source_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Studies of every kind, one of another tool's, and a benchmark."""
-    with closing(open_store(str(tmp_path / "source.db"))) as store:
+    path = tmp_path_factory.mktemp("source") / "s.db"
+    with closing(open_store(str(path))) as store:
         add_study(store, "made", 40, running=True, confirmed=True)
         add_study(store, "two", 12, two_objectives=True)
         add_study(store, hostile=True, n_trials=12)
@@ -105,6 +107,13 @@ def source(tmp_path: Path) -> Iterator[Store]:
         for step, value in enumerate(odd):
             asked.report(value, step)
         theirs.tell(asked, float("inf"))
+    return path
+
+
+@pytest.fixture
+def source(source_file: Path, tmp_path: Path) -> Iterator[Store]:
+    shutil.copyfile(source_file, tmp_path / "source.db")
+    with closing(open_store(str(tmp_path / "source.db"))) as store:
         yield store
 
 

@@ -18,7 +18,6 @@ from space.errors import StorageError
 from storage import __main__ as storage_command
 from storage import open_store
 
-from ..dashboards.bulk_study import add_study
 from ..disks import Disk, mounted
 
 Command = Callable[[str], int]
@@ -61,40 +60,29 @@ def commands(space: Path, tmp_path: Path) -> dict[str, Command]:
     }
 
 
-def make(path: Path) -> bytes:
-    """A sound store in one file. Returns its bytes."""
-    store = open_store(str(path))
-    add_study(store, "made", 12)
-    store.close()
-    assert not path.with_name(f"{path.name}-wal").exists()
-    return path.read_bytes()
-
-
-def _foreign(path: Path) -> None:
+def _foreign(path: Path, sound: bytes) -> None:
     path.write_text("no database at all\n" * 1000)
 
 
-def _cut_short(path: Path) -> None:
-    path.write_bytes(make(path)[: 2**14])
+def _cut_short(path: Path, sound: bytes) -> None:
+    path.write_bytes(sound[: 2**14])
 
 
-def _overwritten(path: Path) -> None:
-    content = make(path)
-    path.write_bytes(content[: 2**13] + os.urandom(len(content) - 2**13))
+def _overwritten(path: Path, sound: bytes) -> None:
+    path.write_bytes(sound[: 2**13] + os.urandom(len(sound) - 2**13))
 
 
-def _newer(path: Path) -> None:
-    make(path)
+def _directory(path: Path, sound: bytes) -> None:
+    path.mkdir()
+
+
+def _newer(path: Path, sound: bytes) -> None:
+    path.write_bytes(sound)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE search_schema_version SET version_num = '9999'")
 
 
-def _another_s(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("CREATE TABLE addresses (name TEXT)")
-
-
-FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+FAULTS: dict[str, tuple[Callable[[Path, bytes], None], str]] = {
     "foreign": (
         _foreign,
         "file is not a database; the file is no SQLite database or is damaged; name another file.",
@@ -109,7 +97,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         "database disk image is malformed; the file is no SQLite database or is damaged; name "
         "another file.",
     ),
-    "a directory": (Path.mkdir, "this is a directory; name a file in it."),
+    "a directory": (_directory, "this is a directory; name a file in it."),
     "newer": (
         _newer,
         "its schema version is 9999, newer than this release's 0003; install the release that made "
@@ -120,11 +108,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_file_that_is_no_store_of_ours(
-    fault: str, tmp_path: Path, commands: dict[str, Command]
+    fault: str, tmp_path: Path, made_file: Path, commands: dict[str, Command]
 ) -> None:
     path = tmp_path / "s.db"
     spoil, sentence = FAULTS[fault]
-    spoil(path)
+    spoil(path, made_file.read_bytes())
     before = path.read_bytes() if path.is_file() else b""
     for name, command in commands.items():
         with pytest.raises(StorageError) as caught:
@@ -163,10 +151,10 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         yield made
 
 
-def test_a_read_only_disk(disk: Disk, commands: dict[str, Command]) -> None:
+def test_a_read_only_disk(disk: Disk, made_file: Path, commands: dict[str, Command]) -> None:
     path = disk.path / "s.db"
-    before = make(path)
-    (disk.path / "s.db.lock").unlink()
+    before = made_file.read_bytes()
+    path.write_bytes(before)
     disk.set_read_only(True)
     for name in ("launch", "upgrade", "publish"):
         with pytest.raises(StorageError) as caught:
@@ -198,5 +186,5 @@ def test_a_full_disk(disk: Disk, commands: dict[str, Command]) -> None:
         "same command again."
     )
     disk.free()
-    make(path)
+    open_store(str(path)).close()
     assert commands["check"](str(path)) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +22,6 @@ from space.errors import NoStudiesError, StorageError, UsageError
 from storage import __main__ as storage_command
 from storage import open_store
 
-from ..dashboards.bulk_study import add_study
 from ..dashboards.web import request
 
 Files = dict[str, bytes]
@@ -46,8 +46,10 @@ DASHBOARD = (
 )
 
 
-def plain(path: Path) -> None:
+@pytest.fixture(scope="module")
+def plain_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As Optuna alone leaves a file."""
+    path = tmp_path_factory.mktemp("plain") / "s.db"
     url = f"sqlite:///{path}"
     study = optuna.create_study(study_name="made", storage=url)
     study.enqueue_trial({"x": 0.5})
@@ -56,26 +58,20 @@ def plain(path: Path) -> None:
         trial.report(trial.suggest_float("x", 0, 1), 0)
         study.tell(trial, 0.5)
     sa.create_engine(url).dispose()
-    assert path.read_bytes()[18:20] == b"\x01\x01"
+    return path
 
 
-def ours(path: Path) -> None:
-    """As a search leaves it."""
-    with closing(open_store(str(path))) as store:
-        add_study(store, "made", 20, confirmed=True)
-    path.with_name(f"{path.name}.lock").unlink()
-    assert path.read_bytes()[18:20] == b"\x02\x02"
+LOG_MODE = {"plain_file": b"\x01\x01", "made_file": b"\x02\x02"}
+"""Bytes 18 and 19 of a file as Optuna alone leaves it, and as a search does."""
 
 
-KINDS = {"plain": plain, "ours": ours}
-
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=LOG_MODE)
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A store, alone in its directory."""
     path = tmp_path / "a 100% stôre #1" / "s.db"
     path.parent.mkdir()
-    KINDS[request.param](path)
+    shutil.copyfile(request.getfixturevalue(request.param), path)
+    assert path.read_bytes()[18:20] == LOG_MODE[request.param]
     return path
 
 
@@ -102,7 +98,7 @@ def commands(out: Path) -> dict[str, Callable[[str], int]]:
         "copy": lambda url: storage_command.main(["copy", "--from", url, "--to", f"{out}.db"]),
         "report": of(report.main, *study, "--output", f"{out}.html"),
         "export": of(export.main, *study, "--output", f"{out}.yaml"),
-        "simulate": of(simulate.main, *study),
+        "simulate": of(simulate.main, *study, "--sampler", "random", "--seeds", "1"),
         "grid report": of(grid_report.main, *study),
     }
 
@@ -144,10 +140,8 @@ def test_what_a_person_does_in_optuna_dashboard_is_written(path: Path) -> None:
     assert path.read_bytes()[18:20] == header
 
 
-def test_a_killed_searchs_log_is_read_and_left_to_the_next(tmp_path: Path) -> None:
-    path = tmp_path / "killed" / "s.db"
-    path.parent.mkdir()
-    ours(path)
+@pytest.mark.parametrize("path", ["made_file"], indirect=True)
+def test_a_killed_searchs_log_is_read_and_left_to_the_next(path: Path) -> None:
     subprocess.run([sys.executable, "-c", WRITER, str(path)], check=False)
     before = files(path)
     assert before["s.db-wal"]
@@ -205,10 +199,8 @@ def test_a_store_that_goes_away_while_it_is_served(
         assert request(site, "/data/study/1").status == 200
 
 
-def test_an_old_schema_is_not_written_to(tmp_path: Path) -> None:
-    path = tmp_path / "old" / "s.db"
-    path.parent.mkdir()
-    plain(path)
+@pytest.mark.parametrize("path", ["plain_file"], indirect=True)
+def test_an_old_schema_is_not_written_to(path: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE alembic_version")

@@ -25,7 +25,7 @@ from storage.locking import study_lock
 from storage.optuna_rows.steady import StudyFullError
 
 from ..postgresql import PostgresqlServer
-from .test_store import begin_run, epoch, new_launch
+from ..records import begin_run, epoch, new_launch
 
 
 class ServerGoneError(Exception):

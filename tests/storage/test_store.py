@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -13,27 +12,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError, StudyNotFoundError
-from storage import EpochRecord, NewLaunch, RunEpoch, Store, TrialStep, open_store
+from storage import RunEpoch, RunRecord, Store, TrialStep, open_store
 from storage.connect import outage
 from storage.connect.engine import parse_url, redact
 from storage.tables.schema import metadata
-
-
-def new_launch(study_id: int | None) -> NewLaunch:
-    return NewLaunch(
-        study_id=study_id,
-        command="python -m search.launch",
-        config={"a": [1, None]},
-        changes=["b"],
-        git_commit="c" * 40,
-        git_dirty=True,
-        versions={"torch": "2"},
-        hardware={"cpus": 2},
-        data_source="digits",
-        data_fingerprint="f",
-        host="h",
-        pid=1,
-    )
+from tests import records
+from tests.records import epoch, new_launch
 
 
 @pytest.fixture
@@ -45,42 +29,21 @@ def store(store: Store) -> Store:
     return store
 
 
-def epoch(number: int, **changes: float) -> EpochRecord:
-    values = {
-        "train_loss": 0.5,
-        "val_loss": 0.6,
-        "train_error": 0.25,
-        "val_error": 0.1 * number,
-        "seconds": 2.0,
-    }
-    return EpochRecord(epoch=number, **{**values, **changes})
-
-
 def begin_run(
-    store: Store,
-    launch_id: int,
-    trial_id: int | None = 7,
-    replicate: int = 0,
-    study_id: int = 3,
-):
-    return store.begin_run(
-        launch_id=launch_id,
-        study_id=study_id,
-        trial_id=trial_id,
-        purpose="search",
-        replicate=replicate,
-        config_hash="x",
-        config={"model": {"name": "mlp"}},
-    )
+    store: Store, launch_id: int, trial_id: int | None = 7, replicate: int = 0, study_id: int = 3
+) -> RunRecord:
+    """Begin a run of the store above."""
+    return records.begin_run(store, launch_id, trial_id, replicate=replicate, study_id=study_id)
 
 
 def test_launch_round_trip(store: Store) -> None:
-    launch_id = store.begin_launch(new_launch(3))
+    told = new_launch(3, config={"a": [1, None]}, changes=["b"], git_dirty=True)
+    launch_id = store.begin_launch(told)
     (found,) = store.launches(3)
     assert found.launch_id == launch_id
     assert found.status == "running"
     assert found.ended_at is None
-    assert {key: getattr(found, key) for key in vars(new_launch(3))} == vars(new_launch(3))
+    assert {key: getattr(found, key) for key in vars(told)} == vars(told)
     store.beat(launch_id)
     assert store.launches(3)[0].heartbeat_at > found.heartbeat_at
     store.end_launch(launch_id, "done")
@@ -214,7 +177,7 @@ def test_optuna_alone_reads_the_store(store: Store, store_url: str) -> None:
 
 def test_any_text_and_long_ones_come_back(store: Store) -> None:
     text = "ü 漢 '; DROP TABLE x; -- \\" + "x" * 100_000
-    launch_id = store.begin_launch(dataclasses.replace(new_launch(3), command=text))
+    launch_id = store.begin_launch(new_launch(3, command=text))
     run = begin_run(store, launch_id)
     store.end_run(run.run_id, "failed", text)
     assert store.launches()[0].command == text
@@ -222,7 +185,7 @@ def test_any_text_and_long_ones_come_back(store: Store) -> None:
 
 
 def test_what_no_text_column_holds_is_replaced_and_long_names_are_cut(store: Store) -> None:
-    odd = dataclasses.replace(new_launch(3), command="a\0b\udcff", config={"a": ["\0"]})
+    odd = new_launch(3, command="a\0b\udcff", config={"a": ["\0"]})
     launch_id = store.begin_launch(odd)
     run = begin_run(store, launch_id)
     long = "h" * 300

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from storage import Store, TrialStep, open_store
 from storage.optuna_rows import trial_reading
 
-from .test_store import new_launch
+from ..records import new_launch
 
 CHOICES = CategoricalDistribution(("a", 1, None))
 

@@ -1,0 +1,78 @@
+"""Records of launches, runs and results for tests: whole ones, of which a test changes what it is
+about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storage import EpochRecord, NewLaunch, ResultRecord, RunRecord, Store
+
+__all__ = ["FINGERPRINT", "begin_launch", "begin_run", "epoch", "new_launch", "result"]
+
+FINGERPRINT = "f" * 16
+
+
+def new_launch(study_id: int | None = None, **changes: Any) -> NewLaunch:
+    """What is known of a launch when it begins."""
+    known: dict[str, Any] = {
+        "study_id": study_id,
+        "command": "python -m search.launch --space space/made.yaml",
+        "config": {},
+        "changes": [],
+        "git_commit": "0123456789abcdef0123456789abcdef01234567",
+        "git_dirty": False,
+        "versions": {"python": "3.11.7", "torch": "2.9.0", "optuna": "5.0.0"},
+        "hardware": {"processor": "Abacus", "cpus": 4, "memory_bytes": 2**33, "gpus": []},
+        "data_source": "digits",
+        "data_fingerprint": FINGERPRINT,
+        "host": "somewhere",
+        "pid": 1,
+    }
+    return NewLaunch(**{**known, **changes})
+
+
+def begin_launch(store: Store, study_id: int | None = None, **changes: Any) -> int:
+    """Record that a launch began."""
+    return store.begin_launch(new_launch(study_id, **changes))
+
+
+def begin_run(
+    store: Store, launch_id: int, trial_id: int | None = None, **changes: Any
+) -> RunRecord:
+    """Record that a run of a search began; of no study unless one is named."""
+    known: dict[str, Any] = {
+        "launch_id": launch_id,
+        "study_id": None,
+        "trial_id": trial_id,
+        "purpose": "search",
+        "replicate": 0,
+        "config_hash": "h",
+        "config": {},
+    }
+    return store.begin_run(**{**known, **changes})
+
+
+def epoch(number: int, **changes: Any) -> EpochRecord:
+    """The numbers of an epoch of 2 seconds."""
+    known = {
+        "train_loss": 0.5,
+        "val_loss": 0.6,
+        "train_error": 0.25,
+        "val_error": 0.1 * number,
+        "seconds": 2.0,
+    }
+    return EpochRecord(epoch=number, **{**known, **changes})
+
+
+def result(run_id: int, test_error: float, **changes: Any) -> ResultRecord:
+    """A finished run's errors; those of training and validation lie 0.1 and 0.05 lower."""
+    known: dict[str, Any] = {
+        "train_error": test_error - 0.1,
+        "val_error": test_error - 0.05,
+        "test_error": test_error,
+        "train_loss": 0.1,
+        "val_loss": 0.2,
+        "test_loss": 0.3,
+        "data_fingerprint": FINGERPRINT,
+    }
+    return ResultRecord(run_id=run_id, **{**known, **changes})
