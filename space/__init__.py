@@ -3,7 +3,6 @@
 `load_space` reads a file into a `Space`; `RunConfig` is what a single run depends on.
 """
 
-from space.conditions import Condition, Value
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from space.durations import format_duration, parse_duration
 from space.files.configs import ConfigFile, MeanStd, NamedConfig, Reported, load_configs
@@ -19,9 +18,11 @@ from space.files.overrides import Override, parse_override
 from space.files.schema import json_schema
 from space.parameters import (
     CategoricalParameter,
+    Condition,
     FloatParameter,
     IntParameter,
     Parameter,
+    Value,
 )
 from space.pruners import Pruner
 from space.samplers import Sampler

@@ -11,7 +11,6 @@ from space.files.load import is_config_file, load_tree, parse_tree, read_space_f
 from space.files.reader import file_name
 from space.files.schema import config_schema_text, json_schema_text
 from space.identity import WITHOUT_GPU
-from space.seeds import seed_problem
 from space.space import Space
 from space.terminal.command import EXIT_DONE, EXIT_USER, Parser, run_command
 from space.terminal.counts import count
@@ -95,7 +94,7 @@ def _checked(file: str, overrides: Sequence[str]) -> str:
             known = f"{source} with its {WITHOUT_GPU}: "
             wrong += [line for line in error.lines if not (wrong and line.startswith(known))]
         else:
-            problem = seed_problem(space)
+            problem = space.seed_problem()
             wrong += [f"{source}: {problem}"] if problem else []
             forms.append(space)
     if wrong:

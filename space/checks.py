@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from space import baselines
-from space.files.messages import describe, phrase, refusal, together
-from space.parameters import CategoricalParameter, IntParameter
-from space.paths import config_path
+from space.config import RunConfig, config_path
+from space.errors import nearest
+from space.files.messages import describe, listed, phrase, refusal, together
+from space.parameters import CategoricalParameter, IntParameter, Parameter, Value
 from space.pruners import (
     AshaPruner,
     HyperbandPruner,
@@ -20,12 +20,18 @@ from space.pruners import (
     Pruner,
     WilcoxonPruner,
 )
-from space.samplers import CmaEsSampler
+from space.samplers import CmaEsSampler, GridSampler, Sampler
+from space.terms import Objective
 
-if TYPE_CHECKING:
-    from space.space import Space
-
-__all__ = ["MOST_GRID_POINTS", "check", "grid_problem"]
+__all__ = [
+    "MOST_GRID_POINTS",
+    "check_objectives",
+    "check_pruner",
+    "check_ranges",
+    "check_sampler",
+    "complete_baselines",
+    "grid_problem",
+]
 
 MOST_VALUES = 1_000_000
 """Values of an int that a sampler lists one by one; as many as a float may have steps."""
@@ -35,39 +41,43 @@ MOST_GRID_POINTS = 100_000
 _COSTS = ("train_seconds", "n_parameters")
 
 
-def check(space: Space) -> None:
-    """Refuse a space whose sections contradict each other.
+def grid_problem(parameters: Mapping[str, Parameter], cells: Mapping[str, int]) -> str | None:
+    """Why there is no grid over some parameters; None where there is one.
 
-    Raises:
-        pydantic_core.PydanticCustomError: With all that is wrong, and where.
+    Args:
+        parameters: Name -> parameter.
+        cells: Continuous parameter -> cells of its range.
     """
-    parts = (_check_ranges, _check_objectives, _check_sampler, _check_pruner, baselines.complete)
-    together(partial(part, space) for part in parts)
-
-
-def grid_problem(space: Space) -> str | None:
-    """Why there is no grid over the parameters; None where there is one."""
     counts = []
-    for name, parameter in space.parameters.items():
+    for name, parameter in parameters.items():
         if parameter.when is not None:
             return f"a grid has no conditions, but {name} has one"
-        if parameter.n_points is None:
-            return f"a grid needs a finite set of values, but {name} is {parameter.span()}"
-        counts.append(parameter.n_points)
+        n_points = parameter.n_points or cells.get(name)
+        if n_points is None:
+            return (
+                f"a grid needs a finite set of values, but {name} is {parameter.span()}; give it "
+                f"cells, e.g. cells: {{{name}: 5}}"
+            )
+        counts.append(n_points)
     if math.prod(counts) > MOST_GRID_POINTS:
         return f"the grid has {describe(math.prod(counts))} points; at most {MOST_GRID_POINTS}"
     return None
 
 
-def _check_ranges(space: Space) -> None:
-    together(partial(_check_range, space, name) for name in space.parameters)
+def check_ranges(parameters: Mapping[str, Parameter], config: RunConfig) -> None:
+    """Refuse ranges that the settings which they search do not allow.
+
+    Raises:
+        pydantic_core.PydanticCustomError: With all that is wrong, and where. So do the others here.
+    """
+    together(partial(_check_range, name, each, config) for name, each in parameters.items())
 
 
-def _check_range(space: Space, name: str) -> None:
+def _check_range(name: str, parameter: Parameter, config: RunConfig) -> None:
     path = config_path(name)
-    for keys, value in space.parameters[name].extremes():
+    for keys, value in parameter.extremes():
         try:
-            space.config.with_values({path: value})
+            config.with_values({path: value})
         except ValidationError as error:
             allowed = phrase(error.errors(include_url=False))
             raise refusal(
@@ -75,8 +85,9 @@ def _check_range(space: Space, name: str) -> None:
             ) from error
 
 
-def _check_objectives(space: Space) -> None:
-    metrics = [objective.metric for objective in space.objectives]
+def check_objectives(objectives: Sequence[Objective]) -> None:
+    """Refuse objectives that are the same, or that say nothing of how well a network does."""
+    metrics = [objective.metric for objective in objectives]
     for index, metric in enumerate(metrics):
         if metric in metrics[:index]:
             raise refusal(f"found {describe(metric)} a second time", "objective", index, "metric")
@@ -88,14 +99,23 @@ def _check_objectives(space: Space) -> None:
         )
 
 
-def _check_sampler(space: Space) -> None:
-    name = space.sampler.name
-    if name == "grid":
-        problem = grid_problem(space)
+def check_sampler(sampler: Sampler, parameters: Mapping[str, Parameter], n_objectives: int) -> None:
+    """Refuse a sampler that cannot search these parameters for so many objectives."""
+    name = sampler.name
+    if isinstance(sampler, GridSampler):
+        continuous = [key for key, each in parameters.items() if each.n_points is None]
+        for key in sampler.cells:
+            if key not in continuous:
+                raise refusal(
+                    f"no continuous parameter; there are: {listed(continuous) or 'none'}"
+                    f"{nearest(key, continuous)}",
+                    *("sampler", "cells", key),
+                )
+        problem = grid_problem(parameters, sampler.cells)
         if problem is not None:
             raise refusal(problem, "sampler", "name")
-    if name == "gp" or (isinstance(space.sampler, CmaEsSampler) and space.sampler.with_margin):
-        for key, parameter in space.parameters.items():
+    if name == "gp" or (isinstance(sampler, CmaEsSampler) and sampler.with_margin):
+        for key, parameter in parameters.items():
             if isinstance(parameter, IntParameter) and parameter.n_values > MOST_VALUES:
                 raise refusal(
                     f"found {describe(parameter.high)}; {name} lists an int's values one by one, "
@@ -104,30 +124,31 @@ def _check_sampler(space: Space) -> None:
                     *("parameters", key, "high"),
                 )
     if name == "cmaes":
-        if len(space.objectives) > 1:
+        if n_objectives > 1:
             raise refusal(
                 "cmaes takes one objective; for several: tpe, nsga2, gp", "sampler", "name"
             )
         if not any(
             parameter.when is None and not isinstance(parameter, CategoricalParameter)
-            for parameter in space.parameters.values()
+            for parameter in parameters.values()
         ):
             raise refusal(
                 "cmaes needs a float or int parameter without a condition", "sampler", "name"
             )
 
 
-def _check_pruner(space: Space) -> None:
-    if len(space.objectives) > 1 and not isinstance(space.pruner, NoPruner):
+def check_pruner(pruner: Pruner, *, epochs: int, replicates: int, n_objectives: int) -> None:
+    """Refuse a pruner that cannot judge trials of so many epochs, replicates and objectives."""
+    if n_objectives > 1 and not isinstance(pruner, NoPruner):
         raise refusal(
-            f"found {describe(space.pruner.name)}; expected none, since a study of several "
+            f"found {describe(pruner.name)}; expected none, since a study of several "
             "objectives cannot prune",
             "pruner",
             "name",
         )
-    if isinstance(space.pruner, WilcoxonPruner) and space.replicates < 2:
+    if isinstance(pruner, WilcoxonPruner) and replicates < 2:
         raise refusal("wilcoxon compares replicates; expected 2 or more", "replicates")
-    _check_epochs(space.pruner, space.training.epochs, "pruner")
+    _check_epochs(pruner, epochs, "pruner")
 
 
 def _check_epochs(pruner: Pruner, epochs: int, *at: str) -> None:
@@ -140,3 +161,57 @@ def _check_epochs(pruner: Pruner, epochs: int, *at: str) -> None:
         value = getattr(pruner, key, None)
         if value is not None and value > epochs:
             raise refusal(f"found {value}; expected at most training.epochs, {epochs}", *at, key)
+
+
+def complete_baselines(
+    baselines: Sequence[Mapping[str, Value]],
+    parameters: Mapping[str, Parameter],
+    config: RunConfig,
+) -> list[dict[str, Value]]:
+    """Every baseline with the values of all parameters that are active in it.
+
+    Args:
+        baselines: What the file says of them.
+        parameters: Name -> parameter.
+        config: The fixed config, which has what a baseline leaves out.
+    """
+    found: list[dict[str, Value]] = []
+    for index, given in enumerate(baselines):
+        params = _complete(given, parameters, config, ("baselines", index))
+        if params in found:
+            raise refusal(f"the same as baselines.{found.index(params)}", "baselines", index)
+        found.append(params)
+    return found
+
+
+def _complete(
+    given: Mapping[str, Value],
+    parameters: Mapping[str, Parameter],
+    config: RunConfig,
+    at: tuple[str | int, ...],
+) -> dict[str, Value]:
+    for name in given:
+        if name not in parameters:
+            raise refusal(
+                f"unknown parameter; searched: {listed(parameters)}{nearest(name, parameters)}",
+                *at,
+                name,
+            )
+    params: dict[str, Value] = {}
+    for name, parameter in parameters.items():
+        if not parameter.is_active(params):
+            if name in given:
+                raise refusal("inactive here, since its condition does not hold", *at, name)
+            continue
+        path = config_path(name)
+        value = given[name] if name in given else config.value(path)
+        if not parameter.contains(value):
+            if name in given:
+                raise refusal(f"found {describe(value)}; expected {parameter.span()}", *at, name)
+            raise refusal(
+                f"{name} is missing, and the fixed {path}, {describe(value)}, is not "
+                f"{parameter.span()}",
+                *at,
+            )
+        params[name] = parameter.normalise(value)
+    return params

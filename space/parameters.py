@@ -3,33 +3,84 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from space.conditions import Bound, Condition, Value, same
 from space.config import FrozenModel
 from space.files.messages import describe, listed, refusal
 
 __all__ = [
     "CategoricalParameter",
+    "Condition",
     "FloatParameter",
     "IntParameter",
     "Parameter",
+    "Value",
     "on_step",
 ]
 
+Value = bool | int | float | str
+"""What a parameter may be set to."""
+
+Bound = Annotated[float, Field(ge=-1e100, le=1e100)]
+"""An end of a range."""
 _IntBound = Annotated[int, Field(ge=-(2**53), le=2**53)]
+N = TypeVar("N", int, float)
 _MOST_STEPS = 1_000_000
 _TOLERANCE = 1e-8
 """Steps that a value may lie beside a point to be taken for it, by Optuna as well."""
 
 
+class Condition(FrozenModel):
+    """When a parameter takes part: its parent does too and has a value that fits."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    parameter: str
+    """The parent, another parameter."""
+    values: Annotated[tuple[Value, ...], Field(strict=False, min_length=1)] | None = Field(
+        None, alias="in"
+    )
+    """Values of the parent, categorical or int, that make this parameter active."""
+    above: Bound | None = None
+    """A number that the parent, float or int, must exceed."""
+    below: Bound | None = None
+    """A number that the parent, float or int, must stay below."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        bounded = self.above is not None or self.below is not None
+        if bounded == (self.values is not None):
+            raise refusal("expected either 'in' or 'above' and 'below' (one of them or both)")
+        return self
+
+    def holds(self, value: Value) -> bool:
+        """Whether a value of the parent makes the parameter active."""
+        if self.values is not None:
+            return any(same(value, each) for each in self.values)
+        if not isinstance(value, int | float):
+            return False
+        return (self.above is None or value > self.above) and (
+            self.below is None or value < self.below
+        )
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values are equal, a boolean never to a number."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
 class _Parameter(FrozenModel):
     when: Condition | None = None
     """Take part only under this condition on another parameter; default: always."""
+
+    def is_active(self, params: Mapping[str, Value]) -> bool:
+        """Whether the parameter takes part, given the values of those before it, at least."""
+        when = self.when
+        return when is None or (when.parameter in params and when.holds(params[when.parameter]))
 
     def contains(self, value: object) -> bool:
         """Whether the parameter may have this value."""
@@ -44,39 +95,98 @@ class _Parameter(FrozenModel):
         return self.normalise(value) if self.contains(value) else None
 
 
-class FloatParameter(_Parameter):
-    """A number between two bounds, both included."""
-
-    type: Literal["float"]
+class _Number(_Parameter, Generic[N]):
+    type: str
     """The kind of parameter."""
-    low: Bound
+    low: N
     """The smallest value."""
-    high: Bound
+    high: N
     """The largest value."""
     log: bool = False
     """Search on a logarithmic scale."""
-    step: Annotated[Bound, Field(gt=0)] | None = None
+    step: N | None = None
     """Allow only low, low + step, low + 2 step ..."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _check_range(self.low, self.high, self.log, self.step)
+        low, high = describe(self.low), describe(self.high)
+        if self.low > self.high:
+            raise refusal(f"found {low}; expected at most high, {high}", "low")
+        if self.log and self.step is not None:
+            raise refusal("expected either 'log' or 'step', not both", "step")
+        if self.log and self.low <= 0:
+            raise refusal(
+                f"found {low}; expected more than 0, since the scale is logarithmic", "low"
+            )
         if self.step is not None:
-            if (self.high - self.low) / self.step > _MOST_STEPS:
-                raise refusal(f"found {describe(self.step)}; over a million steps", "step")
-            # A value and low are each rounded by half a unit in the last place, sums once more.
-            least = 2 * math.ulp(max(abs(self.low), abs(self.high))) / _TOLERANCE
-            if self.step < least:
-                enough = 10.0 ** math.ceil(math.log10(least))
+            self._check_step(self.step)
+            start, stride, end = (Decimal(str(n)) for n in (self.low, self.step, self.high))
+            if (end - start) % stride:
+                last = float(start + (end - start) // stride * stride)
                 raise refusal(
-                    f"found {describe(self.step)}, which is lost in the rounding of the bounds; "
-                    f"expected a larger step, such as {describe(enough)}",
-                    "step",
+                    f"found {high}; expected low plus a whole number of steps, such as "
+                    f"{describe(last)}",
+                    "high",
                 )
-            span = Decimal(str(self.high)) - Decimal(str(self.low))
-            if span % Decimal(str(self.step)):
-                raise _uneven(self.high, self.low, self.step)
         return self
+
+    def _check_step(self, step: N) -> None:
+        """Refuse a step that gives no points."""
+
+    def _centre(self, value: float) -> Value:
+        """A cell's centre as the parameter itself spells it."""
+        raise NotImplementedError
+
+    def centres(self, n_cells: int) -> list[Value]:
+        """The centres of equal cells of the range, on its own scale.
+
+        Args:
+            n_cells: How many cells, at least 1.
+
+        Returns:
+            So many values ascending, fewer where whole numbers coincide.
+        """
+
+        def on_scale(share: float) -> float:
+            if self.log:
+                low, high = math.log(self.low), math.log(self.high)
+                return math.exp(low + share * (high - low))
+            return self.low + share * (self.high - self.low)
+
+        shares = ((cell + 0.5) / n_cells for cell in range(n_cells))
+        return list(dict.fromkeys(self._centre(on_scale(share)) for share in shares))
+
+    def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
+        """The outermost values with the keys that set them."""
+        return [(("low",), self.low), (("high",), self.high)]
+
+    def span(self) -> str:
+        """The allowed values in words."""
+        kind = "a whole number" if self.type == "int" else "a number"
+        steps = "" if self.step is None else f" in steps of {describe(self.step)}"
+        return f"{kind} from {describe(self.low)} to {describe(self.high)}{steps}"
+
+
+class FloatParameter(_Number[Bound]):
+    """A number between two bounds, both included."""
+
+    type: Literal["float"]
+    """The kind of parameter."""
+    step: Annotated[Bound, Field(gt=0)] | None = None
+    """Allow only low, low + step, low + 2 step ..."""
+
+    def _check_step(self, step: float) -> None:
+        if (self.high - self.low) / step > _MOST_STEPS:
+            raise refusal(f"found {describe(step)}; over a million steps", "step")
+        # A value and low are each rounded by half a unit in the last place, sums once more.
+        least = 2 * math.ulp(max(abs(self.low), abs(self.high))) / _TOLERANCE
+        if step < least:
+            enough = 10.0 ** math.ceil(math.log10(least))
+            raise refusal(
+                f"found {describe(step)}, which is lost in the rounding of the bounds; "
+                f"expected a larger step, such as {describe(enough)}",
+                "step",
+            )
 
     @property
     def n_points(self) -> int | None:
@@ -88,6 +198,9 @@ class FloatParameter(_Parameter):
     def points(self) -> list[Value]:
         """Every value, ascending; only where `n_points` is not None."""
         return [_stepped(self.low, index, self.step or 1) for index in range(self.n_points or 0)]
+
+    def _centre(self, value: float) -> Value:
+        return float(f"{value:.6g}")
 
     def contains(self, value: object) -> bool:
         """Whether the parameter may have this value."""
@@ -102,35 +215,14 @@ class FloatParameter(_Parameter):
         found = None if self.step is None else on_step(value, self.low, self.step)
         return float(value if found is None else found) + 0.0  # No negative zero.
 
-    def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
-        """The outermost values with the keys that set them."""
-        return [(("low",), self.low), (("high",), self.high)]
 
-    def span(self) -> str:
-        """The allowed values in words."""
-        return _span(self.low, self.high, self.step)
-
-
-class IntParameter(_Parameter):
+class IntParameter(_Number[_IntBound]):
     """A whole number between two bounds, both included."""
 
     type: Literal["int"]
     """The kind of parameter."""
-    low: _IntBound
-    """The smallest value."""
-    high: _IntBound
-    """The largest value."""
-    log: bool = False
-    """Search on a logarithmic scale."""
     step: Annotated[_IntBound, Field(ge=1)] | None = None
     """Allow only low, low + step, low + 2 step ...; default: every whole number."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _check_range(self.low, self.high, self.log, self.step)
-        if self.step is not None and (self.high - self.low) % self.step:
-            raise _uneven(self.high, self.low, self.step)
-        return self
 
     @property
     def n_values(self) -> int:
@@ -145,6 +237,9 @@ class IntParameter(_Parameter):
     def points(self) -> list[Value]:
         """Every value, ascending."""
         return list(range(self.low, self.high + 1, self.step or 1))
+
+    def _centre(self, value: float) -> Value:
+        return round(value)
 
     def contains(self, value: object) -> bool:
         """Whether the parameter may have this value."""
@@ -161,14 +256,6 @@ class IntParameter(_Parameter):
         return super().spell(
             int(value) if isinstance(value, float) and value.is_integer() else value
         )
-
-    def extremes(self) -> list[tuple[tuple[str | int, ...], Value]]:
-        """The outermost values with the keys that set them."""
-        return [(("low",), self.low), (("high",), self.high)]
-
-    def span(self) -> str:
-        """The allowed values in words."""
-        return _span(self.low, self.high, self.step, whole=True)
 
 
 class CategoricalParameter(_Parameter):
@@ -242,30 +329,3 @@ def on_step(value: float, low: float, step: float) -> float | None:
 def _stepped(low: float, n_steps: int, step: float) -> float:
     """Add up in decimal, so that 0.1 + 6 * 0.1 is 0.7."""
     return float(Decimal(str(low)) + n_steps * Decimal(str(step))) + 0.0  # No negative zero.
-
-
-def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
-    if low > high:
-        raise refusal(f"found {describe(low)}; expected at most high, {describe(high)}", "low")
-    if log and step is not None:
-        raise refusal("expected either 'log' or 'step', not both", "step")
-    if log and low <= 0:
-        raise refusal(
-            f"found {describe(low)}; expected more than 0, since the scale is logarithmic", "low"
-        )
-
-
-def _uneven(high: float, low: float, step: float) -> PydanticCustomError:
-    start, stride = Decimal(str(low)), Decimal(str(step))
-    last = start + (Decimal(str(high)) - start) // stride * stride
-    return refusal(
-        f"found {describe(high)}; expected low plus a whole number of steps, such as "
-        f"{describe(float(last))}",
-        "high",
-    )
-
-
-def _span(low: float, high: float, step: float | None, *, whole: bool = False) -> str:
-    kind = "a whole number" if whole else "a number"
-    steps = "" if step is None else f" in steps of {describe(step)}"
-    return f"{kind} from {describe(low)} to {describe(high)}{steps}"

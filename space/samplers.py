@@ -69,6 +69,9 @@ class GridSampler(_Sampler):
 
     name: Literal["grid"]
     """The sampler."""
+    cells: dict[str, Annotated[int, Field(ge=1, le=10_000)]] = Field(default_factory=dict)
+    """Continuous parameter -> the equal cells that its range is cut into, on its own scale; their
+    centres are its points."""
 
 
 class QMCSampler(_Sampler):

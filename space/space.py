@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -16,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from space import baselines, checks, identity
-from space.conditions import Value
+from space import checks
+from space.conditions import ordered
 from space.config import (
     DataConfig,
     FrozenModel,
@@ -25,18 +26,21 @@ from space.config import (
     RunConfig,
     TrainingConfig,
     by_name,
+    config_path,
 )
 from space.errors import SpaceError, nearest
-from space.files.messages import describe, dotted, listed, mistakes, refusal
-from space.ordering import ordered
-from space.parameters import IntParameter, Parameter
-from space.paths import config_path
+from space.files.messages import describe, dotted, listed, mistakes, refusal, together
+from space.identity import WITHOUT_GPU, difference, flat
+from space.parameters import CategoricalParameter, IntParameter, Parameter, Value
 from space.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner, PrunerName
-from space.samplers import Sampler, SamplerName, TPESampler
+from space.samplers import GridSampler, Sampler, SamplerName, TPESampler
+from space.seeds import BENCHMARK_SEEDS, SEARCH_SEEDS, SEED_KEYS
 from space.terms import Budget, Confirm, Objective, Resources
 
 __all__ = ["Space"]
 
+_ELSEWHERE = {"data.root", "training.device"}
+"""Where a run finds its data and computes: not what it computes."""
 _STUDY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -125,7 +129,22 @@ class Space(FrozenModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        checks.check(self)
+        config, n_objectives = self.config, len(self.objectives)
+        together(
+            [
+                partial(checks.check_ranges, self.parameters, config),
+                partial(checks.check_objectives, self.objectives),
+                partial(checks.check_sampler, self.sampler, self.parameters, n_objectives),
+                partial(
+                    checks.check_pruner,
+                    self.pruner,
+                    epochs=self.training.epochs,
+                    replicates=self.replicates,
+                    n_objectives=n_objectives,
+                ),
+                self.baseline_params,
+            ]
+        )
         return self
 
     @property
@@ -143,19 +162,6 @@ class Space(FrozenModel):
         """Parameter -> dotted path of the setting in a `RunConfig`."""
         return {name: config_path(name) for name in self.parameters}
 
-    def is_active(self, name: str, params: Mapping[str, Value]) -> bool:
-        """Whether a parameter takes part.
-
-        Args:
-            name: A parameter.
-            params: The values of the active parameters before it, at least.
-
-        Returns:
-            True if it has no condition or its parent is in ``params`` with a value that fits.
-        """
-        when = self.parameters[name].when
-        return when is None or (when.parameter in params and when.holds(params[when.parameter]))
-
     def active(self, params: Mapping[str, Value]) -> list[str]:
         """The parameters that take part, given the values of their parents, in order.
 
@@ -164,8 +170,8 @@ class Space(FrozenModel):
         """
         kept: dict[str, Value] = {}
         names = []
-        for name in self.parameters:
-            if self.is_active(name, kept):
+        for name, parameter in self.parameters.items():
+            if parameter.is_active(kept):
                 names.append(name)
                 if name in params:
                     kept[name] = params[name]
@@ -194,14 +200,14 @@ class Space(FrozenModel):
         """
         found: list[dict[str, Value]] = [{}]
         for name, parameter in self.parameters.items():
-            active = [params for params in found if self.is_active(name, params)]
+            active = [params for params in found if parameter.is_active(params)]
             n_values = (
                 parameter.n_values if isinstance(parameter, IntParameter) else parameter.n_points
             )
             if active and (n_values is None or len(active) * n_values > most):
                 return None
             values = parameter.points() if active else []
-            found = [params for params in found if not self.is_active(name, params)]
+            found = [params for params in found if not parameter.is_active(params)]
             found += [{**params, name: value} for params in active for value in values]
         return found if len(found) <= most else None
 
@@ -234,7 +240,7 @@ class Space(FrozenModel):
 
     def baseline_params(self) -> list[dict[str, Value]]:
         """The baselines, each complete: every active parameter with its value."""
-        return baselines.complete(self)
+        return checks.complete_baselines(self.baselines, self.parameters, self.config)
 
     @property
     def n_grid_points(self) -> int:
@@ -249,12 +255,19 @@ class Space(FrozenModel):
         """Every parameter's values, for a grid search.
 
         Raises:
-            SpaceError: If a parameter has a condition or is continuous, or the grid is too large.
+            SpaceError: If a parameter has a condition or is continuous and the sampler has no
+                cells of it, or the grid is too large.
         """
-        problem = checks.grid_problem(self)
+        cells = self.sampler.cells if isinstance(self.sampler, GridSampler) else {}
+        problem = checks.grid_problem(self.parameters, cells)
         if problem is not None:
             raise SpaceError(problem)
-        return {name: parameter.points() for name, parameter in self.parameters.items()}
+        return {
+            name: parameter.points()
+            if isinstance(parameter, CategoricalParameter) or parameter.n_points is not None
+            else parameter.centres(cells[name])
+            for name, parameter in self.parameters.items()
+        }
 
     def rungs(self) -> list[int]:
         """The epochs at which ASHA or Hyperband decide, ascending; empty for other pruners."""
@@ -271,9 +284,64 @@ class Space(FrozenModel):
         return found
 
     def identity(self) -> dict[str, Any]:
-        """The terms that may not change within a study, as a flat mapping that JSON can hold."""
-        return identity.of(self)
+        """The terms that may not change within a study: dotted term -> value that JSON can hold.
+
+        The fixed config belongs to it as far as it enters every trial; a searched setting does not,
+        but for one with a condition, which stays as fixed where the condition fails. Of a parameter
+        its kind, its scale and its choices belong to it, its bounds do not: they may widen or
+        narrow.
+        """
+        always_searched = {
+            config_path(name) for name, each in self.parameters.items() if each.when is None
+        }
+        terms = {
+            path: value
+            for path, value in flat(self.config.model_dump(mode="json"))
+            if path not in always_searched | _ELSEWHERE
+        }
+        terms["replicates"] = self.replicates
+        if self.without_gpu:
+            terms[WITHOUT_GPU] = True
+        for index, objective in enumerate(self.objectives):
+            terms[f"objective.{index}"] = f"{objective.direction} {objective.metric}"
+        for name, parameter in self.parameters.items():
+            terms[f"parameters.{name}.type"] = parameter.type
+            if parameter.when is not None:
+                terms[f"parameters.{name}.when"] = str(parameter.when.model_dump(mode="json"))
+            if isinstance(parameter, CategoricalParameter):
+                terms[f"parameters.{name}.choices"] = list(parameter.choices)
+            else:
+                terms[f"parameters.{name}.log"] = parameter.log
+        return terms
 
     def difference(self, earlier: Mapping[str, Any]) -> list[str]:
         """What changed since an earlier `identity`, a readable line for each term."""
-        return identity.difference(earlier, self.identity())
+        return difference(earlier, self.identity())
+
+    def keep_seeds(self, identity: Mapping[str, Any]) -> Space:
+        """The space with the seeds that its study was begun with, where it says nothing of them.
+
+        Args:
+            identity: The study's terms.
+        """
+        sections = {}
+        for key in SEED_KEYS:
+            section, name = key.split(".")
+            given = getattr(self, section)
+            if name not in given.model_fields_set and key in identity:
+                sections[section] = given.model_copy(update={name: identity[key]})
+        return self.model_copy(update=sections)
+
+    def seed_problem(self) -> str | None:
+        """What is wrong where a seed, or a replicate's, is none of `SEARCH_SEEDS`."""
+        for key in SEED_KEYS:
+            seed = self.config.value(key)
+            last = seed + self.replicates - 1
+            if seed not in SEARCH_SEEDS or last not in SEARCH_SEEDS:
+                found = f"found {seed}" + (f" to {last} with the replicates" if last > seed else "")
+                return (
+                    f"{key}: {found}; expected {SEARCH_SEEDS.start} to {SEARCH_SEEDS.stop - 1}, "
+                    f"since {BENCHMARK_SEEDS.start} to {BENCHMARK_SEEDS.stop - 1} are for "
+                    "benchmarks and those above for confirmations"
+                )
+        return None

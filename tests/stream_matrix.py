@@ -52,8 +52,6 @@ SPACE = {
     "sampler": {"name": "random", "seed": 1},
     "budget": {"trials": 4},
 }
-CELLS = ["--cells", "learning_rate=3", "--cells", "weight_decay=1", "--seeds", "1"]
-PAIRS = ["--set", "data.n_train_pairs=100", "--set", "training.epochs=1"]
 CONFIG = {
     "name": "f",
     "configs": [
@@ -67,9 +65,11 @@ def prepare(directory: Path) -> None:
     """Make the store and the files that the commands read."""
     import optuna
 
+    from space import parse_space
     from storage import open_store
     from tests.dashboards.bulk_benchmark import add_benchmark
     from tests.dashboards.bulk_study import add_study
+    from tests.search.made_curves import closed_form_curves
 
     store = open_store(str(directory / "s.db"))
     add_study(store, "made", 12, confirmed=True)
@@ -85,18 +85,8 @@ def prepare(directory: Path) -> None:
     store.close()
     (directory / "space.yaml").write_text(json.dumps(SPACE), encoding="utf-8")
     (directory / "config.yaml").write_text(json.dumps(CONFIG), encoding="utf-8")
-    tiny = {**SPACE, "model": {"name": "mlp", "width": 4}, "data": {"source": "digits"}}
-    (directory / "tiny.yaml").write_text(json.dumps(tiny), encoding="utf-8")
-
-    import torch
-
-    import search.record_curves
-
-    torch.set_num_threads(1)  # A child of a process with threads would wait for them.
-    output = str(directory / "recorded.json")
-    with contextlib.redirect_stdout(io.StringIO()):
-        options = ["--space", str(directory / "tiny.yaml"), "--output", output, *CELLS, *PAIRS]
-        search.record_curves.main(options)
+    curves = closed_form_curves(parse_space(SPACE, "space"))
+    (directory / "recorded.json").write_text(curves.to_text(), encoding="utf-8")
 
 
 def commands() -> dict[str, tuple[Callable[[list[str]], int], list[str]]]:
@@ -108,7 +98,6 @@ def commands() -> dict[str, tuple[Callable[[list[str]], int], list[str]]]:
     import search.export.__main__
     import search.grid_report
     import search.launch.__main__
-    import search.record_curves
     import search.reproduction.__main__
     import search.simulate.__main__
     import space.__main__
@@ -140,10 +129,6 @@ def commands() -> dict[str, tuple[Callable[[list[str]], int], list[str]]]:
         "reproduction": (
             search.reproduction.__main__.main,
             ["--storage", "s.db", "--output", "é.md"],
-        ),
-        "record_curves": (
-            search.record_curves.main,
-            ["--space", "tiny.yaml", "--output", "curves.json", *CELLS, *PAIRS],
         ),
         "simulate": (
             search.simulate.__main__.main,

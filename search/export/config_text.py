@@ -11,7 +11,7 @@ import yaml
 from space import ConfigFile, load_configs
 from space.errors import SpaceError, UsageError
 from space.files.reader import LARGEST, file_name, parse_yaml
-from storage.commands.files import write_whole
+from storage.commands.files import write_output
 
 __all__ = ["check_output", "config_text", "write_configs"]
 
@@ -78,13 +78,7 @@ def write_configs(path: Path, text: str) -> None:
             f"--output {file_name(path)}: more than the {LARGEST:,} bytes that a config file may "
             "have; export fewer configs with --top."
         )
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise UsageError(
-            f"--output {file_name(path)}: cannot be written ({error.strerror or error}); name a "
-            "file in a directory that you may write to."
-        ) from error
+    write_output("--output", path, text)
 
 
 class _Dumper(yaml.SafeDumper):

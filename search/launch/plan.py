@@ -27,7 +27,6 @@ from space.errors import (
     StudyNotFoundError,
     UserError,
 )
-from space.seeds import keep_seeds, seed_problem
 from storage import NewLaunch, StudyRecord, open_store
 from storage.commands.cli import FULL_DISK, default_storage
 from storage.connect.engine import parse_url
@@ -225,8 +224,8 @@ def make_plan(
     record = _known_study(file.forms()[0].study, url)
     space, form = choose_form(file, record, gpu_finder(ray_address, verbose=verbose))
     if record is not None:
-        space = keep_seeds(space, record.identity)
-    problem = seed_problem(space)
+        space = space.keep_seeds(record.identity)
+    problem = space.seed_problem()
     if problem and record is None:
         raise SpaceError(f"{file.name}: {problem}")
     if problem:

@@ -1,10 +1,9 @@
-"""Replay searches over recorded curves: ``python -m search.simulate --curves FILE``.
+"""Replay searches over recorded curves: ``python -m search.simulate --study NAME``.
 
 Which sampler and which pruner finds a good setting with the fewest epochs? The launch's own ledger,
-samplers and pruners search in simulated time, where nothing is trained, over the curves of a file
-(`search.record_curves`) or of a finished study's trials (``--study NAME``). Those that its pruner
-stopped are replayed as well: `search.simulate.curves_of_study` says what is assumed of them, and
-the table too.
+samplers and pruners search in simulated time, where nothing is trained, over the curves of a
+finished study's trials, or of a file that they were saved in. Trials that the pruner stopped are
+replayed as well: `search.simulate.curves_of_study` says what is assumed of them, and the table too.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from search.simulate.cost import CostTable, Way, measure, space_for
 from search.simulate.cost_sheet import check_telling, render, same_rows
 from search.simulate.curves_file import LearningCurves, read_curves
 from search.simulate.curves_of_study import study_curves
+from space import Pruner, Sampler
 from space.errors import SpaceError, UsageError
 from space.files.reader import parse_yaml
 from space.terminal.printing import paper_of, write
@@ -33,10 +33,12 @@ from storage.commands.cli import (
     add_storage_option,
     configure_logging,
     default_storage,
+    local_path,
     positive_int,
     run_command,
 )
 from storage.commands.command_line import command_line
+from storage.commands.files import write_output
 
 __all__ = ["PRUNERS", "SAMPLERS", "choose_ways", "cost_table", "main"]
 
@@ -92,6 +94,8 @@ def main(argv: list[str]) -> int:
     else:
         with closing(open_store(default_storage(options.storage), look=True)) as store:
             curves = study_curves(store, options.study)
+    if options.save is not None:
+        write_output("--save", Path(options.save), curves.to_text())
     if options.replicates > curves.n_seeds:
         raise UsageError(
             f"--replicates {options.replicates}: a point has curves of {curves.n_seeds} seeds."
@@ -122,21 +126,25 @@ def build_parser() -> Parser:
         prog="python -m search.simulate",
         description="Replay searches over recorded curves, and show what each would have cost.",
         examples=(
-            "--study siamese",
+            "--study siamese --save curves.json",
             "--curves curves.json --sampler tpe --sampler random --pruner none",
         ),
     )
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--curves", type=Path, metavar="FILE", help="curves by search.record_curves"
-    )
+    source.add_argument("--curves", type=Path, metavar="FILE", help="curves that were saved")
     source.add_argument(
         "--study",
         metavar="NAME",
         help="a finished study: its complete trials, and those that were stopped",
     )
     add_storage_option(parser)
+    add(
+        "--save",
+        type=local_path,
+        metavar="FILE",
+        help="write the curves to a file, for --curves; default: none",
+    )
     for name in ("sampler", "pruner"):
         add(
             f"--{name}",
@@ -210,14 +218,8 @@ def choose_ways(
     Raises:
         UserError: If a given one is wrong, or does not go with the space.
     """
-    own_pruner = curves.space.pruner.model_dump(mode="json", exclude_defaults=True)
-    own_pruner["name"] = curves.space.pruner.name
-    if own_pruner["name"] == IN_TURN:
-        own_pruner = {"name": "none"}
-    own_sampler = curves.space.sampler.model_dump(
-        mode="json", exclude_defaults=True, exclude={"seed"}
-    )
-    own_sampler["name"] = curves.space.sampler.name
+    own_pruner = _own(curves.space.pruner, {IN_TURN: "none"})
+    own_sampler = _own(curves.space.sampler, {"grid": "tpe"})  # A grid is every point.
     pairs: list[tuple[Mapping[str, Any] | None, Mapping[str, Any]]] = [
         (None, {"name": "none"}),
         ({"name": "random"}, {"name": "none"}),
@@ -240,6 +242,14 @@ def choose_ways(
                 pairs.append((sampler, pruner))
     ways = [Way(sampler=each, pruner=pruner, replicates=replicates) for each, pruner in pairs]
     return _distinct(curves, ways)
+
+
+def _own(config: Sampler | Pruner, instead: Mapping[str, str]) -> dict[str, Any]:
+    """A space's own sampler or pruner as a space file has it, or what stands in for it."""
+    if config.name in instead:
+        return {"name": instead[config.name]}
+    said = config.model_dump(mode="json", exclude_defaults=True, exclude={"seed"})
+    return {**said, "name": config.name}
 
 
 def _settings(kind: str, texts: Sequence[str]) -> list[dict[str, Any]]:

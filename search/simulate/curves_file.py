@@ -1,8 +1,8 @@
 """Recorded learning curves: a table of configs with every epoch of their runs, kept as one file.
 
 The file is JSON: where the curves come from, the space that they cover, and for each of its points
-the runs on several seeds. `search.record_curves` makes one, `search.simulate.curves_of_study` reads
-the same off a finished study, and `search.simulate` replays searches over it.
+the runs on several seeds. `search.simulate.curves_of_study` reads the same off a finished study,
+and `search.simulate` replays searches over it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from space import CategoricalParameter, FloatParameter, IntParameter, Space, Val
 from space.config import FrozenModel
 from space.errors import UsageError
 from space.files.messages import refusal
-from space.files.reader import file_name
+from space.files.reader import file_name, read_file
 from space.terminal.counts import count
 
 __all__ = [
@@ -37,6 +37,9 @@ RECORDED_METRICS = (["val_error"], ["val_loss"])
 """The objectives of a space whose searches can be replayed."""
 LARGEST = 50_000_000
 """Bytes that a file of curves may have."""
+_NO_CURVES = (
+    "not a file of learning curves; `python -m search.simulate --study NAME --save` makes one."
+)
 
 _Error = Annotated[float, Field(ge=0, le=1)]
 _PerEpoch = Annotated[float, Field(ge=0)]
@@ -199,25 +202,16 @@ def read_curves(path: Path) -> LearningCurves:
         The curves.
 
     Raises:
-        UsageError: If the file cannot be read or is no such file.
-        SpaceError: If what it says is wrong.
+        UsageError: If the file is no such file.
+        SpaceError: If it cannot be read, or what it says is wrong.
     """
     name = file_name(path)
-    mend = "make one with `python -m search.record_curves`"
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"--curves {name}: cannot be read: {reason}; {mend}.") from error
-    if len(content) > LARGEST:
-        raise UsageError(f"--curves {name}: too large; at most {LARGEST:,} bytes.")
-    try:
-        tree = json.loads(content)
+        tree = json.loads(read_file(path, LARGEST))
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"--curves {name}: not a file of learning curves; {mend}.") from error
+        raise UsageError(f"--curves {name}: {_NO_CURVES}") from error
     if not isinstance(tree, dict):
-        raise UsageError(f"--curves {name}: not a file of learning curves; {mend}.")
+        raise UsageError(f"--curves {name}: {_NO_CURVES}")
     return parse_tree(LearningCurves, tree, name)
 
 

@@ -220,7 +220,7 @@ class Proposer(BaseSampler):
         """A point from what is given, what was sampled together, and the rest one by one."""
         point: dict[str, Any] = {}
         for name, parameter in self._space.parameters.items():
-            if not self._space.is_active(name, point):
+            if not parameter.is_active(point):
                 continue
             wanted = self._distributions[name]
             if name in given:

@@ -57,24 +57,38 @@ def read_yaml(path: Path, lines: Lines | None = None) -> Any:
     Raises:
         SpaceError: If the file cannot be read or is not valid.
     """
-    name = file_name(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except FileNotFoundError as error:
-        raise SpaceError(f"{name}: no such file{_sibling(path)}") from error
-    except IsADirectoryError as error:
-        raise SpaceError(f"{name}: a directory; expected a YAML file") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SpaceError(f"{name}: cannot be read: {reason}") from error
-    if len(content) > LARGEST:
-        raise SpaceError(f"{name}: too large; at most {LARGEST:,} bytes")
+    content, name = read_file(path, LARGEST), file_name(path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SpaceError(f"{name}: byte {error.start + 1} is not UTF-8 text") from error
     return parse_yaml(text, name, lines)
+
+
+def read_file(path: Path, largest: int) -> bytes:
+    """What is in a file.
+
+    Args:
+        path: The file.
+        largest: Bytes that it may have.
+
+    Raises:
+        SpaceError: If it cannot be read, or has more.
+    """
+    name = file_name(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(largest + 1)
+    except FileNotFoundError as error:
+        raise SpaceError(f"{name}: no such file{_sibling(path)}") from error
+    except IsADirectoryError as error:
+        raise SpaceError(f"{name}: a directory; expected a file") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SpaceError(f"{name}: cannot be read: {reason}") from error
+    if len(content) > largest:
+        raise SpaceError(f"{name}: too large; at most {largest:,} bytes")
+    return content
 
 
 def file_name(path: str | Path) -> str:

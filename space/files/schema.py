@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from space.config import OPTION_PATTERN, PARAMETER_NAMES
 from space.files.configs import ConfigFile
 from space.identity import WITHOUT_GPU
-from space.paths import OPTION_PATTERN, PARAMETER_NAMES
 from space.space import Space
 
 __all__ = ["config_schema", "config_schema_text", "json_schema", "json_schema_text"]

@@ -42,6 +42,7 @@ __all__ = [
     "add_storage_option",
     "configure_logging",
     "default_storage",
+    "local_path",
     "positive_int",
     "run_command",
     "seed",

@@ -5,7 +5,30 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["write_whole"]
+from space.errors import UsageError
+from space.files.reader import file_name
+
+__all__ = ["write_output", "write_whole"]
+
+
+def write_output(option: str, path: Path, text: str) -> None:
+    """Write a file that an option named, as `write_whole` does.
+
+    Args:
+        option: The option, for the error.
+        path: Where to.
+        text: The file's text.
+
+    Raises:
+        UsageError: If it cannot be written.
+    """
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise UsageError(
+            f"{option} {file_name(path)}: cannot be written ({error.strerror or error}); name a "
+            "file in a directory that you may write to."
+        ) from error
 
 
 def write_whole(path: Path, text: str) -> None:

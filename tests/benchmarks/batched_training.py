@@ -51,14 +51,14 @@ from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.bare_products import is_linear, train_bare
 from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
+from tests.benchmarks.steps import matrix_products, padding_share, step_flops
 from trainables.batched.batch import TrainingBatch
 from trainables.data.epoch_draws import draw_epoch
 from trainables.data.image_set import SIDE, ImageSet
-from trainables.flops import forward_flops, padding_share, step_flops
+from trainables.flops import forward_flops
 from trainables.loop.training import Training
 from trainables.models import MODELS, build_model
 from trainables.resolve import resolve_config
-from trainables.step_benchmark import matrix_products
 
 WAYS = ("DataLoader", "alone", "batched")
 A_CORE = "a batch a core"

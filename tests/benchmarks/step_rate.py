@@ -3,9 +3,9 @@
     python -m tests.benchmarks.step_rate [--models NAME ...] [--width 128] [--rounds 5]
         [--seconds 10] [--json FILE]
 
-The first table is `python -m trainables.step_benchmark` for every network: the rate of
-floating-point operations of a step and of the best square matrix product, measured in turn in one
-process, the best of both; and a step in bfloat16 where the CPU computes in it.
+The first table is the rate of floating-point operations of a step and of the best square matrix
+product, measured in turn in one process, since what else runs on the machine would otherwise favour
+one of them, the best of both; and a step in bfloat16 where the CPU computes in it.
 
 The second table counts the steps that the machine makes when all its threads share one trial, and
 when every thread has a trial of its own, in processes, in turn.
@@ -24,12 +24,11 @@ import torch
 from space.config import ModelConfig
 from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
+from tests.benchmarks.steps import benchmark_training, measure, padding_share
 from trainables.data.sources import load_source
 from trainables.device import computes_in_bfloat16
-from trainables.flops import padding_share
 from trainables.loop.training import Training
 from trainables.models import MODELS, build_model
-from trainables.step_benchmark import benchmark_training, measure
 
 DEEP = ("deepconvnet", "resnet", "deepconvnet-aux", "siamese", "siamese-aux")
 BATCH_SIZE = 50

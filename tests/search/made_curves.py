@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from search.record_curves import grid_of
 from search.runs.seeds import replicate_config
 from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
-from space import RunConfig, Space, parse_space
+from space import CategoricalParameter, RunConfig, Space, parse_space
 from trainables.closed_form import ClosedForm
 from trainables.resolve import resolve_config
 
@@ -48,8 +48,15 @@ def made_curves(runs: Sequence[Sequence[RecordedRun]], **changes: Any) -> Learni
 
 def closed_form_curves(space: Space, n_seeds: int = 1) -> LearningCurves:
     """Every point of a grid over a space, as `ClosedForm` trains it."""
+    axes = [
+        each.points()
+        if isinstance(each, CategoricalParameter) or each.n_points is not None
+        else each.centres(5)
+        for each in space.parameters.values()
+    ]
     points = []
-    for params in grid_of(space, {}):
+    for values in itertools.product(*axes):
+        params = dict(zip(space.parameters, values, strict=True))
         config = resolve_config(space.resolve(params))
         runs = tuple(_trained(replicate_config(config, seed)) for seed in range(n_seeds))
         points.append(RecordedPoint(params=params, runs=runs))

@@ -151,7 +151,7 @@ def test_check_tells_every_wrong_file(capsys: pytest.CaptureFixture[str]) -> Non
     assert captured.out.startswith("space/mlp.yaml: ")
     assert captured.err.splitlines() == [
         "space/zzz.yaml: no such file",
-        "space: a directory; expected a YAML file",
+        "space: a directory; expected a file",
     ]
 
 

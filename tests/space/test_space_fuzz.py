@@ -189,7 +189,7 @@ def test_params_from_the_ranges_resolve_and_bound_the_config(
     space = parse_space(tree, "made")
     params: dict[str, Any] = {}
     for name, parameter in space.parameters.items():
-        if space.is_active(name, params):
+        if space.parameters[name].is_active(params):
             ends = [value for _, value in parameter.extremes()]
             params[name] = data.draw(st.sampled_from(ends))
             assert parameter.contains(params[name])

@@ -328,12 +328,18 @@ def test_check_and_launch_name_all_mistakes_of_a_file_with_their_lines(
             ["parameters.width.log=true", "parameters.width.step=null", "sampler={name: grid}",
              "parameters.aux_weight.when=null"],
             "--set sampler={name: grid}: sampler.name: a grid needs a finite set of values, but "
-            "learning_rate is a number from 0.0001 to 0.01",
+            "learning_rate is a number from 0.0001 to 0.01; give it cells, e.g. cells: "
+            "{learning_rate: 5}",
         ),
         (
             ["parameters={options.a: {type: int, low: 0, high: 100000}}", "baselines=[]",
              "sampler={name: grid}"],
             "--set sampler={name: grid}: sampler.name: the grid has 100001 points; at most 100000",
+        ),
+        (
+            ["parameters.aux_weight.when=null", "sampler={name: grid, cells: {learning_rat: 5}}"],
+            "--set sampler={name: grid, cells: {learning_rat: 5}}: sampler.cells.learning_rat: no "
+            "continuous parameter; there are: learning_rate; did you mean 'learning_rate'?",
         ),
         (
             ["sampler={name: cmaes}", "pruner={name: none}",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from space import CategoricalParameter, Condition, FloatParameter, IntParameter
-from space.ordering import ordered
+from space.conditions import ordered
 
 
 def test_points_of_a_stepped_float_are_round() -> None:
@@ -32,6 +32,14 @@ def test_points_of_ints_and_choices() -> None:
 def test_continuous_and_logarithmic_ranges_have_no_points() -> None:
     assert FloatParameter(type="float", low=0, high=1).n_points is None
     assert IntParameter(type="int", low=1, high=8, log=True).n_points is None
+
+
+def test_cells_of_equal_size_cover_the_range_on_its_scale() -> None:
+    linear = FloatParameter(type="float", low=0.8, high=1.0)
+    assert linear.centres(4) == pytest.approx([0.825, 0.875, 0.925, 0.975])
+    whole = IntParameter(type="int", low=1, high=1000, log=True)
+    assert whole.centres(3) == [3, 32, 316]
+    assert IntParameter(type="int", low=1, high=3, log=True).centres(9) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("value", [0, 1.0, True, "0.5", None, 0.55, -0.1, 1.1, float("nan")])

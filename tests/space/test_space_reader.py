@@ -152,7 +152,7 @@ def test_a_missing_directory() -> None:
 def test_a_directory(tmp_path: Path) -> None:
     with pytest.raises(SpaceError) as caught:
         load_space(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: a directory; expected a YAML file"
+    assert str(caught.value) == f"{tmp_path}: a directory; expected a file"
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "x" * 5000, "space/config.py/x"])

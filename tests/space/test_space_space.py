@@ -22,8 +22,8 @@ def test_active_follows_conditions(build: Build) -> None:
     space = build()
     assert space.active({"model": "siamese-aux"}) == list(space.parameters)
     assert space.active({"model": "siamese"}) == ["model", "learning_rate", "width"]
-    assert not space.is_active("aux_weight", {})
-    assert space.is_active("width", {})
+    assert not space.parameters["aux_weight"].is_active({})
+    assert space.parameters["width"].is_active({})
 
 
 def test_a_child_of_an_inactive_parent_is_inactive(build: Build) -> None:

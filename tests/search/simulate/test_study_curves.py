@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -12,7 +13,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.launch.plan import Plan
-from search.simulate.__main__ import main
+from search.simulate.__main__ import choose_ways, main
 from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
 from search.simulate.curves_of_study import study_curves
 from space.errors import UserError
@@ -314,3 +315,37 @@ def test_a_run_that_was_stopped_has_fewer_trained_epochs_than_its_curve() -> Non
     assert RecordedRun(**given, n_trained=1).n_trained == 1
     with pytest.raises(ValueError, match="found 2; expected fewer than the epochs"):
         RecordedRun(**given, n_trained=2)
+
+
+def test_a_grid_of_cells_is_recorded_saved_and_replayed_on_all_its_seeds(
+    searched: Searched, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+        "weight_decay": {"type": "categorical", "choices": [0.0, 1e-2]},
+    }
+    sampler = {"name": "grid", "cells": {"learning_rate": 6}}
+    given = {"parameters": parameters, "sampler": sampler, "pruner": {"name": "none"}}
+    study, curves = searched(**given, replicates=2, budget={"trials": 99})
+    assert len(study.trials) == len(curves.points) == 12
+    rates = sorted({float(point.params["learning_rate"]) for point in curves.points})
+    assert rates == pytest.approx([10 ** (-3.75 + cell / 2) for cell in range(6)], rel=1e-5)
+    saved = tmp_path / "curves.json"
+    options = ["--seeds", "2", "--sampler", "random", "--sampler", "qmc"]
+    assert main(["--study", "closed", "--storage", store.name, "--save", str(saved), *options]) == 0
+    of_study = capsys.readouterr().out
+    assert main(["--curves", str(saved), *options]) == 0
+    assert capsys.readouterr().out == of_study
+    # Its own sampler tries every point, which is a row of its own, so that the default goes for it.
+    assert [way.sampler for way in choose_ways(curves, pruners=["none"])][-1] == {"name": "tpe"}
+
+
+def test_curves_that_cannot_be_saved_are_one_sentence(
+    searched: Searched, store: Store, tmp_path: Path
+) -> None:
+    searched()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"--save .*file/curves\.json: cannot be written"):
+        main(
+            ["--study", "closed", "--storage", store.name, "--save", f"{tmp_path}/file/curves.json"]
+        )

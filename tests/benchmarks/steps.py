@@ -1,32 +1,30 @@
-"""``python -m trainables.step_benchmark``: a training step beside the machine's matrix product.
-
-Both rates are measured in turn in one process, since what else runs on the machine would otherwise
-favour one of them. Their ratio says how much of the machine the training loop uses.
-"""
+"""A training step's time and operations, and the machine's matrix product measured beside it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
-from space.terminal.printing import say, say_json
 from trainables.data.epoch_draws import draw_epoch
+from trainables.data.image_set import SIDE
 from trainables.data.sources import load_source
-from trainables.flops import step_flops
+from trainables.flops import forward_flops
+from trainables.loop.losses import pair_loss
 from trainables.loop.training import Training
+from trainables.models.base import PairModel
 from trainables.models.registry import build_model, model_class
 from trainables.resolve import resolve_config
 
-__all__ = ["StepBenchmark", "matrix_products", "measure"]
+__all__ = ["benchmark_training", "matrix_products", "measure", "padding_share", "step_flops"]
 
 GEMM_SIZES = (1024, 2048)
 PRODUCTS_A_TURN = 10
@@ -34,14 +32,9 @@ PRODUCTS_A_TURN = 10
 
 
 @dataclass(frozen=True)
-class StepBenchmark:
+class StepRate:
     """The rates of one model on one machine, on the CPU in float32."""
 
-    model: str
-    width: int
-    batch_size: int
-    threads: int
-    torch_version: str
     step_flops: int
     """Floating-point operations of a step, forward and backward, without the optimizer's."""
     step_seconds: float
@@ -53,7 +46,7 @@ class StepBenchmark:
     """The step's rate over the matrix product's."""
 
 
-def measure(model: str, width: int, batch_size: int, repeats: int) -> StepBenchmark:
+def measure(model: str, width: int, batch_size: int, repeats: int) -> StepRate:
     """Measures a model's training step and the machine's matrix product in turn.
 
     The data are scikit-learn's digits: a step costs the same on any images.
@@ -83,12 +76,7 @@ def measure(model: str, width: int, batch_size: int, repeats: int) -> StepBenchm
         for n, product in products * PRODUCTS_A_TURN:
             gemm_rates.append(2 * n**3 / _seconds(product) / 1e9)
     step_rate = flops / min(step_seconds) / 1e9
-    return StepBenchmark(
-        model=model,
-        width=width,
-        batch_size=batch_size,
-        threads=torch.get_num_threads(),
-        torch_version=torch.__version__,
+    return StepRate(
         step_flops=flops,
         step_seconds=min(step_seconds),
         step_gflops_per_second=step_rate,
@@ -170,51 +158,60 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m trainables.step_benchmark",
-        description="Measure a training step and the machine's matrix product, on the CPU.",
-        examples=("", "--model mlp --width 32 --threads 1"),
-    )
-    number: dict[str, Any] = {"type": positive_int, "metavar": "N"}
-    add = parser.add_argument
-    add("--model", default="siamese-aux", metavar="NAME", help="default: siamese-aux")
-    add("--width", **number, default=128, help="default: 128")
-    add("--batch-size", **number, default=50, help="pairs a step; default: 50")
-    add("--repeats", **number, default=5, help="turns; default: 5")
-    add("--threads", **number, help="default: torch's own choice")
-    add("--json", action="store_true", help="print JSON")
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Run the command.
+def step_flops(model: PairModel, batch_size: int) -> int:
+    """The operations of one training step, forward and backward.
 
     Args:
-        argv: Its arguments.
+        model: The network, on the CPU, in training mode with its dropout masks set. Its running
+            statistics take part in the step, and its gradients are dropped.
+        batch_size: Pairs in the step.
 
     Returns:
-        The exit status.
-
-    Raises:
-        UserError: What the user can mend.
+        Multiplications and additions of its convolutions and matrix products, as torch counts them.
     """
-    options = build_parser().parse_args(argv)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    result = asdict(measure(options.model, options.width, options.batch_size, options.repeats))
-    if options.json:
-        say_json(result)
-    else:
-        for key, value in result.items():
-            say(f"{key:24}{_cell(value)}")
-    return EXIT_DONE
+    with FlopCounterMode(display=False) as counter:
+        output = model(torch.zeros(batch_size, 2, SIDE, SIDE))
+        classes_N2 = torch.zeros(batch_size, 2, dtype=torch.int64)
+        pair_loss(output, classes_N2, classes_N2[:, 0], 0.5).backward()  # type: ignore[no-untyped-call]
+    model.zero_grad(set_to_none=True)
+    return int(counter.get_total_flops())
 
 
-def _cell(value: str | int | float) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def padding_share(model: PairModel) -> float:
+    """The share of a forward pass's multiplications whose factor is a convolution's padding.
 
+    The counts above include them, while a library need not compute them. In a backward pass, as
+    many have the padding's gradient as a result or the padding as a factor.
 
-if __name__ == "__main__":
-    run_command(main)
+    Args:
+        model: The network, on the CPU; its convolutions have stride 1 and no dilation.
+
+    Returns:
+        A number between 0 and 1.
+    """
+    of_padding = 0.0
+
+    def count(conv: nn.Conv2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal of_padding
+        if isinstance(conv.padding, str):
+            raise TypeError("the padding must be given in pixels")
+        seen = 1.0
+        for dim, (kernel, padding) in enumerate(zip(conv.kernel_size, conv.padding, strict=True)):
+            size, n_outputs = inputs[0].shape[2 + dim], output.shape[2 + dim]
+            starts = range(-padding, n_outputs - padding)
+            within = sum(min(start + kernel, size) - max(start, 0) for start in starts)
+            seen *= within / (n_outputs * kernel)
+        multiplications = output.numel() * conv.weight[0].numel()
+        of_padding += 2 * multiplications * (1 - seen)
+
+    hooks: list[Any] = [
+        module.register_forward_hook(count)
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    try:
+        total = forward_flops(model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return of_padding / total
