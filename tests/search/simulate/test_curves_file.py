@@ -11,7 +11,7 @@ import pytest
 from search.simulate.curves_file import read_curves
 from space.errors import SpaceError, UserError
 
-from .made_curves import a_run, made_curves
+from ..made_curves import a_run, made_curves
 
 
 def written(directory: Path) -> Path:
@@ -28,7 +28,7 @@ def test_a_file_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_the_recorded_file_is_still_read() -> None:
-    path = Path(__file__).parents[1] / "benchmarks" / "curves" / "mlp.json"
+    path = Path(__file__).parents[2] / "benchmarks" / "curves" / "mlp.json"
     curves = read_curves(path)
     assert (len(curves.points), curves.n_seeds, curves.epochs) == (144, 4, 25)
     assert curves.true_values().min() == pytest.approx(0.2038, abs=1e-4)
