@@ -35,7 +35,7 @@ from dashboards.tables.provenance import (
 )
 from dashboards.tables.study import best_sheet, confirmation_sheet, space_sheet, terms_sheet
 from space.errors import UsageError
-from space.files.reader import file_name
+from space.files.writing import write_output
 from space.terminal.command import local_path
 from space.terminal.printing import say_whole
 from storage import LaunchRecord, Store, open_store
@@ -47,7 +47,6 @@ from storage.commands.cli import (
     default_storage,
     run_command,
 )
-from storage.commands.files import write_whole
 from storage.leases import is_alive
 
 __all__ = ["build_parser", "main", "report"]
@@ -165,13 +164,7 @@ def main(argv: list[str]) -> int:
     finally:
         store.close()
     output = Path(options.output)
-    try:
-        write_whole(output, text)
-    except OSError as error:
-        raise UsageError(
-            f"--output {file_name(output)}: cannot be written ({error.strerror or error}); name a "
-            "file in a directory that you may write to."
-        ) from error
+    write_output("--output", output, text)
     say_whole(str(output))
     return EXIT_DONE
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from space.errors import CheckpointError
+from space.files.writing import write_whole
 from trainables.runs import Run
 
 __all__ = ["delete_checkpoint", "load_checkpoint", "save_checkpoint"]
@@ -46,21 +45,7 @@ def save_checkpoint(run: Run, path: Path) -> None:
     payload = buffer.getbuffer()
     digest = hashlib.sha256(payload).hexdigest().encode()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            try:
-                file.write(_MAGIC + digest + b"\n")
-                file.write(payload)
-                file.flush()
-                # Else a power cut could leave the new name with the old disk's content.
-                os.fsync(file.fileno())
-                os.replace(temporary, path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        write_whole(path, _MAGIC + digest + b"\n", payload)
     except OSError as error:
         raise CheckpointError(
             f"the checkpoint {path} cannot be written ({error.strerror or error}): check the disk "

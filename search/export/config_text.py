@@ -11,7 +11,7 @@ import yaml
 from space import ConfigFile, load_configs
 from space.errors import SpaceError, UsageError
 from space.files.reader import LARGEST, file_name, parse_yaml
-from storage.commands.files import write_output
+from space.files.writing import write_output
 
 __all__ = ["check_output", "config_text", "write_configs"]
 

@@ -28,7 +28,7 @@ from search.reproduction.loss_curves import curves_section
 from search.reproduction.searches import read_searches, searches_section
 from search.reproduction.sources import provenance_section
 from space import ConfigFile, NamedConfig, load_configs
-from space.errors import UsageError
+from space.files.writing import write_output
 from space.terminal.command import local_path
 from space.terminal.counts import count
 from space.terminal.printing import say_whole
@@ -272,15 +272,9 @@ def main(argv: list[str]) -> int:
         document = reproduction(store, papers)
     finally:
         store.close()
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(document.text, encoding="utf-8", newline="\n")
-        for name, svg in document.figures.items():
-            figure = output.parent / "figures" / name
-            figure.parent.mkdir(exist_ok=True)
-            figure.write_text(svg, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UsageError(f"--output {output}: {error.strerror}; name another file.") from error
+    write_output("--output", output, document.text)
+    for name, svg in document.figures.items():
+        write_output("--output", output.parent / "figures" / name, svg)
     say_whole(str(output))
     return EXIT_DONE
 

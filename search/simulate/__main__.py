@@ -24,6 +24,7 @@ from search.simulate.curves_of_study import study_curves
 from space import Pruner, Sampler
 from space.errors import SpaceError, UsageError
 from space.files.reader import parse_yaml
+from space.files.writing import write_output
 from space.terminal.printing import paper_of, write
 from storage import open_store
 from storage.commands.cli import (
@@ -38,7 +39,6 @@ from storage.commands.cli import (
     run_command,
 )
 from storage.commands.command_line import command_line
-from storage.commands.files import write_output
 
 __all__ = ["PRUNERS", "SAMPLERS", "choose_ways", "cost_table", "main"]
 

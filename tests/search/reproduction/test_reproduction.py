@@ -441,7 +441,7 @@ class TestCommand:
     @pytest.mark.usefixtures("tables")
     def test_output_that_cannot_be_written_is_one_sentence(self, tmp_path: Path) -> None:
         open_store(str(tmp_path / "s.db")).close()
-        with pytest.raises(UsageError, match=r"--output .*name another file"):
+        with pytest.raises(UsageError, match=r"--output .*cannot be written"):
             main(["--storage", str(tmp_path / "s.db"), "--output", str(tmp_path)])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.commands.files import write_whole
+from space.files.writing import write_whole
 
 
 def test_what_is_there_is_replaced_and_its_directory_made(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 from space.errors import UsageError
@@ -31,23 +32,25 @@ def write_output(option: str, path: Path, text: str) -> None:
         ) from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees half of it; its directory is made.
+def write_whole(path: Path, *parts: str | bytes | memoryview) -> None:
+    """Write a file so that it is at every moment either the old one or the new one.
 
     Args:
-        path: Where to; a link is followed, what is there is replaced.
-        text: The file's text, written as UTF-8.
+        path: Where to; its directory is made, a link is followed, what is there is replaced.
+        parts: What it holds, one after the other; text is written as UTF-8.
 
     Raises:
         OSError: If it cannot be written; what was there is there still.
     """
     target = Path(os.path.realpath(path))
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with scratch.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with scratch.open("xb") as file:
+            for part in parts:
+                file.write(part.encode() if isinstance(part, str) else part)
             file.flush()
+            # Else a power cut could leave the new name with the old disk's content.
             os.fsync(file.fileno())
         scratch.replace(target)
     finally:
