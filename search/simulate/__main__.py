@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from search.simulate.cost import CostTable, Way, measure, space_for
+from search.simulate.cost import BUDGET_TRIALS, Way, measure, space_for
 from search.simulate.cost_sheet import check_telling, render, same_rows
 from search.simulate.curves_file import LearningCurves, read_curves
 from search.simulate.curves_of_study import study_curves
@@ -40,19 +40,13 @@ from storage.commands.cli import (
 )
 from storage.commands.command_line import command_line
 
-__all__ = ["PRUNERS", "SAMPLERS", "choose_ways", "cost_table", "main"]
+__all__ = ["PRUNERS", "SAMPLERS", "choose_ways", "main"]
 
 logger = logging.getLogger("search.simulate")  # As a command, this module is __main__.
 
 FORMATS = ("text", "markdown", "json")
 IN_TURN = "wilcoxon"
 """The pruner that trains a trial's replicates one after another, which is not replayed."""
-BUDGET_SHARE = 3
-"""A search has the full grid's epochs by this, unless the user says otherwise."""
-BUDGET_TRIALS = 20
-"""Where trials were stopped, a search has the epochs of this many whole trials or more: a study has
-fewer points than a grid, and TPE by default draws its first 10 trials at random, so that without a
-pruner no sampler could differ from another in a third of these epochs."""
 
 SAMPLERS = (
     "random",
@@ -102,7 +96,7 @@ def main(argv: list[str]) -> int:
         )
     _check_tolerance(curves, options.tolerance)
     ways = choose_ways(curves, options.sampler, options.pruner, replicates=options.replicates)
-    table = cost_table(
+    table = measure(
         curves,
         ways,
         n_seeds=options.seeds,
@@ -284,41 +278,6 @@ def _distinct(curves: LearningCurves, ways: Sequence[Way]) -> list[Way]:
         key = space.model_dump_json(include={"sampler", "pruner"})
         found.setdefault(f"{way.sampler is None} {key}", way)
     return list(found.values())
-
-
-def cost_table(
-    curves: LearningCurves,
-    ways: Sequence[Way],
-    *,
-    n_seeds: int,
-    n_workers: int,
-    max_epochs: int | None,
-    tolerance: float,
-) -> CostTable:
-    """Simulate, with a line on stderr for each way that is done; see `search_cost.measure`."""
-    max_epochs = max_epochs or _budget(curves, max(way.replicates for way in ways))
-
-    def tell(way: Way, seed: int) -> None:
-        if seed == n_seeds - 1:
-            sampler = "every point" if way.sampler is None else dict(way.sampler)
-            logger.info("%d searches done: %s, %s", n_seeds, sampler, dict(way.pruner))
-
-    return measure(
-        curves,
-        ways,
-        n_seeds=n_seeds,
-        n_workers=n_workers,
-        max_epochs=max_epochs,
-        tolerance=tolerance,
-        on_search=tell,
-    )
-
-
-def _budget(curves: LearningCurves, replicates: int) -> int:
-    """Epochs of a search, unless the user says otherwise."""
-    of_trial = curves.epochs * replicates
-    share = max(1, len(curves.points) * of_trial // BUDGET_SHARE)
-    return max(share, BUDGET_TRIALS * of_trial) if curves.n_stopped else share
 
 
 if __name__ == "__main__":

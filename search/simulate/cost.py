@@ -6,8 +6,9 @@ worth is read off the other seeds, so that a lucky run does not count as a good 
 
 from __future__ import annotations
 
+import logging
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -19,10 +20,18 @@ from search.simulate.replay import Replay, SimulatedSearch
 from space import Space, parse_space
 from storage.memory import MemoryStore
 
-__all__ = ["EVERY_POINT", "CostTable", "Row", "Way", "measure", "space_for"]
+__all__ = ["BUDGET_TRIALS", "EVERY_POINT", "CostTable", "Row", "Way", "measure", "space_for"]
+
+logger = logging.getLogger(__name__)
 
 EVERY_POINT = "every point"
 """The sampler's name of a full grid search."""
+BUDGET_SHARE = 3
+"""A search has the full grid's epochs by this, unless the user says otherwise."""
+BUDGET_TRIALS = 20
+"""Where trials were stopped, a search has the epochs of this many whole trials or more: a study has
+fewer points than a grid, and TPE by default draws its first 10 trials at random, so that without a
+pruner no sampler could differ from another in a third of these epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +115,10 @@ def measure(
     *,
     n_seeds: int,
     n_workers: int,
-    max_epochs: int,
+    max_epochs: int | None = None,
     tolerance: float,
-    on_search: Callable[[Way, int], None] = lambda way, seed: None,
 ) -> CostTable:
-    """Simulate searches.
+    """Simulate searches, and log each way that is done.
 
     Args:
         curves: The recorded curves.
@@ -118,9 +126,8 @@ def measure(
         n_seeds: Searches of each way. Search i has sampler seed i, and sees of every point the run
             on recorded seed i, counted round; further replicates see the next ones.
         n_workers: Trials at a time.
-        max_epochs: Epochs of a search.
+        max_epochs: Epochs of a search; default: see `BUDGET_SHARE` and `BUDGET_TRIALS`.
         tolerance: How much worse than the best point a good winner may be.
-        on_search: Hears of every search that has ended.
 
     Returns:
         A row for each way.
@@ -131,6 +138,7 @@ def measure(
     worth_P = curves.true_values()
     best = float(worth_P.min())
     grid_epochs = len(curves.points) * curves.epochs
+    max_epochs = max_epochs or _budget(curves, max(way.replicates for way in ways))
     replay = Replay(curves, n_workers=n_workers)
     rows = []
     for number, way in enumerate(ways):
@@ -146,8 +154,9 @@ def measure(
                     ),
                 )
             )
-            on_search(way, seed)
         rows.append(_row(curves, way, searches, tolerance))
+        sampler = EVERY_POINT if way.sampler is None else dict(way.sampler)
+        logger.info("%d searches done: %s, %s", n_seeds, sampler, dict(way.pruner))
     return CostTable(
         n_points=len(curves.points),
         n_recorded_seeds=curves.n_seeds,
@@ -161,6 +170,13 @@ def measure(
         max_epochs=max_epochs,
         rows=tuple(rows),
     )
+
+
+def _budget(curves: LearningCurves, replicates: int) -> int:
+    """Epochs of a search, unless the user says otherwise."""
+    of_trial = curves.epochs * replicates
+    share = max(1, len(curves.points) * of_trial // BUDGET_SHARE)
+    return max(share, BUDGET_TRIALS * of_trial) if curves.n_stopped else share
 
 
 def space_for(curves: LearningCurves, way: Way, *, seed: int, study: str) -> Space:

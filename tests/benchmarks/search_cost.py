@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from search.simulate.__main__ import choose_ways, cost_table
-from search.simulate.cost import CostTable, Row
+from search.simulate.__main__ import choose_ways
+from search.simulate.cost import CostTable, Row, measure
 from search.simulate.cost_sheet import notes
 from search.simulate.curves_file import LearningCurves, read_curves
 from storage.commands.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
@@ -66,12 +66,11 @@ def main(argv: list[str]) -> int:
     tables, said = [], []
     for path in options.curves:
         curves = read_curves(path)
-        table = cost_table(
+        table = measure(
             curves,
             choose_ways(curves),
             n_seeds=options.seeds,
             n_workers=options.workers,
-            max_epochs=None,
             tolerance=0.01,
         )
         tables.append(as_table(curves, table))
