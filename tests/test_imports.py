@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +148,20 @@ print(report["epoch"]["epoch"], "torch" in sys.modules)
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "1 False"
+
+
+def test_no_circle_of_modules_in_space() -> None:
+    """Imports for types alone are counted, too."""
+    imports: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "space").rglob("*.py")):
+        if path.name != "__init__.py":
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            nodes = ast.walk(ast.parse(path.read_text()))
+            froms = [each for each in nodes if isinstance(each, ast.ImportFrom) and each.module]
+            imports[name] = {str(each.module) for each in froms} | {
+                f"{each.module}.{alias.name}" for each in froms for alias in each.names
+            }
+    graph = {name: found & imports.keys() for name, found in imports.items()}
+    assert "space.config" in graph["space.space"]
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+    assert order.index("space.config") < order.index("space.space")
