@@ -38,7 +38,7 @@ __all__ = ["MAX_PIECES", "PIECE_LENGTH", "Published", "main", "publish", "publis
 PIECE_LENGTH = 2045
 """Characters of an attribute, as Optuna Dashboard cuts them."""
 MAX_PIECES = 32
-"""Of one figure."""
+"""Of one figure with all its plots."""
 CAPTION_WIDTH = 80
 """Characters a line: Optuna Dashboard's boxes are half as wide as its page."""
 TRIALS = (200, 100, 50, 25)
@@ -109,47 +109,48 @@ def published_figures(view: StudyView) -> tuple[dict[str, go.Figure], tuple[str,
         Figure by key, each small enough and made for a box of Optuna Dashboard's; and the keys of
         those that are not small enough even of the fewest trials.
     """
-    found: dict[str, go.Figure] = {}
+    found: dict[str, dict[str, go.Figure]] = {}
     keys: list[str] = []
     for max_trials in TRIALS:
         panels = study_panels(view, max_trials=max_trials, without=found)
         keys = keys or [panel.key for panel in panels]
         for panel in panels:
-            figure = _boxed(panel)
-            if _n_pieces(figure.to_json()) <= MAX_PIECES:
-                found[panel.key] = figure
-        if len(found) == len(keys):
-            break
-    ordered = {key: found[key] for key in keys if key in found}
-    return ordered, tuple(key for key in keys if key not in found)
+            plots = _boxed(panel)
+            if sum(_n_pieces(plot.to_json()) for plot in plots.values()) <= MAX_PIECES:
+                found[panel.key] = plots
+    plots = {key: plot for panel in keys for key, plot in found.get(panel, {}).items()}
+    return plots, tuple(key for key in keys if key not in found)
 
 
-def _boxed(panel: Panel) -> go.Figure:
-    """A figure with its words inside, as high as its box, on paper of its own."""
-    figure = go.Figure(panel.figure)
+def _boxed(panel: Panel) -> dict[str, go.Figure]:
+    """A panel's plots by key, each with its words inside, as high as its box, on its own paper."""
     caption = [escape(line) for line in textwrap.wrap(panel.caption, CAPTION_WIDTH)]
     words = [
         f"<b>{escape(panel.title)}</b>",
         *(f'<span style="font-size:12px">{line}</span>' for line in caption),
     ]
-    top = figure.layout.margin.t or figure.layout.template.layout.margin.t
-    top += 24 + 18 * len(caption)
-    figure.update_layout(
-        title={
-            "text": "<br>".join(words),
-            "font": {"size": 15},
-            "y": 1,
-            "yanchor": "top",
-            "pad": {"t": 14},
-        },
-        # Across, its buttons would lie on the words.
-        modebar={"orientation": "v"},
-        height=None,
-        margin={"t": top},
-        # Optuna Dashboard's paper may be dark, but it does not tell the figure.
-        paper_bgcolor="#ffffff",
-    )
-    return figure
+    found = {}
+    for number, plot in enumerate(panel.figures, start=1):
+        figure = go.Figure(plot)
+        own = [figure.layout.title.text] if figure.layout.title.text else []
+        top = figure.layout.margin.t or figure.layout.template.layout.margin.t
+        figure.update_layout(
+            title={
+                "text": "<br>".join([*words, *own]),
+                "font": {"size": 15},
+                "y": 1,
+                "yanchor": "top",
+                "pad": {"t": 14},
+            },
+            # Across, its buttons would lie on the words.
+            modebar={"orientation": "v"},
+            height=None,
+            margin={"t": top + 24 + 18 * len(caption)},
+            # Optuna Dashboard's paper may be dark, but it does not tell the figure.
+            paper_bgcolor="#ffffff",
+        )
+        found[panel.key if number == 1 else f"{panel.key}-{number}"] = figure
+    return found
 
 
 def _n_pieces(text: str) -> int:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
-from dashboards.numbers.study.view import STATES, StudyView
+from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.together import together_note
-from dashboards.pages.words import duration
-from dashboards.tables.formats import show_mean
 from dashboards.tables.origins import known_words
-from dashboards.tables.study import metric_name, show_value
-from dashboards.tables.words import show_seeds
+from dashboards.words import show_mean, show_seeds
+from space.metrics import metric
 from space.terminal.counts import count
+from space.words import STATES, duration, listed, number
 
 __all__ = [
     "benchmark_outcome",
@@ -24,27 +23,16 @@ __all__ = [
     "confirmation_outcome",
     "failures_on_fresh_seeds",
     "how_it_went",
-    "listed",
     "question",
     "study_outcome",
 ]
 
-_STATE_WORDS = {"FAIL": "failed"}
 _VERDICTS = ("better", "worse", "not distinguishable", "not ranked")
-
-
-def listed(words: Iterable[str], conjunction: str = "and") -> str:
-    """Words as a sentence lists them: ``a, b and c``."""
-    *others, last = words
-    return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 def question(view: StudyView) -> str:
     """What a study asks."""
-    goals = [
-        f"the {'highest' if maximize else 'lowest'} {metric_name(metric)}"
-        for metric, maximize in zip(view.metrics, view.maximize, strict=True)
-    ]
+    goals = [f"the {metric.extreme} {metric.words}" for metric in view.metrics]
     goal = listed(goals) if len(goals) == 1 else f"the best trade-off between {listed(goals)}"
     names = list(view.distributions) if view.space is None else list(view.space.parameters)
     if not names:
@@ -69,10 +57,7 @@ def how_it_went(view: StudyView, *, is_running: bool) -> list[str]:
     if not view.trials:
         return ["No trial has begun yet."]
     states = [
-        f"{n} {_STATE_WORDS.get(state, state.lower())}"
-        for state in STATES
-        for n in [view.counts[state]]
-        if n
+        f"{view.counts[state]} {word}" for state, word in STATES.items() if view.counts[state]
     ]
     launches = f" in {_counted(len(view.launches), 'launch', 'launches')}" if view.launches else ""
     sentences = [f"{count(len(view.trials), 'trial')}{launches}: {listed(states)}."]
@@ -101,10 +86,10 @@ def study_outcome(view: StudyView) -> str:
     if len(view.metrics) > 1:
         return (
             f"{_counted(len(view.front), 'trial is', 'trials are')} on the Pareto front of "
-            f"{listed(metric_name(metric) for metric in view.metrics)}."
+            f"{listed(metric.words for metric in view.metrics)}."
         )
-    metric = metric_name(view.metrics[0])
-    said = f"The best is trial {best.number} with a {metric} of {show_value(best.values[0])}"
+    words, value = view.metrics[0].words, number(best.values[0])
+    said = f"The best is trial {best.number} with a {words} of {value}"
     if baseline is None or not baseline.values:
         return f"{said}."
     if baseline.number == best.number:
@@ -118,7 +103,7 @@ def confirmation_outcome(found: Confirmation) -> str:
     itself = ", the baseline itself" if winner.trial_number == found.baseline else ""
     sentences = [
         f"On {count(summary.n, 'fresh seed')} trial {winner.trial_number} does best{itself}: its "
-        f"{metric_name(found.metric)} is {show_mean(summary)}{_against_baseline(found)}."
+        f"{metric(found.metric).words} is {show_mean(summary)}{_against_baseline(found)}."
     ]
     return " ".join([*sentences, *confirmation_caveats(found)])
 
@@ -228,14 +213,14 @@ def _optimism(found: Confirmation) -> str:
     n = said.confirmed.n
     return (
         f"Of its own best, trial {best.trial_number}, the search had said "
-        f"{show_value(said.search_value)}; {count(n, 'fresh seed')} {'says' if n == 1 else 'say'} "
+        f"{number(said.search_value)}; {count(n, 'fresh seed')} {'says' if n == 1 else 'say'} "
         f"{show_mean(said.confirmed)}, which is {verdict}."
     )
 
 
 def _stated(trial: StudyTrial) -> str:
-    shown = show_value(trial.values[0])
-    return shown if trial.state == "COMPLETE" else f"{shown} ({trial.state.lower()})"
+    shown = number(trial.values[0])
+    return shown if trial.state == "COMPLETE" else f"{shown} ({STATES[trial.state]})"
 
 
 def _counted(n: int, one: str, several: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
 from dashboards.numbers.verdicts import seeds_needed
-from dashboards.tables.formats import KEPT_EPOCH, show_signed
+from dashboards.words import KEPT_EPOCH, show_signed
 from space.terminal.counts import count
 from space.terminal.layout import Paper, table_lines, wrapped
 from space.terminal.printing import as_json, paper_of, write

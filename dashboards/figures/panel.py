@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 import traceback
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import plotly.graph_objects as go
 
@@ -20,37 +19,26 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_KEY = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """A figure and its words.
+    """One or several plots that belong together, and their words.
 
     Attributes:
         key: Lower-case words joined by hyphens; an HTML element's id, and the figure's id in Optuna
             Dashboard. It is the same each time the figure is drawn.
         title: A few words, plain text.
         caption: One sentence that says what to read from the figure, plain text.
-        figure: The figure, in the light template; text in it that a user chose is escaped.
-        narrow: What is written over the figure's layout on a screen as narrow as a phone's: the
-            path of a setting, like ``"xaxis2.title.text"`` -> its value. With a ``width`` the
-            figure is scrolled sideways.
-
-    Raises:
-        ValueError: If the key is no slug.
+        figures: A figure a plot, in the light template; text in it that a user chose is escaped. A
+            page has as many of them side by side as it has room for.
+        width: The pixels that a plot needs; a single one is scrolled sideways on a narrower screen.
     """
 
     key: str
     title: str
     caption: str
-    figure: go.Figure
-    narrow: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuse a key that could not be an element's id."""
-        if not _KEY.fullmatch(self.key):
-            raise ValueError(f"a panel's key is lower-case words joined by '-', not '{self.key}'")
+    figures: Sequence[go.Figure]
+    width: int = 300
 
 
 def draw_panels(
@@ -108,5 +96,5 @@ def _not_drawn(key: str) -> Panel:
         key=key,
         title=key.replace("-", " ").capitalize(),
         caption="A fault of the program; its log says what went wrong.",
-        figure=drawn,
+        figures=[drawn],
     )

@@ -12,8 +12,7 @@ Source: Okabe, Ito, Color Universal Design, 2008; WCAG 2.2, 1.4.11 Non-text Cont
 from __future__ import annotations
 
 import html
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
@@ -28,10 +27,9 @@ __all__ = [
     "STATE_COLOURS",
     "STATE_SYMBOLS",
     "config_colours",
+    "count_axis",
     "escape",
     "figure",
-    "model_colour",
-    "number",
     "shorten",
     "translucent",
 ]
@@ -74,7 +72,9 @@ MODEL_COLOURS = {
     "siamese": GREEN,
     "siamese-aux": BLUE,
 }
-"""Colour of a network; `model_colour` knows a colour for others too."""
+"""Colour of a network."""
+FEW = 10
+"""Plotly draws some ten ticks at the most, so on a longer axis those it chooses are whole."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -180,30 +180,33 @@ def figure(*, height: int = 380, **layout: Any) -> go.Figure:
     return go.Figure(layout={"template": LIGHT, "height": height, "autosize": True, **layout})
 
 
-def model_colour(name: str) -> str:
-    """The colour of a network: always the same one for a name."""
-    return MODEL_COLOURS.get(name) or PALETTE[zlib.crc32(name.encode()) % len(PALETTE)]
-
-
-def config_colours(models: Sequence[str]) -> list[str]:
+def config_colours(models: Mapping[str, str]) -> dict[str, str]:
     """A colour for each of some configs, which people compare with each other.
 
     Args:
-        models: The network of each config.
+        models: Config -> its network.
 
     Returns:
-        The first config of a network has the network's own colour, a further one another that none
-        has yet; with more configs than there are colours, some come again.
+        Config -> its colour. The first config of a network has the network's own colour, any other
+        one that none has yet; with more configs than there are colours, some come again.
     """
-    own = {model: model_colour(model) for model in dict.fromkeys(models)}
+    own = {model: MODEL_COLOURS[model] for model in models.values() if model in MODEL_COLOURS}
     free = [colour for colour in PALETTE if colour not in own.values()]
-    found: list[str] = []
-    for model in models:
-        colour = own[model]
-        if colour in found:
-            colour = free.pop(0) if free else PALETTE[len(found) % len(PALETTE)]
-        found.append(colour)
+    found: dict[str, str] = {}
+    for config, model in models.items():
+        colour = own.pop(model, None) or (free.pop(0) if free else None)
+        found[config] = colour or PALETTE[len(found) % len(PALETTE)]
     return found
+
+
+def count_axis(lowest: float, highest: float) -> dict[str, Any]:
+    """Settings of an axis along which something is counted, so that its ticks are whole numbers.
+
+    Args:
+        lowest: The lowest count that is drawn.
+        highest: The highest.
+    """
+    return {"dtick": 1, "tick0": 0} if highest - lowest <= FEW else {}
 
 
 def escape(text: object) -> str:
@@ -218,11 +221,6 @@ def shorten(text: object, n: int = 40) -> str:
     """At most n characters of a text; not escaped yet."""
     shown = str(text)
     return shown if len(shown) <= n else f"{shown[: n - 1]}…"
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """A number for a hover text or a label; an en dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}g}"
 
 
 def translucent(colour: str, opacity: float) -> str:

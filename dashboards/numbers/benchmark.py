@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dashboards.numbers.loss_curves import Curves, loss_curves
 from dashboards.numbers.results import ConfigResult, collect
-from dashboards.numbers.statistics import Summary, summarise
 from dashboards.numbers.tables import BenchmarkTable, Row, benchmark_table
 from dashboards.numbers.together import trained_together
 from space.errors import UsageError, nearest
@@ -17,62 +17,24 @@ from storage.benchmarks import load_benchmarks
 
 __all__ = [
     "BenchmarkView",
-    "Cost",
-    "PairedDifferences",
     "UnfinishedRun",
     "find_benchmark",
     "read_benchmark",
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PairedDifferences:
-    """One config's test errors minus the reference's, seed by seed; negative is better.
-
-    Attributes:
-        row: The config's row: its comparison and verdict.
-        seeds: The seeds that both have, ascending; at least one.
-        differences: Of each of them.
-    """
-
-    row: Row
-    seeds: tuple[int, ...]
-    differences: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a config costs beside what it gets wrong.
-
-    Attributes:
-        row: The config's row: its parameters and its test error.
-        train_seconds: Seconds that a run trained for, over the seeds.
-        machines: The processors and GPUs that trained it, each once: seconds of unlike machines are
-            no comparison.
-    """
-
-    row: Row
-    train_seconds: Summary
-    machines: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnfinishedRun:
-    """The latest run of a seed that has no result yet.
-
-    Attributes:
-        name: The config.
-        seed: The seed.
-        run: The run: its state, its reason where it failed, its epochs so far.
-        n_epochs_asked: The epochs of a whole run.
-        heard_at: When its launch last gave a sign of life.
-    """
+class UnfinishedRun(NamedTuple):
+    """The latest run of a seed that has no result yet."""
 
     name: str
+    """The config."""
     seed: int
     run: RunRecord
+    """Its state, its reason where it failed, its epochs so far."""
     n_epochs_asked: int
+    """The epochs of a whole run."""
     heard_at: datetime.datetime
+    """When its launch last gave a sign of life."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +45,6 @@ class BenchmarkView:
         record: What it compares.
         table: Its numbers, a row a config: seed by seed, summaries, verdicts, the reported values.
         curves: Config -> its losses by epoch; configs of which no seed has finished are left out.
-        differences: Of each config but the reference that has a seed in common with it.
-        costs: Of each config of which a seed has finished.
         unfinished: Runs that are going on, were interrupted or failed, in the table's order.
         launches: The launches that trained any of the results, oldest first.
         n_together: Runs with a result that were trained together with others.
@@ -93,8 +53,6 @@ class BenchmarkView:
     record: BenchmarkRecord
     table: BenchmarkTable
     curves: dict[str, Curves]
-    differences: tuple[PairedDifferences, ...]
-    costs: tuple[Cost, ...]
     unfinished: tuple[UnfinishedRun, ...]
     launches: tuple[LaunchRecord, ...]
     n_together: int
@@ -113,6 +71,22 @@ class BenchmarkView:
     def n_asked(self) -> int:
         """Runs that were asked for."""
         return self.n_done + sum(len(row.result.missing) for row in self.table.rows)
+
+    def differences(self, row: Row) -> dict[int, float]:
+        """A config's test errors minus the reference's, by seed that both have; less is better."""
+        reference = self.table.row(self.table.reference).result.by_seed("test_error")
+        own = row.result.by_seed("test_error")
+        return {seed: own[seed] - reference[seed] for seed in sorted(own.keys() & reference.keys())}
+
+    def machines(self, row: Row) -> tuple[str, ...]:
+        """The processors and GPUs that trained a config: seconds of unlike ones do not compare."""
+        hardware = {launch.launch_id: launch.hardware for launch in self.launches}
+        found = []
+        for seed in row.result.seeds.values():
+            known = hardware[seed.run.launch_id]
+            gpus = dict.fromkeys(known.get("gpus") or ())
+            found.append(" + ".join([known.get("processor") or "unknown", *gpus]))
+        return tuple(dict.fromkeys(found))
 
     def traced(self) -> list[tuple[str, str, RunRecord]]:
         """Every run that counts: the benchmark, the config, the run."""
@@ -146,8 +120,6 @@ def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
         record=record,
         table=table,
         curves={name: found for name, found in curves.items() if found is not None},
-        differences=_differences(table),
-        costs=tuple(_cost(row, launches) for row in table.rows if row.n),
         unfinished=tuple(_unfinished(store, record, results, launches)),
         launches=tuple(launches[launch_id] for launch_id in sorted(used)),
         n_together=len(trained_together(store, used) & runs.keys()),
@@ -187,37 +159,6 @@ def find_benchmark(store: Store, wanted: str) -> BenchmarkRecord:
         f"storage {store.name}: '{wanted}' is not one benchmark; name its data, too: "
         f"{' or '.join(choices)}."
     )
-
-
-def _differences(table: BenchmarkTable) -> tuple[PairedDifferences, ...]:
-    reference = next(row for row in table.rows if row.name == table.reference).result.seeds
-    found = []
-    for row in table.rows:
-        own = row.result.seeds
-        shared = tuple(sorted(own.keys() & reference.keys()))
-        if row.name == table.reference or not shared:
-            continue
-        differences = tuple(
-            own[seed].result.test_error - reference[seed].result.test_error for seed in shared
-        )
-        found.append(PairedDifferences(row=row, seeds=shared, differences=differences))
-    return tuple(found)
-
-
-def _cost(row: Row, launches: dict[int, LaunchRecord]) -> Cost:
-    seeds = row.result.seeds.values()
-    machines = [_device(launches[found.run.launch_id]) for found in seeds]
-    return Cost(
-        row=row,
-        train_seconds=summarise([found.run.train_seconds for found in seeds]),
-        machines=tuple(dict.fromkeys(machines)),
-    )
-
-
-def _device(launch: LaunchRecord) -> str:
-    """What of a machine a run's speed depends on."""
-    gpus = launch.hardware.get("gpus") or []
-    return " + ".join([str(launch.hardware.get("processor") or "unknown"), *dict.fromkeys(gpus)])
 
 
 def _unfinished(

@@ -55,6 +55,10 @@ class ConfigResult:
     failed: dict[int, str]
     origin: Origin | None
 
+    def by_seed(self, metric: str) -> dict[int, float]:
+        """Seed -> a metric of the state that was kept, of the finished runs."""
+        return {seed: getattr(found.result, metric) for seed, found in self.seeds.items()}
+
 
 def usual_fingerprint(store: Store, configs: Sequence[BenchmarkConfig]) -> str | None:
     """The data that most of the results of some configs are of.

@@ -9,7 +9,7 @@ from statistics import fmean
 import scipy
 
 from dashboards.numbers.statistics import summarise
-from dashboards.numbers.tables import Row, errors_by_seed
+from dashboards.numbers.tables import Row
 from dashboards.numbers.verdicts import FEWEST_FOR_REPORT, ReportComparison, compare_to_report
 from space import MeanStd
 
@@ -72,7 +72,7 @@ def shift_from_report(rows: Iterable[Row], metric: str) -> Shift | None:
     """
     return shift(
         [
-            (row.name, errors_by_seed(row.result, metric), error.reported, error.reported_n)
+            (row.name, row.result.by_seed(metric), error.reported, error.reported_n)
             for row in rows
             for error in row.reported
             if row.n and error.metric == metric

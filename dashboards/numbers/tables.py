@@ -27,7 +27,6 @@ __all__ = [
     "ReportedError",
     "Row",
     "benchmark_table",
-    "errors_by_seed",
     "reported_error",
 ]
 
@@ -64,7 +63,7 @@ class Row:
     Attributes:
         result: Its runs, seed by seed, and the seeds that are missing.
         errors: Each of `ERRORS` summarised over the seeds; empty where none has finished.
-        train_seconds: Mean seconds that a run trained for; None where none has finished.
+        train_seconds: Seconds that a run trained for; None where none has finished.
         comparison: Its test errors against the reference's; None for the reference itself, for a
             table of one config, and where the two have fewer than 2 seeds in common.
         verdict: The comparison's in words (see `compare_all`), "reference", or "not compared: n
@@ -74,7 +73,7 @@ class Row:
 
     result: ConfigResult
     errors: dict[str, Summary]
-    train_seconds: float | None
+    train_seconds: Summary | None
     comparison: Comparison | None
     verdict: str
     reported: tuple[ReportedError, ...]
@@ -108,6 +107,10 @@ class BenchmarkTable:
     title: str
     reference: str
     rows: tuple[Row, ...]
+
+    def row(self, name: str) -> Row:
+        """The row of a config."""
+        return next(row for row in self.rows if row.name == name)
 
     @property
     def ranked(self) -> tuple[Row, ...]:
@@ -169,11 +172,9 @@ def _row(
 ) -> Row:
     errors, train_seconds = {}, None
     if result.seeds:
-        errors = {
-            metric: summarise(list(errors_by_seed(result, metric).values())) for metric in ERRORS
-        }
+        errors = {metric: summarise(list(result.by_seed(metric).values())) for metric in ERRORS}
         seconds = [seed.run.train_seconds for seed in result.seeds.values()]
-        train_seconds = summarise(seconds).mean
+        train_seconds = summarise(seconds)
     comparison, verdict = compared.get(result.name, (None, ""))
     if len(names) > 1 and result.name == reference:
         verdict = "reference"
@@ -187,16 +188,11 @@ def _row(
     )
 
 
-def errors_by_seed(result: ConfigResult, metric: str) -> dict[int, float]:
-    """Seed -> one of `ERRORS`, of a config's finished runs."""
-    return {seed: getattr(found.result, metric) for seed, found in result.seeds.items()}
-
-
 def _compared(
     results: Sequence[ConfigResult], reference: str
 ) -> dict[str, tuple[Comparison | None, str]]:
     """Every config but the reference: its comparison, and the verdict or why there is none."""
-    test_errors = {result.name: errors_by_seed(result, "test_error") for result in results}
+    test_errors = {result.name: result.by_seed("test_error") for result in results}
     found: dict[str, tuple[Comparison | None, str]] = {}
     family = {reference: test_errors[reference]}
     for name, values in test_errors.items():

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
 from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.going_on import benchmark_command
-from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
-from dashboards.numbers.together import together_note
-from dashboards.pages.documents import Document, render
-from dashboards.tables.benchmark import unfinished_sheet
-from dashboards.tables.drawing import draw
-from dashboards.tables.formats import benchmark_sheets
-from dashboards.tables.provenance import (
-    commands_sheet,
-    launches_sheet,
-    runs_sheet,
-    versions_sheet,
-)
-from dashboards.tables.words import show_seeds
+from dashboards.numbers.benchmark import read_benchmark
+from dashboards.pages.documents import Document, drawn, render
+from dashboards.story import benchmark_outcome, benchmark_terms
+from dashboards.tables.formats import benchmark_sheets, report_sheet, unfinished_sheet
+from dashboards.tables.provenance import provenance_sheets
+from dashboards.words import show_seeds
 from storage import BenchmarkRecord, Store
 from storage.leases import is_alive
 
 __all__ = ["benchmark_document"]
 
 
-def benchmark_document(store: Store, record: BenchmarkRecord) -> Document:
+def benchmark_document(
+    store: Store, record: BenchmarkRecord, *, is_served: bool = True
+) -> Document:
     """Read a benchmark and describe it.
+
+    Args:
+        store: The store.
+        record: One of `load_benchmarks(store)`.
+        is_served: See `study_document`.
 
     Raises:
         StorageError: If the store cannot be read.
@@ -42,40 +40,35 @@ def benchmark_document(store: Store, record: BenchmarkRecord) -> Document:
         if launch.launch_id in trained or launch.config.get("benchmark") == record.name
     ]
     running = any(is_alive(launches[launch_id]) for launch_id in trained)
+    sheets = benchmark_sheets(view.table)
+    if any(row.reported for row in view.table.rows):
+        sheets.append(report_sheet(view.table, metrics=("train_error", "val_error")))
+    outcome = benchmark_outcome(view)
     context = {
         "view": view,
         "running": running,
+        "terms": benchmark_terms(view),
+        "outcome": outcome,
         "best": view.table.best,
-        "reference": next(row for row in view.table.rows if row.name == view.table.reference),
-        "missing": [
-            (row.name, show_seeds(row.result.missing))
+        "reference": view.table.row(view.table.reference),
+        "missing": {
+            row.name: show_seeds(row.result.missing)
             for row in view.table.rows
             if row.result.missing
-        ],
-        "unfinished": Markup(draw(unfinished_sheet(view), "html")) if view.unfinished else None,
-        "command": benchmark_command(record, of_it, store.name),
-        "sheets": [Markup(draw(sheet, "html")) for sheet in benchmark_sheets(view.table)],
-        "together": together_note(view.n_together, view.n_done),
-        "provenance": _provenance(view),
+        },
+        "unfinished": drawn([unfinished_sheet(view)] if view.unfinished else []),
+        "command": (
+            benchmark_command(record, of_it, store.name) if is_served and not running else None
+        ),
+        "sheets": drawn(sheets),
+        "provenance": drawn(provenance_sheets(view.launches, view.traced())),
     }
     return Document(
         title=view.name,
+        kind="benchmark",
         is_running=running,
+        outcome=outcome,
         summary=render("benchmark_summary.html", **context),
-        details=render("benchmark_details.html", **context),
+        details=render("provenance.html", **context),
         panels=benchmark_panels(view),
     )
-
-
-def _provenance(view: BenchmarkView) -> list[Markup]:
-    """Sheets, which draw themselves with every text in them escaped."""
-    if not view.launches:
-        return []
-    traced = view.traced()
-    sheets = (
-        commands_sheet(view.launches),
-        launches_sheet(view.launches, traced),
-        runs_sheet(traced),
-        versions_sheet(view.launches),
-    )
-    return [Markup(draw(sheet, "html")) for sheet in sheets]

@@ -1,66 +1,82 @@
-"""What a page is filled with: pieces of HTML and figures, as one JSON document."""
+"""What a page or a chapter of a report is filled with: pieces of HTML and figures."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 from plotly.io.json import to_json_plotly
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.template import DARK, LIGHT
+from dashboards.figures.template import DARK, LIGHT, STATE_COLOURS
 from dashboards.numbers.statistics import summarise
-from dashboards.pages import words
+from dashboards.tables.drawing import Sheet, draw
+from dashboards.words import show_mean
+from space.metrics import metric
 from space.terminal.counts import count
+from space.words import STATES, duration, number
 
-__all__ = ["Document", "figure_templates", "render"]
+__all__ = ["STATIC", "Document", "drawn", "figure_templates", "render", "static"]
 
 DIRECTORY = Path(__file__).parent
+STATIC = DIRECTORY / "static"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """The content of a page.
+    """The content of a page or of a chapter.
 
     Attributes:
-        title: The page's title, plain text.
+        title: What it is of, plain text.
+        kind: "study" or "benchmark"; empty for the overview.
         is_running: Whether something of it is in progress, so that it will soon be another.
+        outcome: What came out of it, plain text.
         summary: HTML above the figures.
         details: HTML below them.
         panels: The figures.
     """
 
     title: str
+    kind: str = ""
     is_running: bool
+    outcome: str = ""
     summary: str
     details: str = ""
     panels: Sequence[Panel] = ()
 
+    def figures(self) -> list[dict[str, Any]]:
+        """The panels for the script that draws them, which has the figures' template already."""
+        return [
+            {
+                "key": panel.key,
+                "title": panel.title,
+                "caption": panel.caption,
+                "width": panel.width,
+                "figures": [_without_template(figure) for figure in panel.figures],
+            }
+            for panel in self.panels
+        ]
+
     def as_json(self) -> bytes:
-        """For the page's script. Figures come without their template, which it has already."""
+        """All of it, for the page's script."""
         tree = {
-            "title": self.title,
             "running": self.is_running,
             "summary": self.summary,
             "details": self.details,
-            "panels": [
-                {
-                    "key": panel.key,
-                    "title": panel.title,
-                    "caption": panel.caption,
-                    "figure": _without_template(panel),
-                    "narrow": panel.narrow,
-                }
-                for panel in self.panels
-            ],
+            "panels": self.figures(),
         }
-        text: str = to_json_plotly(tree)
-        return text.encode()
+        return bytes(to_json_plotly(tree), "utf-8")
+
+
+def drawn(sheets: Iterable[Sheet]) -> list[Markup]:
+    """Sheets as HTML, which escapes every text in them."""
+    return [Markup(draw(sheet, "html")) for sheet in sheets]
 
 
 def render(name: str, **context: Any) -> str:
@@ -73,16 +89,20 @@ def render(name: str, **context: Any) -> str:
     return _environment().get_template(name).render(**context)
 
 
-def figure_templates() -> bytes:
-    """The figures' light and dark template, for the page's script."""
+def static(name: str) -> str:
+    """A file of ``static/``."""
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def figure_templates() -> str:
+    """The figures' light and dark template as JSON, for the script that draws them."""
     templates = {"light": LIGHT.to_plotly_json(), "dark": DARK.to_plotly_json()}
-    text: str = to_json_plotly(templates)
-    return text.encode()
+    return str(to_json_plotly(templates))
 
 
-def _without_template(panel: Panel) -> dict[str, Any]:
-    tree: dict[str, Any] = json.loads(panel.figure.to_json())
-    tree["layout"].pop("template", None)
+def _without_template(figure: Any) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads(figure.to_json())
+    del tree["layout"]["template"]
     return tree
 
 
@@ -95,14 +115,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(STATES=STATES, STATE_COLOURS=STATE_COLOURS)
     environment.filters.update(
         count=count,
-        number=words.number,
-        values=words.values,
-        duration=words.duration,
-        time=words.time_element,
-        unit=words.unit_of,
-        metric=words.metric_name,
+        number=number,
+        duration=duration,
+        mean=show_mean,
         summarise=summarise,
+        words=lambda name: metric(name).words,
     )
     return environment

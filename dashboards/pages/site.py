@@ -18,7 +18,6 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from pathlib import Path
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import optuna_dashboard
@@ -26,7 +25,7 @@ import plotly.offline
 
 from dashboards.pages.benchmark_page import benchmark_document
 from dashboards.pages.cache import Cache
-from dashboards.pages.documents import Document, figure_templates, render
+from dashboards.pages.documents import STATIC, Document, figure_templates, render
 from dashboards.pages.overview_page import overview_document
 from dashboards.pages.responses import JSON, Response, answer, plain
 from dashboards.pages.study_page import study_document
@@ -37,7 +36,6 @@ from storage.summaries.study import benchmark_version, study_names, study_versio
 
 __all__ = ["Site"]
 
-STATIC = Path(__file__).parent / "static"
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _KINDS |= {".svg": "image/svg+xml"}
 _CACHED_DOCUMENTS = 16
@@ -205,7 +203,7 @@ def _files() -> dict[str, Response]:
         for path in STATIC.iterdir()
         if path.suffix in _KINDS
     }
-    return {**found, "templates.json": Response.fixed(figure_templates(), JSON)}
+    return {**found, "templates.json": Response.fixed(figure_templates().encode(), JSON)}
 
 
 def _file(name: str) -> Response:

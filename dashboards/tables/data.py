@@ -62,7 +62,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "missing": list(result.missing),
         "failed": {str(seed): reason for seed, reason in result.failed.items()},
         **{metric: asdict(row.errors[metric]) if row.errors else None for metric in ERRORS},
-        "train_seconds": row.train_seconds,
+        "train_seconds": None if row.train_seconds is None else row.train_seconds.mean,
         "comparison": None if row.comparison is None else asdict(row.comparison),
         "verdict": row.verdict,
         "reported": _reported_as_json(row),

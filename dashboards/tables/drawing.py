@@ -10,10 +10,7 @@ from html import escape
 from space.terminal.layout import Paper, table_lines, wrapped
 from space.terminal.streams import shown
 
-__all__ = ["NOTHING", "Sheet", "draw", "escape_latex", "escape_markdown"]
-
-NOTHING = "-"
-"""Stands in a cell that has nothing to say."""
+__all__ = ["Sheet", "draw", "escape_latex", "escape_markdown"]
 
 SHORT = 24
 """Characters of a cell that is never broken into lines."""

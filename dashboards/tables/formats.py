@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.shift import shift_from_report
-from dashboards.numbers.sign_flips import Interval
-from dashboards.numbers.statistics import Summary
 from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row
 from dashboards.numbers.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
-from dashboards.tables.drawing import NOTHING, Sheet, draw
+from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.origins import origin_notes
-from dashboards.tables.words import show_seeds
+from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_seeds, show_signed
+from space.metrics import METRICS
 from space.terminal.layout import Paper
+from space.words import NOTHING
 
 __all__ = [
     "FORMATS",
-    "KEPT_EPOCH",
     "benchmark_sheets",
     "comparison_sheet",
     "render",
@@ -25,9 +25,7 @@ __all__ = [
     "results_sheet",
     "settings",
     "shift_sentences",
-    "show_interval",
-    "show_mean",
-    "show_signed",
+    "unfinished_sheet",
 ]
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
@@ -39,9 +37,7 @@ _RESULTS_COLUMNS = (
     "learning rate",
     "weight decay",
     "n",
-    "train error",
-    "validation error",
-    "test error",
+    *(METRICS[error].words for error in ERRORS),
     "95 % interval",
     "train s",
 )
@@ -91,15 +87,11 @@ _INTERVAL = (
     "are skewed (with 10 seeds, in 2 of 3 where 1 run in 10 does not learn at all); - for fewer "
     "than 6 seeds or where all errors are equal"
 )
-_METRICS = {"train_error": "train", "val_error": "validation", "test_error": "test"}
+_SPLITS = {error: METRICS[error].words.removesuffix(" error") for error in ERRORS}
 _SURVIVORS = (
     "compared on the seeds that both have: whichever of the two failed on others is not called the "
     "better one"
 )
-KEPT_EPOCH = (
-    "a validation error is optimistic: it is the lowest of all epochs, chosen on the same pairs"
-)
-"""To be said wherever validation errors stand."""
 
 
 def render(table: BenchmarkTable, format: str, paper: Paper | None = None) -> str:
@@ -144,7 +136,7 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
             _of_asked(row.n, row),
             *(show_mean(row.errors.get(metric)) for metric in ERRORS),
             show_interval(row.errors["test_error"].interval if row.errors else None),
-            NOTHING if row.train_seconds is None else f"{row.train_seconds:.1f}",
+            NOTHING if row.train_seconds is None else f"{row.train_seconds.mean:.1f}",
         )
         for row in table.rows
     ]
@@ -232,7 +224,7 @@ def report_sheet(
             rows.append(
                 (
                     row.name,
-                    _METRICS[error.metric],
+                    _SPLITS[error.metric],
                     str(row.n),
                     show_mean(row.errors.get(error.metric)),
                     str(error.reported_n),
@@ -244,7 +236,7 @@ def report_sheet(
             )
     sources = {row.result.reported.source for row in table.rows if row.result.reported is not None}
     return Sheet(
-        title=f"{' and '.join(_METRICS[each] for each in wanted).capitalize()} error beside the "
+        title=f"{' and '.join(_SPLITS[each] for each in wanted).capitalize()} error beside the "
         f"reported values ({', '.join(sorted(sources))})",
         columns=_REPORT_COLUMNS,
         left=frozenset({0, 1, 8}),
@@ -269,7 +261,7 @@ def shift_sentences(rows: Sequence[Row], metrics: Iterable[str] = ("test_error",
         if found is None:
             continue
         sentence = (
-            f"all rows together: {found.n_lower} of {found.n_rows} {_METRICS[metric]} errors are "
+            f"all rows together: {found.n_lower} of {found.n_rows} {_SPLITS[metric]} errors are "
             f"lower than reported{_equal(found.n_equal)} (sign test p = {found.p_value:.2g}, if "
             "rows were independent; ours share the pairs of a seed)"
         )
@@ -289,13 +281,6 @@ def _equal(n: int) -> str:
     return f", {n} {'is' if n == 1 else 'are'} equal" if n else ""
 
 
-def show_mean(summary: Summary | None) -> str:
-    """A mean and its standard deviation, as far as there are any."""
-    if summary is None:
-        return NOTHING
-    return f"{summary.mean:.4f}" + ("" if summary.std is None else f" ± {summary.std:.4f}")
-
-
 def _as_reported(number: float) -> str:
     """Four decimals, or as many as were reported."""
     return f"{number:.4f}" if round(number, 4) == number else f"{number}"
@@ -306,15 +291,21 @@ def _of_asked(n: int, row: Row) -> str:
     return str(n) if n == n_asked else f"{n} of {n_asked}"
 
 
-def show_interval(interval: Interval | None) -> str:
-    """An interval to four decimals, where there is one."""
-    if interval is None:
-        return NOTHING
-    # Adding zero turns a rounded -0.0 into 0.0.
-    return f"[{round(interval.low, 4) + 0.0:.4f}, {round(interval.high, 4) + 0.0:.4f}]"
-
-
-def show_signed(number: float) -> str:
-    """A difference to four decimals, with its sign but where it is zero."""
-    rounded = round(number, 4)
-    return f"{rounded:+.4f}" if rounded else "0.0000"
+def unfinished_sheet(view: BenchmarkView) -> Sheet:
+    """The latest run of each seed that was begun and has no result, with why, where it failed."""
+    return Sheet(
+        title="Begun, without a result yet",
+        columns=("model", "seed", "state", "epochs", "last heard of (UTC)", "reason"),
+        left=frozenset({0, 2, 4, 5}),
+        rows=[
+            (
+                each.name,
+                str(each.seed),
+                each.run.state,
+                f"{each.run.n_epochs} of {each.n_epochs_asked}",
+                f"{each.heard_at:%Y-%m-%d %H:%M}",
+                " ".join((each.run.reason or NOTHING).split()),
+            )
+            for each in view.unfinished
+        ],
+    )

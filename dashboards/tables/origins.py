@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from dashboards.numbers.origins import Origin, Reads, SharedSeeds, StudyLaunch
 from dashboards.numbers.tables import BenchmarkTable
-from dashboards.tables.drawing import NOTHING, Sheet
-from dashboards.tables.words import show_changes, show_seeds
+from dashboards.tables.drawing import Sheet
+from dashboards.words import show_changes, show_seeds
 from space.terminal.counts import count
+from space.words import NOTHING
 
 __all__ = ["known_words", "origin_notes", "study_launches_sheet"]
 

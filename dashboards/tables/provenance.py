@@ -6,15 +6,32 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dashboards.tables.drawing import NOTHING, Sheet
-from dashboards.tables.words import show_changes, show_seeds
+from dashboards.tables.drawing import Sheet
+from dashboards.words import show_changes, show_seeds
 from space.terminal.counts import count
+from space.words import NOTHING
 from storage import LaunchRecord, RunRecord
+from storage.leases import status_of
 
-__all__ = ["commands_sheet", "launches_sheet", "runs_sheet", "show_machine", "versions_sheet"]
+__all__ = ["launches_sheet", "provenance_sheets", "runs_sheet", "versions_sheet"]
 
 Traced = tuple[str, str, RunRecord]
 """Which table or study a run counts in, under which name, and the run."""
+
+
+def provenance_sheets(
+    launches: Sequence[LaunchRecord], traced: Sequence[Traced] = ()
+) -> list[Sheet]:
+    """Where everything on a page comes from; nothing where no launch is known.
+
+    Args:
+        launches: The launches, oldest first.
+        traced: The runs that are counted, each of one of the launches.
+    """
+    if not launches:
+        return []
+    sheets = [commands_sheet(launches), launches_sheet(launches, traced), versions_sheet(launches)]
+    return [*sheets, runs_sheet(traced)] if traced else sheets
 
 
 def runs_sheet(traced: Iterable[Traced]) -> Sheet:
@@ -74,14 +91,15 @@ def versions_sheet(launches: Sequence[LaunchRecord]) -> Sheet:
 def commands_sheet(launches: Sequence[LaunchRecord]) -> Sheet:
     """How each launch was started and how it ended, for who wants to do it again."""
     return Sheet(
-        columns=("launch", "status", "begun (UTC)", "ended (UTC)", "command"),
-        left=frozenset({1, 2, 3, 4}),
+        columns=("launch", "status", "begun (UTC)", "ended (UTC)", "host", "command"),
+        left=frozenset({1, 2, 3, 4, 5}),
         rows=[
             (
                 str(launch.launch_id),
-                launch.status,
+                status_of(launch),
                 f"{launch.started_at:%Y-%m-%d %H:%M}",
                 NOTHING if launch.ended_at is None else f"{launch.ended_at:%Y-%m-%d %H:%M}",
+                launch.host,
                 launch.command,
             )
             for launch in launches

@@ -10,42 +10,22 @@ from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
-from dashboards.tables.drawing import NOTHING, Sheet
-from dashboards.tables.formats import KEPT_EPOCH, show_interval, show_mean, show_signed
+from dashboards.tables.drawing import Sheet
+from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_signed
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
+from space.metrics import metric
 from space.terminal.counts import count
+from space.words import NOTHING, number
 
 __all__ = [
-    "METRIC_NAMES",
     "best_sheet",
     "best_trials",
     "confirmation_sheet",
-    "metric_name",
-    "show_value",
     "space_sheet",
     "terms_sheet",
 ]
 
-METRIC_NAMES = {
-    "train_error": "training error",
-    "val_error": "validation error",
-    "train_loss": "training loss (nats)",
-    "val_loss": "validation loss (nats)",
-    "train_seconds": "training time (s)",
-    "n_parameters": "number of parameters",
-}
 _REPORTS = "a pruned or failed trial's value is the last that it reported"
-
-
-def metric_name(metric: str) -> str:
-    """An objective in words."""
-    return METRIC_NAMES.get(metric, metric)
-
-
-def show_value(value: object) -> str:
-    """A parameter's or an objective's value: numbers to four digits."""
-    is_number = isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**4)
-    return f"{value:.4g}" if is_number and not isinstance(value, bool) else str(value)
 
 
 def space_sheet(view: StudyView) -> Sheet:
@@ -59,7 +39,7 @@ def space_sheet(view: StudyView) -> Sheet:
     return Sheet(
         columns=("parameter", "values", "scale", "only where", "baseline"),
         left=frozenset({0, 1, 2, 3}),
-        rows=[(*row, show_value(baseline.get(row[0], NOTHING))) for row in rows],
+        rows=[(*row, number(baseline.get(row[0], NOTHING))) for row in rows],
     )
 
 
@@ -112,11 +92,11 @@ def best_trials(view: StudyView, n: int) -> list[StudyTrial]:
     Returns:
         The best ones, then the winner on fresh seeds and the baseline, where they are others.
     """
-    sign = -1.0 if view.maximize[0] else 1.0
+    rank = view.metrics[0].rank
     complete = [trial for trial in view.trials if trial.state == "COMPLETE" and trial.values]
     if len(view.metrics) > 1:
         complete = [trial for trial in complete if trial.number in view.front]
-    found = sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))[:n]
+    found = sorted(complete, key=lambda trial: (rank(trial.values[0]), trial.number))[:n]
     winner = None if view.confirmation is None else view.confirmation.winner.trial_number
     also = [trial for trial in view.trials if trial.number == winner]
     also += [] if view.baseline is None else [view.baseline]
@@ -132,13 +112,13 @@ def best_sheet(view: StudyView, n: int = 5) -> Sheet:
     rows = [
         ["state", *(trial.state.lower() for trial in trials)],
         *(
-            [metric_name(metric), *(_objective(trial, place) for trial in trials)]
+            [metric.words, *(_objective(trial, place) for trial in trials)]
             for place, metric in enumerate(view.metrics)
         ),
         ["epochs", *(str(trial.n_epochs) for trial in trials)],
         ["training time (s)", *(f"{trial.seconds:.1f}" for trial in trials)],
         *(
-            [name, *(show_value(trial.params.get(name, NOTHING)) for trial in trials)]
+            [name, *(number(trial.params.get(name, NOTHING)) for trial in trials)]
             for name in view.distributions
         ),
     ]
@@ -146,7 +126,7 @@ def best_sheet(view: StudyView, n: int = 5) -> Sheet:
         columns=("", *(_heading(view, trial) for trial in trials)),
         rows=rows,
         notes=[
-            *([KEPT_EPOCH] if "val_error" in view.metrics else []),
+            *([KEPT_EPOCH] if any(each.name == "val_error" for each in view.metrics) else []),
             *([_REPORTS] if any(trial.state != "COMPLETE" for trial in trials) else []),
         ],
     )
@@ -168,7 +148,7 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
             (
                 f"trial {trial.trial_number}",
                 ", ".join(roles) or NOTHING,
-                show_value(trial.search_value) + (" (pruned)" if trial.was_pruned else ""),
+                number(trial.search_value) + (" (pruned)" if trial.was_pruned else ""),
                 show_mean(summary),
                 show_interval(summary.interval),
                 str(summary.n),
@@ -177,7 +157,7 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
             )
         )
     notes = [
-        f"{metric_name(found.metric)}: mean ± standard deviation (ddof 1) over n seeds that the "
+        f"{metric(found.metric).words}: mean ± standard deviation (ddof 1) over n seeds that the "
         "search never saw",
         "the 95 % interval of a mean is what a sign-flip test does not reject, which assumes "
         "values that are symmetric about it; - for fewer than 6 seeds or where all are equal",
@@ -208,9 +188,9 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
 def _objective(trial: StudyTrial, place: int) -> str:
     if place >= len(trial.values):
         return NOTHING
-    shown = show_value(trial.values[place])
+    shown = number(trial.values[place])
     if place < len(trial.standard_errors):
-        shown += f" ± {show_value(trial.standard_errors[place])}"
+        shown += f" ± {number(trial.standard_errors[place])}"
     return shown
 
 
@@ -240,7 +220,7 @@ def _drawn(name: str, distribution: BaseDistribution) -> tuple[str, str, str, st
 
 
 def _choices(choices: Sequence[object]) -> str:
-    return ", ".join(show_value(choice) for choice in choices)
+    return ", ".join(number(choice) for choice in choices)
 
 
 def _condition(when: Condition | None) -> str:
@@ -248,7 +228,7 @@ def _condition(when: Condition | None) -> str:
         return NOTHING
     if when.values is not None:
         values: Sequence[Value] = when.values
-        return f"{when.parameter} is {' or '.join(show_value(value) for value in values)}"
+        return f"{when.parameter} is {' or '.join(number(value) for value in values)}"
     bounds = [f"above {when.above:g}"] if when.above is not None else []
     bounds += [f"below {when.below:g}"] if when.below is not None else []
     return f"{when.parameter} is {' and '.join(bounds)}"

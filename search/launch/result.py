@@ -13,7 +13,7 @@ from dashboards.going_on import search_command
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
 from dashboards.story import failures_on_fresh_seeds
-from dashboards.tables.formats import KEPT_EPOCH
+from dashboards.words import KEPT_EPOCH
 from search.export.config_text import check_output
 from search.launch.confirm import candidates, confirm_queue
 from search.launch.confirmation import confirmation_as_json, print_confirmation

@@ -25,12 +25,12 @@ from dashboards.tables.origins import study_launches_sheet
 from dashboards.tables.study import (
     best_sheet,
     confirmation_sheet,
-    show_value,
     space_sheet,
     terms_sheet,
 )
 from search.reproduction.aux_weight import grid_runs, is_grid
 from space import RunConfig
+from space.words import number
 from storage import BenchmarkConfig, RunRecord, Store
 from storage.benchmarks import load_benchmarks
 from storage.connect.engine import translated
@@ -179,7 +179,7 @@ def _row_like(config: RunConfig, rows: Sequence[BenchmarkConfig]) -> BenchmarkCo
 def _differences(result: ConfigResult, like: BenchmarkConfig) -> str:
     ours, theirs = (each.config.training.model_dump() for each in (result, like))
     changed = [
-        f"{key} {show_value(value)} (not {show_value(theirs[key])})"
+        f"{key} {number(value)} (not {number(theirs[key])})"
         for key, value in ours.items()
         if value != theirs[key] and key not in _NO_SETTINGS
     ]

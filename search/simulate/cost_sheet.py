@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dashboards.tables.drawing import NOTHING, Sheet, draw
+from dashboards.tables.drawing import Sheet, draw
 from search.runs.provenance import collect_provenance
 from search.simulate.cost import EVERY_POINT, CostTable, Row
 from search.simulate.curves_file import LearningCurves
@@ -14,6 +14,7 @@ from space.errors import UsageError
 from space.terminal.counts import count
 from space.terminal.layout import Paper
 from space.terminal.printing import as_json
+from space.words import NOTHING
 
 __all__ = ["check_telling", "cost_sheet", "notes", "render", "same_rows"]
 

@@ -20,11 +20,12 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from dashboards.tables.drawing import NOTHING, Sheet
+from dashboards.tables.drawing import Sheet
 from dashboards.tables.drawing import draw as draw_sheet
 from search.runs.provenance import collect_provenance
 from space.errors import UsageError
 from space.terminal.counts import count
+from space.words import NOTHING
 
 __all__ = [
     "Cell",

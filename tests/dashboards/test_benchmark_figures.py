@@ -35,14 +35,14 @@ KEYS = [
 
 
 def traces(panel: Panel) -> dict[str, Any]:
-    return {trace.name: trace for trace in panel.figure.data if trace.name}
+    return {trace.name: trace for trace in panel.figures[0].data if trace.name}
 
 
 def test_panels_come_in_order_in_the_house_template(shelf: Shelf) -> None:
     found = shelf.benchmark_panels(ERRORS)
     assert list(found) == KEYS
     for panel in found.values():
-        assert panel.figure.layout.template == LIGHT
+        assert panel.figures[0].layout.template == LIGHT
         assert panel.caption.endswith(".")
 
 
@@ -61,14 +61,14 @@ def test_every_seed_is_a_point_beside_mean_and_reported_value(shelf: Shelf) -> N
     beside = found["reported, standard deviation"]
     assert list(beside.x) == [0.22] * 4
     assert list(beside.error_x.array) == [0.02] * 4
-    assert len(drawn.figure.layout.yaxis.ticktext) == 4
-    assert drawn.figure.layout.yaxis.ticktext[2] == "Siamese<br>1 of 3 seeds"
+    assert len(drawn.figures[0].layout.yaxis.ticktext) == 4
+    assert drawn.figures[0].layout.yaxis.ticktext[2] == "Siamese<br>1 of 3 seeds"
 
 
 def test_without_reported_values_there_are_none_and_empty_rows_go(shelf: Shelf) -> None:
     drawn = shelf.benchmark_panels(ERRORS)["benchmark-test-errors"]
     assert list(traces(drawn)) == ["a seed", "mean, 95 % interval"]
-    assert len(drawn.figure.layout.yaxis.ticktext) == 3
+    assert len(drawn.figures[0].layout.yaxis.ticktext) == 3
     assert "reported" not in drawn.caption
 
 
@@ -78,7 +78,7 @@ def test_no_interval_of_errors_leaves_what_errors_can_be(shelf: Shelf) -> None:
     means = traces(found["benchmark-test-errors"])["mean, 95 % interval"]
     assert means.x[0] - means.error_x.arrayminus[0] == pytest.approx(0)
     assert means.x[0] + means.error_x.array[0] == pytest.approx(0.05)
-    for bars in found["benchmark-error-parameters"].figure.data:
+    for bars in found["benchmark-error-parameters"].figures[0].data:
         assert bars.y[0] - bars.error_y.arrayminus[0] >= -1e-9
         assert bars.y[0] + bars.error_y.array[0] <= 1 + 1e-9
 
@@ -93,7 +93,7 @@ def test_differences_carry_the_verdict(shelf: Shelf) -> None:
     mean = found["mean, 95 % interval"]
     assert mean.x[0] == pytest.approx(-0.05 - 0.002 * 9 / 10)
     assert mean.x[0] - mean.error_x.arrayminus[0] < mean.x[0] < mean.x[0] + mean.error_x.array[0]
-    assert drawn.figure.layout.yaxis.ticktext == ("two<br>better",)
+    assert drawn.figures[0].layout.yaxis.ticktext == ("two<br>better",)
     assert mean.marker.symbol == ("triangle-left",)
 
 
@@ -107,27 +107,27 @@ def test_a_config_with_one_common_seed_has_a_point_and_no_interval(shelf: Shelf)
     drawn = shelf.benchmark_panels(ERRORS)["benchmark-differences"]
     mean = traces(drawn)["mean, 95 % interval"]
     assert list(mean.error_x.array)[1] == list(mean.error_x.arrayminus)[1] == 0
-    assert drawn.figure.layout.yaxis.ticktext[1] == "Siamese<br>not compared: 1 common seed"
+    assert drawn.figures[0].layout.yaxis.ticktext[1] == "Siamese<br>not compared: 1 common seed"
 
 
 def test_losses_have_a_band_and_a_line_a_split_and_config(shelf: Shelf) -> None:
-    drawn = shelf.benchmark_panels(ERRORS)["benchmark-losses"].figure
-    assert len(drawn.data) == 3 * 2 * 3
+    drawn, *others = shelf.benchmark_panels(ERRORS)["benchmark-losses"].figures
+    assert [len(each.data) for each in (drawn, *others)] == [6] * 3
     low, high, mean = drawn.data[:3]
     assert list(mean.x) == [1, 2, 3]
     assert list(low.y) == pytest.approx([train for train, _ in LOSSES])
     assert list(high.y) == pytest.approx([train + 0.02 for train, _ in LOSSES])
     assert list(mean.y) == pytest.approx([train + 0.01 for train, _ in LOSSES])
-    assert [trace.name for trace in drawn.data if trace.showlegend] == ["training", "validation"]
+    assert [trace.name for trace in drawn.data if trace.name] == ["training", "validation"]
 
 
 def test_errors_against_costs_are_a_point_a_config(shelf: Shelf) -> None:
     found = shelf.benchmark_panels(ERRORS)
-    parameters = found["benchmark-error-parameters"].figure
+    parameters = found["benchmark-error-parameters"].figures[0]
     assert [trace.x[0] for trace in parameters.data] == [1_000, 10_000, 100_000]
     assert [trace.y[0] for trace in parameters.data] == pytest.approx([0.32, 0.24, 0.1])
     assert parameters.layout.xaxis.type == "log"
-    seconds = found["benchmark-error-seconds"].figure
+    seconds = found["benchmark-error-seconds"].figures[0]
     assert [trace.x[0] for trace in seconds.data] == pytest.approx([6.0, 6.0, 6.0])
     assert len({trace.marker.symbol for trace in seconds.data}) == 3
 
@@ -150,38 +150,39 @@ def test_every_axis_has_a_unit_or_a_count(shelf: Shelf) -> None:
     for panel in shelf.benchmark_panels(ERRORS).values():
         titles = {
             axis.title.text
-            for axis in [*panel.figure.select_xaxes(), *panel.figure.select_yaxes()]
+            for figure in panel.figures
+            for axis in (figure.layout.xaxis, figure.layout.yaxis)
             if axis.title.text
         }
         assert titles <= {
-            "test error (% of the test pairs)",
-            "difference in test error (% of the test pairs)",
+            "test error (fraction of pairs)",
+            "difference in test error (fraction of pairs)",
             "epoch",
             "loss (nats)",
-            "trainable parameters",
+            "number of parameters",
             "training time of a run (s)",
         }
-        assert panel.figure.layout.xaxis.title.text or panel.key == "benchmark-losses"
+        assert panel.figures[0].layout.xaxis.title.text or panel.key == "benchmark-losses"
 
 
 def test_a_hostile_name_is_shown_as_text(shelf: Shelf) -> None:
     hostile = {HOSTILE: {0: 0.3, 1: 0.2}, f"two {HOSTILE}": {0: 0.2, 1: 0.3}}
     for panel in shelf.benchmark_panels(hostile, reported=reported()).values():
-        drawn = panel.figure.to_json()
+        drawn = panel.figures[0].to_json()
         assert "<img" not in drawn
         assert "<b>" not in drawn
         assert "&lt;img" in drawn
-        assert "hovertemplate" not in panel.figure.to_dict()["data"][0]
+        assert "hovertemplate" not in panel.figures[0].to_dict()["data"][0]
 
 
 def test_configs_of_one_network_have_colours_of_their_own(shelf: Shelf) -> None:
     errors = {name: {0: 0.3, 1: 0.2} for name in ("one", "two", "three", "four")}
     found = shelf.benchmark_panels(errors, models=("siamese", "siamese", "mlp", "siamese"))
-    colours = [trace.marker.color for trace in found["benchmark-error-parameters"].figure.data]
+    colours = [trace.marker.color for trace in found["benchmark-error-parameters"].figures[0].data]
     assert len(set(colours)) == 4
     assert colours[0] == MODEL_COLOURS["siamese"]
     assert colours[2] == MODEL_COLOURS["mlp"]
-    seconds = found["benchmark-error-seconds"].figure.data
+    seconds = found["benchmark-error-seconds"].figures[0].data
     assert [trace.marker.color for trace in seconds] == colours
     seeds = traces(found["benchmark-test-errors"])["a seed"]
     assert list(seeds.marker.color) == [colour for colour in colours for _ in range(2)]
@@ -196,11 +197,11 @@ def test_a_config_keeps_its_colour_while_others_are_missing(store: Store) -> Non
     add_result(store, begin_launch(store), two, 0, 0.2)
     view = read_benchmark(store, save(store, [one, two]))
     drawn = {panel.key: panel for panel in benchmark_panels(view)}
-    (only,) = drawn["benchmark-error-parameters"].figure.data
+    (only,) = drawn["benchmark-error-parameters"].figures[0].data
     assert only.marker.color in set(PALETTE) - {MODEL_COLOURS["siamese"]}
 
 
 def test_more_configs_than_colours_use_them_again() -> None:
-    colours = config_colours(["mlp"] * 10)
+    colours = list(config_colours({str(each): "mlp" for each in range(10)}).values())
     assert set(colours) == set(PALETTE)
     assert len(set(colours[:7])) == 7

@@ -39,15 +39,14 @@ def test_per_seed_values_means_and_intervals(shelf: Shelf) -> None:
 
 def test_differences_are_paired_by_seed(shelf: Shelf) -> None:
     view = shelf.benchmark(ERRORS)
-    convnet, siamese = view.differences
-    assert (convnet.row.name, convnet.seeds) == ("ConvNet", (0, 1, 2))
-    assert convnet.differences == pytest.approx((-0.10, -0.07, -0.07))
-    assert convnet.row.comparison is not None
-    assert convnet.row.comparison.paired.mean_difference == pytest.approx(-0.08)
-    assert convnet.row.verdict == "not distinguishable with 3 seeds"
-    assert (siamese.row.name, siamese.seeds) == ("Siamese", (2,))
-    assert siamese.differences == pytest.approx((-0.24,))
-    assert siamese.row.verdict == "not compared: 1 common seed"
+    _, convnet, siamese, resnet = view.table.rows
+    assert view.differences(convnet) == pytest.approx({0: -0.10, 1: -0.07, 2: -0.07})
+    assert convnet.comparison is not None
+    assert convnet.comparison.paired.mean_difference == pytest.approx(-0.08)
+    assert convnet.verdict == "not distinguishable with 3 seeds"
+    assert view.differences(siamese) == pytest.approx({2: -0.24})
+    assert siamese.verdict == "not compared: 1 common seed"
+    assert view.differences(resnet) == {}
 
 
 def test_curves_are_means_and_bands_over_the_seeds(shelf: Shelf) -> None:
@@ -65,18 +64,20 @@ def test_costs_are_of_what_ran_and_name_the_machines(store: Store) -> None:
     record = made_benchmark(store, ERRORS)
     gpu = begin_launch(store, hardware={"processor": "Abacus 8", "gpus": ["H", "H"]})
     add_result(store, gpu, record.configs[2], 0, 0.2)
-    costs = {cost.row.name: cost for cost in read_benchmark(store, record).costs}
-    assert list(costs) == ["MLP", "ConvNet", "Siamese"]
-    assert costs["MLP"].train_seconds.mean == pytest.approx(6.0)
-    assert costs["MLP"].machines == ("Abacus 7",)
-    assert set(costs["Siamese"].machines) == {"Abacus 7", "Abacus 8 + H"}
+    view = read_benchmark(store, record)
+    mlp, _, siamese, resnet = view.table.rows
+    assert mlp.train_seconds is not None
+    assert mlp.train_seconds.mean == pytest.approx(6.0)
+    assert resnet.train_seconds is None
+    assert view.machines(mlp) == ("Abacus 7",)
+    assert set(view.machines(siamese)) == {"Abacus 7", "Abacus 8 + H"}
 
 
 def test_a_benchmark_that_nobody_has_run(store: Store) -> None:
     view = read_benchmark(store, save(store, [benchmark_config("one"), benchmark_config("two")]))
     assert (view.n_done, view.n_asked) == (0, 6)
     assert view.curves == {}
-    assert view.differences == view.costs == view.unfinished == view.launches == ()
+    assert view.unfinished == view.launches == ()
     assert view.traced() == []
 
 

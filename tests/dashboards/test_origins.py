@@ -12,7 +12,7 @@ from dashboards.numbers.origins import Origin, study_launches
 from dashboards.story import benchmark_outcome
 from dashboards.tables.formats import render
 from dashboards.tables.origins import study_launches_sheet
-from dashboards.tables.words import show_changes
+from dashboards.words import show_changes
 from space import RunConfig, Space
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.tables.attributes import BASELINE

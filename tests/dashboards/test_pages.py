@@ -15,14 +15,9 @@ from dashboards.pages.cache import Cache
 from dashboards.pages.documents import Document
 from dashboards.pages.responses import JSON, Response
 from dashboards.pages.study_page import study_document
-from dashboards.pages.words import (
-    duration,
-    number,
-    time_element,
-    values,
-)
 from dashboards.story import confirmation_caveats
-from dashboards.tables.formats import KEPT_EPOCH
+from dashboards.words import KEPT_EPOCH
+from space.words import duration, number
 from storage import Store
 from storage.commands.command_line import command_line
 from storage.tables import schema
@@ -34,7 +29,7 @@ from tests.records import begin_launch
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (None, "–"),
+        (None, "-"),
         (0.123456, "0.1235"),
         (83160.0, "83,160"),
         (12345, "12,345"),
@@ -49,11 +44,6 @@ from tests.records import begin_launch
 )
 def test_numbers(value: object, shown: str) -> None:
     assert number(value) == shown
-
-
-def test_several_values() -> None:
-    assert values([0.5, 1200.0]) == "0.5 / 1,200"
-    assert values([]) == "–"
 
 
 @pytest.mark.parametrize(
@@ -71,13 +61,6 @@ def test_several_values() -> None:
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
-
-
-def test_times() -> None:
-    east = datetime.timezone(datetime.timedelta(hours=2))
-    shown = time_element(datetime.datetime(2030, 1, 1, 1, 30, tzinfo=east))
-    assert shown == {"iso": "2029-12-31T23:30:00+00:00", "text": "2029-12-31 23:30 UTC"}
-    assert time_element(None) is None
 
 
 def shown_commands(document: Document) -> list[list[str]]:
@@ -172,7 +155,8 @@ def test_a_study_page_says_whose_numbers_are_optimistic(store: Store) -> None:
     add_study(store, "made", 40, confirmed=True)
     found = read_study(store, "made").confirmation
     assert found is not None
-    details = html.unescape(str(study_document(store, "made").details))
-    assert " ".join(confirmation_caveats(found)) in details
-    assert f"chosen among {len(found.trials)} trials by these very seeds" in details
-    assert KEPT_EPOCH[1:] in details
+    document = study_document(store, "made")
+    summary = html.unescape(document.summary)
+    assert " ".join(confirmation_caveats(found)) in summary
+    assert f"chosen among {len(found.trials)} trials by these very seeds" in summary
+    assert KEPT_EPOCH[1:] in document.details

@@ -11,7 +11,6 @@ from dashboards import story
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.view import StudyView, read_study
-from dashboards.tables.formats import KEPT_EPOCH
 from dashboards.tables.study import (
     best_sheet,
     best_trials,
@@ -19,7 +18,9 @@ from dashboards.tables.study import (
     space_sheet,
     terms_sheet,
 )
+from dashboards.words import KEPT_EPOCH
 from space import CategoricalParameter
+from space.words import listed
 from storage import Store
 from tests.dashboards.bulk_trials import BASELINE_PARAMS
 from tests.dashboards.shelf import Shelf
@@ -49,7 +50,7 @@ def with_winner(found: Confirmation | None, verdict: str) -> Confirmation:
     ("words", "expected"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
 )
 def test_lists(words: list[str], expected: str) -> None:
-    assert story.listed(words) == expected
+    assert listed(words) == expected
 
 
 def test_the_course_of_a_search_adds_up(view: StudyView) -> None:

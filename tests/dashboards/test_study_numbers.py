@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Iterator
 
@@ -17,11 +16,13 @@ from dashboards.numbers.study.surface import surface
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView, read_study
 from space.errors import StudyNotFoundError
+from space.metrics import metric
 from storage import Store, open_store
-from tests.dashboards.bulk_rows import HOSTILE, START, MadeTrial
+from tests.dashboards.bulk_rows import HOSTILE, MadeTrial
 from tests.dashboards.bulk_study import begin_study, space_config, store_trials
 from tests.dashboards.shelf import Shelf
 
+LOW, HIGH = metric("error"), metric("error", maximize=True)
 PARAMS = {
     "learning_rate": 1e-3,
     "learning_rate_decay": 0.9,
@@ -52,9 +53,7 @@ def trial(number: int, values: tuple[float, ...] = (), **changes: object) -> Stu
         "reason": None,
         "n_epochs": 0,
         "seconds": 0.0,
-        "worker": None,
-        "started_at": None,
-        "ended_at": None,
+        "reports": {},
     }
     return StudyTrial(**{**known, **changes})  # type: ignore[arg-type]
 
@@ -88,17 +87,12 @@ def test_trials_are_as_they_were_stored(small: StudyView) -> None:
     assert [each.is_baseline for each in small.trials] == [True] + [False] * 6
     assert small.trials[2].reason == "the worker was lost"
     assert small.trials[1].params == PARAMS
-    assert {each.worker for each in small.trials} == {"host 0", None}
-    assert small.trials[0].started_at == START
-    assert small.trials[0].ended_at == START + datetime.timedelta(seconds=3.03)
-    assert small.trials[6].started_at is None
 
 
 def test_reports_are_of_the_state_kept(small: StudyView) -> None:
-    reports = small.reports
-    assert reports.number_R.tolist() == [0, 0, 0, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5]
-    assert reports.step_R.tolist() == [1, 2, 3, 1, 1, 2, 1, 2, 3, 1, 2, 3, 1, 2]
-    assert reports.value_R[:3].tolist() == [0.5, 0.4, 0.4]
+    steps = [list(each.reports) for each in small.trials]
+    assert steps == [[1, 2, 3], [1], [1, 2], [1, 2, 3], [1, 2, 3], [1, 2], []]
+    assert list(small.trials[0].reports.values()) == [0.5, 0.4, 0.4]
     assert small.step_name == "epoch"
 
 
@@ -148,11 +142,7 @@ def test_the_same_trials_as_optuna_reads(shelf: Shelf) -> None:
         assert ours.params == theirs.params
         if theirs.values is not None:
             assert list(ours.values) == theirs.values
-        own = found.reports.number_R == ours.number
-        assert (
-            dict(zip(found.reports.step_R[own], found.reports.value_R[own], strict=True))
-            == theirs.intermediate_values
-        )
+        assert ours.reports == theirs.intermediate_values
 
 
 def test_a_report_that_is_not_finite_is_no_value(store: Store) -> None:
@@ -163,7 +153,7 @@ def test_a_report_that_is_not_finite_is_no_value(store: Store) -> None:
     study.tell(asked, state=optuna.trial.TrialState.FAIL)
     found = read_study(store, "odd")
     assert found.trials[0].values == ()
-    assert np.isnan(found.reports.value_R).all()
+    assert not any(map(math.isfinite, found.trials[0].reports.values()))
 
 
 def test_a_study_of_another_tool(store: Store) -> None:
@@ -172,8 +162,7 @@ def test_a_study_of_another_tool(store: Store) -> None:
     )
     study.optimize(lambda t: t.suggest_float("x", 0, 1) + t.suggest_int("n", 1, 3), n_trials=12)
     found = read_study(store, "theirs")
-    assert found.metrics == ("objective",)
-    assert found.maximize == (True,)
+    assert found.metrics == (metric("objective", maximize=True),)
     assert found.best is not None
     assert found.best.number == study.best_trial.number
     assert found.space is None
@@ -218,9 +207,9 @@ def test_best_so_far_follows_the_direction() -> None:
         trial(3, (0.5,)),
         trial(4, (0.2,)),
     ]
-    assert best_so_far(trials, maximize=False).number_I.tolist() == [0, 4]
-    assert best_so_far(trials, maximize=True).number_I.tolist() == [0, 2]
-    assert not len(best_so_far([], maximize=False).number_I)
+    assert best_so_far(trials, LOW).number_I.tolist() == [0, 4]
+    assert best_so_far(trials, HIGH).number_I.tolist() == [0, 2]
+    assert not len(best_so_far([], LOW).number_I)
 
 
 def test_the_front_holds_what_nothing_dominates() -> None:
@@ -233,10 +222,10 @@ def test_the_front_holds_what_nothing_dominates() -> None:
         trial(5, (0.0, 0.0), state="PRUNED"),
         trial(6, (1.0, 6.0)),
     ]
-    assert pareto_front(trials, (False, False)) == (0, 1, 2, 4)
-    assert pareto_front(trials, (False, True)) == (6,)
-    assert pareto_front(trials[:1], (True, True)) == (0,)
-    assert pareto_front([], (False, False)) == ()
+    assert pareto_front(trials, (LOW, LOW)) == (0, 1, 2, 4)
+    assert pareto_front(trials, (LOW, HIGH)) == (6,)
+    assert pareto_front(trials[:1], (HIGH, HIGH)) == (0,)
+    assert pareto_front([], (LOW, LOW)) == ()
 
 
 @pytest.mark.parametrize("maximize", [(False, False), (True, False)])
@@ -245,7 +234,10 @@ def test_the_front_is_optunas(maximize: tuple[bool, bool]) -> None:
     values = [tuple(map(float, rng.integers(0, 12, 2))) for _ in range(80)]
     study = optuna.create_study(directions=["maximize" if m else "minimize" for m in maximize])
     study.add_trials([optuna.trial.create_trial(values=list(each)) for each in values])
-    ours = pareto_front([trial(number, each) for number, each in enumerate(values)], maximize)
+    ours = pareto_front(
+        [trial(number, each) for number, each in enumerate(values)],
+        [(LOW, HIGH)[m] for m in maximize],
+    )
     assert set(ours) == {each.number for each in study.best_trials}
 
 
@@ -269,23 +261,23 @@ def test_importances_name_the_parameter_that_decides() -> None:
         for x, y in rng.random((60, 2))
     ]
     trials = [trial(n, (each["deciding"],), params=each) for n, each in enumerate(params)]
-    (found,) = importances(trials, distributions, ["error"], [False])
+    (found,) = importances(trials, distributions, [LOW])
     assert next(iter(found.shares)) == "deciding"
     assert found.shares.keys() == {"deciding", "idle", "kind"}
     assert sum(found.shares.values()) == pytest.approx(1)
     assert (found.n_trials, found.n_top) == (60, 6)
-    assert importances(trials[:9], distributions, ["error"], [False]) == ()
+    assert importances(trials[:9], distributions, [LOW]) == ()
     alike = [trial(n, (0.5,), params=each) for n, each in enumerate(params)]
-    assert importances(alike, distributions, ["error"], [False]) == ()
+    assert importances(alike, distributions, [LOW]) == ()
     # A parameter that only some trials have is not assessed, a trial that lacks one not counted.
     odd = [*trials[:59], trial(59, (0.5,), params={"sometimes": 0.1})]
     rare = {**distributions, "sometimes": FloatDistribution(0, 1)}
-    (usual,) = importances(odd, rare, ["error"], [False])
+    (usual,) = importances(odd, rare, [LOW])
     assert usual.shares.keys() == found.shares.keys()
     assert usual.n_trials == 59
     # A range that was narrowed later leaves out the trials beyond it.
     narrowed = {**distributions, "deciding": FloatDistribution(0, 0.5)}
-    (within,) = importances(trials, narrowed, ["error"], [False])
+    (within,) = importances(trials, narrowed, [LOW])
     assert within.n_trials == sum(each["deciding"] <= 0.5 for each in params)
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from dashboards.figures.panel import Panel
+from dashboards.figures.study.drawing import Drawing
 from dashboards.figures.study.timeline import timeline_panel
-from dashboards.figures.study.words import Drawing
 from dashboards.numbers.study.timeline import Segment, idle_times
 from dashboards.numbers.study.view import StudyView
 from tests.dashboards.shelf import Shelf
@@ -64,16 +64,16 @@ def test_the_axis_leaves_the_night_out_and_marks_it(shelf: Shelf) -> None:
     view = shelf.study(n_trials=4)
     ids = [trial.trial_id for trial in view.trials]
     panel = drawn(view, segment(0, 50, trial_id=ids[0]), segment(700, 750, trial_id=ids[1]))
-    axis = panel.figure.layout.xaxis
+    axis = panel.figures[0].layout.xaxis
     (cut,) = axis.rangebreaks
     assert list(cut.bounds) == ["2026-03-01 20:51:00.000000", "2026-03-02 07:39:00.000000"]
-    (line,) = panel.figure.layout.shapes
+    (line,) = panel.figures[0].layout.shapes
     assert line.x0 == line.x1 == cut.bounds[1]
     assert axis.range == ("2026-03-01 19:57:57.600000", "2026-03-02 08:32:02.400000")
     # Both sides of the cut have a time, and each day is named once.
     assert [text.split("<br>")[0] for text in axis.ticktext] == ["20:00", "20:30", "08:00", "08:30"]
     assert [text.split("<br>")[1] for text in axis.ticktext if "<br>" in text] == ["Mar 1", "Mar 2"]
-    assert "A dotted line marks where idle time (11 hours) is left out." in panel.caption
+    assert "A dotted line marks where idle time (10 h 48 min) is left out." in panel.caption
 
 
 def test_ticks_of_many_launches_keep_apart(shelf: Shelf) -> None:
@@ -81,15 +81,15 @@ def test_ticks_of_many_launches_keep_apart(shelf: Shelf) -> None:
     trial_id = view.trials[0].trial_id
     parts = [segment(1440 * day, 1440 * day + 5, trial_id=trial_id) for day in range(20)]
     panel = drawn(view, *parts)
-    assert len(panel.figure.layout.xaxis.rangebreaks) == 19
-    assert 2 <= len(panel.figure.layout.xaxis.ticktext) <= 6
-    assert "19 dotted lines mark where idle time (up to 24 hours)" in panel.caption
+    assert len(panel.figures[0].layout.xaxis.rangebreaks) == 19
+    assert 2 <= len(panel.figures[0].layout.xaxis.ticktext) <= 6
+    assert "19 dotted lines mark where idle time (up to 23 h 53 min)" in panel.caption
 
 
 def test_without_idle_time_the_axis_is_plotlys(shelf: Shelf) -> None:
     view = shelf.study(n_trials=4)
     ids = [trial.trial_id for trial in view.trials]
     panel = drawn(view, segment(0, 50, trial_id=ids[0]), segment(52, 90, trial_id=ids[1]))
-    assert not panel.figure.layout.xaxis.rangebreaks
-    assert panel.figure.layout.xaxis.ticktext is None
+    assert not panel.figures[0].layout.xaxis.rangebreaks
+    assert panel.figures[0].layout.xaxis.ticktext is None
     assert "idle" not in panel.caption

@@ -56,6 +56,6 @@ def test_everything_names_the_same_baseline(store: Store) -> None:
     assert numbers == (1, 1, 1)
     assert after_baseline(store, study, choose(store, study))[0].trial.number == 1
     assert [each.baseline for each in glance_at_studies(store)] == [0.4]
-    (curves,) = [panel.figure for panel in study_panels(view) if panel.key == "learning-curves"]
+    (curves,) = [panel.figures[0] for panel in study_panels(view) if panel.key == "learning-curves"]
     named = {trace.name for trace in curves.data if trace.name.startswith("baseline")}
     assert named == {"baseline (trial 1)"}

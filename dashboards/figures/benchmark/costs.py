@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from dashboards.figures.benchmark.colours import colours_of
 from dashboards.figures.panel import Panel
-from dashboards.figures.template import escape, figure, shorten
-from dashboards.numbers.benchmark import BenchmarkView, Cost
+from dashboards.figures.template import config_colours, escape, figure, shorten
+from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.statistics import Summary
 from dashboards.numbers.together import together_note
+from dashboards.words import show_mean
+from space.metrics import metric
 from space.terminal.counts import count
 
 __all__ = ["parameters_panel", "seconds_panel"]
@@ -22,36 +23,38 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexag
 
 def parameters_panel(view: BenchmarkView) -> Panel | None:
     """Mean test error against trainable parameters, on a logarithmic axis."""
-    costs = [cost for cost in view.costs if cost.row.result.n_parameters > 0]
-    if not costs:
+    sizes = {row.name: row.result.n_parameters for row in view.table.rows if row.n}
+    sizes = {name: n for name, n in sizes.items() if n > 0}
+    if not sizes:
         return None
-    drawn = _scatter(view, costs, [cost.row.result.n_parameters for cost in costs])
-    drawn.update_xaxes(type="log", dtick="D2", title_text="trainable parameters")
+    drawn = _scatter(view, sizes)
+    drawn.update_xaxes(type="log", dtick="D2", title_text=metric("n_parameters").title)
     return Panel(
         key="benchmark-error-parameters",
         title="Test error against parameters",
         caption="Mean over the seeds with its 95 % interval, from 6 seeds on; the lower left is "
         "better and smaller.",
-        figure=drawn,
+        figures=[drawn],
     )
 
 
 def seconds_panel(view: BenchmarkView) -> Panel | None:
     """Mean test error against the seconds that a run trained for."""
-    if not view.costs:
+    times = {row.name: row.train_seconds for row in view.table.rows if row.train_seconds}
+    if not times:
         return None
-    seconds = [cost.train_seconds.mean for cost in view.costs]
-    drawn = _scatter(view, view.costs, seconds)
-    for trace, cost in zip(drawn.data, view.costs, strict=True):
-        trace.error_x = {**_error_bar(cost.train_seconds), "width": 4}
-    is_wide = min(seconds) > 0 and max(seconds) > 10 * min(seconds)
+    seconds = {name: found.mean for name, found in times.items()}
+    drawn = _scatter(view, seconds)
+    for trace, found in zip(drawn.data, times.values(), strict=True):
+        trace.error_x = {**_error_bar(found), "width": 4}
+    low, high = min(seconds.values()), max(seconds.values())
     drawn.update_xaxes(title_text="training time of a run (s)")
-    drawn.update_xaxes(**({"type": "log"} if is_wide else {"rangemode": "tozero"}))
+    drawn.update_xaxes(**({"type": "log"} if 0 < 10 * low < high else {"rangemode": "tozero"}))
     caption = (
         "Means over the seeds with their 95 % intervals, from 6 seeds on; the lower left is better "
         "and faster"
     )
-    machines = dict.fromkeys(machine for cost in view.costs for machine in cost.machines)
+    machines = dict.fromkeys(each for row in view.table.rows for each in view.machines(row))
     if len(machines) > 1:
         caption += (
             f"; the runs were trained on {len(machines)} kinds of machine "
@@ -61,36 +64,36 @@ def seconds_panel(view: BenchmarkView) -> Panel | None:
         key="benchmark-error-seconds",
         title="Test error against training time",
         caption=f"{caption}. {together_note(view.n_together, view.n_done)}".rstrip(),
-        figure=drawn,
+        figures=[drawn],
     )
 
 
-def _scatter(view: BenchmarkView, costs: Sequence[Cost], xs: Sequence[float]) -> go.Figure:
+def _scatter(view: BenchmarkView, xs: Mapping[str, float]) -> go.Figure:
     """A point a config, each in the legend under its name."""
     drawn = figure(height=420, showlegend=True)
-    colours = colours_of(view)
-    places = {row.name: place for place, row in enumerate(view.table.rows)}
-    for cost, x in zip(costs, xs, strict=True):
-        row, error = cost.row, cost.row.errors["test_error"]
-        drawn.add_trace(
-            go.Scatter(
-                name=escape(shorten(row.name, 30)),
-                x=[x],
-                y=[error.mean],
-                error_y={**_error_bar(error), "width": 4, "thickness": 1.5},
-                mode="markers",
-                marker={
-                    "size": 12,
-                    "color": colours[row.name],
-                    "symbol": SYMBOLS[places[row.name] % len(SYMBOLS)],
-                },
-                hoverinfo="text",
-                hovertext=f"{escape(row.name)}<br>test error {error.mean:.2%} over "
-                f"{count(error.n, 'seed')}<br>{count(row.result.n_parameters, 'parameter')}<br>"
-                f"{cost.train_seconds.mean:.1f} s a run<br>{escape(', '.join(cost.machines))}",
-            )
+    rows = view.table.rows
+    colours = config_colours({row.name: row.result.config.model.name for row in rows})
+    for place, row in enumerate(rows):
+        if row.name not in xs or row.train_seconds is None:
+            continue
+        error = row.errors["test_error"]
+        drawn.add_scatter(
+            name=escape(shorten(row.name, 30)),
+            x=[xs[row.name]],
+            y=[error.mean],
+            error_y={**_error_bar(error), "width": 4, "thickness": 1.5},
+            mode="markers",
+            marker={
+                "size": 12,
+                "color": colours[row.name],
+                "symbol": SYMBOLS[place % len(SYMBOLS)],
+            },
+            hoverinfo="text",
+            hovertext=f"{escape(row.name)}<br>test error {show_mean(error)} over "
+            f"{count(error.n, 'seed')}<br>{count(row.result.n_parameters, 'parameter')}<br>"
+            f"{row.train_seconds.mean:.1f} s a run<br>{escape(', '.join(view.machines(row)))}",
         )
-    drawn.update_yaxes(title_text="test error (% of the test pairs)", tickformat=".1~%")
+    drawn.update_yaxes(title_text=metric("test_error").title)
     return drawn
 
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study.words import Drawing, metric_axis, metric_value, rounded
-from dashboards.figures.template import (
-    BASELINE_COLOUR,
-    PALETTE,
-    config_colours,
-    escape,
-    figure,
-    shorten,
-)
+from dashboards.figures.study.drawing import Drawing, axis_title, rounded
+from dashboards.figures.template import BASELINE_COLOUR, config_colours, escape, figure, shorten
 from dashboards.numbers.grid import Finding, GridReport
+from space.metrics import metric
 from space.terminal.counts import count
+from space.words import number
 
 __all__ = ["grid_panel"]
 
@@ -29,12 +24,12 @@ def grid_panel(drawing: Drawing) -> Panel | None:
     n_curves = len(report.curves)
     values = [point.value for curve in report.curves for point in curve.points]
     step = (max(values) - min(values)) / max(1, len(set(values)) - 1)
-    models = [str(curve.group["model"]) for curve in report.curves if "model" in curve.group]
-    colours = config_colours(models) if len(models) == n_curves else list(PALETTE)
+    models = [str(curve.group.get("model")) for curve in report.curves]
+    colours = config_colours({str(index): model for index, model in enumerate(models)})
     for index, curve in enumerate(report.curves):
         words = ", ".join(f"{value}" for value in curve.group.values())
         name = escape(shorten(words)) or escape(shorten(report.parameter))
-        colour = colours[index % len(colours)]
+        colour = colours[str(index)]
         symbol = SYMBOLS[index % len(SYMBOLS)]
         # Curves stand side by side, so that their intervals can be told apart.
         shift = 0.12 * step * (index - (n_curves - 1) / 2)
@@ -81,7 +76,7 @@ def grid_panel(drawing: Drawing) -> Panel | None:
                 "hoverinfo": "text",
                 "hovertext": [
                     f"<b>{name}</b><br>{escape(report.parameter)} {point.value:g}: mean "
-                    f"{metric_value(report.metric, point.summary.mean)} over "
+                    f"{number(point.summary.mean)} over "
                     f"{count(point.summary.n, 'seed')}"
                     + (
                         f"<br>{_against(point.comparison.verdict)} {report.reference:g}"
@@ -104,13 +99,13 @@ def grid_panel(drawing: Drawing) -> Panel | None:
     )
     title = {"aux_weight": "weight of the auxiliary losses"}.get(report.parameter)
     drawn.update_xaxes(title_text=title or escape(shorten(report.parameter)))
-    drawn.update_yaxes(**metric_axis(report.metric))
+    drawn.update_yaxes(title_text=axis_title(metric(report.metric)))
     drawn.update_layout(margin={"t": 64}, legend={"y": 1.07})
     return Panel(
         key="grid",
         title="The weight of the auxiliary losses",
         caption=_caption(report),
-        figure=drawn,
+        figures=[drawn],
     )
 
 

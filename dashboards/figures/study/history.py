@@ -4,26 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import plotly.graph_objects as go
-
-from dashboards.figures.counts import count_axis
 from dashboards.figures.panel import Panel
-from dashboards.figures.study.words import (
-    Drawing,
-    metric_axis,
-    metric_value,
-    rounded,
-    state_word,
-)
-from dashboards.figures.template import (
-    BASELINE_COLOUR,
-    BEST_COLOUR,
-    STATE_COLOURS,
-    STATE_SYMBOLS,
-    figure,
-)
-from dashboards.numbers.study.trials import StudyTrial
-from dashboards.numbers.study.view import STATES
+from dashboards.figures.study.drawing import Drawing, axis_title, rounded
+from dashboards.figures.template import BASELINE_COLOUR, BEST_COLOUR, count_axis, figure
+from space.words import number
 
 __all__ = ["history_panel"]
 
@@ -43,15 +27,21 @@ def history_panel(drawing: Drawing) -> Panel | None:
     drawn = figure(height=420)
     numbers = [trial.number for trial in trials]
     drawn.update_xaxes(title_text="trial", **count_axis(min(numbers), max(numbers)))
+    has_errors = view.replicates > 1 and len(view.trials) <= N_ERROR_BARS
+    for group in drawing.by_state(trial for trial in trials if trial.values):
+        errors = [trial.standard_errors[0] for trial in group.trials if trial.standard_errors]
+        bars = {"array": rounded(errors), "width": 3, "thickness": 1}
+        drawn.add_trace(
+            drawing.points(
+                group,
+                (trial.number for trial in group.trials),
+                (trial.values[0] for trial in group.trials),
+                error_y=bars if has_errors and len(errors) == len(group.trials) else None,
+            )
+        )
+    drawn.add_traces(_lines(drawing))
+    drawn.update_yaxes(title_text=axis_title(view.metrics[0]))
     valueless = [trial for trial in trials if not trial.values]
-    for state in STATES:
-        _add_points(drawn, drawing, [t for t in trials if t.state == state and t.values], state)
-    _add_lines(drawn, drawing)
-    for state in STATES:
-        _add_strip(drawn, drawing, [t for t in valueless if t.state == state], state)
-    drawn.update_layout(
-        yaxis={**metric_axis(view.metrics[0]), "domain": [0, 1]},
-    )
     if valueless:
         drawn.update_layout(
             yaxis={"domain": [0.13, 1]},
@@ -66,109 +56,56 @@ def history_panel(drawing: Drawing) -> Panel | None:
             },
             xaxis={"anchor": "y2"},
         )
-    caption = f"{'Higher' if view.maximize[0] else 'Lower'} is better."
+    for group in drawing.by_state(valueless):
+        drawn.add_trace(
+            drawing.points(
+                group,
+                (trial.number for trial in group.trials),
+                [0] * len(group.trials),
+                name=f"{group.name}, no value",
+                yaxis="y2",
+                cliponaxis=False,
+            )
+        )
+    caption = f"{'Higher' if view.metrics[0].maximize else 'Lower'} is better."
     if view.counts["PRUNED"]:
         caption = f"{caption[:-1]}; a pruned trial stands at the last value that it reported."
-    if view.replicates > 1 and len(view.trials) <= N_ERROR_BARS:
+    if has_errors:
         caption += " Bars are standard errors over a trial's replicates."
     return Panel(
         key="history",
         title="How the search went",
         caption=caption + drawing.thinned_note(len(trials), len(view.trials)),
-        figure=drawn,
+        figures=[drawn],
     )
 
 
-def _add_points(drawn: go.Figure, drawing: Drawing, trials: list[StudyTrial], state: str) -> None:
-    if not trials:
-        return
-    view = drawing.view
-    has_errors = (
-        state == "COMPLETE"
-        and len(view.trials) <= N_ERROR_BARS
-        and all(trial.standard_errors for trial in trials)
-    )
-    drawn.add_trace(
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": state_word(state),
-            "x": [trial.number for trial in trials],
-            "y": rounded(trial.values[0] for trial in trials),
-            "error_y": (
-                {
-                    "array": rounded(trial.standard_errors[0] for trial in trials),
-                    "width": 3,
-                    "thickness": 1,
-                }
-                if has_errors
-                else None
-            ),
-            "marker": _marker(state),
-            "customdata": drawing.links(trials),
-            "hovertext": drawing.hovers(trials),
-            "hoverinfo": "text",
-        }
-    )
-
-
-def _marker(state: str) -> dict[str, Any]:
-    is_complete = state == "COMPLETE"
-    return {
-        "color": STATE_COLOURS[state],
-        "symbol": STATE_SYMBOLS[state],
-        "size": 8 if is_complete else 6,
-    }
-
-
-def _add_lines(drawn: go.Figure, drawing: Drawing) -> None:
-    """The best so far as a staircase, and the baseline across."""
+def _lines(drawing: Drawing) -> list[dict[str, Any]]:
+    """The baseline across, and the best so far as a staircase."""
     view = drawing.view
     ends = [view.trials[0].number, view.trials[-1].number]
+    line = {"type": "scatter", "mode": "lines", "hoverinfo": "name"}
+    lines = []
     baseline = view.baseline
     if baseline is not None and baseline.values and baseline.state == "COMPLETE":
-        value = metric_value(view.metrics[0], baseline.values[0])
-        drawn.add_trace(
+        lines.append(
             {
-                "type": "scatter",
-                "mode": "lines",
-                "name": f"baseline (trial {baseline.number}): {value}",
+                **line,
+                "name": f"baseline (trial {baseline.number}): {number(baseline.values[0])}",
                 "x": ends,
                 "y": rounded([baseline.values[0]] * 2),
                 "line": {"color": BASELINE_COLOUR, "dash": "dash", "width": 2},
-                "hoverinfo": "name",
             }
         )
     best = view.best_so_far
     if len(best.number_I):
-        drawn.add_trace(
+        lines.append(
             {
-                "type": "scatter",
-                "mode": "lines",
-                "name": f"best so far: {metric_value(view.metrics[0], best.value_I[-1])}",
+                **line,
+                "name": f"best so far: {number(float(best.value_I[-1]))}",
                 "x": [*best.number_I.tolist(), ends[1]],
                 "y": rounded([*best.value_I, best.value_I[-1]]),
                 "line": {"color": BEST_COLOUR, "shape": "hv", "width": 2.5},
-                "hoverinfo": "skip",
             }
         )
-
-
-def _add_strip(drawn: go.Figure, drawing: Drawing, trials: list[StudyTrial], state: str) -> None:
-    if not trials:
-        return
-    drawn.add_trace(
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": f"{state_word(state)}, no value",
-            "x": [trial.number for trial in trials],
-            "y": [0] * len(trials),
-            "yaxis": "y2",
-            "marker": _marker(state),
-            "customdata": drawing.links(trials),
-            "hovertext": drawing.hovers(trials),
-            "hoverinfo": "text",
-            "cliponaxis": False,
-        }
-    )
+    return lines

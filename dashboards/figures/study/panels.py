@@ -8,12 +8,12 @@ from dashboards.figures.panel import Panel, draw_panels
 from dashboards.figures.study.contour import contour_panel
 from dashboards.figures.study.cost import cost_panel
 from dashboards.figures.study.curves import curves_panel
+from dashboards.figures.study.drawing import Drawing
 from dashboards.figures.study.front import front_panel
 from dashboards.figures.study.grid import grid_panel
 from dashboards.figures.study.history import history_panel
 from dashboards.figures.study.params import importances_panel, parallel_panel, slices_panel
 from dashboards.figures.study.timeline import timeline_panel
-from dashboards.figures.study.words import Drawing
 from dashboards.numbers.study.view import StudyView
 
 __all__ = ["MAX_TRIALS", "study_panels"]

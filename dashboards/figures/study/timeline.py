@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study.words import Drawing, state_word
+from dashboards.figures.study.drawing import Drawing
 from dashboards.figures.template import STATE_COLOURS, escape, figure, shorten
 from dashboards.numbers.study.timeline import Idle, Segment, idle_times
 from dashboards.numbers.study.trials import StudyTrial
-from dashboards.numbers.study.view import STATES
 from space.terminal.counts import count
+from space.words import STATES, duration
 
 __all__ = ["timeline_panel"]
 
@@ -42,7 +42,7 @@ def timeline_panel(drawing: Drawing) -> Panel | None:
     rows = {worker: row for row, worker in enumerate(workers[-MAX_WORKERS:])}
     trials = {trial.trial_id: trial for trial in view.trials}
     drawn = figure(height=130 + 26 * max(4, len(rows)))
-    for state in STATES:
+    for state, word in STATES.items():
         own = [s for s in segments if s.trial_id in trials and trials[s.trial_id].state == state]
         if not own:
             continue
@@ -50,7 +50,7 @@ def timeline_panel(drawing: Drawing) -> Panel | None:
             {
                 "type": "bar",
                 "orientation": "h",
-                "name": state_word(state),
+                "name": word,
                 "base": [segment.started_at.strftime("%Y-%m-%d %H:%M:%S") for segment in own],
                 "x": [
                     max(1, round(1000 * (each.ended_at - each.started_at).total_seconds()))
@@ -86,11 +86,11 @@ def timeline_panel(drawing: Drawing) -> Panel | None:
     if idle:
         cuts = "A dotted line marks" if len(idle) == 1 else f"{len(idle)} dotted lines mark"
         longest = max(each.ended_at - each.started_at for each in idle)
-        long = f"{'' if len(idle) == 1 else 'up to '}{_length(longest)}"
+        long = f"{'' if len(idle) == 1 else 'up to '}{duration(longest.total_seconds())}"
         caption += f" {cuts} where idle time ({long}) is left out."
     if len(segments) < len(view.timeline):
         caption += f" The latest {len(segments):,} of {len(view.timeline):,} bars are drawn."
-    return Panel(key="timeline", title="Trials on their workers", caption=caption, figure=drawn)
+    return Panel(key="timeline", title="Trials on their workers", caption=caption, figures=[drawn])
 
 
 def _leave_out(drawn: go.Figure, segments: Sequence[Segment], idle: Sequence[Idle]) -> None:
@@ -144,15 +144,6 @@ def _ticks(
     return found
 
 
-def _length(span: datetime.timedelta) -> str:
-    """A long time in one unit: "6 hours"."""
-    seconds = span.total_seconds()
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}s"
-    return f"{seconds:.0f} seconds"
-
-
 def _text(time: datetime.datetime) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S.%f")
 
@@ -165,7 +156,7 @@ def _hover(drawing: Drawing, segment: Segment, trial: StudyTrial) -> str:
     again = f", replicate {segment.replicate}" if drawing.view.replicates > 1 else ""
     seconds = (segment.ended_at - segment.started_at).total_seconds()
     return (
-        f"<b>trial {trial.number}</b> {state_word(trial.state)}{again}<br>"
+        f"<b>trial {trial.number}</b> {STATES[trial.state]}{again}<br>"
         f"{count(segment.n_epochs, 'epoch')} in {seconds:.1f} s, launch {segment.launch_id}<br>"
         f"{escape(shorten(_worker(segment), 60))}"
     )

@@ -9,10 +9,11 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import create_trial
 
 from dashboards.numbers.study.trials import StudyTrial
 from space import Value
+from space.metrics import Metric
 
 __all__ = ["Importances", "importances"]
 
@@ -37,7 +38,7 @@ class Importances:
         n_top: How many of them are the best ones.
     """
 
-    metric: str
+    metric: Metric
     shares: dict[str, float]
     n_trials: int
     n_top: int
@@ -46,8 +47,7 @@ class Importances:
 def importances(
     trials: Sequence[StudyTrial],
     distributions: Mapping[str, BaseDistribution],
-    metrics: Sequence[str],
-    maximize: Sequence[bool],
+    metrics: Sequence[Metric],
 ) -> tuple[Importances, ...]:
     """Assess the parameters.
 
@@ -55,7 +55,6 @@ def importances(
         trials: The study's trials; complete ones within the distributions are looked at.
         distributions: What each parameter was drawn from, last of all.
         metrics: The objectives.
-        maximize: For each of them, whether larger is better.
 
     Returns:
         One an objective; none where fewer than `MIN_TRIALS` trials are complete, fewer than two
@@ -90,10 +89,16 @@ def importances(
         if len({trial.values[index] for trial in complete}) < 2:
             continue
         # The evaluator takes lower values for better.
-        sign = -1.0 if maximize[index] else 1.0
         study = optuna.create_study(direction="minimize")
         study.add_trials(
-            [_frozen(trial, names, distributions, sign * trial.values[index]) for trial in complete]
+            [
+                create_trial(
+                    value=metric.rank(trial.values[index]),
+                    params={name: trial.params[name] for name in names},
+                    distributions={name: distributions[name] for name in names},
+                )
+                for trial in complete
+            ]
         )
         evaluator = PedAnovaImportanceEvaluator(
             target_quantile=quantile, region_quantile=1.0, evaluate_on_local=True
@@ -114,16 +119,3 @@ def importances(
 
 def _contains(distribution: BaseDistribution, value: Value) -> bool:
     return distribution._contains(distribution.to_internal_repr(value))
-
-
-def _frozen(
-    trial: StudyTrial,
-    names: Sequence[str],
-    distributions: Mapping[str, BaseDistribution],
-    value: float,
-) -> FrozenTrial:
-    return create_trial(
-        value=value,
-        params={name: trial.params[name] for name in names},
-        distributions={name: distributions[name] for name in names},
-    )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards.numbers.study.trials import StudyTrial
+from space.metrics import Metric
 
 __all__ = ["BestSoFar", "Cost", "best_so_far", "cost", "pareto_front"]
 
@@ -41,43 +42,41 @@ class Cost(NamedTuple):
     """Seconds that they would have taken."""
 
 
-def best_so_far(trials: Sequence[StudyTrial], *, maximize: bool) -> BestSoFar:
+def best_so_far(trials: Sequence[StudyTrial], metric: Metric) -> BestSoFar:
     """Where the best value of complete trials improved.
 
     Args:
         trials: Ascending by number.
-        maximize: Whether a larger first objective is better.
+        metric: The first objective.
     """
-    sign = -1.0 if maximize else 1.0
     numbers: list[int] = []
     values: list[float] = []
     for trial in trials:
         if trial.state != "COMPLETE" or not trial.values:
             continue
         value = trial.values[0]
-        if not values or sign * value < sign * values[-1]:
+        if not values or metric.rank(value) < metric.rank(values[-1]):
             numbers.append(trial.number)
             values.append(value)
     return BestSoFar(np.array(numbers, dtype=np.int64), np.array(values, dtype=np.float64))
 
 
-def pareto_front(trials: Sequence[StudyTrial], maximize: Sequence[bool]) -> tuple[int, ...]:
+def pareto_front(trials: Sequence[StudyTrial], metrics: Sequence[Metric]) -> tuple[int, ...]:
     """The complete trials that no other is at least as good as in every objective, better in one.
 
     Args:
         trials: The trials.
-        maximize: For each objective, whether larger is better.
+        metrics: The objectives.
 
     Returns:
         Their numbers, ordered by the first objective, best first.
     """
-    signs = [-1.0 if each else 1.0 for each in maximize]
     points = sorted(
-        (tuple(sign * value for sign, value in zip(signs, trial.values, strict=True)), trial.number)
+        (tuple(m.rank(value) for m, value in zip(metrics, trial.values, strict=True)), trial.number)
         for trial in trials
-        if trial.state == "COMPLETE" and len(trial.values) == len(signs)
+        if trial.state == "COMPLETE" and len(trial.values) == len(metrics)
     )
-    front_FO = np.empty((len(points), len(signs)))
+    front_FO = np.empty((len(points), len(metrics)))
     numbers: list[int] = []
     for point_O, number in points:
         # Sorted, nothing that comes later dominates what is on the front already.

@@ -22,18 +22,18 @@ from dashboards.numbers.study.progress import (
     pareto_front,
 )
 from dashboards.numbers.study.timeline import Segment, read_timeline
-from dashboards.numbers.study.trials import Reports, StudyTrial, read_trials
+from dashboards.numbers.study.trials import StudyTrial, read_trials
 from dashboards.numbers.together import trained_together
 from space import Space
 from space.errors import UsageError
+from space.metrics import Metric, metric
+from space.words import STATES
 from storage import LaunchRecord, Store
 from storage.connect.engine import translated
 from storage.summaries.baselines import in_order
 
-__all__ = ["STATES", "StudyView", "read_study"]
+__all__ = ["StudyView", "read_study"]
 
-STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
-"""The states of trials, in the order that legends and tables have them."""
 GRID_PARAMETER, GRID_REFERENCE = "aux_weight", 0.6
 """The report's grid search: which auxiliary weight is best? It chose 0.6, leaving 0.4."""
 
@@ -46,10 +46,8 @@ class StudyView:
         name: The study's name, as a user chose it: escape it.
         study_id: Optuna's number.
         metrics: The objectives, in order; one decides, several trade off.
-        maximize: For each objective, whether larger is better.
         data_source: The data set; None for a study that no launch of ours has begun.
         trials: Ascending by number.
-        reports: What the trials reported, if there is one objective.
         step_name: What a report's step counts: "epoch" or "replicate"; "step" in a study of
             another tool.
         distributions: What each parameter was drawn from, last of all.
@@ -73,11 +71,9 @@ class StudyView:
 
     name: str
     study_id: int
-    metrics: tuple[str, ...]
-    maximize: tuple[bool, ...]
+    metrics: tuple[Metric, ...]
     data_source: str | None
     trials: tuple[StudyTrial, ...]
-    reports: Reports
     step_name: str
     distributions: dict[str, BaseDistribution]
     space: Space | None
@@ -108,7 +104,7 @@ class StudyView:
     @functools.cached_property
     def importances(self) -> tuple[Importances, ...]:
         """Of the parameters, for each objective; empty while there are too few trials."""
-        return importances(self.trials, self.distributions, self.metrics, self.maximize)
+        return importances(self.trials, self.distributions, self.metrics)
 
     @property
     def best(self) -> StudyTrial | None:
@@ -145,39 +141,40 @@ def read_study(store: Store, name: str) -> StudyView:
     with translated(store.url):
         directions = store.optuna_storage.get_study_directions(study_id)
         attributes = store.optuna_storage.get_study_system_attrs(study_id)
-    maximize = tuple(direction == StudyDirection.MAXIMIZE for direction in directions)
     record = store.study_records().get(study_id)
-    metrics = _metrics(record.metrics if record else None, attributes, len(directions))
+    names = _names(record.metrics if record else None, attributes, len(directions))
+    metrics = tuple(
+        metric(name, maximize=direction == StudyDirection.MAXIMIZE)
+        for name, direction in zip(names, directions, strict=True)
+    )
     launches = tuple(store.launches(study_id))
     space = _space(launches[-1].config) if launches else None
     launch_ids = [launch.launch_id for launch in launches]
     runs = store.runs(study_id, "search")
-    trials, reports, distributions = read_trials(store, study_id, runs)
+    trials, distributions = read_trials(store, study_id, runs)
     replicates = space.replicates if space else 1
     full_epochs = space.training.epochs if space else max((t.n_epochs for t in trials), default=0)
     confirm_runs = store.runs(study_id, "confirm")
     by_number = {trial.number: trial for trial in trials}
     baselines = in_order({trial.number: trial.state for trial in trials if trial.is_baseline})
-    front = pareto_front(trials, maximize)
+    front = pareto_front(trials, metrics)
     return StudyView(
         name=name,
         study_id=study_id,
         metrics=metrics,
-        maximize=maximize,
         data_source=record.data_source if record else None,
         trials=trials,
-        reports=reports,
         step_name=_step_name(space, is_ours=bool(launches)),
         distributions=distributions,
         space=space,
         rungs=tuple(space.rungs()) if space else (),
         full_epochs=full_epochs,
         replicates=replicates,
-        best_so_far=best_so_far(trials if len(metrics) == 1 else (), maximize=maximize[0]),
+        best_so_far=best_so_far(trials if len(metrics) == 1 else (), metrics[0]),
         front=front[:1] if len(metrics) == 1 else front,
         baseline=by_number[baselines[0]] if baselines else None,
         confirmation=(
-            read_confirmation(store, study_id, metrics[0], baselines) if confirm_runs else None
+            read_confirmation(store, study_id, names[0], baselines) if confirm_runs else None
         ),
         grid=_grid(store, name, space),
         cost=cost(trials, full_epochs * replicates),
@@ -190,7 +187,7 @@ def read_study(store: Store, name: str) -> StudyView:
     )
 
 
-def _metrics(
+def _names(
     recorded: list[str] | None, attributes: dict[str, Any], n_objectives: int
 ) -> tuple[str, ...]:
     """The objectives' names: ours, else those that Optuna was told, else numbered ones."""

@@ -1,11 +1,11 @@
-"""What a study's figures share: axes with units, hover texts, links, and which trials are drawn."""
+"""What a study's figures share: which trials are drawn, in which groups, hover texts and axes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from optuna.distributions import (
@@ -15,42 +15,52 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from dashboards.figures.counts import count_axis
-from dashboards.figures.template import escape, number, shorten
+from dashboards.figures.template import (
+    BASELINE_COLOUR,
+    BEST_COLOUR,
+    STATE_COLOURS,
+    STATE_SYMBOLS,
+    count_axis,
+    escape,
+    shorten,
+)
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from space import Value
+from space.metrics import Metric
 from space.terminal.counts import count
+from space.words import STATES, number
 
 __all__ = [
     "Drawing",
+    "Group",
+    "axis_title",
     "choices",
     "hover",
     "is_log",
     "is_numeric",
     "log_ticks",
-    "metric_axis",
-    "metric_title",
-    "metric_value",
     "param_axis",
     "rounded",
-    "state_word",
     "thinned",
 ]
 
-METRIC_TITLES = {
-    "val_error": "validation error (% of pairs)",
-    "train_error": "training error (% of pairs)",
-    "val_loss": "validation loss (nats)",
-    "train_loss": "training loss (nats)",
-    "train_seconds": "training time (s)",
-    "n_parameters": "trainable parameters",
-}
 N_CATEGORIES = 20
 """An axis names so many choices at the most."""
 N_PARAMS = 12
 """A hover text names so many parameters at the most."""
 DIGITS = 5
+
+
+class Group(NamedTuple):
+    """Trials that are drawn alike."""
+
+    name: str
+    """What the legend calls them."""
+    trials: list[StudyTrial]
+    """At least one."""
+    marker: dict[str, Any]
+    """Colour, symbol and size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,19 +77,63 @@ class Drawing:
     trial_url: Callable[[int], str] | None
     max_trials: int
 
+    def by_state(self, trials: Iterable[StudyTrial]) -> list[Group]:
+        """Some trials parted by their states."""
+        groups = {state: Group(word, [], _marker(state)) for state, word in STATES.items()}
+        for trial in trials:
+            groups[trial.state].trials.append(trial)
+        return [group for group in groups.values() if group.trials]
+
+    def groups(self, trials: Iterable[StudyTrial], *, one_baseline: bool = False) -> list[Group]:
+        """Some trials by state, complete ones above others, baselines and the best on top.
+
+        Args:
+            trials: The trials.
+            one_baseline: Whether only the baseline that counts is drawn as one.
+        """
+        plain: list[StudyTrial] = []
+        numbers = set(self.view.front)
+        baseline = {"color": BASELINE_COLOUR, "symbol": "diamond", "size": 11}
+        best = {"color": BEST_COLOUR, "symbol": "star", "size": 13}
+        front = "best" if len(self.view.metrics) == 1 else "Pareto front"
+        special = [Group("baseline", [], baseline), Group(front, [], best)]
+        for trial in trials:
+            if trial.number in numbers:
+                special[1].trials.append(trial)
+            else:
+                counts = trial == self.view.baseline or not one_baseline
+                (special[0].trials if trial.is_baseline and counts else plain).append(trial)
+        return [*reversed(self.by_state(plain)), *(group for group in special if group.trials)]
+
+    def points(
+        self, group: Group, x: Iterable[float], y: Iterable[float], **changes: Any
+    ) -> dict[str, Any]:
+        """A group's trials as the points of a trace.
+
+        Args:
+            group: The group.
+            x: Of each trial.
+            y: Of each trial.
+            changes: Further settings of the trace.
+        """
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "name": group.name,
+            "x": rounded(x),
+            "y": rounded(y),
+            "marker": group.marker,
+            "customdata": self.links(group.trials),
+            "hovertext": [hover(self.view, trial) for trial in group.trials],
+            "hoverinfo": "text",
+            **changes,
+        }
+
     def links(self, trials: Iterable[StudyTrial]) -> list[list[Any]]:
         """For each point what a click on it is told: the trial's number and, if any, its page."""
-        return [self.link(trial.number) for trial in trials]
-
-    def link(self, trial_number: int) -> list[Any]:
-        """What a click on a trial's point is told."""
         if self.trial_url is None:
-            return [trial_number]
-        return [trial_number, self.trial_url(trial_number)]
-
-    def hovers(self, trials: Iterable[StudyTrial]) -> list[str]:
-        """For each trial its hover text."""
-        return [hover(self.view, trial) for trial in trials]
+            return [[trial.number] for trial in trials]
+        return [[trial.number, self.trial_url(trial.number)] for trial in trials]
 
     def thin(self, trials: Sequence[StudyTrial], most: int | None = None) -> list[StudyTrial]:
         """At most `max_trials` of some trials; the front, the baselines and records stay."""
@@ -91,6 +145,11 @@ class Drawing:
         if n_drawn >= n_trials:
             return ""
         return f" {n_drawn:,} of {n_trials:,} {which} are drawn, spread evenly."
+
+
+def _marker(state: str) -> dict[str, Any]:
+    size = 8 if state == "COMPLETE" else 6
+    return {"color": STATE_COLOURS[state], "symbol": STATE_SYMBOLS[state], "size": size}
 
 
 def thinned(
@@ -112,29 +171,9 @@ def thinned(
     return [trial for trial in trials if trial.number in chosen]
 
 
-def metric_axis(metric: str) -> dict[str, Any]:
-    """Settings of an objective's axis: errors are fractions in the store and per cent here."""
-    title = {"text": metric_title(metric)}
-    return {"title": title, "tickformat": ".1~%"} if _is_error(metric) else {"title": title}
-
-
-def metric_value(metric: str, value: float) -> str:
-    """An objective's value as people read it."""
-    return f"{100 * value:.4g} %" if _is_error(metric) else number(value)
-
-
-def _is_error(metric: str) -> bool:
-    return metric in ("val_error", "train_error")
-
-
-def metric_title(metric: str) -> str:
+def axis_title(metric: Metric) -> str:
     """What an axis calls an objective, with its unit; escaped."""
-    return METRIC_TITLES.get(metric) or escape(shorten(metric))
-
-
-def state_word(state: str) -> str:
-    """What people call a state."""
-    return {"FAIL": "failed"}.get(state, state.lower())
+    return escape(shorten(metric.title))
 
 
 def hover(view: StudyView, trial: StudyTrial, only: str | None = None) -> str:
@@ -146,16 +185,15 @@ def hover(view: StudyView, trial: StudyTrial, only: str | None = None) -> str:
         only: The one parameter that is named, in a figure that has the trial once for each.
     """
     role = ", baseline" if trial.is_baseline else ""
-    lines = [f"<b>trial {trial.number}</b> {state_word(trial.state)}{role}"]
+    lines = [f"<b>trial {trial.number}</b> {STATES[trial.state]}{role}"]
     for metric, value in zip(view.metrics, trial.values, strict=False):
-        lines.append(f"{escape(shorten(metric))} {metric_value(metric, value)}")
+        lines.append(f"{escape(shorten(metric.words))} {number(value)}")
     lines.append(f"{count(trial.n_epochs, 'epoch')}, {trial.seconds:.1f} s")
     if trial.reason is not None:
         lines.append(escape(shorten(trial.reason, 80)))
     params = trial.params if only is None else {only: trial.params[only]}
     for name, param in list(params.items())[:N_PARAMS]:
-        shown = number(param) if isinstance(param, float) else escape(shorten(param))
-        lines.append(f"{escape(shorten(name))} {shown}")
+        lines.append(f"{escape(shorten(name))} {escape(shorten(number(param)))}")
     if len(params) > N_PARAMS:
         lines.append(f"and {len(params) - N_PARAMS} more")
     return "<br>".join(lines)

@@ -1,0 +1,63 @@
+"""How numbers, times, lists and the states of trials are written, wherever people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+__all__ = ["NOTHING", "STATES", "duration", "listed", "number", "show_params"]
+
+NOTHING = "-"
+"""Stands where there is nothing to say."""
+STATES = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "waiting",
+}
+"""The states of trials in words, in the order that legends and tables have them."""
+
+_EXACT = 2**53
+"""Whole numbers below it are exact as floats."""
+
+
+def number(value: object, digits: int = 4) -> str:
+    """A value as people read it: numbers rounded, other things as they are.
+
+    Args:
+        value: A number, a text, or None for nothing.
+        digits: How many of a number that is not whole.
+    """
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or (value.is_integer() and abs(value) < _EXACT):
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}" if math.isfinite(value) else "not finite"
+
+
+def show_params(params: Mapping[str, object]) -> str:
+    """Parameters on one line: ``learning_rate=0.001 width=32``."""
+    return " ".join(f"{name}={number(value)}" for name, value in params.items())
+
+
+def duration(seconds: float) -> str:
+    """A time span in its two largest units: ``"12.3 s"``, ``"5 min 20 s"``, ``"2 h 5 min"``."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def listed(words: Iterable[str], conjunction: str = "and") -> str:
+    """Words as a sentence lists them: ``a, b and c``."""
+    *others, last = words
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
