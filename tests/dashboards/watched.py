@@ -42,14 +42,15 @@ class Watched:
         )
         found: dict[str, dict[str, Any]] = self.page.evaluate(
             """() => Object.fromEntries([...document.querySelectorAll('.panel')].map((each) => {
-                const plot = each.querySelector('.plot');
+                const plots = [...each.querySelectorAll('.plot')];
+                const traces = plots.flatMap((plot) => plot._fullData);
                 return [each.id, {
-                    traces: plot._fullData.filter((t) => t.visible === true).map((t) => ({
+                    traces: traces.filter((t) => t.visible === true).map((t) => ({
                         name: t.name, type: t.type, mode: t.mode,
                         n: (t.x && t.x.length) || 0,
                         links: (t.customdata || []).length,
                     })),
-                    paper: plot._fullLayout.font.color,
+                    paper: plots[0]._fullLayout.font.color,
                 }];
             }))"""
         )
