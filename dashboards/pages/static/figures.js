@@ -108,6 +108,7 @@ class Figures {
   redraw() {
     for (const [element, entry] of this.entries) {
       entry.stale = true;
+      delete element.dataset.drawn;
       this.draw(element, entry);
     }
   }
@@ -117,7 +118,7 @@ class Figures {
       entry.stale = false;
       const theme = document.documentElement.dataset.theme;
       const drawn = entry.plots.map((plot, index) => this.plot(entry, plot, index, theme, {}));
-      Promise.all(drawn).then(() => { element.dataset.drawn = this.version; });
+      Promise.all(drawn).then(() => entry.stale || (element.dataset.drawn = this.version));
     }
   }
 
