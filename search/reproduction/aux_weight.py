@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from dashboards.tables.drawing import escape_markdown
-from search.reproduction.weight_plot import grid_curve_svg
+from search.reproduction.charts import grid_curve_svg
 from space.errors import UsageError
 from storage import RunRecord, Store
 from storage.connect.engine import translated

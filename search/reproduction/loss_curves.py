@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dashboards.numbers.loss_curves import Curves, loss_curves
 from dashboards.numbers.tables import BenchmarkTable
 from dashboards.tables.drawing import Sheet, draw, escape_markdown
-from search.reproduction.loss_plot import curves_svg
+from search.reproduction.charts import curves_svg
 from space.terminal.counts import count
 from space.words import NOTHING
 from storage import Store

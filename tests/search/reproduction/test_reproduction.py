@@ -19,7 +19,7 @@ from search.benchmark.configs import benchmark_configs
 from search.reproduction import __main__ as module
 from search.reproduction.__main__ import Document, PaperTable, main, reproduction
 from search.reproduction.aux_weight import grid_section
-from search.reproduction.loss_plot import curves_svg
+from search.reproduction.charts import curves_svg
 from space import ConfigFile, NamedConfig
 from space.errors import StorageError, UsageError
 from storage import EpochRecord, Store, open_store
