@@ -27,7 +27,7 @@ from space.parameters import (
 from space.pruners import Pruner
 from space.samplers import Sampler
 from space.space import Space
-from space.terms import Budget, Confirm, Metric, Objective, Resources
+from space.terms import Budget, Confirm, Objective, Resources
 
 __all__ = [
     "Budget",
@@ -39,7 +39,6 @@ __all__ = [
     "FloatParameter",
     "IntParameter",
     "MeanStd",
-    "Metric",
     "ModelConfig",
     "NamedConfig",
     "Objective",

@@ -38,7 +38,7 @@ class Metric:
 
     def rank(self, value: float) -> float:
         """See `rank`."""
-        return rank(value, maximize=self.maximize)
+        return rank(value, self.maximize)
 
 
 METRICS = {
@@ -67,6 +67,6 @@ def metric(name: str, *, maximize: bool = False) -> Metric:
     return replace(METRICS.get(name) or Metric(name=name, words=name), maximize=maximize)
 
 
-def rank(value: float, *, maximize: bool) -> float:
+def rank(value: float, maximize: bool) -> float:
     """A number that is the less, the better a value is: what trials are sorted by, best first."""
     return -value if maximize else value

@@ -10,9 +10,9 @@ from space.config import FrozenModel
 from space.durations import Duration
 from space.files.messages import describe, refusal
 
-__all__ = ["Budget", "Confirm", "Metric", "Objective", "Resources"]
+__all__ = ["Budget", "Confirm", "Objective", "Resources"]
 
-Metric = Literal[
+_Name = Literal[
     "val_error", "val_loss", "train_error", "train_loss", "train_seconds", "n_parameters"
 ]
 _Positive = Annotated[int, Field(ge=1)]
@@ -27,7 +27,7 @@ def _schedulable(amount: float | str) -> float | str:
 class Objective(FrozenModel):
     """A metric that the search makes small or large."""
 
-    metric: Metric = "val_error"
+    metric: _Name = "val_error"
     """What is measured; val_ and train_ name the split, a search never reads the test split."""
     direction: Literal["minimize", "maximize"] = "minimize"
     """Which values are better."""

@@ -9,6 +9,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from space.metrics import rank
 from storage import RunRecord
 from storage.summaries.baselines import in_order
 from storage.tables.attributes import BASELINE, FAIL_REASON
@@ -70,7 +71,7 @@ def take_snapshot(study: optuna.Study, runs: Iterable[RunRecord] = ()) -> Snapsh
     Returns:
         Its snapshot.
     """
-    sign = -1.0 if study.directions[0] == StudyDirection.MAXIMIZE else 1.0
+    maximize = study.directions[0] == StudyDirection.MAXIMIZE
     trials = study.get_trials(deepcopy=False)
     counts = {state.name: 0 for state in TrialState}
     for trial in trials:
@@ -82,7 +83,7 @@ def take_snapshot(study: optuna.Study, runs: Iterable[RunRecord] = ()) -> Snapsh
     ended = [row for row in rows if row.state in ("COMPLETE", "PRUNED")]
 
     def order(row: TrialRow) -> tuple[bool, float, int]:
-        return (row.state != "COMPLETE", sign * row.values[0], row.number)
+        return (row.state != "COMPLETE", rank(row.values[0], maximize), row.number)
 
     leading = sorted((row for row in rows if row.values), key=order)
     complete = [row for row in leading if row.state == "COMPLETE"]

@@ -16,6 +16,7 @@ import functools
 import hashlib
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,7 +25,6 @@ import optuna_dashboard
 import plotly.offline
 
 from dashboards.pages.benchmark_page import benchmark_document
-from dashboards.pages.cache import Cache
 from dashboards.pages.documents import STATIC, Document, figure_templates, render
 from dashboards.pages.overview_page import overview_document
 from dashboards.pages.responses import JSON, Response, answer, plain
@@ -68,7 +68,9 @@ class Site:
         """
         self._store = store
         self._optuna: WSGIApplication = optuna_dashboard.wsgi(store.optuna_storage)
-        self._documents = Cache(_CACHED_DOCUMENTS)
+        # One at a time: several browsers that find the same change wait for one answer.
+        self._making = threading.Lock()
+        self._kept: dict[str, Response] = {}
         self._routes: list[tuple[re.Pattern[str], Callable[[str], Response]]] = [
             (re.compile(r"/()"), self._overview),
             (re.compile(r"/study/(.+)"), self._study),
@@ -152,21 +154,27 @@ class Site:
         if name is None:
             return plain(HTTPStatus.NOT_FOUND, "There is no such study.")
         version = study_version(self._store, int(wanted))
-        return self._kept(f"study {wanted}", version, lambda: study_document(self._store, name))
+        return self._latest(f"study {wanted}", version, lambda: study_document(self._store, name))
 
     def _benchmark_data(self, wanted: str) -> Response:
         benchmark = self._find_benchmark(wanted)
         if benchmark is None:
             return plain(HTTPStatus.NOT_FOUND, "There is no such benchmark.")
         version = benchmark_version(self._store, benchmark)
-        return self._kept(
+        return self._latest(
             f"benchmark {wanted}", version, lambda: benchmark_document(self._store, benchmark)
         )
 
-    def _kept(self, address: str, version: str, make: Callable[[], Document]) -> Response:
-        return self._documents.get(
-            address, version, lambda: Response.fixed(make().as_json(), JSON, tag=version)
-        )
+    def _latest(self, address: str, version: str, make: Callable[[], Document]) -> Response:
+        """The answer for an address: the one that is kept, where it is of this version."""
+        with self._making:
+            kept = self._kept.pop(address, None)
+            if kept is None or kept.tag != version:
+                kept = Response.fixed(make().as_json(), JSON, tag=version)
+            self._kept[address] = kept
+            if len(self._kept) > _CACHED_DOCUMENTS:
+                del self._kept[next(iter(self._kept))]
+            return kept
 
     def _find_benchmark(self, wanted: str) -> BenchmarkRecord | None:
         records = load_benchmarks(self._store)

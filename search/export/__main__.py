@@ -25,6 +25,7 @@ from space.files.configs import LONGEST_NAME
 from space.terminal.command import local_path
 from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_json, say_whole
+from space.words import number
 from storage import LaunchRecord, RunRecord, Store, open_store
 from storage.commands.cli import (
     EXIT_DONE,
@@ -288,7 +289,7 @@ def _objectives(store: Store, study: optuna.Study, trial: FrozenTrial) -> list[d
 def _values(named: NamedConfig) -> str:
     """What the search said of a config, after what fresh seeds say of it."""
     searched = ", ".join(
-        f"{each['metric']} {each['value']:.4g}" for each in named.provenance["objectives"]
+        f"{each['metric']} {number(each['value'])}" for each in named.provenance["objectives"]
     )
     confirmed = named.provenance.get("confirmed")
     if confirmed is None:

@@ -145,11 +145,15 @@ def _ranked(
     n_tried: int,
 ) -> list[Choice]:
     """Every trial that may be exported, best first, with the rule that puts it there."""
-    sign = -1.0 if study.directions[0] == StudyDirection.MAXIMIZE else 1.0
+    maximize = study.directions[0] == StudyDirection.MAXIMIZE
     failed = failed_seeds(store, study._study_id)
     pool = sorted(
         complete,
-        key=lambda trial: (trial.number in failed, sign * trial.values[0], trial.number),
+        key=lambda trial: (
+            trial.number in failed,
+            rank(trial.values[0], maximize),
+            trial.number,
+        ),
     )
     complete_trials = count(len(complete), "complete trial")
     if len(study.directions) > 1:

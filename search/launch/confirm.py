@@ -20,6 +20,7 @@ from search.runs.seeds import confirm_config
 from search.trials.proposals import IMPOSSIBLE
 from search.workers.ray_session import Slots
 from search.workers.train_queue import QueueProgress, train_on
+from space.metrics import rank
 from storage import Store
 from storage.tables.attributes import BASELINE
 from trainables.runs import count_parameters
@@ -65,14 +66,14 @@ def candidates(plan: Plan, study: optuna.Study) -> Candidates:
 
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
-    sign = -1.0 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1.0
+    maximize = study.directions[0] == optuna.study.StudyDirection.MAXIMIZE
     pool = complete
     if len(study.directions) > 1:
         pool = _front(study, complete)
         while len([trial for trial in pool if is_possible(trial)]) < len(pool):
             complete = [trial for trial in complete if trial.number not in skipped]
             pool = _front(study, complete)
-    for trial in sorted(pool, key=lambda trial: (sign * trial.values[0], trial.number)):
+    for trial in sorted(pool, key=lambda trial: (rank(trial.values[0], maximize), trial.number)):
         if len(chosen) == plan.space.confirm.top:
             break
         choose(trial)

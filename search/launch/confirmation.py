@@ -10,6 +10,7 @@ from dashboards.numbers.statistics import summarise
 from dashboards.numbers.verdicts import Comparison
 from dashboards.story import confirmation_outcome
 from space.terminal.printing import say, say_table
+from space.words import number
 
 __all__ = ["confirmation_as_json", "print_confirmation"]
 
@@ -27,8 +28,8 @@ def print_confirmation(found: Confirmation) -> None:
             (
                 role,
                 str(trial.trial_number),
-                f"{trial.search_value:.4g}",
-                f"{confirmed.mean:.4g}" + _spread(confirmed.std),
+                number(trial.search_value),
+                number(confirmed.mean) + _spread(confirmed.std),
                 str(len(trial.values)),
                 "" if comparison is None else _beside(comparison),
             )

@@ -22,18 +22,11 @@ from space import format_duration
 from space.terminal.counts import count
 from space.terminal.layout import table_lines
 from space.terminal.printing import error_console, paper_of, say_error
+from space.words import number, show_params
 
-__all__ = ["LineProgress", "LiveProgress", "Pace", "show_params"]
+__all__ = ["LineProgress", "LiveProgress", "Pace"]
 
 REFRESH_SECONDS = 1.0
-
-
-def show_params(params: dict[str, Any]) -> str:
-    """Parameters as a person reads them: ``learning_rate=0.001 width=32``."""
-    return " ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in params.items()
-    )
 
 
 class Pace:
@@ -126,7 +119,8 @@ class LineProgress:
         if trial.values is None:
             return "no value"
         return " ".join(
-            f"{name}={value:.4g}" for name, value in zip(self._metrics, trial.values, strict=True)
+            f"{name}={number(value)}"
+            for name, value in zip(self._metrics, trial.values, strict=True)
         )
 
     def _say(self, *lines: str) -> None:
@@ -209,13 +203,13 @@ class LiveProgress:
             ("trial", "epoch", *(["next rung"] if rungs else []), metric, "parameters"),
             [
                 (
-                    f"{number}{'*' if trial.is_baseline else ''}",
+                    f"{place}{'*' if trial.is_baseline else ''}",
                     f"{trial.n_epochs}/{self._plan.space.training.epochs}",
                     *([next_rung(rungs, trial.n_epochs)] if rungs else []),
-                    "" if trial.values is None else f"{trial.values[0]:.4g}",
+                    "" if trial.values is None else number(trial.values[0]),
                     show_params(trial.params),
                 )
-                for number, trial in sorted(self._running.items())
+                for place, trial in sorted(self._running.items())
             ],
             paper_of(sys.stderr),
             left=frozenset({4 if rungs else 3}),
@@ -227,7 +221,7 @@ def _leader(row: Any) -> str:
     if row is None:
         return "-"
     note = "" if row.state == "COMPLETE" else f", {row.state.lower()} at epoch {row.n_epochs}"
-    return f"{row.values[0]:.4g} (trial {row.number}{note})"
+    return f"{number(row.values[0])} (trial {row.number}{note})"
 
 
 def next_rung(rungs: Sequence[int], epoch: int) -> str:

@@ -18,13 +18,13 @@ from search.export.config_text import check_output
 from search.launch.confirm import candidates, confirm_queue
 from search.launch.confirmation import confirmation_as_json, print_confirmation
 from search.launch.plan import Plan
-from search.launch.progress import show_params
 from search.launch.study import Outcome
 from search.trials.proposals import Tried
 from space import format_duration
 from space.errors import UsageError
 from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_table
+from space.words import number, show_params
 from storage import Store
 from storage.commands.cli import storage_arguments
 from storage.commands.command_line import command_line
@@ -171,7 +171,7 @@ def _print_table(plan: Plan, snapshot: Snapshot) -> None:
         shown.append(snapshot.baseline)
     best = {row.number for row in snapshot.best}
     for row in shown:
-        values = [f"{value:.4g}" for value in row.values]
+        values = [number(value) for value in row.values]
         values += [""] * (len(metrics) - len(values))
         rows.append(
             (
@@ -204,7 +204,7 @@ def _comparison(plan: Plan, snapshot: Snapshot) -> str:
     metric = plan.space.objectives[0].metric
     n_seeds = plan.space.replicates
     seeds = count(n_seeds, "seed")
-    found = f"best {metric} {best.values[0]:.4g}"
+    found = f"best {metric} {number(best.values[0])}"
     if baseline is None and not plan.space.baselines:
         return f"{found} on {seeds}: the best of many trials is partly luck"
     if baseline is None or baseline.state != "COMPLETE":
@@ -212,7 +212,7 @@ def _comparison(plan: Plan, snapshot: Snapshot) -> str:
     if baseline == best:
         return f"{found} on {seeds}, the baseline's: no trial was better"
     return (
-        f"{found} beside the baseline's {baseline.values[0]:.4g}, on {seeds} each: the best of "
+        f"{found} beside the baseline's {number(baseline.values[0])}, on {seeds} each: the best of "
         "many trials is partly luck"
     )
 

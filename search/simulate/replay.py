@@ -26,6 +26,7 @@ from search.simulate.curves_file import LearningCurves, RecordedRun, Surrogate
 from search.trials.ledger import Ledger
 from search.trials.observer import TrialView
 from space import RunConfig, Space
+from space.metrics import rank
 from storage import EpochRecord, Store
 
 __all__ = ["Incumbent", "Replay", "SimulatedSearch"]
@@ -240,7 +241,7 @@ class _Watch:
         self.n_epochs = 0
         self.seconds = 0.0
         self._replay = replay
-        self._sign = 1 if minimize else -1
+        self._maximize = not minimize
 
     def on_trial_start(self, trial: TrialView) -> None:
         """Nothing."""
@@ -255,7 +256,7 @@ class _Watch:
             return
         [value] = trial.values
         best = self.incumbents[-1].value if self.incumbents else None
-        if best is None or self._sign * value < self._sign * best:
+        if best is None or rank(value, self._maximize) < rank(best, self._maximize):
             self.incumbents.append(
                 Incumbent(
                     n_epochs=self.n_epochs,

@@ -6,6 +6,7 @@ from typing import Any
 
 from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_table
+from space.words import number, show_params
 from storage.admin.removal import Removal
 
 __all__ = ["in_words", "print_benchmark", "print_list", "print_study"]
@@ -34,7 +35,7 @@ def print_list(studies: list[dict[str, Any]], benchmarks: list[dict[str, Any]], 
                     row["state"] or "-",
                     "-"
                     if row["best"] is None
-                    else " ".join([f"{row['best']:.4g}", *row["metrics"][:1]]),
+                    else " ".join([number(row["best"]), *row["metrics"][:1]]),
                     _confirmed(row["confirmed"]),
                     row["data_source"] or "-",
                     str(row["launches"]),
@@ -87,7 +88,7 @@ def print_study(study: dict[str, Any]) -> None:
                 trial["state"],
                 _values(trial),
                 str(trial["epochs"]),
-                _params(trial["params"]),
+                show_params(trial["params"]),
                 trial["reason"] or "",
             )
             for trial in study["trials"]
@@ -101,8 +102,8 @@ def print_study(study: dict[str, Any]) -> None:
             [
                 (
                     f"trial {each['trial']}",
-                    f"{each['mean']:.4g}",
-                    f"{each['search_value']:.4g}",
+                    number(each["mean"]),
+                    number(each["search_value"]),
                     str(len(each["values"])),
                     _how_far(each),
                 )
@@ -115,7 +116,7 @@ def print_study(study: dict[str, Any]) -> None:
 def _confirmed(winner: dict[str, Any] | None) -> str:
     if winner is None:
         return "-"
-    return f"{winner['mean']:.4g} on {count(len(winner['values']), 'seed')}"
+    return f"{number(winner['mean'])} on {count(len(winner['values']), 'seed')}"
 
 
 def _how_far(confirmed: dict[str, Any]) -> str:
@@ -147,7 +148,7 @@ def print_benchmark(benchmark: dict[str, Any]) -> None:
                 config["model"],
                 f"{config['parameters']:,}",
                 f"{config['runs_done']} of {config['runs_planned']}",
-                "-" if config["test_error"] is None else f"{config['test_error']:.4g}",
+                "-" if config["test_error"] is None else number(config["test_error"]),
                 _states(config["runs_open"], none="-"),
                 "; ".join(config["reasons"]),
             )
@@ -207,10 +208,4 @@ def _states(counts: dict[str, int], none: str = "none") -> str:
 def _values(trial: dict[str, Any] | None) -> str:
     if trial is None or not trial["values"]:
         return "-"
-    return " ".join(f"{value:.4g}" for value in trial["values"])
-
-
-def _params(params: dict[str, Any]) -> str:
-    return " ".join(
-        f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items()
-    )
+    return " ".join(number(value) for value in trial["values"])

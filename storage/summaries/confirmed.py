@@ -11,6 +11,7 @@ from typing import Any
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from space.metrics import rank
 from storage.connect.engine import translated
 from storage.kept_epoch import RunProgress
 from storage.store import Store
@@ -77,7 +78,7 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
             for trial in store.optuna_storage.get_all_trials(study_id, deepcopy=False)
         }
         direction = store.optuna_storage.get_study_directions(study_id)[index]
-    sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
+    maximize = direction == StudyDirection.MAXIMIZE
     complete: dict[int, list[RunRecord]] = {}
     for run in sorted(runs, key=lambda run: run.replicate):
         if run.state == "complete" and run.trial_id is not None:
@@ -96,7 +97,12 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
         for trial_id, of in complete.items()
     ]
     return sorted(
-        found, key=lambda each: (not each.is_finished, sign * each.mean, each.trial_number)
+        found,
+        key=lambda each: (
+            not each.is_finished,
+            rank(each.mean, maximize),
+            each.trial_number,
+        ),
     )
 
 

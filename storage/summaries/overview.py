@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from space.metrics import rank
 from storage.leases import is_alive, status_of
 from storage.store import Store
 from storage.summaries.benchmark import BenchmarkGlance, glance_at_benchmarks
@@ -230,8 +231,8 @@ def _best(trials: list[FrozenTrial], directions: list[Any]) -> dict[str, Any] | 
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         return None
-    sign = -1 if directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
-    return _trial(min(complete, key=lambda trial: (sign * trial.values[0], trial.number)))
+    maximize = directions[0] == optuna.study.StudyDirection.MAXIMIZE
+    return _trial(min(complete, key=lambda trial: (rank(trial.values[0], maximize), trial.number)))
 
 
 def _trial(trial: FrozenTrial) -> dict[str, Any]:

@@ -11,9 +11,8 @@ import optuna
 import pytest
 
 from dashboards.numbers.study.view import read_study
-from dashboards.pages.cache import Cache
+from dashboards.pages import site
 from dashboards.pages.documents import Document
-from dashboards.pages.responses import JSON, Response
 from dashboards.pages.study_page import study_document
 from dashboards.story import confirmation_caveats
 from dashboards.words import KEPT_EPOCH
@@ -23,6 +22,7 @@ from storage.commands.command_line import command_line
 from storage.tables import schema
 from tests.dashboards.bulk_rows import HOSTILE
 from tests.dashboards.bulk_study import add_study
+from tests.dashboards.web import request
 from tests.records import begin_launch
 
 
@@ -129,26 +129,34 @@ def test_a_launch_that_was_killed_is_not_called_running(store: Store) -> None:
     assert ">died</span>" in document.summary
 
 
-def test_the_cache_keeps_what_is_the_same_and_forgets_the_oldest() -> None:
+def test_an_answer_is_kept_while_it_is_the_same_and_the_oldest_goes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[str] = []
-    cache = Cache(2)
 
-    def ask(address: str, version: str) -> bytes:
-        def make() -> Response:
-            made.append(address + version)
-            return Response.fixed(f"{address}{version}".encode(), JSON, tag=version)
+    def describe(store: Store, name: str) -> Document:
+        made.append(name)
+        return study_document(store, name)
 
-        return cache.get(address, version, make).body
+    monkeypatch.setattr(site, "study_document", describe)
+    monkeypatch.setattr(site, "_CACHED_DOCUMENTS", 1)
+    ids = {name: add_study(store, name, 2) for name in "ab"}
+    app = site.Site(store)
 
-    assert [ask("a", "1"), ask("a", "1"), ask("b", "1")] == [b"a1", b"a1", b"b1"]
-    assert made == ["a1", "b1"]
-    assert ask("a", "2") == b"a2"
-    ask("c", "1")
-    assert made == ["a1", "b1", "a2", "c1"]
-    ask("b", "1")
-    assert made[-1] == "b1"
-    ask("c", "1")
-    assert len(made) == 5
+    def ask(name: str) -> None:
+        assert request(app, f"/data/study/{ids[name]}").status == 200
+
+    ask("a")
+    ask("a")
+    assert made == ["a"]
+    study = optuna.load_study(study_name="a", storage=store.optuna_storage)
+    study.tell(study.ask(), 0.5)
+    ask("a")
+    ask("b")
+    ask("b")
+    assert made == ["a", "a", "b"]
+    ask("a")
+    assert made == ["a", "a", "b", "a"]
 
 
 def test_a_study_page_says_whose_numbers_are_optimistic(store: Store) -> None:
