@@ -11,6 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import UsageError
+from space.metrics import rank
 from space.terminal.counts import count
 from storage import Store
 from storage.summaries.baselines import in_order
@@ -176,23 +177,23 @@ def _ranked(
         Choice(
             trial=by_number[number],
             selection=(
-                f"confirmed: {_rank(rank)} of {n_tried} on {count(len(each.values), 'fresh seed')}"
+                f"confirmed: {_rank(place)} of {n_tried} on {count(len(each.values), 'fresh seed')}"
             ),
             confirmed=each,
         )
-        for rank, (number, each) in enumerate(confirmed.items())
+        for place, (number, each) in enumerate(confirmed.items())
     ]
-    for rank, trial in enumerate(pool):
+    for place, trial in enumerate(pool):
         if trial.number not in confirmed:
-            selection = f"{_rank(rank)} of {complete_trials} on {seeds}"
+            selection = f"{_rank(place)} of {complete_trials} on {seeds}"
             if trial.number in failed:
                 selection = f"last, as {failed[trial.number]} of its fresh seeds failed"
             choices.append(Choice(trial=trial, selection=selection, confirmed=None))
     return choices
 
 
-def _rank(rank: int) -> str:
-    return "best" if rank == 0 else f"number {rank + 1}"
+def _rank(place: int) -> str:
+    return "best" if place == 0 else f"number {place + 1}"
 
 
 def _named_trial(study: str, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
