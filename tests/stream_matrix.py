@@ -26,12 +26,9 @@ from typing import Any
 
 STREAMS = (
     ("80", "ascii"),
-    ("80", "latin-1"),
-    ("80", "utf-8"),
-    ("100", "utf-8"),
+    ("100", "latin-1"),
     ("160", "utf-8"),
     ("pipe", "ascii"),
-    ("pipe", "latin-1"),
     ("pipe", "utf-8"),
     ("closed", "ascii"),
     ("broken", "utf-8"),

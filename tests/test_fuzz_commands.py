@@ -269,7 +269,7 @@ launch = options(
 
 
 @given(arguments=launch, more=flags("-v", "--dry-run", "--help") | st.lists(words, max_size=2))
-@examples(80)
+@examples(40)
 def test_launch(place: Path, arguments: list[str], more: list[str]) -> None:
     assume("--dry-run" not in more)  # It measures, which takes its time.
     survives_here(search.launch.__main__.main, ["--space", "space.yaml", *arguments, *more])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -31,8 +28,6 @@ def test_serves_until_it_is_told_to_stop(store_url: str, store: Store) -> None:
             assert "made" in answer.read().decode()
             assert "waitress" not in str(answer.headers)
         assert server.stop(signal.SIGTERM) == (0, "")
-    with serving(store_url) as server:
-        assert server.stop(signal.SIGINT) == (0, "")
 
 
 def test_a_password_from_the_environment(store_url: str, store: Store) -> None:
@@ -46,7 +41,7 @@ def test_a_password_from_the_environment(store_url: str, store: Store) -> None:
         allowed = urllib.request.Request(f"{address}/", headers=basic("anna", "geheim"))
         with urllib.request.urlopen(allowed) as answer:
             assert answer.status == 200
-        status, said = server.stop()
+        status, said = server.stop(signal.SIGINT)
         assert status == 0
         assert "geheim" not in said
 
@@ -86,11 +81,3 @@ def test_a_store_that_is_not_there_or_no_store(tmp_path: Path) -> None:
     assert "holds no studies" in refused("--storage", str(path))
     path.write_bytes(b"something else" * 100)
     assert "no SQLite database" in refused("--storage", str(path))
-
-
-def test_one_sentence_and_status_2(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dashboards.serve", "--storage", str(tmp_path / "none.db")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.splitlines()) == 1

@@ -210,15 +210,17 @@ def test_the_last_trial_is_asked_for_once_though_its_end_was_not_heard_of(
 
 def test_launches_that_begin_at_once_make_one_store(store_url: str) -> None:
     """Each in a process of its own, as a lock of the file is one process's."""
-    begin = f"open_store({store_url!r}).close()"
-    line = f"import sys; from storage import open_store; sys.stdin.readline(); {begin}"
+    code = (
+        "import sys; from storage import open_store; print('ready', flush=True);"
+        f"sys.stdin.readline(); open_store({store_url!r}).close()"
+    )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     launches = [
-        subprocess.Popen(
-            [sys.executable, "-c", line], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
+        subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) for _ in range(2)
     ]
-    time.sleep(2.0)  # So that the slow imports are done, most of the time.
+    for launch in launches:
+        assert launch.stdout is not None
+        assert launch.stdout.readline() == "ready\n"
     for launch in launches:
         assert launch.stdin is not None
         launch.stdin.write("now\n")

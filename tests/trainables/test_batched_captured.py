@@ -201,7 +201,7 @@ def assert_is_the_run_alone(run: Training, alone: Training) -> None:
 
 @pytest.mark.parametrize(
     ("name", "augment"),
-    [("mlp", True), ("convnet", False), ("resnet", False), ("siamese-aux", True)],
+    [("mlp", True), ("convnet", False), ("siamese-aux", True)],
 )
 def test_captured_steps_are_those_of_the_run_alone(
     name: str, augment: bool, make_run: MakeTraining, caplog: pytest.LogCaptureFixture

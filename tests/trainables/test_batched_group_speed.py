@@ -43,7 +43,7 @@ def test_a_share_is_trained_in_batches_of_about_a_size(total: int, n_runs: int) 
     assert found.speedup(n_runs) == found.seconds[1] / found.seconds[{3: 2}.get(n_runs, n_runs)]
 
 
-@pytest.mark.parametrize("model", ["mlp", "siamese-aux"])
+@pytest.mark.parametrize("model", ["mlp", "convnet"])
 def test_real_steps_are_timed(
     model: str, make_config: MakeConfig, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

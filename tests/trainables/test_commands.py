@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
 
 from space.errors import UsageError
 from trainables import __main__ as listing
 from trainables.models import MODELS
+from trainables.models.layers import scaled
 
-ROOT = Path(__file__).parents[2]
 
-
-def test_listing_as_json() -> None:
-    child = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "trainables", "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    rows = json.loads(child.stdout)
+def test_listing_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert listing.main(["--width", "4", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == list(MODELS)
+    sizes = [392, *(scaled(n, 4) for n in (350, 250, 200, 20)), 2]
+    n_weights = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
     assert rows[0] == {
         "name": "mlp",
-        "parameters": 279_562,
+        "parameters": n_weights + sum(sizes[1:]),
         # Two operations for each weight of the five linear layers; biases are not counted.
-        "forward_flops": 2 * (392 * 350 + 350 * 250 + 250 * 200 + 200 * 20 + 20 * 2),
+        "forward_flops": 2 * n_weights,
         "aux_heads": False,
     }
     assert [row["name"] for row in rows if row["aux_heads"]] == ["deepconvnet-aux", "siamese-aux"]
-    assert child.stderr == ""
 
 
 def test_listing_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
