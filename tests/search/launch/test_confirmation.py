@@ -113,8 +113,8 @@ def test_one_seed_has_no_spread(
     # As earlier releases allowed it.
     once = replace(found.winner, values=(0.25,))
     text = printed(replace(found, trials=(once,), search_best=once))
-    assert " 0.25 1 " in text
-    assert "±" not in text.replace("mean ± std", "")
+    assert " 0.2500 - 1 " in text
+    assert "±" not in text.replace("mean ± standard deviation", "")
     assert "; 1 fresh seed says 0.2500, which is " in text
 
 
