@@ -379,11 +379,16 @@ def test_a_report_is_one_file(browser: Browser, searched: str, tmp_path: Path) -
     assert seen.page.locator("img[src=x], main b, .plot b").count() == 0
     expect(seen.page.locator("body")).to_contain_text(HOSTILE)
     # On paper all of it is there, though nobody has scrolled to it.
+    seen.page.emulate_media(media="print", color_scheme="dark")
     seen.page.reload()
-    seen.page.emulate_media(media="print")
+    theme = "document.documentElement.dataset.theme"
+    assert seen.page.evaluate(theme) == "dark"
     seen.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     seen.page.wait_for_function(
         "[...document.querySelectorAll('.plot')].every((plot) => plot.querySelector('.main-svg'))"
     )
+    assert seen.page.evaluate(theme) == "light"
+    seen.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert seen.page.evaluate(theme) == "dark"
     context.close()
     assert seen.problems == []

@@ -20,6 +20,15 @@ function openTrial(event) {
   }
 }
 
+// Paper is light.
+const root = document.documentElement;
+let onScreen = null;
+window.addEventListener("beforeprint", () => {
+  onScreen = root.dataset.theme;
+  root.dataset.theme = "light";
+});
+window.addEventListener("afterprint", () => { root.dataset.theme = onScreen; });
+
 function make(tag, className) {
   const element = document.createElement(tag);
   element.className = className;
@@ -116,19 +125,18 @@ class Figures {
   draw(element, entry) {
     if (entry.near && entry.stale) {
       entry.stale = false;
-      const theme = document.documentElement.dataset.theme;
-      const drawn = entry.plots.map((plot, index) => this.plot(entry, plot, index, theme, {}));
+      const drawn = entry.plots.map((plot, index) => this.plot(entry, plot, index, {}));
       Promise.all(drawn).then(() => entry.stale || (element.dataset.drawn = this.version));
     }
   }
 
-  plot(entry, plot, index, theme, size) {
+  plot(entry, plot, index, size) {
     // Plotly writes into what it is given, which has to stay as it came for the next time.
     const figure = structuredClone(entry.panel.figures[index]);
     const layout = {
       ...figure.layout,
       ...size,
-      template: this.templates[theme],
+      template: this.templates[root.dataset.theme],
       // Where this stays the same, a redrawn figure keeps its zoom and its hidden traces.
       uirevision: "kept",
     };
@@ -144,11 +152,11 @@ class Figures {
     });
   }
 
-  // On paper all of it is there, in the colours of paper.
+  // On paper all of it is there.
   print() {
     for (const entry of this.entries.values()) {
       const width = entry.plots.length > 1 ? PRINTED_WIDTH / 2 : PRINTED_WIDTH;
-      entry.plots.forEach((plot, index) => this.plot(entry, plot, index, "light", { width }));
+      entry.plots.forEach((plot, index) => this.plot(entry, plot, index, { width }));
     }
   }
 }
