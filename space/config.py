@@ -13,11 +13,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from space.seeds import SEARCH_SEEDS
-
 __all__ = [
+    "BENCHMARK_SEEDS",
+    "CONFIRM_OFFSET",
     "OPTION_PATTERN",
     "PARAMETER_NAMES",
+    "SEARCH_SEEDS",
+    "SEED_KEYS",
     "DataConfig",
     "FrozenModel",
     "ModelConfig",
@@ -27,6 +29,16 @@ __all__ = [
     "config_path",
     "is_parameter",
 ]
+
+# Benchmarks, searches and confirmations have blocks of seeds that never meet.
+BENCHMARK_SEEDS = range(1_000)
+"""What a benchmark may be run on."""
+SEARCH_SEEDS = range(1_000, 1_000_000)
+"""What a search's trials and their replicates are trained on."""
+CONFIRM_OFFSET = SEARCH_SEEDS.stop
+"""A confirmation's seeds lie so far above its search's, and so above every search's."""
+SEED_KEYS = ("data.data_seed", "training.training_seed")
+"""Where a config has its seeds: that of its pairs and their split, that of the training."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 OptionValue = bool | int | float | str

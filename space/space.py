@@ -18,8 +18,10 @@ from pydantic import (
 )
 
 from space import checks
-from space.conditions import ordered
 from space.config import (
+    BENCHMARK_SEEDS,
+    SEARCH_SEEDS,
+    SEED_KEYS,
     DataConfig,
     FrozenModel,
     ModelConfig,
@@ -34,7 +36,6 @@ from space.identity import WITHOUT_GPU, difference, flat
 from space.parameters import CategoricalParameter, IntParameter, Parameter, Value
 from space.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner, PrunerName
 from space.samplers import GridSampler, Sampler, SamplerName, TPESampler
-from space.seeds import BENCHMARK_SEEDS, SEARCH_SEEDS, SEED_KEYS
 from space.terms import Budget, Confirm, Objective, Resources
 
 __all__ = ["Space"]
@@ -125,7 +126,7 @@ class Space(FrozenModel):
     @field_validator("parameters", mode="after")
     @classmethod
     def _conditions_first(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
-        return ordered(parameters)
+        return checks.ordered(parameters)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

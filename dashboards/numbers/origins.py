@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
 from space import RunConfig, parse_space
+from space.config import SEED_KEYS
 from space.errors import SpaceError
-from space.seeds import SEED_KEYS
 from storage import LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
 from storage.tables import schema

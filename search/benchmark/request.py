@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from space import Override, Resources, load_configs, parse_duration
+from space.config import BENCHMARK_SEEDS
 from space.errors import SpaceError, UsageError
-from space.seeds import BENCHMARK_SEEDS
 from storage.benchmark_names import benchmark_name, config_changes
 from storage.commands.command_line import command_line
 

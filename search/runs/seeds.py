@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from space import RunConfig
-from space.seeds import CONFIRM_OFFSET
+from space.config import CONFIRM_OFFSET
 
 __all__ = ["confirm_config", "replicate_config"]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from space import CategoricalParameter, Condition, FloatParameter, IntParameter
-from space.conditions import ordered
+from space.checks import ordered
 
 
 def test_points_of_a_stepped_float_are_round() -> None:

@@ -18,8 +18,8 @@ from search.launch.study import open_study
 from search.runs.seeds import confirm_config, replicate_config
 from space import NamedConfig, RunConfig, read_space_file
 from space.__main__ import main as space_command
+from space.config import BENCHMARK_SEEDS, SEARCH_SEEDS
 from space.errors import SpaceError, StorageError, StudyMismatchError, UsageError
-from space.seeds import BENCHMARK_SEEDS, SEARCH_SEEDS
 from storage import open_store
 
 from ...conftest import BACKENDS
