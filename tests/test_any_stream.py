@@ -119,11 +119,12 @@ def test_an_interpreter_that_starts_without_a_stream(redirection: str, tmp_path:
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&- >&-", "<&- >&-"])
 def test_a_closed_streams_number_goes_to_no_other_file(redirection: str, tmp_path: Path) -> None:
-    """What a library prints would land in the next file that is opened: a store, say."""
+    """What a library or a process that it starts prints would land in that file: a store, say."""
     script = (
         "import os; from space.terminal.streams import mend_streams; mend_streams(); "
         f"os.write(os.open({str(tmp_path / 'next')!r}, os.O_CREAT | os.O_WRONLY), b'mine'); "
-        "[os.write(number, b'stray') for number in (1, 2)]"
+        "[os.write(number, b'stray') for number in (1, 2)]; "
+        "assert all(map(os.get_inheritable, (0, 1, 2)))"
     )
     command = f'"{sys.executable}" -c "{script}" {redirection}'
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=False)
