@@ -57,10 +57,10 @@ class Killed:
 def kill_a_node(
     cluster: Cluster, directory: Path, *, n_trials: int = 12, epochs: int = 15
 ) -> Killed:
-    """Search on three nodes, and kill one of them while it trains.
+    """Search on all nodes, and kill one of them while it trains.
 
     Args:
-        cluster: A cluster without nodes.
+        cluster: A cluster of several nodes.
         directory: For the search's files.
         n_trials: Trials of the search.
         epochs: Epochs of a trial.
@@ -71,8 +71,6 @@ def kill_a_node(
     Raises:
         RuntimeError: If the search ends with another status than 0.
     """
-    for _ in range(3):
-        cluster.add("--num-cpus=1")
     space = {
         "study": "cluster",
         "model": {"name": "closed-form", "options": {"sleep": 0.3}},
@@ -99,7 +97,7 @@ def kill_a_node(
         process.kill()
         store.close()
     return Killed(
-        n_nodes=3,
+        n_nodes=cluster.n_nodes,
         n_processes=n_processes,
         n_lost=lost,
         states=states,
@@ -158,6 +156,8 @@ def main(argv: Sequence[str]) -> int:
         second.mkdir()
         cluster = Cluster(first)
         try:
+            for _ in range(3):
+                cluster.add("--num-cpus=1")
             killed = kill_a_node(cluster, first)
         finally:
             cluster.close()

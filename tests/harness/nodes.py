@@ -38,6 +38,11 @@ class Cluster:
         self._nodes: list[subprocess.Popen[str]] = []
         self.address = ""
 
+    @property
+    def n_nodes(self) -> int:
+        """How many nodes were started."""
+        return len(self._nodes)
+
     def add(self, *options: str) -> None:
         """Start a node; the first one is the head.
 

@@ -116,7 +116,7 @@ def start(
     url: str,
     name: str,
     space: dict[str, Any],
-    *,
+    *options: str,
     mark: str = "",
     said: Path | None = None,
 ) -> subprocess.Popen[str]:
@@ -127,6 +127,7 @@ def start(
         url: The store, named by the environment: it may have a password.
         name: The study.
         space: From `make_space`.
+        options: More options of the command.
         mark: What tells its processes from all others; see `processes`.
         said: A file for what it says on stderr; else that is a pipe.
     """
@@ -137,7 +138,7 @@ def start(
     checkpoints = ["--checkpoints", str(directory / "checkpoints")]
     with open(said or os.devnull, "a") as errors:
         return subprocess.Popen(
-            [*command, *checkpoints],
+            [*command, *checkpoints, *options],
             cwd=ROOT,
             env={**os.environ, MARK: mark, "SEARCH_STORAGE": url},
             stdout=subprocess.DEVNULL,

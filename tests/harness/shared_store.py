@@ -106,6 +106,7 @@ class SharedStore:
         directory: For space files, checkpoints and what is said.
         space: From `make_space`.
         expected: From `undisturbed`; None where numbers are not compared.
+        options: More options of every launch.
     """
 
     server: PostgresqlServer
@@ -113,55 +114,57 @@ class SharedStore:
     directory: Path
     space: dict[str, Any]
     expected: dict[str, Curve] | None = None
+    options: tuple[str, ...] = ()
 
-    def ride_outages(self, name: str, outages: Sequence[Outage], found: Found) -> None:
-        """Stop the server under one search, again and again.
+    def disturb(
+        self,
+        name: str,
+        found: Found,
+        *,
+        n_launches: int = 1,
+        outages: Sequence[Outage] = (),
+        kill_at: float | None = None,
+    ) -> None:
+        """Let launches share a study, stop the server under them, and kill one of them.
 
         Args:
             name: The study, a new one.
+            found: Added to.
+            n_launches: How many launches there are, all of them in the middle of trials before
+                anything happens to them.
             outages: When and how the server stops, in order.
-            found: Added to.
-        """
-        launches = self._start(name, 1)
-        for outage in outages:
-            self._strike(name, outage, launches, found)
-        self._hear(name, launches, found)
-        self._look(name, found)
-
-    def cut_off(self, name: str, outage: Outage, found: Found) -> None:
-        """Stop the server under two launches of one study; arguments as for `ride_outages`."""
-        launches = self._start(name, 2)
-        wait_until(lambda: len(self._under_way(name)) == 2, *launches)
-        self._strike(name, outage, launches, found)
-        self._hear(name, launches, found)
-        found.unexpected += self._n_taken_over(name)
-        self._look(name, found)
-
-    def kill_one_of_two(self, name: str, at: float, found: Found) -> None:
-        """Kill one of two launches of one study, with all its processes.
-
-        Args:
-            name: The study, a new one.
-            at: Share of the study's epochs that are recorded when it is killed, at the least; by
-                then both launches are in the middle of trials.
-            found: Added to.
+            kill_at: Share of the study's epochs that are recorded when one of the launches is
+                killed, at the least; by then all of them are in the middle of trials. None leaves
+                them all alive.
         """
         mark = uuid.uuid4().hex
-        victim, survivor = self._start(name, 2, mark)
-        if wait_until(
-            lambda: len(self._under_way(name)) == 2 and self._share(name) >= at, victim, survivor
-        ):
-            found.struck += 1
-        kill(victim.pid)
-        for pid, _ in processes(mark):
-            kill(pid)
-        # Not waited for yet: what is left of the process must not count as alive.
-        self._hear(name, [survivor], found)
-        victim.wait()
-        found.taken_over += self._n_taken_over(name)
-        n_epochs = count_epochs(self.store)
-        self._hear(name, self._start(name, 1), found)
-        found.unexpected += count_epochs(self.store) - n_epochs
+        launches = self._start(name, n_launches, mark)
+
+        def are_under_way() -> bool:
+            return len(self._under_way(name)) == n_launches
+
+        if n_launches > 1:
+            wait_until(are_under_way, *launches)
+        for outage in outages:
+            self._strike(name, outage, launches, found)
+        if kill_at is None:
+            self._hear(name, launches, found)
+            found.unexpected += self._n_taken_over(name)
+        else:
+            if wait_until(lambda: are_under_way() and self._share(name) >= kill_at, *launches):
+                found.struck += 1
+            found.unexpected += self._n_taken_over(name)
+            victim, *survivors = launches
+            kill(victim.pid)
+            for pid, _ in processes(mark):
+                kill(pid)
+            # Not waited for yet: what is left of the process must not count as alive.
+            self._hear(name, survivors, found)
+            victim.wait()
+            found.taken_over += self._n_taken_over(name)
+            n_epochs = count_epochs(self.store)
+            self._hear(name, self._start(name, 1), found)
+            found.unexpected += count_epochs(self.store) - n_epochs
         self._look(name, found)
 
     def _start(self, name: str, n_launches: int, mark: str = "") -> list[Launch]:
@@ -169,7 +172,15 @@ class SharedStore:
         url = self.store.url.render_as_string(hide_password=False)
         said = self._said(name)
         return [
-            start(self.directory, url, name, self.space, mark="" if each else mark, said=said)
+            start(
+                self.directory,
+                url,
+                name,
+                self.space,
+                *self.options,
+                mark="" if each else mark,
+                said=said,
+            )
             for each in range(n_launches)
         ]
 
@@ -279,11 +290,13 @@ def main(argv: list[str]) -> int:
                     )
                     for each, at in enumerate(moments)
                 ]
-                shared.ride_outages(f"outages-{number}", outages, results["outages"])
+                shared.disturb(f"outages-{number}", results["outages"], outages=outages)
                 at = rng.uniform(0.05, 0.6)
-                shared.kill_one_of_two(f"killed-{number}", at, results["killed"])
+                shared.disturb(f"killed-{number}", results["killed"], n_launches=2, kill_at=at)
                 outage = Outage(at=rng.uniform(0.05, 0.5), seconds=options.seconds)
-                shared.cut_off(f"cut-off-{number}", outage, results["cut off"])
+                shared.disturb(
+                    f"cut-off-{number}", results["cut off"], n_launches=2, outages=[outage]
+                )
                 for kind, each in results.items():
                     print(f"round {number + 1}, {kind}: {asdict(each)}", file=sys.stderr)
     publish(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from search.runs.seeds import confirm_config
 from search.trials.ledger import Ledger
 from search.trials.observer import TrialView
 from search.trials.sampling import make_sampler
+from search.workers.ray_session import ray_session
 from space import read_space_file
 from storage import EpochRecord, Store
 from trainables.worker import AssignedRun
+
+from .here import Here, train_here
 
 PROVENANCE = Provenance(
     git_commit=None, git_dirty=None, versions={}, hardware={}, host="elsewhere", pid=1
@@ -105,6 +108,31 @@ def command(store: Store, tmp_path: Path) -> Callable[..., Path]:
         return output
 
     return run
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Here:
+    """Lets launches train in this process, without Ray."""
+    return train_here(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def ray_scratch() -> Iterator[Path]:
+    """A Ray of our own, started once for all tests of this process; Tune's directory."""
+    with ray_session(None, verbose=False) as path:
+        yield path
+
+
+@pytest.fixture
+def one_ray(ray_scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lets launches share one Ray: those in this process, and those that join it; Tune's directory.
+
+    Ray lets processes at a loopback address meet only where it is told that there are no others.
+    """
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    monkeypatch.setattr("ray.init", lambda **_: None)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    return ray_scratch
 
 
 def new_ledger(plan: Plan, store: Store, recorder: Recorder) -> tuple[Ledger, optuna.Study]:

@@ -33,7 +33,7 @@ configs:
 
 
 def test_a_benchmark_runs_what_is_missing_and_is_recorded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], one_ray: Path
 ) -> None:
     path, url = tmp_path / "pair.yaml", f"sqlite:///{tmp_path / 's.db'}"
     path.write_text(CONFIGS)

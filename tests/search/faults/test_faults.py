@@ -16,21 +16,24 @@ from typing import Any
 
 import optuna
 import pytest
+import ray
 from optuna.trial import TrialState
 
 from search.launch.__main__ import main
 from search.launch.plan import require_writable
-from space.errors import CheckpointError
+from search.workers.ray_session import ray_session
+from space.errors import CheckpointError, ClusterError, StorageError
 from storage import open_store
 from storage.admin.check import check_store
 from storage.commands.cli import run_command
 
 from ...disks import mounted
+from ..here import Here
 from ..launch.test_launch import ROOT, command, wait_for_epochs
 
 SPACE: dict[str, Any] = {
     "study": "faulty",
-    "model": {"name": "closed-form", "options": {"sleep": 0.1}},
+    "model": {"name": "closed-form"},
     "training": {"epochs": 30},
     "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True}},
     "sampler": {"name": "random", "seed": 0},
@@ -39,36 +42,30 @@ SPACE: dict[str, Any] = {
 }
 
 
-def space(folder: Path, **changes: Any) -> Path:
+@pytest.fixture(autouse=True)
+def _every_epoch_has_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainables.worker.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("trainables.worker.CHECKPOINT_SHARE", float("inf"))
+
+
+def launch(folder: Path, database: Path, *options: str, **changes: Any) -> int:
+    """Launch in this process."""
     path = folder / "space.json"
     path.write_text(json.dumps({**SPACE, **changes}))
-    return path
+    return main(["--space", str(path), "--storage", str(database), *options])
 
 
-def begin(path: Path, *options: str, **more: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(path, *options),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **more,
-    )
+def refusal(folder: Path, database: Path) -> str:
+    """What a launch that could not go on says."""
+    with pytest.raises(StorageError) as caught:
+        launch(folder, database)
+    return str(caught.value)
 
 
-def run(path: Path, *options: str, **more: Any) -> tuple[int, str, str]:
-    process = begin(path, *options, **more)
-    out, err = process.communicate()
-    return process.returncode, out, err
-
-
-def refusal(process: subprocess.Popen[str]) -> str:
-    """What a launch that could not go on said last; nothing else of it looks like a crash."""
-    out, err = process.communicate()
-    assert process.returncode == 2, err
-    assert out == ""
-    assert "Traceback" not in err
-    return err.splitlines()[-1]
+def let_launches_die(database: Path) -> None:
+    """Make this process's launches ones of a process that is gone, as one that was refused is."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(f"UPDATE search_launches SET pid = {2**22 + 1}")
 
 
 def findings(url: str | Path) -> list[str]:
@@ -96,46 +93,41 @@ def assert_done(database: Path, n_trials: int = 4) -> None:
     store.close()
 
 
-@pytest.mark.slow
-def test_a_disk_that_fills_up_and_checkpoints_cut_short(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_and_checkpoints_cut_short(
+    tmp_path: Path, here: Here, caplog: pytest.LogCaptureFixture
+) -> None:
     with mounted(tmp_path / "disk", "16m") as disk:
         database = disk.path / "s.db"
-        path = space(tmp_path)
-        process = begin(path, "--storage", str(database))
-        wait_for_epochs(database, 25, process)
-        disk.fill()
-        assert refusal(process) == (
-            f"error: storage sqlite:///{database}: database or disk is full; free some disk "
+        here.at[25] = disk.fill
+        assert refusal(tmp_path, database) == (
+            f"storage sqlite:///{database}: database or disk is full; free some disk "
             "space, then run the same command again."
         )
         assert findings(database) == []
         disk.free()
+        let_launches_die(database)
 
         checkpoints = list(disk.path.glob("checkpoints/faulty/*.pt"))
         assert checkpoints
         for each in checkpoints:
             each.write_bytes(each.read_bytes()[:-100])
-        status, _, said = run(path, "--storage", str(database))
-        assert status == 0, said
+        assert launch(tmp_path, database) == 0
         for each in checkpoints:
             assert (
                 f"the checkpoint {each} is damaged or cut short: start anew without it, or from an "
-                "earlier one; the run starts from its first epoch" in said
+                "earlier one; the run starts from its first epoch" in caplog.text
             )
         assert_done(database)
         assert not list(disk.path.rglob("*.pt*"))
 
 
-@pytest.mark.slow
-def test_a_disk_too_full_for_checkpoints_costs_no_trial(tmp_path: Path) -> None:
+def test_a_disk_too_full_for_checkpoints_costs_no_trial(
+    tmp_path: Path, here: Here, caplog: pytest.LogCaptureFixture
+) -> None:
     with mounted(tmp_path / "disk", "4k") as disk:
         disk.fill()
-        status, _, said = run(
-            space(tmp_path),
-            *("--storage", str(tmp_path / "s.db"), "--checkpoints", str(disk.path)),
-        )
-    assert status == 0, said
-    warnings = [line for line in said.splitlines() if "checkpoint" in line]
+        assert launch(tmp_path, tmp_path / "s.db", "--checkpoints", str(disk.path)) == 0
+    warnings = [line for line in caplog.messages if "checkpoint" in line]
     assert len(warnings) == 4  # One a run, however often it tried.
     for line in warnings:
         assert f"the checkpoint {disk.path}/faulty/" in line
@@ -147,111 +139,126 @@ def test_a_disk_too_full_for_checkpoints_costs_no_trial(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_results_deleted_in_mid_search(tmp_path: Path) -> None:
-    database = tmp_path / "results" / "s.db"
-    path = space(tmp_path, training={"epochs": 300})
-    process = begin(path, "--storage", str(database))
+def test_results_deleted_in_mid_search(tmp_path: Path, one_ray: Path, here: Here) -> None:
+    database, path = tmp_path / "results" / "s.db", tmp_path / "space.json"
+    slow = {
+        "model": {"name": "closed-form", "options": {"sleep": 0.1}},
+        "training": {"epochs": 300},
+    }
+    path.write_text(json.dumps({**SPACE, **slow}))
+    address = ray.get_runtime_context().gcs_address
+    process = subprocess.Popen(
+        command("--space", str(path), "--storage", str(database), "--ray-address", address),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     wait_for_epochs(database, 5, process)
     shutil.rmtree(database.parent)
-    assert refusal(process) == (
+    out, err = process.communicate()
+    assert (process.returncode, out) == (2, ""), err
+    assert "Traceback" not in err  # Nothing of it looks like a crash.
+    assert err.splitlines()[-1] == (
         f"error: storage sqlite:///{database}: the file was deleted, moved or replaced under the "
         "launch; put it back, then run the same command again to go on, or run it without to begin "
         "anew."
     )
-    status, _, said = run(space(tmp_path), "--storage", str(database))
-    assert status == 0, said
+    assert launch(tmp_path, database) == 0
     assert_done(database)
 
 
-IMPATIENT = """
-from storage.connect import engine
-engine.BUSY_TIMEOUT_SECONDS = 1
-from search.launch.__main__ import main
-from storage.commands.cli import run_command
-run_command(main)
-"""
-
-
-@pytest.mark.slow
-def test_a_locked_database_in_mid_search_and_at_the_start(tmp_path: Path) -> None:
+def test_a_locked_database_in_mid_search_and_at_the_start(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("storage.connect.engine.BUSY_TIMEOUT_SECONDS", 0.2)
     database = tmp_path / "s.db"
-    path = space(tmp_path)
-    options = ["--space", str(path), "--storage", str(database)]
-    impatient = [sys.executable, "-c", IMPATIENT, *options]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(impatient, cwd=ROOT, **pipes)
-    wait_for_epochs(database, 5, process)
     with closing(sqlite3.connect(database, isolation_level=None, timeout=60)) as holder:
-        holder.execute("BEGIN EXCLUSIVE")
-        for locked_out in (process, subprocess.Popen(impatient, cwd=ROOT, **pipes)):
-            assert refusal(locked_out) == (
-                f"error: storage sqlite:///{database}: database is locked; another process holds "
+        here.at[5] = lambda: holder.execute("BEGIN EXCLUSIVE")
+        for _ in ("in mid-search", "at the start"):
+            assert refusal(tmp_path, database) == (
+                f"storage sqlite:///{database}: database is locked; another process holds "
                 "it; wait or stop that process, then run the command again."
             )
         holder.execute("ROLLBACK")
     assert findings(database) == []
-    status, _, said = run(path, *options[2:])
-    assert status == 0, said
-    assert "wait to go on" in said
+    let_launches_die(database)
+    assert launch(tmp_path, database) == 0
+    assert "wait to go on" in capsys.readouterr().err
     assert_done(database)
 
 
 @pytest.mark.slow
-def test_too_little_memory_fails_the_trial_and_not_the_study(tmp_path: Path) -> None:
-    path = space(
-        tmp_path,
-        model={"name": "mlp"},
-        data={"source": "digits", "n_train_pairs": 60, "n_test_pairs": 50},
-        training={"epochs": 1},
-        parameters={"width": {"type": "categorical", "choices": [100000000, 4]}},
-        sampler={"name": "grid"},
-        budget={"trials": 2},
-    )
-
-    def limit() -> None:
-        # No allocator may promise terabytes, as some systems let it.
-        resource.setrlimit(resource.RLIMIT_AS, (2**37, 2**37))
-
-    status, out, said = run(path, "--storage", str(tmp_path / "s.db"), preexec_fn=limit)
-    assert status == 0, said
-    assert "1 trial complete, 0 pruned, 1 failed" in out
-    store = open_store(str(tmp_path / "s.db"), create=False)
+def test_too_little_memory_fails_the_trial_and_not_the_study(
+    tmp_path: Path, here: Here, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = tmp_path / "s.db"
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    # No allocator may promise terabytes, as some systems let it.
+    resource.setrlimit(resource.RLIMIT_AS, (2**37, limits[1]))
+    try:
+        status = launch(
+            tmp_path,
+            database,
+            model={"name": "mlp"},
+            data={"source": "digits", "n_train_pairs": 60, "n_test_pairs": 50},
+            training={"epochs": 1},
+            parameters={"width": {"type": "categorical", "choices": [100000000, 4]}},
+            sampler={"name": "grid"},
+            budget={"trials": 2},
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert status == 0
+    assert "1 trial complete, 0 pruned, 1 failed" in capsys.readouterr().out
+    store = open_store(str(database), create=False)
     (reason,) = [run.reason for run in store.runs() if run.state == "failed"]
     store.close()
     assert reason is not None
     assert reason.startswith("'mlp' ran out of memory: can't allocate memory: you tried to")
-    assert findings(tmp_path / "s.db") == []
+    assert findings(database) == []
+
+
+NO_ROOM = (
+    "Ray cannot be started on this machine: ",
+    "; check that its directory for temporary files can be written and has some 100 MB left, or "
+    "name another with RAY_TMPDIR and TMPDIR.",
+)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["full", "read-only"])
-def test_no_room_for_temporary_files(tmp_path: Path, fault: str) -> None:
+def test_a_full_disk_for_temporary_files(tmp_path: Path) -> None:
+    code = (
+        "from search.workers.ray_session import ray_session\n"
+        "from storage.commands.cli import run_command\n"
+        "def main(_):\n with ray_session(None, verbose=False):\n  return 0\nrun_command(main)"
+    )
     with mounted(tmp_path / "t", "64k") as disk:
-        if fault == "full":
-            disk.fill()
-        else:
-            disk.set_read_only(True)
-        environment = {"RAY_TMPDIR": str(disk.path), "TMPDIR": str(tmp_path)}
-        code = (
-            "from search.workers.ray_session import ray_session\n"
-            "from storage.commands.cli import run_command\n"
-            "def main(_):\n with ray_session(None, verbose=False):\n  return 0\nrun_command(main)"
-        )
+        disk.fill()
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
-            env={**os.environ, **environment},
+            env={**os.environ, "RAY_TMPDIR": str(disk.path), "TMPDIR": str(tmp_path)},
             capture_output=True,
             text=True,
             check=False,
         )
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: Ray cannot be started on this machine: ")
-    assert line.endswith(
-        "; check that its directory for temporary files can be written and has some 100 MB left, "
-        "or name another with RAY_TMPDIR and TMPDIR."
-    )
+    assert line.startswith(f"error: {NO_ROOM[0]}")
+    assert line.endswith(NO_ROOM[1])
+
+
+def test_a_read_only_disk_for_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mounted(tmp_path / "t", "64k") as disk:
+        disk.set_read_only(True)
+        monkeypatch.setenv("RAY_TMPDIR", str(disk.path))
+        with pytest.raises(ClusterError) as caught, ray_session(None, verbose=False):
+            pass
+    assert str(caught.value).startswith(NO_ROOM[0])
+    assert str(caught.value).endswith(NO_ROOM[1])
 
 
 def a_file(folder: Path) -> Path:
@@ -268,9 +275,8 @@ def test_checkpoints_that_can_be_nowhere_are_refused_before_ray(
     tmp_path: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
     directory = make(tmp_path)
-    arguments = ["--space", str(space(tmp_path)), "--storage", str(tmp_path / "s.db")]
     with pytest.raises(CheckpointError) as caught:
-        main([*arguments, "--checkpoints", str(directory)])
+        launch(tmp_path, tmp_path / "s.db", "--checkpoints", str(directory))
     assert str(caught.value) == (
         f"checkpoints {directory}: cannot be written ({reason}); name another directory with "
         "--checkpoints, or make this one writable."

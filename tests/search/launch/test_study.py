@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,22 +25,22 @@ from search.launch.reserve import Reserve
 from search.launch.study import Outcome, open_study, run_study, search
 from search.runs.protocol import Report
 from search.trials.observer import TrialView
-from search.workers.ray_session import Slots, _fit, n_startable, ray_session
+from search.workers.ray_session import Slots, _fit, n_startable
 from space.errors import ClusterError, DeletedError, StorageError, StudyMismatchError
 from storage import Store
 from storage.tables.attributes import FAIL_REASON
 
 from ..conftest import Recorder
 from ..conftest import search as search_here
+from ..here import Here, train_here
 
 MakePlan = Callable[..., Plan]
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def scratch() -> Iterator[Path]:
-    with ray_session(None, verbose=False) as path:
-        yield path
+@pytest.fixture
+def scratch(one_ray: Path) -> Path:
+    return one_ray
 
 
 def launch(
@@ -68,27 +68,27 @@ def launch(
     return outcome, open_study(plan, store)
 
 
-def test_no_worker_waits_for_another_to_start(
-    plan_for: MakePlan, store: Store, scratch: Path
-) -> None:
-    class Clock(Recorder):
+def test_search_to_the_end_of_its_budget(plan_for: MakePlan, store: Store, scratch: Path) -> None:
+    n_held: dict[int, int] = {}
+
+    class Witness(Recorder):
+        """Counts what is held of workers' results, and remembers when time passed."""
+
         def on_tick(self) -> None:
             self.events.append(("tick", 0))
 
+        def on_trial_end(self, trial: TrialView) -> None:
+            super().on_trial_end(trial)
+            if trial.number in (0, 14):
+                gc.collect()
+                found = gc.get_objects()
+                n_held[trial.number] = sum(type(each) is ray.ObjectRef for each in found)
+
     one = {"cpus": 1, "gpus": 0, "runs_per_trainable": 1}
-    clock = Clock()
-    plan = plan_for(resources=one, budget={"trials": 4})
+    plan = plan_for(pruner={"name": "asha"}, resources=one, budget={"trials": 15})
     n_workers = plan.slots().concurrency
-    launch(plan, store, scratch, clock)
-    begun = [event for event, _ in clock.events].index("start")
-    assert clock.events[begun : begun + n_workers] == [("start", i) for i in range(n_workers)]
-
-
-def test_search_to_the_end_of_its_budget(
-    plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
-) -> None:
-    plan = plan_for(pruner={"name": "asha"}, budget={"trials": 15})
-    outcome, study = launch(plan, store, scratch, recorder)
+    witness = Witness()
+    outcome, study = launch(plan, store, scratch, witness)
     assert (outcome.status, outcome.n_interrupted) == ("done", 0)
     states = [trial.state for trial in study.trials]
     assert len(states) == 15
@@ -100,95 +100,65 @@ def test_search_to_the_end_of_its_budget(
         assert trial.value == reports[len(reports)]
     n_reports = sum(len(trial.intermediate_values) for trial in study.trials)
     assert store.n_epochs(study._study_id) == n_reports
-    assert recorder.events.count(("start", 0)) == 1
     (record,) = store.launches()
     assert (record.status, record.changes) == ("done", [])
-    workers = {run.worker for run in store.runs()}
+    # No worker waits for another to start, and none does so twice.
+    assert witness.events.count(("start", 0)) == 1
+    begun = witness.events.index(("start", 0))
+    assert witness.events[begun : begun + n_workers] == [("start", i) for i in range(n_workers)]
     # Workers are reused: so many processes as run at once, not as there are trials.
-    assert len(workers) <= 2 * plan.slots().concurrency
+    assert len({run.worker for run in store.runs()}) <= 2 * n_workers
+    # What they have reported is let go.
+    assert n_held[14] <= n_held[0] + n_workers
 
 
-def test_what_workers_have_reported_is_let_go(
+def test_bad_trials_and_those_whose_workers_always_die_do_not_end_the_study(
     plan_for: MakePlan, store: Store, scratch: Path
 ) -> None:
-    n_held: dict[int, int] = {}
-
-    class Counter(Recorder):
-        def on_trial_end(self, trial: TrialView) -> None:
-            if trial.number in (0, 7):
-                gc.collect()
-                found = gc.get_objects()
-                n_held[trial.number] = sum(type(each) is ray.ObjectRef for each in found)
-
-    one = {"cpus": 1, "gpus": 0, "runs_per_trainable": 1}
-    plan = plan_for(resources=one, pruner={"name": "none"}, budget={"trials": 8})
-    launch(plan, store, scratch, Counter())
-    assert n_held[7] <= n_held[0] + plan.slots().concurrency
-
-
-def test_bad_trials_do_not_end_the_study(plan_for: MakePlan, store: Store, scratch: Path) -> None:
+    options = ("options.nan_at", "options.fail_at", "options.exit_at")
     bad = {"type": "categorical", "choices": [0, 2]}
     plan = plan_for(
-        parameters={"options.nan_at": bad, "options.fail_at": bad}, budget={"trials": 12}
+        parameters=dict.fromkeys(options, bad),
+        # Every fault by itself, and none.
+        baselines=[{each: 2 * (each == wrong) for each in options} for wrong in (*options, None)],
+        budget={"trials": 4},
+        concurrency=1,
     )
     _, study = launch(plan, store, scratch)
-    for trial in study.trials:
-        expected = TrialState.FAIL if any(trial.params.values()) else TrialState.COMPLETE
-        assert trial.state == expected
-        assert (FAIL_REASON in trial.user_attrs) == (expected == TrialState.FAIL)
-    assert {trial.state for trial in study.trials} == {TrialState.FAIL, TrialState.COMPLETE}
+    reasons = [trial.user_attrs.get(FAIL_REASON) for trial in study.trials]
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 3 + [TrialState.COMPLETE]
+    assert "not finite" in str(reasons[0])
+    assert "fails in epoch 2" in str(reasons[1])
+    assert str(reasons[2]).startswith("its worker died 3 times")
+    assert reasons[3] is None
 
 
-def test_trial_whose_worker_dies_once_goes_on(
-    plan_for: MakePlan, store: Store, scratch: Path, tmp_path: Path
-) -> None:
-    options = {"exit_at": 5, "exit_marker": str(tmp_path / "died")}
-    plan = plan_for(model={"name": "closed-form", "options": options}, budget={"trials": 1})
-    _, study = launch(plan, store, scratch)
-    assert (tmp_path / "died").exists()
-    (trial,) = study.trials
-    assert trial.state == TrialState.COMPLETE
-    assert list(trial.intermediate_values) == list(range(1, 10))
-    (run,) = store.runs()
-    assert [epoch.epoch for epoch in store.epochs([run.run_id])[run.run_id]] == list(range(1, 10))
-
-
-def test_trial_whose_workers_always_die_is_fail_and_the_study_goes_on(
-    plan_for: MakePlan, store: Store, scratch: Path
-) -> None:
-    plan = plan_for(
-        parameters={"options.exit_at": {"type": "categorical", "choices": [0, 2]}},
-        sampler={"name": "grid"},
-    )
-    _, study = launch(plan, store, scratch)
-    by_option = {trial.params["options.exit_at"]: trial for trial in study.trials}
-    assert by_option[0].state == TrialState.COMPLETE
-    assert by_option[2].state == TrialState.FAIL
-    assert by_option[2].user_attrs[FAIL_REASON].startswith("its worker died 3 times")
-
-
-def test_stopped_again_and_again_a_search_comes_to_its_end(
+def test_stopped_and_gone_on_with_a_search_comes_to_its_end(
     plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
 ) -> None:
-    slow = {"name": "closed-form", "options": {"sleep": 0.3}}
-    plan = plan_for(model=slow, budget={"trials": 3}, concurrency=2)
-    statuses = []
-    for _ in range(10):
-        outcome, study = launch(plan, store, scratch, recorder, stop_after=8)
-        statuses.append(outcome.status)
-        if outcome.status == "done":
-            break
-        assert outcome.status == "interrupted"
-        assert TrialState.RUNNING not in {trial.state for trial in study.trials}
-        n_waiting = sum(trial.state == TrialState.WAITING for trial in study.trials)
-        assert outcome.n_interrupted <= n_waiting
-    assert len(statuses) > 2
-    assert statuses[-1] == "done"
-    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
+    slow = {"name": "closed-form", "options": {"sleep": 0.5}}
+    plan = plan_for(model=slow, budget={"trials": 2}, concurrency=2)
+    (plan.checkpoints / "closed").mkdir(parents=True)
+    foreign = plan.checkpoints / "closed" / "of-another-store.pt"
+    foreign.touch()
+    outcome, study = launch(plan, store, scratch, recorder, stop_after=8)
+    assert outcome.status == "interrupted"
+    states = [trial.state for trial in study.trials]
+    assert TrialState.RUNNING not in states
+    assert outcome.n_interrupted <= states.count(TrialState.WAITING)
+    uids = {run.uid for run in store.runs() if run.state == "interrupted"}
+    kept = {path.name for path in plan.checkpoints.rglob("*.pt*")} - {foreign.name}
+    assert kept
+    assert kept <= {f"{uid}.pt" for uid in uids}
+    outcome, study = launch(plan, store, scratch, recorder)
+    assert outcome.status == "done"
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
     for trial in study.trials:
         assert list(trial.intermediate_values) == list(range(1, 10))
-    assert len(store.runs()) == 3
-    assert store.n_epochs(study._study_id) == 27
+    assert len(store.runs()) == 2
+    assert store.n_epochs(study._study_id) == 18
+    # Nothing is left of checkpoints but those of unfinished runs.
+    assert list(plan.checkpoints.rglob("*.pt*")) == [foreign]
 
 
 def test_time_limit_stops_a_launch_in_time(
@@ -243,24 +213,6 @@ def test_study_begun_under_other_terms_is_refused(plan_for: MakePlan, store: Sto
         open_study(plan_for(training={"epochs": 8}), store)
 
 
-def test_nothing_is_left_of_checkpoints_but_those_of_unfinished_runs(
-    plan_for: MakePlan, store: Store, scratch: Path
-) -> None:
-    slow = {"name": "closed-form", "options": {"sleep": 0.5}}
-    plan = plan_for(model=slow, budget={"trials": 2}, concurrency=2)
-    (plan.checkpoints / "closed").mkdir(parents=True)
-    foreign = plan.checkpoints / "closed" / "of-another-store.pt"
-    foreign.touch()
-    outcome, _ = launch(plan, store, scratch, stop_after=8)
-    assert outcome.status == "interrupted"
-    uids = {run.uid for run in store.runs() if run.state == "interrupted"}
-    kept = {path.name for path in plan.checkpoints.rglob("*.pt*")} - {foreign.name}
-    assert kept
-    assert kept <= {f"{uid}.pt" for uid in uids}
-    assert launch(plan, store, scratch)[0].status == "done"
-    assert list(plan.checkpoints.rglob("*.pt*")) == [foreign]
-
-
 def test_store_that_fails_in_mid_search_is_one_sentence(
     plan_for: MakePlan, store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,19 +226,20 @@ def test_store_that_fails_in_mid_search_is_one_sentence(
             raise optuna.exceptions.StorageInternalError("x") from OSError("disk full")
         record_epochs(*args, **kwargs)
 
-    monkeypatch.setattr(store, "record_epochs", fail)
-    with pytest.raises(StorageError, match="disk full; free some disk space"):
-        launch(plan, store, scratch)
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "record_epochs", fail)
+        with pytest.raises(StorageError, match="disk full; free some disk space"):
+            launch(plan, store, scratch)
     study = open_study(plan, store)
     assert TrialState.RUNNING not in {trial.state for trial in study.trials}
     assert store.launches()[0].status == "failed"
+    train_here(monkeypatch, scratch)
     launch(plan, store, scratch)
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
     assert {len(trial.intermediate_values) for trial in study.trials} == {9}
 
 
-def test_replicates_whose_worker_dies_are_trained_no_second_time(
+def test_replicates_whose_worker_dies_once_go_on_and_are_trained_no_second_time(
     plan_for: MakePlan, store: Store, scratch: Path, tmp_path: Path
 ) -> None:
     options = {"exit_at": 5, "exit_marker": str(tmp_path / "died")}
@@ -296,17 +249,20 @@ def test_replicates_whose_worker_dies_are_trained_no_second_time(
         pruner={"name": "wilcoxon"},
         budget={"trials": 1},
     )
-    (tmp_path / "died").touch()
     _, study = launch(plan, store, scratch)
+    assert (tmp_path / "died").exists()
     (trial,) = study.trials
     assert trial.state == TrialState.COMPLETE
     assert list(trial.intermediate_values) == [1, 2, 3]
-    assert {run.n_epochs for run in store.runs()} == {9}
+    epochs = store.epochs(run.run_id for run in store.runs())
+    assert [[each.epoch for each in of_run] for of_run in epochs.values()] == [
+        list(range(1, 10))
+    ] * 3
     assert list(plan.checkpoints.rglob("*.pt*")) == []
 
 
 def test_confirmation_is_trained_after_the_search_and_only_once(
-    plan_for: MakePlan, store: Store, scratch: Path
+    plan_for: MakePlan, store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_for(
         confirm={"top": 2, "seeds": 3}, baselines=[{"learning_rate": 0.1, "weight_decay": 0.1}]
@@ -321,13 +277,14 @@ def test_confirmation_is_trained_after_the_search_and_only_once(
     assert found.baseline == 0
     assert found.trials[-1].trial_number == 0
     assert found.optimism.search_value == study.trials[found.winner.trial_number].value
+    train_here(monkeypatch, scratch)
     launch(plan, store, scratch)
     assert len(store.runs(study._study_id, "confirm")) == 9
     assert store.n_epochs(study._study_id) == 12 * 9
 
 
 def test_of_several_baselines_the_first_is_compared_with(
-    plan_for: MakePlan, store: Store, scratch: Path
+    plan_for: MakePlan, store: Store, here: Here, tmp_path: Path
 ) -> None:
     bad, good = ({"learning_rate": rate, "weight_decay": 1e-4} for rate in (0.1, 0.01))
     plan = plan_for(
@@ -336,7 +293,7 @@ def test_of_several_baselines_the_first_is_compared_with(
         pruner={"name": "none"},
         budget={"trials": 2},
     )
-    _, study = launch(plan, store, scratch)
+    _, study = launch(plan, store, tmp_path)
     found = read_confirmation(store, study._study_id, "val_error", [0, 1])
     assert found is not None
     assert found.winner.trial_number == 1
@@ -346,22 +303,22 @@ def test_of_several_baselines_the_first_is_compared_with(
 
 
 def test_changes_between_launches_are_recorded_and_shown(
-    plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
+    plan_for: MakePlan, store: Store, here: Here, tmp_path: Path, recorder: Recorder
 ) -> None:
-    launch(plan_for(budget={"trials": 1}), store, scratch)
-    launch(plan_for(budget={"trials": 2}), store, scratch, recorder)
+    launch(plan_for(budget={"trials": 1}), store, tmp_path)
+    launch(plan_for(budget={"trials": 2}), store, tmp_path, recorder)
     changes = ["budget.trials: 1, now 2"]
     assert store.launches()[1].changes == changes
     assert recorder.launches == [(0, changes)]
 
 
 def test_other_code_under_a_study_is_recorded_and_shown(
-    plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
+    plan_for: MakePlan, store: Store, here: Here, tmp_path: Path, recorder: Recorder
 ) -> None:
     for n_trials, commit in enumerate("ab", start=1):
         plan = plan_for(budget={"trials": n_trials})
         provenance = replace(plan.provenance, git_commit=commit * 40, git_dirty=False)
-        launch(replace(plan, provenance=provenance), store, scratch, recorder)
+        launch(replace(plan, provenance=provenance), store, tmp_path, recorder)
     said = f"code: {'a' * 12}, now {'b' * 12}"
     (_, first), (_, second) = recorder.launches
     assert first == []
@@ -428,7 +385,7 @@ def test_no_more_workers_are_asked_for_at_once_than_can_start(
 
 
 def test_a_time_limit_ends_the_search_in_time_for_its_confirmation(
-    plan_for: MakePlan, store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    plan_for: MakePlan, store: Store, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder()
 
@@ -444,7 +401,7 @@ def test_a_time_limit_ends_the_search_in_time_for_its_confirmation(
         confirm={"top": 1, "seeds": 3},
         concurrency=1,  # A worker that is slow to start would let another train a thousand trials.
     )
-    outcome, study = launch(plan, store, scratch, recorder)
+    outcome, study = launch(plan, store, tmp_path, recorder)
     assert outcome.status == "time limit"
     assert store.launches()[-1].status == "time limit"
     states = Counter(trial.state for trial in study.trials)
@@ -485,14 +442,14 @@ class Deleter(Recorder):
 
 @pytest.mark.parametrize("what", ["study", "trial", "study before its confirmation"])
 def test_what_is_deleted_under_a_launch_ends_it_with_one_sentence(
-    plan_for: MakePlan, store: Store, scratch: Path, what: str
+    plan_for: MakePlan, store: Store, here: Here, tmp_path: Path, what: str
 ) -> None:
     plan = plan_for(training={"epochs": 100_000})  # For longer than anybody waits.
     if "confirmation" in what:
         plan = plan_for(budget={"trials": 2}, confirm={"top": 1, "seeds": 2})
     said = f"another program deleted the {what.split()[0]} "
     with pytest.raises(DeletedError, match=said) as caught:
-        launch(plan, store, scratch, Deleter(store, what))
+        launch(plan, store, tmp_path, Deleter(store, what))
     assert "\n" not in str(caught.value)
     states = {launch.status for launch in store.launches()}
     assert states == ({"failed"} if what == "trial" else set())

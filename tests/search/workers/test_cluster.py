@@ -10,8 +10,6 @@ import pytest
 import ray
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
-from search.workers.ray_session import ray_session
-
 from ...harness.cluster import kill_a_node
 from ...harness.nodes import Cluster
 from ...harness.placement import launch, place
@@ -25,36 +23,29 @@ SPACE = {
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    made = Cluster(tmp_path)
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A head with a CPU, and a node with three and two GPUs."""
+    made = Cluster(tmp_path_factory.mktemp("nodes"))
+    try:
+        made.add("--num-cpus=1", "--num-gpus=0")
+        made.add("--num-cpus=3", "--num-gpus=2")
+        yield made
+    finally:
+        made.close()
 
 
-def test_a_node_that_is_killed_costs_no_trial(cluster: Cluster, tmp_path: Path) -> None:
-    found = kill_a_node(cluster, tmp_path)
-    assert found.n_processes >= 3  # `ray start`, its raylet and the worker at least.
-    assert found.n_lost >= 1
-    assert found.states == {"COMPLETE": 12}
-    assert found.n_missing == 0
-    assert found.n_left == 0
-
-
+# Two GPUs hold two shares of 0.6, for none is spread over both, though the CPUs leave room.
+@pytest.mark.parametrize(("gpus", "at_once"), [(0.6, {1: 2}), (0.0, {0: 1, 1: 3})])
 def test_shares_of_gpus_and_nodes_without_any_are_placed_rightly(
-    cluster: Cluster, tmp_path: Path
+    cluster: Cluster, tmp_path: Path, gpus: float, at_once: dict[int, int]
 ) -> None:
-    cluster.add("--num-cpus=1", "--num-gpus=0")
-    cluster.add("--num-cpus=3", "--num-gpus=2")
-    # Two GPUs hold two shares of 0.6, for none is spread over both, though the CPUs leave room.
-    for gpus, at_once in ((0.6, {1: 2}), (0.0, {0: 1, 1: 3})):
-        found = place(cluster, tmp_path, cpus=1, gpus=gpus)
-        assert found.at_once == at_once
-        assert found.announced == sum(at_once.values())
+    found = place(cluster, tmp_path, cpus=1, gpus=gpus)
+    assert found.at_once == at_once
+    assert found.announced == sum(at_once.values())
 
 
 def test_without_the_token_nobody_joins(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.add("--num-cpus=1")
     process = launch(cluster, tmp_path, SPACE, RAY_AUTH_TOKEN="f" * 32)
     _, err = process.communicate()
     assert process.returncode == 2, err
@@ -64,15 +55,24 @@ def test_without_the_token_nobody_joins(cluster: Cluster, tmp_path: Path) -> Non
     assert "Traceback" not in err
 
 
-def test_ray_of_our_own_listens_on_loopback_alone_and_wants_its_token() -> None:
+def test_a_node_that_is_killed_costs_no_trial(cluster: Cluster, tmp_path: Path) -> None:
+    """The last test of the cluster."""
+    found = kill_a_node(cluster, tmp_path, n_trials=6, epochs=8)
+    assert found.n_processes >= 3  # `ray start`, its raylet and the worker at least.
+    assert found.n_lost >= 1
+    assert found.states == {"COMPLETE": 6}
+    assert found.n_missing == 0
+    assert found.n_left == 0
+
+
+def test_ray_of_our_own_listens_on_loopback_alone_and_wants_its_token(one_ray: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # Sends nothing; says which address would be used.
         own_address = probe.getsockname()[0]
-    with ray_session(None, verbose=False):
-        host, _, port = ray.get_runtime_context().gcs_address.partition(":")
-        socket.create_connection((host, int(port)), timeout=5).close()
-        assert is_token_auth_enabled()
-        assert host == "127.0.0.1"
-        if own_address != host:
-            with pytest.raises(ConnectionRefusedError):
-                socket.create_connection((own_address, int(port)), timeout=5)
+    host, _, port = ray.get_runtime_context().gcs_address.partition(":")
+    socket.create_connection((host, int(port)), timeout=5).close()
+    assert is_token_auth_enabled()
+    assert host == "127.0.0.1"
+    if own_address != host:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((own_address, int(port)), timeout=5)
