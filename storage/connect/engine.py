@@ -89,6 +89,13 @@ def parse_url(text: str) -> sa.URL:
         )
     elif url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
+    try:
+        (url.host or "").encode("idna")  # As it is looked up; no error of the driver's otherwise.
+    except UnicodeError as error:
+        raise StorageError(
+            f"--storage: '{url.host}' is no host's name; write e.g. "
+            "postgresql+psycopg://user@host/database."
+        ) from error
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise StorageError(
             f"--storage: '{url.drivername}' is not supported; use sqlite or postgresql+psycopg."

@@ -266,6 +266,12 @@ def test_password_and_query_are_never_shown() -> None:
     assert redact(url) == "postgresql+psycopg://user:***@host/db"
 
 
+@pytest.mark.parametrize("host", [".", "a..b", "a" * 70])
+def test_a_host_that_cannot_be_looked_up_is_refused(host: str) -> None:
+    with pytest.raises(StorageError, match="is no host's name"):
+        parse_url(f"postgresql://user@{host}/db")
+
+
 def test_an_at_sign_in_a_password_does_not_show_its_end() -> None:
     with pytest.raises(StorageError, match="as %40") as caught:
         parse_url("postgresql://user:two@secret@host/db")
