@@ -10,8 +10,8 @@ from space import Space
 from space.errors import SpaceError
 from storage import BenchmarkRecord, LaunchRecord
 from storage.benchmark_names import config_changes, ends_with_changes
-from storage.commands.cli import storage_arguments
 from storage.commands.command_line import command_line, has_option, option_values, with_option
+from storage.commands.kit import storage_arguments
 
 __all__ = ["SearchCommand", "benchmark_command", "search_command"]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from argparse import Namespace
 from dataclasses import asdict, dataclass
 
 import optuna
@@ -22,16 +23,8 @@ from dashboards.note import merge_note, study_note
 from dashboards.numbers.study.view import StudyView, read_study
 from space.terminal.counts import count
 from space.terminal.printing import say, say_json
-from storage import Store, open_store
-from storage.commands.cli import (
-    EXIT_DONE,
-    Parser,
-    add_format,
-    add_storage_option,
-    configure_logging,
-    default_storage,
-    run_command,
-)
+from storage import Store
+from storage.commands.kit import STORAGE, STUDY, StoreCommand, format_of, opened
 
 __all__ = ["MAX_PIECES", "PIECE_LENGTH", "Published", "main", "publish", "published_figures"]
 
@@ -157,43 +150,22 @@ def _n_pieces(text: str) -> int:
     return math.ceil(len(text) / PIECE_LENGTH)
 
 
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m dashboards.publish",
-        description="Put a study's figures and a note into Optuna Dashboard.",
-        examples=("--study siamese", "--study siamese --format json"),
-    )
-    parser.add_argument("--study", required=True, metavar="NAME", help="the study")
-    add_storage_option(parser)
-    add_format(parser, "of the result on stdout")
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Run the command.
-
-    Args:
-        argv: Its arguments.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        UserError: What the user can mend.
-    """
-    options = build_parser().parse_args(argv)
-    configure_logging(verbose=False)
-    store = open_store(default_storage(options.storage), create=False)
-    try:
+@StoreCommand.of(
+    "dashboards.publish",
+    "Put a study's figures and a note into Optuna Dashboard.",
+    STUDY,
+    STORAGE,
+    format_of("the result on stdout"),
+    examples=("--study siamese", "--study siamese --format json"),
+)
+def main(options: Namespace) -> None:
+    """Publish, and say what."""
+    with opened(options.storage, look=False) as store:
         done = publish(store, options.study)
-    finally:
-        store.close()
     if options.format == "json":
         say_json(asdict(done))
     else:
         say(_sentence(done))
-    return EXIT_DONE
 
 
 def _sentence(done: Published) -> str:
@@ -204,4 +176,4 @@ def _sentence(done: Published) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

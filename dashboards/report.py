@@ -7,6 +7,7 @@ browser: plotly.js is in it, and it asks the network for nothing. It prints well
 from __future__ import annotations
 
 import datetime
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,20 +21,13 @@ from dashboards.pages.documents import figure_templates, render, static
 from dashboards.pages.study_page import study_document
 from space.errors import UsageError
 from space.files.writing import write_output
-from space.terminal.command import local_path
+from space.terminal.command import Option
 from space.terminal.printing import say_whole
 from space.words import listed
-from storage import Store, open_store
-from storage.commands.cli import (
-    EXIT_DONE,
-    Parser,
-    add_storage_option,
-    configure_logging,
-    default_storage,
-    run_command,
-)
+from storage import Store
+from storage.commands.kit import OUTPUT, STORAGE, StoreCommand, opened
 
-__all__ = ["build_parser", "main", "report"]
+__all__ = ["main", "report"]
 
 
 def report(store: Store, studies: Sequence[str], benchmarks: Sequence[str]) -> str:
@@ -69,69 +63,41 @@ def report(store: Store, studies: Sequence[str], benchmarks: Sequence[str]) -> s
     )
 
 
-def main(argv: list[str]) -> int:
-    """Run the command.
-
-    Args:
-        argv: Its arguments.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        UserError: What the user can mend.
-    """
-    options = build_parser().parse_args(argv)
-    configure_logging(verbose=False)
-    if not options.study and not options.benchmark:
-        raise UsageError("--study, --benchmark: name at least one study or benchmark to report on.")
-    store = open_store(default_storage(options.storage), look=True)
-    try:
-        text = report(store, options.study, options.benchmark)
-    finally:
-        store.close()
-    output = Path(options.output)
-    write_output("--output", output, text)
-    say_whole(str(output))
-    return EXIT_DONE
-
-
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m dashboards.report",
-        description="Write studies and benchmarks as one HTML file that works offline.",
-        examples=(
-            "--study siamese --output report.html",
-            "--benchmark table1 --storage docs/reproduction.db --output table1.html",
-        ),
-        epilog="`python -m storage list` names the studies of a store.",
-    )
-    add = parser.add_argument
-    add(
+@StoreCommand.of(
+    "dashboards.report",
+    "Write studies and benchmarks as one HTML file that works offline.",
+    Option(
         "--study",
         action="append",
         default=[],
         metavar="NAME",
         help="again: several; default: none",
-    )
-    add(
+    ),
+    Option(
         "--benchmark",
         action="append",
         default=[],
         metavar="NAME",
         help="a benchmark, or NAME@DATA where there are several of the name; may be repeated; "
         "default: none",
-    )
-    add_storage_option(parser)
-    add(
-        "--output",
-        type=local_path,
-        required=True,
-        metavar="FILE",
-        help="the HTML file; replaced if it is there",
-    )
-    return parser
+    ),
+    STORAGE,
+    OUTPUT.but(help="the HTML file; replaced if it is there"),
+    examples=(
+        "--study siamese --output report.html",
+        "--benchmark table1 --storage docs/reproduction.db --output table1.html",
+    ),
+    epilog="`python -m storage list` names the studies of a store.",
+)
+def main(options: Namespace) -> None:
+    """Write the file."""
+    if not options.study and not options.benchmark:
+        raise UsageError("--study, --benchmark: name at least one study or benchmark to report on.")
+    with opened(options.storage) as store:
+        text = report(store, options.study, options.benchmark)
+    output = Path(options.output)
+    write_output("--output", output, text)
+    say_whole(str(output))
 
 
 def _json(text: str) -> Markup:
@@ -147,4 +113,4 @@ def _code(text: str) -> Markup:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NoReturn
@@ -23,16 +24,10 @@ from dashboards.pages.credentials import (
 from dashboards.pages.guard import Guard, is_loopback
 from dashboards.pages.site import Site
 from space.errors import UsageError
+from space.terminal.command import Option
 from space.terminal.printing import say
-from storage.commands.cli import (
-    EXIT_DONE,
-    Parser,
-    add_storage_option,
-    configure_logging,
-    default_storage,
-    run_command,
-)
-from storage.store import Store, open_store
+from storage.commands.kit import STORAGE, StoreCommand, opened
+from storage.store import Store
 
 __all__ = ["main", "make_server"]
 
@@ -40,31 +35,36 @@ THREADS = 8
 LARGEST_REQUEST_BYTES = 16 * 2**20
 
 
-def main(argv: list[str]) -> int:
-    """Run the command.
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 65535")
+    return int(text)
 
-    Args:
-        argv: Its arguments.
 
-    Returns:
-        The exit status: 0 once Ctrl-C or SIGTERM has ended it.
-
-    Raises:
-        UserError: What the user can mend.
-    """
-    options = build_parser().parse_args(argv)
-    configure_logging(verbose=False)
+@StoreCommand.of(
+    "dashboards.serve",
+    __doc__,
+    STORAGE,
+    Option("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only"),
+    Option("--port", type=_port, default=8080, help="default: 8080; 0: any"),
+    Option(
+        "--credentials",
+        metavar="FILE",
+        help=f"one line user:password; default: ${USER_VARIABLE} and ${PASSWORD_VARIABLE}",
+    ),
+    examples=("", "--storage docs/reproduction.db --port 0"),
+)
+def main(options: Namespace) -> None:
+    """Serve until Ctrl-C or SIGTERM ends it."""
     credentials = find_credentials(options.credentials)
     _refuse_open_host(options.host, credentials)
-    store = open_store(default_storage(options.storage), look=True)
-    with contextlib.closing(store), _listen(options.host, options.port) as listener:
+    with opened(options.storage) as store, _listen(options.host, options.port) as listener:
         server = make_server(store, listener, credentials)
         # Waitress returns once it is interrupted; before that, nothing is to be tidied up.
         with contextlib.suppress(KeyboardInterrupt), _terminable():
             say(f"{_address(listener)}  (Ctrl-C ends it)")
             sys.stdout.flush()
             server.run()
-    return EXIT_DONE
 
 
 def make_server(store: Store, listener: socket.socket, credentials: Credentials | None) -> Any:
@@ -121,30 +121,6 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m dashboards.serve",
-        description=__doc__,
-        examples=("", "--storage docs/reproduction.db --port 0"),
-    )
-    add_storage_option(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only")
-    parser.add_argument("--port", type=_port, default=8080, help="default: 8080; 0: any")
-    parser.add_argument(
-        "--credentials",
-        metavar="FILE",
-        help=f"one line user:password; default: ${USER_VARIABLE} and ${PASSWORD_VARIABLE}",
-    )
-    return parser
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 65535")
-    return int(text)
-
-
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
@@ -166,4 +142,4 @@ def _terminable() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

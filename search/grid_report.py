@@ -8,81 +8,46 @@ worse.
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
 from dashboards.numbers.verdicts import seeds_needed
 from dashboards.words import KEPT_EPOCH, show_signed
+from space.terminal.command import Option
 from space.terminal.counts import count
 from space.terminal.layout import Paper, table_lines, wrapped
 from space.terminal.printing import as_json, paper_of, write
 from space.terminal.streams import shown
-from storage import open_store
-from storage.commands.cli import (
-    EXIT_DONE,
-    Parser,
-    add_format,
-    add_storage_option,
-    configure_logging,
-    default_storage,
-    run_command,
-)
+from storage.commands.kit import STORAGE, STUDY, VERBOSE, StoreCommand, format_of, opened
 
 __all__ = ["main", "render", "sentence"]
 
 FORMATS = ("text", "markdown", "json")
 
 
-def main(argv: list[str]) -> int:
-    """Run the command.
-
-    Args:
-        argv: Its arguments.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        UserError: What the user can mend.
-    """
-    options = build_parser().parse_args(argv)
-    configure_logging(verbose=options.verbose)
-    store = open_store(default_storage(options.storage), look=True)
-    try:
+@StoreCommand.of(
+    "search.grid_report",
+    "Show a grid search as error against a parameter, and judge one value of it.",
+    STUDY.but(help="the study of the grid search"),
+    STORAGE,
+    Option("--parameter", default="aux_weight", metavar="NAME", help="default: aux_weight"),
+    Option("--reference", type=float, default=0.6, metavar="X", help="default: 0.6, the report's"),
+    format_of("the report on stdout", FORMATS),
+    VERBOSE,
+    examples=(
+        "--study aux-weight-grid",
+        "--study widths --parameter width --reference 64",
+    ),
+)
+def main(options: Namespace) -> None:
+    """Print the report."""
+    with opened(options.storage) as store:
         report = read_grid(
             store, options.study, parameter=options.parameter, reference=options.reference
         )
-    finally:
-        store.close()
     write(render(report, options.format, paper_of(sys.stdout)))
-    return EXIT_DONE
-
-
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m search.grid_report",
-        description="Show a grid search as error against a parameter, and judge one value of it.",
-        examples=(
-            "--study aux-weight-grid",
-            "--study widths --parameter width --reference 64",
-        ),
-    )
-    add = parser.add_argument
-    add("--study", required=True, metavar="NAME", help="the study of the grid search")
-    add_storage_option(parser)
-    add("--parameter", default="aux_weight", metavar="NAME", help="default: aux_weight")
-    add(
-        "--reference",
-        type=float,
-        default=0.6,
-        metavar="X",
-        help="default: 0.6, the report's",
-    )
-    add_format(parser, "of the report on stdout", FORMATS)
-    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
-    return parser
 
 
 def render(report: GridReport, output_format: str, paper: Paper | None = None) -> str:
@@ -243,4 +208,4 @@ def _as_json(report: GridReport) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

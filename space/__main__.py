@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 
 from space.durations import format_duration
@@ -12,58 +13,28 @@ from space.files.reader import file_name
 from space.files.schema import config_schema_text, json_schema_text
 from space.identity import WITHOUT_GPU
 from space.space import Space
-from space.terminal.command import EXIT_DONE, EXIT_USER, Parser, run_command
+from space.terminal.command import EXIT_DONE, EXIT_USER, SET, Command, Option
 from space.terminal.counts import count
 from space.terminal.printing import say, say_error, write
 
+main = Command(
+    "space",
+    "Search-space files and config files.",
+    examples=("check space/siamese.yaml", "schema --configs"),
+)
 
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m space",
-        description="Search-space files and config files.",
-        examples=("check space/siamese.yaml", "schema --configs"),
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser(
-        "check",
-        help="check files, an exit status of 2 if one is wrong",
-        examples=("space/siamese.yaml", "space/mlp.yaml --set training.epochs=10"),
-    )
-    check.add_argument("files", nargs="+", metavar="FILE")
-    check.add_argument(
-        "--set",
-        action="append",
-        default=[],
+
+@main.part(
+    "check",
+    Option("files", nargs="+", metavar="FILE"),
+    SET.but(
         dest="overrides",
-        metavar="KEY=VALUE",
         help="lay a setting over each file's, e.g. training.epochs=10; default: none",
-    )
-    schema = commands.add_parser(
-        "schema",
-        help="print the JSON Schema of search-space files",
-        examples=("", "--configs"),
-    )
-    schema.add_argument("--configs", action="store_true", help="of config files instead")
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Run the command.
-
-    Args:
-        argv: Its arguments.
-
-    Returns:
-        The exit status: 0, or 2 if a file is wrong.
-
-    Raises:
-        UserError: If an option is wrong.
-    """
-    options = build_parser().parse_args(argv)
-    if options.command == "schema":
-        write(config_schema_text() if options.configs else json_schema_text())
-        return EXIT_DONE
+    ),
+    help="check files, an exit status of 2 if one is wrong",
+    examples=("space/siamese.yaml", "space/mlp.yaml --set training.epochs=10"),
+)
+def _check(options: Namespace) -> int:
     status = EXIT_DONE
     for file in options.files:
         try:
@@ -73,6 +44,16 @@ def main(argv: list[str]) -> int:
                 say_error(line)
             status = EXIT_USER
     return status
+
+
+@main.part(
+    "schema",
+    Option("--configs", action="store_true", help="of config files instead"),
+    help="print the JSON Schema of search-space files",
+    examples=("", "--configs"),
+)
+def _schema(options: Namespace) -> None:
+    write(config_schema_text() if options.configs else json_schema_text())
 
 
 def _checked(file: str, overrides: Sequence[str]) -> str:
@@ -124,4 +105,4 @@ def _summary(space: Space) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

@@ -15,7 +15,7 @@ from ray._private.runtime_env import packaging
 from ray.dashboard.modules.job.cli import job_cli_group
 from ray.scripts import scripts
 
-from search.launch.__main__ import build_parser
+from search.launch.__main__ import main
 from search.launch.plan import DATA_VARIABLE
 
 from .harness import cluster
@@ -47,7 +47,7 @@ STARTS = [
 @pytest.mark.parametrize("line", LAUNCHES)
 def test_searches_are_launched_as_they_can_be(line: str) -> None:
     words = shlex.split(line)
-    options = build_parser().parse_args(words[words.index("search.launch") + 1 :])
+    options = main.build_parser().parse_args(words[words.index("search.launch") + 1 :])
     assert (ROOT / options.space).exists()
     assert options.ray_address
     assert options.checkpoints

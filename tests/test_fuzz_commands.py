@@ -30,8 +30,8 @@ import search.workers.train_queue
 import storage.__main__
 from search.workers.ray_session import require_address
 from space.errors import ClusterError, StorageError
+from space.terminal.command import run_command
 from storage import open_store
-from storage.commands.cli import run_command
 from storage.connect import outage
 from storage.connect.engine import parse_url
 from trainables.data import sources

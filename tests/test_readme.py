@@ -64,10 +64,10 @@ def test_its_query_runs_on_a_store(tmp_path: Path) -> None:
 
 
 COMMANDS = {
-    "search.launch": launch.build_parser,
-    "search.benchmark": benchmark.build_parser,
-    "search.export": export.build_parser,
-    "search.simulate": simulate.build_parser,
+    "search.launch": launch.main.build_parser,
+    "search.benchmark": benchmark.main.build_parser,
+    "search.export": export.main.build_parser,
+    "search.simulate": simulate.main.build_parser,
 }
 LINES = [
     line

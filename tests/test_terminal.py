@@ -202,7 +202,7 @@ def parsers(parser: Parser) -> Iterator[Parser]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_help_names_defaults_and_gives_two_examples(module: str) -> None:
-    whole: Parser = importlib.import_module(module).build_parser()
+    whole: Parser = importlib.import_module(module).main.build_parser()
     for parser in parsers(whole):
         shown = parser.format_help()
         whole_lines = shown.replace(" \\\n    ", " ") + "\n"

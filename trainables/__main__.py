@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import asdict, dataclass
 
 from space.config import ModelConfig
-from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
+from space.terminal.command import JSON, Command, count_of
 from space.terminal.printing import say_json, say_table
 from trainables.flops import forward_flops
 from trainables.models.registry import MODELS, build_model
@@ -41,41 +42,19 @@ def model_rows(width: int) -> list[ModelRow]:
     return rows
 
 
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m trainables",
-        description="List the networks that a config can name.",
-        examples=("", "--width 32 --json"),
-    )
-    parser.add_argument(
-        "--width",
-        type=positive_int,
-        default=128,
-        metavar="N",
-        help="width of the networks; default: 128",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Run the command.
-
-    Args:
-        argv: Its arguments.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        UserError: What the user can mend.
-    """
-    options = build_parser().parse_args(argv)
+@Command.of(
+    "trainables",
+    "List the networks that a config can name.",
+    count_of("--width", "width of the networks; default: 128", default=128),
+    JSON,
+    examples=("", "--width 32 --json"),
+)
+def main(options: Namespace) -> None:
+    """Print the networks."""
     rows = model_rows(options.width)
     if options.json:
         say_json([asdict(row) for row in rows])
-        return EXIT_DONE
+        return
     say_table(
         ("model", "parameters", "forward FLOPs a pair", "aux heads"),
         [
@@ -83,8 +62,7 @@ def main(argv: list[str]) -> int:
             for r in rows
         ],
     )
-    return EXIT_DONE
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

@@ -13,8 +13,8 @@ from dashboards.tables.provenance import provenance_sheets
 from dashboards.tables.study import confirmation_sheet, space_sheet, terms_sheet
 from dashboards.words import KEPT_EPOCH
 from storage import Store
-from storage.commands.cli import storage_arguments
 from storage.commands.command_line import command_line
+from storage.commands.kit import storage_arguments
 from storage.leases import status_of
 
 __all__ = ["study_document", "trial_address"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from argparse import Namespace
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,6 @@ from space import Override, Resources, load_configs, parse_duration
 from space.config import BENCHMARK_SEEDS
 from space.errors import SpaceError, UsageError
 from storage.benchmark_names import benchmark_name, config_changes
-from storage.commands.command_line import command_line
 
 __all__ = ["Request", "read_request"]
 
@@ -39,7 +39,7 @@ class Request:
         deadline: When to stop, in seconds of `time.monotonic`.
     """
 
-    options: Any
+    options: Namespace
     command: str
     changes: list[Override]
     name: str
@@ -48,7 +48,7 @@ class Request:
     deadline: float | None
 
 
-def read_request(options: Any, argv: list[str]) -> Request:
+def read_request(options: Namespace) -> Request:
     """Read and check what the command line asks for.
 
     Raises:
@@ -64,7 +64,7 @@ def read_request(options: Any, argv: list[str]) -> Request:
     files = [load_configs(path) for path in options.config]
     return Request(
         options=options,
-        command=command_line("search.benchmark", argv),
+        command=options.typed,
         changes=changes,
         name=benchmark_name([file.name for file in files], changes),
         title=files[0].title if len(files) == 1 and not changes else "",
@@ -73,7 +73,7 @@ def read_request(options: Any, argv: list[str]) -> Request:
     )
 
 
-def _resources(options: Any) -> Resources:
+def _resources(options: Namespace) -> Resources:
     """What a worker occupies, as the command line says it."""
     given: dict[str, Any] = {}
     for key, wanted in _RESOURCES.items():
@@ -91,7 +91,7 @@ def _resources(options: Any) -> Resources:
     return Resources.model_validate(given)
 
 
-def _deadline(options: Any) -> float | None:
+def _deadline(options: Namespace) -> float | None:
     """When to stop, in seconds of `time.monotonic`."""
     if options.time_limit is None:
         return None

@@ -24,17 +24,12 @@ from search.runs.provenance import collect_provenance
 from search.runs.queue import QueuedRun
 from search.workers.train_queue import QueueProgress, train_queue
 from space import NamedConfig
+from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.counts import count
 from space.terminal.printing import paper_of, say_error, write
 from storage import BenchmarkRecord, Store, open_store
 from storage.benchmarks import load_benchmarks, save_benchmark
-from storage.commands.cli import (
-    EXIT_DONE,
-    EXIT_INTERRUPTED,
-    EXIT_NOTHING,
-    default_storage,
-    stop_signals,
-)
+from storage.commands.kit import default_storage, stop_signals
 
 __all__ = ["benchmark"]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import stdev
@@ -22,23 +23,22 @@ from search.export.selection import BASELINE_ALONE, Choice, after_baseline, choo
 from space import ConfigFile, NamedConfig, RunConfig
 from space.errors import UsageError
 from space.files.configs import LONGEST_NAME
-from space.terminal.command import local_path
+from space.terminal.command import OneOf, Option, count_of
 from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_json, say_whole
 from space.words import number
-from storage import LaunchRecord, RunRecord, Store, open_store
-from storage.commands.cli import (
-    EXIT_DONE,
-    Parser,
-    add_format,
-    add_storage_option,
-    configure_logging,
-    default_storage,
-    positive_int,
-    run_command,
+from storage import LaunchRecord, RunRecord, Store
+from storage.commands.command_line import command_line
+from storage.commands.kit import (
+    OUTPUT,
+    STORAGE,
+    STUDY,
+    VERBOSE,
+    StoreCommand,
+    format_of,
+    opened,
     storage_arguments,
 )
-from storage.commands.command_line import command_line
 from storage.connect.engine import translated
 from storage.tables.attributes import STANDARD_ERROR
 
@@ -51,27 +51,44 @@ BASELINE_IS_NAMED = (
 )
 
 
-def main(argv: list[str]) -> int:
-    """Run the command.
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"'{text}' is not the number of a trial")
+    return int(text)
 
-    Args:
-        argv: Its arguments.
 
-    Returns:
-        The exit status.
-
-    Raises:
-        UserError: What the user can mend.
-    """
-    options = build_parser().parse_args(argv)
-    configure_logging(verbose=options.verbose)
+@StoreCommand.of(
+    "search.export",
+    "Write the best config of a study, complete and with its provenance.",
+    STUDY,
+    OUTPUT.but(help="the config file to write"),
+    STORAGE,
+    OneOf(
+        count_of(
+            "--top",
+            "the K best distinct configs; default: 1, or the whole front of several objectives",
+            metavar="K",
+        ),
+        Option("--trial", type=_number, metavar="N", help="this trial; default: the best"),
+    ),
+    Option(
+        "--baseline", action="store_true", help="the study's baseline first: to compare with it"
+    ),
+    format_of("what stdout says"),
+    VERBOSE,
+    examples=(
+        "--study siamese --output best/siamese.yaml",
+        "--study siamese --baseline --top 3 --output best/three.yaml",
+    ),
+)
+def main(options: Namespace) -> None:
+    """Write the file, and say what is in it."""
     output = Path(options.output)
     check_output(output)
     rerun = shlex.join(
         ["python", "-m", "search.benchmark", "--config", str(output), "--seeds", str(N_SEEDS)]
     )
-    store = open_store(default_storage(options.storage), look=True)
-    try:
+    with opened(options.storage) as store:
         file = export_study(
             store,
             options.study,
@@ -80,8 +97,6 @@ def main(argv: list[str]) -> int:
             baseline=options.baseline,
             rerun=rerun,
         )
-    finally:
-        store.close()
     held, note = file.configs[0].provenance["selection"], None
     if options.baseline and len(file.configs) > 1:
         held = _beside_baseline(file, is_named=options.trial is not None)
@@ -110,41 +125,6 @@ def main(argv: list[str]) -> int:
             say(note)
         say_whole(f"written to:    {output}")
         say_command("benchmark it:  ", benchmark)
-    return EXIT_DONE
-
-
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m search.export",
-        description="Write the best config of a study, complete and with its provenance.",
-        examples=(
-            "--study siamese --output best/siamese.yaml",
-            "--study siamese --baseline --top 3 --output best/three.yaml",
-        ),
-    )
-    add = parser.add_argument
-    add("--study", required=True, metavar="NAME", help="the study")
-    add("--output", type=local_path, required=True, metavar="FILE", help="the config file to write")
-    add_storage_option(parser)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--top",
-        type=positive_int,
-        metavar="K",
-        help="the K best distinct configs; default: 1, or the whole front of several objectives",
-    )
-    which.add_argument("--trial", type=_number, metavar="N", help="this trial; default: the best")
-    add("--baseline", action="store_true", help="the study's baseline first: to compare with it")
-    add_format(parser, "of what stdout says")
-    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
-    return parser
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"'{text}' is not the number of a trial")
-    return int(text)
 
 
 def export_study(
@@ -302,4 +282,4 @@ def _values(named: NamedConfig) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

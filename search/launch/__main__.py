@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
 
 from space import Override, Space, read_space_file
 from space.errors import UsageError
-from storage.commands.cli import (
-    Parser,
-    add_cluster_options,
-    add_format,
-    add_storage_option,
-    configure_logging,
-    positive_int,
-    run_command,
-    seed,
+from space.terminal.command import SET, Option, count_of, seed
+from storage.commands.kit import (
+    CHECKPOINTS,
+    CONCURRENCY,
+    RAY_ADDRESS,
+    STORAGE,
+    STUDY,
+    TIME_LIMIT,
+    VERBOSE,
+    StoreCommand,
+    format_of,
 )
-from storage.commands.command_line import command_line
 
-__all__ = ["build_parser", "main"]
+__all__ = ["main"]
 
-_EXAMPLES = (
-    "--space space/siamese.yaml --time-limit 10m",
-    "--space space/mlp.yaml --trials 20 --set training.epochs=10",
-)
 _EPILOG = """\
 The same command goes on with a study that was stopped, however it was stopped.
 
@@ -32,76 +29,34 @@ environment: SEARCH_STORAGE for --storage, SEARCH_DATA_ROOT for data.root
 """
 
 
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m search.launch",
-        description="Search the hyperparameters of a model, or go on with a search.",
-        examples=_EXAMPLES,
-        epilog=_EPILOG,
-    )
-    add = parser.add_argument
-    add("--space", required=True, metavar="FILE", help="the search-space file")
-    add("--study", metavar="NAME", help="the study's name; default: the file's")
-    add_storage_option(parser)
-    add(
-        "--trials",
-        type=positive_int,
-        metavar="N",
-        help="trials in all; default: the file's",
-    )
-    add(
-        "--time-limit",
-        metavar="TIME",
-        help="stop this launch after e.g. 90s, 10m or 1h30m; default: the file's",
-    )
-    add("--seed", type=seed, metavar="N", help="seed of the sampler; default: the file's")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override any setting; default: none",
-    )
-    add(
-        "--concurrency",
-        type=positive_int,
-        metavar="N",
-        help="workers at once, at the most; default: the file's, else as many as fit",
-    )
-    add(
-        "--confirm",
-        type=positive_int,
-        metavar="K",
-        help="confirm the K best configs at the end; default: the file's, else none",
-    )
-    add(
-        "--confirm-seeds",
-        type=positive_int,
-        metavar="R",
-        help="on R fresh seeds each; default: the file's",
-    )
-    add_cluster_options(parser)
-    add("--dry-run", action="store_true", help="show the plan and an estimate; run nothing")
-    add_format(parser, "of the result on stdout")
-    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Run the command.
-
-    Args:
-        argv: Its arguments.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        UserError: What the user can mend.
-    """
-    options = build_parser().parse_args(argv)
-    configure_logging(verbose=options.verbose)
+@StoreCommand.of(
+    "search.launch",
+    "Search the hyperparameters of a model, or go on with a search.",
+    Option("--space", required=True, metavar="FILE", help="the search-space file"),
+    STUDY.but(required=False, help="the study's name; default: the file's"),
+    STORAGE,
+    count_of("--trials", "trials in all; default: the file's"),
+    TIME_LIMIT.but(help="stop this launch after e.g. 90s, 10m or 1h30m; default: the file's"),
+    Option("--seed", type=seed, metavar="N", help="seed of the sampler; default: the file's"),
+    SET.but(help="override any setting; default: none"),
+    CONCURRENCY.but(help="workers at once, at the most; default: the file's, else as many as fit"),
+    count_of(
+        "--confirm", "confirm the K best configs at the end; default: the file's, else none"
+    ).but(metavar="K"),
+    count_of("--confirm-seeds", "on R fresh seeds each; default: the file's").but(metavar="R"),
+    RAY_ADDRESS,
+    CHECKPOINTS,
+    Option("--dry-run", action="store_true", help="show the plan and an estimate; run nothing"),
+    format_of("the result on stdout"),
+    VERBOSE,
+    examples=(
+        "--space space/siamese.yaml --time-limit 10m",
+        "--space space/mlp.yaml --trials 20 --set training.epochs=10",
+    ),
+    epilog=_EPILOG,
+)
+def main(options: Namespace) -> int:
+    """Launch, and return the exit status."""
     file = read_space_file(options.space, _overrides(options))
     _refuse_idle(file.forms(), options)
     # PyTorch and Ray take seconds to load, which neither help nor a mistake in the file waits for.
@@ -110,7 +65,7 @@ def main(argv: list[str]) -> int:
     return launch(
         file,
         storage=options.storage,
-        command=command_line("search.launch", argv),
+        command=options.typed,
         ray_address=options.ray_address,
         checkpoints=options.checkpoints,
         dry_run=options.dry_run,
@@ -119,7 +74,7 @@ def main(argv: list[str]) -> int:
     )
 
 
-def _refuse_idle(forms: list[Space], options: Any) -> None:
+def _refuse_idle(forms: list[Space], options: Namespace) -> None:
     """Refuse an option that would do nothing.
 
     Raises:
@@ -132,7 +87,7 @@ def _refuse_idle(forms: list[Space], options: Any) -> None:
         )
 
 
-def _overrides(options: Any) -> list[str | Override]:
+def _overrides(options: Namespace) -> list[str | Override]:
     """The options that stand for settings of the file, after `--set` and so over it."""
     given = {
         "--study": ("study", options.study),
@@ -154,4 +109,4 @@ def _overrides(options: Any) -> list[str | Override]:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

@@ -27,8 +27,9 @@ from space.errors import (
     StudyNotFoundError,
     UserError,
 )
+from space.terminal.command import FULL_DISK
 from storage import NewLaunch, StudyRecord, open_store
-from storage.commands.cli import FULL_DISK, default_storage
+from storage.commands.kit import default_storage
 from storage.connect.engine import parse_url
 from trainables.closed_form import CLOSED_FORM
 from trainables.data.counts import default_n_pairs

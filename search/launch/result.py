@@ -26,8 +26,8 @@ from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_table
 from space.words import number, show_params
 from storage import Store
-from storage.commands.cli import storage_arguments
 from storage.commands.command_line import command_line
+from storage.commands.kit import storage_arguments
 from storage.summaries.baselines import in_order
 from storage.summaries.confirmed import failed_seeds
 

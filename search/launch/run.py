@@ -14,16 +14,11 @@ from search.runs.provenance import collect_provenance
 from search.workers.ray_session import ray_session
 from space import SpaceFile
 from space.errors import UserError
+from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import error_console, say_json
 from storage import Store, open_store
-from storage.commands.cli import (
-    EXIT_DONE,
-    EXIT_INTERRUPTED,
-    EXIT_NOTHING,
-    stop_signals,
-    storage_arguments,
-)
 from storage.commands.command_line import command_line
+from storage.commands.kit import stop_signals, storage_arguments
 
 __all__ = ["launch"]
 

@@ -7,6 +7,7 @@ set is read, nothing is trained, and the same store gives the same bytes.
 from __future__ import annotations
 
 import dataclasses
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,17 +30,11 @@ from search.reproduction.searches import read_searches, searches_section
 from search.reproduction.sources import provenance_section
 from space import ConfigFile, NamedConfig, load_configs
 from space.files.writing import write_output
-from space.terminal.command import local_path
+from space.terminal.command import count_of
 from space.terminal.counts import count
 from space.terminal.printing import say_whole
-from storage import Store, open_store
-from storage.commands.cli import (
-    EXIT_DONE,
-    Parser,
-    configure_logging,
-    positive_int,
-    run_command,
-)
+from storage import Store
+from storage.commands.kit import OUTPUT, STORAGE, StoreCommand, opened
 
 __all__ = ["Document", "PaperTable", "main", "reproduction"]
 
@@ -223,41 +218,21 @@ def _terms(table: BenchmarkTable) -> str:
     )
 
 
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog=COMMAND,
-        description="Write the report's tables and curves beside ours, from a store alone.",
-        examples=("", "--storage results/search.db --output report.md"),
-    )
-    add = parser.add_argument
-    add("--storage", metavar="URL", help="default: the file that is named like the output, in .db")
-    add(
-        "--output",
-        type=local_path,
-        metavar="FILE",
+@StoreCommand.of(
+    "search.reproduction",
+    "Write the report's tables and curves beside ours, from a store alone.",
+    STORAGE.but(help="default: the file that is named like the output, in .db"),
+    OUTPUT.but(
+        required=False,
         default="docs/reproduction.md",
         help="figures go beside it; default: docs/reproduction.md",
-    )
-    add("--seeds1", type=positive_int, default=10, metavar="N", help="of Table I; default: 10")
-    add("--seeds2", type=positive_int, default=3, metavar="N", help="of Table II; default: 3")
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Run the command.
-
-    Args:
-        argv: Its arguments.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        UserError: What the user can mend.
-    """
-    options = build_parser().parse_args(argv)
-    configure_logging(verbose=False)
+    ),
+    count_of("--seeds1", "of Table I; default: 10", default=10),
+    count_of("--seeds2", "of Table II; default: 3", default=3),
+    examples=("", "--storage results/search.db --output report.md"),
+)
+def main(options: Namespace) -> None:
+    """Write the document and its figures."""
     papers = [
         PaperTable(label=label, path=f"space/paper/{name}", file=file, n_seeds=n_seeds)
         for label, name, n_seeds in (
@@ -267,17 +242,13 @@ def main(argv: list[str]) -> int:
         for file in [load_configs(TABLES / name)]
     ]
     output = Path(options.output)
-    store = open_store(options.storage or str(output.with_suffix(".db")), look=True)
-    try:
+    with opened(options.storage or str(output.with_suffix(".db"))) as store:
         document = reproduction(store, papers)
-    finally:
-        store.close()
     write_output("--output", output, document.text)
     for name, svg in document.figures.items():
         write_output("--output", output.parent / "figures" / name, svg)
     say_whole(str(output))
-    return EXIT_DONE
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

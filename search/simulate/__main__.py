@@ -12,8 +12,8 @@ import argparse
 import logging
 import math
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +25,9 @@ from space import Pruner, Sampler
 from space.errors import SpaceError, UsageError
 from space.files.reader import parse_yaml
 from space.files.writing import write_output
+from space.terminal.command import OneOf, Option, local_path, count_of
 from space.terminal.printing import paper_of, write
-from storage import open_store
-from storage.commands.cli import (
-    EXIT_DONE,
-    Parser,
-    add_format,
-    add_storage_option,
-    configure_logging,
-    default_storage,
-    local_path,
-    positive_int,
-    run_command,
-)
-from storage.commands.command_line import command_line
+from storage.commands.kit import STORAGE, STUDY, VERBOSE, StoreCommand, format_of, opened
 
 __all__ = ["PRUNERS", "SAMPLERS", "choose_ways", "main"]
 
@@ -69,24 +58,77 @@ PRUNERS = (
 )
 
 
-def main(argv: list[str]) -> int:
-    """Run the command.
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0")
+    return value
 
-    Args:
-        argv: Its arguments.
 
-    Returns:
-        The exit status.
+def _tried(name: str) -> Option:
+    """The option that names samplers or pruners to try."""
+    return Option(
+        f"--{name}",
+        action="append",
+        default=[],
+        metavar="SETTING",
+        help=f"a {name} to try, as a space file has it: a name, or {{name: ..., ...}}; may be "
+        "given several times. Given samplers are tried with all given pruners, else with the "
+        "space's own; default: a standard list",
+    )
 
-    Raises:
-        UserError: What the user can mend.
-    """
-    options = build_parser().parse_args(argv)
-    configure_logging(verbose=options.verbose)
+
+@StoreCommand.of(
+    "search.simulate",
+    "Replay searches over recorded curves, and show what each would have cost.",
+    OneOf(
+        Option("--curves", type=Path, metavar="FILE", help="curves that were saved"),
+        STUDY.but(
+            required=False,
+            help="a finished study: its complete trials, and those that were stopped",
+        ),
+        required=True,
+    ),
+    STORAGE,
+    Option(
+        "--save",
+        type=local_path,
+        metavar="FILE",
+        help="write the curves to a file, for --curves; default: none",
+    ),
+    _tried("sampler"),
+    _tried("pruner"),
+    count_of("--seeds", "searches each; default: 20", default=20),
+    count_of("--replicates", "seeds a trial; default: 1", default=1),
+    count_of("--workers", "trials at once; default: 2", default=2),
+    count_of(
+        "--epochs",
+        "epochs of a search; default: a third of those of every point to its end; of a study with "
+        f"stopped trials at least those of {BUDGET_TRIALS} whole trials",
+    ),
+    Option(
+        "--tolerance",
+        type=_tolerance,
+        default=0.01,
+        metavar="X",
+        help="how much worse than the best point is good enough; default: 0.01",
+    ),
+    format_of("the table on stdout", FORMATS),
+    VERBOSE,
+    examples=(
+        "--study siamese --save curves.json",
+        "--curves curves.json --sampler tpe --sampler random --pruner none",
+    ),
+)
+def main(options: Namespace) -> None:
+    """Simulate, and print the table."""
     if options.curves is not None:
         curves = read_curves(options.curves)
     else:
-        with closing(open_store(default_storage(options.storage), look=True)) as store:
+        with opened(options.storage) as store:
             curves = study_curves(store, options.study)
     if options.save is not None:
         write_output("--save", Path(options.save), curves.to_text())
@@ -108,77 +150,8 @@ def main(argv: list[str]) -> int:
     for group in same_rows(table):
         alike = "; ".join(f"{row.sampler} with {row.pruner}" for row in group)
         logger.warning("these came out alike, which tells none from another: %s", alike)
-    command = command_line("search.simulate", argv)
     paper = paper_of(sys.stdout)
-    write(render(curves, table, options.format, command=command, paper=paper))
-    return EXIT_DONE
-
-
-def build_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        prog="python -m search.simulate",
-        description="Replay searches over recorded curves, and show what each would have cost.",
-        examples=(
-            "--study siamese --save curves.json",
-            "--curves curves.json --sampler tpe --sampler random --pruner none",
-        ),
-    )
-    add = parser.add_argument
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--curves", type=Path, metavar="FILE", help="curves that were saved")
-    source.add_argument(
-        "--study",
-        metavar="NAME",
-        help="a finished study: its complete trials, and those that were stopped",
-    )
-    add_storage_option(parser)
-    add(
-        "--save",
-        type=local_path,
-        metavar="FILE",
-        help="write the curves to a file, for --curves; default: none",
-    )
-    for name in ("sampler", "pruner"):
-        add(
-            f"--{name}",
-            action="append",
-            default=[],
-            metavar="SETTING",
-            help=f"a {name} to try, as a space file has it: a name, or {{name: ..., ...}}; may be "
-            "given several times. Given samplers are tried with all given pruners, else with the "
-            "space's own; default: a standard list",
-        )
-    add("--seeds", type=positive_int, default=20, metavar="N", help="searches each; default: 20")
-    add("--replicates", type=positive_int, default=1, metavar="N", help="seeds a trial; default: 1")
-    add("--workers", type=positive_int, default=2, metavar="N", help="trials at once; default: 2")
-    add(
-        "--epochs",
-        type=positive_int,
-        metavar="N",
-        help="epochs of a search; default: a third of those of every point to its end; of a study "
-        f"with stopped trials at least those of {BUDGET_TRIALS} whole trials",
-    )
-    add(
-        "--tolerance",
-        type=_tolerance,
-        default=0.01,
-        metavar="X",
-        help="how much worse than the best point is good enough; default: 0.01",
-    )
-    add_format(parser, "of the table on stdout", FORMATS)
-    add("-v", "--verbose", action="store_true", help="let the libraries' own messages through")
-    return parser
-
-
-def _tolerance(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0")
-    return value
+    write(render(curves, table, options.format, command=options.typed, paper=paper))
 
 
 def _check_tolerance(curves: LearningCurves, tolerance: float) -> None:
@@ -281,4 +254,4 @@ def _distinct(curves: LearningCurves, ways: Sequence[Way]) -> list[Way]:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main.run()

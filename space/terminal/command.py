@@ -9,8 +9,9 @@ import os
 import re
 import sys
 import warnings
+from argparse import Namespace
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from space.errors import SpaceError, UsageError, UserError
 from space.files.messages import describe
@@ -24,11 +25,16 @@ __all__ = [
     "EXIT_NOTHING",
     "EXIT_USER",
     "FULL_DISK",
+    "JSON",
+    "SET",
+    "Command",
+    "OneOf",
+    "Option",
     "Parser",
-    "add_format",
     "configure_logging",
     "is_url",
     "local_path",
+    "count_of",
     "positive_int",
     "run_command",
     "seed",
@@ -91,11 +97,147 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {shown_message}; see --help.")
 
 
-def add_format(
-    parser: argparse.ArgumentParser, what: str, formats: Sequence[str] = ("text", "json")
-) -> None:
-    """Give a command the option that says how it prints its result, by default as text."""
-    parser.add_argument("--format", choices=formats, default="text", help=f"{what}; default: text")
+class Option:
+    """An option of commands, or an argument without a name."""
+
+    def __init__(self, *names: str, **settings: Any) -> None:
+        """Declare an option.
+
+        Args:
+            names: As for `argparse.ArgumentParser.add_argument`.
+            settings: Likewise.
+        """
+        self.names = names
+        self.settings = settings
+
+    def but(self, **settings: Any) -> Option:
+        """The same option with other settings, e.g. with a command's own help."""
+        return Option(*self.names, **(self.settings | settings))
+
+    def add_to(self, parser: argparse._ActionsContainer) -> None:
+        """Give a command the option."""
+        parser.add_argument(*self.names, **self.settings)
+
+
+class OneOf:
+    """Options of which a command takes one at a time."""
+
+    def __init__(self, *options: Option, required: bool = False) -> None:
+        """Declare which, and whether one has to be there."""
+        self.options = options
+        self.required = required
+
+    def add_to(self, parser: argparse._ActionsContainer) -> None:
+        """Give a command the options."""
+        group = parser.add_mutually_exclusive_group(required=self.required)
+        for option in self.options:
+            option.add_to(group)
+
+
+def count_of(name: str, text: str, *, default: int | None = None, metavar: str = "N") -> Option:
+    """An option that takes a whole number of at least 1.
+
+    Args:
+        name: Its name.
+        text: Its help.
+        default: Its value where it is not given.
+        metavar: What stands for the number in the help.
+    """
+    return Option(name, type=positive_int, metavar=metavar, default=default, help=text)
+
+
+JSON = Option("--json", action="store_true", help="print JSON")
+SET = Option("--set", action="append", default=[], metavar="KEY=VALUE")
+
+Work = Callable[[Namespace], int | None]
+"""What a command does with its options; it returns the exit status, None where all is done."""
+
+
+class Command:
+    """A command: its options, its help and what it does.
+
+    Called with its arguments, it returns its exit status; it raises a `UserError` for what the user
+    can mend.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        description: str | None,
+        *options: Option | OneOf,
+        examples: Sequence[str],
+        epilog: str = "",
+        work: Work | None = None,
+    ) -> None:
+        """Declare a command.
+
+        Args:
+            module: The module that is run, e.g. ``"search.launch"``.
+            description: What its help says first.
+            options: Its options, in the order of its help.
+            examples: As for `Parser`.
+            epilog: As for `Parser`.
+            work: What it does; None where it is made of parts.
+        """
+        self.module = module
+        self._help: dict[str, Any] = {
+            "description": description,
+            "examples": examples,
+            "epilog": epilog,
+        }
+        self._options = options
+        self._work = work
+        self._parts: list[tuple[str, Sequence[Option | OneOf], dict[str, Any], Work]] = []
+
+    @classmethod
+    def of(cls, *what: Any, **how: Any) -> Callable[[Work], Self]:
+        """Make a command of the function below: ``@Command.of("module", "description", ...)``."""
+        return lambda work: cls(*what, **how, work=work)
+
+    def part(self, name: str, *options: Option | OneOf, **how: Any) -> Callable[[Work], Work]:
+        """Make a command within this one of the function below.
+
+        Args:
+            name: What it is called.
+            options: Its options.
+            how: Its ``help`` and ``examples``, and other settings of `Parser`.
+        """
+
+        def added(work: Work) -> Work:
+            self._parts.append((name, options, how, work))
+            return work
+
+        return added
+
+    def build_parser(self) -> Parser:
+        """The parser of its options."""
+        parser = Parser(prog=f"python -m {self.module}", **self._help)
+        for option in self._options:
+            option.add_to(parser)
+        if self._parts:
+            parts = parser.add_subparsers(dest="command", required=True)
+            for name, options, how, work in self._parts:
+                part = parts.add_parser(name, **how)
+                for option in options:
+                    option.add_to(part)
+                part.set_defaults(work=work)
+        else:
+            parser.set_defaults(work=self._work)
+        return parser
+
+    def prepare(self, options: Namespace, argv: list[str]) -> None:
+        """Do what comes before the work: nothing, unless a kind of commands says otherwise."""
+
+    def __call__(self, argv: list[str]) -> int:
+        """Do what some arguments say, and return the exit status."""
+        options = self.build_parser().parse_args(argv)
+        self.prepare(options, argv)
+        status = options.work(options)
+        return EXIT_DONE if status is None else status
+
+    def run(self) -> NoReturn:
+        """Do what the process's arguments say, and leave; see `run_command`."""
+        run_command(self)
 
 
 def positive_int(text: str) -> int:

@@ -19,7 +19,7 @@ import torch
 import space
 from dashboards.numbers.statistics import compare_paired
 from space import RunConfig, load_configs
-from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
+from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from trainables.batched import TrainingBatch
 from trainables.data.image_set import ImageSet

@@ -50,7 +50,7 @@ from space import Space, SpaceFile
 from space.config import ModelConfig, RunConfig, TrainingConfig
 from space.terminal.counts import count
 from storage import open_store
-from storage.commands.cli import configure_logging
+from storage.commands.kit import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from trainables.runs import open_run
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dashboards.tables.drawing import draw, escape_markdown
 from space.errors import UsageError
-from storage.commands.cli import EXIT_DONE, Parser, run_command
+from space.terminal.command import EXIT_DONE, Parser, run_command
 from tests.benchmarks.results import Result, read_result, sheet, where
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -16,7 +16,8 @@ from search.simulate.__main__ import choose_ways
 from search.simulate.cost import CostTable, Row, measure
 from search.simulate.cost_sheet import notes
 from search.simulate.curves_file import LearningCurves, read_curves
-from storage.commands.cli import EXIT_DONE, Parser, configure_logging, positive_int, run_command
+from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
+from storage.commands.kit import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 
 MODULE = "tests.benchmarks.search_cost"

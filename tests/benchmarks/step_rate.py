@@ -22,7 +22,7 @@ from multiprocessing.synchronize import Barrier
 import torch
 
 from space.config import ModelConfig
-from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
+from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from tests.benchmarks.steps import benchmark_training, measure, padding_share
 from trainables.data.sources import load_source

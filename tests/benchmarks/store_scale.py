@@ -46,7 +46,7 @@ from space import Space
 from storage import EpochRecord, NewLaunch, Store, open_store
 from storage.admin.check import check_store
 from storage.admin.copying import copy_store
-from storage.commands.cli import configure_logging
+from storage.commands.kit import configure_logging
 from storage.summaries.overview import list_studies
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from tests.dashboards.bulk_rows import EPOCHS

@@ -30,8 +30,8 @@ from scipy import stats
 
 from dashboards.numbers.statistics import compare_paired, detectable_difference, summarise
 from dashboards.numbers.verdicts import compare_all, verdict
-from storage.commands.cli import EXIT_DONE, Parser, positive_int, run_command
-from storage.commands.cli import seed as seed_option
+from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
+from space.terminal.command import seed as seed_option
 from tests.benchmarks.report_calibration import (
     ALPHA,
     N_ROWS,

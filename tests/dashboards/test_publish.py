@@ -24,8 +24,8 @@ from dashboards.publish import (
 )
 from search.launch.run import _publish
 from space.errors import StorageError, StudyNotFoundError
+from space.terminal.command import EXIT_DONE
 from storage import Store
-from storage.commands.cli import EXIT_DONE
 from tests.dashboards.bulk_rows import HOSTILE
 from tests.dashboards.bulk_study import add_study
 

@@ -30,8 +30,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from search.workers.workers import MAX_WORKER_DEATHS
+from space.terminal.command import Parser, positive_int, run_command
 from storage import Store, open_store
-from storage.commands.cli import Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 
 from .findings import COUNTS, Findings, inspect

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from space.terminal.command import EXIT_INTERRUPTED
 from storage import RunRecord, Store, open_store
-from storage.commands.cli import EXIT_INTERRUPTED
 
 from .nodes import Cluster
 

@@ -28,9 +28,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from space.errors import UsageError
+from space.terminal.command import Parser, positive_int, run_command
 from storage import Store, open_store
 from storage.admin.check import check_store
-from storage.commands.cli import Parser, positive_int, run_command
 from storage.tables import schema
 
 from ..benchmarks.results import Table, add_json_option, publish

@@ -13,7 +13,7 @@ from space import Space, parse_space
 from space.__main__ import main as space_command
 from space.errors import SpaceError
 from space.files.messages import describe
-from storage.commands.cli import run_command
+from space.terminal.command import run_command
 
 from .conftest import refusal
 

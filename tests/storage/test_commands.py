@@ -15,7 +15,7 @@ import pytest
 from space.errors import UsageError
 from storage import open_store
 from storage.__main__ import main
-from storage.commands.cli import storage_arguments
+from storage.commands.kit import storage_arguments
 from storage.summaries.confirmed import confirmed_trials
 from storage.tables.schema import launches, utc_now
 

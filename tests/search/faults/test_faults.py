@@ -23,9 +23,9 @@ from search.launch.__main__ import main
 from search.launch.plan import require_writable
 from search.workers.ray_session import ray_session
 from space.errors import CheckpointError, ClusterError, StorageError
+from space.terminal.command import run_command
 from storage import open_store
 from storage.admin.check import check_store
-from storage.commands.cli import run_command
 
 from ...disks import mounted
 from ..here import Here

@@ -1,0 +1,166 @@
+"""What the commands over a store share beside what all do: options, the store, and stopping."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from types import FrameType
+
+import optuna
+
+from space.errors import StorageError
+from space.terminal import command
+from space.terminal.command import Command, Option, local_path, count_of
+from storage.commands.command_line import command_line
+from storage.connect.engine import DEFAULT_URL, parse_url, redact
+from storage.store import Store, open_store
+
+__all__ = [
+    "CHECKPOINTS",
+    "CONCURRENCY",
+    "OUTPUT",
+    "RAY_ADDRESS",
+    "STORAGE",
+    "STUDY",
+    "TIME_LIMIT",
+    "VERBOSE",
+    "StoreCommand",
+    "configure_logging",
+    "default_storage",
+    "format_of",
+    "opened",
+    "stop_signals",
+    "storage_arguments",
+]
+
+STORAGE_VARIABLE = "SEARCH_STORAGE"
+
+STORAGE = Option(
+    "--storage",
+    metavar="URL",
+    help="sqlite:///FILE or postgresql+psycopg://USER@HOST/DB; default: $SEARCH_STORAGE, else "
+    f"{DEFAULT_URL}",
+)
+STUDY = Option("--study", required=True, metavar="NAME", help="the study")
+OUTPUT = Option("--output", type=local_path, required=True, metavar="FILE")
+TIME_LIMIT = Option("--time-limit", metavar="TIME")
+CONCURRENCY = count_of("--concurrency", "workers at once, at the most; default: as many as fit")
+RAY_ADDRESS = Option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="join a Ray cluster: auto or HOST:PORT; default: a Ray of its own on this machine",
+)
+CHECKPOINTS = Option(
+    "--checkpoints",
+    type=local_path,
+    metavar="DIR",
+    help="where unfinished runs lie, shared in a cluster; default: checkpoints/ beside an SQLite "
+    "store, else results/checkpoints",
+)
+VERBOSE = Option(
+    "-v", "--verbose", action="store_true", help="let the libraries' own messages through"
+)
+
+
+def format_of(what: str, formats: Sequence[str] = ("text", "json")) -> Option:
+    """The option that says how a command prints its result, by default as text."""
+    return Option("--format", choices=formats, default="text", help=f"of {what}; default: text")
+
+
+class StoreCommand(Command):
+    """A command over a store: its messages are shown, and its options know how it was typed."""
+
+    def prepare(self, options: Namespace, argv: list[str]) -> None:
+        """Begin to log, and keep the command as it may be shown and stored in ``options.typed``."""
+        configure_logging(verbose=getattr(options, "verbose", False))
+        options.typed = command_line(self.module, argv)
+
+
+def default_storage(option: str | None) -> str:
+    """The store to use: ``--storage``, else the environment's, else a file of our own."""
+    return option or os.environ.get(STORAGE_VARIABLE) or DEFAULT_URL
+
+
+@contextmanager
+def opened(option: str | None, *, look: bool = True) -> Iterator[Store]:
+    """The store that a command's ``--storage`` names, which has to be there.
+
+    Args:
+        option: As for `default_storage`.
+        look: As for `open_store`.
+
+    Yields:
+        The store, which is closed at the end.
+
+    Raises:
+        StorageError: If it cannot be opened.
+    """
+    with closing(open_store(default_storage(option), create=False, look=look)) as store:
+        yield store
+
+
+def storage_arguments(name: str) -> list[str]:
+    """How a command that a user may type next names a store.
+
+    Args:
+        name: The store's name; see `Store.name`.
+
+    Returns:
+        Nothing where the command finds the store by itself: a password is in no store's name.
+    """
+    with contextlib.suppress(StorageError):
+        if redact(parse_url(default_storage(None))) == name:
+            return []
+    return ["--storage", name]
+
+
+def configure_logging(*, verbose: bool) -> None:
+    """As `space.terminal.command.configure_logging`, for Optuna too.
+
+    Args:
+        verbose: Let the libraries' own messages and warnings through.
+    """
+    command.configure_logging(verbose=verbose)
+    optuna.logging.disable_default_handler()
+    optuna.logging.set_verbosity(logging.INFO if verbose else logging.ERROR)
+    if verbose:
+        optuna.logging.enable_propagation()
+
+
+class StopFlag:
+    """Whether somebody asked the command to stop."""
+
+    def __init__(self) -> None:
+        """Nobody did yet."""
+        self.requested = False
+
+    def __call__(self) -> bool:
+        """Whether somebody did."""
+        return self.requested
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopFlag]:
+    """Turn the first SIGINT or SIGTERM into a request to stop; a second one stops at once.
+
+    Yields:
+        The flag that is raised.
+    """
+    flag = StopFlag()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if flag.requested:
+            raise KeyboardInterrupt
+        flag.requested = True
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
