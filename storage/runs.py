@@ -13,6 +13,7 @@ from storage.database import Database
 from storage.optuna_rows.trial_rows import report_steps, require_unfinished
 from storage.tables import schema
 from storage.tables.ownership import require_launch, require_trial
+from storage.tables.parts import in_parts
 from storage.tables.records import EpochRecord, ResultRecord, RunEpoch, RunRecord, TrialStep
 
 __all__ = ["RUN_STATES", "RunTables"]
@@ -226,10 +227,8 @@ class RunTables(Database):
 
     def results(self, config_hashes: Iterable[str]) -> list[tuple[RunRecord, ResultRecord]]:
         """The benchmark runs of some configs that reached their end, oldest first."""
-        wanted = list(config_hashes)
         found = []
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
+        for part in in_parts(config_hashes):
             query = (
                 sa.select(schema.runs.c.run_id)
                 .join(schema.results, schema.results.c.run_id == schema.runs.c.run_id)
@@ -291,9 +290,7 @@ class RunTables(Database):
         found: dict[int, list[EpochRecord]] = {run_id: [] for run_id in wanted}
         table = schema.epochs
         columns = [table.c[name] for name in EpochRecord.__dataclass_fields__]
-        # Databases bound the number of parameters a statement may have.
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
+        for part in in_parts(wanted):
             query = sa.select(table.c.run_id, *columns).where(table.c.run_id.in_(part))
             for row in self.rows(query.order_by(table.c.run_id, table.c.epoch)):
                 found[row.pop("run_id")].append(EpochRecord(**row))

@@ -25,7 +25,7 @@ from space import Pruner, Sampler
 from space.errors import SpaceError, UsageError
 from space.files.reader import parse_yaml
 from space.files.writing import write_output
-from space.terminal.command import OneOf, Option, local_path, count_of
+from space.terminal.command import OneOf, Option, count_of, local_path
 from space.terminal.printing import paper_of, write
 from storage.commands.kit import STORAGE, STUDY, VERBOSE, StoreCommand, format_of, opened
 

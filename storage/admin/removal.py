@@ -7,7 +7,7 @@ goes once no run and no epoch is left that it trained. Nothing that a living lau
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from storage.store import Store
 from storage.summaries.benchmark import glance_at_benchmarks, says_it_is_of
 from storage.tables import schema
 from storage.tables.optuna_models import models
+from storage.tables.parts import in_parts
 from storage.tables.records import BenchmarkRecord, LaunchRecord
 
 __all__ = [
@@ -46,8 +47,6 @@ OF_TRIAL = (
     models.TrialIntermediateValueModel.__table__,
     models.TrialHeartbeatModel.__table__,
 )
-CHUNK = 500
-"""Databases bound the number of parameters a statement may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,9 +223,9 @@ def _own_launches(store: Store, record: BenchmarkRecord, runs: Iterable[int]) ->
 
 
 def _delete_benchmark(connection: sa.Connection, record: BenchmarkRecord, own: _Own) -> None:
-    for part in _parts(own.runs):
+    for part in in_parts(own.runs):
         connection.execute(sa.delete(schema.runs).where(schema.runs.c.run_id.in_(part)))
-    for part in _parts(own.launches):
+    for part in in_parts(own.launches):
         launches = schema.launches
         connection.execute(sa.delete(launches).where(launches.c.launch_id.in_(part)))
     benchmarks = schema.benchmarks
@@ -245,9 +244,3 @@ def _refuse_living(store: Store, label: str, launches: Iterable[LaunchRecord]) -
                 f"storage {store.name}: launch {launch.launch_id} works on {label} now (process "
                 f"{launch.pid} on {launch.host}); stop it with Ctrl-C first, then remove again."
             )
-
-
-def _parts(numbers: Iterable[int]) -> Iterator[list[int]]:
-    wanted = list(numbers)
-    for start in range(0, len(wanted), CHUNK):
-        yield wanted[start : start + CHUNK]

@@ -15,7 +15,7 @@ import optuna
 
 from space.errors import StorageError
 from space.terminal import command
-from space.terminal.command import Command, Option, local_path, count_of
+from space.terminal.command import Command, Option, count_of, local_path
 from storage.commands.command_line import command_line
 from storage.connect.engine import DEFAULT_URL, parse_url, redact
 from storage.store import Store, open_store

@@ -122,7 +122,7 @@ def target(store: Store) -> Store:
     return store
 
 
-def test_a_round_trip_gives_all_back_and_copying_twice_changes_nothing(
+def test_a_round_trip_gives_all_back_and_replacing_changes_nothing(
     source: Store, target: Store, tmp_path: Path
 ) -> None:
     before = content(source)
@@ -132,9 +132,9 @@ def test_a_round_trip_gives_all_back_and_copying_twice_changes_nothing(
     assert done.n_runs == len(before["runs"]) > 0
     assert done.n_epochs == sum(len(rows) for rows in before["epochs"].values())
     assert same(content(target), before)
-    again = copy_store(source, target)
-    assert set(again.studies.values()) | set(again.benchmarks.values()) == {"there already"}
-    assert (again.n_trials, again.n_runs, again.n_epochs) == (0, 0, 0)
+    again = copy_store(source, target, replace=True)
+    assert set(again.studies.values()) | set(again.benchmarks.values()) == {"replaced"}
+    assert (again.n_runs, again.n_epochs) == (done.n_runs, done.n_epochs)
     assert same(content(target), before)
     with closing(open_store(str(tmp_path / "back.db"))) as back:
         copy_store(target, back)
@@ -174,12 +174,14 @@ def test_only_what_is_named_is_copied(source: Store, target: Store) -> None:
     assert len(target.runs(purpose="benchmark")) == len(source.runs(purpose="benchmark")) > 0
 
 
-def test_what_went_on_in_the_source_is_brought_up_to_date(source: Store, target: Store) -> None:
+def test_what_went_on_in_the_source_takes_the_place_of_what_was_there(
+    source: Store, target: Store
+) -> None:
     copy_store(source, target)
     study = optuna.load_study(study_name="made", storage=source.optuna_storage)
     run = next(run for run in source.runs(study._study_id) if run.state == "running")
-    for launch in target.launches():
-        target.end_launch(launch.launch_id, "died")
+    for launch in source.launches():
+        source.end_launch(launch.launch_id, "done")
     number = run.n_epochs + 1
     source.record_epoch(run.run_id, run.launch_id, epoch(number), best_epoch=1, worker="w")
     source.optuna_storage.set_trial_intermediate_value(run.trial_id, number, 0.1)
@@ -191,42 +193,22 @@ def test_what_went_on_in_the_source_is_brought_up_to_date(source: Store, target:
         values = {"n_epochs": behind.n_epochs - 1, "state": "interrupted"}
         connection.execute(table.update().where(table.c.uid == behind.uid).values(values))
     before = content(source)
-    done = copy_store(source, target)
-    assert done.studies["made"] == "brought up to date"
-    assert done.studies["two"] == "there already"
+    done = copy_store(source, target, studies=["made"], benchmarks=True, replace=True)
+    assert done.studies == {"made": "replaced"}
     assert same(content(target), before)
-    # The other way there is nothing to bring.
-    assert set(copy_store(target, source).studies.values()) == {"there already"}
-    assert same(content(source), before)
 
 
-def test_an_earlier_state_does_not_replace_a_later_one(source: Store, target: Store) -> None:
-    copy_store(source, target)
-    study = optuna.load_study(study_name="two", storage=target.optuna_storage)
-    study.add_trial(optuna.trial.create_trial(values=[0.1, 1.0]))
-    later = content(target)
-    assert copy_store(source, target).studies["two"] == "there already"
-    assert same(content(target), later)
-
-
-def test_another_study_of_the_same_name_is_refused_and_nothing_is_written(
-    source: Store, target: Store
-) -> None:
-    add = optuna.create_study(study_name="two", storage=target.optuna_storage)
-    add.tell(add.ask(), 0.5)
+def test_what_is_there_is_refused_and_nothing_is_written(source: Store, target: Store) -> None:
+    copy_store(source, target, studies=["two"])
     before = content(target)
-    with pytest.raises(StudyMismatchError, match=r"'two' is another than that of .* remove"):
+    with pytest.raises(StudyMismatchError, match=r"it has study 'two' already; say --replace"):
         copy_store(source, target)
     assert same(content(target), before)
-
-
-def test_studies_that_went_apart_are_refused(source: Store, target: Store) -> None:
-    copy_store(source, target, studies=["theirs"])
-    for store, value in ((source, 1.0), (target, 2.0)):
-        study = optuna.load_study(study_name="theirs", storage=store.optuna_storage)
-        study.tell(study.ask(), value)
-    with pytest.raises(StudyMismatchError, match="has gone on without it"):
-        copy_store(source, target, studies=["theirs"])
+    copy_store(source, target, benchmarks=True)
+    before = content(target)
+    with pytest.raises(StudyMismatchError, match=r"it has benchmark .* already; say --replace"):
+        copy_store(source, target, studies=["grid"], benchmarks=True)
+    assert same(content(target), before)
 
 
 def test_a_study_that_the_target_has_under_another_name_is_refused(
@@ -235,27 +217,32 @@ def test_a_study_that_the_target_has_under_another_name_is_refused(
     copy_store(source, target, studies=["two"])
     with target.engine.begin() as connection:
         connection.execute(sa.text("UPDATE studies SET study_name = 'renamed'"))
-    with pytest.raises(StudyMismatchError, match="under another study's name"):
+    with pytest.raises(StudyMismatchError, match="under another name"):
         copy_store(source, target, studies=["two"])
 
 
-def test_a_study_that_a_launch_works_on_is_not_replaced(source: Store, target: Store) -> None:
-    copy_store(source, target, studies=["made"])
-    target.begin_launch(new_launch(target.study_id("made")))
-    study = optuna.load_study(study_name="made", storage=source.optuna_storage)
-    study.add_trial(optuna.trial.create_trial(value=0.1))
-    with pytest.raises(StudyMismatchError, match="has gone on without it"):
-        copy_store(source, target, studies=["made"])
+def test_what_a_launch_works_on_is_not_replaced(source: Store, target: Store) -> None:
+    copy_store(source, target, studies=["made"], benchmarks=True)
+    before = content(target)["studies"]["made"]["trials"]
+    for study_id in (target.study_id("made"), None):
+        launch_id = target.begin_launch(new_launch(study_id))
+        with pytest.raises(StorageError, match=r"works on .* now"):
+            copy_store(source, target, studies=["made"], benchmarks=True, replace=True)
+        target.end_launch(launch_id, "done")
+        assert repr(content(target)["studies"]["made"]["trials"]) == repr(before)
+    copy_store(source, target, studies=["made"], benchmarks=True, replace=True)
 
 
 def test_the_command(source: Store, target: Store, capsys: pytest.CaptureFixture[str]) -> None:
     url = target.url.render_as_string(hide_password=False)
     arguments = ["copy", "--from", str(source.url.database), "--to", url]
     assert main([*arguments, "--study", "two"]) == 0
-    assert "copied             study two" in capsys.readouterr().out
-    assert main([*arguments, "--format", "json"]) == 0
+    assert "copied    study two" in capsys.readouterr().out
+    with pytest.raises(StudyMismatchError, match="say --replace"):
+        main(arguments)
+    assert main([*arguments, "--replace", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["studies"]["two"] == "there already"
+    assert found["studies"]["two"] == "replaced"
     assert found["studies"]["made"] == "copied"
     with pytest.raises(StudyNotFoundError, match="did you mean 'two'"):
         main([*arguments, "--study", "twoo"])
