@@ -230,7 +230,7 @@ NO_ROOM = (
 def test_a_full_disk_for_temporary_files(tmp_path: Path) -> None:
     code = (
         "from search.workers.ray_session import ray_session\n"
-        "from storage.commands.cli import run_command\n"
+        "from space.terminal.command import run_command\n"
         "def main(_):\n with ray_session(None, verbose=False):\n  return 0\nrun_command(main)"
     )
     with mounted(tmp_path / "t", "64k") as disk:
