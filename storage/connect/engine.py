@@ -89,13 +89,6 @@ def parse_url(text: str) -> sa.URL:
         )
     elif url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    try:
-        (url.host or "").encode("idna")  # As it is looked up; no error of the driver's otherwise.
-    except UnicodeError as error:
-        raise StorageError(
-            f"--storage: '{url.host}' is no host's name; write e.g. "
-            "postgresql+psycopg://user@host/database."
-        ) from error
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise StorageError(
             f"--storage: '{url.drivername}' is not supported; use sqlite or postgresql+psycopg."
@@ -121,6 +114,13 @@ def translated(url: sa.URL) -> Iterator[None]:
         raise StorageError(_sentence(url, error.__cause__ or error)) from error
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise StorageError(_sentence(url, error)) from error
+    except UnicodeError as error:
+        if "idna" not in str(error):
+            raise
+        # So Python says that an empty or too long part makes it no name to look up.
+        raise StorageError(
+            f"storage {redact(url)}: its host has no name that can be looked up; check the URL."
+        ) from error
 
 
 def missing_driver(url: sa.URL, error: ImportError) -> StorageError:

@@ -1,4 +1,4 @@
-"""Long lists in few-piece statements: databases bound the number of parameters of one."""
+"""Long lists over several statements: databases bound the number of parameters of one."""
 
 from __future__ import annotations
 

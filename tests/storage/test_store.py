@@ -267,9 +267,10 @@ def test_password_and_query_are_never_shown() -> None:
 
 
 @pytest.mark.parametrize("host", [".", "a..b", "a" * 70])
-def test_a_host_that_cannot_be_looked_up_is_refused(host: str) -> None:
-    with pytest.raises(StorageError, match="is no host's name"):
-        parse_url(f"postgresql://user@{host}/db")
+@pytest.mark.parametrize("url", ["postgresql://user@{}/db", "postgresql:///db?host={}"])
+def test_a_host_that_cannot_be_looked_up_is_refused(url: str, host: str) -> None:
+    with pytest.raises(StorageError, match="no name that can be looked up"):
+        open_store(url.format(host))
 
 
 def test_an_at_sign_in_a_password_does_not_show_its_end() -> None:
