@@ -252,6 +252,15 @@ class Space(FrozenModel):
         """
         return math.prod(len(points) for points in self.grid().values())
 
+    @property
+    def max_trials(self) -> int | None:
+        """Trials that a study may hold in all, over all launches; None: any number."""
+        if self.sampler.name != "grid":
+            return self.budget.trials
+        # A grid has nothing more to propose once every point has been tried; a baseline is one.
+        n_points = self.n_grid_points
+        return n_points if self.budget.trials is None else min(self.budget.trials, n_points)
+
     def grid(self) -> dict[str, list[Value]]:
         """Every parameter's values, for a grid search.
 

@@ -97,6 +97,7 @@ def commands() -> dict[str, tuple[Callable[[list[str]], int], list[str]]]:
     import search.launch.__main__
     import search.reproduction.__main__
     import search.simulate.__main__
+    import search.workers.workplace
     import space.__main__
     import storage.__main__
     import trainables.__main__
@@ -168,9 +169,9 @@ def stand_in() -> None:
     import dashboards.report
     import dashboards.serve
     import search.benchmark.run
-    import search.launch.plan
     import search.launch.study
     import search.reproduction.__main__
+    import search.workers.workplace
     import trainables.__main__
     from search.benchmark.configs import benchmark_configs, load_named, settle_source
     from search.workers.ray_session import Slots
@@ -184,24 +185,24 @@ def stand_in() -> None:
         yield Path.cwd()
 
     class Places:
-        def __init__(self) -> None:
-            self.checkpoint_path = Path
+        def __init__(self, place: Any) -> None:
+            self.place = place
 
-    def run_tune(ledger: Any, *, checkpoint_path: Any, **_options: Any) -> str:
-        place = Places()
-        place.checkpoint_path = checkpoint_path
-        work(ledger, place)  # type: ignore[arg-type]
+    def run_tune(ledger: Any, place: Any, *_more: Any) -> str:
+        work(ledger, Places(place))  # type: ignore[arg-type]
         return "done"
 
     def train_queue(
-        store: Any, queue: Any, *, progress: Any, launch_id: int, fingerprint: str, **_more: Any
+        store: Any, queue: Any, where: Any, *, progress: Any, launch_id: int, **_more: Any
     ) -> str:
         progress.announce(slots)
         named, _ = settle_source(load_named([Path("config.yaml")], []))
         for place, config in enumerate(benchmark_configs(named, 10)):
             for number in range(10):
                 error = 0.2 + 0.01 * (number % 3) + 0.05 * place
-                add_result(store, launch_id, config, number, error, fingerprint=fingerprint)
+                add_result(
+                    store, launch_id, config, number, error, fingerprint=where.data.fingerprint
+                )
         for place, queued in enumerate(queue):
             progress.on_epoch()
             progress.on_end(queued, f"fails {ESCAPED}" if place == 3 else None)
@@ -217,9 +218,9 @@ def stand_in() -> None:
     rows = trainables.__main__.model_rows(2)  # Once: it builds every network.
     document = search.reproduction.__main__.Document(text="±é\n", figures={})
     for module, name, value in (
-        (search.launch.study, "ray_session", no_ray),
+        (search.workers.workplace, "ray_session", no_ray),
         (search.launch.study, "run_tune", run_tune),
-        (search.launch.plan.Plan, "slots", lambda _self: slots),
+        (search.workers.workplace, "slots_for", lambda *_: slots),
         (search.launch.study, "group_size_of_study", lambda *_, **__: 1),
         (search.benchmark.run, "train_queue", train_queue),
         (trainables.__main__, "model_rows", lambda _width: rows),

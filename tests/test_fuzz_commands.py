@@ -26,7 +26,7 @@ import search.grid_report
 import search.launch.__main__
 import search.launch.run
 import search.launch.study
-import search.workers.train_queue
+import search.workers.workplace
 import storage.__main__
 from search.workers.ray_session import require_address
 from space.errors import ClusterError, StorageError
@@ -161,8 +161,7 @@ def _nothing_leaves_this_process(place: Path, monkeypatch: pytest.MonkeyPatch) -
         raise ClusterError("there is no Ray here.")
         yield place
 
-    for module in (search.launch.study, search.workers.train_queue, search.launch.run):
-        monkeypatch.setattr(module, "ray_session", no_ray)
+    monkeypatch.setattr(search.workers.workplace, "ray_session", no_ray)
 
     def no_download(root: Path, _timeout: float) -> None:
         raise DownloadError("no network")

@@ -124,6 +124,8 @@ from pathlib import Path
 from search.launch.plan import make_plan
 from search.launch.run import launch
 from search.runs.provenance import collect_provenance
+from search.trials.study import resolved
+from search.workers.workplace import Workplace
 from space import read_space_file
 from trainables.batched.worker import BatchedSteps
 from trainables.worker import AssignedRun
@@ -132,9 +134,9 @@ path = Path(sys.argv[1]) / "space.json"
 path.write_text(json.dumps({"study": "closed", "model": {"name": "closed-form"}, "parameters": {
     "learning_rate": {"type": "float", "low": 0.001, "high": 0.01}},
     "training": {"epochs": 2}, "budget": {"trials": 1}}))
-plan = make_plan(read_space_file(path), storage=str(path.with_suffix(".db")), command="c",
+plan = make_plan(read_space_file(path), None, Workplace(checkpoints=path), command="c",
                  provenance=collect_provenance())
-config = plan.resolve({"learning_rate": 0.002}).model_dump(mode="json")
+config = resolved(plan.space, {"learning_rate": 0.002}).model_dump(mode="json")
 run = AssignedRun({"run_id": 1, "config": config, "checkpoint": None, "n_epochs": 0,
                    "evaluate": False, "together": True}, None)
 (report,) = BatchedSteps().step([run])

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray import tune
 
 from trainables.batched.worker import BatchedSteps
+from trainables.data.run_data import RunData
 from trainables.worker import AssignedRun
-
-if TYPE_CHECKING:
-    from trainables.data.image_set import ImageArrays
 
 __all__ = ["RunTrainable"]
 
@@ -31,8 +29,7 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
     def setup(
         self,
         config: dict[str, Any],
-        images: ImageArrays | None = None,
-        test_images: ImageArrays | None = None,
+        data: RunData | None = None,
         n_threads: int | None = None,
         use_gpu: bool = True,
     ) -> None:
@@ -40,23 +37,17 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
 
         Args:
             config: The runs.
-            images: The training images, or None where no run needs any.
-            test_images: The test images, for benchmarks alone.
+            data: What they are trained on, where they need any.
             n_threads: Threads for PyTorch, or None to leave its choice.
             use_gpu: Whether the trial was given a GPU; without, none may be seen.
         """
         if not use_gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        self._images = self._test_images = None
-        if images is not None:  # Runs that need none need no PyTorch either.
-            import torch
+        self._data = data or RunData()
+        if self._data.images is not None and n_threads is not None:
+            import torch  # Runs that need no data need no PyTorch either.
 
-            from trainables.data.image_set import ImageSet
-
-            if n_threads is not None:
-                torch.set_num_threads(n_threads)
-            self._images = ImageSet.from_numpy(images)
-            self._test_images = None if test_images is None else ImageSet.from_numpy(test_images)
+            torch.set_num_threads(n_threads)
         self._open(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -80,7 +71,9 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         self._runs = [run for run in self._runs if run.run_id not in drop and not run.closed]
         n_together = 1 if self._in_turn else len(self._runs) + len(add)
         self._runs += [
-            AssignedRun(assignment, self._images, self._test_images, n_together=n_together)
+            AssignedRun(
+                assignment, self._data.images, self._data.test_images, n_together=n_together
+            )
             for assignment in add
         ]
 

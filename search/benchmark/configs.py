@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,14 +11,13 @@ from space import NamedConfig, Override, RunConfig, load_configs
 from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
 from storage import BenchmarkConfig
 from trainables.closed_form import CLOSED_FORM
-from trainables.data.image_set import ImageSet
+from trainables.data.run_data import RunData
 from trainables.data.sources import load_source
 from trainables.models.registry import model_class
 from trainables.resolve import resolve_config
 from trainables.runs import count_parameters
 
 __all__ = [
-    "BenchmarkData",
     "benchmark_configs",
     "load_named",
     "only",
@@ -28,25 +25,6 @@ __all__ = [
     "settle_source",
     "settled",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchmarkData:
-    """The one data set that all configs of a benchmark are run on."""
-
-    images: ImageSet
-    test_images: ImageSet
-
-    @property
-    def source(self) -> str:
-        """Where it is from."""
-        return self.images.source
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hexadecimal digits that identify the training and the test images together."""
-        text = f"{self.images.fingerprint}/{self.test_images.fingerprint}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def load_named(paths: Sequence[str | Path], changes: Sequence[Override] = ()) -> list[NamedConfig]:
@@ -112,7 +90,7 @@ def _changed(named: NamedConfig, changes: Sequence[Override]) -> NamedConfig:
     )
 
 
-def settle_source(configs: Sequence[NamedConfig]) -> tuple[list[NamedConfig], BenchmarkData]:
+def settle_source(configs: Sequence[NamedConfig]) -> tuple[list[NamedConfig], RunData]:
     """Load the one data set that all configs are run on.
 
     Args:
@@ -132,9 +110,7 @@ def settle_source(configs: Sequence[NamedConfig]) -> tuple[list[NamedConfig], Be
             "benchmark them apart."
         )
     wanted = configs[0].data.model_copy(update={"source": sources.pop() if sources else "auto"})
-    data = BenchmarkData(
-        images=load_source(wanted, "train"), test_images=load_source(wanted, "test")
-    )
+    data = RunData(images=load_source(wanted, "train"), test_images=load_source(wanted, "test"))
     return settled(configs, data.source), data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from argparse import Namespace
 from contextlib import suppress
@@ -36,7 +37,7 @@ class Request:
         name: What the benchmark is called.
         title: What heads its table: that of the one file, if it is of one as it stands.
         resources: What a worker occupies.
-        deadline: When to stop, in seconds of `time.monotonic`.
+        deadline: When to stop, in seconds of `time.monotonic`; infinite without a limit.
     """
 
     options: Namespace
@@ -45,7 +46,7 @@ class Request:
     name: str
     title: str
     resources: Resources
-    deadline: float | None
+    deadline: float
 
 
 def read_request(options: Namespace) -> Request:
@@ -91,10 +92,10 @@ def _resources(options: Namespace) -> Resources:
     return Resources.model_validate(given)
 
 
-def _deadline(options: Namespace) -> float | None:
+def _deadline(options: Namespace) -> float:
     """When to stop, in seconds of `time.monotonic`."""
     if options.time_limit is None:
-        return None
+        return math.inf
     try:
         return time.monotonic() + parse_duration(options.time_limit)
     except SpaceError as error:

@@ -9,7 +9,6 @@ from dashboards.numbers.results import ConfigResult, collect
 from dashboards.numbers.tables import benchmark_table
 from dashboards.tables.formats import render
 from search.benchmark.configs import (
-    BenchmarkData,
     benchmark_configs,
     load_named,
     only,
@@ -22,7 +21,9 @@ from search.launch.plan import checkpoint_directory, require_writable
 from search.runs.lease import reclaim_runs
 from search.runs.provenance import collect_provenance
 from search.runs.queue import QueuedRun
+from search.runs.stopping import Stopping
 from search.workers.train_queue import QueueProgress, train_queue
+from search.workers.workplace import Workplace
 from space import NamedConfig
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.counts import count
@@ -30,6 +31,7 @@ from space.terminal.printing import paper_of, say_error, write
 from storage import BenchmarkRecord, Store, open_store
 from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.commands.kit import default_storage, stop_signals
+from trainables.data.run_data import RunData
 
 __all__ = ["benchmark"]
 
@@ -77,9 +79,7 @@ def benchmark(request: Request) -> int:
     return EXIT_DONE if any(result.seeds for result in results) else EXIT_NOTHING
 
 
-def _record(
-    store: Store, configs: Sequence[NamedConfig], request: Request, data: BenchmarkData
-) -> None:
+def _record(store: Store, configs: Sequence[NamedConfig], request: Request, data: RunData) -> None:
     """Record what the benchmark compares: all configs of its files, all seeds asked for so far."""
     name, fingerprint = request.name, data.fingerprint
     n_seeds = max(
@@ -116,46 +116,43 @@ def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) ->
     ]
 
 
-def _run(store: Store, queue: list[QueuedRun], request: Request, data: BenchmarkData) -> str:
+def _run(store: Store, queue: list[QueuedRun], request: Request, data: RunData) -> str:
     """Train what is missing; say how it ended."""
     options = request.options
     reclaim_runs(store, "benchmark")
     launch_id = store.begin_launch(
         collect_provenance().new_launch(
-            study_id=None,
+            None,
             command=request.command,
             config={
                 "benchmark": request.name,
                 "configs": [str(path) for path in options.config],
                 "seeds": options.seeds,
             },
-            changes=[],
-            data_source=data.source,
-            data_fingerprint=data.fingerprint,
+            data=data,
         )
     )
     status, progress = "failed", None
     try:
         progress = QueueProgress(queue)
-        checkpoints = checkpoint_directory(store.url, options.checkpoints) / "benchmark"
-        require_writable(checkpoints)
-        with stop_signals() as stop:
+        place = Workplace(
+            resources=request.resources,
+            concurrency=options.concurrency or "auto",
+            training=queue[0].config.training,
+            data=data,
+            checkpoints=checkpoint_directory(store.url, options.checkpoints) / "benchmark",
+            ray_address=options.ray_address,
+            verbose=options.verbose,
+        )
+        require_writable(place.checkpoints)
+        with stop_signals() as stop, place.open() as opened:
             status = train_queue(
                 store,
                 queue,
-                purpose="benchmark",
+                opened,
                 launch_id=launch_id,
-                resources=request.resources,
-                concurrency=options.concurrency or "auto",
-                checkpoints=checkpoints,
-                images=data.images,
-                test_images=data.test_images,
-                fingerprint=data.fingerprint,
                 progress=progress,
-                ray_address=options.ray_address,
-                verbose=options.verbose,
-                stop_requested=stop,
-                deadline=request.deadline,
+                stopping=Stopping(requested=stop, deadline=request.deadline),
             )
     except KeyboardInterrupt:  # A second one, in the midst of stopping.
         status = "interrupted"

@@ -62,16 +62,7 @@ def main(options: Namespace) -> int:
     # PyTorch and Ray take seconds to load, which neither help nor a mistake in the file waits for.
     from search.launch.run import launch
 
-    return launch(
-        file,
-        storage=options.storage,
-        command=options.typed,
-        ray_address=options.ray_address,
-        checkpoints=options.checkpoints,
-        dry_run=options.dry_run,
-        output_format=options.format,
-        verbose=options.verbose,
-    )
+    return launch(file, options)
 
 
 def _refuse_idle(forms: list[Space], options: Namespace) -> None:

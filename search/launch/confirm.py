@@ -6,22 +6,21 @@ initialisations, the configs show what they are worth, and the search how optimi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.launch.plan import Plan
 from search.runs.lease import reclaim_runs
 from search.runs.queue import QueuedRun, has_ended
 from search.runs.seeds import confirm_config
+from search.runs.stopping import Stopping
 from search.trials.proposals import IMPOSSIBLE
-from search.workers.ray_session import Slots
-from search.workers.train_queue import QueueProgress, train_on
+from search.trials.study import OpenedStudy
+from search.workers.train_queue import QueueProgress, train_queue
+from search.workers.workplace import OpenWorkplace
 from space.metrics import rank
-from storage import Store
 from storage.tables.attributes import BASELINE
 from trainables.runs import count_parameters
 
@@ -43,19 +42,20 @@ class Candidates:
     skipped: dict[int, str]
 
 
-def candidates(plan: Plan, study: optuna.Study) -> Candidates:
+def candidates(opened: OpenedStudy) -> Candidates:
     """Choose the trials whose configs are to be confirmed.
 
     Args:
-        plan: The launch's plan, which says how many distinct configs.
-        study: The study; of several objectives the Pareto front is taken, in the first one's order.
+        opened: The study; of several objectives the Pareto front is taken, in the first one's
+            order.
     """
+    study = opened.study
     chosen: list[FrozenTrial] = []
     skipped: dict[int, str] = {}
 
     def is_possible(trial: FrozenTrial) -> bool:
         try:
-            count_parameters(plan.resolve(trial.params).model)
+            count_parameters(opened.resolve(trial.params).model)
         except IMPOSSIBLE as error:
             skipped[trial.number] = str(error)
         return trial.number not in skipped
@@ -64,7 +64,7 @@ def candidates(plan: Plan, study: optuna.Study) -> Candidates:
         if all(trial.params != other.params for other in chosen) and is_possible(trial):
             chosen.append(trial)
 
-    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    ended = opened.trials(TrialState.COMPLETE, TrialState.PRUNED)
     complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
     maximize = study.directions[0] == optuna.study.StudyDirection.MAXIMIZE
     pool = complete
@@ -74,7 +74,7 @@ def candidates(plan: Plan, study: optuna.Study) -> Candidates:
             complete = [trial for trial in complete if trial.number not in skipped]
             pool = _front(study, complete)
     for trial in sorted(pool, key=lambda trial: (rank(trial.values[0], maximize), trial.number)):
-        if len(chosen) == plan.space.confirm.top:
+        if len(chosen) == opened.space.confirm.top:
             break
         choose(trial)
     for trial in ended:
@@ -90,79 +90,56 @@ def _front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTri
     return [trials[found.number] for found in apart.best_trials]
 
 
-def confirm_queue(plan: Plan, store: Store, study: optuna.Study) -> list[QueuedRun]:
+def confirm_queue(opened: OpenedStudy) -> list[QueuedRun]:
     """The confirmation runs that are still to be trained, seed by seed.
 
     One that failed is among them only where its workers died: any other would fail again.
     """
     done = {
         (run.trial_id, run.replicate)
-        for run in store.runs(study._study_id, "confirm")
+        for run in opened.store.runs(opened.id, "confirm")
         if has_ended(run)
     }
-    chosen = candidates(plan, study).trials
+    chosen = candidates(opened).trials
     return [
         QueuedRun(
             label=f"confirmation of trial {trial.number}, fresh seed {replicate}",
-            config=confirm_config(plan.resolve(trial.params), replicate),
-            study_id=study._study_id,
+            config=confirm_config(opened.resolve(trial.params), replicate),
             trial_id=trial._trial_id,
             replicate=replicate,
         )
-        for replicate in range(plan.space.confirm.seeds)
+        for replicate in range(opened.space.confirm.seeds)
         for trial in chosen
         if (trial._trial_id, replicate) not in done
     ]
 
 
-def confirm(
-    plan: Plan,
-    store: Store,
-    study: optuna.Study,
-    *,
-    launch_id: int,
-    slots: Slots,
-    scratch: Path,
-    stop_requested: Callable[[], bool],
-    deadline: float | None,
-) -> str:
+def confirm(opened: OpenedStudy, place: OpenWorkplace, launch_id: int, stopping: Stopping) -> str:
     """Train the confirmation runs that are missing, on the Ray that is up.
 
     Args:
-        plan: The launch's plan.
-        store: The store.
-        study: The study.
+        opened: The study.
+        place: Where runs are trained.
         launch_id: The launch.
-        slots: Where runs are trained.
-        scratch: A directory for what Tune insists on writing.
-        stop_requested: Whether a person asks to stop.
-        deadline: When to stop (`time.monotonic`), or None.
+        stopping: When to stop.
 
     Returns:
         ``"done"``, ``"time limit"`` or ``"interrupted"``.
     """
-    reclaim_runs(store, "confirm")
-    queue = confirm_queue(plan, store, study)
+    reclaim_runs(opened.store, "confirm")
+    queue = confirm_queue(opened)
     if not queue:
         return "done"
     progress = QueueProgress(queue, kind="confirmation run", detail=" with fresh seeds")
     try:
-        return train_on(
-            store,
+        return train_queue(
+            opened.store,
             queue,
-            slots=slots,
-            scratch=scratch,
-            purpose="confirm",
+            place.below("confirm"),
             launch_id=launch_id,
-            resources=plan.space.resources,
-            checkpoints=plan.checkpoints / plan.space.study / "confirm",
-            images=plan.images,
-            test_images=None,
-            fingerprint=plan.data_fingerprint,
+            study_id=opened.id,
             progress=progress,
-            verbose=plan.verbose,
-            stop_requested=stop_requested,
-            deadline=deadline,
+            stopping=stopping,
         )
     finally:
         progress.close()

@@ -14,27 +14,29 @@ from space import format_duration
 from space.identity import WITHOUT_GPU
 from space.terminal.counts import count
 from space.terminal.printing import say, say_json, write
-from storage.connect.engine import parse_url, redact
 
 __all__ = ["print_dry_run"]
 
 
-def print_dry_run(plan: Plan, slots: Slots, estimate: Estimate, output_format: str) -> None:
+def print_dry_run(
+    plan: Plan, storage: str, slots: Slots, estimate: Estimate, output_format: str
+) -> None:
     """Print what a launch would do, to stdout.
 
     Args:
         plan: The plan.
+        storage: The store's name.
         slots: The resources found.
         estimate: What a trial costs.
         output_format: ``"text"`` or ``"json"``.
     """
-    storage = redact(parse_url(plan.storage))
+    data = plan.place.data
     seconds, bound = _search_seconds(plan, slots, estimate)
     if output_format == "json":
         report = {
             "plan": plan.space.model_dump(mode="json"),
             "form": plan.form,
-            "data": {"source": plan.data_source, "fingerprint": plan.data_fingerprint},
+            "data": {"source": data.source, "fingerprint": data.fingerprint},
             "storage": storage,
             "resources": asdict(slots),
             "estimate": {**asdict(estimate), "search_seconds_at_most": seconds, "bound": bound},
@@ -47,7 +49,7 @@ def print_dry_run(plan: Plan, slots: Slots, estimate: Estimate, output_format: s
     if plan.form is not None:
         _say(f"form:      {plan.form}")
     _say(f"storage:   {storage}")
-    _say(f"data:      {plan.data_source}, fingerprint {plan.data_fingerprint}")
+    _say(f"data:      {data.source}, fingerprint {data.fingerprint}")
     _say(
         f"resources: {count(slots.nodes, 'machine')}, {count(slots.cpus, 'CPU')}, "
         f"{count(slots.gpus, 'GPU')}; {count(slots.concurrency, 'worker')}"
@@ -79,10 +81,10 @@ def _about(seconds: float) -> str:
 def _search_seconds(plan: Plan, slots: Slots, estimate: Estimate) -> tuple[float | None, str]:
     """An upper bound on a launch's seconds, pruning nothing, and what sets it."""
     bounds: list[tuple[float, str]] = []
-    if plan.max_trials is not None:
-        rounds = math.ceil(plan.max_trials / slots.concurrency)
+    if plan.space.max_trials is not None:
+        rounds = math.ceil(plan.space.max_trials / slots.concurrency)
         seconds = rounds * estimate.trial_seconds
-        bounds.append((seconds, f"{count(plan.max_trials, 'trial')}, none of them pruned"))
+        bounds.append((seconds, f"{count(plan.space.max_trials, 'trial')}, none of them pruned"))
     if plan.space.budget.epochs is not None:
         seconds = plan.space.budget.epochs * estimate.epoch_seconds / slots.concurrency
         bounds.append((seconds, count(plan.space.budget.epochs, "epoch")))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from search.launch.plan import Plan
+from search.trials.study import examples
 from search.workers.ray_session import Slots
 
 __all__ = ["Estimate", "measure"]
@@ -46,7 +47,7 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
 
     from trainables.runs import open_run
 
-    config = plan.examples()[0]
+    config = examples(plan.space)[0]
     batch, fraction = config.training.batch_size, config.data.validation_fraction
     n_pairs = config.data.n_train_pairs or 0
     n_train = round(n_pairs * (1 - fraction))
@@ -61,7 +62,7 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
-        run = open_run(config.with_values(one_step), plan.images)
+        run = open_run(config.with_values(one_step), plan.place.data.images)
         run.run_epoch()  # The first epoch pays for PyTorch's warm-up.
         step_seconds = run.run_epoch().seconds
     finally:

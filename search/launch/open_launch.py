@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 
-import optuna
-
 from search.launch.changes import changes_since
 from search.launch.plan import Plan
 from search.runs.lease import reclaim_stale, sweep_checkpoints
 from search.trials.ledger import Ledger
+from search.trials.study import OpenedStudy
 from space.errors import DeletedError, LeaseLostError, StorageError
-from storage import Store
 from storage.connect.outage import is_unreachable
 
 __all__ = ["OpenLaunch"]
@@ -30,13 +28,22 @@ class OpenLaunch:
         ledger: Of the trials that it trains; None while it has none.
     """
 
-    def __init__(self, plan: Plan, store: Store, study: optuna.Study) -> None:
+    def __init__(self, plan: Plan, opened: OpenedStudy) -> None:
         """Record that a launch of a study begins."""
-        self._plan, self._store, self._study = plan, store, study
-        earlier = store.launches(study._study_id)
+        self._checkpoints = plan.place.checkpoints
+        self._study, self._store = opened.study, opened.store
+        earlier = self._store.launches(opened.id)
         now = plan.space.model_dump(mode="json")
         self.changes = changes_since(earlier[-1], now, plan.provenance) if earlier else []
-        self.launch_id = store.begin_launch(plan.new_launch(study._study_id, self.changes))
+        self.launch_id = self._store.begin_launch(
+            plan.provenance.new_launch(
+                opened.id,
+                command=plan.command,
+                config=now,
+                changes=self.changes,
+                data=plan.place.data,
+            )
+        )
         self.ledger: Ledger | None = None
 
     def put_right(self) -> int:
@@ -51,7 +58,7 @@ class OpenLaunch:
         self._store.end_launch(self.launch_id, status)
 
     def _sweep(self) -> None:
-        sweep_checkpoints(self._plan.checkpoints, self._store, self._study._study_id)
+        sweep_checkpoints(self._checkpoints, self._store, self._study._study_id)
 
     def __enter__(self) -> OpenLaunch:
         """Begin."""

@@ -16,7 +16,8 @@ from rich.text import Text
 from dashboards.numbers.snapshot import Snapshot, take_snapshot
 from search.launch.plan import Plan
 from search.runs.protocol import Report
-from search.trials.observer import TrialView
+from search.trials.open_trial import OpenTrial
+from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots
 from space import format_duration
 from space.terminal.counts import count
@@ -61,7 +62,7 @@ class Pace:
         """
         limit = self._plan.space.budget.time_limit
         bounds = [] if limit is None else [max(0.0, limit - self.elapsed)]
-        max_trials = self._plan.max_trials
+        max_trials = self._plan.space.max_trials
         if self._n_epochs and max_trials is not None:
             a_trial = snapshot.mean_epochs or float(self._plan.space.training.epochs)
             to_start = max(0, max_trials - snapshot.n_finished - snapshot.counts["FAIL"])
@@ -80,18 +81,18 @@ class LineProgress:
         self._rungs = set(plan.space.rungs())
 
     def on_launch(
-        self, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+        self, opened: OpenedStudy, slots: Slots, n_reclaimed: int, changes: list[str]
     ) -> None:
         """Announce the study, the machine and the budget."""
-        self._say(*announcement(self._plan, study, slots, n_reclaimed, changes))
+        self._say(*announcement(self._plan, opened, slots, n_reclaimed, changes))
 
-    def on_trial_start(self, trial: TrialView) -> None:
+    def on_trial_start(self, trial: OpenTrial) -> None:
         """Announce a trial."""
         verb = f"goes on after epoch {trial.n_epochs}" if trial.resumed else "starts"
         note = " (baseline)" if trial.is_baseline else ""
         self._say(f"trial {trial.number}{note} {verb}: {show_params(trial.params)}")
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         """Report a rung, or every epoch that took long enough to be worth a line."""
         epoch = report.epoch
         if epoch is not None and (epoch.epoch in self._rungs or epoch.seconds >= 10):
@@ -101,7 +102,7 @@ class LineProgress:
                 f"{self._values(trial)} ({epoch.seconds:.3g} s)"
             )
 
-    def on_trial_end(self, trial: TrialView) -> None:
+    def on_trial_end(self, trial: OpenTrial) -> None:
         """Report a trial's fate."""
         reason = f" ({trial.reason})" if trial.reason and trial.state.name == "FAIL" else ""
         self._say(
@@ -115,7 +116,7 @@ class LineProgress:
     def close(self) -> None:
         """Nothing to take down."""
 
-    def _values(self, trial: TrialView) -> str:
+    def _values(self, trial: OpenTrial) -> str:
         if trial.values is None:
             return "no value"
         return " ".join(
@@ -136,30 +137,30 @@ class LiveProgress:
         """Make the display; it writes to stderr, which is a terminal."""
         self._plan = plan
         self._pace = Pace(plan)
-        self._running: dict[int, TrialView] = {}
+        self._running: dict[int, OpenTrial] = {}
         self._study: optuna.Study | None = None
         self._live = Live(console=error_console(), auto_refresh=False, transient=True)
         self._drawn_at = 0.0
 
     def on_launch(
-        self, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+        self, opened: OpenedStudy, slots: Slots, n_reclaimed: int, changes: list[str]
     ) -> None:
         """Announce the launch and draw the first table."""
-        for line in announcement(self._plan, study, slots, n_reclaimed, changes):
+        for line in announcement(self._plan, opened, slots, n_reclaimed, changes):
             say_error(line)
-        self._study = study
+        self._study = opened.study
         self._live.start()
         self._draw()
 
-    def on_trial_start(self, trial: TrialView) -> None:
+    def on_trial_start(self, trial: OpenTrial) -> None:
         """A row more."""
         self._running[trial.number] = trial
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         """A row changes; it is drawn with the next tick."""
         self._pace.epoch()
 
-    def on_trial_end(self, trial: TrialView) -> None:
+    def on_trial_end(self, trial: OpenTrial) -> None:
         """A row less; a failure stays on the screen."""
         self._running.pop(trial.number, None)
         if trial.state.name == "FAIL":
@@ -181,7 +182,7 @@ class LiveProgress:
 
     def _render(self, snapshot: Snapshot) -> Group:
         counts = snapshot.counts
-        total = self._plan.max_trials
+        total = self._plan.space.max_trials
         done = counts["COMPLETE"] + counts["PRUNED"] + counts["FAIL"]
         metric = self._plan.space.objectives[0].metric
         left = self._pace.remaining(
@@ -230,18 +231,19 @@ def next_rung(rungs: Sequence[int], epoch: int) -> str:
 
 
 def announcement(
-    plan: Plan, study: optuna.Study, slots: Slots, n_reclaimed: int, changes: list[str]
+    plan: Plan, opened: OpenedStudy, slots: Slots, n_reclaimed: int, changes: list[str]
 ) -> list[str]:
     """What is said before the first trial: study, data, machine and budget."""
     space = plan.space
-    known = study.get_trials(deepcopy=False)
+    known = opened.trials()
     n_waiting = sum(trial.state.name == "WAITING" for trial in known)
     n_done = sum(trial.state.is_finished() for trial in known)
     gpus = f", {count(slots.gpus, 'GPU')}" if slots.gpus else ""
     machines = f"{count(slots.nodes, 'machine')}, " if slots.nodes > 1 else ""
     lines = [
-        f"study '{space.study}' on {plan.data_source}: {machines}{count(slots.cpus, 'CPU')}{gpus}; "
-        f"{count(slots.concurrency, 'worker')}, {count(space.resources.cpus, 'CPU')} each"
+        f"study '{space.study}' on {plan.place.data.source}: {machines}"
+        f"{count(slots.cpus, 'CPU')}{gpus}; {count(slots.concurrency, 'worker')}, "
+        f"{count(space.resources.cpus, 'CPU')} each"
     ]
     if plan.form is not None:
         lines.append(plan.form)
@@ -252,8 +254,8 @@ def announcement(
         )
     lines += [f"changed since the last launch: {change}" for change in changes]
     limits = []
-    if plan.max_trials is not None:
-        limits.append(f"{count(plan.max_trials, 'trial')} in all")
+    if plan.space.max_trials is not None:
+        limits.append(f"{count(plan.space.max_trials, 'trial')} in all")
     if space.budget.epochs is not None:
         limits.append(f"{count(space.budget.epochs, 'epoch')} in all")
     if space.budget.time_limit is not None:

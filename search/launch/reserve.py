@@ -7,14 +7,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 
-import optuna
-
 from search.launch.confirm import candidates, confirm_queue
-from search.launch.plan import Plan
 from search.runs.protocol import Report
-from search.trials.observer import Observer, TrialView
+from search.trials.open_trial import Observer, OpenTrial
+from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots
-from storage import Store
 from storage.tables.attributes import BASELINE
 from trainables.closed_form import CLOSED_FORM
 
@@ -57,9 +54,7 @@ class Reserve:
 
     def __init__(
         self,
-        plan: Plan,
-        store: Store,
-        study: optuna.Study,
+        opened: OpenedStudy,
         slots: Slots,
         observer: Observer,
         *,
@@ -68,14 +63,12 @@ class Reserve:
         """The first worker is about to be started.
 
         Args:
-            plan: The launch's plan.
-            store: The store.
-            study: The study.
+            opened: The study.
             slots: Where workers run.
             observer: Whom the events are for.
             clock: Tells the time, in seconds.
         """
-        self._plan, self._store, self._study = plan, store, study
+        self._opened = opened
         self._n_workers = slots.concurrency
         self._observer = observer
         self._clock = clock
@@ -87,11 +80,11 @@ class Reserve:
         self._kept = 0.0
         self._is_stale, self._looked = True, -math.inf
 
-    def on_trial_start(self, trial: TrialView) -> None:
+    def on_trial_start(self, trial: OpenTrial) -> None:
         """Nothing to learn."""
         self._observer.on_trial_start(trial)
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         """Learn how long an epoch of a trial takes."""
         self._observer.on_trial_report(trial, report)
         if report.epoch is None:
@@ -104,7 +97,7 @@ class Reserve:
         else:
             self._busy += seconds
 
-    def on_trial_end(self, trial: TrialView) -> None:
+    def on_trial_end(self, trial: OpenTrial) -> None:
         """What is to be confirmed may be another trial now."""
         self._observer.on_trial_end(trial)
         self._is_stale = True
@@ -118,28 +111,26 @@ class Reserve:
         Args:
             left: Seconds until the time limit.
         """
-        limit = self._plan.space.budget.time_limit
-        if not self._plan.space.confirm.top or limit is None or left > MOST * limit:
+        limit = self._opened.space.budget.time_limit
+        if not self._opened.space.confirm.top or limit is None or left > MOST * limit:
             return 0.0
         if self._is_stale and self._clock() >= self._looked + LOOK_SECONDS:
             self._is_stale, self._looked = False, self._clock()
-            with self._store.guarded():
+            with self._opened.store.guarded():
                 self._kept = min(self._needed(), MOST * limit)
         return self._kept
 
     def _needed(self) -> float:
-        space = self._plan.space
-        chosen = candidates(self._plan, self._study).trials
+        space = self._opened.space
+        chosen = candidates(self._opened).trials
         awaited = [
             trial
-            for trial in self._study.get_trials(deepcopy=False)
+            for trial in self._opened.trials()
             if BASELINE in trial.user_attrs and not trial.state.is_finished()
         ]
         if awaited or all(BASELINE in trial.user_attrs for trial in chosen):
             return 0.0
-        n_runs = Counter(
-            run.trial_id for run in confirm_queue(self._plan, self._store, self._study)
-        )
+        n_runs = Counter(run.trial_id for run in confirm_queue(self._opened))
         asked = space.resources.runs_per_trainable
         is_measured = asked == "auto" and space.model.name != CLOSED_FORM
         return confirmation_seconds(

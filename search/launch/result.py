@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
-
 from dashboards.going_on import search_command
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
@@ -20,12 +18,12 @@ from search.launch.confirmation import confirmation_as_json, print_confirmation
 from search.launch.plan import Plan
 from search.launch.study import Outcome
 from search.trials.proposals import Tried
+from search.trials.study import OpenedStudy
 from space import format_duration
 from space.errors import UsageError
 from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_table
 from space.words import number, show_params
-from storage import Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.summaries.baselines import in_order
@@ -63,27 +61,28 @@ _ENDINGS = {
 _EXHAUSTED = "every point of the space has its trial"
 
 
-def read_result(store: Store, plan: Plan, study: optuna.Study, outcome: Outcome) -> Result:
+def read_result(opened: OpenedStudy, plan: Plan, outcome: Outcome) -> Result:
     """Read what a launch has come to."""
+    store = opened.store
     with store.guarded():
-        snapshot = take_snapshot(study, store.runs(study._study_id, "search"))
+        snapshot = take_snapshot(opened.study, store.runs(opened.id, "search"))
         tried = Tried(plan.space)
-        trials = study.get_trials(deepcopy=False)
+        trials = opened.trials()
         tried.look(trials)
-    has_room = plan.max_trials is None or len(trials) < plan.max_trials
+    has_room = plan.space.max_trials is None or len(trials) < plan.space.max_trials
     baselines = in_order({row.number: row.state for row in snapshot.leading if row.is_baseline})
     metric = plan.space.objectives[0].metric
-    found = read_confirmation(store, study._study_id, metric, baselines)
+    found = read_confirmation(store, opened.id, metric, baselines)
     if plan.space.confirm.top:
-        _say_skipped(candidates(plan, study).skipped)
+        _say_skipped(candidates(opened).skipped)
     return Result(
         plan=plan,
         store=store.name,
         outcome=outcome,
         snapshot=snapshot,
         confirmation=found,
-        n_unconfirmed=len(confirm_queue(plan, store, study)) if plan.space.confirm.top else 0,
-        failed=failed_seeds(store, study._study_id),
+        n_unconfirmed=len(confirm_queue(opened)) if plan.space.confirm.top else 0,
+        failed=failed_seeds(store, opened.id),
         is_exhausted=outcome.status == "done" and has_room and tried.left() == [],
     )
 
@@ -108,7 +107,7 @@ def result_as_json(result: Result) -> Any:
         "launch": outcome.launch_id,
         "ended": outcome.status,
         "seconds": round(outcome.seconds, 3),
-        "data": {"source": plan.data_source, "fingerprint": plan.data_fingerprint},
+        "data": {"source": plan.place.data.source, "fingerprint": plan.place.data.fingerprint},
         "metrics": [objective.metric for objective in plan.space.objectives],
         "trials": snapshot.counts,
         "interrupted": outcome.n_interrupted,

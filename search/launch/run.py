@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from argparse import Namespace
+from pathlib import Path
+
+import sqlalchemy as sa
 
 from search.launch.dry_run import print_dry_run
 from search.launch.estimate import measure
-from search.launch.plan import Plan, make_plan
+from search.launch.plan import Plan, checkpoint_directory, known_study, make_plan
 from search.launch.progress import LineProgress, LiveProgress
 from search.launch.result import print_result, read_result, result_as_json
-from search.launch.study import open_study, run_study
+from search.launch.study import run_study
 from search.runs.provenance import collect_provenance
-from search.workers.ray_session import ray_session
+from search.trials.study import open_study
+from search.workers.workplace import Workplace
 from space import SpaceFile
-from space.errors import UserError
+from space.errors import NoStudiesError, UserError
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import error_console, say_json
 from storage import Store, open_store
 from storage.commands.command_line import command_line
-from storage.commands.kit import stop_signals, storage_arguments
+from storage.commands.kit import default_storage, stop_signals, storage_arguments
+from storage.connect.engine import parse_url, redact
 
-__all__ = ["launch"]
+__all__ = ["launch", "open_existing"]
 
 logger = logging.getLogger(__name__)
 
 
-def launch(
-    file: SpaceFile,
-    *,
-    storage: str | None,
-    command: str,
-    ray_address: str | None,
-    checkpoints: str | None,
-    dry_run: bool,
-    output_format: str,
-    verbose: bool,
-) -> int:
+def launch(file: SpaceFile, options: Namespace) -> int:
     """Run a launch and print its result, or print what it would be.
 
     Args:
         file: The space file with the command line laid over it.
-        storage: ``--storage``, if given.
-        command: The command line, for the record.
-        ray_address: ``--ray-address``, if given.
-        checkpoints: ``--checkpoints``, if given.
-        dry_run: Print the plan and an estimate, and run nothing.
-        output_format: ``"text"`` or ``"json"``.
-        verbose: Let the libraries' own messages through.
+        options: The command line's.
 
     Returns:
         The exit status.
@@ -54,36 +45,71 @@ def launch(
     Raises:
         UserError: What the user can mend.
     """
-    plan = make_plan(
-        file,
-        storage=storage,
-        command=command,
-        provenance=collect_provenance(),
-        ray_address=ray_address,
-        checkpoints=checkpoints,
-        verbose=verbose,
-    )
-    return _dry_run(plan, output_format) if dry_run else _run(plan, output_format)
+    url = parse_url(default_storage(options.storage))
+    with contextlib.ExitStack() as stack:
+        store = open_existing(url, look=options.dry_run)
+        if store is not None:
+            stack.callback(store.close)
+        plan = make_plan(
+            file,
+            known_study(store, file.forms()[0].study),
+            Workplace(
+                checkpoints=checkpoint_directory(url, options.checkpoints),
+                ray_address=options.ray_address,
+                verbose=options.verbose,
+            ),
+            command=options.typed,
+            provenance=collect_provenance(),
+        )
+        if options.dry_run:
+            with plan.place.open() as place:
+                slots = place.slots
+            print_dry_run(plan, redact(url), slots, measure(plan, slots), options.format)
+            return EXIT_DONE
+        if store is None:
+            store = open_store(url.render_as_string(hide_password=False))
+            stack.callback(store.close)
+        return _run(plan, store, options.format)
 
 
-def _run(plan: Plan, output_format: str) -> int:
+def open_existing(url: sa.URL, *, look: bool) -> Store | None:
+    """The store that is there; None where there is none yet: what is refused makes none.
+
+    Args:
+        url: The store's.
+        look: Only read.
+
+    Raises:
+        StorageError: If it is there, but cannot be opened or is not of this release.
+    """
+    text = url.render_as_string(hide_password=False)
+    if look:
+        try:
+            return open_store(text, look=True)
+        except NoStudiesError:
+            return None
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        return None
+    return open_store(text)
+
+
+def _run(plan: Plan, store: Store, output_format: str) -> int:
+    opened = open_study(store, plan.space, plan.place.data)
     progress = LiveProgress(plan) if error_console().is_terminal else LineProgress(plan)
-    store = open_store(plan.storage)
-    try:
-        with stop_signals() as stop:
-            try:
-                outcome = run_study(plan, store, progress, stop_requested=stop)
-            finally:
-                progress.close()
-        result = read_result(store, plan, open_study(plan, store), outcome)
-        if output_format == "json":
-            say_json(result_as_json(result))
-        else:
-            print_result(result)
-        if result.snapshot.n_finished:
-            _publish(store, plan.space.study)
-    finally:
-        store.close()
+    with stop_signals() as stop:
+        try:
+            outcome = run_study(plan, opened, progress, stop_requested=stop)
+        finally:
+            progress.close()
+    with store.holding(outcome.launch_id, tuple):
+        store.require_runs(outcome.launch_id, ())  # Another program may have deleted the study.
+        result = read_result(opened, plan, outcome)
+    if output_format == "json":
+        say_json(result_as_json(result))
+    else:
+        print_result(result)
+    if result.snapshot.n_finished and outcome.has_trained:
+        _publish(store, plan.space.study)
     if outcome.status == "interrupted":
         return EXIT_INTERRUPTED
     return EXIT_DONE if result.snapshot.n_finished else EXIT_NOTHING
@@ -102,10 +128,3 @@ def _publish(store: Store, study: str) -> None:
             command_line("dashboards.publish", ["--study", study, *storage_arguments(store.name)]),
             exc_info=not isinstance(error, UserError),
         )
-
-
-def _dry_run(plan: Plan, output_format: str) -> int:
-    with ray_session(plan.ray_address, verbose=plan.verbose):
-        slots = plan.slots()
-    print_dry_run(plan, slots, measure(plan, slots), output_format)
-    return EXIT_DONE

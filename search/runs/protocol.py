@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from space import RunConfig
 from storage import EpochRecord, RunEpoch, RunRecord
 from storage.kept_epoch import RunProgress
 
-__all__ = ["LOST_WORKER", "Assignment", "Evaluation", "Report", "RunLedger"]
+__all__ = ["LOST_WORKER", "Assignment", "Report"]
 
 LOST_WORKER = "its worker died"
 """How the reason begins for which a run failed whose workers died: another machine may train it."""
@@ -32,25 +31,14 @@ class Assignment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """Errors (fractions of pairs) and losses (nats) of the state that a run kept."""
-
-    train_error: float
-    val_error: float
-    test_error: float
-    train_loss: float
-    val_loss: float
-    test_loss: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Report:
     """One epoch of one run, or the failure that ended it.
 
     Attributes:
         run_id: The run in the store.
         epoch: The epoch's metrics, or None where the run failed before one was measured.
-        evaluation: What the run ended in, where that was asked for and the epoch is its last.
+        evaluation: The errors and losses that a `ResultRecord` has of the state that the run kept,
+            where that was asked for and the epoch is its last.
         failure: Why the run cannot go on, or None.
         warning: What did not stop the run but should be known, or None.
         worker: Where the epoch was trained.
@@ -58,9 +46,9 @@ class Report:
 
     run_id: int
     epoch: EpochRecord | None
-    evaluation: Evaluation | None
-    failure: str | None
-    warning: str | None
+    evaluation: dict[str, float] | None = None
+    failure: str | None = None
+    warning: str | None = None
     worker: str
 
     def take(self, progress: RunProgress) -> RunEpoch | None:
@@ -87,41 +75,5 @@ class Report:
     @classmethod
     def from_wire(cls, message: dict[str, Any]) -> Report:
         """Read what `trainables.worker` sent."""
-        epoch, evaluation = message["epoch"], message["evaluation"]
-        return cls(
-            **{
-                **message,
-                "epoch": None if epoch is None else EpochRecord(**epoch),
-                "evaluation": None if evaluation is None else Evaluation(**evaluation),
-            }
-        )
-
-
-class RunLedger(Protocol):
-    """Who assigns runs to workers, hears their reports and decides; see `search.trials.ledger`."""
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether everything must stop because the budget of epochs is used up."""
-
-    def is_open(self, run_id: int) -> bool:
-        """Whether a run is in the hands of a worker and may go on."""
-
-    def next_assignment(self, beside: RunConfig | None = None) -> Assignment | None:
-        """The next assignment for a worker.
-
-        Args:
-            beside: What the worker trains already and would train it with; None: nothing.
-
-        Returns:
-            The assignment, or None where there is none for now.
-        """
-
-    def report(self, reports: Sequence[Report]) -> frozenset[int]:
-        """Hear what a worker's step reports; say which of its runs go on."""
-
-    def fail(self, run_id: int, reason: str) -> None:
-        """Close a run that cannot go on."""
-
-    def interrupt(self, reason: str) -> int:
-        """Put every open assignment back, to go on later; say how many there were."""
+        epoch = message["epoch"]
+        return cls(**{**message, "epoch": None if epoch is None else EpochRecord(**epoch)})

@@ -7,12 +7,14 @@ import importlib.util
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from storage import NewLaunch
 from storage.leases import process_mark
+from trainables.data.run_data import RunData
 
 __all__ = ["Provenance", "collect_provenance", "gpu_names"]
 
@@ -44,22 +46,21 @@ class Provenance:
 
     def new_launch(
         self,
-        *,
         study_id: int | None,
+        *,
         command: str,
         config: dict[str, Any],
-        changes: list[str],
-        data_source: str,
-        data_fingerprint: str,
+        changes: Sequence[str] = (),
+        data: RunData,
     ) -> NewLaunch:
-        """The record of a launch that comes from here; the arguments are `NewLaunch`'s."""
+        """The record of a launch that comes from here and trains on this data; see `NewLaunch`."""
         return NewLaunch(
             study_id=study_id,
             command=command,
             config=config,
-            changes=changes,
-            data_source=data_source,
-            data_fingerprint=data_fingerprint,
+            changes=list(changes),
+            data_source=data.source,
+            data_fingerprint=data.fingerprint,
             process=process_mark(self.pid),
             **vars(self),
         )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from search.runs.lease import Lease
 from search.runs.protocol import LOST_WORKER, Assignment, Report
+from search.runs.run_ledger import RunLedger
 from space import RunConfig
-from storage import ResultRecord, RunRecord, Store
+from storage import ResultRecord, RunEpoch, RunRecord, Store
 from storage.kept_epoch import RunProgress
 from storage.leases import is_alive
 from storage.locking import NO_STUDY, study_lock
 from trainables.architecture import architecture
-from trainables.runs import count_parameters
 
 __all__ = ["QueuedRun", "RunQueue", "has_ended"]
 
@@ -26,22 +25,30 @@ class QueuedRun:
     Attributes:
         label: What to call it on the screen.
         config: Its complete config.
-        study_id: The study it belongs to, if any.
         trial_id: The trial whose config it is, if any.
         replicate: Which of that trial's runs it is.
     """
 
     label: str
     config: RunConfig
-    study_id: int | None = None
     trial_id: int | None = None
     replicate: int = 0
+
+
+class QueueObserver(Protocol):
+    """Hears of a queue's events."""
+
+    def on_epoch(self) -> None:
+        """An epoch was recorded."""
+
+    def on_end(self, queued: QueuedRun, failure: str | None) -> None:
+        """A run ended, or failed for a reason."""
 
 
 @dataclass(kw_only=True)
 class _Open:
     queued: QueuedRun
-    progress: RunProgress
+    runs: dict[int, RunProgress] = field(default_factory=dict)
 
 
 def has_ended(run: RunRecord) -> bool:
@@ -50,10 +57,13 @@ def has_ended(run: RunRecord) -> bool:
     return run.state == "complete" or (run.state == "failed" and not is_lost)
 
 
-class RunQueue:
+class RunQueue(RunLedger[_Open]):
     """Assigns queued runs in order, records every epoch, and never stops one early.
 
     A run that was interrupted by an earlier launch goes on from its checkpoint.
+
+    Attributes:
+        n_elsewhere: Runs that were left to another launch, which trains them or has done so.
     """
 
     def __init__(
@@ -61,77 +71,45 @@ class RunQueue:
         store: Store,
         queue: Sequence[QueuedRun],
         *,
-        purpose: str,
         launch_id: int,
-        evaluate: bool,
+        study_id: int | None,
         fingerprint: str,
-        on_end: Callable[[QueuedRun, str | None], None],
-        on_epoch: Callable[[], None] = lambda: None,
+        observer: QueueObserver,
     ) -> None:
         """Make the queue.
 
         Args:
             store: The store.
             queue: The runs, in the order they begin.
-            purpose: ``"confirm"`` or ``"benchmark"``.
             launch_id: The launch that trains them.
-            evaluate: Measure and record each run's final errors, the test error among them.
+            study_id: The study that they confirm; None: they are a benchmark's, whose final errors
+                are measured and recorded, the test error among them.
             fingerprint: Of the data, recorded with each result.
-            on_end: Called with a run that ended, and why it failed or None.
-            on_epoch: Called with every epoch recorded.
+            observer: Hears of every epoch and of every run that ends.
         """
-        self._store = store
+        super().__init__(store, launch_id)
+        self.purpose = "benchmark" if study_id is None else "confirm"
+        self.study_id = study_id
         self._queue = list(queue)
-        self._purpose = purpose
-        self._launch_id = launch_id
-        self._lease = Lease(store, launch_id)
-        self._evaluate = evaluate
+        self._evaluate = study_id is None
         self._fingerprint = fingerprint
-        self._on_end = on_end
-        self._on_epoch = on_epoch
-        self._open: dict[int, _Open] = {}
-        self.n_failed = 0
+        self._observer = observer
         self.n_elsewhere = 0
-        """Runs that were left to another launch, which trains them or has done so."""
-
-    @property
-    def is_spent(self) -> bool:
-        """Never: every run in the queue is trained."""
-        return False
-
-    def is_open(self, run_id: int) -> bool:
-        """Whether a run is in the hands of a worker."""
-        return run_id in self._open
-
-    def renew(self) -> None:
-        """Keep the launch's lease alive; to be called many times a minute.
-
-        Raises:
-            LeaseLostError: If the launch was taken for dead: it must not go on.
-        """
-        self._lease.renew()
 
     def next_assignment(self, beside: RunConfig | None = None) -> Assignment | None:
         """The next run of the queue that fits, or None once there is none."""
         self.renew()
-        with self._holding():
-            return self._next(beside)
-
-    def _holding(self) -> AbstractContextManager[None]:
-        """What the queue does inside this says so where another program deleted what it holds."""
-        return self._store.holding(self._launch_id, lambda: self._open)
-
-    def _next(self, beside: RunConfig | None) -> Assignment | None:
         wanted = None if beside is None else architecture(beside)
-        for queued in list(self._queue):
-            if wanted is not None and architecture(queued.config) != wanted:
-                continue
-            self._queue.remove(queued)
-            # Two launches with one run in their queues: look and begin in one breath.
-            with study_lock(self._store, queued.study_id or NO_STUDY):
-                if not self._is_elsewhere(queued):
-                    return self._begin(queued)
-            self.n_elsewhere += 1
+        with self.holding():
+            for queued in list(self._queue):
+                if wanted is not None and architecture(queued.config) != wanted:
+                    continue
+                self._queue.remove(queued)
+                # Two launches with one run in their queues: look and begin in one breath.
+                with study_lock(self._store, self.study_id or NO_STUDY):
+                    if not self._is_elsewhere(queued):
+                        return self._begin(queued)
+                self.n_elsewhere += 1
         return None
 
     def _is_elsewhere(self, queued: QueuedRun) -> bool:
@@ -155,57 +133,35 @@ class RunQueue:
         """The runs that the store knows a queued one by."""
         if queued.trial_id is None:
             return self._store.runs_of_config(
-                queued.config.config_hash(), purpose=self._purpose, study_id=queued.study_id
+                queued.config.config_hash(), purpose=self.purpose, study_id=self.study_id
             )
         key = (queued.trial_id, queued.replicate)
-        runs = self._store.runs(queued.study_id, self._purpose)
+        runs = self._store.runs(self.study_id, self.purpose)
         return [run for run in runs if (run.trial_id, run.replicate) == key]
 
     def _begin(self, queued: QueuedRun) -> Assignment:
-        run = self._store.begin_run(
-            launch_id=self._launch_id,
-            study_id=queued.study_id,
-            trial_id=queued.trial_id,
-            purpose=self._purpose,
-            replicate=queued.replicate,
-            config_hash=queued.config.config_hash(),
-            config=queued.config.model_dump(mode="json"),
-            n_parameters=count_parameters(queued.config.model),
-        )
+        run = self._begin_run(queued.config, queued.trial_id, queued.replicate)
         epochs = self._store.epochs([run.run_id])[run.run_id]
         progress = RunProgress((), n_parameters=0, epochs=epochs)
-        self._open[run.run_id] = _Open(queued=queued, progress=progress)
+        self._by_run[run.run_id] = _Open(queued=queued, runs={run.run_id: progress})
         # The evaluation comes with the last epoch, so a run that lost it trains that one again.
         last = queued.config.training.epochs - 1
         if run.n_epochs > last:
             run = replace(run, n_epochs=last)
         return Assignment(runs=((run, queued.config),), evaluate=self._evaluate)
 
-    def report(self, reports: Sequence[Report]) -> frozenset[int]:
-        """Record what a worker's step reports; say which runs go on."""
-        self.renew()
-        epochs = [
-            epoch
-            for report in reports
-            if (opened := self._open.get(report.run_id)) is not None
-            and (epoch := report.take(opened.progress)) is not None
-        ]
-        with self._holding():
-            if epochs:
-                self._store.record_epochs(self._launch_id, epochs)
-            for _ in epochs:
-                self._on_epoch()
-            return frozenset([report.run_id for report in reports if self._conclude(report)])
+    def _record(self, epochs: list[RunEpoch]) -> Collection[int]:
+        self._store.record_epochs(self._launch_id, epochs)
+        for _ in epochs:
+            self._observer.on_epoch()
+        return ()
 
-    def _conclude(self, report: Report) -> bool:
-        """Close a run that has ended; say whether it goes on."""
-        opened, epoch = self._open.get(report.run_id), report.epoch
-        if opened is None:
-            return False
+    def _goes_on(self, report: Report, *, is_news: bool) -> bool:
         if report.failure is not None:
             self.fail(report.run_id, report.failure)
             return False
-        if epoch is None or epoch.epoch < opened.queued.config.training.epochs:
+        n_epochs = self._by_run[report.run_id].queued.config.training.epochs
+        if report.epoch is None or report.epoch.epoch < n_epochs:
             return True
         if self._evaluate:
             if report.evaluation is None:
@@ -214,7 +170,7 @@ class RunQueue:
                 ResultRecord(
                     run_id=report.run_id,
                     data_fingerprint=self._fingerprint,
-                    **vars(report.evaluation),
+                    **report.evaluation,
                 )
             )
         self._end(report.run_id, "complete")
@@ -222,19 +178,17 @@ class RunQueue:
 
     def fail(self, run_id: int, reason: str) -> None:
         """Close a run that cannot go on."""
-        if run_id in self._open:
-            self.n_failed += 1
+        if self.is_open(run_id):
             self._end(run_id, "failed", reason)
 
     def interrupt(self, reason: str) -> int:
         """Leave every open run to go on from its checkpoint; say how many there were."""
         self.renew()
-        n_open = len(self._open)
-        for run_id in list(self._open):
-            self._store.end_run(run_id, "interrupted", reason)
-            del self._open[run_id]
+        n_open = len(self._by_run)
+        self._store.end_runs(self._by_run, "interrupted", reason)
+        self._by_run.clear()
         return n_open
 
     def _end(self, run_id: int, state: str, reason: str | None = None) -> None:
         self._store.end_run(run_id, state, reason)
-        self._on_end(self._open.pop(run_id).queued, reason)
+        self._observer.on_end(self._by_run.pop(run_id).queued, reason)

@@ -12,22 +12,21 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from optuna.trial import TrialState
 
-from search.launch.plan import Plan
-from search.launch.study import open_study
 from search.runs.protocol import Report
 from search.runs.provenance import Provenance
 from search.runs.seeds import replicate_config
 from search.simulate.curves_file import LearningCurves, RecordedRun, Surrogate
 from search.trials.ledger import Ledger
-from search.trials.observer import TrialView
+from search.trials.open_trial import OpenTrial
+from search.trials.study import open_study
 from space import RunConfig, Space
 from space.metrics import rank
 from storage import EpochRecord, Store
+from trainables.data.run_data import RunData
 
 __all__ = ["Incumbent", "Replay", "SimulatedSearch"]
 
@@ -106,26 +105,15 @@ class Replay:
         Returns:
             How it went.
         """
-        plan = Plan(
-            space=space,
-            images=None,
-            storage=store.name,
-            checkpoints=Path(),
-            command="",
-            provenance=_NOWHERE,
+        unlimited = space.model_copy(
+            update={"budget": space.budget.model_copy(update={"epochs": None})}
         )
-        study = open_study(plan, store)
+        opened = open_study(store, unlimited, RunData(), self._resolve)
         observer = _Watch(self, minimize=space.objectives[0].direction == "minimize")
-        ledger = Ledger(
-            study=study,
-            store=store,
-            space=space,
-            resolve=self._resolve,
-            launch_id=store.begin_launch(plan.new_launch(study._study_id, [])),
-            observer=observer,
-            max_trials=plan.max_trials,
-            max_epochs=None,
+        launch = _NOWHERE.new_launch(
+            opened.id, command="", config=space.model_dump(mode="json"), data=RunData()
         )
+        ledger = Ledger(opened, store.begin_launch(launch), observer)
         events = _Events(self._n_workers)
         while ledger.n_epochs < max_epochs:
             while events.has_room:
@@ -243,13 +231,13 @@ class _Watch:
         self._replay = replay
         self._maximize = not minimize
 
-    def on_trial_start(self, trial: TrialView) -> None:
+    def on_trial_start(self, trial: OpenTrial) -> None:
         """Nothing."""
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         """Nothing."""
 
-    def on_trial_end(self, trial: TrialView) -> None:
+    def on_trial_end(self, trial: OpenTrial) -> None:
         """Compare a complete trial with the best so far."""
         self.states[trial.state.name] += 1
         if trial.state != TrialState.COMPLETE or trial.values is None:

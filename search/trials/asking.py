@@ -12,9 +12,8 @@ from optuna.trial import TrialState
 
 from search.runs.lease import HEARTBEAT_SECONDS, Lease, reclaim_stale
 from search.trials.proposals import Tried
-from space import Space
+from search.trials.study import OpenedStudy
 from space.errors import SearchError
-from storage import Store
 from storage.locking import study_lock
 from storage.optuna_rows.steady import StudyFullError
 from storage.tables.attributes import FAIL_REASON
@@ -30,40 +29,27 @@ MOST_FAILURES = 30
 class Asking:
     """Asks a study for trials within the budget that its launches share."""
 
-    def __init__(
-        self,
-        study: optuna.Study,
-        store: Store,
-        space: Space,
-        *,
-        launch_id: int,
-        lease: Lease,
-        max_trials: int | None,
-    ) -> None:
+    def __init__(self, opened: OpenedStudy, launch_id: int, lease: Lease) -> None:
         """
         Args:
-            study: The study, with its sampler.
-            store: The store that holds it.
-            space: The search space.
+            opened: The study, with its sampler.
             launch_id: The launch that asks.
             lease: Its right to its trials.
-            max_trials: Trials that the study may hold in all, over all launches.
         """
-        self._study = study
-        self._store = store
+        self._opened, self._study, self._store = opened, opened.study, opened.store
         self._launch_id = launch_id
         self._lease = lease
-        self._max_trials = max_trials
-        self._tried = Tried(space)
+        self._max_trials = opened.space.max_trials
+        self._tried = Tried(opened.space)
         self._looked = -math.inf
         self._said_exhausted = False
-        store.hold_study(study._study_id, launch_id, max_trials)
+        opened.store.hold_study(opened.id, launch_id, self._max_trials)
 
     def look_after_others(self) -> None:
         """Put back what launches that died were training, if it is time to look."""
         if time.monotonic() - self._looked >= HEARTBEAT_SECONDS:
             self._looked = time.monotonic()
-            if self._lease.outlives_others(self._study._study_id):
+            if self._lease.outlives_others(self._opened.id):
                 self._reclaim()
 
     def refuse_failing(self, n_in_a_row: int) -> None:
@@ -77,7 +63,7 @@ class Asking:
         """
         if n_in_a_row < MOST_FAILURES:
             return
-        last = self._study.get_trials(deepcopy=False, states=(TrialState.FAIL,))[-1]
+        last = self._opened.trials(TrialState.FAIL)[-1]
         raise SearchError(
             f"study '{self._study.study_name}': {n_in_a_row} trials in a row failed, the last of "
             f"them, trial {last.number}, since {last.user_attrs.get(FAIL_REASON)}; mend what their "
@@ -98,7 +84,7 @@ class Asking:
     def _ask(self) -> optuna.Trial | None:
         """A trial that waits, or a new one; None where the budget has no room for it."""
         # Several launches may share the budget: count and begin in one breath.
-        with study_lock(self._store, self._study._study_id):
+        with study_lock(self._store, self._opened.id):
             if self._may_start():
                 try:
                     return self._study.ask()
@@ -108,12 +94,12 @@ class Asking:
 
     def _may_start(self) -> bool:
         """Whether a trial waits, or there is room and a point left for a new one."""
-        study_id, trials = self._study._study_id, self._store.optuna_storage
+        study_id, trials = self._opened.id, self._store.optuna_storage
         if trials.get_n_trials(study_id, TrialState.WAITING) > 0:
             return True
         if self._max_trials is not None and trials.get_n_trials(study_id) >= self._max_trials:
             return False
-        self._tried.look(self._study.get_trials(deepcopy=False))
+        self._tried.look(self._opened.trials())
         if self._tried.left() != []:
             return True
         if not self._said_exhausted:
@@ -123,7 +109,7 @@ class Asking:
 
     def _others_run(self, own: Container[int]) -> bool:
         """Whether trials are in the hands of other launches, alive or dead."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        running = self._opened.trials(TrialState.RUNNING)
         return any(trial._trial_id not in own for trial in running)
 
     def _reclaim(self) -> int:

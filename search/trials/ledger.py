@@ -16,26 +16,27 @@ Wilcoxon pruner, which compares replicates, it reports each replicate's final va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from search.runs.lease import STATE_OF_RUNS, Lease
+from search.runs.lease import STATE_OF_RUNS
 from search.runs.protocol import Assignment, Report
+from search.runs.run_ledger import RunLedger
 from search.runs.seeds import replicate_config
 from search.trials.asking import Asking
 from search.trials.judging import Judge
-from search.trials.observer import Observer
-from search.trials.open_trial import OpenTrial
+from search.trials.open_trial import Observer, OpenTrial
 from search.trials.proposals import IMPOSSIBLE, QUEUED
 from search.trials.resuming import as_begun, lost_failure
 from search.trials.sampling import propose
-from space import RunConfig, Space
-from storage import EpochRecord, RunEpoch, RunRecord, Store, TrialStep
+from search.trials.study import OpenedStudy
+from space import RunConfig
+from storage import EpochRecord, RunEpoch, RunRecord, TrialStep
 from storage.locking import study_lock
 from storage.tables.attributes import FAIL_REASON, STANDARD_ERROR
 from trainables.runs import count_parameters
@@ -43,55 +44,36 @@ from trainables.runs import count_parameters
 __all__ = ["Ledger"]
 
 
-class Ledger:
+class Ledger(RunLedger[OpenTrial]):
     """Asks Optuna, hears reports, decides, and keeps the store true. See the module's docstring.
 
-    Not thread-safe: one driver owns one ledger. Several launches may share a study.
+    Several launches may share a study.
     """
 
-    def __init__(
-        self,
-        *,
-        study: optuna.Study,
-        store: Store,
-        space: Space,
-        resolve: Callable[[dict[str, Any]], RunConfig],
-        launch_id: int,
-        observer: Observer,
-        max_trials: int | None,
-        max_epochs: int | None,
-    ) -> None:
+    purpose = "search"
+
+    def __init__(self, opened: OpenedStudy, launch_id: int, observer: Observer) -> None:
         """Open the ledger of a launch.
 
         Args:
-            study: The Optuna study, with its sampler and pruner.
-            store: The store that holds it.
-            space: The search space.
-            resolve: Lays a trial's parameters over the study's fixed config.
+            opened: The study.
             launch_id: This launch.
             observer: Hears of every event.
-            max_trials: Trials that the study may hold in all, over all launches.
-            max_epochs: Epochs that the study may train in all, over all launches.
         """
-        self._study = study
-        self._trials = store.optuna_storage
-        self._store = store
-        self._space = space
-        self._resolve = resolve
-        self._epochs = space.training.epochs
-        self._launch_id = launch_id
-        self._lease = Lease(store, launch_id)
+        super().__init__(opened.store, launch_id)
+        self.study_id = opened.id
+        self._opened = opened
+        self._study, self._space = opened.study, opened.space
+        self._trials = opened.store.optuna_storage
+        self._epochs = opened.space.training.epochs
+        self._max_epochs = opened.space.budget.epochs
+        self._is_single = len(opened.space.objectives) == 1
         self._observer = observer
-        self._max_epochs = max_epochs
-        self._asking = Asking(
-            study, store, space, launch_id=launch_id, lease=self._lease, max_trials=max_trials
-        )
-        self._n_epochs = store.n_epochs(study._study_id)
+        self._asking = Asking(opened, launch_id, self._lease)
+        self._judge = Judge(opened)
+        self._n_epochs = opened.store.n_epochs(opened.id)
         self._open: dict[int, OpenTrial] = {}
-        self._by_run: dict[int, OpenTrial] = {}
         self._n_failed_in_a_row = 0
-        self._judge = Judge(study, space)
-        self._is_single = len(space.objectives) == 1
 
     @property
     def n_epochs(self) -> int:
@@ -99,13 +81,9 @@ class Ledger:
         return self._n_epochs
 
     @property
-    def is_spent(self) -> bool:
+    def is_spent(self) -> bool:  # type: ignore[override]
         """Whether the study's budget of epochs is used up."""
         return self._max_epochs is not None and self._n_epochs >= self._max_epochs
-
-    def holding(self) -> AbstractContextManager[None]:
-        """What the launch does inside this says so where another program deleted what it holds."""
-        return self._store.holding(self._launch_id, lambda: self._by_run)
 
     @contextmanager
     def _letting_go(self) -> Iterator[None]:
@@ -120,24 +98,12 @@ class Ledger:
         """Let go of the open trials that another program has ended; say whether there were any."""
         self._store.require_runs(self._launch_id, ())  # Another study may have the number by now.
         n_open = len(self._open)
-        for trial in self._study.get_trials(deepcopy=False):
+        for trial in self._opened.trials():
             opened = self._open.get(trial._trial_id)
             if opened is not None and trial.state.is_finished():
-                opened.view.values = trial.values
+                opened.values = trial.values
                 self._end(opened, trial.state, "another program ended the trial")
         return len(self._open) < n_open
-
-    def is_open(self, run_id: int) -> bool:
-        """Whether a run belongs to a trial in the hands of a worker, which may go on."""
-        return run_id in self._by_run
-
-    def renew(self) -> None:
-        """Keep the launch's lease alive; to be called many times a minute.
-
-        Raises:
-            LeaseLostError: If the launch was taken for dead: it must not go on.
-        """
-        self._lease.renew()
 
     def next_assignment(self, beside: RunConfig | None = None) -> Assignment | None:
         """Ask for the next trial to train.
@@ -171,52 +137,43 @@ class Ledger:
         params = None
         try:
             params = propose(asked, self._space)
-            config = self._resolve(params)
+            config = self._opened.resolve(params)
             n_parameters = count_parameters(config.model)
         except IMPOSSIBLE as error:
-            self._refuse(self._trials.get_trial(asked._trial_id), params, str(error))
+            self._refuse(asked, params, str(error))
             return None
         except UpdateFinishedTrialError:
             return None  # Another program has ended it before it began.
-        trial = self._trials.get_trial(asked._trial_id)
-        return self._open_trial(trial, params, config, n_parameters)
+        return self._open_trial(asked, params, config, n_parameters)
 
-    def _refuse(self, trial: FrozenTrial, params: dict[str, Any] | None, reason: str) -> None:
+    def _refuse(self, asked: optuna.Trial, params: dict[str, Any] | None, reason: str) -> None:
         """Close a trial that cannot become a run, and the runs of it that were interrupted."""
+        trial = self._trials.get_trial(asked._trial_id)
         queued = {**trial.system_attrs.get(QUEUED, {}), **trial.params}
         begun = [
             run
-            for run in self._store.runs(self._study._study_id, "search", state="interrupted")
+            for run in self._store.runs(self.study_id, "search", state="interrupted")
             if run.trial_id == trial._trial_id
         ]
-        self._fail(self._take_up(trial, params or queued, begun, {}, 0), reason)
+        recorded = self._store.epochs(run.run_id for run in begun)
+        self._fail(self._take_up(asked, params or queued, begun, recorded, 0), reason)
 
     def _open_trial(
-        self, trial: FrozenTrial, params: dict[str, Any], config: RunConfig, n_parameters: int
+        self, asked: optuna.Trial, params: dict[str, Any], config: RunConfig, n_parameters: int
     ) -> Assignment | None:
         """Record that a trial runs; None where its evidence already ends it."""
         runs = []
         for replicate in range(self._space.replicates):
             of_run = replicate_config(config, replicate)
-            run = self._store.begin_run(
-                launch_id=self._launch_id,
-                study_id=self._study._study_id,
-                trial_id=trial._trial_id,
-                purpose="search",
-                replicate=replicate,
-                config_hash=of_run.config_hash(),
-                config=of_run.model_dump(mode="json"),
-                n_parameters=n_parameters,
-            )
+            run = self._begin_run(of_run, asked._trial_id, replicate)
             runs.append((run, as_begun(run, of_run, params, self._space)))
         recorded = self._store.epochs(run.run_id for run, _ in runs if run.n_epochs)
-        begun = [run for run, _ in runs]
-        opened = self._take_up(trial, params, begun, recorded, n_parameters)
-        lost = lost_failure(trial, runs, recorded)
+        opened = self._take_up(asked, params, [run for run, _ in runs], recorded, n_parameters)
+        lost = lost_failure(self._trials.get_trial(asked._trial_id), runs, recorded)
         if lost is not None:
             self._fail(opened, lost)
             return None
-        if opened.view.resumed:
+        if opened.resumed:
             # A driver killed between a report and the decision on it left the decision to us.
             steps = self._advance(opened)
             if steps:
@@ -229,75 +186,41 @@ class Ledger:
 
     def _take_up(
         self,
-        trial: FrozenTrial,
+        asked: optuna.Trial,
         params: dict[str, Any],
         runs: Sequence[RunRecord],
         recorded: Mapping[int, Sequence[EpochRecord]],
         n_parameters: int,
     ) -> OpenTrial:
         """Open a trial with its runs and with what these have recorded."""
-        opened = OpenTrial.of(trial, params, runs, recorded, self._space, n_parameters)
-        self._open[trial._trial_id] = opened
+        opened = OpenTrial.of(asked, params, runs, recorded, self._space, n_parameters)
+        self._open[opened.trial_id] = opened
         self._by_run.update(dict.fromkeys(opened.runs, opened))
-        self._observer.on_trial_start(opened.view)
+        self._observer.on_trial_start(opened)
         return opened
 
-    def report(self, reports: Sequence[Report]) -> frozenset[int]:
-        """Hear what a worker's step reports.
-
-        Args:
-            reports: An epoch's metrics or a failure, of each run that the worker trained.
-
-        Returns:
-            The runs that go on.
-        """
-        self.renew()
-        with self.holding():
-            news = self._record(reports)
-            return frozenset(
-                report.run_id
-                for report in reports
-                if self._conclude(report, is_news=report.run_id in news)
-            )
-
-    def _record(self, reports: Sequence[Report]) -> set[int]:
-        """Store the epochs that are news, and what they make trials report, in one transaction.
-
-        Returns:
-            The runs of these epochs.
-        """
-        epochs: list[RunEpoch] = []
-        touched: dict[int, OpenTrial] = {}
-        for report in reports:
-            opened = self._by_run.get(report.run_id)
-            if opened is None:
-                continue
-            epoch = report.take(opened.runs[report.run_id])
-            if epoch is not None:
-                touched[opened.trial_id] = opened
-                epochs.append(epoch)
+    def _record(self, epochs: list[RunEpoch]) -> Collection[int]:
+        """Store the epochs and what they make trials report, in one transaction."""
+        touched = {
+            opened.trial_id: opened for each in epochs for opened in [self._by_run[each.run_id]]
+        }
         steps = [step for opened in touched.values() for step in self._advance(opened)]
         while epochs:
             with self._letting_go():
                 self._store.record_epochs(self._launch_id, epochs, steps, trials=touched)
                 break
             touched = {i: opened for i, opened in touched.items() if i in self._open}
-            epochs = [epoch for epoch in epochs if epoch.run_id in self._by_run]
+            epochs = [epoch for epoch in epochs if self.is_open(epoch.run_id)]
             steps = [step for step in steps if step.trial_id in touched]
-        if not epochs:
-            return set()
         self._n_epochs += len(epochs)
-        if self._max_epochs is not None:  # Other launches spend them, too.
-            self._n_epochs = self._store.n_epochs(self._study._study_id)
+        if epochs and self._max_epochs is not None:  # Other launches spend them, too.
+            self._n_epochs = self._store.n_epochs(self._opened.id)
         return {each.run_id for each in epochs}
 
-    def _conclude(self, report: Report, *, is_news: bool) -> bool:
-        """Decide on what a report made known; say whether its run goes on."""
-        opened = self._by_run.get(report.run_id)
-        if opened is None:
-            return False
+    def _goes_on(self, report: Report, *, is_news: bool) -> bool:
+        opened = self._by_run[report.run_id]
         if is_news:
-            self._observer.on_trial_report(opened.view, report)
+            self._observer.on_trial_report(opened, report)
         if report.failure is not None:
             self.fail(report.run_id, report.failure)
             return False
@@ -329,10 +252,10 @@ class Ledger:
         return False
 
     def _complete(self, opened: OpenTrial) -> None:
-        opened.view.values, errors = opened.final_values()
+        opened.values, errors = opened.final_values()
         if errors is not None:
             self._trials.set_trial_user_attr(opened.trial_id, STANDARD_ERROR, errors)
-        self._tell(opened, TrialState.COMPLETE, opened.view.values)
+        self._tell(opened, TrialState.COMPLETE, opened.values)
 
     def fail(self, run_id: int, reason: str) -> None:
         """Close a run that cannot go on: its trial is FAIL, for this reason."""
@@ -359,7 +282,7 @@ class Ledger:
         self.renew()
         n_put_back = 0
         # Between its two steps a trial looks like one that a dead launch left behind.
-        with self.holding(), study_lock(self._store, self._study._study_id):
+        with self.holding(), study_lock(self._store, self._opened.id):
             there = self._store.runs_there(self._by_run)
             while self._open:
                 opened = next(iter(self._open.values()))
@@ -378,7 +301,7 @@ class Ledger:
         values: list[float] | None,
         reason: str | None = None,
     ) -> None:
-        self._study.tell(opened.view.number, values, state=state)
+        self._study.tell(opened.asked, values, state=state)
         self._n_failed_in_a_row = self._n_failed_in_a_row + 1 if state == TrialState.FAIL else 0
         self._end(opened, state, reason)
 
@@ -390,6 +313,6 @@ class Ledger:
         del self._open[opened.trial_id]
         for run_id in opened.runs:
             del self._by_run[run_id]
-        opened.view.state = state
-        opened.view.reason = reason
-        self._observer.on_trial_end(opened.view)
+        opened.state = state
+        opened.reason = reason
+        self._observer.on_trial_end(opened)

@@ -6,17 +6,18 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from optuna.trial import FrozenTrial
+import optuna
+from optuna.trial import TrialState
 
-from search.trials.observer import TrialView
+from search.runs.protocol import Report
 from space import Space
 from storage import EpochRecord, RunRecord
 from storage.kept_epoch import RunProgress
 from storage.tables.attributes import BASELINE
 
-__all__ = ["OpenTrial"]
+__all__ = ["Observer", "OpenTrial"]
 
 
 @dataclass(kw_only=True)
@@ -27,24 +28,34 @@ class OpenTrial:
     trained in turn, runs that have all their epochs.
     """
 
-    trial_id: int
-    view: TrialView
-    """What observers see of it."""
+    asked: optuna.Trial
+    """Optuna's own."""
+    params: dict[str, Any]
+    """Parameter -> value."""
+    is_baseline: bool
+    """Whether the space file asked for it."""
     runs: dict[int, RunProgress]
     """Run -> its progress, in the order of the replicates."""
     epochs: int
     """Epochs of a run that is complete."""
     in_turn: bool
     """Whether one run is trained after the other."""
+    resumed: bool
+    """Whether it goes on from an earlier launch."""
     n_steps: int = 0
     """Steps taken in so far."""
     undecided: bool = False
     """Whether the pruner has not yet judged the last of them."""
+    values: list[float] | None = None
+    """The objectives' values so far."""
+    state: TrialState = TrialState.RUNNING
+    reason: str | None = None
+    """Why it failed or was stopped."""
 
     @classmethod
     def of(
         cls,
-        trial: FrozenTrial,
+        asked: optuna.Trial,
         params: dict[str, Any],
         runs: Sequence[RunRecord],
         recorded: Mapping[int, Sequence[EpochRecord]],
@@ -54,23 +65,19 @@ class OpenTrial:
         """A trial as it is taken up.
 
         Args:
-            trial: As the study has it.
+            asked: As Optuna gave it.
             params: Its parameters.
             runs: Its runs, in the order of the replicates; none where it cannot become any.
             recorded: Run -> the epochs that it has recorded, in order.
             space: The search space.
             n_parameters: Trainable parameters of its network.
         """
+        trial = asked.storage.get_trial(asked._trial_id)
         metrics: list[str] = [objective.metric for objective in space.objectives]
         return cls(
-            trial_id=trial._trial_id,
-            view=TrialView(
-                number=trial.number,
-                params=params,
-                is_baseline=BASELINE in trial.user_attrs,
-                n_epochs=min((run.n_epochs for run in runs), default=0),
-                resumed=any(run.n_epochs for run in runs),
-            ),
+            asked=asked,
+            params=params,
+            is_baseline=BASELINE in trial.user_attrs,
             runs={
                 run.run_id: RunProgress(
                     metrics, n_parameters=n_parameters, epochs=recorded.get(run.run_id, ())
@@ -79,13 +86,29 @@ class OpenTrial:
             },
             epochs=space.training.epochs,
             in_turn=space.pruner.name == "wilcoxon",
+            resumed=any(run.n_epochs for run in runs),
             n_steps=len(trial.intermediate_values) if len(metrics) == 1 else 0,
         )
 
     @property
+    def trial_id(self) -> int:
+        """Optuna's number of it in the store."""
+        return self.asked._trial_id
+
+    @property
+    def number(self) -> int:
+        """Optuna's number of it in its study."""
+        return self.asked.number
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs behind it; of several replicates, those that each of them has."""
+        return min((run.n_epochs for run in self.runs.values()), default=0)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every run has all its epochs."""
-        return self.view.n_epochs >= self.epochs
+        return self.n_epochs >= self.epochs
 
     def take_in(self) -> range:
         """Look at what the runs have by now.
@@ -93,15 +116,14 @@ class OpenTrial:
         Returns:
             The steps that are new, counted from 1.
         """
-        self.view.n_epochs = min(run.n_epochs for run in self.runs.values())
         before = self.n_steps
         if self.in_turn:
             self.n_steps = sum(run.n_epochs >= self.epochs for run in self.runs.values())
         else:
-            self.n_steps = self.view.n_epochs
+            self.n_steps = self.n_epochs
         if self.n_steps != before:
             self.undecided = True
-            self.view.values = self.step_values(self.n_steps)
+            self.values = self.step_values(self.n_steps)
         return range(before + 1, self.n_steps + 1)
 
     def step_values(self, step: int) -> list[float]:
@@ -127,3 +149,16 @@ class OpenTrial:
 
 def _mean(values: list[list[float]]) -> list[float]:
     return [statistics.fmean(column) for column in zip(*values, strict=True)]
+
+
+class Observer(Protocol):
+    """Hears of every event of the launch; changes nothing."""
+
+    def on_trial_start(self, trial: OpenTrial) -> None:
+        """A trial began, or went on."""
+
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
+        """An epoch of a trial was recorded."""
+
+    def on_trial_end(self, trial: OpenTrial) -> None:
+        """A trial reached a final state, or was interrupted."""

@@ -110,7 +110,7 @@ class Tried:
             if trial.number in self._key_of:
                 continue
             params = trial.params
-            if trial.state == TrialState.WAITING:
+            if not trial.state.is_finished():
                 params = {**trial.system_attrs.get(QUEUED, {}), **params}
             active = self._space.active(params)
             if all(name in params for name in active):
@@ -147,13 +147,22 @@ class Proposer(BaseSampler):
     random. Where it raises, the point is drawn at random with a notice.
     """
 
-    def __init__(self, space: Space, sampler: BaseSampler, *, seed: int) -> None:
+    def __init__(
+        self,
+        space: Space,
+        sampler: BaseSampler,
+        *,
+        seed: int,
+        grid: Sequence[dict[str, Any]] | None = None,
+    ) -> None:
         """
         Args:
             space: The search space.
             sampler: Who proposes.
             seed: Of the draws that stand in for it.
+            grid: Points that are to be tried in their order; whoever proposes has the rest.
         """
+        self._grid = grid or ()
         self._space = space
         self._sampler = sampler
         self._distributions = {
@@ -249,7 +258,16 @@ class Proposer(BaseSampler):
         return self._stand_in.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Let the sampler prepare."""
+        """Let the sampler prepare; of a grid, queue the first point that no other trial has.
+
+        That is said in the store at once: launches that ask at the same time get different points.
+        """
+        if self._grid and QUEUED not in trial.system_attrs and not trial.params:
+            self._tried.look(study._storage.get_all_trials(study._study_id, deepcopy=False))
+            point = next((each for each in self._grid if not self._tried.holds(each)), None)
+            if point is not None:
+                study._storage.set_trial_system_attr(trial._trial_id, QUEUED, point)
+            return
         safely(
             lambda: self._sampler.before_trial(study, trial),
             lambda error: self._say(f"could not prepare trial {trial.number}", error),

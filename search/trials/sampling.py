@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.trial import FrozenTrial
 
-from search.trials.proposals import QUEUED, Proposer, distribution, queued_values
+from search.trials.proposals import Proposer, distribution, queued_values
 from space import Space
 from storage.optuna_rows.trial_cache import TrialCache
 
-__all__ = ["make_pruner", "make_sampler", "propose"]
+__all__ = ["N_PROBES", "make_pruner", "make_sampler", "propose", "random_points"]
 
-_GRID_ID = "grid_id"
-"""Optuna's attribute of a trial: the number of its point."""
+N_PROBES = 64
+"""Random points that are looked at before the first trial."""
 
 
 def propose(trial: optuna.Trial, space: Space) -> dict[str, Any]:
@@ -52,75 +52,6 @@ def propose(trial: optuna.Trial, space: Space) -> dict[str, Any]:
     return params
 
 
-class AskedGridSampler(optuna.samplers.GridSampler):
-    """Optuna's grid sampler for studies that are asked and told, and that begin with baselines.
-
-    Optuna's own ends `Study.optimize` when the grid is used up, which raises where no such loop
-    runs; here the budget, which is the size of the grid, ends the search. And it knows nothing of
-    enqueued trials: a baseline's point would be trained twice.
-    """
-
-    def __init__(self, grid: Mapping[str, Sequence[Any]], *, seed: int) -> None:
-        """
-        Args:
-            grid: Parameter -> its values.
-            seed: Of the order in which points are taken.
-        """
-        super().__init__(grid, seed=seed)
-        self._number_of = {_key(values): n for n, values in enumerate(self._all_grids)}
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Give a trial the first point that no trial before it has.
-
-        What trials before it have is known, whichever launch asked for them: two launches that ask
-        at the same time give their trials different points.
-        """
-        if _GRID_ID in trial.system_attrs or QUEUED in trial.system_attrs:
-            return
-        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        taken: set[int] = set()
-        for other in sorted(trials, key=lambda other: other.number):
-            if other.number < trial.number:
-                point = self._point(other, taken)
-                if point is not None:
-                    taken.add(point)
-        point = self._first_free(taken)
-        if point is None:
-            super().before_trial(study, trial)
-            return
-        for key, value in (("search_space", self._search_space), (_GRID_ID, point)):
-            study._storage.set_trial_system_attr(trial._trial_id, key, value)
-
-    def _point(self, trial: FrozenTrial, taken: set[int]) -> int | None:
-        """The number of the point that a trial has, or will have; None: none of the grid's."""
-        is_whole = len(trial.params) == len(self._param_names)
-        values = trial.params if is_whole else trial.system_attrs.get(QUEUED)
-        if values is not None:
-            return self._number_of.get(_key([values.get(name) for name in self._param_names]))
-        number: int | None = trial.system_attrs.get(_GRID_ID)
-        return self._first_free(taken) if number is None else number
-
-    def _first_free(self, taken: set[int]) -> int | None:
-        return next((n for n in range(len(self._all_grids)) if n not in taken), None)
-
-    def after_trial(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        state: optuna.trial.TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """Nothing: the driver's budget ends the search."""
-
-
-def _key(values: Sequence[Any]) -> tuple[Any, ...]:
-    """Equal for the same point, though 0.1 times 6 is not 0.6 and True is not 1."""
-    return tuple(
-        (isinstance(value, bool), f"{value:.9g}" if isinstance(value, float) else value)
-        for value in values
-    )
-
-
 def make_sampler(space: Space, *, n_existing_trials: int, n_earlier_launches: int = 0) -> Proposer:
     """The sampler that a space asks for.
 
@@ -142,7 +73,31 @@ def make_sampler(space: Space, *, n_existing_trials: int, n_earlier_launches: in
         # A generator of theirs takes 32 bits.
         own = np.random.SeedSequence(config.seed)
         seed = config.seed if config.seed < 2**32 else int(own.generate_state(1)[0])
-    return Proposer(space, _sampler(space, seed), seed=fresh)
+    return Proposer(space, _sampler(space, seed), seed=fresh, grid=_grid(space, seed))
+
+
+def _grid(space: Space, seed: int) -> list[dict[str, Any]] | None:
+    """The points of a grid search in the order of Optuna's own sampler; None for other samplers.
+
+    Its sampler is for `Study.optimize`, which it ends, and knows nothing of enqueued trials: a
+    baseline's point would be trained twice.
+    """
+    if space.sampler.name != "grid":
+        return None
+    axes = sorted(space.grid().items())
+    points = [
+        dict(zip((name for name, _ in axes), values, strict=True))
+        for values in itertools.product(*(values for _, values in axes))
+    ]
+    np.random.RandomState(seed).shuffle(points)  # type: ignore[arg-type]
+    return points
+
+
+def random_points(space: Space) -> list[dict[str, Any]]:
+    """Some points of a space, parameter -> value, different where it has as many."""
+    sampler = Proposer(space, optuna.samplers.RandomSampler(seed=0), seed=0)
+    study = optuna.create_study(sampler=sampler)
+    return [propose(study.ask(), space) for _ in range(N_PROBES)]
 
 
 def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
@@ -151,10 +106,6 @@ def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
     match config.name:
         case "tpe":
             return samplers.TPESampler(**options, seed=seed)
-        case "random":
-            return samplers.RandomSampler(seed=seed)
-        case "grid":
-            return AskedGridSampler(space.grid(), seed=seed)
         case "qmc":
             return samplers.QMCSampler(**options, seed=seed)
         case "cmaes":
@@ -163,6 +114,8 @@ def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
             return samplers.GPSampler(**options, seed=seed)
         case "nsga2":
             return samplers.NSGAIISampler(**options, seed=seed)
+        case "random" | "grid":
+            return samplers.RandomSampler(seed=seed)
 
 
 def make_pruner(space: Space) -> optuna.pruners.BasePruner:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
+from search.workers.workplace import OpenWorkplace
 from space import RunConfig, Space
 from trainables.architecture import architecture
 from trainables.closed_form import CLOSED_FORM
@@ -36,21 +37,14 @@ _INDIFFERENT = ("random", "grid", "qmc")
 
 
 def group_size_of_study(
-    space: Space,
-    slots: Slots,
-    *,
-    examples: Callable[[], Sequence[RunConfig]],
-    images: ImageSet | None,
-    max_trials: int | None,
+    space: Space, place: OpenWorkplace, examples: Callable[[], Sequence[RunConfig]]
 ) -> GroupSize:
     """How many runs of a study a worker trains together.
 
     Args:
         space: The search space.
-        slots: Where workers run, on the Ray that is up.
+        place: Where runs are trained.
         examples: Makes configs of the space, by which it is seen how they differ.
-        images: The training images, or None where no run needs any.
-        max_trials: Trials that the study may hold in all, or None.
 
     Returns:
         The number, for any config of the study.
@@ -60,7 +54,7 @@ def group_size_of_study(
         return lambda config: 1
     if asked != "auto":
         return lambda config: asked
-    n_runs = space.replicates * _trials_at_once(space, slots, max_trials)
+    n_runs = space.replicates * _trials_at_once(space, place.slots)
     if n_runs == 1:
         return lambda config: 1
     kinds = {architecture(config): config for config in reversed(examples())}
@@ -74,34 +68,25 @@ def group_size_of_study(
         n_runs = space.replicates
     # What takes the most memory gains the least.
     largest = max(kinds.values(), key=lambda c: (c.model.width, c.training.batch_size))
-    found = _measured_where_it_pays(largest, n_runs, slots, space.resources.cpus, images)
+    found = _measured_where_it_pays(largest, n_runs, place)
     if isinstance(found, int):
         return lambda config: found
     size = min(found.n_runs, n_runs)
-    _announce(largest, found, size, slots, _differing(kinds))
+    _announce(largest, found, size, place, _differing(kinds))
     return lambda config: size
 
 
-def group_size_of_queue(
-    configs: Sequence[RunConfig],
-    asked: int | Literal["auto"],
-    *,
-    slots: Slots,
-    cpus: float,
-    images: ImageSet | None,
-) -> GroupSize:
+def group_size_of_queue(configs: Sequence[RunConfig], place: OpenWorkplace) -> GroupSize:
     """How many of some runs, all of them to be trained, a worker trains together.
 
     Args:
         configs: The runs' configs.
-        asked: ``resources.runs_per_trainable``.
-        slots: Where workers run, on the Ray that is up.
-        cpus: CPUs of a worker.
-        images: The training images, or None where no run needs any.
+        place: Where runs are trained.
 
     Returns:
         The number for each config; no more than leaves every worker its share.
     """
+    asked = place.resources.runs_per_trainable
     if asked != "auto":
         return lambda config: asked
     counts = Counter(architecture(config) for config in configs)
@@ -110,17 +95,17 @@ def group_size_of_queue(
         kind = architecture(config)
         if kind in sizes:
             continue
-        share = math.ceil(counts[kind] / slots.concurrency)
-        found = _measured_where_it_pays(config, share, slots, cpus, images)
+        share = math.ceil(counts[kind] / place.slots.concurrency)
+        found = _measured_where_it_pays(config, share, place)
         sizes[kind] = found if isinstance(found, int) else found.n_runs_of(share)
         if not isinstance(found, int):
-            _announce(config, found, sizes[kind], slots)
+            _announce(config, found, sizes[kind], place)
     return lambda config: sizes[architecture(config)]
 
 
-def _trials_at_once(space: Space, slots: Slots, max_trials: int | None) -> int:
+def _trials_at_once(space: Space, slots: Slots) -> int:
     """The most trials that each worker may have under way."""
-    n_trials = max_trials or USUAL_TRIALS
+    n_trials = space.max_trials or USUAL_TRIALS
     if space.sampler.name not in _INDIFFERENT:
         return max(1, int(LEARNING_SHARE * n_trials / slots.concurrency))
     return math.ceil(n_trials / slots.concurrency)
@@ -138,41 +123,37 @@ def _differing(kinds: Iterable[str]) -> list[str]:
     return sorted(key for key, seen in values.items() if len(seen) > 1)
 
 
-def _measured_where_it_pays(
-    config: RunConfig, most: int, slots: Slots, cpus: float, images: ImageSet | None
-) -> GroupSpeed | int:
+def _measured_where_it_pays(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed | int:
     """What was measured of runs like this one, or the number where there is nothing to measure."""
     most = min(most, MOST)
+    images = place.data.images
     if most == 1 or config.model.name == CLOSED_FORM or images is None:
         return most  # A closed form takes no time: the more at once, the fewer messages.
     try:
-        return _measure(config, images, slots, cpus, most)
+        return _measure(config, images, most, place)
     except TrialFailure:
         return 1  # Not even one goes, for want of memory, say; its trial will tell.
 
 
-def _measure(
-    config: RunConfig, images: ImageSet, slots: Slots, cpus: float, most: int
-) -> GroupSpeed:
+def _measure(config: RunConfig, images: ImageSet, most: int, place: OpenWorkplace) -> GroupSpeed:
     """Measure on a worker, or here where a worker would find the same."""
-    threads = max(1, int(cpus))
-    if slots.nodes == 1 and not slots.gpus_per_trial:
+    gpus = place.slots.gpus_per_trial
+    device: Literal["auto", "cpu"] = "auto" if gpus else "cpu"
+    arguments = (config, images, most, place.n_threads, device)
+    if place.slots.nodes == 1 and not gpus:
         import torch
 
         before = torch.get_num_threads()
         try:
-            return _measured(config, images.to_numpy(), threads, most, "cpu")
+            return _measured(*arguments)
         finally:
             torch.set_num_threads(before)
     import ray
 
     # A worker sees the GPUs that it was given.
-    remote: Any = ray.remote(num_cpus=cpus, num_gpus=slots.gpus_per_trial)(_measured)
-    device: Literal["auto", "cpu"] = "auto" if slots.gpus_per_trial else "cpu"
+    remote: Any = ray.remote(num_cpus=place.resources.cpus, num_gpus=gpus)(_measured)
     try:
-        result: GroupSpeed = ray.get(
-            remote.remote(config, images.to_numpy(), threads, most, device)
-        )
+        result: GroupSpeed = ray.get(remote.remote(*arguments))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, TrialFailure):
             raise error.cause from error
@@ -181,27 +162,26 @@ def _measure(
 
 
 def _measured(
-    config: RunConfig,
-    images: Any,
-    threads: int,
-    most: int,
-    device: Literal["auto", "cpu"],
+    config: RunConfig, images: ImageSet, most: int, n_threads: int, device: Literal["auto", "cpu"]
 ) -> GroupSpeed:
     import torch
 
     from trainables.batched.group_speed import measure_group_speed
-    from trainables.data.image_set import ImageSet
     from trainables.device import pick_device
 
-    torch.set_num_threads(threads)
-    return measure_group_speed(config, ImageSet.from_numpy(images), pick_device(device), most=most)
+    torch.set_num_threads(n_threads)
+    return measure_group_speed(config, images, pick_device(device), most=most)
 
 
 def _announce(
-    config: RunConfig, found: GroupSpeed, size: int, slots: Slots, differing: Sequence[str] = ()
+    config: RunConfig,
+    found: GroupSpeed,
+    size: int,
+    place: OpenWorkplace,
+    differing: Sequence[str] = (),
 ) -> None:
     """Say what was measured: what pays, and where the memory ends."""
-    device = "GPU" if slots.gpus_per_trial else "CPU"
+    device = "GPU" if place.slots.gpus_per_trial else "CPU"
     if size > 1 and differing:
         text = (
             f"a worker trains {size} runs at a time, those alike in {' and '.join(differing)} "

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from search.runs.queue import QueuedRun, RunQueue
+from search.runs.stopping import Stopping
 from search.workers.group_size import group_size_of_queue
-from search.workers.ray_session import Slots, ray_session, slots_for
+from search.workers.ray_session import Slots
 from search.workers.tune import run_tune
-from space import Resources
+from search.workers.workplace import OpenWorkplace
 from space.terminal.counts import count, plural
 from space.terminal.printing import error_console, say_error
 from storage import Store
 
-if TYPE_CHECKING:
-    from trainables.data.image_set import ImageSet
-
-__all__ = ["QueueProgress", "train_on", "train_queue"]
+__all__ = ["QueueProgress", "train_queue"]
 
 
 class QueueProgress:
@@ -105,39 +99,23 @@ class QueueProgress:
 def train_queue(
     store: Store,
     queue: Sequence[QueuedRun],
+    place: OpenWorkplace,
     *,
-    purpose: str,
     launch_id: int,
-    resources: Resources,
-    concurrency: int | Literal["auto"],
-    checkpoints: Path,
-    images: ImageSet,
-    test_images: ImageSet | None,
-    fingerprint: str,
+    study_id: int | None = None,
     progress: QueueProgress,
-    ray_address: str | None,
-    verbose: bool,
-    stop_requested: Callable[[], bool],
-    deadline: float | None = None,
+    stopping: Stopping,
 ) -> str:
-    """Start Ray and train a queue on it.
+    """Train a queue on the Ray that is up.
 
     Args:
         store: The store.
         queue: The runs.
-        purpose: ``"confirm"`` or ``"benchmark"``.
+        place: Where they are trained.
         launch_id: The launch that trains them.
-        resources: What a worker occupies, and how many runs it trains together.
-        concurrency: The most that may run at once, or as many as fit.
-        checkpoints: The directory for the state of unfinished runs.
-        images: The training images.
-        test_images: The test images, for a benchmark.
-        fingerprint: Of the data, recorded with each result.
+        study_id: The study that they confirm; None: they are a benchmark's.
         progress: What a person sees.
-        ray_address: The cluster to join, or None for a Ray of our own.
-        verbose: Let the libraries' own messages through.
-        stop_requested: Whether a person asks to stop.
-        deadline: When to stop (`time.monotonic`), or None.
+        stopping: When to stop.
 
     Returns:
         ``"done"``, ``"time limit"`` or ``"interrupted"``.
@@ -145,86 +123,25 @@ def train_queue(
     Raises:
         UserError: If the store or the cluster does not allow it.
     """
-    with ray_session(ray_address, verbose=verbose) as scratch:
-        slots = slots_for(resources, concurrency, queue[0].config.training)
-        return train_on(
-            store,
-            queue,
-            slots=slots,
-            scratch=scratch,
-            purpose=purpose,
-            launch_id=launch_id,
-            resources=resources,
-            checkpoints=checkpoints,
-            images=images,
-            test_images=test_images,
-            fingerprint=fingerprint,
-            progress=progress,
-            verbose=verbose,
-            stop_requested=stop_requested,
-            deadline=deadline,
-        )
-
-
-def train_on(
-    store: Store,
-    queue: Sequence[QueuedRun],
-    *,
-    slots: Slots,
-    scratch: Path,
-    purpose: str,
-    launch_id: int,
-    resources: Resources,
-    checkpoints: Path,
-    images: ImageSet | None,
-    test_images: ImageSet | None,
-    fingerprint: str,
-    progress: QueueProgress,
-    verbose: bool,
-    stop_requested: Callable[[], bool],
-    deadline: float | None = None,
-) -> str:
-    """Train a queue on the Ray that is up; the arguments are those of `train_queue`."""
-    progress.announce(slots)
-    group_size = group_size_of_queue(
-        [queued.config for queued in queue],
-        resources.runs_per_trainable,
-        slots=slots,
-        cpus=resources.cpus,
-        images=images,
-    )
+    progress.announce(place.slots)
+    group_size = group_size_of_queue([queued.config for queued in queue], place)
     ledger = RunQueue(
         store,
         queue,
-        purpose=purpose,
         launch_id=launch_id,
-        evaluate=test_images is not None,
-        fingerprint=fingerprint,
-        on_end=progress.on_end,
-        on_epoch=progress.on_epoch,
+        study_id=study_id,
+        fingerprint=place.data.fingerprint,
+        observer=progress,
     )
 
     def on_step() -> str | None:
         ledger.renew()
-        if stop_requested():
-            return "interrupted"
-        is_late = deadline is not None and time.monotonic() >= deadline
-        return "time limit" if is_late else None
+        return stopping.reason()
 
-    with contextlib.ExitStack() as stack:
-        stack.callback(ledger.interrupt, "stopped")
-        status = run_tune(
-            ledger,
-            slots=slots,
-            group_size=group_size,
-            cpus_per_trial=resources.cpus,
-            checkpoint_path=lambda uid: checkpoints / f"{uid}.pt",
-            on_step=on_step,
-            scratch=scratch,
-            images=images,
-            test_images=test_images,
-            verbose=verbose,
-        )
+    try:
+        status = run_tune(ledger, place, group_size, on_step)
+    finally:
+        ledger.interrupt("stopped")
     if ledger.n_elsewhere:
         progress.leave(ledger.n_elsewhere)
     return status

@@ -5,45 +5,29 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from search.runs.protocol import RunLedger
-from search.workers.ray_session import Slots, n_startable
+from search.runs.run_ledger import RunLedger
+from search.workers.ray_session import n_startable
 from search.workers.workers import GroupSize, Workers
-
-if TYPE_CHECKING:
-    from trainables.data.image_set import ImageSet
+from search.workers.workplace import OpenWorkplace
 
 __all__ = ["run_tune"]
 
 
 def run_tune(
-    ledger: RunLedger,
-    *,
-    slots: Slots,
+    ledger: RunLedger[Any],
+    place: OpenWorkplace,
     group_size: GroupSize,
-    cpus_per_trial: float,
-    checkpoint_path: Callable[[str], Path],
     on_step: Callable[[], str | None],
-    scratch: Path,
-    images: ImageSet | None,
-    test_images: ImageSet | None = None,
-    verbose: bool = False,
 ) -> str:
     """Run what a ledger assigns until there is nothing left or everything must stop.
 
     Args:
         ledger: Assigns, hears and decides.
-        slots: Where workers run, and how many at once.
+        place: Where runs are trained.
         group_size: How many runs a worker trains together.
-        cpus_per_trial: CPUs, or a share of one, for each; its threads follow.
-        checkpoint_path: A run's uid -> where its checkpoint lies.
         on_step: Called between Tune's events; returns why the search must stop now, or None.
-        scratch: A directory for what Tune insists on writing.
-        images: The training images, or None where no run needs any.
-        test_images: The test images, for benchmarks alone.
-        verbose: Let Tune's own messages through.
 
     Returns:
         Why it ended: ``"done"``, or what `on_step` said.
@@ -54,20 +38,20 @@ def run_tune(
     from search.workers.hooks import LedgerScheduler, LedgerSearcher, LedgerStopper
     from trainables.ray_trainable import RunTrainable
 
+    slots, cpus = place.slots, place.resources.cpus
     workers = Workers(
-        ledger, n_workers=slots.concurrency, size=group_size, checkpoint_path=checkpoint_path
+        ledger, n_workers=slots.concurrency, size=group_size, checkpoint_path=place.checkpoint
     )
     # Put into Ray's object store once, and read from shared memory by the workers of a machine.
     trainable: Any = tune.with_parameters(
         RunTrainable,
-        images=None if images is None else images.to_numpy(),
-        test_images=None if test_images is None else test_images.to_numpy(),
-        n_threads=max(1, int(cpus_per_trial)),
+        data=place.data,
+        n_threads=place.n_threads,
         use_gpu=slots.gpus_per_trial > 0,
     )
-    logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    logging.getLogger("ray.tune").setLevel(logging.INFO if place.verbose else logging.CRITICAL)
     # Tune would ask for the next worker only when the last one has loaded its libraries.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(n_startable(slots, cpus_per_trial))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(n_startable(slots, cpus))
     scheduler = LedgerScheduler(workers, is_spent=lambda: ledger.is_spent)
     stopper = LedgerStopper(scheduler, on_step)
     tune.run(
@@ -78,9 +62,9 @@ def run_tune(
         scheduler=scheduler,
         stop=stopper,
         resources_per_trial=tune.PlacementGroupFactory(
-            [{"CPU": cpus_per_trial, "GPU": slots.gpus_per_trial}]
+            [{"CPU": cpus, "GPU": slots.gpus_per_trial}]
         ),
-        storage_path=str(scratch),
+        storage_path=str(place.scratch),
         reuse_actors=True,
         max_failures=0,
         raise_on_failed_trial=False,

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.runs.protocol import LOST_WORKER, Assignment, Report, RunLedger
+from search.runs.protocol import LOST_WORKER, Assignment, Report
+from search.runs.run_ledger import RunLedger
 from space import RunConfig
 from trainables.checkpoint import delete_checkpoint
 
@@ -86,7 +87,7 @@ class Workers:
 
     def __init__(
         self,
-        ledger: RunLedger,
+        ledger: RunLedger[Any],
         *,
         n_workers: int,
         size: GroupSize,

@@ -43,9 +43,12 @@ from ray.tune.search.optuna import OptunaSearch
 from search.launch.plan import make_plan
 from search.launch.study import search
 from search.runs.provenance import collect_provenance
-from search.trials.observer import TrialView
+from search.runs.stopping import Stopping
+from search.trials.open_trial import OpenTrial
 from search.trials.sampling import make_sampler, propose
+from search.trials.study import open_study
 from search.workers.ray_session import ray_session
+from search.workers.workplace import Workplace
 from space import Space, SpaceFile
 from space.config import ModelConfig, RunConfig, TrainingConfig
 from space.terminal.counts import count
@@ -123,7 +126,7 @@ class Growth:
         """Begin."""
         self._mark()
 
-    def on_trial_end(self, trial: TrialView) -> None:
+    def on_trial_end(self, trial: OpenTrial) -> None:
         """Count."""
         self._n_ended += 1
         if self._n_ended % self._every == 0:
@@ -165,12 +168,15 @@ def run_ours(work: Search, growth: Growth) -> None:
     """Our whole stack."""
     plan = make_plan(
         SpaceFile.of(work.space(), "the benchmark's space", ()),
-        storage=str(work.database),
+        None,
+        Workplace(checkpoints=work.folder / "checkpoints"),
         command="benchmark",
         provenance=collect_provenance(),
     )
-    with contextlib.closing(open_store(plan.storage)) as store:
-        search(plan, store, growth, slots=plan.slots(), scratch=work.folder)
+    with contextlib.closing(open_store(str(work.database))) as store:
+        opened = open_study(store, plan.space, plan.place.data)
+        place = plan.place.opened(plan.place.find_slots(), work.folder)
+        search(plan, opened, growth, place, Stopping())
 
 
 def config_of(params: dict[str, Any], n_reports: int) -> RunConfig:

@@ -42,6 +42,7 @@ from search.runs.lease import reclaim_stale
 from search.runs.protocol import Report
 from search.trials.ledger import Ledger
 from search.trials.sampling import make_pruner, make_sampler
+from search.trials.study import OpenedStudy
 from space import Space
 from storage import EpochRecord, NewLaunch, Store, open_store
 from storage.admin.check import check_store
@@ -99,16 +100,13 @@ def open_ledger(store: Store, sampler: str) -> tuple[Ledger, int]:
             pid=os.getpid(),
         )
     )
-    ledger = Ledger(
+    opened = OpenedStudy(
         study=study,
         store=store,
         space=space,
         resolve=lambda params: resolve_config(space.resolve(params)),
-        launch_id=launch_id,
-        observer=Silent(),
-        max_trials=10**6,
-        max_epochs=10**8,
     )
+    ledger = Ledger(opened, launch_id, Silent())
     reclaim_stale(study, store, launch_id=launch_id)
     return ledger, launch_id
 

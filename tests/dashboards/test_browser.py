@@ -18,15 +18,13 @@ from playwright.sync_api import Error as PlaywrightError
 
 from dashboards import report
 from dashboards.pages.credentials import PASSWORD_VARIABLE, USER_VARIABLE
-from search.launch.plan import make_plan
-from space import read_space_file
 from storage import open_store
 from tests.dashboards.bulk_benchmark import add_benchmark
 from tests.dashboards.bulk_rows import HOSTILE
 from tests.dashboards.bulk_study import add_study
 from tests.dashboards.watched import WAIT_MS, Watched, watch
 from tests.dashboards.web import Server, serving
-from tests.search.conftest import PROVENANCE, search
+from tests.search.conftest import plan_of, search
 
 pytestmark = pytest.mark.browser
 
@@ -51,7 +49,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = directory / "space.yaml"
     path.write_text(json.dumps(SPACE))
     url = f"sqlite:///{directory / 's.db'}"
-    plan = make_plan(read_space_file(path), storage=url, command="c", provenance=PROVENANCE)
+    plan = plan_of(path, url)
     with closing(open_store(url)) as store:
         search(plan, store)
         for launch in store.launches():

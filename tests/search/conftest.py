@@ -12,17 +12,23 @@ import pytest
 from optuna.trial import TrialState
 
 from search.export.__main__ import main
-from search.launch.plan import Plan, make_plan
-from search.launch.study import open_study
+from search.launch import study as launches
+from search.launch.plan import Plan, checkpoint_directory, known_study, make_plan
+from search.launch.run import open_existing
+from search.launch.study import Outcome
 from search.runs.protocol import Report
 from search.runs.provenance import Provenance
 from search.runs.seeds import confirm_config
+from search.runs.stopping import Stopping
+from search.trials import study as studies
 from search.trials.ledger import Ledger
-from search.trials.observer import TrialView
-from search.trials.sampling import make_sampler
-from search.workers.ray_session import ray_session
+from search.trials.open_trial import OpenTrial
+from search.trials.study import OpenedStudy, resolved
+from search.workers.ray_session import Slots, ray_session
+from search.workers.workplace import Workplace
 from space import read_space_file
-from storage import EpochRecord, Store
+from storage import EpochRecord, NewLaunch, Store
+from storage.connect.engine import parse_url
 from trainables.worker import AssignedRun
 
 from .here import Here, train_here
@@ -59,13 +65,13 @@ class Recorder:
     def n_reports(self) -> int:
         return sum(event == "report" for event, _ in self.events)
 
-    def on_trial_start(self, trial: TrialView) -> None:
+    def on_trial_start(self, trial: OpenTrial) -> None:
         self.events.append(("start", trial.number))
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         self.events.append(("report", trial.number))
 
-    def on_trial_end(self, trial: TrialView) -> None:
+    def on_trial_end(self, trial: OpenTrial) -> None:
         self.events.append((trial.state.name, trial.number))
 
     def on_tick(self) -> None:
@@ -80,6 +86,19 @@ def recorder() -> Recorder:
     return Recorder()
 
 
+def plan_of(path: Path, url: str) -> Plan:
+    """The plan of a launch with a space file on a store, as the command makes it."""
+    file = read_space_file(path)
+    store = open_existing(parse_url(url), look=True)
+    try:
+        record = known_study(store, file.forms()[0].study)
+    finally:
+        if store is not None:
+            store.close()
+    place = Workplace(checkpoints=checkpoint_directory(parse_url(url)))
+    return make_plan(file, record, place, command="c", provenance=PROVENANCE)
+
+
 @pytest.fixture
 def plan_for(tmp_path: Path) -> Callable[..., Plan]:
     """Makes a plan from the closed-form space with some top-level keys replaced."""
@@ -87,12 +106,7 @@ def plan_for(tmp_path: Path) -> Callable[..., Plan]:
     def make(**changes: Any) -> Plan:
         path = tmp_path / "space.yaml"
         path.write_text(json.dumps({**SPACE, **changes}))
-        return make_plan(
-            read_space_file(path),
-            storage=str(tmp_path / "s.db"),
-            command="c",
-            provenance=PROVENANCE,
-        )
+        return plan_of(path, str(tmp_path / "s.db"))
 
     return make
 
@@ -135,26 +149,43 @@ def one_ray(ray_scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return ray_scratch
 
 
-def new_ledger(plan: Plan, store: Store, recorder: Recorder) -> tuple[Ledger, optuna.Study]:
+def opened(plan: Plan, store: Store) -> OpenedStudy:
+    """A plan's study, opened or made."""
+    return studies.open_study(store, plan.space, plan.place.data)
+
+
+def open_study(plan: Plan, store: Store) -> optuna.Study:
+    """A plan's study, opened or made, as Optuna has it."""
+    return opened(plan, store).study
+
+
+def run_search(
+    plan: Plan,
+    store: Store,
+    observer: Any,
+    *,
+    slots: Slots,
+    scratch: Path,
+    stopping: Stopping | None = None,
+) -> Outcome:
+    """Search as a launch does on the Ray that is up."""
+    place = plan.place.opened(slots, scratch)
+    return launches.search(plan, opened(plan, store), observer, place, stopping or Stopping())
+
+
+def new_launch(plan: Plan, study_id: int) -> NewLaunch:
+    """The record of a launch of the plan."""
+    config = plan.space.model_dump(mode="json")
+    return plan.provenance.new_launch(
+        study_id, command=plan.command, config=config, data=plan.place.data
+    )
+
+
+def new_ledger(plan: Plan, store: Store, recorder: Any) -> tuple[Ledger, optuna.Study]:
     """A plan's study, opened or made, and the ledger of a further launch of it."""
-    study = open_study(plan, store)
-    study.sampler = make_sampler(
-        plan.space,
-        n_existing_trials=len(study.trials),
-        n_earlier_launches=len(store.launches(study._study_id)),
-    )
-    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
-    ledger = Ledger(
-        study=study,
-        store=store,
-        space=plan.space,
-        resolve=plan.resolve,
-        launch_id=launch_id,
-        observer=recorder,
-        max_trials=plan.max_trials,
-        max_epochs=plan.space.budget.epochs,
-    )
-    return ledger, study
+    goes_on = opened(plan, store)
+    launch_id = store.begin_launch(new_launch(plan, goes_on.id))
+    return Ledger(goes_on, launch_id, recorder), goes_on.study
 
 
 def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None = None) -> None:
@@ -178,7 +209,7 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
                 message = {
                     "run_id": run.run_id,
                     "config": config.model_dump(mode="json"),
-                    "checkpoint": str(plan.checkpoint_path(run.uid)),
+                    "checkpoint": str(plan.place.checkpoint(run.uid)),
                     "n_epochs": run.n_epochs,
                     "evaluate": assignment.evaluate,
                     "together": False,
@@ -198,21 +229,10 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
 
 def search(plan: Plan, store: Store, **options: Any) -> optuna.Study:
     """Run a search in this process."""
-    study = open_study(plan, store)
-    study.sampler = make_sampler(plan.space, n_existing_trials=0)
-    ledger = Ledger(
-        study=study,
-        store=store,
-        space=plan.space,
-        resolve=plan.resolve,
-        launch_id=store.begin_launch(plan.new_launch(study._study_id, [])),
-        observer=Recorder(),
-        max_trials=plan.max_trials,
-        max_epochs=None,
-    )
+    ledger, found = new_ledger(plan, store, Recorder())
     work(ledger, plan, **options)
     ledger.interrupt("the test ends")
-    return study
+    return found
 
 
 def best_first(study: optuna.Study) -> list[int]:
@@ -235,10 +255,10 @@ def confirm(
     plan: Plan, store: Store, study: optuna.Study, number: int, errors: list[float | None]
 ) -> None:
     """Pretend that a trial was confirmed: an error for each fresh seed, None for a failed run."""
-    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
+    launch_id = store.begin_launch(new_launch(plan, study._study_id))
     trial = study.trials[number]
     for replicate, error in enumerate(errors):
-        config = confirm_config(plan.resolve(trial.params), replicate)
+        config = confirm_config(resolved(plan.space, trial.params), replicate)
         run = store.begin_run(
             launch_id=launch_id,
             study_id=study._study_id,

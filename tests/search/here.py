@@ -13,6 +13,7 @@ import pytest
 from search.runs.protocol import RunLedger
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize, Workers
+from search.workers.workplace import OpenWorkplace
 from trainables.ray_trainable import RunTrainable
 
 __all__ = ["Here", "train_here"]
@@ -32,21 +33,18 @@ class Here:
 
     def run_tune(
         self,
-        ledger: RunLedger,
-        *,
-        slots: Slots,
+        ledger: RunLedger[Any],
+        place: OpenWorkplace,
         group_size: GroupSize,
-        checkpoint_path: Callable[[str], Path],
         on_step: Callable[[], str | None],
-        images: Any,
-        test_images: Any = None,
-        **_: Any,
     ) -> str:
         """As `search.workers.tune.run_tune`."""
         crew = Workers(
-            ledger, n_workers=slots.concurrency, size=group_size, checkpoint_path=checkpoint_path
+            ledger,
+            n_workers=place.slots.concurrency,
+            size=group_size,
+            checkpoint_path=place.checkpoint,
         )
-        arrays = [None if each is None else each.to_numpy() for each in (images, test_images)]
         names = map(str, itertools.count())
         held: dict[str, RunTrainable] = {}
         while True:
@@ -55,7 +53,7 @@ class Here:
                 return reason
             while (config := crew.open(name := next(names))) is not None:
                 held[name] = RunTrainable.__new__(RunTrainable)
-                held[name].setup(config, *arrays)
+                held[name].setup(config, place.data)
             if not held:
                 return "done"
             for name, worker in list(held.items()):
@@ -83,8 +81,7 @@ def train_here(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> Here:
 
     here = Here()
     for module in ("search.launch.study", "search.workers.train_queue"):
-        monkeypatch.setattr(f"{module}.ray_session", no_ray)
         monkeypatch.setattr(f"{module}.run_tune", here.run_tune)
-    for module in ("search.launch.plan", "search.workers.train_queue"):
-        monkeypatch.setattr(f"{module}.slots_for", slots_for)
+    monkeypatch.setattr("search.workers.workplace.ray_session", no_ray)
+    monkeypatch.setattr("search.workers.workplace.slots_for", slots_for)
     return here

@@ -16,12 +16,11 @@ from dashboards.numbers.verdicts import seeds_needed
 from dashboards.tables.formats import KEPT_EPOCH
 from search.grid_report import main, render, sentence
 from search.launch.plan import Plan
-from search.launch.study import open_study
 from search.runs.seeds import replicate_config
-from search.trials.ledger import Ledger
-from search.trials.sampling import make_sampler
+from search.trials.study import resolved
 from space.errors import UsageError, UserError
 from storage import EpochRecord, Store
+from tests.search.conftest import new_launch, new_ledger, open_study
 
 from .conftest import Recorder, work
 
@@ -51,7 +50,7 @@ def noisy(means: dict[float, float], n: int, *, scatter: float = 0.002) -> dict[
 def fill(plan: Plan, store: Store, errors: dict[Any, dict[int, float]]) -> optuna.Study:
     """A study whose trials are complete with given errors: by (augment, weight), then by seed."""
     study = open_study(plan, store)
-    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
+    launch_id = store.begin_launch(new_launch(plan, study._study_id))
     for (augment, weight), of_point in errors.items():
         params = {"augment": augment, "aux_weight": weight}
         study.enqueue_trial(params)
@@ -60,7 +59,7 @@ def fill(plan: Plan, store: Store, errors: dict[Any, dict[int, float]]) -> optun
         trial.suggest_float("aux_weight", 0.0, 0.9, step=0.1)
         assert trial.params == params
         for replicate, error in of_point.items():
-            config = replicate_config(plan.resolve(params), replicate)
+            config = replicate_config(resolved(plan.space, params), replicate)
             run = store.begin_run(
                 launch_id=launch_id,
                 study_id=study._study_id,
@@ -240,18 +239,7 @@ def test_a_real_grid_with_replicates_a_baseline_and_an_interruption(
     plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = plan_for(**GRID, replicates=2, baselines=[{"aux_weight": 0.6}])
-    study = open_study(plan, store)
-    study.sampler = make_sampler(plan.space, n_existing_trials=0)
-    ledger = Ledger(
-        study=study,
-        store=store,
-        space=plan.space,
-        resolve=plan.resolve,
-        launch_id=store.begin_launch(plan.new_launch(study._study_id, [])),
-        observer=Recorder(),
-        max_trials=plan.max_trials,
-        max_epochs=None,
-    )
+    ledger, study = new_ledger(plan, store, Recorder())
     work(ledger, plan, n_workers=3, n_steps=40)
     ledger.interrupt("the test ends")
     assert main(["--study", "grid", "--storage", str(store.url.database)]) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -64,6 +64,10 @@ class ImageSet:
         digest.update(images_NHW.contiguous().numpy().data)
         digest.update(labels_N.contiguous().numpy().data)
         return cls(source, split, images_NHW, labels_N, digest.hexdigest()[:16])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Between processes it travels as numpy arrays, which can share their memory."""
+        return ImageSet.from_numpy, (self.to_numpy(),)
 
     def __len__(self) -> int:
         return len(self.labels_N)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from dashboards.going_on import benchmark_command
 from search.benchmark.__main__ import main
+from search.workers.workplace import Workplace
 from space.errors import UsageError
 from storage import open_store
 from storage.benchmarks import load_benchmarks
@@ -87,6 +88,7 @@ def test_one_that_was_stopped_names_the_command_that_goes_on(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(Workplace, "open", nullcontext)
     monkeypatch.setattr("search.benchmark.run.train_queue", lambda *_, **__: status)
     path = tmp_path / "my pair.yaml"
     path.write_text(CONFIGS)
@@ -111,6 +113,7 @@ def test_one_that_is_stopped_twice_is_no_failure(
     def stop_twice(*_: Any, **__: Any) -> str:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(Workplace, "open", nullcontext)
     monkeypatch.setattr("search.benchmark.run.train_queue", stop_twice)
     (path := tmp_path / "pair.yaml").write_text(CONFIGS)
     database = str(tmp_path / "s.db")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from search.export.__main__ import export_study
 from search.export.config_text import config_text, write_configs
 from search.launch.plan import Plan
+from search.trials.study import resolved
 from space import ConfigFile, ModelConfig, NamedConfig, RunConfig, load_configs, parse_tree
 from space.files.reader import parse_yaml
 from space.terminal.counts import count
@@ -53,7 +54,7 @@ def test_the_best_complete_trial_is_written_whole(
     assert f"python -m search.benchmark --config {path} --seeds 10" in printed
 
     (named,) = load_configs(path).configs
-    assert named.config == plan.resolve(study.trials[best].params)
+    assert named.config == resolved(plan.space, study.trials[best].params)
     n_complete = len(best_first(study))
     assert n_complete < 30
     provenance = named.provenance
@@ -150,7 +151,7 @@ def test_replicates_are_counted_and_the_first_one_is_the_config(
     provenance = named.provenance
     assert provenance["selection"] == "best of 4 complete trials on 3 seeds each"
     assert provenance["objectives"][0]["standard_error"] > 0
-    assert named.config == plan.resolve(study.trials[provenance["trial"]].params)
+    assert named.config == resolved(plan.space, study.trials[provenance["trial"]].params)
 
 
 def test_credentials_stay_out(plan_for: MakePlan, store: Store) -> None:

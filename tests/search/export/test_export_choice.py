@@ -11,11 +11,12 @@ from optuna.trial import TrialState
 
 from search.export.__main__ import _values, export_study
 from search.launch.plan import Plan
-from search.launch.study import open_study
+from search.trials.study import resolved
 from space import load_configs
 from space.errors import UsageError
 from storage import Store
 from storage.summaries.confirmed import confirmed_trials
+from tests.search.conftest import open_study
 
 from ..conftest import best_first, confirm, search
 
@@ -117,7 +118,7 @@ def test_a_confirmed_config_goes_before_a_lucky_one(
     assert confirmed["std"] == pytest.approx(0.05)
     assert "confirmed" not in file.configs[2].provenance
     # The file's seeds are the search's, whatever the fresh ones were.
-    assert file.configs[0].config == plan.resolve(study.trials[steady].params)
+    assert file.configs[0].config == resolved(plan.space, study.trials[steady].params)
 
 
 def test_an_unfinished_confirmation_does_not_choose(

@@ -28,6 +28,7 @@ from storage.admin.upgrade import _refuse_living
 from storage.leases import process_mark
 from storage.summaries.overview import list_studies
 from storage.tables import schema
+from tests.search.conftest import new_launch
 
 from ...conftest import BACKENDS
 from ..conftest import Recorder, new_ledger, work
@@ -195,7 +196,7 @@ def test_a_process_of_another_machine_of_this_name_is_not_looked_for_here(
     boot, numbered_by, begun = mark.split()
     nobody = 2**22 + 1
     launch = dataclasses.replace(
-        plan_for().new_launch(study._study_id, []), host=platform.node(), pid=nobody
+        new_launch(plan_for(), study._study_id), host=platform.node(), pid=nobody
     )
     for process, alive in (
         (mark, False),

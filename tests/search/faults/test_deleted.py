@@ -18,16 +18,18 @@ from optuna.trial import TrialState
 from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
 from search.launch.progress import LiveProgress
-from search.launch.study import search
 from search.runs.lease import HEARTBEAT_SECONDS, sweep_checkpoints
 from search.runs.protocol import Report
 from search.runs.queue import RunQueue
+from search.runs.stopping import Stopping
 from search.trials.ledger import Ledger
 from search.workers.ray_session import Slots
+from search.workers.train_queue import QueueProgress
 from space.errors import DeletedError
 from storage import EpochRecord, Store, open_store
 from storage.admin.check import check_store
 from storage.tables import schema
+from tests.search.conftest import opened, run_search
 
 from ...conftest import BACKENDS
 from ..conftest import Recorder, new_ledger, work
@@ -90,8 +92,8 @@ def ask(ledger: Ledger) -> None:
 
 
 def report(ledger: Ledger) -> None:
-    for run_id, opened in list(ledger._by_run.items()):
-        progress = opened.runs[run_id]
+    for run_id, trial in list(ledger._by_run.items()):
+        progress = trial.runs[run_id]
         epoch = EpochRecord(
             epoch=progress.n_epochs + 1,
             train_loss=1.0,
@@ -190,7 +192,7 @@ def test_whatever_meets_it_first_a_launch_says_that_its_study_was_deleted(
     plan = plan_for(budget=HALF, confirm={"top": top})
     observer = LiveProgress(plan) if is_live else Recorder()
 
-    def run_tune(ledger: Ledger, on_step: Callable[[], str | None], **_: object) -> str:
+    def run_tune(ledger: Ledger, _: object, __: object, on_step: Callable[[], str | None]) -> str:
         assert ledger.next_assignment() is not None
         delete_all(store)
         if isinstance(observer, LiveProgress):
@@ -200,9 +202,10 @@ def test_whatever_meets_it_first_a_launch_says_that_its_study_was_deleted(
 
     monkeypatch.setattr("search.launch.study.run_tune", run_tune)
     slots = Slots(cpus=2, gpus=0, nodes=1, concurrency=1, gpus_per_trial=0)
-    started = None if is_live else time.monotonic() + BEGUN
+    left = math.inf if is_live else 24 * 3600.0 + BEGUN
+    stopping = Stopping(deadline=time.monotonic() + left)
     with pytest.raises(DeletedError, match=GONE):
-        search(plan, store, observer, slots=slots, scratch=tmp_path, started=started)
+        run_search(plan, store, observer, slots=slots, scratch=tmp_path, stopping=stopping)
     assert store.launches() == []
 
 
@@ -241,18 +244,17 @@ def test_a_confirmation_ends_with_the_study(plan_for: MakePlan, store: Store) ->
     def queue() -> RunQueue:
         return RunQueue(
             store,
-            confirm_queue(plan, store, study),
-            purpose="confirm",
+            confirm_queue(opened(plan, store)),
             launch_id=1,
-            evaluate=False,
+            study_id=study._study_id,
             fingerprint="f",
-            on_end=lambda *_: None,
+            observer=QueueProgress([]),
         )
 
     training, asking = queue(), queue()
     assert training.next_assignment() is not None
     delete_all(store)
-    (run_id,) = training._open
+    (run_id,) = training._by_run
     with pytest.raises(DeletedError, match=GONE):
         asking.next_assignment()
     training._lease._renewed -= HEARTBEAT_SECONDS
@@ -269,14 +271,14 @@ def test_a_deleted_studys_checkpoint_is_used_by_no_other(
     plan = plan_for()
     ledger, study = new_ledger(plan, store, Recorder())
     work(ledger, plan, n_steps=2)
-    left = {plan.checkpoint_path(run.uid) for run in store.runs()}
+    left = {plan.place.checkpoint(run.uid) for run in store.runs()}
     delete_all(store)
     ledger, study = new_ledger(plan, store, Recorder())
-    sweep_checkpoints(plan.checkpoints, store, study._study_id)
+    sweep_checkpoints(plan.place.checkpoints, store, study._study_id)
     assignment = ledger.next_assignment()
     assert assignment is not None
     ((run, _),) = assignment.runs
     assert run.n_epochs == 0
-    assert plan.checkpoint_path(run.uid) not in left
+    assert plan.place.checkpoint(run.uid) not in left
     with sqlite3.connect(str(store.url.database)) as connection:
         assert connection.execute("SELECT COUNT(*) FROM search_runs").fetchone() == (1,)

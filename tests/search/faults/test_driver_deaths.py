@@ -21,13 +21,12 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from search.launch.plan import Plan
-from search.launch.study import open_study
 from search.runs.lease import reclaim_stale
 from search.trials.ledger import Ledger
-from search.trials.sampling import make_sampler
 from storage import Store, open_store
 from storage.admin.check import check_store
 from storage.tables.attributes import BASELINE
+from tests.search.conftest import new_launch, open_study, opened
 
 from ..conftest import Recorder, work
 
@@ -127,26 +126,11 @@ def launch(plan: Plan, url: str, *, dies_at: int | None = None) -> int | None:
 
 def search(plan: Plan, store: Store) -> None:
     """What `search.launch.study` does in a launch, without Ray."""
-    study = open_study(plan, store)
-    mine = plan.new_launch(study._study_id, [])
-    earlier = store.launches(study._study_id)
+    goes_on = opened(plan, store)
+    mine = new_launch(plan, goes_on.id)
     launch_id = store.begin_launch(dataclasses.replace(mine, host=platform.node(), pid=NO_PROCESS))
-    study.sampler = make_sampler(
-        plan.space,
-        n_existing_trials=len(study.get_trials(deepcopy=False)),
-        n_earlier_launches=len(earlier),
-    )
-    ledger = Ledger(
-        study=study,
-        store=store,
-        space=plan.space,
-        resolve=plan.resolve,
-        launch_id=launch_id,
-        observer=Recorder(),
-        max_trials=plan.max_trials,
-        max_epochs=plan.space.budget.epochs,
-    )
-    reclaim_stale(study, store, launch_id=launch_id)
+    ledger = Ledger(goes_on, launch_id, Recorder())
+    reclaim_stale(goes_on.study, store, launch_id=launch_id)
     work(ledger, plan)
     ledger.interrupt("done")
     store.end_launch(launch_id, "done")

@@ -12,15 +12,15 @@ from optuna.trial import TrialState
 
 import search.trials.ledger
 from search.launch.plan import Plan
-from search.launch.study import search as run_search
 from search.runs.protocol import Report
 from search.trials.ledger import Ledger
-from search.trials.observer import TrialView
+from search.trials.open_trial import OpenTrial
 from search.trials.sampling import propose
 from search.workers.ray_session import Slots
 from space import Space
 from storage import Store
 from storage.admin.check import check_store
+from tests.search.conftest import run_search
 
 from ...conftest import BACKENDS
 from ..conftest import Recorder, new_ledger, work
@@ -52,12 +52,12 @@ class Ender(Recorder):
         super().__init__()
         self._store, self._at, self._state = store, at, state
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         super().on_trial_report(trial, report)
         if trial.number == 0 and self.events.count(("report", 0)) == self._at:
             end(self._store, 0, self._state)
 
-    def on_trial_end(self, trial: TrialView) -> None:
+    def on_trial_end(self, trial: OpenTrial) -> None:
         super().on_trial_end(trial)
         assert trial.number or (trial.state, trial.reason) == (self._state, ELSEWHERE)
 
@@ -105,7 +105,7 @@ def test_a_trial_that_another_program_ends_is_over_and_the_search_goes_on(
 
 def fail(ledger: Ledger) -> None:
     for run_id, opened in list(ledger._by_run.items()):
-        if opened.view.number == 0:
+        if opened.number == 0:
             ledger.fail(run_id, "it is broken")
             assert not ledger.is_open(run_id)
     assert len(ledger._open) == 1
@@ -161,7 +161,7 @@ def test_a_launch_ends_truthfully_with_a_trial_that_ended_elsewhere(
     error: type[BaseException] | None,
     status: str,
 ) -> None:
-    def run_tune(ledger: Ledger, **_: Any) -> str:
+    def run_tune(ledger: Ledger, *_: Any) -> str:
         for _ in range(2):
             assert ledger.next_assignment() is not None
         end(store, 0)

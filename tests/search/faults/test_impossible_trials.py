@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -18,11 +19,13 @@ from search.launch.result import read_result
 from search.launch.study import Outcome, _is_done
 from search.runs.lease import sweep_checkpoints
 from search.trials.asking import MOST_FAILURES
+from search.trials.study import examples
 from space import RunConfig
 from space.errors import SearchError, SpaceError, UsageError
 from storage import Store
 from storage.admin.check import check_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
+from tests.search.conftest import opened
 
 from ..conftest import SPACE, Recorder, best_first, confirm, new_ledger, search, work
 
@@ -158,18 +161,18 @@ def test_a_good_trial_of_another_tool_that_cannot_be_trained_blocks_no_confirmat
                 value=value, params=params, distributions=distributions, user_attrs=attributes
             )
         )
-    found = candidates(plan, study)
+    found = candidates(opened(plan, store))
     assert [trial.number for trial in found.trials] == best[:2]
     assert list(found.skipped) == [12, 13]
     assert all(reason in said for said in found.skipped.values())
-    assert len(confirm_queue(plan, store, study)) == 4
-    assert not _is_done(plan, store, study)
+    assert len(confirm_queue(opened(plan, store))) == 4
+    assert not _is_done(opened(plan, store))
     for number in best[:2]:
         confirm(plan, store, study, number, [0.1, 0.2])
-    assert _is_done(plan, store, study)
+    assert _is_done(opened(plan, store))
     outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
     with caplog.at_level(logging.WARNING):
-        assert read_result(store, plan, study, outcome).confirmation is not None
+        assert read_result(opened(plan, store), plan, outcome).confirmation is not None
     (said,) = [each for each in caplog.messages if "not confirmed" in each]
     assert f"trial 12 ({reason}" in said
     assert said.endswith(" and 1 other trial")
@@ -187,7 +190,7 @@ def test_a_front_without_the_trials_that_cannot_be_trained_is_confirmed(
     params, distributions, _ = FOREIGN[0]
     study.add_trial(create_trial(values=[-1, 9], params=params, distributions=distributions))
     assert [trial.number for trial in study.best_trials] == [12]
-    found = candidates(plan, study)
+    found = candidates(opened(plan, store))
     numbers = [number for number in best_first(study) if number in front]
     assert [trial.number for trial in found.trials] == numbers[:3]
     assert list(found.skipped) == [12]
@@ -228,7 +231,7 @@ def test_an_interrupted_trial_that_cannot_become_a_run_again_ends_with_its_runs(
     work(ledger, plan, n_steps=2)
     ledger.interrupt("stopped")
     store.end_launch(1, "interrupted")
-    checkpoints = [plan.checkpoint_path(run.uid) for run in store.runs()]
+    checkpoints = [plan.place.checkpoint(run.uid) for run in store.runs()]
     assert len(checkpoints) == 2 * replicates
     for path in checkpoints:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -239,7 +242,7 @@ def test_an_interrupted_trial_that_cannot_become_a_run_again_ends_with_its_runs(
 
     recorder = Recorder()
     ledger, study = new_ledger(plan, store, recorder)
-    monkeypatch.setattr(ledger, "_resolve", impossible)
+    monkeypatch.setattr(ledger, "_opened", replace(ledger._opened, resolve=impossible))
     assert ledger.next_assignment() is None
     ledger.interrupt("done")
     store.end_launch(2, "done")
@@ -247,7 +250,7 @@ def test_an_interrupted_trial_that_cannot_become_a_run_again_ends_with_its_runs(
     assert [each for each in recorder.events if each[1] == 0] == [("start", 0), ("FAIL", 0)]
     ended = {(run.state, run.reason) for run in store.runs()}
     assert ended == {("failed", "its data set is not there any more")}
-    sweep_checkpoints(plan.checkpoints, store, study._study_id)
+    sweep_checkpoints(plan.place.checkpoints, store, study._study_id)
     assert not any(path.exists() for path in checkpoints)
     assert check_store(store).findings == []
 
@@ -259,8 +262,9 @@ def test_points_that_cannot_be_trained_are_announced_before_any_trial(
         plan = plan_for(parameters=SOMETIMES)
     assert "of 64 random points" in caplog.text
     assert "options.nan_at=-" in caplog.text
-    assert plan.examples()
-    assert all(config.model.options["nan_at"] == 0 for config in plan.examples())
+    found = examples(plan.space)
+    assert found
+    assert all(config.model.options["nan_at"] == 0 for config in found)
     with pytest.raises(SpaceError, match=r"space\.yaml: with .*options\.nan_at=-"):
         plan_for(parameters={**SOMETIMES, "options.nan_at": {"type": "int", "low": -9, "high": -1}})
     with pytest.raises(SpaceError, match=r"baselines\.1: with .*options\.nan_at=-1"):

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from search.launch.plan import Plan
 from search.runs.protocol import Report
-from search.trials.observer import TrialView
+from search.trials.open_trial import OpenTrial
 from storage import Store
 
 from ...postgresql import PostgresqlServer
@@ -36,15 +36,15 @@ class Crasher(Recorder):
             self.starters.append(threading.Timer(0.5, self._server.start))
             self.starters[-1].start()
 
-    def on_trial_start(self, trial: TrialView) -> None:
+    def on_trial_start(self, trial: OpenTrial) -> None:
         super().on_trial_start(trial)
         self._count("start")
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         super().on_trial_report(trial, report)
         self._count("report")
 
-    def on_trial_end(self, trial: TrialView) -> None:
+    def on_trial_end(self, trial: OpenTrial) -> None:
         super().on_trial_end(trial)
         self._count("COMPLETE")
 

@@ -15,6 +15,7 @@ from search.launch.plan import Plan
 from storage import Store
 from storage.summaries.confirmed import confirmed_trials
 from storage.summaries.overview import describe_study
+from tests.search.conftest import opened
 
 from ..conftest import best_first, confirm, search
 
@@ -125,7 +126,7 @@ def test_the_searchs_best_trial_is_always_among_those_to_be_confirmed(
     study = search(plan_for(baselines=[worst]), store)
     for top in (1, 2, 12):
         plan = plan_for(baselines=[worst], confirm={"top": top})
-        numbers = [trial.number for trial in candidates(plan, study).trials]
+        numbers = [trial.number for trial in candidates(opened(plan, store)).trials]
         assert numbers[0] == study.best_trial.number
         assert 0 in numbers
 

@@ -14,11 +14,11 @@ from search.launch import forms
 from search.launch.__main__ import main
 from search.launch.plan import Plan
 from search.launch.progress import LineProgress
-from search.launch.study import open_study
 from search.workers.ray_session import Slots
 from space import load_space
 from space.errors import SpaceError
 from storage import Store, open_store
+from tests.search.conftest import new_launch, open_study, opened
 
 MakePlan = Callable[..., Plan]
 PART = {"training": {"epochs": 4}, "baselines": [], "budget": {"trials": 5}}
@@ -82,7 +82,7 @@ def test_a_study_goes_on_in_the_form_it_was_begun_in(
     # Another study is this machine's own.
     other = plan_for(without_gpu=PART, study="other")
     assert other.space.without_gpu is begun_with_gpu
-    launch = store.begin_launch(going_on.new_launch(study._study_id, []))
+    launch = store.begin_launch(new_launch(going_on, study._study_id))
     (recorded,) = [each for each in store.launches() if each.launch_id == launch]
     assert recorded.config["without_gpu"] is not begun_with_gpu
 
@@ -107,7 +107,7 @@ def test_the_first_lines_say_what_was_chosen(
     plan = plan_for(without_gpu=PART)
     slots = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
     progress = LineProgress(plan)
-    progress.on_launch(open_study(plan, store), slots, 0, [])
+    progress.on_launch(opened(plan, store), slots, 0, [])
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "without_gpu" in line]
     assert line.endswith(
         "its without_gpu holds, since trials get no GPU: training.epochs 4, baselines, "

@@ -20,7 +20,11 @@ from optuna.trial import TrialState
 
 from search.export.__main__ import main as export
 from search.launch.__main__ import main
-from space.errors import UserError
+from search.launch.open_launch import OpenLaunch
+from search.launch.plan import Plan
+from search.launch.study import Outcome
+from search.trials.study import OpenedStudy
+from space.errors import DeletedError, UserError
 
 from ..here import Here
 
@@ -147,6 +151,25 @@ def test_stopping_keeps_everything_and_the_same_command_goes_on(
     for trial in study.trials:
         assert list(trial.intermediate_values) == list(range(1, 31))
         assert before.get(trial.number, {}).items() <= trial.intermediate_values.items()
+
+
+def test_a_study_deleted_after_its_search_is_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(SLOW)
+    url = f"sqlite:///{tmp_path / 's.db'}"
+
+    def searched(plan: Plan, opened: OpenedStudy, *_: Any, **__: Any) -> Outcome:
+        with OpenLaunch(plan, opened) as launch:
+            launch.end("done")
+        optuna.delete_study(study_name="slow", storage=url)
+        return Outcome(status="done", launch_id=launch.launch_id, n_interrupted=0, seconds=1.0)
+
+    monkeypatch.setattr("search.launch.run.run_study", searched)
+    with pytest.raises(DeletedError, match="another program deleted the study"):
+        main(["--space", str(path), "--storage", url])
+    assert optuna.get_all_study_names(url) == []
 
 
 def wait_for_epochs(database: Path, n_epochs: int, launch: subprocess.Popen[Any]) -> None:

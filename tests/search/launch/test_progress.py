@@ -19,12 +19,14 @@ from search.launch.confirm import candidates, confirm
 from search.launch.plan import Plan
 from search.launch.progress import LineProgress, LiveProgress, Pace
 from search.launch.result import print_result, read_result, result_as_json
-from search.launch.study import Outcome, open_study
+from search.launch.study import Outcome
 from search.runs.queue import QueuedRun
-from search.trials.ledger import Ledger
+from search.runs.stopping import Stopping
 from search.workers.ray_session import Slots
+from search.workers.workplace import OpenWorkplace
 from space.terminal.counts import count
 from storage import Store
+from tests.search.conftest import new_ledger, open_study, opened
 
 from ..conftest import work
 
@@ -38,19 +40,8 @@ CHANGES = {
 
 def follow(plan: Plan, store: Store, progress: LineProgress | LiveProgress) -> optuna.Study:
     """Run a search under a display, as a launch does."""
-    study = open_study(plan, store)
-    launch_id = store.begin_launch(plan.new_launch(study._study_id, []))
-    ledger = Ledger(
-        study=study,
-        store=store,
-        space=plan.space,
-        resolve=plan.resolve,
-        launch_id=launch_id,
-        observer=progress,
-        max_trials=plan.max_trials,
-        max_epochs=None,
-    )
-    progress.on_launch(study, SLOTS, 1, ["budget.trials: 1, now 12"])
+    ledger, study = new_ledger(plan, store, progress)
+    progress.on_launch(opened(plan, store), SLOTS, 1, ["budget.trials: 1, now 12"])
     progress.on_tick()
     work(ledger, plan)
     ledger.interrupt("end")
@@ -116,7 +107,7 @@ def test_result_as_table_and_as_json(
     plan = plan_for(**CHANGES, sampler={"name": "random", "seed": 6})
     study = follow(plan, store, LineProgress(plan))
     outcome = Outcome(status="time limit", launch_id=1, n_interrupted=0, seconds=75.0)
-    result = read_result(store, plan, study, outcome)
+    result = read_result(opened(plan, store), plan, outcome)
     print_result(result)
     text = capsys.readouterr().out
     best = study.best_trial
@@ -142,10 +133,10 @@ def test_what_is_not_confirmed_yet_is_said(
     plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = plan_for(**CHANGES, confirm={"top": 2, "seeds": 3})
-    study = follow(plan, store, LineProgress(plan))
+    follow(plan, store, LineProgress(plan))
     outcome = Outcome(status="time limit", launch_id=1, n_interrupted=0, seconds=75.0)
-    result = read_result(store, plan, study, outcome)
-    n_left = 3 * len(candidates(plan, study).trials)
+    result = read_result(opened(plan, store), plan, outcome)
+    n_left = 3 * len(candidates(opened(plan, store)).trials)
     assert result_as_json(result)["unconfirmed_runs"] == n_left >= 3
     print_result(result)
     text = capsys.readouterr().out
@@ -159,27 +150,18 @@ def test_confirmation_runs_are_called_so(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def trained(_: Store, queue: list[QueuedRun], **options: Any) -> str:
-        options["progress"].announce(options["slots"])
+    def trained(_: Store, queue: list[QueuedRun], place: OpenWorkplace, **options: Any) -> str:
+        options["progress"].announce(place.slots)
         for queued in queue:
             options["progress"].on_end(queued, None)
         options["progress"].leave(1)
         return "done"
 
-    monkeypatch.setattr("search.launch.confirm.train_on", trained)
+    monkeypatch.setattr("search.launch.confirm.train_queue", trained)
     plan = plan_for(confirm={"top": 1, "seeds": 2})
     study = follow(plan, store, LineProgress(plan))
     capsys.readouterr()
-    confirm(
-        plan,
-        store,
-        study,
-        launch_id=1,
-        slots=SLOTS,
-        scratch=tmp_path,
-        stop_requested=lambda: False,
-        deadline=None,
-    )
+    confirm(opened(plan, store), plan.place.opened(SLOTS, tmp_path), 1, Stopping())
     best = study.best_trial.number
     assert [line[9:] for line in capsys.readouterr().err.splitlines()] == [
         "2 confirmation runs with fresh seeds, 2 workers on 2 CPUs",
@@ -202,6 +184,6 @@ def test_a_pruned_baseline_is_said_to_be_one(
     study = follow(plan, store, LineProgress(plan))
     n_epochs = len(study.trials[0].intermediate_values)
     outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
-    print_result(read_result(store, plan, study, outcome))
+    print_result(read_result(opened(plan, store), plan, outcome))
     text = capsys.readouterr().out
     assert f"the baseline was pruned after {n_epochs} epochs" in text

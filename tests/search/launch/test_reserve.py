@@ -13,11 +13,13 @@ from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
 from search.launch.reserve import MARGIN, MOST, Reserve, confirmation_seconds
 from search.runs.protocol import Report
+from search.runs.stopping import Stopping
 from search.trials.ledger import Ledger
-from search.trials.observer import TrialView
+from search.trials.open_trial import OpenTrial
 from search.workers.ray_session import Slots
 from storage import Store
 from storage.tables import attributes
+from tests.search.conftest import opened
 
 from ..conftest import Recorder, new_ledger, work
 
@@ -57,18 +59,18 @@ def test_nothing_to_train_takes_no_time() -> None:
 class Machine:
     """A launch whose every epoch takes so many seconds, on a clock of its own."""
 
-    def __init__(self, plan: Plan, store: Store, seconds: Callable[[TrialView], float]) -> None:
+    def __init__(self, plan: Plan, store: Store, seconds: Callable[[OpenTrial], float]) -> None:
         self.plan, self.now, self._seconds = plan, 0.0, seconds
         self.ledger, self.study = new_ledger(plan, store, Recorder())
-        self.reserve = Reserve(plan, store, self.study, SLOTS, Recorder(), clock=lambda: self.now)
+        self.reserve = Reserve(opened(plan, store), SLOTS, Recorder(), clock=lambda: self.now)
         self.reserved: list[float] = []
         self.ledger._observer = self
         self.now = 12.0  # A worker's start.
 
-    def on_trial_start(self, trial: TrialView) -> None:
+    def on_trial_start(self, trial: OpenTrial) -> None:
         self.reserve.on_trial_start(trial)
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         assert report.epoch is not None
         seconds = self._seconds(trial)
         self.now += seconds / SLOTS.concurrency  # The other worker is as busy.
@@ -76,7 +78,7 @@ class Machine:
             trial, replace(report, epoch=replace(report.epoch, seconds=seconds))
         )
 
-    def on_trial_end(self, trial: TrialView) -> None:
+    def on_trial_end(self, trial: OpenTrial) -> None:
         self.reserve.on_trial_end(trial)
         self.reserved.append(self.reserve.seconds(left=60.0))
 
@@ -87,7 +89,7 @@ class Machine:
 
 @pytest.fixture
 def machine(plan_for: MakePlan, store: Store) -> Callable[..., Machine]:
-    def make(seconds: Callable[[TrialView], float] = lambda trial: 2.0, **changes: Any) -> Machine:
+    def make(seconds: Callable[[OpenTrial], float] = lambda trial: 2.0, **changes: Any) -> Machine:
         space = {
             "confirm": CONFIRM,
             "baselines": [BASELINE],
@@ -160,7 +162,7 @@ def test_what_is_confirmed_already_takes_no_time(
 ) -> None:
     done = machine()
     before = done.run()[-1]
-    queue = confirm_queue(done.plan, done.reserve._store, done.study)
+    queue = confirm_queue(done.reserve._opened)
     half = [run for run in queue if run.replicate >= 3]
     monkeypatch.setattr("search.launch.reserve.confirm_queue", lambda *args: half)
     assert done.reserve._needed() - 11.0 == pytest.approx((before - 11.0) * 2 / 4)
@@ -192,9 +194,8 @@ def test_the_search_ends_so_much_before_the_limit(
     reason: str | None,
 ) -> None:
     ledger: Ledger = new_ledger(plan_for(), store, Recorder())[0]
-    monkeypatch.setattr(launches.time, "monotonic", lambda: now)
-    step = launches._Stepper(ledger, 600.0, Kept(kept), Recorder(), lambda: False)  # type: ignore[arg-type]
-    assert step() == reason
+    monkeypatch.setattr("search.runs.stopping.time.monotonic", lambda: now)
+    stopping = Stopping(deadline=600.0)
+    assert launches._step(ledger, Kept(kept), Recorder(), stopping) == reason  # type: ignore[arg-type]
     if reason is not None:
-        patient = launches._Stepper(ledger, None, Kept(kept), Recorder(), lambda: False)  # type: ignore[arg-type]
-        assert patient() is None
+        assert launches._step(ledger, Kept(kept), Recorder(), Stopping()) is None  # type: ignore[arg-type]

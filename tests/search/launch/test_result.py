@@ -13,8 +13,9 @@ import pytest
 from search.export.__main__ import main as export
 from search.launch.plan import Plan
 from search.launch.result import print_result, read_result
-from search.launch.study import Outcome, open_study
+from search.launch.study import Outcome
 from storage import Store
+from tests.search.conftest import opened
 
 from ..conftest import search
 
@@ -32,7 +33,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
 
     def read(plan: Plan, store: Store) -> str:
         outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
-        print_result(read_result(store, plan, open_study(plan, store), outcome))
+        print_result(read_result(opened(plan, store), plan, outcome))
         return capsys.readouterr().out
 
     return read

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import math
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,17 +20,18 @@ from optuna.trial import TrialState
 
 from dashboards.numbers.confirmation import read_confirmation
 from dashboards.pages.study_page import study_document
-from search.launch import study as study_module
 from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
 from search.launch.reserve import Reserve
-from search.launch.study import Outcome, open_study, run_study, search
+from search.launch.study import Outcome, run_study
 from search.runs.protocol import Report
-from search.trials.observer import TrialView
+from search.runs.stopping import Stopping
+from search.trials.open_trial import OpenTrial
 from search.workers.ray_session import Slots, _fit, n_startable
 from space.errors import ClusterError, DeletedError, StorageError, StudyMismatchError
 from storage import Store
 from storage.tables.attributes import FAIL_REASON
+from tests.search.conftest import open_study, opened, run_search
 
 from ..conftest import Recorder
 from ..conftest import search as search_here
@@ -49,6 +52,7 @@ def launch(
     scratch: Path,
     recorder: Recorder | None = None,
     stop_after: int | None = None,
+    deadline: float = math.inf,
 ) -> tuple[Outcome, optuna.Study]:
     """Run a launch, perhaps only until so many new epochs are recorded."""
     recorder = recorder or Recorder()
@@ -57,15 +61,19 @@ def launch(
     def stop_requested() -> bool:
         return stop_after is not None and recorder.n_reports - before >= stop_after
 
-    outcome = search(
+    outcome = run_search(
         plan,
         store,
         recorder,
-        slots=plan.slots(),
+        slots=plan.place.find_slots(),
         scratch=scratch,
-        stop_requested=stop_requested,
+        stopping=Stopping(requested=stop_requested, deadline=deadline),
     )
     return outcome, open_study(plan, store)
+
+
+def run_here(plan: Plan, store: Store) -> Outcome:
+    return run_study(plan, opened(plan, store), Recorder())
 
 
 def test_search_to_the_end_of_its_budget(plan_for: MakePlan, store: Store, scratch: Path) -> None:
@@ -77,7 +85,7 @@ def test_search_to_the_end_of_its_budget(plan_for: MakePlan, store: Store, scrat
         def on_tick(self) -> None:
             self.events.append(("tick", 0))
 
-        def on_trial_end(self, trial: TrialView) -> None:
+        def on_trial_end(self, trial: OpenTrial) -> None:
             super().on_trial_end(trial)
             if trial.number in (0, 14):
                 gc.collect()
@@ -86,7 +94,7 @@ def test_search_to_the_end_of_its_budget(plan_for: MakePlan, store: Store, scrat
 
     one = {"cpus": 1, "gpus": 0, "runs_per_trainable": 1}
     plan = plan_for(pruner={"name": "asha"}, resources=one, budget={"trials": 15})
-    n_workers = plan.slots().concurrency
+    n_workers = plan.place.find_slots().concurrency
     witness = Witness()
     outcome, study = launch(plan, store, scratch, witness)
     assert (outcome.status, outcome.n_interrupted) == ("done", 0)
@@ -138,8 +146,8 @@ def test_stopped_and_gone_on_with_a_search_comes_to_its_end(
 ) -> None:
     slow = {"name": "closed-form", "options": {"sleep": 0.5}}
     plan = plan_for(model=slow, budget={"trials": 2}, concurrency=2)
-    (plan.checkpoints / "closed").mkdir(parents=True)
-    foreign = plan.checkpoints / "closed" / "of-another-store.pt"
+    (plan.place.checkpoints / "closed").mkdir(parents=True)
+    foreign = plan.place.checkpoints / "closed" / "of-another-store.pt"
     foreign.touch()
     outcome, study = launch(plan, store, scratch, recorder, stop_after=8)
     assert outcome.status == "interrupted"
@@ -147,7 +155,7 @@ def test_stopped_and_gone_on_with_a_search_comes_to_its_end(
     assert TrialState.RUNNING not in states
     assert outcome.n_interrupted <= states.count(TrialState.WAITING)
     uids = {run.uid for run in store.runs() if run.state == "interrupted"}
-    kept = {path.name for path in plan.checkpoints.rglob("*.pt*")} - {foreign.name}
+    kept = {path.name for path in plan.place.checkpoints.rglob("*.pt*")} - {foreign.name}
     assert kept
     assert kept <= {f"{uid}.pt" for uid in uids}
     outcome, study = launch(plan, store, scratch, recorder)
@@ -158,7 +166,7 @@ def test_stopped_and_gone_on_with_a_search_comes_to_its_end(
     assert len(store.runs()) == 2
     assert store.n_epochs(study._study_id) == 18
     # Nothing is left of checkpoints but those of unfinished runs.
-    assert list(plan.checkpoints.rglob("*.pt*")) == [foreign]
+    assert list(plan.place.checkpoints.rglob("*.pt*")) == [foreign]
 
 
 def test_time_limit_stops_a_launch_in_time(
@@ -170,10 +178,11 @@ def test_time_limit_stops_a_launch_in_time(
 ) -> None:
     # An hour passes once a trial is trained, whatever this machine takes until then.
     clock = SimpleNamespace(monotonic=lambda: 3600.0 if recorder.events else 0.0)
-    monkeypatch.setattr("search.launch.study.time", clock)
+    for module in ("launch.study", "runs.stopping"):
+        monkeypatch.setattr(f"search.{module}.time", clock)
     slow = {"name": "closed-form", "options": {"sleep": 3000.0}}
     plan = plan_for(model=slow, budget={"trials": 2, "time_limit": "1h"})
-    outcome, study = launch(plan, store, scratch, recorder)
+    outcome, study = launch(plan, store, scratch, recorder, deadline=3600.0)
     assert outcome.status == "time limit"
     assert outcome.seconds == 3600  # It does not wait for the epochs of 50 minutes in flight.
     assert recorder.n_reports == 0
@@ -191,19 +200,27 @@ def test_a_launch_with_nothing_left_to_train_starts_no_ray(
     def start(*_: object, **__: object) -> None:
         raise StartedRayError
 
-    monkeypatch.setattr(study_module, "ray_session", start)
+    monkeypatch.setattr("search.workers.workplace.ray_session", start)
     with pytest.raises(StartedRayError):
-        run_study(plan_for(budget=budget), store, Recorder())
+        run_here(plan_for(budget=budget), store)
     study = search_here(plan_for(budget=budget), store)
     n_trials = len(study.trials)
-    outcome = run_study(plan_for(budget=budget), store, Recorder())
+    outcome = run_here(plan_for(budget=budget), store)
     assert (outcome.status, outcome.n_interrupted) == ("done", 0)
     assert store.launches(study._study_id)[-1].status == "done"
     assert len(study.trials) == n_trials
     with pytest.raises(StartedRayError):  # There is something to confirm.
-        run_study(plan_for(budget=budget, confirm={"top": 1, "seeds": 2}), store, Recorder())
+        run_study(
+            plan_for(budget=budget, confirm={"top": 1, "seeds": 2}),
+            opened(plan_for(budget=budget, confirm={"top": 1, "seeds": 2}), store),
+            Recorder(),
+        )
     with pytest.raises(StartedRayError):  # There is room for another trial.
-        run_study(plan_for(budget={"trials": 10}), store, Recorder())
+        run_study(
+            plan_for(budget={"trials": 10}),
+            opened(plan_for(budget={"trials": 10}), store),
+            Recorder(),
+        )
 
 
 def test_study_begun_under_other_terms_is_refused(plan_for: MakePlan, store: Store) -> None:
@@ -258,7 +275,7 @@ def test_replicates_whose_worker_dies_once_go_on_and_are_trained_no_second_time(
     assert [[each.epoch for each in of_run] for of_run in epochs.values()] == [
         list(range(1, 10))
     ] * 3
-    assert list(plan.checkpoints.rglob("*.pt*")) == []
+    assert list(plan.place.checkpoints.rglob("*.pt*")) == []
 
 
 def test_confirmation_is_trained_after_the_search_and_only_once(
@@ -329,16 +346,16 @@ def test_other_code_under_a_study_is_recorded_and_shown(
 def test_trial_that_fits_nowhere_is_one_sentence(plan_for: MakePlan, scratch: Path) -> None:
     plan = plan_for(resources={"cpus": 10_000})
     with pytest.raises(ClusterError, match=r"10,000 CPUs .* lower resources.cpus"):
-        plan.slots()
+        plan.place.find_slots()
 
 
 def test_concurrency_is_bounded_by_the_file_and_the_machine(
     plan_for: MakePlan, scratch: Path
 ) -> None:
     cpus = int(ray.cluster_resources()["CPU"])
-    assert plan_for().slots().concurrency == cpus
-    assert plan_for(concurrency=1).slots().concurrency == 1
-    assert plan_for(resources={"cpus": 0.5}).slots().concurrency == 2 * cpus
+    assert plan_for().place.find_slots().concurrency == cpus
+    assert plan_for(concurrency=1).place.find_slots().concurrency == 1
+    assert plan_for(resources={"cpus": 0.5}).place.find_slots().concurrency == 2 * cpus
 
 
 @pytest.mark.parametrize(
@@ -401,14 +418,15 @@ def test_a_time_limit_ends_the_search_in_time_for_its_confirmation(
         confirm={"top": 1, "seeds": 3},
         concurrency=1,  # A worker that is slow to start would let another train a thousand trials.
     )
-    outcome, study = launch(plan, store, tmp_path, recorder)
+    deadline = time.monotonic() + 86_400
+    outcome, study = launch(plan, store, tmp_path, recorder, deadline=deadline)
     assert outcome.status == "time limit"
     assert store.launches()[-1].status == "time limit"
     states = Counter(trial.state for trial in study.trials)
     assert 6 <= states[TrialState.COMPLETE] < 500
     confirmed = store.runs(study._study_id, "confirm")
     assert [run.state for run in confirmed] == ["complete"] * 2 * 3
-    assert confirm_queue(plan, store, study) == []
+    assert confirm_queue(opened(plan, store)) == []
 
 
 class Deleter(Recorder):
@@ -418,7 +436,7 @@ class Deleter(Recorder):
         super().__init__()
         self._store, self._what = store, what
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         super().on_trial_report(trial, report)
         if self.n_reports != 5 or "confirmation" in self._what:
             return

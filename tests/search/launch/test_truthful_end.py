@@ -13,14 +13,14 @@ from optuna.trial import TrialState
 
 import search.benchmark.run
 from search.launch.plan import Plan
-from search.launch.study import open_study, run_study
-from search.launch.study import search as run_search
+from search.launch.study import run_study
 from search.runs.lease import LEASE_SECONDS, reclaim_stale
 from search.trials.ledger import Ledger
 from search.workers.ray_session import Slots
 from storage import Store
 from storage.admin.check import check_store
 from storage.tables import schema
+from tests.search.conftest import open_study, opened, run_search
 
 from ..conftest import Recorder, new_ledger, work
 
@@ -38,7 +38,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
 def asked_and_then(error: BaseException) -> Callable[..., str]:
     """A loop that has begun a trial and asked for another when something happens."""
 
-    def run_tune(ledger: Ledger, **_: Any) -> str:
+    def run_tune(ledger: Ledger, *_: Any) -> str:
         assert ledger.next_assignment() is not None
         ledger._study.ask()
         raise error
@@ -67,7 +67,7 @@ def test_a_launch_that_something_ends_is_not_left_running(
 ) -> None:
     plan = plan_for(confirm={"top": 1})
     if what != "run_tune":
-        monkeypatch.setattr("search.launch.study.run_tune", lambda ledger, **_: "done")
+        monkeypatch.setattr("search.launch.study.run_tune", lambda ledger, *_: "done")
     calls, module = [instead], "study"
     if what == "reclaim_stale":  # It also closes what is open.
         calls, module = [instead, reclaim_stale], "open_launch"
@@ -104,7 +104,7 @@ def done_but_for_its_end(plan: Plan, store: Store) -> Path:
         left = schema.runs.update().where(schema.runs.c.run_id == last.run_id)
         connection.execute(left.values(state="running", ended_at=None))
         connection.execute(schema.launches.update().values(heartbeat_at=silent))
-    checkpoint = plan.checkpoint_path(last.uid)
+    checkpoint = plan.place.checkpoint(last.uid)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.write_bytes(b"of its last epoch")
     assert {each.table for each in check_store(store).findings} == {
@@ -118,11 +118,11 @@ def test_a_launch_with_nothing_to_train_puts_right_what_a_killed_one_left(
     plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "search.launch.study.ray_session", raising(AssertionError("no need of Ray"))
+        "search.workers.workplace.ray_session", raising(AssertionError("no need of Ray"))
     )
     plan = plan_for(budget={"trials": 3})
     checkpoint = done_but_for_its_end(plan, store)
-    assert run_study(plan, store, Recorder()).status == "done"
+    assert run_study(plan, opened(plan, store), Recorder()).status == "done"
     assert [launch.status for launch in store.launches()] == ["died", "done"]
     assert {run.state for run in store.runs()} == {"complete"}
     assert not checkpoint.exists()
@@ -136,7 +136,7 @@ def test_a_launch_with_nothing_to_train_that_something_ends_is_not_left_running(
     done_but_for_its_end(plan, store)
     monkeypatch.setattr("search.launch.open_launch.sweep_checkpoints", raising(MemoryError()))
     with pytest.raises(MemoryError):
-        run_study(plan, store, Recorder())
+        run_study(plan, opened(plan, store), Recorder())
     assert [launch.status for launch in store.launches()] == ["died", "failed"]
 
 

@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from search.launch.plan import Plan
-from search.launch.study import open_study
 from search.runs.lease import (
     HEARTBEAT_SECONDS,
     LEASE_SECONDS,
@@ -30,7 +29,7 @@ from search.runs.lease import (
     reclaim_stale,
 )
 from search.runs.protocol import Report
-from search.trials.observer import TrialView
+from search.trials.open_trial import OpenTrial
 from space.errors import LeaseLostError
 from storage import RunRecord, Store
 from storage.connect.outage import OUTAGE_SECONDS
@@ -38,6 +37,7 @@ from storage.leases import process_mark
 from storage.tables import schema
 from storage.tables.records import LaunchRecord
 from storage.tables.schema import utc_now
+from tests.search.conftest import new_launch, open_study
 
 from ...conftest import BACKENDS
 from ..conftest import Recorder, new_ledger, reports_in_our_tables, work
@@ -54,7 +54,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 def begin(plan: Plan, store: Store, study: optuna.Study, *, host: str, pid: int) -> int:
-    launch = plan.new_launch(study._study_id, [])
+    launch = new_launch(plan, study._study_id)
     mark = process_mark(pid)
     return store.begin_launch(dataclasses.replace(launch, host=host, pid=pid, process=mark))
 
@@ -235,7 +235,7 @@ class Witness(Recorder):
         super().__init__()
         self._store = store
 
-    def on_trial_report(self, trial: TrialView, report: Report) -> None:
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         super().on_trial_report(trial, report)
         if self.n_reports == 5:  # It ran on this machine, and its process is gone.
             with self._store.engine.begin() as connection:

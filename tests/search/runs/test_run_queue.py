@@ -16,14 +16,14 @@ from search.benchmark.configs import benchmark_configs, resolved
 from search.launch.confirm import candidates, confirm_queue
 from search.launch.plan import Plan
 from search.launch.result import print_result, read_result, result_as_json
-from search.launch.study import Outcome, _is_done, open_study
+from search.launch.study import Outcome, _is_done
 from search.runs.protocol import Report
 from search.runs.queue import QueuedRun, RunQueue
-from search.trials.ledger import Ledger
 from search.workers.workers import Workers
 from space import DataConfig, ModelConfig, NamedConfig, TrainingConfig
 from storage import Store
 from storage.tables.attributes import BASELINE
+from tests.search.conftest import new_ledger, opened
 from trainables.data.image_set import ImageSet
 from trainables.data.sources import load_source
 from trainables.worker import AssignedRun
@@ -54,14 +54,20 @@ def new_queue(
     purpose: str = "benchmark",
     fingerprint: str = "f",
 ) -> RunQueue:
+    class Observer:
+        def on_epoch(self) -> None:
+            pass
+
+        def on_end(self, queued: QueuedRun, failure: str | None) -> None:
+            ended.append(f"{queued.label} {failure}")
+
     return RunQueue(
         store,
         runs,
-        purpose=purpose,
         launch_id=begin_launch(store),
-        evaluate=purpose == "benchmark",
+        study_id=None if purpose == "benchmark" else store.study_id("closed"),
         fingerprint=fingerprint,
-        on_end=lambda queued, failure: ended.append(f"{queued.label} {failure}"),
+        observer=Observer(),
     )
 
 
@@ -154,7 +160,6 @@ def test_failed_run_is_missing_still(store: Store, images: tuple[ImageSet, Image
     ended: list[str] = []
     queue = new_queue(store, [QueuedRun(label="x", config=resolved(named, 0))], ended)
     train(queue, images)
-    assert queue.n_failed == 1
     assert "the loss is not finite" in ended[0]
     assert store.runs()[0].state == "failed"
     (result,) = collect(store, benchmark_configs([named], 2))
@@ -174,22 +179,12 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
         baselines=[{"learning_rate": 1e-1, "weight_decay": 1e-1}],
         replicates=2,
     )
-    study = open_study(plan, store)
-    ledger = Ledger(
-        study=study,
-        store=store,
-        space=plan.space,
-        resolve=plan.resolve,
-        launch_id=begin_launch(store),
-        observer=recorder,
-        max_trials=12,
-        max_epochs=None,
-    )
+    ledger, study = new_ledger(plan, store, recorder)
     work(ledger, plan)
-    chosen = candidates(plan, study).trials
+    chosen = candidates(opened(plan, store)).trials
     by_value = sorted(study.trials, key=lambda trial: trial.value)
     assert [trial.number for trial in chosen] == [*(t.number for t in by_value[:3]), 0]
-    queue = confirm_queue(plan, store, study)
+    queue = confirm_queue(opened(plan, store))
     assert len(queue) == 16
     assert [queued.trial_id for queued in queue[:4]] == [trial._trial_id for trial in chosen]
     searched = {run.config["data"]["data_seed"] for run in store.runs()}
@@ -207,18 +202,18 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
             value=0.5,
         ),
     )
-    assert [trial.number for trial in candidates(plan, study).trials] == [
+    assert [trial.number for trial in candidates(opened(plan, store)).trials] == [
         *(trial.number for trial in chosen),
         12,
     ]
-    plan_of_12 = confirm_queue(plan, store, study)
+    plan_of_12 = confirm_queue(opened(plan, store))
     assert len(plan_of_12) == 20
     queue = [queued for queued in plan_of_12 if queued.trial_id != study.trials[12]._trial_id]
     # What is done is not done again.
     for queued in queue[:5]:
         run = store.begin_run(
             launch_id=1,
-            study_id=queued.study_id,
+            study_id=study._study_id,
             trial_id=queued.trial_id,
             purpose="confirm",
             replicate=queued.replicate,
@@ -226,7 +221,7 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
             config={},
         )
         store.end_run(run.run_id, "complete")
-    left = confirm_queue(plan, store, study)
+    left = confirm_queue(opened(plan, store))
     assert [queued for queued in left if queued.trial_id != study.trials[12]._trial_id] == queue[5:]
 
 
@@ -267,8 +262,8 @@ def test_a_confirmation_run_that_another_launch_ended_since_it_was_listed_is_lef
     plan_for: MakePlan, store: Store
 ) -> None:
     plan = plan_for(confirm={"top": 2, "seeds": 2})
-    study = search(plan, store)
-    listed = confirm_queue(plan, store, study)
+    search(plan, store)
+    listed = confirm_queue(opened(plan, store))
     assert len(listed) == 4
     work(new_queue(store, listed[:1], [], purpose="confirm"), plan)
     failing = new_queue(store, listed[1:2], [], purpose="confirm")
@@ -290,7 +285,7 @@ def test_a_confirmation_run_that_failed_is_done_unless_its_workers_died(
 ) -> None:
     plan = plan_for(confirm={"top": 1, "seeds": 2})
     study = search(plan, store)
-    listed = confirm_queue(plan, store, study)
+    listed = confirm_queue(opened(plan, store))
     assert len(listed) == 2
     ended: list[str] = []
     queue = new_queue(store, listed, ended, purpose="confirm")
@@ -304,17 +299,17 @@ def test_a_confirmation_run_that_failed_is_done_unless_its_workers_died(
         assert workers.open(name) is not None
         workers.lose(name, "killed")
     assert ["not finite" in ended[0], "killed" in ended[1]] == [True, True]
-    assert confirm_queue(plan, store, study) == listed[1:]
+    assert confirm_queue(opened(plan, store)) == listed[1:]
     # On another machine it may be trained; should it fail then, nothing is left to do.
-    assert not _is_done(plan, store, study)
+    assert not _is_done(opened(plan, store))
     again = new_queue(store, listed[1:], [], purpose="confirm")
     second = again.next_assignment()
     assert second is not None
     again.fail(second.runs[0][0].run_id, "it raised")
-    assert confirm_queue(plan, store, study) == []
-    assert _is_done(plan, store, study)
+    assert confirm_queue(opened(plan, store)) == []
+    assert _is_done(opened(plan, store))
     outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=1.0)
-    result = read_result(store, plan, study, outcome)
+    result = read_result(opened(plan, store), plan, outcome)
     best = study.best_trial.number
     assert result_as_json(result)["failed_seeds"] == {best: 2}
     print_result(result)

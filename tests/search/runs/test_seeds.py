@@ -13,17 +13,18 @@ import pytest
 import sqlalchemy as sa
 
 from search.benchmark.__main__ import main as benchmark
-from search.launch.plan import Plan, make_plan
-from search.launch.study import open_study
+from search.launch.plan import Plan
 from search.runs.seeds import confirm_config, replicate_config
-from space import NamedConfig, RunConfig, read_space_file
+from search.trials.study import resolved
+from space import NamedConfig, RunConfig
 from space.__main__ import main as space_command
 from space.config import BENCHMARK_SEEDS, SEARCH_SEEDS
 from space.errors import SpaceError, StorageError, StudyMismatchError, UsageError
 from storage import open_store
+from tests.search.conftest import open_study, plan_of
 
 from ...conftest import BACKENDS
-from ..conftest import PROVENANCE, SPACE
+from ..conftest import SPACE
 
 MakePlan = Callable[..., Plan]
 
@@ -46,14 +47,14 @@ def begun_with(plan: Plan, seed: int) -> Plan:
 
 def begin(plan: Plan) -> None:
     """Begin the plan's study in its store."""
-    store = open_store(plan.storage)
+    store = open_store(str(plan.place.checkpoints.parents[1] / "s.db"))
     open_study(plan, store)
     store.close()
 
 
 def test_a_file_without_seeds_shares_none_with_a_benchmark(plan_for: MakePlan) -> None:
     plan = plan_for(replicates=3)
-    config = plan.resolve({"learning_rate": 1e-2, "weight_decay": 1e-3})
+    config = resolved(plan.space, {"learning_rate": 1e-2, "weight_decay": 1e-3})
     searched = set.union(*(seeds(replicate_config(config, each)) for each in range(3)))
     confirmed = set.union(*(seeds(confirm_config(config, each)) for each in range(100)))
     named = NamedConfig(name="n", **config.model_dump())
@@ -66,7 +67,7 @@ def test_a_file_without_seeds_shares_none_with_a_benchmark(plan_for: MakePlan) -
 
 
 def test_the_first_confirmed_seed_lies_above_the_last_searched_one(plan_for: MakePlan) -> None:
-    config = plan_for().resolve({})
+    config = resolved(plan_for().space, {})
     lowest = min(seeds(confirm_config(config, 0)))
     assert BENCHMARK_SEEDS.stop == SEARCH_SEEDS.start == min(seeds(config))
     assert lowest >= SEARCH_SEEDS.stop
@@ -113,7 +114,7 @@ def test_a_study_that_was_begun_on_other_default_seeds_goes_on_with_them(
     begin(begun_with(plan_for(), 0))
     with caplog.at_level(logging.WARNING):
         again = plan_for()
-    assert seeds(again.resolve({})) == {0}
+    assert seeds(resolved(again.space, {})) == {0}
     assert "goes on with the seeds it was begun with, data.data_seed: found 0" in caplog.text
     begin(again)
 
@@ -135,7 +136,7 @@ def test_a_study_that_names_low_seeds_itself_goes_on(plan_for: MakePlan) -> None
     }
     again = plan_for(**named)
     begin(again)
-    assert seeds(again.resolve({})) == {5}
+    assert seeds(resolved(again.space, {})) == {5}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -146,9 +147,7 @@ def test_a_store_that_has_to_be_upgraded_is_named_before_the_seeds(
     path.write_text(json.dumps({**SPACE, "data": {"data_seed": 0}}))
 
     def plan() -> Plan:
-        return make_plan(
-            read_space_file(path), storage=store_url, command="c", provenance=PROVENANCE
-        )
+        return plan_of(path, store_url)
 
     with pytest.raises(SpaceError, match=r"data.data_seed: found 0"):
         plan()  # There is no store yet.

@@ -12,10 +12,10 @@ import pytest
 from optuna.trial import TrialState
 
 from search.launch.plan import Plan
-from search.launch.study import open_study
 from search.trials.ledger import Ledger
 from storage import Store, open_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
+from tests.search.conftest import open_study
 from trainables import worker
 
 from ..conftest import Recorder, new_ledger, reports_in_our_tables, work
@@ -140,7 +140,7 @@ def test_a_new_store_takes_nothing_from_an_old_ones_checkpoints(
     ledger, _ = new_ledger(plan, store, recorder)
     work(ledger, plan, n_steps=5)
     ledger.interrupt("test")
-    assert list(plan.checkpoints.rglob("*.pt"))
+    assert list(plan.place.checkpoints.rglob("*.pt"))
     fresh = open_store(str(tmp_path / "fresh.db"))
     ledger, _ = new_ledger(plan, fresh, recorder)
     work(ledger, plan, n_steps=1)
@@ -172,7 +172,7 @@ def test_decision_to_prune_lost_with_its_driver_is_made_by_the_next(
 ) -> None:
     plan = plan_for(pruner={"name": "threshold", "upper": 0.0, "n_warmup_steps": 4})
     ledger, study = new_ledger(plan, store, recorder)
-    monkeypatch.setattr("search.trials.judging.is_stopped", lambda *_, **__: False)
+    monkeypatch.setattr("search.trials.judging.Judge.stops", lambda *_: False)
     work(ledger, plan, n_workers=1, n_steps=4)
     ledger.interrupt("killed before the decision")
     monkeypatch.undo()

@@ -16,11 +16,12 @@ from optuna.trial import TrialState, create_trial
 from search.export.selection import choose
 from search.launch.confirm import candidates
 from search.launch.plan import Plan
-from search.launch.study import open_study
 from search.trials.proposals import MOST_REPEATS, Tried
+from search.trials.study import resolved
 from space import Space
 from storage import Store, open_store
 from storage.tables.attributes import BASELINE
+from tests.search.conftest import open_study, opened
 
 from ..conftest import SPACE, Recorder, new_ledger, work
 
@@ -71,7 +72,7 @@ def test_queued_values_and_baselines_are_spelled_as_the_points(
     assert [trial.params["aux_weight"] for trial in study.trials[:2]] == [0.3, 0.7]
     assert {0.3, 0.7} < set(written(store))
     hashes = [each.config_hash for each in store.runs(study._study_id)]
-    assert hashes[0] == plan.resolve({**baseline, "aux_weight": 0.3}).config_hash()
+    assert hashes[0] == resolved(plan.space, {**baseline, "aux_weight": 0.3}).config_hash()
 
 
 def old_trial(value: float, **attributes: Any) -> optuna.trial.FrozenTrial:
@@ -103,7 +104,7 @@ def test_old_spellings_are_read_as_the_same_point(
     assert found[:2] == [0.7, 0.7]
     assert len(found) == 9
     assert len(set(found)) == 8
-    best = candidates(plan, study).trials
+    best = candidates(opened(plan, store)).trials
     assert len({trial.params["aux_weight"] for trial in best}) == len(best)
     chosen = [choice.trial.params["aux_weight"] for choice in choose(store, study, top=9)]
     assert len(set(chosen)) == len(chosen)
@@ -127,8 +128,8 @@ def test_a_run_that_was_begun_with_another_spelling_goes_on(
     (begun,) = store.runs(study._study_id)
     config = json.loads(json.dumps(begun.config))
     config["training"]["aux_weight"] = RAW
-    old = plan.resolve({"aux_weight": RAW})
-    assert old.config_hash() != plan.resolve({"aux_weight": 0.7}).config_hash()
+    old = resolved(plan.space, {"aux_weight": RAW})
+    assert old.config_hash() != resolved(plan.space, {"aux_weight": 0.7}).config_hash()
     with store.engine.begin() as connection:
         connection.execute(
             sa.text("UPDATE search_runs SET config = :config, config_hash = :hash"),

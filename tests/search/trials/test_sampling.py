@@ -74,7 +74,7 @@ def test_qmc_keeps_its_place_in_one_sequence(plan_for: MakePlan) -> None:
 def test_grid_visits_every_point_once_and_ends(plan_for: MakePlan) -> None:
     grid = {name: PARAMETERS[name] for name in ("aux_weight", "learning_rate_decay")}
     plan = plan_for(parameters=grid, sampler={"name": "grid"}, budget={"time_limit": "1h"})
-    assert plan.max_trials == 20
+    assert plan.space.max_trials == 20
     found = proposals(plan, 20)
     assert len({tuple(params.values()) for params in found}) == 20
 
@@ -95,7 +95,7 @@ def test_a_baseline_of_a_grid_is_one_of_its_points(plan_for: MakePlan) -> None:
         {"aux_weight": 0.0, "learning_rate_decay": 0.9},
     ]
     plan = grid_plan(plan_for, *baselines)
-    assert plan.max_trials == 20
+    assert plan.space.max_trials == 20
     study = optuna.create_study(sampler=make_sampler(plan.space, n_existing_trials=0))
     for params in plan.space.baseline_params():
         study.enqueue_trial(params)

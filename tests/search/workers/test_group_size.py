@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,16 @@ import torch
 
 from search.benchmark.configs import resolved
 from search.launch.plan import Plan
+from search.trials.study import examples
+from search.trials.study import resolved as of_trial
 from search.workers import group_size as packing
 from search.workers.group_size import group_size_of_queue, group_size_of_study
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
-from space import DataConfig, ModelConfig, NamedConfig
+from search.workers.workplace import OpenWorkplace, Workplace
+from space import DataConfig, ModelConfig, NamedConfig, Resources
 from trainables.batched.group_speed import GroupSpeed
+from trainables.data.run_data import RunData
 from trainables.data.sources import load_source
 from trainables.failures import OutOfMemoryFailure
 
@@ -39,13 +44,17 @@ def config(name: str = "mlp", seed: int = 0) -> Any:
 
 
 def size_of_study(plan: Plan) -> GroupSize:
-    return group_size_of_study(
-        plan.space,
-        SLOTS,
-        examples=plan.examples,
-        images=plan.images,
-        max_trials=plan.max_trials,
+    place = plan.place.opened(SLOTS, Path())
+    return group_size_of_study(plan.space, place, lambda: examples(plan.space))
+
+
+def place_of(slots: Slots = SLOTS, asked: Any = "auto") -> OpenWorkplace:
+    place = Workplace(
+        resources=Resources(runs_per_trainable=asked),
+        data=RunData(images=DIGITS),
+        checkpoints=Path(),
     )
+    return place.opened(slots, Path())
 
 
 @pytest.fixture
@@ -66,7 +75,7 @@ def test_each_architecture_of_a_queue_is_measured_once(
 ) -> None:
     configs = [config(name, seed) for seed in range(20) for name in ("mlp", "convnet")]
     with caplog.at_level(logging.INFO, "search.workers.group_size"):
-        size = group_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)
+        size = group_size_of_queue(configs, place_of())
     assert pays == ["mlp", "convnet"]
     assert (size(config("mlp", 7)), size(config("convnet", 7))) == (4, 2)
     assert caplog.messages == [
@@ -101,7 +110,7 @@ def test_it_is_said_where_the_memory_ends(
     slots = Slots(cpus=2, gpus=1, nodes=1, concurrency=1, gpus_per_trial=1)
     configs = [config(seed=seed) for seed in range(8)]
     with caplog.at_level(logging.INFO, "search.workers.group_size"):
-        group_size_of_queue(configs, "auto", slots=slots, cpus=1, images=DIGITS)
+        group_size_of_queue(configs, place_of(slots))
     assert caplog.messages == [f"mlp: {said}"]
 
 
@@ -111,7 +120,7 @@ def test_a_step_that_is_too_long_to_share_is_said_to_be(
     monkeypatch.setattr(packing, "_measure", lambda *_: GroupSpeed({1: 1.456}))
     configs = [config("siamese", seed) for seed in range(8)]
     with caplog.at_level(logging.INFO, "search.workers.group_size"):
-        size = group_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)
+        size = group_size_of_queue(configs, place_of())
     assert size(configs[0]) == 1
     assert caplog.messages == [
         "siamese: runs are trained alone: a step of one takes 1.5 s on this CPU, too long to gain "
@@ -124,7 +133,7 @@ def test_a_queue_is_shared_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {1: 4.0, 2: 2.0, 4: 1.0, 5: 1.1}
     monkeypatch.setattr(packing, "_measure", lambda *_: GroupSpeed(seconds))
     configs = [config(seed=seed) for seed in range(10)]
-    assert group_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)(configs[0]) == 5
+    assert group_size_of_queue(configs, place_of())(configs[0]) == 5
 
 
 def test_trials_of_many_kinds_are_trained_one_by_one(
@@ -136,7 +145,7 @@ def test_trials_of_many_kinds_are_trained_one_by_one(
     )
     with caplog.at_level(logging.INFO, "search.workers.group_size"):
         size = size_of_study(plan)
-    assert size(plan.resolve({"batch_size": 7})) == 1
+    assert size(of_trial(plan.space, {"batch_size": 7})) == 1
     assert pays == []
     assert said(caplog) == [
         "trials are trained one by one: they differ in batch_size, and only runs alike in it make "
@@ -156,7 +165,7 @@ def test_trials_of_few_kinds_are_said_to_be_trained_with_those_alike(
     )
     with caplog.at_level(logging.INFO, "search.workers.group_size"):
         size = size_of_study(plan)
-    assert size(plan.resolve({"batch_size": 10})) == 4
+    assert size(of_trial(plan.space, {"batch_size": 10})) == 4
     assert said(caplog) == [
         "mlp: a worker trains 4 runs at a time, those alike in batch_size together: 4 alike are "
         "4.0 times faster a run than alone on this CPU"
@@ -165,9 +174,9 @@ def test_trials_of_few_kinds_are_said_to_be_trained_with_those_alike(
 
 def test_every_worker_gets_its_share_of_a_queue(pays: list[str]) -> None:
     configs = [config(seed=seed) for seed in range(5)]
-    assert group_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)(configs[0]) == 3
-    assert group_size_of_queue(configs, 5, slots=SLOTS, cpus=1, images=DIGITS)(configs[0]) == 5
-    size = group_size_of_queue(configs[:2], "auto", slots=SLOTS, cpus=1, images=DIGITS)
+    assert group_size_of_queue(configs, place_of())(configs[0]) == 3
+    assert group_size_of_queue(configs, place_of(asked=5))(configs[0]) == 5
+    size = group_size_of_queue(configs[:2], place_of())
     assert size(configs[0]) == 1
     assert pays == ["mlp"]  # One run a worker: there is nothing to measure.
 
@@ -180,7 +189,7 @@ def test_a_config_that_does_not_fit_at_all_is_left_to_its_trial(
 
     monkeypatch.setattr(packing, "_measure", measure)
     configs = [config(seed=seed) for seed in range(8)]
-    assert group_size_of_queue(configs, "auto", slots=SLOTS, cpus=1, images=DIGITS)(configs[0]) == 1
+    assert group_size_of_queue(configs, place_of())(configs[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -206,7 +215,7 @@ def test_a_sampler_that_learns_is_not_outrun(
         resources={"runs_per_trainable": asked},
     )
     size = size_of_study(plan)
-    assert size(plan.resolve({"learning_rate": 0.1, "weight_decay": 0.1})) == expected
+    assert size(of_trial(plan.space, {"learning_rate": 0.1, "weight_decay": 0.1})) == expected
 
 
 def test_a_grid_is_shared_out_by_its_points(plan_for: MakePlan) -> None:
@@ -214,7 +223,7 @@ def test_a_grid_is_shared_out_by_its_points(plan_for: MakePlan) -> None:
     grid = {"learning_rate": choices, "weight_decay": choices}
     plan = plan_for(parameters=grid, sampler={"name": "grid"}, budget={"epochs": 999})
     size = size_of_study(plan)
-    assert size(plan.resolve({"learning_rate": 0.1, "weight_decay": 0.1})) == 5
+    assert size(of_trial(plan.space, {"learning_rate": 0.1, "weight_decay": 0.1})) == 5
 
 
 def test_what_the_parameters_replace_need_not_be_trainable(plan_for: MakePlan) -> None:
@@ -226,12 +235,12 @@ def test_what_the_parameters_replace_need_not_be_trainable(plan_for: MakePlan) -
         "parameters": {"batch_size": {"type": "categorical", "choices": [50, 100]}},
     }
     plan = plan_for(**space, resources={"runs_per_trainable": 3})
-    assert size_of_study(plan)(plan.resolve({"batch_size": 50})) == 3
+    assert size_of_study(plan)(of_trial(plan.space, {"batch_size": 50})) == 3
 
 
 def test_replicates_in_turn_are_not_trained_together(plan_for: MakePlan) -> None:
     plan = plan_for(replicates=3, pruner={"name": "wilcoxon"})
-    assert size_of_study(plan)(plan.resolve({})) == 1
+    assert size_of_study(plan)(of_trial(plan.space, {})) == 1
 
 
 def test_a_measurement_here_leaves_the_threads_as_they_were(
@@ -239,6 +248,6 @@ def test_a_measurement_here_leaves_the_threads_as_they_were(
 ) -> None:
     monkeypatch.setattr("trainables.batched.group_speed.ARITHMETIC_SECONDS", float("inf"))
     before = torch.get_num_threads()
-    found = packing._measure(config(), DIGITS, SLOTS, 1.0, 2)
+    found = packing._measure(config(), DIGITS, 2, place_of())
     assert found.seconds[1] > 0
     assert torch.get_num_threads() == before

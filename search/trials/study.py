@@ -1,0 +1,150 @@
+"""A study as a launch has it: Optuna's own, its terms and its store, opened once."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.trials.proposals import IMPOSSIBLE
+from search.trials.sampling import make_pruner, make_sampler, random_points
+from space import RunConfig, Space
+from space.errors import StudyMismatchError
+from storage import Store
+from storage.locking import study_lock
+from storage.tables.attributes import BASELINE
+from trainables.data.run_data import RunData
+from trainables.resolve import resolve_config
+
+__all__ = ["OpenedStudy", "examples", "open_study", "resolved"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedStudy:
+    """A study that a launch goes on with.
+
+    Attributes:
+        study: Optuna's, with the launch's sampler and pruner.
+        store: What holds it.
+        space: What is searched, its data source settled.
+        resolve: Lays a trial's parameters over the study's fixed config.
+    """
+
+    study: optuna.Study
+    store: Store
+    space: Space
+    resolve: Callable[[Mapping[str, Any]], RunConfig]
+
+    @property
+    def id(self) -> int:
+        """Optuna's number of the study."""
+        return self.study._study_id
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """The trials in these states, or all: as they are, not to be changed."""
+        return self.study.get_trials(deepcopy=False, states=states or None)
+
+
+def resolved(space: Space, params: Mapping[str, Any]) -> RunConfig:
+    """The complete config of a trial with these parameters."""
+    return resolve_config(space.resolve(params))
+
+
+def examples(space: Space) -> list[RunConfig]:
+    """Configs that can be trained: the baselines', then those of random points."""
+    found = []
+    for params in [*space.baseline_params(), *random_points(space)]:
+        with contextlib.suppress(*IMPOSSIBLE):
+            found.append(resolved(space, params))
+    return found
+
+
+def open_study(
+    store: Store,
+    space: Space,
+    data: RunData,
+    resolve: Callable[[Mapping[str, Any]], RunConfig] | None = None,
+) -> OpenedStudy:
+    """Create the study, or go on with it; its baselines are in the queue.
+
+    Args:
+        store: The store.
+        space: The search space, its data source settled.
+        data: What runs are trained on.
+        resolve: Lays a trial's parameters over the fixed config; by default `resolved` does.
+
+    Returns:
+        The study with its pruner and the sampler of a further launch.
+
+    Raises:
+        StudyMismatchError: If it was begun under other terms.
+        StorageError: If the database fails.
+    """
+    metrics: list[str] = [objective.metric for objective in space.objectives]
+    directions = [objective.direction for objective in space.objectives]
+    with store.guarded():
+        study = optuna.create_study(
+            study_name=space.study,
+            storage=store.optuna_storage,
+            directions=directions,
+            load_if_exists=True,
+        )
+        found = [direction.name.lower() for direction in study.directions]
+        if found != directions:
+            raise StudyMismatchError(
+                f"study '{space.study}' in {store.name} was begun to {' and '.join(found)}, not to "
+                f"{' and '.join(directions)}; name a new study with --study."
+            )
+        record = store.add_study(
+            study._study_id,
+            identity=space.identity(),
+            metrics=metrics,
+            data_source=data.source,
+            data_fingerprint=data.fingerprint,
+        )
+        differences = space.difference(record.identity)
+        if record.data_fingerprint != data.fingerprint:
+            differences.append(
+                f"data: {record.data_source} with fingerprint {record.data_fingerprint}, "
+                f"now {data.source} with {data.fingerprint}"
+            )
+        if differences:
+            raise StudyMismatchError(
+                f"study '{space.study}' in {store.name} was begun under other terms "
+                f"({'; '.join(differences)}); name a new study with --study."
+            )
+        with study_lock(store, study._study_id):
+            known = study.get_trials(deepcopy=False)
+            if not known:
+                study.set_metric_names(metrics)
+            _enqueue_baselines(study, space, known)
+        study.pruner = make_pruner(space)
+        study.sampler = make_sampler(
+            space,
+            n_existing_trials=len(study.get_trials(deepcopy=False)),
+            n_earlier_launches=len(store.launches(study._study_id)),
+        )
+    return OpenedStudy(
+        study=study,
+        store=store,
+        space=space,
+        resolve=resolve or functools.partial(resolved, space),
+    )
+
+
+def _enqueue_baselines(study: optuna.Study, space: Space, known: Sequence[FrozenTrial]) -> None:
+    """Queue the baselines that the study has not got yet."""
+    enqueued = [
+        space.point(trial.user_attrs[BASELINE]) for trial in known if BASELINE in trial.user_attrs
+    ]
+    if space.sampler.name == "grid":
+        # A point of a grid has one trial, also where it becomes a baseline later.
+        enqueued += [space.point(trial.params) for trial in known]
+    for params in space.baseline_params():
+        if params not in enqueued:
+            study.enqueue_trial(params, user_attrs={BASELINE: params})

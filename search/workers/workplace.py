@@ -1,0 +1,88 @@
+"""Where runs are trained: a Ray, what each worker on it occupies, and the data that runs see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from search.workers.ray_session import Slots, ray_session, slots_for
+from space import Resources, TrainingConfig
+from trainables.data.run_data import RunData
+
+__all__ = ["OpenWorkplace", "Workplace"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where runs are trained, as it was asked for.
+
+    Attributes:
+        resources: What a worker occupies, and how many runs it trains together.
+        concurrency: The most workers at once, or as many as fit.
+        training: The settings of training, some of which need a GPU.
+        data: What runs are trained on; it goes to the workers as it is.
+        checkpoints: The directory for the state of unfinished runs; all machines share it.
+        ray_address: The cluster to join, or None for a Ray of our own.
+        verbose: Let the libraries' own messages through.
+    """
+
+    resources: Resources = field(default_factory=Resources)
+    concurrency: int | Literal["auto"] = "auto"
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    data: RunData = field(default_factory=RunData)
+    checkpoints: Path
+    ray_address: str | None = None
+    verbose: bool = False
+
+    def checkpoint(self, uid: str) -> Path:
+        """Where a run's state lies until it is finished."""
+        return self.checkpoints / f"{uid}.pt"
+
+    def find_slots(self) -> Slots:
+        """How many workers the Ray that is up takes at once.
+
+        Raises:
+            ClusterError: If not even one fits.
+            TrainingError: If workers get no GPU but a setting needs one.
+        """
+        return slots_for(self.resources, self.concurrency, self.training)
+
+    def opened(self, slots: Slots, scratch: Path) -> OpenWorkplace:
+        """The workplace on the Ray that is up."""
+        return OpenWorkplace(**vars(self), slots=slots, scratch=scratch)
+
+    @contextmanager
+    def open(self) -> Iterator[OpenWorkplace]:
+        """Start Ray or join it, for as long as the block lasts.
+
+        Raises:
+            ClusterError: If Ray cannot be started or reached, or not even one worker fits.
+            TrainingError: If workers get no GPU but a setting needs one.
+        """
+        with ray_session(self.ray_address, verbose=self.verbose) as scratch:
+            yield self.opened(self.find_slots(), scratch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenWorkplace(Workplace):
+    """A workplace on the Ray that is up.
+
+    Attributes:
+        slots: Where workers run, and how many at once.
+        scratch: A directory for what Tune insists on writing.
+    """
+
+    slots: Slots
+    scratch: Path
+
+    @property
+    def n_threads(self) -> int:
+        """Threads of a worker: its CPUs, and one at the least."""
+        return max(1, int(self.resources.cpus))
+
+    def below(self, folder: str) -> OpenWorkplace:
+        """The same place with its checkpoints in a folder of their own."""
+        return replace(self, checkpoints=self.checkpoints / folder)
