@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from search.runs.protocol import RunLedger
+from search.runs.run_ledger import RunLedger
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize, Workers
 from search.workers.workplace import OpenWorkplace
