@@ -64,8 +64,8 @@ def prepare(directory: Path) -> None:
 
     from space import parse_space
     from storage import open_store
-    from tests.dashboards.bulk_benchmark import add_benchmark
-    from tests.dashboards.bulk_study import add_study
+    from tests.dashboards.made.bulk_benchmark import add_benchmark
+    from tests.dashboards.made.bulk_study import add_study
     from tests.search.made_curves import closed_form_curves
 
     store = open_store(str(directory / "s.db"))
@@ -175,7 +175,7 @@ def stand_in() -> None:
     import trainables.__main__
     from search.benchmark.configs import benchmark_configs, load_named, settle_source
     from search.workers.ray_session import Slots
-    from tests.dashboards.made_benchmark import add_result
+    from tests.dashboards.made.reported_benchmark import add_result
     from tests.search.conftest import work
 
     slots = Slots(cpus=1, gpus=0, nodes=1, concurrency=1, gpus_per_trial=0)

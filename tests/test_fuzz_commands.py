@@ -34,11 +34,11 @@ from space.terminal.command import run_command
 from storage import open_store
 from storage.connect import outage
 from storage.connect.engine import parse_url
+from tests.dashboards.made.bulk_benchmark import add_benchmark
+from tests.dashboards.made.bulk_study import add_study
 from trainables.data import sources
 from trainables.data.download import DownloadError
 
-from .dashboards.bulk_benchmark import add_benchmark
-from .dashboards.bulk_study import add_study
 from .fuzzing import examples
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -28,8 +28,8 @@ import optuna
 from playwright.sync_api import expect, sync_playwright
 
 from storage.store import Store, open_store
-from tests.dashboards.bulk_study import add_study
-from tests.dashboards.web import Server, serving
+from tests.dashboards.made.bulk_study import add_study
+from tests.dashboards.pages.web import Server, serving
 
 
 class Asked:

@@ -50,8 +50,8 @@ from storage.admin.copying import copy_store
 from storage.commands.kit import configure_logging
 from storage.summaries.overview import list_studies
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
-from tests.dashboards.bulk_rows import EPOCHS
-from tests.dashboards.bulk_study import add_study, space_config
+from tests.dashboards.made.bulk_rows import EPOCHS
+from tests.dashboards.made.bulk_study import add_study, space_config
 from tests.postgresql import PostgresqlServer, programs
 from trainables.resolve import resolve_config
 

@@ -11,8 +11,7 @@ from dashboards.pages.credentials import PASSWORD_VARIABLE, USER_VARIABLE
 from dashboards.pages.guard import Guard
 from dashboards.pages.site import Site
 from storage import Store
-
-from .shelf import Shelf
+from tests.dashboards.made.shelf import Shelf
 
 
 @pytest.fixture

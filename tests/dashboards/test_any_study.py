@@ -25,9 +25,9 @@ from dashboards.report import report
 from space.metrics import metric
 from storage import Store, open_store
 from storage.benchmarks import load_benchmarks
-from tests.dashboards.bulk_benchmark import add_benchmark
-from tests.dashboards.bulk_study import add_study
-from tests.dashboards.foreign_trials import VALUES, add_trials, draw_trials
+from tests.dashboards.made.bulk_benchmark import add_benchmark
+from tests.dashboards.made.bulk_study import add_study
+from tests.dashboards.made.foreign_trials import VALUES, add_trials, draw_trials
 
 COMPLETE, PRUNED = TrialState.COMPLETE, TrialState.PRUNED
 MIXTURES = {"all": tuple(TrialState), **{each.name: (each,) for each in TrialState}}

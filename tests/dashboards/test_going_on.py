@@ -14,7 +14,7 @@ from dashboards.pages.benchmark_page import benchmark_document
 from storage import Store
 from storage.benchmark_names import benchmark_name, config_changes
 from storage.commands.command_line import command_line
-from tests.dashboards.made_benchmark import (
+from tests.dashboards.made.reported_benchmark import (
     add_result,
     begin_launch,
     benchmark_config,

@@ -26,8 +26,8 @@ from search.launch.run import _publish
 from space.errors import StorageError, StudyNotFoundError
 from space.terminal.command import EXIT_DONE
 from storage import Store
-from tests.dashboards.bulk_rows import HOSTILE
-from tests.dashboards.bulk_study import add_study
+from tests.dashboards.made.bulk_rows import HOSTILE
+from tests.dashboards.made.bulk_study import add_study
 
 
 def attributes(store: Store, study: optuna.Study) -> dict[str, Any]:

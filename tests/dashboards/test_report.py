@@ -16,10 +16,10 @@ import pytest
 from dashboards import report
 from space.errors import StorageError, StudyNotFoundError, UsageError
 from storage import Store, open_store
-from tests.dashboards import made_benchmark as made
-from tests.dashboards.bulk_rows import HOSTILE
-from tests.dashboards.bulk_study import add_study
-from tests.dashboards.shelf import Shelf
+from tests.dashboards.made import reported_benchmark as made
+from tests.dashboards.made.bulk_rows import HOSTILE
+from tests.dashboards.made.bulk_study import add_study
+from tests.dashboards.made.shelf import Shelf
 
 FETCHING = ("src", "href", "data", "poster", "srcset", "action", "background", "formaction")
 

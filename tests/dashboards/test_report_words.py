@@ -22,8 +22,8 @@ from dashboards.words import KEPT_EPOCH
 from space import CategoricalParameter
 from space.words import listed
 from storage import Store
-from tests.dashboards.bulk_trials import BASELINE_PARAMS
-from tests.dashboards.shelf import Shelf
+from tests.dashboards.made.bulk_trials import BASELINE_PARAMS
+from tests.dashboards.made.shelf import Shelf
 
 
 @pytest.fixture(scope="module")

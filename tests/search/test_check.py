@@ -19,10 +19,10 @@ from storage import Store, open_store
 from storage.__main__ import main
 from storage.admin.check import check_store
 from storage.tables import schema
+from tests.dashboards.made.bulk_benchmark import add_benchmark
+from tests.dashboards.made.bulk_study import add_study
 
 from ..conftest import BACKENDS
-from ..dashboards.bulk_benchmark import add_benchmark
-from ..dashboards.bulk_study import add_study
 from .conftest import ASHA, Recorder, new_ledger, work
 
 MakePlan = Callable[..., Plan]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from storage import open_store
+from tests.dashboards.made.bulk_study import add_study
 
 from ..conftest import BACKENDS
-from ..dashboards.bulk_study import add_study
 
 
 @pytest.fixture(params=BACKENDS)

@@ -21,8 +21,7 @@ from search.simulate import __main__ as simulate
 from space.errors import NoStudiesError, StorageError, UsageError
 from storage import __main__ as storage_command
 from storage import open_store
-
-from ..dashboards.web import request
+from tests.dashboards.pages.web import request
 
 Files = dict[str, bytes]
 

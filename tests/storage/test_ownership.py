@@ -19,7 +19,7 @@ from storage.admin.upgrade import upgrade_store
 from storage.optuna_rows.steady import StudyFullError
 from storage.tables import schema
 from storage.tables.ownership import guard_rows
-from tests.dashboards.bulk_study import add_study
+from tests.dashboards.made.bulk_study import add_study
 from tests.records import begin_run, epoch, new_launch
 
 OURS = (schema.studies, schema.launches, schema.runs, schema.epochs, schema.results)

@@ -23,8 +23,8 @@ from search.reproduction.charts import curves_svg
 from space import ConfigFile, NamedConfig
 from space.errors import StorageError, UsageError
 from storage import EpochRecord, Store, open_store
-from tests.dashboards.bulk_study import add_study
-from tests.dashboards.made_benchmark import save
+from tests.dashboards.made.bulk_study import add_study
+from tests.dashboards.made.reported_benchmark import save
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
 
 REPORTED = {
