@@ -19,7 +19,7 @@ from storage import Store
 from storage.admin.check import check_store
 
 from ...harness.searches import are_alike, curves, runs_of_steps
-from ..conftest import Recorder
+from ..conftest import Recorder, opened
 from ..here import Here
 
 pytestmark = pytest.mark.slow
@@ -63,16 +63,17 @@ def test_runs_trained_together_and_stopped_are_those_trained_alone(
         """Whether runs are pruned and others have taken their places."""
         return any(run.n_epochs > RUNG for run in store.runs(store.study_id("together")))
 
-    assert run_study(plan("alone", 1), store, Recorder()).status == "done"
+    alone = plan("alone", 1)
+    assert run_study(alone, opened(alone, store), Recorder()).status == "done"
     together = plan("together", N_TOGETHER)
-    stopped = run_study(together, store, Recorder(), stop_requested=is_after_the_rung)
+    stopped = run_study(together, opened(together, store), Recorder(), stop_requested=is_after_the_rung)
     assert stopped.status == "interrupted"
     assert stopped.n_interrupted > 1
     before = curves(store, "together")
-    assert run_study(together, store, Recorder()).status == "done"
+    assert run_study(together, opened(together, store), Recorder()).status == "done"
 
     assert check_store(store).findings == []
-    assert not list(together.checkpoints.rglob("*.pt*"))
+    assert not list(together.place.checkpoints.rglob("*.pt*"))
     ones, twos = trials("alone"), trials("together")
     assert [trial.params for trial in twos] == [{"learning_rate": rate} for rate in RATES]
     for one, two in zip(ones, twos, strict=True):
