@@ -66,7 +66,9 @@ def test_runs_trained_together_and_stopped_are_those_trained_alone(
     alone = plan("alone", 1)
     assert run_study(alone, opened(alone, store), Recorder()).status == "done"
     together = plan("together", N_TOGETHER)
-    stopped = run_study(together, opened(together, store), Recorder(), stop_requested=is_after_the_rung)
+    stopped = run_study(
+        together, opened(together, store), Recorder(), stop_requested=is_after_the_rung
+    )
     assert stopped.status == "interrupted"
     assert stopped.n_interrupted > 1
     before = curves(store, "together")
