@@ -12,7 +12,6 @@ from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.together import together_note
 from dashboards.tables.origins import known_words
 from dashboards.words import show_mean, show_seeds
-from space.metrics import metric
 from space.terminal.counts import count
 from space.words import STATES, duration, listed, number
 
@@ -103,7 +102,7 @@ def confirmation_outcome(found: Confirmation) -> str:
     itself = ", the baseline itself" if winner.trial_number == found.baseline else ""
     sentences = [
         f"On {count(summary.n, 'fresh seed')} trial {winner.trial_number} does best{itself}: its "
-        f"{metric(found.metric).words} is {show_mean(summary)}{_against_baseline(found)}."
+        f"{found.metric.words} is {show_mean(summary)}{_against_baseline(found)}."
     ]
     return " ".join([*sentences, *confirmation_caveats(found)])
 
@@ -208,7 +207,7 @@ def _optimism(found: Confirmation) -> str:
             "The trial that the search judged best has not every fresh seed, so how optimistic the "
             "search was is not known."
         )
-    worse_by = -said.difference if found.maximize else said.difference
+    worse_by = -said.difference if found.metric.maximize else said.difference
     verdict = f"{worse_by:.4f} worse" if worse_by > 0 else "no worse"
     n = said.confirmed.n
     return (

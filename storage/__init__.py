@@ -13,7 +13,6 @@ from storage.store import Store, open_store
 from storage.tables.records import (
     BenchmarkConfig,
     BenchmarkRecord,
-    EpochRecord,
     LaunchRecord,
     NewLaunch,
     ResultRecord,
@@ -27,7 +26,6 @@ __all__ = [
     "DEFAULT_URL",
     "BenchmarkConfig",
     "BenchmarkRecord",
-    "EpochRecord",
     "LaunchRecord",
     "NewLaunch",
     "ResultRecord",

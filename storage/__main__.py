@@ -98,7 +98,7 @@ def _show(options: Namespace) -> None:
         elif named.benchmark is None:
             print_study(described)
         else:
-            print_benchmark(described)
+            print_benchmark(described, named.benchmark.measured.judged_by)
         if len(found) > 1:
             others = " and of ".join(map(str, found[1:]))
             say_error(f"it is the name of {others}, too: see --kind and --data")

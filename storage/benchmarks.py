@@ -35,6 +35,7 @@ def save_benchmark(store: Store, benchmark: BenchmarkRecord) -> int:
         "title": benchmark.title,
         "reference": benchmark.reference,
         "n_seeds": benchmark.n_seeds,
+        "measured": benchmark.measured,
         "configs": [_as_json(config) for config in benchmark.configs],
         "updated_at": schema.utc_now(),
     }

@@ -11,11 +11,12 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
+from space.epochs import Epoch
+from space.metrics import Measured
 from storage.connect.engine import MEMORY
 from storage.store import Store
 from storage.tables import schema
 from storage.tables.records import (
-    EpochRecord,
     LaunchRecord,
     NewLaunch,
     RunEpoch,
@@ -42,7 +43,7 @@ class MemoryStore(Store):
         self._studies: dict[int, StudyRecord] = {}
         self._launches: list[LaunchRecord] = []
         self._runs: list[RunRecord] = []
-        self._epochs: dict[int, list[EpochRecord]] = {}
+        self._epochs: dict[int, list[Epoch]] = {}
         self._n_epochs: dict[int, int] = {}
 
     def close(self) -> None:
@@ -58,6 +59,7 @@ class MemoryStore(Store):
         *,
         identity: dict[str, Any],
         metrics: list[str],
+        measured: Measured,
         data_source: str,
         data_fingerprint: str,
     ) -> StudyRecord:
@@ -67,6 +69,7 @@ class MemoryStore(Store):
             created_at=schema.utc_now(),
             identity=identity,
             metrics=metrics,
+            measured=measured,
             data_source=data_source,
             data_fingerprint=data_fingerprint,
         )
@@ -193,6 +196,6 @@ class MemoryStore(Store):
         """How many epochs the trials of a study have trained in all."""
         return self._n_epochs.get(study_id, 0)
 
-    def epochs(self, run_ids: Iterable[int]) -> dict[int, list[EpochRecord]]:
+    def epochs(self, run_ids: Iterable[int]) -> dict[int, list[Epoch]]:
         """The epochs of some runs, in order, by run."""
         return {run_id: list(self._epochs[run_id]) for run_id in run_ids}

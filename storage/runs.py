@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
+from space.epochs import Epoch
 from storage.database import Database
 from storage.optuna_rows.trial_rows import report_steps, require_unfinished
 from storage.tables import schema
+from storage.tables.metric_rows import as_rows, as_value, read_epochs
 from storage.tables.ownership import require_launch, require_trial
 from storage.tables.parts import in_parts
-from storage.tables.records import EpochRecord, ResultRecord, RunEpoch, RunRecord, TrialStep
+from storage.tables.records import ResultRecord, RunEpoch, RunRecord, TrialStep
 
 __all__ = ["RUN_STATES", "RunTables"]
 
@@ -124,7 +126,7 @@ class RunTables(Database):
         return self.transaction(begin)
 
     def record_epoch(
-        self, run_id: int, launch_id: int, epoch: EpochRecord, *, best_epoch: int, worker: str
+        self, run_id: int, launch_id: int, epoch: Epoch, *, best_epoch: int, worker: str
     ) -> None:
         """Record an epoch of a run; one that is there already stays as it is.
 
@@ -164,11 +166,17 @@ class RunTables(Database):
         rows = [
             {
                 "run_id": each.run_id,
+                "epoch": each.epoch.epoch,
                 "launch_id": launch_id,
+                "seconds": each.epoch.seconds,
                 "reported_at": now,
-                **{key: _finite(value) for key, value in vars(each.epoch).items()},
             }
             for each in epochs
+        ]
+        metrics = [
+            row
+            for each in epochs
+            for row in as_rows(each.epoch.metrics, run_id=each.run_id, epoch=each.epoch.epoch)
         ]
         progress = [
             {
@@ -184,6 +192,8 @@ class RunTables(Database):
         def record(connection: sa.Connection) -> None:
             if rows:
                 connection.execute(self._insert_new(schema.epochs), rows)
+                if metrics:
+                    connection.execute(self._insert_new(schema.epoch_metrics), metrics)
                 connection.execute(_PROGRESS, progress)
             if unfinished:
                 require_unfinished(connection, unfinished)
@@ -222,8 +232,15 @@ class RunTables(Database):
 
     def record_result(self, result: ResultRecord) -> None:
         """Record what a benchmark run ended in; what is there already stays as it is."""
-        query = self._insert_new(schema.results, dict(vars(result)))
-        self.transaction(lambda connection: connection.execute(query))
+        row = {"run_id": result.run_id, "data_fingerprint": result.data_fingerprint}
+        metrics = as_rows(result.metrics, run_id=result.run_id)
+
+        def record(connection: sa.Connection) -> None:
+            connection.execute(self._insert_new(schema.results), [row])
+            if metrics:
+                connection.execute(self._insert_new(schema.result_metrics), metrics)
+
+        self.transaction(record)
 
     def results(self, config_hashes: Iterable[str]) -> list[tuple[RunRecord, ResultRecord]]:
         """The benchmark runs of some configs that reached their end, oldest first."""
@@ -237,7 +254,14 @@ class RunTables(Database):
             ids = [row["run_id"] for row in self.rows(query)]
             runs = sa.select(schema.runs).where(schema.runs.c.run_id.in_(ids))
             results = sa.select(schema.results).where(schema.results.c.run_id.in_(ids))
-            by_run = {row["run_id"]: ResultRecord(**row) for row in self.rows(results)}
+            table = schema.result_metrics
+            metrics: dict[int, dict[str, float]] = {run_id: {} for run_id in ids}
+            for row in self.rows(sa.select(table).where(table.c.run_id.in_(ids))):
+                metrics[row["run_id"]][row["name"]] = as_value(row["value"])
+            by_run = {
+                row["run_id"]: ResultRecord(**row, metrics=metrics[row["run_id"]])
+                for row in self.rows(results)
+            }
             found += [
                 (RunRecord(**row), by_run[row["run_id"]])
                 for row in self.rows(runs.order_by(schema.runs.c.run_id))
@@ -284,18 +308,10 @@ class RunTables(Database):
         )
         return self.transaction(lambda connection: int(connection.execute(query).scalar_one()))
 
-    def epochs(self, run_ids: Iterable[int]) -> dict[int, list[EpochRecord]]:
+    def epochs(self, run_ids: Iterable[int]) -> dict[int, list[Epoch]]:
         """The epochs of some runs, in order, by run."""
         wanted = list(run_ids)
-        found: dict[int, list[EpochRecord]] = {run_id: [] for run_id in wanted}
-        table = schema.epochs
-        columns = [table.c[name] for name in EpochRecord.__dataclass_fields__]
+        found: dict[int, list[Epoch]] = {run_id: [] for run_id in wanted}
         for part in in_parts(wanted):
-            query = sa.select(table.c.run_id, *columns).where(table.c.run_id.in_(part))
-            for row in self.rows(query.order_by(table.c.run_id, table.c.epoch)):
-                found[row.pop("run_id")].append(EpochRecord(**row))
+            found |= self.transaction(partial(read_epochs, runs=part))
         return found
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else value

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from space.errors import DeletedError, StorageError, StudyNotFoundError, nearest
+from space.metrics import Measured
 from storage.connect.engine import parse_url, redact, translated
 from storage.connect.outage import await_server, is_unreachable
 from storage.runs import RUN_STATES, RunTables
@@ -88,6 +89,7 @@ class Store(RunTables):
         *,
         identity: dict[str, Any],
         metrics: list[str],
+        measured: Measured,
         data_source: str,
         data_fingerprint: str,
     ) -> StudyRecord:
@@ -97,6 +99,7 @@ class Store(RunTables):
             study_id: Optuna's number of the study.
             identity: The terms that may not change within the study.
             metrics: The objectives' metrics in order.
+            measured: What is measured of its runs.
             data_source: Which data set its runs see.
             data_fingerprint: What that data set's content hashes to.
 
@@ -108,6 +111,7 @@ class Store(RunTables):
             "created_at": schema.utc_now(),
             "identity": identity,
             "metrics": metrics,
+            "measured": measured,
             "data_source": data_source,
             "data_fingerprint": data_fingerprint,
         }

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from storage import EpochRecord, NewLaunch, ResultRecord, RunRecord, Store
+from space.epochs import Epoch
+from storage import NewLaunch, ResultRecord, RunRecord, Store
 
 __all__ = ["FINGERPRINT", "begin_launch", "begin_run", "epoch", "new_launch", "result"]
 
@@ -52,27 +53,24 @@ def begin_run(
     return store.begin_run(**{**known, **changes})
 
 
-def epoch(number: int, **changes: Any) -> EpochRecord:
-    """The numbers of an epoch of 2 seconds."""
+def epoch(number: int, *, seconds: float = 2.0, **changes: float) -> Epoch:
+    """The numbers of an epoch, some of its metrics replaced."""
+    known = {"train_loss": 0.5, "val_loss": 0.6, "train_error": 0.25, "val_error": 0.1 * number}
+    return Epoch(epoch=number, metrics={**known, **changes}, seconds=seconds)
+
+
+def result(
+    run_id: int, test_error: float, *, data_fingerprint: str = FINGERPRINT, **changes: float
+) -> ResultRecord:
+    """A finished run's metrics; the errors of training and validation lie 0.1 and 0.05 lower."""
     known = {
-        "train_loss": 0.5,
-        "val_loss": 0.6,
-        "train_error": 0.25,
-        "val_error": 0.1 * number,
-        "seconds": 2.0,
-    }
-    return EpochRecord(epoch=number, **{**known, **changes})
-
-
-def result(run_id: int, test_error: float, **changes: Any) -> ResultRecord:
-    """A finished run's errors; those of training and validation lie 0.1 and 0.05 lower."""
-    known: dict[str, Any] = {
         "train_error": test_error - 0.1,
         "val_error": test_error - 0.05,
         "test_error": test_error,
         "train_loss": 0.1,
         "val_loss": 0.2,
         "test_loss": 0.3,
-        "data_fingerprint": FINGERPRINT,
     }
-    return ResultRecord(run_id=run_id, **{**known, **changes})
+    return ResultRecord(
+        run_id=run_id, metrics={**known, **changes}, data_fingerprint=data_fingerprint
+    )

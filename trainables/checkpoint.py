@@ -77,7 +77,8 @@ def load_checkpoint(run: Run, path: Path) -> None:
             f"{content['fingerprint']}, not {run.fingerprint}): bring back the data it was trained "
             "on, or start anew without it"
         )
-    run.load_state_dict(content["state"])
+    state = content["state"]
+    run.load_state_dict({**state, "history": [_of_any_release(each) for each in state["history"]]})
 
 
 def delete_checkpoint(path: Path) -> None:
@@ -94,6 +95,14 @@ def delete_checkpoint(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         _log.warning("the checkpoint %s cannot be deleted (%s)", path, error.strerror or error)
+
+
+def _of_any_release(epoch: dict[str, Any]) -> dict[str, Any]:
+    """An epoch as `Epoch` has it; older releases wrote its metrics beside its number."""
+    if "metrics" in epoch:
+        return epoch
+    others = {key: epoch[key] for key in ("epoch", "seconds")}
+    return {**others, "metrics": {key: epoch[key] for key in epoch.keys() - others.keys()}}
 
 
 def _read(path: Path) -> dict[str, Any]:

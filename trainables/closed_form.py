@@ -13,8 +13,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from space.config import RunConfig, TrainingConfig
+from space.epochs import Epoch, kept_epoch
+from space.metrics import DIGIT_PAIRS
 from trainables.failures import NonFiniteLossError
-from trainables.loop.metrics import EpochMetrics, Kept
 from trainables.seeds import Stream
 
 __all__ = ["CLOSED_FORM", "ClosedForm", "ClosedFormOptions", "final_error"]
@@ -88,8 +89,8 @@ class ClosedForm:
             config: A resolved config whose model is ``closed-form``.
         """
         self.config = config
-        self.history: list[EpochMetrics] = []
-        self.kept: Kept | None = None
+        self.history: list[Epoch] = []
+        self.kept: Epoch | None = None
         options: dict[str, Any] = dict(config.model.options)
         self._options = ClosedFormOptions(**options)
 
@@ -103,7 +104,7 @@ class ClosedForm:
         """Whether all epochs of the config are completed."""
         return self.epoch >= self.config.training.epochs
 
-    def run_epoch(self) -> EpochMetrics:
+    def run_epoch(self) -> Epoch:
         """Runs one epoch.
 
         Returns:
@@ -127,12 +128,12 @@ class ClosedForm:
         metrics = self._metrics(epoch, time.perf_counter() - started)
         if not metrics.is_finite():
             raise NonFiniteLossError(metrics)
-        if Kept.is_improved(self.kept, metrics):
-            self.kept = Kept.of(metrics)
+        if metrics.replaces(self.kept, DIGIT_PAIRS.rule):
+            self.kept = metrics
         self.history.append(metrics)
         return metrics
 
-    def _metrics(self, epoch: int, seconds: float) -> EpochMetrics:
+    def _metrics(self, epoch: int, seconds: float) -> Epoch:
         training = self.config.training
         final = final_error(training)
         tau = 5 * (training.learning_rate / 1e-3) ** -0.25
@@ -140,12 +141,14 @@ class ClosedForm:
         noise = _NOISE * random.Random(seed).gauss(0, 1)
         val_error = final + (_START_ERROR - final) * math.exp(-epoch / tau) + noise
         val_error = min(1.0, max(0.0, val_error))
-        return EpochMetrics(
+        return Epoch(
             epoch=epoch,
-            train_loss=math.nan if epoch == self._options.nan_at else 0.05 + val_error,
-            val_loss=0.1 + 1.2 * val_error,
-            train_error=0.8 * val_error,
-            val_error=val_error,
+            metrics={
+                "train_loss": math.nan if epoch == self._options.nan_at else 0.05 + val_error,
+                "val_loss": 0.1 + 1.2 * val_error,
+                "train_error": 0.8 * val_error,
+                "val_error": val_error,
+            },
             seconds=seconds,
         )
 
@@ -163,11 +166,8 @@ class ClosedForm:
         Args:
             state: What `state_dict` gave in a run of the same config.
         """
-        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
-        self.kept = None
-        for metrics in self.history:
-            if Kept.is_improved(self.kept, metrics):
-                self.kept = Kept.of(metrics)
+        self.history = [Epoch(**metrics) for metrics in state["history"]]
+        self.kept = kept_epoch(self.history, DIGIT_PAIRS.rule)
 
 
 def _die_unless_marked(marker: str) -> None:

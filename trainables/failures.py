@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trainables.loop.metrics import EpochMetrics
+from space.epochs import Epoch
 
 __all__ = ["NonFiniteLossError", "OutOfMemoryFailure", "TrialFailure", "out_of_memory_translated"]
 
@@ -28,7 +28,7 @@ class TrialFailure(Exception):  # noqa: N818 - an end that a study expects, no e
 class NonFiniteLossError(TrialFailure):
     """The training or validation loss of an epoch is infinite or not a number."""
 
-    def __init__(self, metrics: EpochMetrics) -> None:
+    def __init__(self, metrics: Epoch) -> None:
         """
         Args:
             metrics: The epoch's numbers.
@@ -40,7 +40,7 @@ class NonFiniteLossError(TrialFailure):
         m = self.metrics
         return (
             f"the loss is not finite in epoch {m.epoch} "
-            f"(train_loss {m.train_loss:g}, val_loss {m.val_loss:g})"
+            f"(train_loss {m['train_loss']:g}, val_loss {m['val_loss']:g})"
         )
 
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from space.config import ModelConfig, RunConfig
+from space.epochs import Epoch
 from trainables.closed_form import CLOSED_FORM, ClosedForm
-from trainables.loop.metrics import EpochMetrics, Kept
 
 if TYPE_CHECKING:
     from trainables.data.image_set import ImageSet
@@ -21,8 +21,8 @@ class Run(Protocol):
 
     config: RunConfig
     fingerprint: str
-    history: list[EpochMetrics]
-    kept: Kept | None
+    history: list[Epoch]
+    kept: Epoch | None
 
     @property
     def n_parameters(self) -> int:
@@ -36,7 +36,7 @@ class Run(Protocol):
     def finished(self) -> bool:
         """Whether all epochs of the config are completed."""
 
-    def run_epoch(self) -> EpochMetrics:
+    def run_epoch(self) -> Epoch:
         """Runs one epoch.
 
         Returns:

@@ -8,7 +8,7 @@ An assignment and a report are plain dictionaries, so that they travel between a
                  "failure": "..." | None, "warning": "..." | None, "worker": "host 4711"}
 
 ``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
-`EpochMetrics`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
+`Epoch`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
 errors and losses on the training, validation and test pairs; nothing else reads the test split.
 ``together`` lets a worker train the run as one model with others of its architecture.
 """
@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from space.config import RunConfig
+from space.epochs import Epoch
 from space.errors import CheckpointError, UserError
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.closed_form import ClosedForm
 from trainables.failures import NonFiniteLossError, TrialFailure, out_of_memory_translated
-from trainables.loop.metrics import EpochMetrics
 from trainables.runs import Run, open_run
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class AssignedRun:
 
         return self._guarded(unreported) or None
 
-    def conclude(self, outcome: EpochMetrics | NonFiniteLossError) -> dict[str, Any]:
+    def conclude(self, outcome: Epoch | NonFiniteLossError) -> dict[str, Any]:
         """Report an epoch that the run was trained for elsewhere, and save what is due.
 
         Args:
@@ -162,7 +162,7 @@ class AssignedRun:
                 raise  # It outlives the run that met it, so this process must end.
             return self._fail(describe(error))
 
-    def _conclude(self, metrics: EpochMetrics) -> dict[str, Any]:
+    def _conclude(self, metrics: Epoch) -> dict[str, Any]:
         run = self._opened()
         self._n_reported = max(self._n_reported, metrics.epoch)
         self._save(run)
@@ -223,13 +223,13 @@ class AssignedRun:
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - started
 
-    def _fail(self, reason: str, metrics: EpochMetrics | None = None) -> dict[str, Any]:
+    def _fail(self, reason: str, metrics: Epoch | None = None) -> dict[str, Any]:
         self.closed = True
         return self._report(metrics, " ".join(reason.split())[:LONGEST_REASON])
 
     def _report(
         self,
-        metrics: EpochMetrics | None,
+        metrics: Epoch | None,
         failure: str | None = None,
         evaluation: dict[str, float] | None = None,
     ) -> dict[str, Any]:

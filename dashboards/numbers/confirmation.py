@@ -10,6 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from dashboards.numbers.verdicts import Comparison, Optimism, compare_all, optimism, seeds_needed
+from space.metrics import Metric
 from storage import Store
 from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 
@@ -22,7 +23,6 @@ class Confirmation:
 
     Attributes:
         metric: The objective that decides.
-        maximize: Whether larger values of it are better.
         trials: The trials that have every fresh seed, best mean first; the first is the winner.
         search_best: The one of them that the search itself judged best, before any fresh seed was
             seen; None where that trial has not every fresh seed.
@@ -33,8 +33,7 @@ class Confirmation:
         comparisons: Trial number -> its comparison with that baseline, seed by seed.
     """
 
-    metric: str
-    maximize: bool
+    metric: Metric
     trials: tuple[ConfirmedTrial, ...]
     search_best: ConfirmedTrial | None
     failed: dict[int, int]
@@ -84,18 +83,17 @@ def read_confirmation(
         return None
     numbers = {trial.trial_number for trial in trials}
     baseline = next((number for number in baselines if number in numbers), None)
-    maximize, best_value = _of_search(store, study_id, metric)
+    objective, best_value = _of_search(store, study_id, metric)
     comparisons = {}
     if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
         results = {
             str(trial.trial_number): dict(zip(trial.replicates, trial.values, strict=True))
             for trial in trials
         }
-        for comparison in compare_all(results, str(baseline), maximize=maximize):
+        for comparison in compare_all(results, str(baseline), maximize=objective.maximize):
             comparisons[int(comparison.name)] = comparison
     return Confirmation(
-        metric=metric,
-        maximize=maximize,
+        metric=objective,
         trials=tuple(trials),
         search_best=min(
             (each for each in trials if each.search_value == best_value and not each.was_pruned),
@@ -108,14 +106,16 @@ def read_confirmation(
     )
 
 
-def _of_search(store: Store, study_id: int, metric: str) -> tuple[bool, float]:
-    """Whether an objective is maximized, and the best value that a complete trial has of it."""
-    index = store.study_records()[study_id].metrics.index(metric)
+def _of_search(store: Store, study_id: int, metric: str) -> tuple[Metric, float]:
+    """An objective, and the best value that a complete trial has of it."""
+    record = store.study_records()[study_id]
+    index = record.metrics.index(metric)
     with store.guarded():
         direction = store.optuna_storage.get_study_directions(study_id)[index]
         complete = store.optuna_storage.get_all_trials(
             study_id, deepcopy=False, states=(TrialState.COMPLETE,)
         )
-    maximize = direction == StudyDirection.MAXIMIZE
+    objective = record.measured.metric(metric, maximize=direction == StudyDirection.MAXIMIZE)
+    worst = -math.inf if objective.maximize else math.inf
     values = [trial.values[index] for trial in complete]
-    return maximize, max(values, default=-math.inf) if maximize else min(values, default=math.inf)
+    return objective, min(values, key=objective.rank, default=worst)

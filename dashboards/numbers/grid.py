@@ -19,7 +19,7 @@ from dashboards.numbers.statistics import Summary, summarise
 from dashboards.numbers.verdicts import Comparison, compare_all
 from space import Value
 from space.errors import UsageError, nearest
-from storage import Store
+from storage import Store, StudyRecord
 from storage.connect.engine import translated
 from storage.summaries.confirmed import final_values
 
@@ -157,7 +157,7 @@ def read_grid(store: Store, study: str, *, parameter: str, reference: float) -> 
         raise UsageError(f"--study {study}: no trial is complete yet; search on, then ask again.")
     _check_parameter(study, parameter, complete)
     complete = [trial for trial in complete if parameter in trial.params]
-    errors = _errors(store, study_id, complete, record.metrics[0])
+    errors = _errors(store, record, complete)
     groups: dict[tuple[tuple[str, Value], ...], dict[float, dict[int, float]]] = {}
     for trial in complete:
         others = {key: trial.params[key] for key in sorted(trial.params) if key != parameter}
@@ -249,12 +249,12 @@ def _finding(comparisons: Mapping[float, Comparison]) -> Finding:
 
 
 def _errors(
-    store: Store, study_id: int, complete: Sequence[FrozenTrial], metric: str
+    store: Store, record: StudyRecord, complete: Sequence[FrozenTrial]
 ) -> dict[int, dict[int, float]]:
-    """The metric of each complete trial's runs: by trial, then by replicate; finite ones alone."""
+    """The objective of complete trials' runs: by trial, then by replicate; finite ones alone."""
     found: dict[int, dict[int, float]] = {trial._trial_id: {} for trial in complete}
-    runs = [run for run in store.runs(study_id, "search") if run.state == "complete"]
-    values = final_values(store, runs, metric)
+    runs = [run for run in store.runs(record.study_id, "search") if run.state == "complete"]
+    values = final_values(store, runs, record.metrics[0], record.measured)
     for run in runs:
         if run.trial_id in found and math.isfinite(values[run.run_id]):
             found[run.trial_id][run.replicate] = values[run.run_id]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -55,8 +54,8 @@ def loss_curves(store: Store, result: ConfigResult) -> Curves | None:
     if not epochs:
         return None
     n_epochs = min(len(run) for run in epochs)
-    train = np.array([[_number(each.train_loss) for each in run[:n_epochs]] for run in epochs])
-    val = np.array([[_number(each.val_loss) for each in run[:n_epochs]] for run in epochs])
+    train = np.array([[each["train_loss"] for each in run[:n_epochs]] for run in epochs])
+    val = np.array([[each["val_loss"] for each in run[:n_epochs]] for run in epochs])
     return Curves(
         n_seeds=len(epochs),
         epoch_E=np.array([each.epoch for each in epochs[0][:n_epochs]]),
@@ -67,7 +66,3 @@ def loss_curves(store: Store, result: ConfigResult) -> Curves | None:
         val_low_E=np.min(val, axis=0),
         val_high_E=np.max(val, axis=0),
     )
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

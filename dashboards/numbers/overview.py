@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from space.metrics import UNKNOWN, Metric
 from storage import LaunchRecord, Store, StudyRecord
 from storage.leases import is_alive
 from storage.summaries.benchmark import BenchmarkGlance, glance_at_benchmarks
@@ -22,8 +23,8 @@ class StudySummary:
     Attributes:
         glance: What was counted: states, best and baseline value, last activity.
         n_abandoned: Trials that Optuna says are running, but whose launch died.
-        metrics: What its objectives measure, one a direction; empty texts for a study that another
-            Optuna tool made.
+        metrics: What its objectives measure, one a direction; without words for a study that
+            another Optuna tool made.
         data_source: Where its data is from; None for a study of another tool.
         is_running: Whether a launch of it is alive.
         n_trials_asked: The trials that its latest launch asked for, if it asked for a number.
@@ -33,7 +34,7 @@ class StudySummary:
 
     glance: StudyGlance
     n_abandoned: int
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
     data_source: str | None
     is_running: bool
     n_trials_asked: int | None
@@ -101,7 +102,8 @@ def _study(
     record: StudyRecord | None,
     launches: Sequence[LaunchRecord],
 ) -> StudySummary:
-    metrics = [""] * len(glance.directions) if record is None else record.metrics
+    names = [""] * len(glance.directions) if record is None else record.metrics
+    measured = UNKNOWN if record is None else record.measured
     is_running = any(is_alive(launch) for launch in launches)
     budget: Mapping[str, Any] = launches[-1].config.get("budget", {}) if launches else {}
     status = launches[-1].status if launches else None
@@ -110,7 +112,7 @@ def _study(
     return StudySummary(
         glance=glance,
         n_abandoned=n_abandoned,
-        metrics=tuple(metrics),
+        metrics=tuple(map(measured.metric, names)),
         data_source=None if record is None else record.data_source,
         is_running=is_running,
         n_trials_asked=budget.get("trials"),

@@ -57,7 +57,7 @@ class ConfigResult:
 
     def by_seed(self, metric: str) -> dict[int, float]:
         """Seed -> a metric of the state that was kept, of the finished runs."""
-        return {seed: getattr(found.result, metric) for seed, found in self.seeds.items()}
+        return {seed: found.result[metric] for seed, found in self.seeds.items()}
 
 
 def usual_fingerprint(store: Store, configs: Sequence[BenchmarkConfig]) -> str | None:

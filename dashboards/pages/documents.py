@@ -18,7 +18,6 @@ from dashboards.figures.template import DARK, LIGHT, STATE_COLOURS
 from dashboards.numbers.statistics import summarise
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.words import show_mean
-from space.metrics import metric
 from space.terminal.counts import count
 from space.words import STATES, duration, number
 
@@ -122,6 +121,5 @@ def _environment() -> jinja2.Environment:
         duration=duration,
         mean=show_mean,
         summarise=summarise,
-        words=lambda name: metric(name).words,
     )
     return environment

@@ -13,7 +13,6 @@ from dashboards.numbers.study.view import StudyView
 from dashboards.tables.drawing import Sheet
 from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_signed
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
-from space.metrics import metric
 from space.terminal.counts import count
 from space.words import NOTHING, number
 
@@ -157,12 +156,12 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
             )
         )
     notes = [
-        f"{metric(found.metric).words}: mean ± standard deviation (ddof 1) over n seeds that the "
+        f"{found.metric.words}: mean ± standard deviation (ddof 1) over n seeds that the "
         "search never saw",
         "the 95 % interval of a mean is what a sign-flip test does not reject, which assumes "
         "values that are symmetric about it; - for fewer than 6 seeds or where all are equal",
     ]
-    notes += [KEPT_EPOCH] if found.metric == "val_error" else []
+    notes += [KEPT_EPOCH] if found.metric.name == "val_error" else []
     if found.seeds_needed is not None:
         notes.append(
             "so few seeds can show no difference from the baseline, however large: that takes "

@@ -25,6 +25,7 @@ from search.runs.stopping import Stopping
 from search.workers.train_queue import QueueProgress, train_queue
 from search.workers.workplace import Workplace
 from space import NamedConfig
+from space.metrics import DIGIT_PAIRS
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.counts import count
 from space.terminal.printing import paper_of, say_error, write
@@ -100,6 +101,7 @@ def _record(store: Store, configs: Sequence[NamedConfig], request: Request, data
             title=request.title,
             reference=request.options.reference or configs[0].name,
             n_seeds=n_seeds,
+            measured=DIGIT_PAIRS,
             configs=tuple(benchmark_configs(configs, n_seeds)),
         ),
     )
@@ -151,6 +153,7 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: RunData) 
                 queue,
                 opened,
                 launch_id=launch_id,
+                measured=DIGIT_PAIRS,
                 progress=progress,
                 stopping=Stopping(requested=stop, deadline=request.deadline),
             )

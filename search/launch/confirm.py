@@ -138,6 +138,7 @@ def confirm(opened: OpenedStudy, place: OpenWorkplace, launch_id: int, stopping:
             place.below("confirm"),
             launch_id=launch_id,
             study_id=opened.id,
+            measured=opened.measured,
             progress=progress,
             stopping=stopping,
         )

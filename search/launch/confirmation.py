@@ -28,7 +28,7 @@ def confirmation_as_json(found: Confirmation | None) -> Any:
     if found is None:
         return None
     return {
-        "metric": found.metric,
+        "metric": found.metric.name,
         "winner": found.winner.trial_number,
         "baseline": found.baseline,
         "optimism": None if found.optimism is None else asdict(found.optimism),

@@ -163,7 +163,7 @@ def _status(filled: _Filled) -> str:
         for found in row.result.seeds.values()
     ]
     if results:
-        higher = fmean(result.test_error - result.val_error for result in results)
+        higher = fmean(result["test_error"] - result["val_error"] for result in results)
         lines.append(
             "- Validation errors are optimistic: each is the lowest of all epochs, chosen on the "
             f"same pairs. Over the {count(len(results), 'run')} of the tables the test error lies "

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from space import RunConfig
-from storage import EpochRecord, RunEpoch, RunRecord
+from space.epochs import Epoch
+from storage import RunEpoch, RunRecord
 from storage.kept_epoch import RunProgress
 
 __all__ = ["LOST_WORKER", "Assignment", "Report"]
@@ -37,15 +38,15 @@ class Report:
     Attributes:
         run_id: The run in the store.
         epoch: The epoch's metrics, or None where the run failed before one was measured.
-        evaluation: The errors and losses that a `ResultRecord` has of the state that the run kept,
-            where that was asked for and the epoch is its last.
+        evaluation: The metrics that a `ResultRecord` has of the state that the run kept, where that
+            was asked for and the epoch is its last.
         failure: Why the run cannot go on, or None.
         warning: What did not stop the run but should be known, or None.
         worker: Where the epoch was trained.
     """
 
     run_id: int
-    epoch: EpochRecord | None
+    epoch: Epoch | None
     evaluation: dict[str, float] | None = None
     failure: str | None = None
     warning: str | None = None
@@ -76,4 +77,4 @@ class Report:
     def from_wire(cls, message: dict[str, Any]) -> Report:
         """Read what `trainables.worker` sent."""
         epoch = message["epoch"]
-        return cls(**{**message, "epoch": None if epoch is None else EpochRecord(**epoch)})
+        return cls(**{**message, "epoch": None if epoch is None else Epoch(**epoch)})

@@ -9,6 +9,7 @@ from typing import Protocol
 from search.runs.protocol import LOST_WORKER, Assignment, Report
 from search.runs.run_ledger import RunLedger
 from space import RunConfig
+from space.metrics import Measured
 from storage import ResultRecord, RunEpoch, RunRecord, Store
 from storage.kept_epoch import RunProgress
 from storage.leases import is_alive
@@ -73,6 +74,7 @@ class RunQueue(RunLedger[_Open]):
         *,
         launch_id: int,
         study_id: int | None,
+        measured: Measured,
         fingerprint: str,
         observer: QueueObserver,
     ) -> None:
@@ -84,6 +86,7 @@ class RunQueue(RunLedger[_Open]):
             launch_id: The launch that trains them.
             study_id: The study that they confirm; None: they are a benchmark's, whose final errors
                 are measured and recorded, the test error among them.
+            measured: What is measured of the runs.
             fingerprint: Of the data, recorded with each result.
             observer: Hears of every epoch and of every run that ends.
         """
@@ -92,6 +95,7 @@ class RunQueue(RunLedger[_Open]):
         self.study_id = study_id
         self._queue = list(queue)
         self._evaluate = study_id is None
+        self._measured = measured
         self._fingerprint = fingerprint
         self._observer = observer
         self.n_elsewhere = 0
@@ -142,7 +146,7 @@ class RunQueue(RunLedger[_Open]):
     def _begin(self, queued: QueuedRun) -> Assignment:
         run = self._begin_run(queued.config, queued.trial_id, queued.replicate)
         epochs = self._store.epochs([run.run_id])[run.run_id]
-        progress = RunProgress((), n_parameters=0, epochs=epochs)
+        progress = RunProgress(self._measured, epochs=epochs)
         self._by_run[run.run_id] = _Open(queued=queued, runs={run.run_id: progress})
         # The evaluation comes with the last epoch, so a run that lost it trains that one again.
         last = queued.config.training.epochs - 1
@@ -169,8 +173,8 @@ class RunQueue(RunLedger[_Open]):
             self._store.record_result(
                 ResultRecord(
                     run_id=report.run_id,
+                    metrics=report.evaluation,
                     data_fingerprint=self._fingerprint,
-                    **report.evaluation,
                 )
             )
         self._end(report.run_id, "complete")

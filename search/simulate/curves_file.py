@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,9 +20,11 @@ from pydantic import Field, model_validator
 
 from space import CategoricalParameter, FloatParameter, IntParameter, Space, Value, parse_tree
 from space.config import FrozenModel
+from space.epochs import Epoch, kept_epoch
 from space.errors import UsageError
 from space.files.messages import refusal
 from space.files.reader import file_name, read_file
+from space.metrics import DIGIT_PAIRS
 from space.terminal.counts import count
 
 __all__ = [
@@ -58,6 +61,20 @@ class RecordedRun(FrozenModel):
     """Error of the state kept at the end, on pairs that the run never saw."""
     n_trained: Annotated[int, Field(ge=1)] | None = None
     """Epochs that were trained, where a pruner stopped the run; those after them are assumed."""
+
+    @cached_property
+    def epochs(self) -> tuple[Epoch, ...]:
+        """Its epochs, with what was recorded of them."""
+        return tuple(
+            Epoch(
+                epoch=number,
+                metrics={"val_error": error, "val_loss": loss},
+                seconds=self.epoch_seconds,
+            )
+            for number, (error, loss) in enumerate(
+                zip(self.val_error, self.val_loss, strict=True), start=1
+            )
+        )
 
     @model_validator(mode="after")
     def _as_long(self) -> Self:
@@ -163,12 +180,13 @@ class LearningCurves(FrozenModel):
         Args:
             seeds: The recorded seeds whose runs count, at least one; default: all.
         """
-        counted = range(self.n_seeds) if seeds is None else sorted(seeds)
-        worth_PS = np.array(
-            [[self._worth(point.runs[seed]) for seed in counted] for point in self.points]
-        )
-        means_P: NDArray[np.float64] = worth_PS.mean(axis=1)
+        counted = sorted(range(self.n_seeds) if seeds is None else seeds)
+        means_P: NDArray[np.float64] = self._worth_PS[:, counted].mean(axis=1)
         return means_P
+
+    @cached_property
+    def _worth_PS(self) -> NDArray[np.float64]:  # noqa: N802 - a shape
+        return np.array([[self._worth(run) for run in point.runs] for point in self.points])
 
     def _worth(self, run: RecordedRun) -> float:
         if len(run.val_error) < self.epochs:
@@ -176,9 +194,8 @@ class LearningCurves(FrozenModel):
         if run.fresh_error is not None:
             return run.fresh_error
         [objective] = self.space.objectives
-        # The state kept is that of the lowest validation error, and of these the lowest loss.
-        kept = min(zip(run.val_error, run.val_loss, strict=True))
-        value = kept[0] if objective.metric == "val_error" else kept[1]
+        kept = kept_epoch(run.epochs, DIGIT_PAIRS.rule)
+        value = math.nan if kept is None else kept[objective.metric]
         return value if objective.direction == "minimize" else -value
 
     def to_text(self) -> str:

@@ -20,9 +20,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.simulate.curves_file import RECORDED_METRICS, LearningCurves, RecordedPoint, RecordedRun
 from space import Space, parse_space
+from space.epochs import Epoch
 from space.errors import UsageError
 from space.terminal.counts import count
-from storage import EpochRecord, LaunchRecord, RunRecord, Store
+from storage import LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
 
 __all__ = ["FEWEST_COMPLETE", "FEWEST_POINTS", "study_curves"]
@@ -161,7 +162,7 @@ def _length(point: RecordedPoint, space: Space) -> int:
 
 
 def _point(
-    space: Space, trial: FrozenTrial, recorded: Sequence[Sequence[EpochRecord]]
+    space: Space, trial: FrozenTrial, recorded: Sequence[Sequence[Epoch]]
 ) -> RecordedPoint | str:
     """A trial as a point, or why it is left out."""
     if trial.state in _LEFT_OUT:
@@ -181,7 +182,7 @@ def _point(
     return RecordedPoint(params=params, runs=tuple(whole))
 
 
-def _run(epochs: Sequence[EpochRecord], n_epochs: int, *, was_stopped: bool) -> RecordedRun | None:
+def _run(epochs: Sequence[Epoch], n_epochs: int, *, was_stopped: bool) -> RecordedRun | None:
     """A run's curve, or None where it has none that can be replayed.
 
     Args:
@@ -189,9 +190,10 @@ def _run(epochs: Sequence[EpochRecord], n_epochs: int, *, was_stopped: bool) -> 
         n_epochs: Epochs of a whole run.
         was_stopped: Whether its last epoch is repeated up to these.
     """
-    known = list(takewhile(lambda each: None not in (each.val_error, each.val_loss), epochs))
-    errors = [each.val_error for each in known if each.val_error is not None]
-    losses = [each.val_loss for each in known if each.val_loss is not None]
+    recorded = takewhile(lambda each: math.isfinite(each["val_error"] + each["val_loss"]), epochs)
+    known = list(recorded)
+    errors = [each["val_error"] for each in known]
+    losses = [each["val_loss"] for each in known]
     n_missing = n_epochs - len(known)
     if not known or n_missing < 0 or (n_missing and not was_stopped):
         return None

@@ -25,7 +25,7 @@ from search.trials.open_trial import OpenTrial
 from search.trials.study import open_study
 from space import RunConfig, Space
 from space.metrics import rank
-from storage import EpochRecord, Store
+from storage import Store
 from trainables.data.run_data import RunData
 
 __all__ = ["Incumbent", "Replay", "SimulatedSearch"]
@@ -207,14 +207,7 @@ def _report(run_id: int, curve: RecordedRun, number: int) -> Report:
     if number > len(curve.val_error):
         failure = f"the loss is not finite in epoch {number}"
     else:
-        epoch = EpochRecord(
-            epoch=number,
-            train_loss=None,
-            val_loss=curve.val_loss[number - 1],
-            train_error=None,
-            val_error=curve.val_error[number - 1],
-            seconds=curve.epoch_seconds,
-        )
+        epoch = curve.epochs[number - 1]
     return Report(
         run_id=run_id, epoch=epoch, evaluation=None, failure=failure, warning=None, worker=_WORKER
     )

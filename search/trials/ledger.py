@@ -36,7 +36,8 @@ from search.trials.resuming import as_begun, lost_failure
 from search.trials.sampling import propose
 from search.trials.study import OpenedStudy
 from space import RunConfig
-from storage import EpochRecord, RunEpoch, RunRecord, TrialStep
+from space.epochs import Epoch
+from storage import RunEpoch, RunRecord, TrialStep
 from storage.locking import study_lock
 from storage.tables.attributes import FAIL_REASON, STANDARD_ERROR
 from trainables.runs import count_parameters
@@ -64,6 +65,7 @@ class Ledger(RunLedger[OpenTrial]):
         self.study_id = opened.id
         self._opened = opened
         self._study, self._space = opened.study, opened.space
+        self._measured = opened.measured
         self._trials = opened.store.optuna_storage
         self._epochs = opened.space.training.epochs
         self._max_epochs = opened.space.budget.epochs
@@ -189,11 +191,13 @@ class Ledger(RunLedger[OpenTrial]):
         asked: optuna.Trial,
         params: dict[str, Any],
         runs: Sequence[RunRecord],
-        recorded: Mapping[int, Sequence[EpochRecord]],
+        recorded: Mapping[int, Sequence[Epoch]],
         n_parameters: int,
     ) -> OpenTrial:
         """Open a trial with its runs and with what these have recorded."""
-        opened = OpenTrial.of(asked, params, runs, recorded, self._space, n_parameters)
+        opened = OpenTrial.of(
+            asked, params, runs, recorded, self._space, self._measured, n_parameters
+        )
         self._open[opened.trial_id] = opened
         self._by_run.update(dict.fromkeys(opened.runs, opened))
         self._observer.on_trial_start(opened)

@@ -13,7 +13,9 @@ from optuna.trial import TrialState
 
 from search.runs.protocol import Report
 from space import Space
-from storage import EpochRecord, RunRecord
+from space.epochs import Epoch
+from space.metrics import Measured
+from storage import RunRecord
 from storage.kept_epoch import RunProgress
 from storage.tables.attributes import BASELINE
 
@@ -58,8 +60,9 @@ class OpenTrial:
         asked: optuna.Trial,
         params: dict[str, Any],
         runs: Sequence[RunRecord],
-        recorded: Mapping[int, Sequence[EpochRecord]],
+        recorded: Mapping[int, Sequence[Epoch]],
         space: Space,
+        measured: Measured,
         n_parameters: int,
     ) -> OpenTrial:
         """A trial as it is taken up.
@@ -70,6 +73,7 @@ class OpenTrial:
             runs: Its runs, in the order of the replicates; none where it cannot become any.
             recorded: Run -> the epochs that it has recorded, in order.
             space: The search space.
+            measured: What is measured of its runs.
             n_parameters: Trainable parameters of its network.
         """
         trial = asked.storage.get_trial(asked._trial_id)
@@ -80,7 +84,10 @@ class OpenTrial:
             is_baseline=BASELINE in trial.user_attrs,
             runs={
                 run.run_id: RunProgress(
-                    metrics, n_parameters=n_parameters, epochs=recorded.get(run.run_id, ())
+                    measured,
+                    metrics,
+                    n_parameters=n_parameters,
+                    epochs=recorded.get(run.run_id, ()),
                 )
                 for run in runs
             },

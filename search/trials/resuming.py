@@ -9,7 +9,8 @@ from optuna.trial import FrozenTrial
 from pydantic import ValidationError
 
 from space import RunConfig, Space
-from storage import EpochRecord, RunRecord
+from space.epochs import Epoch
+from storage import RunRecord
 from storage.tables.attributes import FAIL_REASON
 
 __all__ = ["as_begun", "lost_failure"]
@@ -48,7 +49,7 @@ def as_begun(
 def lost_failure(
     trial: FrozenTrial,
     runs: Sequence[tuple[RunRecord, RunConfig]],
-    recorded: Mapping[int, Sequence[EpochRecord]],
+    recorded: Mapping[int, Sequence[Epoch]],
 ) -> str | None:
     """Why a trial that was taken up again has failed already, or None."""
     if FAIL_REASON in trial.user_attrs:
@@ -57,6 +58,6 @@ def lost_failure(
         if run.config_hash != config.config_hash():
             return "its config was changed by the space file after it was interrupted"
         for epoch in recorded.get(run.run_id, ()):
-            if epoch.train_loss is None or epoch.val_loss is None:
+            if not epoch.is_finite():
                 return f"the loss is not finite in epoch {epoch.epoch}"
     return None

@@ -15,6 +15,7 @@ from search.trials.proposals import IMPOSSIBLE
 from search.trials.sampling import make_pruner, make_sampler, random_points
 from space import RunConfig, Space
 from space.errors import StudyMismatchError
+from space.metrics import DIGIT_PAIRS, Measured
 from storage import Store
 from storage.locking import study_lock
 from storage.tables.attributes import BASELINE
@@ -32,12 +33,14 @@ class OpenedStudy:
         study: Optuna's, with the launch's sampler and pruner.
         store: What holds it.
         space: What is searched, its data source settled.
+        measured: What is measured of its runs.
         resolve: Lays a trial's parameters over the study's fixed config.
     """
 
     study: optuna.Study
     store: Store
     space: Space
+    measured: Measured
     resolve: Callable[[Mapping[str, Any]], RunConfig]
 
     @property
@@ -104,6 +107,7 @@ def open_study(
             study._study_id,
             identity=space.identity(),
             metrics=metrics,
+            measured=DIGIT_PAIRS,
             data_source=data.source,
             data_fingerprint=data.fingerprint,
         )
@@ -133,6 +137,7 @@ def open_study(
         study=study,
         store=store,
         space=space,
+        measured=record.measured,
         resolve=resolve or functools.partial(resolved, space),
     )
 

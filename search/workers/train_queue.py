@@ -13,6 +13,7 @@ from search.workers.group_size import group_size_of_queue
 from search.workers.ray_session import Slots
 from search.workers.tune import run_tune
 from search.workers.workplace import OpenWorkplace
+from space.metrics import Measured
 from space.terminal.counts import count, plural
 from space.terminal.printing import error_console, say_error
 from storage import Store
@@ -103,6 +104,7 @@ def train_queue(
     *,
     launch_id: int,
     study_id: int | None = None,
+    measured: Measured,
     progress: QueueProgress,
     stopping: Stopping,
 ) -> str:
@@ -114,6 +116,7 @@ def train_queue(
         place: Where they are trained.
         launch_id: The launch that trains them.
         study_id: The study that they confirm; None: they are a benchmark's.
+        measured: What is measured of the runs.
         progress: What a person sees.
         stopping: When to stop.
 
@@ -130,6 +133,7 @@ def train_queue(
         queue,
         launch_id=launch_id,
         study_id=study_id,
+        measured=measured,
         fingerprint=place.data.fingerprint,
         observer=progress,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from space.metrics import Measured
 from storage.admin.check_study import AGAIN, Finding, check_epochs, check_study
 from storage.admin.snapshot import snapshot
 from storage.leases import is_alive
@@ -75,7 +76,7 @@ def check_store(store: Store) -> Checked:
             own = [launch for launch in launches if launch.study_id == study_id]
             findings += check_study(connection, study_id, name, own, alive, has_ours=has_ours)
         if has_ours:
-            findings += check_epochs(connection, None)
+            findings += check_epochs(connection, _measured(connection))
             findings += _benchmarks(connection, alive)
             findings += _unguarded(connection)
             findings += _lost_launches(connection)
@@ -97,6 +98,18 @@ def _launches(launches: list[LaunchRecord], alive: set[int]) -> Iterator[Finding
                 what=f"it died on {launch.host}: nothing was heard of it since {heard}",
                 mend=AGAIN,
             )
+
+
+def _measured(connection: sa.Connection) -> dict[str, Measured]:
+    """Config hash -> what the benchmark that has it measures."""
+    table = schema.benchmarks
+    rows = connection.execute(sa.select(table.c.configs, table.c.measured))
+    return {
+        config_hash: measured
+        for configs, measured in rows
+        for config in configs
+        for config_hash in config["config_hashes"]
+    }
 
 
 def _benchmarks(connection: sa.Connection, alive: set[int]) -> Iterator[Finding]:

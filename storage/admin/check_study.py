@@ -6,19 +6,22 @@ import itertools
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
+from space.epochs import Epoch, kept_epoch
+from space.metrics import Measured
 from space.terminal.counts import count
 from storage.kept_epoch import RunProgress
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
+from storage.tables.metric_rows import read_epochs
 from storage.tables.optuna_models import models
-from storage.tables.records import EpochRecord, LaunchRecord
+from storage.tables.records import LaunchRecord
 
 __all__ = ["AGAIN", "Finding", "check_epochs", "check_study"]
 
@@ -74,6 +77,7 @@ class _Run:
     launch_id: int
     purpose: str
     replicate: int
+    config_hash: str
     state: str
     n_epochs: int
     best_epoch: int | None
@@ -109,14 +113,17 @@ def check_study(
     yield from _numbers(trials, name)
     if not has_ours:
         return
-    metrics = connection.execute(
-        sa.select(schema.studies.c.metrics).where(schema.studies.c.study_id == study_id)
-    ).scalar()
-    if metrics is None:
+    columns = (schema.studies.c.metrics, schema.studies.c.measured)
+    terms = connection.execute(
+        sa.select(*columns).where(schema.studies.c.study_id == study_id)
+    ).first()
+    if terms is None:
         return  # Another tool's study: no launch of ours answers for its trials.
-    runs = _read_runs(connection, schema.runs.c.study_id == study_id)
-    epochs = _read_epochs(connection, schema.runs.c.study_id == study_id)
-    yield from _check_runs(runs, epochs)
+    metrics, measured = terms
+    of_study = schema.runs.c.study_id == study_id
+    runs = _read_runs(connection, of_study)
+    epochs = read_epochs(connection, sa.select(schema.runs.c.run_id).where(of_study))
+    yield from _check_runs(runs, epochs, dict.fromkeys((r.config_hash for r in runs), measured))
     is_live = any(launch.launch_id in alive for launch in launches)
     of_trial: dict[int | None, list[_Run]] = {}
     for run in runs:
@@ -130,14 +137,32 @@ def check_study(
         own = sorted(of_trial.get(trial.trial_id, []), key=lambda run: run.replicate)
         yield from _check_states(trial, label, own, is_live)
         if len(metrics) == 1:
-            yield from _check_reports(trial, label, own, epochs, metrics, in_turn=in_turn)
+            progress = [
+                RunProgress(
+                    measured,
+                    metrics,
+                    n_parameters=run.n_parameters or 0,
+                    epochs=epochs.get(run.run_id, ()),
+                )
+                for run in own
+            ]
+            yield from _check_reports(trial, label, own, progress, in_turn=in_turn)
     yield from _check_budget(connection, study_id, name, launches, trials, of_trial)
 
 
-def check_epochs(connection: sa.Connection, study_id: int | None) -> Iterator[Finding]:
-    """Check the epochs of the runs of a study, or of those of none."""
-    which = schema.runs.c.study_id == study_id
-    yield from _check_runs(_read_runs(connection, which), _read_epochs(connection, which))
+def check_epochs(connection: sa.Connection, measured: Mapping[str, Measured]) -> Iterator[Finding]:
+    """Check the epochs of the runs of no study.
+
+    Args:
+        connection: A snapshot.
+        measured: Config hash -> what its benchmark says is measured of it.
+
+    Yields:
+        What is wrong.
+    """
+    of_none = schema.runs.c.study_id.is_(None)
+    epochs = read_epochs(connection, sa.select(schema.runs.c.run_id).where(of_none))
+    yield from _check_runs(_read_runs(connection, of_none), epochs, measured)
 
 
 # -- reading ---------------------------------------------------------------------------------
@@ -175,20 +200,6 @@ def _read_runs(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list
     return [_Run(**row._mapping) for row in rows]
 
 
-def _read_epochs(
-    connection: sa.Connection, which: sa.ColumnElement[bool]
-) -> dict[int, list[EpochRecord]]:
-    table = schema.epochs
-    columns = [table.c[name] for name in EpochRecord.__dataclass_fields__]
-    query = sa.select(table.c.run_id, *columns)
-    query = query.join(schema.runs, schema.runs.c.run_id == table.c.run_id).where(which)
-    epochs: dict[int, list[EpochRecord]] = {}
-    for run_id, *values in connection.execute(query.order_by(table.c.run_id, table.c.epoch)):
-        record = EpochRecord(**dict(zip(EpochRecord.__dataclass_fields__, values, strict=True)))
-        epochs.setdefault(run_id, []).append(record)
-    return epochs
-
-
 # -- checking --------------------------------------------------------------------------------
 
 
@@ -216,7 +227,9 @@ def _numbers(trials: dict[int, _Trial], name: str) -> Iterator[Finding]:
         )
 
 
-def _check_runs(runs: list[_Run], epochs: dict[int, list[EpochRecord]]) -> Iterator[Finding]:
+def _check_runs(
+    runs: list[_Run], epochs: dict[int, list[Epoch]], measured: Mapping[str, Measured]
+) -> Iterator[Finding]:
     """Compare what runs say of themselves with the epochs that are there."""
     for run in runs:
         own = epochs.get(run.run_id, [])
@@ -238,10 +251,12 @@ def _check_runs(runs: list[_Run], epochs: dict[int, list[EpochRecord]]) -> Itera
         if not math.isclose(run.train_seconds, seconds, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             what = f"it says {run.train_seconds:g} s of training, its epochs sum to {seconds:g} s"
             yield _of_run(run, what, DISTRUST)
-        best = RunProgress((), n_parameters=0, epochs=own).best_epoch or None
-        if run.best_epoch != best:
-            what = f"it says epoch {run.best_epoch} is its best, the metrics say {best}"
-            yield _of_run(run, what, DISTRUST)
+        if run.config_hash in measured:
+            kept = kept_epoch(own, measured[run.config_hash].rule)
+            best = None if kept is None else kept.epoch
+            if run.best_epoch != best:
+                what = f"it says epoch {run.best_epoch} is its best, the metrics say {best}"
+                yield _of_run(run, what, DISTRUST)
         if run.state == "complete" and run.full is not None and len(own) != run.full:
             what = f"it is complete with {len(own)} of {count(run.full, 'epoch')}"
             yield _of_run(run, what, DISTRUST)
@@ -268,8 +283,7 @@ def _check_reports(
     trial: _Trial,
     label: str,
     runs: list[_Run],
-    epochs: dict[int, list[EpochRecord]],
-    metrics: list[str],
+    progress: list[RunProgress],
     *,
     in_turn: bool,
 ) -> Iterator[Finding]:
@@ -278,10 +292,6 @@ def _check_reports(
         if trial.reports:
             yield _of_trial(label, "it has reports, but no run", DISTRUST, table=_REPORTS.name)
         return
-    progress = [
-        RunProgress(metrics, n_parameters=run.n_parameters or 0, epochs=epochs.get(run.run_id, ()))
-        for run in runs
-    ]
     if in_turn:
         ended = [each for each, run in zip(progress, runs, strict=True) if _is_full(each, run)]
         expected = [each.values(each.n_epochs)[0] for each in ended]

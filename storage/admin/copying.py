@@ -221,7 +221,7 @@ class _Copier:
             )
         self._copy(_RUNS, which)
         runs = sa.select(_RUNS.c.run_id).where(which)
-        for table in (schema.epochs, schema.results):
+        for table in (schema.epochs, schema.epoch_metrics, schema.results, schema.result_metrics):
             self._copy(table, table.c.run_id.in_(runs))
 
     def _copy(self, table: Any, which: sa.ColumnElement[bool]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from space.metrics import Metric
 from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_table
 from space.words import number, show_params
@@ -125,8 +126,8 @@ def _how_far(confirmed: dict[str, Any]) -> str:
     return "" if confirmed["finished"] else "not every seed is done"
 
 
-def print_benchmark(benchmark: dict[str, Any]) -> None:
-    """Print what `describe_benchmark` found."""
+def print_benchmark(benchmark: dict[str, Any], metric: Metric) -> None:
+    """Print what `describe_benchmark` found, and the mean of the metric it is judged by."""
     configs = benchmark["configs"]
     _say("benchmark", benchmark["benchmark"])
     if benchmark["title"]:
@@ -141,14 +142,14 @@ def print_benchmark(benchmark: dict[str, Any]) -> None:
     _print_launches(benchmark["launches"])
     say()
     say_table(
-        ("config", "model", "parameters", "done", "mean test error", "open", "reason"),
+        ("config", "model", "parameters", "done", f"mean {metric.words}", "open", "reason"),
         [
             (
                 config["name"],
                 config["model"],
                 f"{config['parameters']:,}",
                 f"{config['runs_done']} of {config['runs_planned']}",
-                "-" if config["test_error"] is None else number(config["test_error"]),
+                number(config[metric.name]),
                 _states(config["runs_open"], none="-"),
                 "; ".join(config["reasons"]),
             )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import sqlalchemy as sa
 
+from space.metrics import Metric
 from storage.benchmarks import load_benchmarks
 from storage.leases import is_alive, status_of
 from storage.store import Store
 from storage.tables import schema
+from storage.tables.metric_rows import as_value
 from storage.tables.records import BenchmarkConfig, BenchmarkRecord, LaunchRecord
 
 __all__ = ["BenchmarkGlance", "glance_at_benchmarks", "says_it_is_of"]
@@ -24,13 +27,18 @@ class BenchmarkGlance:
 
     Attributes:
         record: What it compares.
-        errors: Config hash -> test error (a fraction of the pairs), of each run that has a result.
+        values: Config hash -> the metric that it is judged by, of each run that has a result.
         launches: Those that trained one of its runs, or say that they are of it, oldest first.
     """
 
     record: BenchmarkRecord
-    errors: Mapping[str, float]
+    values: Mapping[str, float]
     launches: tuple[LaunchRecord, ...]
+
+    @property
+    def metric(self) -> Metric:
+        """What it compares its configs by."""
+        return self.record.measured.judged_by
 
     @property
     def n_done(self) -> int:
@@ -44,19 +52,19 @@ class BenchmarkGlance:
 
     def n_done_of(self, config: BenchmarkConfig) -> int:
         """Runs of a config that have a result."""
-        return len(self._errors_of(config))
+        return len(self._values_of(config))
 
     def mean_of(self, config: BenchmarkConfig) -> float | None:
-        """A config's mean test error, of those of its seeds that have finished."""
-        errors = self._errors_of(config)
-        return fmean(errors) if errors else None
+        """A config's mean, over those of its seeds that have finished."""
+        values = self._values_of(config)
+        return fmean(values) if values else None
 
-    def _errors_of(self, config: BenchmarkConfig) -> list[float]:
-        return [self.errors[each] for each in config.config_hashes if each in self.errors]
+    def _values_of(self, config: BenchmarkConfig) -> list[float]:
+        return [self.values[each] for each in config.config_hashes if each in self.values]
 
     @property
     def best(self) -> tuple[str, float] | None:
-        """The config with the lowest mean test error, and that error.
+        """The config with the best mean, and that mean.
 
         Of those with every seed that any config has, if there are others beside it: means over
         unlike seeds are no comparison.
@@ -66,17 +74,17 @@ class BenchmarkGlance:
         full = [config for config in self.record.configs if every and seeds[config.name] == every]
         if len(full) < min(2, sum(map(bool, seeds.values()))):
             return None
-        means = [(config.name, fmean(self._errors_of(config))) for config in full]
-        return min(means, key=lambda each: each[1], default=None)
+        means = [(config.name, fmean(self._values_of(config))) for config in full]
+        return min(means, key=lambda each: self.metric.rank(each[1]), default=None)
 
     def _seeds_of(self, config: BenchmarkConfig) -> frozenset[int]:
         return frozenset(
-            seed for seed, each in enumerate(config.config_hashes) if each in self.errors
+            seed for seed, each in enumerate(config.config_hashes) if each in self.values
         )
 
     @property
-    def reference_error(self) -> float | None:
-        """The reference's mean test error."""
+    def reference_value(self) -> float | None:
+        """The reference's mean."""
         of_name = {config.name: config for config in self.record.configs}
         reference = of_name.get(self.record.reference)
         return None if reference is None else self.mean_of(reference)
@@ -128,25 +136,31 @@ def glance_at_benchmarks(
         return []
     if launches is None:
         launches = store.launches()
-    runs, results = schema.runs.c, schema.results.c
+    runs, results, metrics = schema.runs.c, schema.results.c, schema.result_metrics
     query = sa.select(
-        runs.config_hash, runs.launch_id, results.test_error, results.data_fingerprint
+        runs.run_id, runs.config_hash, runs.launch_id, results.data_fingerprint
     ).select_from(schema.runs.outerjoin(schema.results, runs.run_id == results.run_id))
     rows = store.rows(query.where(runs.purpose == "benchmark").order_by(runs.run_id))
+    judging = {record.measured.judged_by.name for record in records}
+    of_run = {
+        (row["run_id"], row["name"]): as_value(row["value"])
+        for row in store.rows(sa.select(metrics).where(metrics.c.name.in_(judging)))
+    }
     found = []
     for record in records:
         hashes = {config_hash for config in record.configs for config_hash in config.config_hashes}
         own = [row for row in rows if row["config_hash"] in hashes]
-        errors: dict[str, float] = {}
+        values: dict[str, float] = {}
         for row in own:
             # Of several runs of one config and seed the first counts.
             if row["data_fingerprint"] == record.data_fingerprint:
-                errors.setdefault(row["config_hash"], row["test_error"])
+                value = of_run.get((row["run_id"], record.measured.judged_by.name), math.nan)
+                values.setdefault(row["config_hash"], value)
         trained = {row["launch_id"] for row in own}
         found.append(
             BenchmarkGlance(
                 record=record,
-                errors=errors,
+                values=values,
                 launches=tuple(
                     launch
                     for launch in launches

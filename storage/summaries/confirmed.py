@@ -11,7 +11,7 @@ from typing import Any
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from space.metrics import rank
+from space.metrics import Measured, rank
 from storage.connect.engine import translated
 from storage.kept_epoch import RunProgress
 from storage.store import Store
@@ -68,7 +68,8 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
     runs, n_seeds = _asked_for(store, study_id)
     if not runs:
         return []
-    metrics = store.study_records()[study_id].metrics
+    record = store.study_records()[study_id]
+    metrics = record.metrics
     if metric not in metrics:
         raise ValueError(f"'{metric}' is no objective of the study: {', '.join(metrics)}")
     index = metrics.index(metric)
@@ -83,7 +84,8 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
     for run in sorted(runs, key=lambda run: run.replicate):
         if run.state == "complete" and run.trial_id is not None:
             complete.setdefault(run.trial_id, []).append(run)
-    values = final_values(store, [run for of in complete.values() for run in of], metric)
+    every = [run for of in complete.values() for run in of]
+    values = final_values(store, every, metric, record.measured)
     found = [
         ConfirmedTrial(
             trial_number=trials[trial_id].number,
@@ -121,13 +123,16 @@ def failed_seeds(store: Store, study_id: int) -> dict[int, int]:
     )
 
 
-def final_values(store: Store, runs: Sequence[RunRecord], metric: str) -> dict[int, float]:
+def final_values(
+    store: Store, runs: Sequence[RunRecord], metric: str, measured: Measured
+) -> dict[int, float]:
     """An objective of some complete runs: that of the state each of them kept.
 
     Args:
         store: The store.
         runs: Runs whose epochs are all in the store.
-        metric: What is measured.
+        metric: The objective's metric.
+        measured: What is measured of the runs.
 
     Returns:
         The value by run.
@@ -136,7 +141,7 @@ def final_values(store: Store, runs: Sequence[RunRecord], metric: str) -> dict[i
     found = {}
     for run in runs:
         progress = RunProgress(
-            [metric], n_parameters=run.n_parameters or 0, epochs=epochs[run.run_id]
+            measured, [metric], n_parameters=run.n_parameters or 0, epochs=epochs[run.run_id]
         )
         found[run.run_id] = progress.values(progress.n_epochs)[0]
     return found

@@ -124,7 +124,7 @@ def _config(
     open_runs = [
         runs[each][-1]
         for each in config.config_hashes
-        if each in runs and each not in glance.errors
+        if each in runs and each not in glance.values
     ]
     alive = {launch.launch_id for launch in glance.launches if is_alive(launch)}
     states = Counter(
@@ -138,7 +138,7 @@ def _config(
         "runs_done": glance.n_done_of(config),
         "runs_planned": len(config.config_hashes),
         "runs_open": dict(states),
-        "test_error": glance.mean_of(config),
+        glance.metric.name: glance.mean_of(config),
         "epochs": sum(run.n_epochs for run in own),
         "train_seconds": sum(run.train_seconds for run in own),
         "reasons": sorted(

@@ -19,6 +19,7 @@ from storage.tables import schema
 from storage.tables.optuna_models import models
 
 __all__ = [
+    "drop_triggers",
     "guard_rows",
     "is_guarded",
     "lost_rows",
@@ -48,6 +49,14 @@ _TRIGGERS = {
             DELETE FROM search_epochs WHERE run_id = OLD.run_id;
             DELETE FROM search_results WHERE run_id = OLD.run_id;
         END""",
+    "search_rows_go_with_search_epochs": """
+        AFTER DELETE ON search_epochs BEGIN
+            DELETE FROM search_epoch_metrics WHERE run_id = OLD.run_id AND epoch = OLD.epoch;
+        END""",
+    "search_rows_go_with_search_results": """
+        AFTER DELETE ON search_results BEGIN
+            DELETE FROM search_result_metrics WHERE run_id = OLD.run_id;
+        END""",
 }
 
 
@@ -70,20 +79,28 @@ def lost_rows(connection: sa.Connection) -> Counter[tuple[str, str]]:
 
 
 def guard_rows(connection: sa.Connection) -> None:
-    """Delete rows whose study, trial or run is gone, and have the database do so from now on.
+    """Delete rows of which what they belong to is gone, and have the database do so from now on.
 
     Args:
         connection: Its transaction is left open, for the caller to commit.
     """
-    for table in (schema.runs, schema.launches, schema.studies, schema.epochs, schema.results):
-        for key in table.foreign_keys:
-            connection.execute(sa.delete(table).where(names_none(key.parent, key.column)))
+    for table in schema.metadata.sorted_tables:  # Owners come before what belongs to them.
+        for constraint in table.foreign_key_constraints:
+            keys = [(key.parent, key.column) for key in constraint.elements]
+            connection.execute(sa.delete(table).where(names_none(*keys)))
     make_triggers(connection)
 
 
-def names_none(key: sa.ColumnElement[Any], owner: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    """Whether a key is set, but no row has it; `NOT IN` compares all with all in PostgreSQL."""
-    return key.is_not(None) & ~sa.exists().where(owner == key)
+def names_none(
+    *keys: tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]],
+) -> sa.ColumnElement[bool]:
+    """Whether a key is set, but no row has it; `NOT IN` compares all with all in PostgreSQL.
+
+    Args:
+        keys: Each column of the key, and the one of the owner's that it names.
+    """
+    found = sa.exists().where(*(owner == key for key, owner in keys))
+    return sa.and_(~found, *(key.is_not(None) for key, _ in keys))
 
 
 def make_triggers(connection: sa.Connection) -> None:
@@ -91,6 +108,13 @@ def make_triggers(connection: sa.Connection) -> None:
     if connection.dialect.name == "sqlite":
         for name, does in _TRIGGERS.items():
             connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {does}")
+
+
+def drop_triggers(connection: sa.Connection) -> None:
+    """Take the triggers away, for a migration that makes tables of ours anew."""
+    if connection.dialect.name == "sqlite":
+        for name in _TRIGGERS:
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
 
 
 def require_launch(connection: sa.Connection, launch_id: int) -> None:

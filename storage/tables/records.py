@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from space import Reported, RunConfig
+from space.epochs import Epoch
+from space.metrics import Measured
 
 __all__ = [
     "BenchmarkConfig",
     "BenchmarkRecord",
-    "EpochRecord",
     "LaunchRecord",
     "NewLaunch",
     "ResultRecord",
@@ -24,12 +27,13 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRecord:
-    """The terms that all launches of a study share."""
+    """The terms that all launches of a study share; `metrics` are those of its objectives."""
 
     study_id: int
     created_at: datetime.datetime
     identity: dict[str, Any]
     metrics: list[str]
+    measured: Measured
     data_source: str
     data_fingerprint: str
 
@@ -96,21 +100,6 @@ class RunRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EpochRecord:
-    """One epoch of a run, counted from 1; losses in nats, errors as fractions of the pairs.
-
-    A metric that was not finite is None.
-    """
-
-    epoch: int
-    train_loss: float | None
-    val_loss: float | None
-    train_error: float | None
-    val_error: float | None
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunEpoch:
     """An epoch that a worker reported.
 
@@ -122,7 +111,7 @@ class RunEpoch:
     """
 
     run_id: int
-    epoch: EpochRecord
+    epoch: Epoch
     best_epoch: int
     worker: str
 
@@ -144,19 +133,18 @@ class TrialStep:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRecord:
-    """What a benchmark run ended in: errors (fractions of pairs), losses (nats) of its kept state.
+    """What a benchmark run ended in: the metrics of the state it kept, those on the test split too.
 
     `data_fingerprint` is of the training and the test images together.
     """
 
     run_id: int
-    train_error: float
-    val_error: float
-    test_error: float
-    train_loss: float
-    val_loss: float
-    test_loss: float
+    metrics: Mapping[str, float]
     data_fingerprint: str
+
+    def __getitem__(self, name: str) -> float:
+        """A metric's value; NaN where it was not measured, or was not finite."""
+        return self.metrics.get(name, math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +180,7 @@ class BenchmarkRecord:
         title: What its table is headed with; may be empty.
         reference: The config that the others are compared with.
         n_seeds: The seeds asked for are 0 to n_seeds - 1.
+        measured: What is measured of its runs.
         configs: The configs, in the table's order.
         updated_at: When it was last asked for.
     """
@@ -203,5 +192,6 @@ class BenchmarkRecord:
     title: str
     reference: str
     n_seeds: int
+    measured: Measured
     configs: tuple[BenchmarkConfig, ...]
     updated_at: datetime.datetime | None = None

@@ -7,15 +7,19 @@ deletes our rows together with the study or the trial that they belong to, which
 that: PostgreSQL by its foreign keys, SQLite by the triggers of `tables.ownership`. Numbers of
 launches and runs are never handed out again.
 
-    search_studies     what a study is about: the terms that all its launches share
-    search_launches    one row a launch of a command: who, when, with which config, code and data
-    search_runs        one row a training run: its full config, where and how it went
-    search_epochs      one row an epoch of a run: every metric
-    search_results     one row a benchmark run that reached its end: the errors of the state it
-                       kept, the test error among them; no search has one
-    search_benchmarks  one row a benchmark and data set: its configs, in the order of their table
+    search_studies         what a study is about: the terms that all its launches share
+    search_launches        one row a launch of a command: who, when, with which config, code, data
+    search_runs            one row a training run: its full config, where and how it went
+    search_epochs          one row an epoch of a run: when, by which launch
+    search_epoch_metrics   one row a metric of an epoch
+    search_results         one row a benchmark run that reached its end; no search has one
+    search_result_metrics  one row a metric of the state that such a run kept, those on the test
+                           split among them
+    search_benchmarks      one row a benchmark and data set: its configs, in their table's order
 
-Times are UTC. A metric that is not finite is stored as NULL.
+Studies and benchmarks say what is `measured` of their runs: names, words, units, directions, and
+which epoch's state a run keeps. The view `search_curves` has the losses and errors of digit pairs
+side by side, an epoch a row. Times are UTC. A metric that is not finite is stored as NULL.
 """
 
 from __future__ import annotations
@@ -26,13 +30,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from space.metrics import Measured
 from storage.tables.optuna_models import models
 
 __all__ = [
     "benchmarks",
+    "epoch_metrics",
     "epochs",
     "launches",
     "metadata",
+    "result_metrics",
     "results",
     "runs",
     "studies",
@@ -80,6 +87,21 @@ class LongText(PlainText):
     cache_ok = True
 
 
+class MeasuredJson(sa.TypeDecorator[Measured]):
+    """What is measured of some runs; JSON in the database."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Measured | None, dialect: Any) -> Any:
+        """To plain types."""
+        return None if value is None else value.as_json()
+
+    def process_result_value(self, value: Any, dialect: Any) -> Measured | None:
+        """From plain types."""
+        return None if value is None else Measured.of_json(value)
+
+
 def utc_now() -> datetime.datetime:
     """The time, timezone-aware."""
     return datetime.datetime.now(datetime.UTC)
@@ -112,6 +134,7 @@ studies = sa.Table(
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("data_source", PlainText(64), nullable=False),
     sa.Column("data_fingerprint", PlainText(64), nullable=False),
+    sa.Column("measured", MeasuredJson, nullable=False),
 )
 
 launches = sa.Table(
@@ -169,13 +192,18 @@ results = sa.Table(
     sa.Column(
         "run_id", sa.Integer, _goes_with(runs.c.run_id), primary_key=True, autoincrement=False
     ),
-    sa.Column("train_error", sa.Float, nullable=False),
-    sa.Column("val_error", sa.Float, nullable=False),
-    sa.Column("test_error", sa.Float, nullable=False),
-    sa.Column("train_loss", sa.Float, nullable=False),
-    sa.Column("val_loss", sa.Float, nullable=False),
-    sa.Column("test_loss", sa.Float, nullable=False),
     sa.Column("data_fingerprint", PlainText(64), nullable=False),
+)
+
+result_metrics = sa.Table(
+    "search_result_metrics",
+    metadata,
+    sa.Column(
+        "run_id", sa.Integer, _goes_with(results.c.run_id), primary_key=True, autoincrement=False
+    ),
+    sa.Column("name", PlainText(255), primary_key=True),
+    sa.Column("value", sa.Float),
+    sqlite_with_rowid=False,
 )
 
 epochs = sa.Table(
@@ -186,12 +214,22 @@ epochs = sa.Table(
     ),
     sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("launch_id", sa.Integer, nullable=False),
-    sa.Column("train_loss", sa.Float),
-    sa.Column("val_loss", sa.Float),
-    sa.Column("train_error", sa.Float),
-    sa.Column("val_error", sa.Float),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("reported_at", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+epoch_metrics = sa.Table(
+    "search_epoch_metrics",
+    metadata,
+    sa.Column("run_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", PlainText(255), primary_key=True),
+    sa.Column("value", sa.Float),
+    sa.ForeignKeyConstraint(
+        ["run_id", "epoch"], [epochs.c.run_id, epochs.c.epoch], ondelete="CASCADE"
+    ),
+    sqlite_with_rowid=False,
 )
 
 benchmarks = sa.Table(
@@ -206,5 +244,6 @@ benchmarks = sa.Table(
     sa.Column("n_seeds", sa.Integer, nullable=False),
     sa.Column("configs", sa.JSON, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("measured", MeasuredJson, nullable=False),
     sa.UniqueConstraint("name", "data_fingerprint"),
 )

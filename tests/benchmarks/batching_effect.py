@@ -71,11 +71,11 @@ def row(
     found = compare_paired(errors, reference)
     differences = [error - other for error, other in zip(errors, reference, strict=True)]
     kept = [
-        one.kept is not None and two.kept is not None and one.kept.best_epoch != two.kept.best_epoch
+        one.kept is not None and two.kept is not None and one.kept.epoch != two.kept.epoch
         for one, two in zip(runs, alone, strict=True)
     ]
     first = [
-        abs(one.history[0].train_loss - two.history[0].train_loss)
+        abs(one.history[0]["train_loss"] - two.history[0]["train_loss"])
         for one, two in zip(runs, alone, strict=True)
     ]
     low, high = found.interval or (None, None)

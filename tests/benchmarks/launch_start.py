@@ -66,7 +66,7 @@ def tune_with_optuna_search(folder: Path) -> None:
         training = TrainingConfig(epochs=1, **config)
         run_config = RunConfig(model=ModelConfig(name="mlp"), data=data, training=training)
         run = open_run(resolve_config(run_config, "digits"), load_source(data, "train"))
-        tune.report({"val_error": run.run_epoch().val_error})
+        tune.report({"val_error": run.run_epoch()["val_error"]})
 
     class Ends(tune.Callback):  # type: ignore[misc]
         def on_trial_complete(self, *_: Any, **__: Any) -> None:

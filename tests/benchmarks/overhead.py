@@ -202,7 +202,7 @@ def run_optuna(work: Search, *, wal: bool) -> None:
         run = open_run(config_of(propose(trial, space), work.n_reports), None)
         value = float("nan")
         while not run.finished:
-            value = run.run_epoch().val_error
+            value = run.run_epoch()["val_error"]
             trial.report(value, run.epoch)
             if trial.should_prune():
                 raise RuntimeError("the pruner that prunes nothing pruned")
@@ -222,7 +222,7 @@ def run_tune(work: Search) -> None:
     def trainable(config: dict[str, float]) -> None:
         run = open_run(config_of(config, n_reports), None)
         while not run.finished:
-            tune.report({"val_error": run.run_epoch().val_error})
+            tune.report({"val_error": run.run_epoch()["val_error"]})
 
     searcher = OptunaSearch(
         metric="val_error",

@@ -44,7 +44,8 @@ from search.trials.ledger import Ledger
 from search.trials.sampling import make_pruner, make_sampler
 from search.trials.study import OpenedStudy
 from space import Space
-from storage import EpochRecord, NewLaunch, Store, open_store
+from space.epochs import Epoch
+from storage import NewLaunch, Store, open_store
 from storage.admin.check import check_store
 from storage.admin.copying import copy_store
 from storage.commands.kit import configure_logging
@@ -132,8 +133,10 @@ def go_on(store: Store, repeats: int) -> dict[str, float]:
 
 def good_report(run_id: int, epoch: int) -> Report:
     """A report so good that the trial is never pruned."""
-    record = EpochRecord(
-        epoch=epoch, train_loss=1.0, val_loss=1.0, train_error=0.0, val_error=0.001, seconds=1.0
+    record = Epoch(
+        epoch=epoch,
+        metrics={"train_loss": 1.0, "val_loss": 1.0, "train_error": 0.0, "val_error": 0.001},
+        seconds=1.0,
     )
     return Report(
         run_id=run_id, epoch=record, evaluation=None, failure=None, warning=None, worker="w"

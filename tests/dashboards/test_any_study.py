@@ -22,7 +22,7 @@ from dashboards.pages.benchmark_page import benchmark_document
 from dashboards.pages.study_page import study_document
 from dashboards.publish import publish, published_figures
 from dashboards.report import report
-from space.metrics import metric
+from space.metrics import Metric
 from storage import Store, open_store
 from storage.benchmarks import load_benchmarks
 from tests.dashboards.made.bulk_benchmark import add_benchmark
@@ -164,7 +164,7 @@ def test_the_front_of_many_objectives_is_that_of_the_definition(store: Store) ->
     trials = draw_trials(200, [COMPLETE], n_objectives=3)
     add_trials(store.engine, foreign(store, "front", 3), [*trials, *trials[:20]])
     found = read_study(store, "front").trials
-    metrics = [metric("m", maximize=each) for each in (False, True, False)]
+    metrics = [Metric(name="m", words="m", maximize=each) for each in (False, True, False)]
 
     def is_dominated(one: tuple[float, ...]) -> bool:
         signed = [(a, -b, c) for a, b, c in (each.values for each in found)]
@@ -182,7 +182,7 @@ def test_the_front_of_many_objectives_is_that_of_the_definition(store: Store) ->
         replace(each, values=(float(number), -float(number), 0.0))
         for number, each in enumerate(found)
     ]
-    assert len(pareto_front(line, [metric("m")] * 3)) == len(found)
+    assert len(pareto_front(line, [Metric(name="m", words="m")] * 3)) == len(found)
 
 
 def broken(_: Any) -> Panel:

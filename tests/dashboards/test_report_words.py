@@ -154,7 +154,8 @@ def test_the_search_is_called_optimistic_of_its_own_best_not_of_the_winner(
     assert story.confirmation_outcome(replace(found, search_best=lucky)).endswith(
         "which is no worse."
     )
-    assert story.confirmation_outcome(replace(found, search_best=lucky, maximize=True)).endswith(
+    maximised = replace(found.metric, maximize=True)
+    assert story.confirmation_outcome(replace(found, search_best=lucky, metric=maximised)).endswith(
         "which is 0.0100 worse."
     )
     unknown = story.confirmation_outcome(replace(found, search_best=None))
@@ -172,7 +173,7 @@ def test_the_confirmations_table_says_who_won_and_how_many_seeds_it_would_take(
     assert KEPT_EPOCH in sheet.notes
     assert any("95 % interval of a mean is what a sign-flip test" in note for note in sheet.notes)
     assert KEPT_EPOCH in best_sheet(view).notes
-    other = replace(found, metric="train_loss")
+    other = replace(found, metric=replace(found.metric, name="train_loss"))
     assert KEPT_EPOCH not in confirmation_sheet(other).notes
     # Of 5 seeds the smallest p value is 2 / 2**5; two comparisons ask for 0.05 / 2.
     assert len(found.comparisons) == 2

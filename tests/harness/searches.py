@@ -288,7 +288,13 @@ def curves(store: Store, name: str) -> dict[str, Curve]:
     for run in store.runs(study._study_id):
         epochs = store.epochs([run.run_id])[run.run_id]
         found[json.dumps(params[run.trial_id or 0], sort_keys=True)] = tuple(
-            (each.epoch, each.train_loss, each.val_loss, each.train_error, each.val_error)
+            (
+                each.epoch,
+                each["train_loss"],
+                each["val_loss"],
+                each["train_error"],
+                each["val_error"],
+            )
             for each in epochs
         )
     return found

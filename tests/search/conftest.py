@@ -27,7 +27,8 @@ from search.trials.study import OpenedStudy, resolved
 from search.workers.ray_session import Slots, ray_session
 from search.workers.workplace import Workplace
 from space import read_space_file
-from storage import EpochRecord, NewLaunch, Store
+from space.epochs import Epoch
+from storage import NewLaunch, Store
 from storage.connect.engine import parse_url
 from trainables.worker import AssignedRun
 
@@ -273,12 +274,14 @@ def confirm(
             continue
         # The state kept is that of epoch 1: the same error and the lower loss.
         for epoch, (val_error, val_loss) in enumerate([(error, 0.1), (error, 0.2)], start=1):
-            record = EpochRecord(
+            record = Epoch(
                 epoch=epoch,
-                train_loss=1.0,
-                val_loss=val_loss,
-                train_error=0.5,
-                val_error=val_error,
+                metrics={
+                    "train_loss": 1.0,
+                    "val_loss": val_loss,
+                    "train_error": 0.5,
+                    "val_error": val_error,
+                },
                 seconds=1.0,
             )
             store.record_epoch(run.run_id, launch_id, record, best_epoch=1, worker="w")

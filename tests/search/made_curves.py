@@ -68,7 +68,7 @@ def _trained(config: RunConfig) -> RecordedRun:
     while not run.finished:
         run.run_epoch()
     return RecordedRun(
-        val_error=tuple(each.val_error for each in run.history),
-        val_loss=tuple(each.val_loss for each in run.history),
+        val_error=tuple(each["val_error"] for each in run.history),
+        val_loss=tuple(each["val_loss"] for each in run.history),
         epoch_seconds=1.0,
     )

@@ -7,8 +7,9 @@ from typing import Any
 
 from search.benchmark.configs import resolved
 from space import NamedConfig
+from space.epochs import Epoch
 from space.files.load import parse_tree
-from storage import EpochRecord, NewLaunch, ResultRecord, Store
+from storage import NewLaunch, ResultRecord, Store
 
 __all__ = ["add_run", "add_runs", "begin_launch", "named_config"]
 
@@ -51,7 +52,7 @@ def add_run(
     seed: int,
     errors: tuple[float, float, float],
     *,
-    losses: Sequence[tuple[float | None, float | None]] = ((0.7, 0.8), (0.5, 0.6), (0.3, 0.7)),
+    losses: Sequence[tuple[float, float]] = ((0.7, 0.8), (0.5, 0.6), (0.3, 0.7)),
     fingerprint: str = "f" * 16,
 ) -> int:
     """Record a finished run.
@@ -80,24 +81,28 @@ def add_run(
     ).run_id
     train_error, val_error, test_error = errors
     for number, (train_loss, val_loss) in enumerate(losses, start=1):
-        epoch = EpochRecord(
+        epoch = Epoch(
             epoch=number,
-            train_loss=train_loss,
-            val_loss=val_loss,
-            train_error=train_error,
-            val_error=val_error,
+            metrics={
+                "train_loss": train_loss,
+                "val_loss": val_loss,
+                "train_error": train_error,
+                "val_error": val_error,
+            },
             seconds=2.0,
         )
         store.record_epoch(run_id, launch_id, epoch, best_epoch=1, worker="somewhere 1")
     store.record_result(
         ResultRecord(
             run_id=run_id,
-            train_error=train_error,
-            val_error=val_error,
-            test_error=test_error,
-            train_loss=0.1,
-            val_loss=0.2,
-            test_loss=0.3,
+            metrics={
+                "train_error": train_error,
+                "val_error": val_error,
+                "test_error": test_error,
+                "train_loss": 0.1,
+                "val_loss": 0.2,
+                "test_loss": 0.3,
+            },
             data_fingerprint=fingerprint,
         )
     )

@@ -18,8 +18,9 @@ from search.grid_report import main, render, sentence
 from search.launch.plan import Plan
 from search.runs.seeds import replicate_config
 from search.trials.study import resolved
+from space.epochs import Epoch
 from space.errors import UsageError, UserError
-from storage import EpochRecord, Store
+from storage import Store
 from tests.search.conftest import new_launch, new_ledger, open_study
 
 from .conftest import Recorder, work
@@ -71,12 +72,14 @@ def fill(plan: Plan, store: Store, errors: dict[Any, dict[int, float]]) -> optun
             )
             # The second epoch is kept: it validates best.
             for epoch, val_error in enumerate([error + 0.1, error, error + 0.2], start=1):
-                record = EpochRecord(
+                record = Epoch(
                     epoch=epoch,
-                    train_loss=1.0,
-                    val_loss=1.0,
-                    train_error=0.5,
-                    val_error=val_error,
+                    metrics={
+                        "train_loss": 1.0,
+                        "val_loss": 1.0,
+                        "train_error": 0.5,
+                        "val_error": val_error,
+                    },
                     seconds=1.0,
                 )
                 store.record_epoch(run.run_id, launch_id, record, best_epoch=2, worker="w")

@@ -6,6 +6,7 @@ import dataclasses
 
 from space import Reported, RunConfig
 from space.files.load import parse_tree
+from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.benchmarks import load_benchmarks, save_benchmark
 
@@ -39,6 +40,7 @@ def record(**changes: object) -> BenchmarkRecord:
         title="A title",
         reference="two",
         n_seeds=2,
+        measured=DIGIT_PAIRS,
         configs=(one, dataclasses.replace(one, name="two", reported=None)),
     )
     return dataclasses.replace(benchmark, **changes)

@@ -22,7 +22,15 @@ from storage.tables.ownership import guard_rows
 from tests.dashboards.made.bulk_study import add_study
 from tests.records import begin_run, epoch, new_launch
 
-OURS = (schema.studies, schema.launches, schema.runs, schema.epochs, schema.results)
+RESULTS = (schema.results, schema.result_metrics)
+OURS = (
+    schema.studies,
+    schema.launches,
+    schema.runs,
+    schema.epochs,
+    schema.epoch_metrics,
+    *RESULTS,
+)
 
 
 def n_rows(store: Store, study_id: int | None = None) -> dict[str, int]:
@@ -66,7 +74,7 @@ def test_a_deleted_study_leaves_nothing_for_the_next_of_its_number(
     store: Store, store_url: str, delete: Callable[[str], None]
 ) -> None:
     add_study(store, "made", n_trials=12)
-    assert all(n_rows(store)[table.name] for table in OURS if table is not schema.results)
+    assert all(n_rows(store)[table.name] for table in OURS if table not in RESULTS)
     delete(store_url)
     assert not any(n_rows(store).values())
     assert check_store(store).findings == []
@@ -163,12 +171,15 @@ def test_triggers_that_went_with_a_table_are_put_back(
 def test_rows_that_were_made_without_what_they_belong_to_are_named(store: Store) -> None:
     with closing(sqlite3.connect(str(store.url.database))) as connection:
         connection.execute(
-            "INSERT INTO search_epochs SELECT 7, 1, 1, 0, 0, 0, 0, 1.0, '2026-01-01'"
+            "INSERT INTO search_epochs (run_id, epoch, launch_id, seconds, reported_at) "
+            "VALUES (7, 1, 1, 1.0, '2026-01-01')"
         )
+        connection.execute("INSERT INTO search_epoch_metrics VALUES (7, 2, 'val_f1', 1.0)")
         connection.commit()
     found = {(each.table, each.key): each for each in check_store(store).findings}
     assert "1 row names" in found["search_epochs", "search_runs"].what
     assert "python -m storage upgrade" in found["search_epochs", "search_runs"].mend
+    assert ("search_epoch_metrics", "search_epochs") in found
     optuna.create_study(storage=store.optuna_storage)
     upgrade_store(store.url.render_as_string())
     assert check_store(store).findings == []
@@ -224,5 +235,5 @@ def test_clearing_compares_no_row_with_a_list_of_all(store: Store) -> None:
     assert n_rows(store) == before
     assert benchmark.run_id in store.runs_there([benchmark.run_id])
     deletes = [each for each in statements if each.startswith("DELETE")]
-    assert len(deletes) == 6
+    assert len(deletes) == 8
     assert all("NOT (EXISTS" in each and "NOT IN" not in each for each in deletes)

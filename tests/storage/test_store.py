@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError, StudyNotFoundError
+from space.metrics import DIGIT_PAIRS
 from storage import RunEpoch, RunRecord, Store, TrialStep, open_store
 from storage.connect import outage
 from storage.connect.engine import parse_url, redact
@@ -56,10 +57,20 @@ def test_launch_round_trip(store: Store) -> None:
 
 def test_study_terms_are_those_of_its_first_launch(store: Store) -> None:
     first = store.add_study(
-        3, identity={"a": 1}, metrics=["val_error"], data_source="mnist", data_fingerprint="f"
+        3,
+        identity={"a": 1},
+        metrics=["val_error"],
+        measured=DIGIT_PAIRS,
+        data_source="mnist",
+        data_fingerprint="f",
     )
     again = store.add_study(
-        3, identity={"a": 2}, metrics=["val_loss"], data_source="digits", data_fingerprint="g"
+        3,
+        identity={"a": 2},
+        metrics=["val_loss"],
+        measured=DIGIT_PAIRS,
+        data_source="digits",
+        data_fingerprint="g",
     )
     assert again == first
     assert store.study_records() == {3: first}
@@ -136,9 +147,16 @@ def test_metrics_that_are_not_finite_are_null(store: Store) -> None:
     bad = epoch(1, train_loss=math.nan, val_loss=math.inf)
     store.record_epoch(run.run_id, launch_id, bad, best_epoch=1, worker="w")
     (found,) = store.epochs([run.run_id])[run.run_id]
-    assert found.train_loss is None
-    assert found.val_loss is None
-    assert found.train_error == 0.25
+    assert math.isnan(found["train_loss"])
+    assert math.isnan(found["val_loss"])
+    values = sa.select(metadata.tables["search_epoch_metrics"].c.value)
+    assert sorted(str(row["value"]) for row in store.rows(values)) == [
+        "0.1",
+        "0.25",
+        "None",
+        "None",
+    ]
+    assert found["train_error"] == 0.25
 
 
 def test_interrupted_run_goes_on_as_the_same_run(store: Store) -> None:

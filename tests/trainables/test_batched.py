@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from space.epochs import Epoch
 from trainables.batched.batch import TrainingBatch
 from trainables.batched.network import RunsNetwork
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.device import computes_in_bfloat16
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
-from trainables.loop.metrics import EpochMetrics
 from trainables.loop.training import Training
 from trainables.models import MODELS
 
@@ -44,7 +44,7 @@ def _numbers(run: Training) -> list[float]:
     return [
         number
         for m in run.history
-        for number in (m.epoch, m.train_loss, m.val_loss, m.train_error, m.val_error)
+        for number in (m.epoch, m["train_loss"], m["val_loss"], m["train_error"], m["val_error"])
     ]
 
 
@@ -58,7 +58,7 @@ def _assert_same(one: Training, two: Training, tolerance: float = 1e-7) -> None:
     assert _numbers(two) == pytest.approx(_numbers(one), rel=tolerance, abs=tolerance)
     assert one.kept is not None
     assert two.kept is not None
-    assert two.kept.best_epoch == one.kept.best_epoch
+    assert two.kept.epoch == one.kept.epoch
     mine, others = one.state_dict(), two.state_dict()
     _assert_same_state(mine["model"], others["model"], tolerance)
     _assert_same_state(mine["kept_model"], others["kept_model"], tolerance)
@@ -160,7 +160,7 @@ def test_whole_trainings_in_float32_agree(name: str, make_run: MakeTraining) -> 
     _finish_batch(runs)
     for start, one, two in zip(starts, alone, runs, strict=True):
         _finish(one)
-        losses = [[metrics.train_loss for metrics in run.history] for run in (one, two)]
+        losses = [[metrics["train_loss"] for metrics in run.history] for run in (one, two)]
         assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-3)
         assert losses[1] == pytest.approx(losses[0], rel=0.05)
         weights, statistics = zip(start, _state(one), _state(two), strict=True)
@@ -181,13 +181,13 @@ def test_bfloat16_learns_in_a_batch_as_alone(
     _finish_batch(runs, trace_after=trace_after)
     for i, run in enumerate(runs):
         alone = _finish(make_training(name, 16, training__training_seed=i, **values))
-        losses = [metrics.train_loss for metrics in alone.history]
-        assert [m.train_loss for m in run.history] == pytest.approx(losses, rel=0.05)
+        losses = [metrics["train_loss"] for metrics in alone.history]
+        assert [m["train_loss"] for m in run.history] == pytest.approx(losses, rel=0.05)
 
 
 def test_seconds_are_a_share_of_the_wall_time(make_run: MakeTraining) -> None:
     outcomes = TrainingBatch([make_run(i, "mlp") for i in range(N_RUNS)]).run_epoch()
-    seconds = {m.seconds for m in outcomes.values() if isinstance(m, EpochMetrics)}
+    seconds = {m.seconds for m in outcomes.values() if isinstance(m, Epoch)}
     assert len(seconds) == 1
     assert seconds.pop() > 0
 
@@ -339,13 +339,13 @@ def test_evaluation_between_epochs_changes_nothing(make_run: MakeTraining) -> No
     while batch.runs:
         outcomes = batch.run_epoch()
         for run, metrics in outcomes.items():
-            assert isinstance(metrics, EpochMetrics)
+            assert isinstance(metrics, Epoch)
             loss, error = run.evaluate(run.pairs.validation)
-            assert loss == pytest.approx(metrics.val_loss, rel=1e-4)
-            assert error == metrics.val_error
+            assert loss == pytest.approx(metrics["val_loss"], rel=1e-4)
+            assert error == metrics["val_error"]
             assert run.kept is not None
             kept = run.evaluate_kept(run.pairs.validation)
-            assert kept[1] == run.kept.val_error
+            assert kept[1] == run.kept["val_error"]
     assert [_numbers(run) for run in runs] == [
         _numbers(run) for run in _finish_batch([make_run(i, single=True) for i in range(N_RUNS)])
     ]

@@ -189,9 +189,9 @@ def assert_is_the_run_alone(run: Training, alone: Training) -> None:
         alone.run_epoch()
     assert len(run.history) == len(alone.history)
     for one, two in zip(alone.history, run.history, strict=True):
-        assert two.train_loss == pytest.approx(one.train_loss, rel=1e-7)
-        assert two.val_loss == pytest.approx(one.val_loss, rel=1e-7)
-        assert (two.train_error, two.val_error) == (one.train_error, one.val_error)
+        assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-7)
+        assert two["val_loss"] == pytest.approx(one["val_loss"], rel=1e-7)
+        assert (two["train_error"], two["val_error"]) == (one["train_error"], one["val_error"])
     state = run.state_dict()
     torch.testing.assert_close(state["model"], alone.state_dict()["model"], rtol=0, atol=1e-7)
     torch.testing.assert_close(

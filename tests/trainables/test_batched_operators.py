@@ -81,8 +81,8 @@ def test_a_network_of_other_layers_is_batched_as_it_is(
         while not alone.finished:
             alone.run_epoch()
         for one, two in zip(alone.history, run.history, strict=True):
-            assert two.train_loss == pytest.approx(one.train_loss, rel=1e-9)
-            assert two.val_loss == pytest.approx(one.val_loss, rel=1e-9)
+            assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-9)
+            assert two["val_loss"] == pytest.approx(one["val_loss"], rel=1e-9)
         for name, tensor in alone.model.state_dict().items():
             torch.testing.assert_close(run.model.state_dict()[name], tensor, rtol=0, atol=1e-8)
         assert run.model.get_parameter("unused").tolist() == [1.0, 1.0, 1.0]

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from space.config import RunConfig
+from space.epochs import Epoch
 from space.errors import CheckpointError
 from trainables.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
 from trainables.closed_form import ClosedForm
 from trainables.data.image_set import ImageSet
-from trainables.loop.metrics import EpochMetrics
 from trainables.loop.training import Training
 from trainables.runs import Run
 
@@ -31,7 +31,7 @@ EVERYTHING = {
 }
 
 
-def _history(run: Run) -> list[EpochMetrics]:
+def _history(run: Run) -> list[Epoch]:
     return [replace(metrics, seconds=0.0) for metrics in run.history]
 
 
@@ -60,7 +60,8 @@ def test_resumed_run_equals_the_uninterrupted_one(
     assert resumed.epoch == stop_after
     _finish(resumed)
     assert _history(resumed) == _history(whole)
-    assert resumed.kept == whole.kept
+    assert resumed.kept in resumed.history
+    assert resumed.kept.epoch == whole.kept.epoch
     pairs = whole.pairs.train
     assert resumed.evaluate_kept(pairs) == whole.evaluate_kept(pairs)
     states = resumed.model.state_dict(), whole.model.state_dict()
@@ -105,7 +106,8 @@ def test_closed_form_resumes(make_config: MakeConfig, tmp_path: Path) -> None:
     assert resumed.kept == first.kept
     _finish(resumed)
     assert _history(resumed) == _history(whole)
-    assert resumed.kept == whole.kept
+    assert resumed.kept in resumed.history
+    assert resumed.kept.epoch == whole.kept.epoch
 
 
 def test_checkpoint_of_another_config_is_refused(
@@ -220,3 +222,19 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(
         save_checkpoint(run, path)
     assert path.read_bytes() == old
     assert os.listdir(tmp_path) == ["run.ckpt"]
+
+
+def test_a_checkpoint_of_an_older_release_is_read(
+    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ClosedForm(make_config("closed-form", training__epochs=3))
+    run.run_epoch()
+    run.run_epoch()
+    history = [
+        {"epoch": each.epoch, **each.metrics, "seconds": each.seconds} for each in run.history
+    ]
+    monkeypatch.setattr(run, "state_dict", lambda: {"history": history, "kept": None})
+    save_checkpoint(run, tmp_path / "old.ckpt")
+    again = ClosedForm(run.config)
+    load_checkpoint(again, tmp_path / "old.ckpt")
+    assert (again.history, again.kept) == (run.history, run.kept)

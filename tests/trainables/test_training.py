@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 
 from space.config import RunConfig
+from space.epochs import Epoch
 from trainables.data.epoch_draws import draw_epoch
 from trainables.data.image_set import ImageSet
 from trainables.data.pairs import Pairs, draw_test_pairs, draw_train_validation
 from trainables.device import computes_in_bfloat16
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure, TrialFailure
 from trainables.loop import compute as compute_module
-from trainables.loop.metrics import EpochMetrics, Kept
 from trainables.loop.training import Training
 from trainables.models import MODELS, build_model
 from trainables.runs import open_run
@@ -38,11 +38,11 @@ EVERYTHING = {
 }
 
 
-def _numbers(metrics: EpochMetrics) -> EpochMetrics:
+def _numbers(metrics: Epoch) -> Epoch:
     return replace(metrics, seconds=0.0)
 
 
-def _finish(run: Training) -> list[EpochMetrics]:
+def _finish(run: Training) -> list[Epoch]:
     while not run.finished:
         run.run_epoch()
     return [_numbers(metrics) for metrics in run.history]
@@ -53,9 +53,9 @@ def test_loss_falls_on_digits(make_training: MakeTraining) -> None:
         "convnet", 64, data__n_train_pairs=600, training__epochs=8, training__batch_size=50
     )
     history = _finish(run)
-    assert history[-1].train_loss < 0.6 * history[0].train_loss
+    assert history[-1]["train_loss"] < 0.6 * history[0]["train_loss"]
     assert run.kept is not None
-    assert run.kept.val_error < 0.3
+    assert run.kept["val_error"] < 0.3
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -83,7 +83,7 @@ def test_bfloat16_learns_like_float32_and_again_the_same(make_training: MakeTrai
     half = make_training("convnet", 64, **settings)
     history = _finish(half)
     assert history != full
-    assert history[-1].train_loss == pytest.approx(full[-1].train_loss, rel=0.1)
+    assert history[-1]["train_loss"] == pytest.approx(full[-1]["train_loss"], rel=0.1)
     assert {parameter.dtype for parameter in half.model.parameters()} == {torch.float32}
     assert _finish(make_training("convnet", 64, **settings)) == history
 
@@ -166,8 +166,8 @@ def test_against_a_loop_written_out(
             losses += [loss.item()] * len(index)
             n_wrong += int((output.comparison_N2.argmax(1) != target).sum())
         assert len(losses) == n_epoch
-        assert history[epoch].train_loss == pytest.approx(sum(losses) / n_epoch, rel=1e-9)
-        assert history[epoch].train_error == pytest.approx(n_wrong / n_epoch)
+        assert history[epoch]["train_loss"] == pytest.approx(sum(losses) / n_epoch, rel=1e-9)
+        assert history[epoch]["train_error"] == pytest.approx(n_wrong / n_epoch)
     for mine, plain in zip(run.model.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(mine, plain, rtol=0, atol=1e-9)
 
@@ -212,11 +212,15 @@ def test_kept_state_is_that_of_the_lowest_error_then_loss(
     for _ in range(6):
         run.run_epoch()
         assert run.kept is not None
-        best.append(run.kept.best_epoch)
+        best.append(run.kept.epoch)
     assert best == [1, 2, 2, 4, 4, 4]
-    assert run.kept == Kept(
-        best_epoch=4, train_loss=4.0, train_error=0.25, val_loss=0.4, val_error=0.2
-    )
+    assert run.kept is run.history[3]
+    assert run.kept.metrics == {
+        "train_loss": 4.0,
+        "train_error": 0.25,
+        "val_loss": 0.4,
+        "val_error": 0.2,
+    }
     assert run.kept_model().layers[-1].bias.tolist() == [4.0, 4.0]
     assert bias.tolist() == [6.0, 6.0]
 
@@ -228,7 +232,7 @@ def test_kept_model_gives_the_kept_numbers(
     run = make_training(name, training__learning_rate=0.01)
     _finish(run)
     assert run.kept is not None
-    assert run.evaluate_kept(run.pairs.validation) == (run.kept.val_loss, run.kept.val_error)
+    assert run.evaluate_kept(run.pairs.validation) == (run.kept["val_loss"], run.kept["val_error"])
     test_pairs = draw_test_pairs(digits_test, run.config.data)
     loss, error = run.evaluate_kept(test_pairs)
     output = run.kept_model()(test_pairs.x_N2HW)

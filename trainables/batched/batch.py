@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from space.config import RunConfig
+from space.epochs import Epoch
 from trainables.batched.captured import Capture, CapturedWork, capture_cuda_graph
 from trainables.batched.network import RunsNetwork
 from trainables.batched.stack import Stack
@@ -22,7 +23,6 @@ from trainables.data.pairs import Pairs
 from trainables.device import prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
 from trainables.loop.compute import EVALUATION_BATCH, Compute
-from trainables.loop.metrics import EpochMetrics
 from trainables.loop.training import Training
 from trainables.models.registry import build_model
 
@@ -185,7 +185,7 @@ class TrainingBatch:
         Stack.release(run.model)
         self._steps = None
 
-    def run_epoch(self) -> dict[Training, EpochMetrics | NonFiniteLossError]:
+    def run_epoch(self) -> dict[Training, Epoch | NonFiniteLossError]:
         """Trains every run for one epoch, validates it and keeps its state if it is the best.
 
         A run that is finished with it, or whose loss is not finite, leaves the batch.
@@ -212,24 +212,26 @@ class TrainingBatch:
             # The only time after the draws of an epoch that anything waits for the device.
             of_runs = means_4R.T.tolist()
         seconds = (time.perf_counter() - started) / len(self._runs)
-        outcomes: dict[Training, EpochMetrics | NonFiniteLossError] = {}
+        outcomes: dict[Training, Epoch | NonFiniteLossError] = {}
         for run, (train_loss, train_wrong, val_loss, val_wrong) in zip(
             self.runs, of_runs, strict=True
         ):
             outcomes[run] = self._complete(
                 run,
-                EpochMetrics(
+                Epoch(
                     epoch=run.epoch + 1,
-                    train_loss=train_loss,
-                    val_loss=val_loss,
-                    train_error=train_wrong,
-                    val_error=val_wrong,
+                    metrics={
+                        "train_loss": train_loss,
+                        "val_loss": val_loss,
+                        "train_error": train_wrong,
+                        "val_error": val_wrong,
+                    },
                     seconds=seconds,
                 ),
             )
         return outcomes
 
-    def _complete(self, run: Training, metrics: EpochMetrics) -> EpochMetrics | NonFiniteLossError:
+    def _complete(self, run: Training, metrics: Epoch) -> Epoch | NonFiniteLossError:
         try:
             run.complete_epoch(metrics)
         except NonFiniteLossError as failure:

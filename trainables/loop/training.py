@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from space.config import RunConfig
+from space.epochs import Epoch, kept_epoch
+from space.metrics import DIGIT_PAIRS
 from trainables.data.epoch_draws import draw_epoch
 from trainables.data.image_set import ImageSet
 from trainables.data.pairs import Pairs, draw_train_validation
 from trainables.device import check_device, prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
 from trainables.loop.compute import Compute
-from trainables.loop.metrics import EpochMetrics, Kept
 from trainables.loop.optimizer import (
     build_optimizer,
     learning_rate_of,
@@ -58,10 +59,10 @@ class Training:
         self.device = device
         self.fingerprint = images.fingerprint
         """Identifies the images trained on."""
-        self.history: list[EpochMetrics] = []
+        self.history: list[Epoch] = []
         """The numbers of every completed epoch."""
-        self.kept: Kept | None = None
-        """The numbers of the epoch whose state is kept; None before the first epoch's end."""
+        self.kept: Epoch | None = None
+        """The epoch whose state is kept; None before the first epoch's end."""
         prepare_device(config.training, device)
         self.pairs = draw_train_validation(images, config.data).to(device)
         """The pairs trained on and validated with, on the device."""
@@ -86,7 +87,7 @@ class Training:
         """The network's trainable parameters."""
         return self.model.n_parameters()
 
-    def run_epoch(self) -> EpochMetrics:
+    def run_epoch(self) -> Epoch:
         """Trains for one epoch, validates, and keeps the state if it is the best so far.
 
         Returns:
@@ -102,18 +103,20 @@ class Training:
         started = time.perf_counter()
         train_loss, train_error = self.train_epoch()
         val_loss, val_error = self.evaluate(self.pairs.validation)
-        metrics = EpochMetrics(
+        metrics = Epoch(
             epoch=self.epoch + 1,
-            train_loss=train_loss,
-            val_loss=val_loss,
-            train_error=train_error,
-            val_error=val_error,
+            metrics={
+                "train_loss": train_loss,
+                "val_loss": val_loss,
+                "train_error": train_error,
+                "val_error": val_error,
+            },
             seconds=time.perf_counter() - started,
         )
         self.complete_epoch(metrics)
         return metrics
 
-    def complete_epoch(self, metrics: EpochMetrics) -> None:
+    def complete_epoch(self, metrics: Epoch) -> None:
         """Records an epoch's numbers, and keeps the state if it is the best so far.
 
         Args:
@@ -124,8 +127,8 @@ class Training:
         """
         if not metrics.is_finite():
             raise NonFiniteLossError(metrics)
-        if Kept.is_improved(self.kept, metrics):
-            self.kept = Kept.of(metrics)
+        if metrics.replaces(self.kept, DIGIT_PAIRS.rule):
+            self.kept = metrics
             self._kept_state = self._model_state()
         self.history.append(metrics)
 
@@ -231,7 +234,6 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "generator": self._generator.get_state(),
             "history": [asdict(metrics) for metrics in self.history],
-            "kept": None if self.kept is None else asdict(self.kept),
             "kept_model": self._kept_state,
         }
 
@@ -244,8 +246,8 @@ class Training:
         self.model.load_state_dict(state["model"])
         restore_optimizer(self.optimizer, state["optimizer"])
         self._generator.set_state(state["generator"].cpu())
-        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
-        self.kept = None if state["kept"] is None else Kept(**state["kept"])
+        self.history = [Epoch(**metrics) for metrics in state["history"]]
+        self.kept = kept_epoch(self.history, DIGIT_PAIRS.rule)
         self._kept_state = copy.deepcopy(state["kept_model"])
 
     def _model_state(self) -> dict[str, Tensor]:

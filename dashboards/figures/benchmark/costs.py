@@ -12,7 +12,6 @@ from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.statistics import Summary
 from dashboards.numbers.together import together_note
 from dashboards.words import show_mean
-from space.metrics import metric
 from space.terminal.counts import count
 
 __all__ = ["parameters_panel", "seconds_panel"]
@@ -28,7 +27,8 @@ def parameters_panel(view: BenchmarkView) -> Panel | None:
     if not sizes:
         return None
     drawn = _scatter(view, sizes)
-    drawn.update_xaxes(type="log", dtick="D2", title_text=metric("n_parameters").title)
+    title = view.record.measured.metric("n_parameters").title
+    drawn.update_xaxes(type="log", dtick="D2", title_text=title)
     return Panel(
         key="benchmark-error-parameters",
         title="Test error against parameters",
@@ -93,7 +93,7 @@ def _scatter(view: BenchmarkView, xs: Mapping[str, float]) -> go.Figure:
             f"{count(error.n, 'seed')}<br>{count(row.result.n_parameters, 'parameter')}<br>"
             f"{row.train_seconds.mean:.1f} s a run<br>{escape(', '.join(view.machines(row)))}",
         )
-    drawn.update_yaxes(title_text=metric("test_error").title)
+    drawn.update_yaxes(title_text=view.record.measured.judged_by.title)
     return drawn
 
 

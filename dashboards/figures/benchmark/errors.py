@@ -23,7 +23,6 @@ from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.sign_flips import Interval
 from dashboards.numbers.tables import Row
 from dashboards.words import show_interval, show_signed
-from space.metrics import metric
 from space.terminal.counts import count
 from space.words import number
 
@@ -40,7 +39,6 @@ VERDICTS = {
     "worse": (STATE_COLOURS["FAIL"], "triangle-right"),
 }
 """Colour and marker of a verdict; any other is `NEUTRAL` and a diamond."""
-TEST_ERROR = metric("test_error")
 
 
 class Line(NamedTuple):
@@ -62,12 +60,13 @@ class Line(NamedTuple):
 def errors_panel(view: BenchmarkView) -> Panel:
     """Every seed's test error, the mean with its interval, and what a publication reports."""
     rows = [row for row in view.table.rows if row.n or row.reported]
+    judged_by = view.record.measured.judged_by
     colours = config_colours({r.name: r.result.config.model.name for r in view.table.rows})
     lines = [
         Line(
             row,
             _progress(row),
-            {seed: found.result.test_error for seed, found in row.result.seeds.items()},
+            row.result.by_seed(judged_by.name),
             row.errors["test_error"].interval if row.errors else None,
             colours[row.name],
         )
@@ -75,7 +74,7 @@ def errors_panel(view: BenchmarkView) -> Panel:
     ]
     drawn = _draw(lines, view.record.n_seeds)
     drawn.add_traces(_reported(rows))
-    drawn.update_xaxes(title_text=TEST_ERROR.title)
+    drawn.update_xaxes(title_text=judged_by.title)
     caption = (
         "A dot is a seed, at the same height in every row; the bar below is their mean with its "
         "95 % interval, from 6 seeds on"
@@ -103,7 +102,7 @@ def differences_panel(view: BenchmarkView) -> Panel | None:
         return None
     drawn = _draw(lines, view.record.n_seeds, signed=True)
     drawn.add_vline(x=0, line={"width": 1, "dash": "dot"})
-    drawn.update_xaxes(title_text=f"difference in {TEST_ERROR.title}")
+    drawn.update_xaxes(title_text=f"difference in {view.record.measured.judged_by.title}")
     return Panel(
         key="benchmark-differences",
         title=f"Against {shorten(view.table.reference)}, seed by seed",

@@ -6,7 +6,6 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import Drawing, axis_title, rounded
 from dashboards.figures.template import BASELINE_COLOUR, config_colours, escape, figure, shorten
 from dashboards.numbers.grid import Finding, GridReport
-from space.metrics import metric
 from space.terminal.counts import count
 from space.words import number
 
@@ -99,7 +98,7 @@ def grid_panel(drawing: Drawing) -> Panel | None:
     )
     title = {"aux_weight": "weight of the auxiliary losses"}.get(report.parameter)
     drawn.update_xaxes(title_text=title or escape(shorten(report.parameter)))
-    drawn.update_yaxes(title_text=axis_title(metric(report.metric)))
+    drawn.update_yaxes(title_text=axis_title(drawing.view.metrics[0]))
     drawn.update_layout(margin={"t": 64}, legend={"y": 1.07})
     return Panel(
         key="grid",

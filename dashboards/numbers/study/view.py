@@ -26,7 +26,7 @@ from dashboards.numbers.study.trials import StudyTrial, read_trials
 from dashboards.numbers.together import trained_together
 from space import Space
 from space.errors import UsageError
-from space.metrics import Metric, metric
+from space.metrics import UNKNOWN, Metric
 from space.words import STATES
 from storage import LaunchRecord, Store
 from storage.connect.engine import translated
@@ -142,9 +142,10 @@ def read_study(store: Store, name: str) -> StudyView:
         directions = store.optuna_storage.get_study_directions(study_id)
         attributes = store.optuna_storage.get_study_system_attrs(study_id)
     record = store.study_records().get(study_id)
+    measured = record.measured if record else UNKNOWN
     names = _names(record.metrics if record else None, attributes, len(directions))
     metrics = tuple(
-        metric(name, maximize=direction == StudyDirection.MAXIMIZE)
+        measured.metric(name, maximize=direction == StudyDirection.MAXIMIZE)
         for name, direction in zip(names, directions, strict=True)
     )
     launches = tuple(store.launches(study_id))

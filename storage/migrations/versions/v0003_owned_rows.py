@@ -136,7 +136,7 @@ def _clear_leftovers(connection: sa.Connection) -> None:
         return {row[0] for row in rows if studies is None or row.study_id in studies}
 
     for table in (_RUNS, _LAUNCHES, _STUDIES):
-        gone = names_none(table.c.study_id, _THEIRS.c.study_id)
+        gone = names_none((table.c.study_id, _THEIRS.c.study_id))
         connection.execute(sa.delete(table).where(gone))
     reporting = numbers(_REPORTING)
     failed = numbers(_FAILED_BY_IT, reporting)
@@ -151,7 +151,7 @@ def _clear_leftovers(connection: sa.Connection) -> None:
         waiting = waiting.values(state=sa.literal_column("'WAITING'"), datetime_complete=None)
         connection.execute(waiting)
     for table in (_EPOCHS, _RESULTS):
-        gone = names_none(table.c.run_id, _RUNS.c.run_id)
+        gone = names_none((table.c.run_id, _RUNS.c.run_id))
         connection.execute(sa.delete(table).where(gone))
     for part in _parts(left):
         renumbered |= numbers(sa.select(_RUNS.c.study_id).where(_RUNS.c.run_id.in_(part)))
@@ -164,7 +164,7 @@ def _clear_leftovers(connection: sa.Connection) -> None:
         for few in _parts(over):
             gone = _LAUNCHES.c.launch_id.in_(few) & _LAUNCHES.c.study_id.in_(part)
             connection.execute(sa.delete(_LAUNCHES).where(gone))
-        gone = names_none(_STUDIES.c.study_id, _LAUNCHES.c.study_id)
+        gone = names_none((_STUDIES.c.study_id, _LAUNCHES.c.study_id))
         gone &= _STUDIES.c.study_id.in_(part)
         connection.execute(sa.delete(_STUDIES).where(gone))
 

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from space import MeanStd, Reported, RunConfig
+from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.benchmarks import save_benchmark
 from storage.tables import schema
+from storage.tables.metric_rows import as_rows
 from tests.dashboards.made.bulk_rows import (
     CONFIG,
     EPOCHS,
@@ -86,6 +88,7 @@ def add_benchmark(
         title=HOSTILE if hostile else "Errors of the networks",
         reference=configs[0].name,
         n_seeds=n_seeds,
+        measured=DIGIT_PAIRS,
         configs=tuple(configs),
     )
     return BenchmarkRecord(**{**vars(record), "benchmark_id": save_benchmark(store, record)})
@@ -116,12 +119,16 @@ def _add_result(
             run_id=run_id,
             epoch=epoch,
             launch_id=launch_id,
+            seconds=seconds,
+            reported_at=START + datetime.timedelta(seconds=seconds * epoch),
+        )
+        rows.add_metrics(
+            run_id,
+            epoch,
             train_loss=0.7 * epoch**-0.9,
             val_loss=0.4 + 0.3 * epoch**-0.7 + error * epoch / 100,
             train_error=min(1.0, 0.5 * epoch**-0.8),
             val_error=min(1.0, error + 0.3 * epoch**-1.0),
-            seconds=seconds,
-            reported_at=START + datetime.timedelta(seconds=seconds * epoch),
         )
     rows.add(
         schema.runs,
@@ -145,4 +152,7 @@ def _add_result(
         n_parameters=12_345,
     )
     errors = {"train_error": max(0.0, error / 3), "val_error": max(0.0, error - 0.01)}
-    rows.add(schema.results, **vars(result(run_id, max(0.0, error), **errors)))
+    found = result(run_id, max(0.0, error), **errors)
+    rows.add(schema.results, run_id=run_id, data_fingerprint=found.data_fingerprint)
+    for row in as_rows(found.metrics, run_id=run_id):
+        rows.add(schema.result_metrics, **row)

@@ -17,6 +17,7 @@ from optuna.storages._rdb import models
 from storage import Store
 from storage.tables import schema
 from storage.tables.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
+from storage.tables.metric_rows import as_rows
 
 __all__ = [
     "CONFIG",
@@ -84,6 +85,11 @@ class Rows:
     def add(self, table: Any, **values: Any) -> None:
         self._rows.setdefault(getattr(table, "__table__", table), []).append(values)
 
+    def add_metrics(self, run_id: int, epoch: int, **metrics: float) -> None:
+        """Add an epoch's metrics."""
+        for row in as_rows(metrics, run_id=run_id, epoch=epoch):
+            self.add(schema.epoch_metrics, **row)
+
     def add_run(
         self,
         trial: MadeTrial,
@@ -113,12 +119,16 @@ class Rows:
                 run_id=self.next_run,
                 epoch=epoch,
                 launch_id=begun_by if epoch <= len(curve) // 2 else launch_id,
+                seconds=took,
+                reported_at=now + late,
+            )
+            self.add_metrics(
+                self.next_run,
+                epoch,
                 train_loss=2 * error,
                 val_loss=2.2 * error,
                 train_error=0.8 * error,
                 val_error=error,
-                seconds=took,
-                reported_at=now + late,
             )
         self.add(
             schema.runs,
@@ -217,7 +227,7 @@ class Rows:
         """Write everything in one transaction."""
         with self._store.engine.begin() as connection:
             # Trials come before their runs, and runs before their epochs.
-            first = [models.TrialModel.__table__, schema.runs]
+            first = [models.TrialModel.__table__, schema.runs, schema.epochs]
             for table in [*first, *(each for each in self._rows if each not in first)]:
                 if table in self._rows:
                     connection.execute(table.insert(), self._rows[table])

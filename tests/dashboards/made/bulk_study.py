@@ -15,6 +15,7 @@ import numpy as np
 import optuna
 
 from space import RunConfig, Space
+from space.metrics import DIGIT_PAIRS
 from storage import Store
 from tests.dashboards.made.bulk_rows import (
     CONFIG,
@@ -136,6 +137,7 @@ def begin_study(
         study_id,
         identity={"model.name": "siamese-aux"},
         metrics=metrics,
+        measured=DIGIT_PAIRS,
         data_source="digits",
         data_fingerprint=FINGERPRINT,
     )

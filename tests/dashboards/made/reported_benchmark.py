@@ -8,6 +8,7 @@ from typing import Any
 
 from space import NamedConfig, Reported
 from space.files.load import parse_tree
+from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, RunRecord, Store
 from storage.benchmarks import load_benchmarks, save_benchmark
 from tests import records
@@ -80,6 +81,7 @@ def save(store: Store, configs: Sequence[BenchmarkConfig], **changes: Any) -> Be
         title="Table I: three epochs",
         reference=configs[0].name,
         n_seeds=len(configs[0].config_hashes),
+        measured=DIGIT_PAIRS,
         configs=tuple(configs),
     )
     number = save_benchmark(store, dataclasses.replace(known, **changes))

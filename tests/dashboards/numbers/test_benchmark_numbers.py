@@ -25,7 +25,7 @@ from tests.dashboards.made.shelf import Shelf
 def test_per_seed_values_means_and_intervals(shelf: Shelf) -> None:
     view = shelf.benchmark(ERRORS, reported=reported())
     mlp = view.table.rows[0]
-    assert {seed: each.result.test_error for seed, each in mlp.result.seeds.items()} == ERRORS[
+    assert {seed: each.result["test_error"] for seed, each in mlp.result.seeds.items()} == ERRORS[
         "MLP"
     ]
     summary = mlp.errors["test_error"]

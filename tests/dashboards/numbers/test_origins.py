@@ -14,6 +14,7 @@ from dashboards.tables.formats import render
 from dashboards.tables.origins import study_launches_sheet
 from dashboards.words import show_changes
 from space import RunConfig, Space
+from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.tables.attributes import BASELINE
 from tests.conftest import BACKENDS
@@ -42,6 +43,7 @@ def begin_study(store: Store) -> optuna.Study:
         study._study_id,
         identity={},
         metrics=["val_error"],
+        measured=DIGIT_PAIRS,
         data_source="mnist",
         data_fingerprint="g" * 16,
     )

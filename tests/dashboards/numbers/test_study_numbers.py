@@ -16,13 +16,13 @@ from dashboards.numbers.study.surface import surface
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView, read_study
 from space.errors import StudyNotFoundError
-from space.metrics import metric
+from space.metrics import Metric
 from storage import Store, open_store
 from tests.dashboards.made.bulk_rows import HOSTILE, MadeTrial
 from tests.dashboards.made.bulk_study import begin_study, space_config, store_trials
 from tests.dashboards.made.shelf import Shelf
 
-LOW, HIGH = metric("error"), metric("error", maximize=True)
+LOW, HIGH = Metric(name="error", words="error"), Metric(name="error", words="error", maximize=True)
 PARAMS = {
     "learning_rate": 1e-3,
     "learning_rate_decay": 0.9,
@@ -162,7 +162,7 @@ def test_a_study_of_another_tool(store: Store) -> None:
     )
     study.optimize(lambda t: t.suggest_float("x", 0, 1) + t.suggest_int("n", 1, 3), n_trials=12)
     found = read_study(store, "theirs")
-    assert found.metrics == (metric("objective", maximize=True),)
+    assert found.metrics == (Metric(name="objective", words="objective", maximize=True),)
     assert found.best is not None
     assert found.best.number == study.best_trial.number
     assert found.space is None

@@ -167,12 +167,14 @@ def test_a_queues_runs_are_neither_taken_over_nor_trained_twice_whatever_the_tim
     store.record_result(
         ResultRecord(
             run_id=run.run_id,
-            train_error=0.1,
-            val_error=0.1,
-            test_error=0.1,
-            train_loss=0.1,
-            val_loss=0.1,
-            test_loss=0.1,
+            metrics={
+                "train_error": 0.1,
+                "val_error": 0.1,
+                "test_error": 0.1,
+                "train_loss": 0.1,
+                "val_loss": 0.1,
+                "test_loss": 0.1,
+            },
             data_fingerprint="f",
         )
     )

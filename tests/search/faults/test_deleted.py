@@ -25,8 +25,10 @@ from search.runs.stopping import Stopping
 from search.trials.ledger import Ledger
 from search.workers.ray_session import Slots
 from search.workers.train_queue import QueueProgress
+from space.epochs import Epoch
 from space.errors import DeletedError
-from storage import EpochRecord, Store, open_store
+from space.metrics import DIGIT_PAIRS
+from storage import Store, open_store
 from storage.admin.check import check_store
 from storage.tables import schema
 from tests.search.conftest import opened, run_search
@@ -94,12 +96,9 @@ def ask(ledger: Ledger) -> None:
 def report(ledger: Ledger) -> None:
     for run_id, trial in list(ledger._by_run.items()):
         progress = trial.runs[run_id]
-        epoch = EpochRecord(
+        epoch = Epoch(
             epoch=progress.n_epochs + 1,
-            train_loss=1.0,
-            val_loss=1.0,
-            train_error=0.5,
-            val_error=0.5,
+            metrics={"train_loss": 1.0, "val_loss": 1.0, "train_error": 0.5, "val_error": 0.5},
             seconds=1.0,
         )
         news = Report(
@@ -247,6 +246,7 @@ def test_a_confirmation_ends_with_the_study(plan_for: MakePlan, store: Store) ->
             confirm_queue(opened(plan, store)),
             launch_id=1,
             study_id=study._study_id,
+            measured=DIGIT_PAIRS,
             fingerprint="f",
             observer=QueueProgress([]),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import xml.etree.ElementTree as ET
@@ -21,8 +22,10 @@ from search.reproduction.__main__ import Document, PaperTable, main, reproductio
 from search.reproduction.aux_weight import grid_section
 from search.reproduction.charts import curves_svg
 from space import ConfigFile, NamedConfig
+from space.epochs import Epoch
 from space.errors import StorageError, UsageError
-from storage import EpochRecord, Store, open_store
+from space.metrics import DIGIT_PAIRS
+from storage import Store, open_store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.made.reported_benchmark import save
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
@@ -82,6 +85,7 @@ def begin_grid(
         study._study_id,
         identity={},
         metrics=["val_error"],
+        measured=DIGIT_PAIRS,
         data_source="mnist",
         data_fingerprint="g" * 16,
     )
@@ -99,12 +103,14 @@ def begin_grid(
                 config_hash=config.config_hash(),
                 config=config.model_dump(mode="json"),
             ).run_id
-            epoch = EpochRecord(
+            epoch = Epoch(
                 epoch=1,
-                train_loss=0.1,
-                val_loss=0.1,
-                train_error=0.1,
-                val_error=error,
+                metrics={
+                    "train_loss": 0.1,
+                    "val_loss": 0.1,
+                    "train_error": 0.1,
+                    "val_error": error,
+                },
                 seconds=1.0,
             )
             store.record_epoch(run_id, launch_id, epoch, best_epoch=1, worker="w")
@@ -343,7 +349,7 @@ class TestSearches:
 
 
 class TestCurves:
-    def curves(self, store: Store, *losses: Sequence[tuple[float | None, float | None]]) -> Curves:
+    def curves(self, store: Store, *losses: Sequence[tuple[float, float]]) -> Curves:
         launch_id = begin_launch(store)
         for seed, run in enumerate(losses):
             add_run(store, launch_id, MLP, seed, (0.1, 0.1, 0.1), losses=run)
@@ -362,7 +368,7 @@ class TestCurves:
         assert (curves.val_low_E[1], curves.val_high_E[1]) == (0.2, 0.8)
 
     def test_epoch_without_a_finite_loss_is_a_gap(self, store: Store) -> None:
-        run = [(0.6, 0.9), (0.2, None), (0.1, 0.7), (0.1, 0.6)]
+        run = [(0.6, 0.9), (0.2, math.nan), (0.1, 0.7), (0.1, 0.6)]
         curves = self.curves(store, run, [(0.6, 0.8)] * 4)
         assert np.isnan(curves.val_mean_E).tolist() == [False, True, False, False]
         svg = curves_svg(curves, "t")

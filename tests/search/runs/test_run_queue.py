@@ -21,6 +21,7 @@ from search.runs.protocol import Report
 from search.runs.queue import QueuedRun, RunQueue
 from search.workers.workers import Workers
 from space import DataConfig, ModelConfig, NamedConfig, TrainingConfig
+from space.metrics import DIGIT_PAIRS
 from storage import Store
 from storage.tables.attributes import BASELINE
 from tests.search.conftest import new_ledger, opened
@@ -66,6 +67,7 @@ def new_queue(
         runs,
         launch_id=begin_launch(store),
         study_id=None if purpose == "benchmark" else store.study_id("closed"),
+        measured=DIGIT_PAIRS,
         fingerprint=fingerprint,
         observer=Observer(),
     )
@@ -113,10 +115,10 @@ def test_seeds_are_trained_once_and_evaluated(
         assert found.run.config["training"]["training_seed"] == seed
         assert found.run.n_epochs == 3
         epochs = store.epochs([found.run.run_id])[found.run.run_id]
-        assert found.result.val_error == min(epoch.val_error for epoch in epochs)
+        assert found.result["val_error"] == min(epoch["val_error"] for epoch in epochs)
         for name in ("train_error", "test_error"):
-            assert 0 <= getattr(found.result, name) <= 1
-    assert len({found.result.test_error for found in result.seeds.values()}) > 1
+            assert 0 <= found.result[name] <= 1
+    assert len({found.result["test_error"] for found in result.seeds.values()}) > 1
     (other,) = collect(store, benchmark_configs([CONFIG], 3), fingerprint="of other data")
     assert other.missing == (0, 1, 2)
 
@@ -134,7 +136,7 @@ def test_interrupted_run_goes_on_as_the_same_run_with_the_same_result(
     assert (record.state, record.n_epochs, record.launch_id) == ("complete", 3, 2)
     epochs = store.epochs([record.run_id])[record.run_id]
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
-    assert vars(epochs[1])["val_loss"] == first[1]["epoch"]["val_loss"]  # type: ignore[index]
+    assert epochs[1].metrics == first[1]["epoch"]["metrics"]  # type: ignore[index]
     assert len(store.results([record.config_hash])) == 1
 
 

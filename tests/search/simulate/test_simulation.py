@@ -103,7 +103,7 @@ def test_reports_come_in_the_order_of_simulated_time(monkeypatch: pytest.MonkeyP
     def listening(self: Ledger, reports: Sequence[Report]) -> frozenset[int]:
         [each] = reports
         assert each.epoch is not None
-        heard.append((each.epoch.val_error, each.epoch.epoch))
+        heard.append((each.epoch["val_error"], each.epoch.epoch))
         return report(self, reports)
 
     monkeypatch.setattr(Ledger, "report", listening)

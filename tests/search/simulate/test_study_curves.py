@@ -16,8 +16,9 @@ from search.launch.plan import Plan
 from search.simulate.__main__ import choose_ways, main
 from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
 from search.simulate.curves_of_study import study_curves
+from space.epochs import Epoch
 from space.errors import UserError
-from storage import EpochRecord, Store
+from storage import Store
 
 from ..conftest import Recorder, new_ledger, work
 
@@ -55,7 +56,7 @@ def searched(
 Searched = Callable[..., tuple[optuna.Study, LearningCurves]]
 
 
-def recorded(store: Store, trial: FrozenTrial) -> list[list[EpochRecord]]:
+def recorded(store: Store, trial: FrozenTrial) -> list[list[Epoch]]:
     """A trial's epochs, of each replicate."""
     runs = [run for run in store.runs() if run.trial_id == trial._trial_id]
     epochs = store.epochs(run.run_id for run in runs)
@@ -83,8 +84,8 @@ def test_a_stopped_trial_stays_what_it_last_was(
         for run, epochs in zip(runs, recorded(store, trial), strict=True):
             n = len(epochs)
             assert run.n_trained == n < N_EPOCHS
-            errors = [each.val_error for each in epochs]
-            losses = [each.val_loss for each in epochs]
+            errors = [each["val_error"] for each in epochs]
+            losses = [each["val_loss"] for each in epochs]
             assert list(run.val_error) == errors + errors[-1:] * (N_EPOCHS - n)
             assert list(run.val_loss) == losses + losses[-1:] * (N_EPOCHS - n)
             assert run.epoch_seconds == pytest.approx(sum(each.seconds for each in epochs) / n)
@@ -185,8 +186,8 @@ def test_a_finished_study_is_replayed_from_its_complete_trials(
     for trial, point in zip(study.trials, curves.points, strict=True):
         assert point.params == trial.params
         for run, epochs in zip(point.runs, recorded(store, trial), strict=True):
-            assert list(run.val_error) == [each.val_error for each in epochs]
-            assert list(run.val_loss) == [each.val_loss for each in epochs]
+            assert list(run.val_error) == [each["val_error"] for each in epochs]
+            assert list(run.val_loss) == [each["val_loss"] for each in epochs]
     options = ["--study", "closed", "--storage", store.name, "--seeds", "2", "--sampler", "qmc"]
     assert main(options) == 0
     shown = capsys.readouterr().out

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from search.launch.plan import Plan
 from search.runs.protocol import Assignment, Report
-from storage import EpochRecord, Store
+from space.epochs import Epoch
+from storage import Store
 from storage.optuna_rows import trial_reading
 
 from ..conftest import Recorder, new_ledger
@@ -28,12 +29,14 @@ def reports_of(assignment: Assignment, epoch: int) -> list[Report]:
     return [
         Report(
             run_id=run.run_id,
-            epoch=EpochRecord(
+            epoch=Epoch(
                 epoch=epoch,
-                train_loss=1.0,
-                val_loss=1.0,
-                train_error=0.5,
-                val_error=config.training.learning_rate,
+                metrics={
+                    "train_loss": 1.0,
+                    "val_loss": 1.0,
+                    "train_error": 0.5,
+                    "val_error": config.training.learning_rate,
+                },
                 seconds=1.0,
             ),
             evaluation=None,

@@ -92,10 +92,7 @@ def test_reports_said_twice_count_once(
         "run_id": assignment.runs[0][0].run_id,
         "epoch": {
             "epoch": 1,
-            "train_loss": 1.0,
-            "val_loss": 1.0,
-            "train_error": 0.5,
-            "val_error": 0.4,
+            "metrics": {"train_loss": 1.0, "val_loss": 1.0, "train_error": 0.5, "val_error": 0.4},
             "seconds": 2.0,
         },
         "evaluation": None,
@@ -148,5 +145,5 @@ def test_several_objectives(plan_for: MakePlan, store: Store, recorder: Recorder
     assert reports_in_our_tables(store, study) == {n: list(range(1, 10)) for n in range(12)}
     epochs = store.epochs([run.run_id for run in store.runs(study._study_id)])
     for trial, run in zip(study.trials, store.runs(study._study_id), strict=True):
-        assert trial.values[0] == min(epoch.val_error for epoch in epochs[run.run_id])
+        assert trial.values[0] == min(epoch["val_error"] for epoch in epochs[run.run_id])
         assert trial.values[1] == pytest.approx(sum(e.seconds for e in epochs[run.run_id]))

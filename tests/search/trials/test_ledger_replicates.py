@@ -31,10 +31,10 @@ def test_replicates_report_their_mean_and_its_standard_error(
         own = [epochs[run.run_id] for run in runs if run.trial_id == trial._trial_id]
         assert {len(each) for each in own} == {trial.last_step}
         for step, value in trial.intermediate_values.items():
-            kept = [min(epoch.val_error for epoch in each[:step]) for each in own]
+            kept = [min(epoch["val_error"] for epoch in each[:step]) for each in own]
             assert value == pytest.approx(sum(kept) / 4)
         if trial.state == TrialState.COMPLETE:
-            last = [min(epoch.val_error for epoch in each) for each in own]
+            last = [min(epoch["val_error"] for epoch in each) for each in own]
             assert trial.value == pytest.approx(statistics.fmean(last))
             assert trial.user_attrs["standard_error"] == [pytest.approx(statistics.stdev(last) / 2)]
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}

@@ -104,7 +104,7 @@ def step(run_ids: Sequence[int], epoch: int = 1) -> list[dict[str, Any]]:
     return [
         {
             "run_id": run_id,
-            "epoch": {"epoch": epoch, "seconds": 1.0, **metrics},
+            "epoch": {"epoch": epoch, "seconds": 1.0, "metrics": metrics},
             "evaluation": None,
             "failure": None,
             "warning": None,

@@ -30,7 +30,9 @@ OURS = (
     schema.launches,
     schema.runs,
     schema.epochs,
+    schema.epoch_metrics,
     schema.results,
+    schema.result_metrics,
     schema.benchmarks,
 )
 TABLES = (*OURS, *(table for table in models.BaseModel.metadata.sorted_tables))
@@ -76,7 +78,7 @@ def test_runs_that_another_benchmark_counts_stay_until_the_last_is_removed(store
     removal.carry_out()
     (glance,) = glance_at_benchmarks(store)
     assert glance.record == second
-    assert glance.errors == before.errors
+    assert glance.values == before.values
     assert [run.config["model"]["name"] for run in store.runs()] == ["resnet", "convnet", "convnet"]
     assert [launch.launch_id for launch in store.launches()] == [2, 3]
     assert findings(store) == set()

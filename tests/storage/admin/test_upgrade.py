@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError
+from space.metrics import DIGIT_PAIRS
 from storage import open_store
 from storage.__main__ import main
 from storage.admin.upgrade import upgrade_store
@@ -75,7 +77,11 @@ def first_store(url: str, *, alive: bool = False) -> None:
             train_seconds=3.0,
         )
         for epoch in (1, 2):
-            insert("epochs", run_id=1, epoch=epoch, launch_id=1, seconds=1.5, reported_at=now)
+            known = {"launch_id": 1, "seconds": 1.5, "reported_at": now, "train_loss": 0.5}
+            insert("epochs", run_id=1, epoch=epoch, val_error=0.1 * epoch, **known)
+        losses = dict.fromkeys(("train_loss", "val_loss", "test_loss"), 1.0)
+        errors = dict.fromkeys(("train_error", "val_error", "test_error"), 0.25)
+        insert("results", run_id=1, data_fingerprint="f", **losses, **errors)
     engine.dispose()
     storage.engine.dispose()
 
@@ -117,7 +123,20 @@ def test_an_upgraded_store_is_as_a_new_one_with_all_it_held(
     store = open_store(old_url, create=False)
     (run,) = store.runs()
     assert (run.uid, run.n_epochs, run.n_parameters) == ("u", 2, None)
-    assert [epoch.seconds for epoch in store.epochs([1])[1]] == [1.5, 1.5]
+    epochs = store.epochs([1])[1]
+    assert [epoch.seconds for epoch in epochs] == [1.5, 1.5]
+    assert [epoch["val_error"] for epoch in epochs] == [0.1, 0.2]
+    assert epochs[0].metrics.keys() == {"train_loss", "val_loss", "train_error", "val_error"}
+    assert math.isnan(epochs[0]["val_loss"])
+    ((_, result),) = store.results(["h"])
+    assert (result["test_error"], result["val_loss"]) == (0.25, 1.0)
+    assert store.study_records()[1].measured == DIGIT_PAIRS
+    view = "SELECT epoch, train_loss, val_loss, val_error, seconds FROM search_curves"
+    with engine.connect() as connection:
+        assert connection.execute(sa.text(view + " ORDER BY epoch")).all() == [
+            (1, 0.5, None, 0.1, 1.5),
+            (2, 0.5, None, 0.2, 1.5),
+        ]
     assert store.launches()[0].command == "c"
     assert store.study_records()[1].identity == {"a": 1}
     assert store.optuna_storage.get_trial(1).value == 0.5

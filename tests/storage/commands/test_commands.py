@@ -13,6 +13,7 @@ import optuna
 import pytest
 
 from space.errors import UsageError
+from space.metrics import DIGIT_PAIRS
 from storage import open_store
 from storage.__main__ import main
 from storage.commands.kit import storage_arguments
@@ -52,6 +53,7 @@ def url(tmp_path: Path) -> str:
         study._study_id,
         identity={},
         metrics=["val_error"],
+        measured=DIGIT_PAIRS,
         data_source="digits",
         data_fingerprint="abc",
     )
