@@ -79,7 +79,6 @@ def check_store(store: Store) -> Checked:
             findings += check_epochs(connection, _measured(connection))
             findings += _benchmarks(connection, alive)
             findings += _unguarded(connection)
-            findings += _lost_launches(connection)
         return Checked(
             n_studies=len(studies),
             n_trials=count(_TRIALS.c.trial_id),
@@ -140,7 +139,7 @@ def _benchmarks(connection: sa.Connection, alive: set[int]) -> Iterator[Finding]
 
 def _unguarded(connection: sa.Connection) -> Iterator[Finding]:
     """Whether rows of ours may lose, or have lost, the study, trial or run they belong to."""
-    mend = "run `python -m storage upgrade`: it deletes what belongs to nothing, after a backup"
+    mend = "run `python -m storage upgrade`: it puts this right, after a backup"
     if not is_guarded(connection):
         yield Finding(
             table="sqlite_master",
@@ -152,26 +151,3 @@ def _unguarded(connection: sa.Connection) -> Iterator[Finding]:
         rows = "1 row names" if n_rows == 1 else f"{n_rows} rows name"
         what = f"{rows} a row of {owner} that is not there"
         yield Finding(table=table, key=owner, what=what, mend=mend)
-
-
-def _lost_launches(connection: sa.Connection) -> Iterator[Finding]:
-    """Rows whose launch is not there, counted by launch."""
-    launches = schema.launches
-    for table in (schema.runs, schema.epochs):
-        key = table.c.launch_id
-        query = (
-            sa.select(key, sa.func.count())
-            .select_from(table)
-            .outerjoin(launches, launches.c.launch_id == key)
-            .where(launches.c.launch_id.is_(None))
-            .group_by(key)
-            .order_by(key)
-        )
-        for missing, n_rows in connection.execute(query):
-            yield Finding(
-                table=table.name,
-                key=f"launch_id {missing}",
-                what=f"{n_rows} {'row' if n_rows == 1 else 'rows'} of launch {missing}, which is "
-                "not there",
-                mend="nothing is lost but where they were trained; no command needs it",
-            )

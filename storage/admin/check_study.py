@@ -7,21 +7,22 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from space.epochs import Epoch, kept_epoch
 from space.metrics import Measured
 from space.terminal.counts import count
 from storage.kept_epoch import RunProgress
+from storage.optuna_rows.trial_reading import read_trials
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
 from storage.tables.metric_rows import read_epochs
 from storage.tables.optuna_models import models
-from storage.tables.records import LaunchRecord
+from storage.tables.records import LaunchRecord, RunRecord
 
 __all__ = ["AGAIN", "Finding", "check_epochs", "check_study"]
 
@@ -61,32 +62,6 @@ class Finding:
     mend: str
 
 
-@dataclass(kw_only=True)
-class _Trial:
-    trial_id: int
-    number: int
-    state: TrialState
-    values: list[float] = field(default_factory=list)
-    reports: dict[int, float] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True)
-class _Run:
-    run_id: int
-    trial_id: int | None
-    launch_id: int
-    purpose: str
-    replicate: int
-    config_hash: str
-    state: str
-    n_epochs: int
-    best_epoch: int | None
-    train_seconds: float
-    n_parameters: int | None
-    full: int | None
-    """Epochs that its config asks for."""
-
-
 def check_study(
     connection: sa.Connection,
     study_id: int,
@@ -109,7 +84,7 @@ def check_study(
     Yields:
         What is wrong.
     """
-    trials = _read_trials(connection, study_id)
+    trials = read_trials(connection, study_id)
     yield from _numbers(trials, name)
     if not has_ours:
         return
@@ -125,16 +100,16 @@ def check_study(
     epochs = read_epochs(connection, sa.select(schema.runs.c.run_id).where(of_study))
     yield from _check_runs(runs, epochs, dict.fromkeys((r.config_hash for r in runs), measured))
     is_live = any(launch.launch_id in alive for launch in launches)
-    of_trial: dict[int | None, list[_Run]] = {}
+    of_trial: dict[int | None, list[RunRecord]] = {}
     for run in runs:
         if run.purpose == "search":
             of_trial.setdefault(run.trial_id, []).append(run)
         elif run.state == "running" and run.launch_id not in alive:
             yield _of_run(run, f"it is running, but launch {run.launch_id} is not alive", AGAIN)
     in_turn = any(_setting(launch, "pruner", "name") == "wilcoxon" for launch in launches)
-    for trial in trials.values():
+    for trial in trials:
         label = f"trial {trial.number} of '{name}'"
-        own = sorted(of_trial.get(trial.trial_id, []), key=lambda run: run.replicate)
+        own = sorted(of_trial.get(trial._trial_id, []), key=lambda run: run.replicate)
         yield from _check_states(trial, label, own, is_live)
         if len(metrics) == 1:
             progress = [
@@ -165,47 +140,14 @@ def check_epochs(connection: sa.Connection, measured: Mapping[str, Measured]) ->
     yield from _check_runs(_read_runs(connection, of_none), epochs, measured)
 
 
-# -- reading ---------------------------------------------------------------------------------
+def _read_runs(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[RunRecord]:
+    query = sa.select(schema.runs).where(which).order_by(schema.runs.c.run_id)
+    return [RunRecord(**row._mapping) for row in connection.execute(query)]
 
 
-def _read_trials(connection: sa.Connection, study_id: int) -> dict[int, _Trial]:
-    ours = _TRIALS.c.study_id == study_id
-    query = sa.select(_TRIALS.c.trial_id, _TRIALS.c.number, _TRIALS.c.state).where(ours)
-    trials = {
-        trial_id: _Trial(trial_id=trial_id, number=number, state=state)
-        for trial_id, number, state in connection.execute(query.order_by(_TRIALS.c.number))
-    }
-    columns = (_VALUES.c.trial_id, _VALUES.c.value, _VALUES.c.value_type)
-    query = sa.select(*columns).join(_TRIALS, _TRIALS.c.trial_id == _VALUES.c.trial_id)
-    for trial_id, value, kind in connection.execute(
-        query.where(ours).order_by(_VALUES.c.objective)
-    ):
-        decoded = models.TrialValueModel.stored_repr_to_value(value, kind)
-        trials[trial_id].values.append(decoded)
-    columns = (_REPORTS.c.trial_id, _REPORTS.c.step, _REPORTS.c.intermediate_value)
-    query = sa.select(*columns, _REPORTS.c.intermediate_value_type)
-    query = query.join(_TRIALS, _TRIALS.c.trial_id == _REPORTS.c.trial_id).where(ours)
-    decode = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
-    for trial_id, step, value, kind in connection.execute(query):
-        trials[trial_id].reports[step] = decode(value, kind)
-    return trials
-
-
-def _read_runs(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[_Run]:
-    table = schema.runs
-    names = [name for name in _Run.__dataclass_fields__ if name != "full"]
-    full = table.c.config["training"]["epochs"].as_integer()
-    query = sa.select(*(table.c[name] for name in names), full.label("full"))
-    rows = connection.execute(query.where(which).order_by(table.c.run_id))
-    return [_Run(**row._mapping) for row in rows]
-
-
-# -- checking --------------------------------------------------------------------------------
-
-
-def _numbers(trials: dict[int, _Trial], name: str) -> Iterator[Finding]:
+def _numbers(trials: Sequence[FrozenTrial], name: str) -> Iterator[Finding]:
     """The trials of a study have numbers 0, 1, ... without a constraint that says so."""
-    counts = Counter(trial.number for trial in trials.values())
+    counts = Counter(trial.number for trial in trials)
     for number, n_trials in sorted(counts.items()):
         if n_trials > 1:
             yield Finding(
@@ -228,7 +170,7 @@ def _numbers(trials: dict[int, _Trial], name: str) -> Iterator[Finding]:
 
 
 def _check_runs(
-    runs: list[_Run], epochs: dict[int, list[Epoch]], measured: Mapping[str, Measured]
+    runs: list[RunRecord], epochs: dict[int, list[Epoch]], measured: Mapping[str, Measured]
 ) -> Iterator[Finding]:
     """Compare what runs say of themselves with the epochs that are there."""
     for run in runs:
@@ -257,12 +199,15 @@ def _check_runs(
             if run.best_epoch != best:
                 what = f"it says epoch {run.best_epoch} is its best, the metrics say {best}"
                 yield _of_run(run, what, DISTRUST)
-        if run.state == "complete" and run.full is not None and len(own) != run.full:
-            what = f"it is complete with {len(own)} of {count(run.full, 'epoch')}"
+        full = _full(run)
+        if run.state == "complete" and full is not None and len(own) != full:
+            what = f"it is complete with {len(own)} of {count(full, 'epoch')}"
             yield _of_run(run, what, DISTRUST)
 
 
-def _check_states(trial: _Trial, label: str, runs: list[_Run], is_live: bool) -> Iterator[Finding]:
+def _check_states(
+    trial: FrozenTrial, label: str, runs: list[RunRecord], is_live: bool
+) -> Iterator[Finding]:
     """Compare a trial's state with those of its runs."""
     if trial.state == TrialState.RUNNING:
         if not is_live:
@@ -280,20 +225,24 @@ def _check_states(trial: _Trial, label: str, runs: list[_Run], is_live: bool) ->
 
 
 def _check_reports(
-    trial: _Trial,
+    trial: FrozenTrial,
     label: str,
-    runs: list[_Run],
+    runs: list[RunRecord],
     progress: list[RunProgress],
     *,
     in_turn: bool,
 ) -> Iterator[Finding]:
     """Compare what Optuna heard of a trial with what its runs have recorded."""
     if not runs:
-        if trial.reports:
+        if trial.intermediate_values:
             yield _of_trial(label, "it has reports, but no run", DISTRUST, table=_REPORTS.name)
         return
     if in_turn:
-        ended = [each for each, run in zip(progress, runs, strict=True) if _is_full(each, run)]
+        ended = [
+            each
+            for each, run in zip(progress, runs, strict=True)
+            if each.n_epochs >= (_full(run) or math.inf)
+        ]
         expected = [each.values(each.n_epochs)[0] for each in ended]
     else:
         n_steps = min(each.n_epochs for each in progress)
@@ -301,22 +250,26 @@ def _check_reports(
             statistics.fmean(each.values(step)[0] for each in progress)
             for step in range(1, n_steps + 1)
         ]
-    if sorted(trial.reports) != list(range(1, len(trial.reports) + 1)):
+    if sorted(trial.intermediate_values) != list(range(1, len(trial.intermediate_values) + 1)):
         yield _of_trial(label, "its reports have gaps", DISTRUST, table=_REPORTS.name)
         return
-    n_reports = len(trial.reports)
+    n_reports = len(trial.intermediate_values)
     decided = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     if n_reports > len(expected) or (decided and n_reports < len(expected)):
         what = f"Optuna has {n_reports} reports, its runs have {len(expected)}"
         yield _of_trial(label, what, DISTRUST, table=_REPORTS.name)
         return
-    for step, value in trial.reports.items():
+    for step, value in trial.intermediate_values.items():
         if not _equal(value, expected[step - 1]):
             what = f"report {step} is {value:g}, its runs say {expected[step - 1]:g}"
             yield _of_trial(label, what, DISTRUST, table=_REPORTS.name)
             return
     if trial.values and decided and expected:
-        last = statistics.fmean(expected) if in_turn and _is_complete(trial) else expected[-1]
+        last = (
+            statistics.fmean(expected)
+            if in_turn and trial.state == TrialState.COMPLETE
+            else expected[-1]
+        )
         if not _equal(trial.values[0], last):
             what = f"its value is {trial.values[0]:g}, its runs say {last:g}"
             yield _of_trial(label, what, DISTRUST, table=_VALUES.name)
@@ -327,8 +280,8 @@ def _check_budget(
     study_id: int,
     name: str,
     launches: Sequence[LaunchRecord],
-    trials: dict[int, _Trial],
-    of_trial: dict[int | None, list[_Run]],
+    trials: Sequence[FrozenTrial],
+    of_trial: dict[int | None, list[RunRecord]],
 ) -> Iterator[Finding]:
     """Compare what was spent with the largest budget that a launch was given."""
     if not launches:
@@ -363,12 +316,10 @@ def _setting(launch: LaunchRecord, group: str, key: str) -> Any:
     return found.get(key) if isinstance(found, dict) else None
 
 
-def _is_full(progress: RunProgress, run: _Run) -> bool:
-    return run.full is not None and progress.n_epochs >= run.full
-
-
-def _is_complete(trial: _Trial) -> bool:
-    return trial.state == TrialState.COMPLETE
+def _full(run: RunRecord) -> int | None:
+    """The epochs that a run's config asks for, where it says so."""
+    epochs: int | None = run.config.get("training", {}).get("epochs")
+    return epochs
 
 
 def _equal(one: float, other: float) -> bool:
@@ -376,7 +327,7 @@ def _equal(one: float, other: float) -> bool:
     return both_nan or math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-12)
 
 
-def _of_run(run: _Run, what: str, mend: str, table: str = schema.runs.name) -> Finding:
+def _of_run(run: RunRecord, what: str, mend: str, table: str = schema.runs.name) -> Finding:
     return Finding(table=table, key=f"run {run.run_id}", what=what, mend=mend)
 
 

@@ -28,10 +28,19 @@ __all__ = [
     "require_launch",
     "require_runs",
     "require_trial",
+    "restore_launches",
     "runs_there",
 ]
 
 _TRIALS = models.TrialModel.__table__
+
+_LAUNCHED = {
+    constraint
+    for table in (schema.runs, schema.epochs)
+    for constraint in table.foreign_key_constraints
+    if constraint.referred_table is schema.launches
+}
+"""What says which launch trained something; a launch does not go while anything says so."""
 
 _TRIGGERS = {
     "search_rows_go_with_studies": """
@@ -60,6 +69,18 @@ _TRIGGERS = {
 }
 
 
+_MISSING = """
+    SELECT n.launch_id, MAX(n.study_id) AS study_id, MIN(n.started_at) AS started_at FROM (
+        SELECT launch_id, study_id, started_at FROM search_runs
+        UNION SELECT e.launch_id, r.study_id, r.started_at
+        FROM search_epochs e JOIN search_runs r ON r.run_id = e.run_id
+    ) n
+    WHERE NOT EXISTS (SELECT 1 FROM search_launches l WHERE l.launch_id = n.launch_id)
+    GROUP BY n.launch_id
+"""
+"""Launches of which a run or an epoch is there, but they are not."""
+
+
 def is_guarded(connection: sa.Connection) -> bool:
     """Whether the database itself deletes rows of ours that lose what they belong to."""
     if connection.dialect.name != "sqlite":
@@ -81,14 +102,29 @@ def lost_rows(connection: sa.Connection) -> Counter[tuple[str, str]]:
 def guard_rows(connection: sa.Connection) -> None:
     """Delete rows of which what they belong to is gone, and have the database do so from now on.
 
+    Runs and epochs whose launch is gone stay.
+
     Args:
         connection: Its transaction is left open, for the caller to commit.
     """
+    restore_launches(connection)
     for table in schema.metadata.sorted_tables:  # Owners come before what belongs to them.
-        for constraint in table.foreign_key_constraints:
+        for constraint in table.foreign_key_constraints - _LAUNCHED:
             keys = [(key.parent, key.column) for key in constraint.elements]
             connection.execute(sa.delete(table).where(names_none(*keys)))
     make_triggers(connection)
+
+
+def restore_launches(connection: sa.Connection) -> None:
+    """Put a launch in the place of each that is missing: nothing is known of it but its number."""
+    json = dict.fromkeys(("config", "versions", "hardware"), "{}") | {"changes": "[]"}
+    text = dict.fromkeys(("host", "data_source", "data_fingerprint"), "unknown")
+    known = {"status": "died", "pid": 0, "command": "unknown: its row was deleted", **text, **json}
+    for launch_id, study_id, started_at in connection.execute(sa.text(_MISSING)).all():
+        values = {**known, "launch_id": launch_id, "study_id": study_id}
+        values |= dict.fromkeys(("started_at", "heartbeat_at", "ended_at"), started_at)
+        table = sa.table("search_launches", *map(sa.column, values))
+        connection.execute(sa.insert(table).values(values))
 
 
 def names_none(

@@ -166,7 +166,9 @@ runs = sa.Table(
     metadata,
     sa.Column("run_id", sa.Integer, primary_key=True),
     sa.Column("uid", PlainText(32), nullable=False),
-    sa.Column("launch_id", sa.Integer, nullable=False, index=True),
+    sa.Column(
+        "launch_id", sa.Integer, sa.ForeignKey(launches.c.launch_id), nullable=False, index=True
+    ),
     sa.Column("study_id", sa.Integer, _goes_with(_STUDY), index=True),
     sa.Column("trial_id", sa.Integer, _goes_with(_TRIAL)),
     sa.Column("purpose", PlainText(16), nullable=False),
@@ -213,7 +215,7 @@ epochs = sa.Table(
         "run_id", sa.Integer, _goes_with(runs.c.run_id), primary_key=True, autoincrement=False
     ),
     sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("launch_id", sa.Integer, nullable=False),
+    sa.Column("launch_id", sa.Integer, sa.ForeignKey(launches.c.launch_id), nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("reported_at", UtcDateTime, nullable=False),
     sqlite_with_rowid=False,

@@ -204,10 +204,6 @@ FAULTS: dict[str, tuple[Any, str]] = {
         schema.launches.update().values(config={"budget": {"trials": None, "epochs": 30}}),
         "search_epochs study 'closed': it has trained 36 epochs, its budget is 30",
     ),
-    "a lost launch": (
-        schema.launches.delete(),
-        "search_runs launch_id 1: 4 rows of launch 1, which is not there",
-    ),
 }
 
 

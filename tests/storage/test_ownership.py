@@ -169,20 +169,25 @@ def test_triggers_that_went_with_a_table_are_put_back(
 
 @pytest.mark.parametrize("backend", ["sqlite"])
 def test_rows_that_were_made_without_what_they_belong_to_are_named(store: Store) -> None:
+    run = begin_run(store, store.begin_launch(new_launch(None)))
     with closing(sqlite3.connect(str(store.url.database))) as connection:
         connection.execute(
             "INSERT INTO search_epochs (run_id, epoch, launch_id, seconds, reported_at) "
             "VALUES (7, 1, 1, 1.0, '2026-01-01')"
         )
         connection.execute("INSERT INTO search_epoch_metrics VALUES (7, 2, 'val_f1', 1.0)")
+        connection.execute("DELETE FROM search_launches")
         connection.commit()
     found = {(each.table, each.key): each for each in check_store(store).findings}
     assert "1 row names" in found["search_epochs", "search_runs"].what
     assert "python -m storage upgrade" in found["search_epochs", "search_runs"].mend
     assert ("search_epoch_metrics", "search_epochs") in found
+    assert ("search_runs", "search_launches") in found
     optuna.create_study(storage=store.optuna_storage)
     upgrade_store(store.url.render_as_string())
     assert check_store(store).findings == []
+    assert store.runs() == [run]
+    assert [launch.status for launch in store.launches()] == ["died"]
 
 
 def test_a_deleted_trials_gap_gives_nobody_a_number_that_exists(store: Store) -> None:

@@ -1,4 +1,7 @@
-"""Metrics of any kind: a row each; studies and benchmarks say what is measured of their runs."""
+"""Metrics of any kind, a row each; and every run and epoch names a launch that is there.
+
+Studies and benchmarks say what is measured of their runs.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from storage.tables.ownership import drop_triggers, make_triggers
+from storage.tables.ownership import drop_triggers, make_triggers, restore_launches
 
 revision = "0004"
 down_revision = "0003"
@@ -30,6 +33,13 @@ _KEYS = {
     "search_results": ("search_result_metrics", ("run_id",), _RESULT),
 }
 """Table -> where its metrics go, its key, their columns."""
+
+
+_LAUNCHED = {
+    "search_runs": {"sqlite_autoincrement": True},
+    "search_epochs": {"sqlite_with_rowid": False},
+}
+"""What names a launch, and what tells how SQLite keeps the table."""
 
 
 def upgrade() -> None:
@@ -67,6 +77,12 @@ def upgrade() -> None:
     )
     for table, (target, key, names) in _KEYS.items():
         _to_rows(connection, table, target, key, names)
+    restore_launches(connection)
+    for table, options in _LAUNCHED.items():
+        with op.batch_alter_table(table, table_kwargs=options) as batch:
+            batch.create_foreign_key(
+                f"fk_{table}_launch_id", "search_launches", ["launch_id"], ["launch_id"]
+            )
     for table in ("search_studies", "search_benchmarks"):
         op.add_column(table, sa.Column("measured", sa.JSON))
         measured = sa.table(table, sa.column("measured", sa.JSON))
