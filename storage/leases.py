@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.tables.records import LaunchRecord
 
-__all__ = ["LEASE_SECONDS", "is_alive", "process_mark", "status_of"]
+__all__ = ["LEASE_SECONDS", "is_alive", "latest_status", "process_mark", "status_of"]
 
 LEASE_SECONDS = OUTAGE_SECONDS + 30.0
 """A launch that was not heard of for so long is dead, and its trials are free to go on; one that
@@ -45,6 +46,16 @@ def status_of(launch: LaunchRecord) -> str:
         Its status; "died" where it is said to run, and does not.
     """
     return "died" if launch.status == "running" and not is_alive(launch) else launch.status
+
+
+def latest_status(launches: Sequence[LaunchRecord]) -> str | None:
+    """What has become of the work of some launches, oldest first.
+
+    Returns:
+        "running" where one of them is alive, else how the last of them ended; None without any.
+    """
+    statuses = [status_of(launch) for launch in launches]
+    return "running" if "running" in statuses else (statuses[-1] if statuses else None)
 
 
 def process_mark(pid: int) -> str | None:

@@ -15,7 +15,7 @@ from dashboards.words import KEPT_EPOCH
 from storage import Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
-from storage.leases import status_of
+from storage.leases import latest_status
 
 __all__ = ["study_document", "trial_address"]
 
@@ -42,8 +42,8 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         StorageError: If the store cannot be read.
     """
     view = read_study(store, name)
-    statuses = [status_of(launch) for launch in view.launches]
-    running = "running" in statuses
+    status = latest_status(view.launches)
+    running = status == "running"
 
     def address(number: int) -> str:
         return trial_address(view.study_id, number)
@@ -55,7 +55,7 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
     context = {
         "view": view,
         "running": running,
-        "status": statuses[-1] if statuses else "",
+        "status": status or "",
         "address": address if is_served else None,
         "question": question(view),
         "outcome": outcome,
@@ -67,7 +67,7 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         "kept_epoch": KEPT_EPOCH[0].upper() + KEPT_EPOCH[1:],
         "space": drawn(space),
         "together": together_note(view.n_together, view.n_runs),
-        "commands": _commands(view, statuses[-1], store.name) if is_served and statuses else {},
+        "commands": _commands(view, status, store.name) if is_served and status else {},
         "provenance": drawn(provenance_sheets(view.launches)),
     }
     return Document(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -119,14 +119,8 @@ class BenchmarkGlance:
         return max(times, default=None)
 
 
-def glance_at_benchmarks(
-    store: Store, launches: Sequence[LaunchRecord] | None = None
-) -> list[BenchmarkGlance]:
+def glance_at_benchmarks(store: Store) -> list[BenchmarkGlance]:
     """Every benchmark of a store, in the order they were first asked for.
-
-    Args:
-        store: The store.
-        launches: All its launches, where they have been read.
 
     Raises:
         StorageError: If the store cannot be read.
@@ -134,8 +128,7 @@ def glance_at_benchmarks(
     records = load_benchmarks(store)
     if not records:
         return []
-    if launches is None:
-        launches = store.launches()
+    launches = store.launches()
     runs, results, metrics = schema.runs.c, schema.results.c, schema.result_metrics
     query = sa.select(
         runs.run_id, runs.config_hash, runs.launch_id, results.data_fingerprint

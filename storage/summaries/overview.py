@@ -14,13 +14,10 @@ from storage.leases import is_alive, status_of
 from storage.store import Store
 from storage.summaries.benchmark import BenchmarkGlance, glance_at_benchmarks
 from storage.summaries.confirmed import confirmed_trials, failed_seeds
-from storage.summaries.study import abandoned_trials, glance_at_studies
+from storage.summaries.study import INTERRUPTED, abandoned_trials, glance_at_studies
 from storage.tables.records import BenchmarkConfig, LaunchRecord, RunRecord, StudyRecord
 
 __all__ = ["describe_benchmark", "describe_study", "list_benchmarks", "list_studies"]
-
-INTERRUPTED = "INTERRUPTED"
-"""The state of a trial that Optuna says is running, whose launch died."""
 
 
 def list_studies(store: Store) -> list[dict[str, Any]]:
@@ -32,35 +29,26 @@ def list_studies(store: Store) -> list[dict[str, Any]]:
         without launches. Trials of a launch that died are `INTERRUPTED`. The one that does best on
         fresh seeds is ``confirmed``, which is None where none has all of them.
     """
-    launches: dict[int | None, list[LaunchRecord]] = {}
-    for launch in store.launches():
-        launches.setdefault(launch.study_id, []).append(launch)
     records = store.study_records()
-    abandoned = abandoned_trials(store)
     tried = {run.study_id for run in store.runs(purpose="confirm")}
     rows = []
     for study in glance_at_studies(store):
-        record = records.get(study.study_id)
-        own = launches.get(study.study_id, [])
-        counts = Counter(study.counts)
-        counts[INTERRUPTED] = len(abandoned.get(study.study_id, ()))
-        counts["RUNNING"] -= counts[INTERRUPTED]
+        confirmed = None
+        if study.study_id in tried:
+            confirmed = _winner(_confirmation(store, records.get(study.study_id)))
+        last = study.launches[-1].started_at if study.launches else None
         rows.append(
             {
                 "kind": "study",
                 "study": study.name,
-                "trials": dict(counts),
+                "trials": study.counts,
                 "best": study.best,
-                "confirmed": (
-                    _winner(_confirmation(store, study.study_id, record))
-                    if study.study_id in tried
-                    else None
-                ),
-                "metrics": [] if record is None else record.metrics,
-                "data_source": None if record is None else record.data_source,
-                "state": _state(own),
-                "launches": len(own),
-                "last_launch": own[-1].started_at.isoformat(timespec="seconds") if own else None,
+                "confirmed": confirmed,
+                "metrics": [metric.name for metric in study.metrics],
+                "data_source": study.data_source,
+                "state": study.status,
+                "launches": len(study.launches),
+                "last_launch": None if last is None else last.isoformat(timespec="seconds"),
             }
         )
     return rows
@@ -177,7 +165,7 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         "epochs": sum(run.n_epochs for run in every),
         "train_seconds": sum(run.train_seconds for run in every),
         "best": _best(trials, directions),
-        "confirmation": _confirmation(store, study_id, record),
+        "confirmation": _confirmation(store, record),
         "launches": [_launch(launch) for launch in store.launches(study_id)],
         "trials": [
             {
@@ -192,11 +180,11 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
     }
 
 
-def _confirmation(store: Store, study_id: int, record: StudyRecord | None) -> list[dict[str, Any]]:
+def _confirmation(store: Store, record: StudyRecord | None) -> list[dict[str, Any]]:
     """The trials that were trained again on fresh seeds, best first; those with all seeds lead."""
     if record is None:
         return []
-    failed = failed_seeds(store, study_id)
+    failed = failed_seeds(store, record.study_id)
     return [
         {
             "trial": each.trial_number,
@@ -207,18 +195,12 @@ def _confirmation(store: Store, study_id: int, record: StudyRecord | None) -> li
             "finished": each.is_finished,
             "failed": failed.get(each.trial_number, 0),
         }
-        for each in confirmed_trials(store, study_id, record.metrics[0])
+        for each in confirmed_trials(store, record.study_id, record.metrics[0])
     ]
 
 
 def _winner(confirmation: list[dict[str, Any]]) -> dict[str, Any] | None:
     return next((each for each in confirmation if each["finished"]), None)
-
-
-def _state(launches: Sequence[LaunchRecord]) -> str | None:
-    """What has become of a study: how its latest launch ended, unless one is alive."""
-    statuses = [status_of(launch) for launch in launches]
-    return "running" if "running" in statuses else (statuses[-1] if statuses else None)
 
 
 def _counts(states: Sequence[str]) -> dict[str, int]:

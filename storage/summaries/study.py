@@ -14,16 +14,18 @@ from typing import Any
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
+from space.metrics import Metric
 from storage.connect.engine import translated
-from storage.leases import is_alive
+from storage.leases import is_alive, latest_status
 from storage.store import Store
 from storage.summaries.baselines import in_order
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
 from storage.tables.optuna_models import models
-from storage.tables.records import BenchmarkRecord
+from storage.tables.records import BenchmarkRecord, LaunchRecord
 
 __all__ = [
+    "INTERRUPTED",
     "StudyGlance",
     "abandoned_trials",
     "benchmark_version",
@@ -31,6 +33,9 @@ __all__ = [
     "study_names",
     "study_version",
 ]
+
+INTERRUPTED = "INTERRUPTED"
+"""The state of a trial that Optuna says is running, whose launch died."""
 
 _TRIALS = models.TrialModel.__table__
 _VALUES = models.TrialValueModel.__table__
@@ -48,23 +53,62 @@ class StudyGlance:
         study_id: Optuna's number.
         name: The study's name, any text.
         directions: ``"minimize"``, ``"maximize"`` or ``"not_set"``, an objective.
-        counts: Trials by Optuna's state, every state.
+        metrics: What its objectives measure; empty for a study that another Optuna tool made.
+        data_source: Where its data is from; None for a study of another tool.
+        counts: Trials by state, every state; those of a launch that died are `INTERRUPTED`.
         best: The best value of the first objective among complete trials.
         baseline: The same of the baseline that counts, if it is complete; see `in_order`.
         n_epochs: Epochs trained by its trials.
         train_seconds: What they took.
         last_activity: When a trial last began or ended, or a launch was last heard of (UTC).
+        launches: Its launches, oldest first.
     """
 
     study_id: int
     name: str
     directions: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    data_source: str | None
     counts: dict[str, int]
     best: float | None
     baseline: float | None
     n_epochs: int
     train_seconds: float
     last_activity: datetime.datetime | None
+    launches: tuple[LaunchRecord, ...]
+
+    @property
+    def status(self) -> str | None:
+        """See `latest_status`."""
+        return latest_status(self.launches)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a launch of it is alive."""
+        return self.status == "running"
+
+    @property
+    def n_trials(self) -> int:
+        """Trials in any state."""
+        return sum(self.counts.values())
+
+    @property
+    def n_ended(self) -> int:
+        """Trials that ended complete, pruned or failed."""
+        return sum(self.counts[state.name] for state in TrialState if state.is_finished())
+
+    @property
+    def to_be_shown(self) -> dict[str, int]:
+        """Trials by Optuna's state, the interrupted ones waiting: the next launch takes them up."""
+        counts = dict(self.counts)
+        counts["WAITING"] += counts.pop(INTERRUPTED)
+        return counts
+
+    def asked(self, what: str) -> int | None:
+        """The ``trials`` or ``epochs`` that its latest launch asked for, if it asked for any."""
+        budget = self.launches[-1].config.get("budget", {}) if self.launches else {}
+        found: int | None = budget.get(what)
+        return found
 
 
 def glance_at_studies(store: Store) -> list[StudyGlance]:
@@ -90,36 +134,49 @@ def glance_at_studies(store: Store) -> list[StudyGlance]:
         for study_id, state, n, *latest in connection.execute(
             query.group_by(_TRIALS.c.study_id, _TRIALS.c.state)
         ):
-            empty = {each.name: 0 for each in TrialState}
-            counts.setdefault(study_id, empty)[state.name] = n
+            counts.setdefault(study_id, _none())[state.name] = n
             known = [time.replace(tzinfo=datetime.UTC) for time in latest if time is not None]
             times.setdefault(study_id, []).extend(known)
         best = _extremes(connection)
         baselines = _baselines(connection)
         studies = sa.select(_STUDIES.c.study_id, _STUDIES.c.study_name)
         names = connection.execute(studies.order_by(_STUDIES.c.study_id)).all()
-    spent = _spent(store)
+    spent, records, abandoned = _spent(store), store.study_records(), abandoned_trials(store)
+    launches: dict[int | None, list[LaunchRecord]] = {}
     for launch in store.launches():
-        if launch.study_id is not None:
-            times.setdefault(launch.study_id, []).append(launch.heartbeat_at)
+        launches.setdefault(launch.study_id, []).append(launch)
     found = []
     for study_id, name in names:
         which = 1 if directions.get(study_id, [""])[0] == "maximize" else 0
         n_epochs, train_seconds = spent.get(study_id, (0, 0.0))
+        own, record = launches.get(study_id, []), records.get(study_id)
+        known = [*times.get(study_id, []), *(launch.heartbeat_at for launch in own)]
+        of_study = counts.get(study_id, _none())
+        of_study[INTERRUPTED] = len(abandoned.get(study_id, ()))
+        of_study["RUNNING"] -= of_study[INTERRUPTED]
         found.append(
             StudyGlance(
                 study_id=study_id,
                 name=name,
                 directions=tuple(directions.get(study_id, ())),
-                counts=counts.get(study_id, {each.name: 0 for each in TrialState}),
+                metrics=()
+                if record is None
+                else tuple(map(record.measured.metric, record.metrics)),
+                data_source=None if record is None else record.data_source,
+                counts=of_study,
                 best=best[study_id][which] if study_id in best else None,
                 baseline=baselines.get(study_id),
                 n_epochs=n_epochs,
                 train_seconds=train_seconds,
-                last_activity=max(times.get(study_id, []), default=None),
+                last_activity=max(known, default=None),
+                launches=tuple(own),
             )
         )
     return found
+
+
+def _none() -> dict[str, int]:
+    return {**{state.name: 0 for state in TrialState}, INTERRUPTED: 0}
 
 
 def abandoned_trials(store: Store) -> dict[int, set[int]]:

@@ -7,11 +7,11 @@ import datetime
 import optuna
 import pytest
 
-from dashboards.numbers.overview import Overview, StudySummary, read_overview
+from dashboards.numbers.overview import Overview, read_overview
 from storage import Store
 from storage.benchmarks import load_benchmarks
 from storage.summaries.overview import describe_study
-from storage.summaries.study import benchmark_version, study_names, study_version
+from storage.summaries.study import StudyGlance, benchmark_version, study_names, study_version
 from storage.tables import schema
 from tests.conftest import BACKENDS
 from tests.dashboards.made.bulk_benchmark import add_benchmark
@@ -26,9 +26,9 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def summary_of(overview: Overview, name: str) -> StudySummary:
+def summary_of(overview: Overview, name: str) -> StudyGlance:
     """The row of a study."""
-    return next(study for study in overview.studies if study.glance.name == name)
+    return next(study for study in overview.studies if study.name == name)
 
 
 def test_an_empty_store(store: Store) -> None:
@@ -42,14 +42,14 @@ def test_counts_and_values_are_those_of_whole_trials(store: Store) -> None:
     add_study(store, hostile=True, n_trials=10)
     overview = read_overview(store)
     # `describe_study` reads whole trials, where the overview lets the database count.
-    for known in (describe_study(store, study.glance.name) for study in overview.studies):
+    for known in (describe_study(store, study.name) for study in overview.studies):
         row = summary_of(overview, known["study"])
-        assert {**row.glance.counts, "INTERRUPTED": 0} == known["trials_by_state"]
-        assert row.glance.best == known["best"]["values"][0]
+        assert row.counts == known["trials_by_state"]
+        assert row.best == known["best"]["values"][0]
         assert [metric.name for metric in row.metrics] == known["metrics"]
         assert row.data_source == known["data_source"]
         assert row.n_trials == len(known["trials"])
-    assert {study.glance.name for study in overview.studies} >= {"plain", HOSTILE}
+    assert {study.name for study in overview.studies} >= {"plain", HOSTILE}
     assert set(study_names(store).values()) >= {"plain", HOSTILE}
 
 
@@ -61,7 +61,7 @@ def test_best_and_baseline_follow_the_direction(store: Store) -> None:
     baseline = study.ask()
     baseline.set_user_attr("baseline", {})
     study.tell(baseline, 1.5)
-    glance = summary_of(read_overview(store), "up").glance
+    glance = summary_of(read_overview(store), "up")
     assert (glance.best, glance.baseline) == (3.0, 1.5)
     assert glance.counts["FAIL"] == 1
 
@@ -69,9 +69,9 @@ def test_best_and_baseline_follow_the_direction(store: Store) -> None:
 def test_a_value_that_is_not_finite_is_no_best(store: Store) -> None:
     study = optuna.create_study(study_name="inf", storage=store.optuna_storage)
     study.tell(study.ask(), float("inf"))
-    assert summary_of(read_overview(store), "inf").glance.best is None
+    assert summary_of(read_overview(store), "inf").best is None
     study.tell(study.ask(), 7.0)
-    assert summary_of(read_overview(store), "inf").glance.best == 7.0
+    assert summary_of(read_overview(store), "inf").best == 7.0
 
 
 def test_running_is_told_by_the_heartbeat(store: Store) -> None:
@@ -81,7 +81,7 @@ def test_running_is_told_by_the_heartbeat(store: Store) -> None:
     )
     row = summary_of(read_overview(store), "s")
     assert (row.is_running, row.status) == (True, "running")
-    assert (row.n_trials_asked, row.n_epochs_asked) == (12, 300)
+    assert (row.asked("trials"), row.asked("epochs")) == (12, 300)
     before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
     with store.engine.begin() as connection:
         connection.execute(schema.launches.update().values(heartbeat_at=before))
@@ -94,22 +94,23 @@ def test_running_is_told_by_the_heartbeat(store: Store) -> None:
 def test_trials_of_a_launch_that_died_wait_for_the_next(store: Store) -> None:
     add_study(store, "alive", 40, running=True)
     row = summary_of(read_overview(store), "alive")
-    n_running, n_waiting = row.glance.counts["RUNNING"], row.glance.counts["WAITING"]
+    n_running, n_waiting = row.counts["RUNNING"], row.counts["WAITING"]
     assert n_running > 0
-    assert row.counts == row.glance.counts
+    assert row.counts["INTERRUPTED"] == 0
     before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
     with store.engine.begin() as connection:
         connection.execute(schema.launches.update().values(heartbeat_at=before))
     row = summary_of(read_overview(store), "alive")
-    assert (row.counts["RUNNING"], row.counts["WAITING"]) == (0, n_waiting + n_running)
-    assert sum(row.counts.values()) == row.n_trials
+    assert (row.counts["RUNNING"], row.counts["INTERRUPTED"]) == (0, n_running)
+    assert row.to_be_shown["WAITING"] == n_waiting + n_running
+    assert sum(row.to_be_shown.values()) == row.n_trials
 
 
 def test_what_was_active_last_comes_first(store: Store) -> None:
     for name in ("first", "second"):
         study = optuna.create_study(study_name=name, storage=store.optuna_storage)
         begin_launch(store, study._study_id)
-    names = [study.glance.name for study in read_overview(store).studies]
+    names = [study.name for study in read_overview(store).studies]
     assert names == ["second", "first"]
 
 
