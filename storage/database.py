@@ -15,7 +15,7 @@ from space.errors import StorageError
 from storage.connect.engine import redact, translated
 from storage.connect.outage import ride_out
 from storage.connect.versions import ensure_schema
-from storage.locking import making_lock
+from storage.locking import making_lock, study_lock
 from storage.optuna_rows.opening import open_optuna_storage
 from storage.optuna_rows.trial_cache import TrialCache
 from storage.tables import schema
@@ -65,6 +65,10 @@ class Database:
     def guarded(self) -> AbstractContextManager[None]:
         """Turn the errors of Optuna's side of the database into `StorageError`, too."""
         return translated(self.url)
+
+    def locked(self, study_id: int | None) -> AbstractContextManager[None]:
+        """Keep all other launches of a study, or of none, out: see `study_lock`."""
+        return study_lock(self.engine, self.name, study_id)
 
     def transaction(self, work: Callable[[sa.Connection], T]) -> T:
         """Do some work in one transaction, again from its beginning if the database goes away.

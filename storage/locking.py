@@ -7,13 +7,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from storage.connect.engine import (
-    MEMORY,
     engine_options,
     missing_driver,
     require_sqlite_file,
@@ -21,10 +19,7 @@ from storage.connect.engine import (
 )
 from storage.connect.outage import ride_out
 
-if TYPE_CHECKING:
-    from storage.store import Store
-
-__all__ = ["NO_STUDY", "making_lock", "study_lock"]
+__all__ = ["making_lock", "study_lock"]
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +79,7 @@ def _advisory_lock(number: int) -> sa.Select[tuple[None]]:
 
 
 @contextmanager
-def study_lock(store: Store, study_id: int) -> Iterator[None]:
+def study_lock(engine: sa.Engine, name: str, study_id: int | None) -> Iterator[None]:
     """Keep all other launches of a study out, on whatever machine, until the block is left.
 
     The lock dies with its process: a file lock beside an SQLite file, an advisory lock of the
@@ -92,17 +87,15 @@ def study_lock(store: Store, study_id: int) -> Iterator[None]:
     server does not hear of a machine that vanished: the block goes on without it.
 
     Args:
-        store: The store.
-        study_id: The study.
+        engine: The store's.
+        name: What to call the store.
+        study_id: The study; None: that of all runs that have none.
 
     Raises:
         StorageError: If the database fails, or the lock file cannot be written.
     """
-    if store.url.database == MEMORY:
-        yield  # All others are out.
-        return
-    if store.url.get_backend_name() == "sqlite":
-        with _file_lock(store.url):
+    if engine.dialect.name == "sqlite":
+        with _file_lock(engine.url):
             yield
         return
     bound = sa.func.set_config(
@@ -110,17 +103,17 @@ def study_lock(store: Store, study_id: int) -> Iterator[None]:
     )
 
     def acquire() -> sa.Connection:
-        connection = store.engine.connect()
+        connection = engine.connect()
         try:
             connection.execute(sa.select(bound))
-            connection.execute(_advisory_lock(study_id))
+            connection.execute(_advisory_lock(study_id or NO_STUDY))
         except DBAPIError:
             connection.close()
             raise
         return connection
 
-    with translated(store.url):
-        connection = ride_out(store.name, acquire)
+    with translated(engine.url):
+        connection = ride_out(name, acquire)
         try:
             yield
         finally:

@@ -19,6 +19,7 @@ from storage.tables import schema
 from storage.tables.records import (
     LaunchRecord,
     NewLaunch,
+    NewRun,
     RunEpoch,
     RunRecord,
     StudyRecord,
@@ -51,6 +52,10 @@ class MemoryStore(Store):
 
     def guarded(self) -> AbstractContextManager[None]:
         """Nothing: there is no database that could fail."""
+        return nullcontext()
+
+    def locked(self, study_id: int | None) -> AbstractContextManager[None]:
+        """Nothing: all others are out."""
         return nullcontext()
 
     def add_study(
@@ -110,29 +115,12 @@ class MemoryStore(Store):
             if study_id in (None, each.study_id) and status in (None, each.status)
         ]
 
-    def begin_run(
-        self,
-        *,
-        launch_id: int,
-        study_id: int | None,
-        trial_id: int | None,
-        purpose: str,
-        replicate: int,
-        config_hash: str,
-        config: dict[str, Any],
-        n_parameters: int | None = None,
-    ) -> RunRecord:
+    def begin_run(self, run: NewRun) -> RunRecord:
         """Record that a run began."""
-        run = RunRecord(
+        begun = RunRecord(
+            **vars(run),
             run_id=len(self._runs) + 1,
             uid=uuid.uuid4().hex,
-            launch_id=launch_id,
-            study_id=study_id,
-            trial_id=trial_id,
-            purpose=purpose,
-            replicate=replicate,
-            config_hash=config_hash,
-            config=config,
             state="running",
             reason=None,
             worker=None,
@@ -141,11 +129,10 @@ class MemoryStore(Store):
             n_epochs=0,
             best_epoch=None,
             train_seconds=0.0,
-            n_parameters=n_parameters,
         )
-        self._runs.append(run)
-        self._epochs[run.run_id] = []
-        return run
+        self._runs.append(begun)
+        self._epochs[begun.run_id] = []
+        return begun
 
     def record_epochs(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +15,7 @@ from storage.tables import schema
 from storage.tables.metric_rows import as_rows, as_value, read_epochs
 from storage.tables.ownership import require_launch, require_trial
 from storage.tables.parts import in_parts
-from storage.tables.records import ResultRecord, RunEpoch, RunRecord, TrialStep
+from storage.tables.records import NewRun, ResultRecord, RunEpoch, RunRecord, TrialStep
 
 __all__ = ["RUN_STATES", "RunTables"]
 
@@ -40,29 +39,11 @@ _PROGRESS = (
 class RunTables(Database):
     """The part of `storage.store.Store` that is about runs; see there."""
 
-    def begin_run(
-        self,
-        *,
-        launch_id: int,
-        study_id: int | None,
-        trial_id: int | None,
-        purpose: str,
-        replicate: int,
-        config_hash: str,
-        config: dict[str, Any],
-        n_parameters: int | None = None,
-    ) -> RunRecord:
+    def begin_run(self, run: NewRun) -> RunRecord:
         """Record that a run began, or that an interrupted one goes on.
 
         Args:
-            launch_id: The launch that trains it now.
-            study_id: Its study, if any.
-            trial_id: Optuna's number of its trial, if any.
-            purpose: ``"search"``, ``"confirm"`` or ``"benchmark"``.
-            replicate: Which of the trial's runs for that purpose it is, from 0.
-            config_hash: `RunConfig.config_hash()`.
-            config: The whole `RunConfig`.
-            n_parameters: Trainable parameters of its network.
+            run: The run, in the hands of the launch that trains it now.
 
         Returns:
             The run as the store knows it; `n_epochs` says how many epochs are recorded already.
@@ -72,44 +53,37 @@ class RunTables(Database):
         """
         table = schema.runs
         new = {
+            **vars(run),
             "uid": uuid.uuid4().hex,
-            "launch_id": launch_id,
-            "study_id": study_id,
-            "trial_id": trial_id,
-            "purpose": purpose,
-            "replicate": replicate,
-            "config_hash": config_hash,
-            "config": config,
             "state": "running",
             "started_at": schema.utc_now(),
             "n_epochs": 0,
             "train_seconds": 0.0,
-            "n_parameters": n_parameters,
         }
-        again = {"launch_id": launch_id, "state": "running", "reason": None, "ended_at": None}
-        if trial_id is not None:
+        again = {"launch_id": run.launch_id, "state": "running", "reason": None, "ended_at": None}
+        if run.trial_id is not None:
             key = (
-                (table.c.trial_id == trial_id)
-                & (table.c.purpose == purpose)
-                & (table.c.replicate == replicate)
+                (table.c.trial_id == run.trial_id)
+                & (table.c.purpose == run.purpose)
+                & (table.c.replicate == run.replicate)
             )
         else:
             # Without a trial the config itself, seeds and all, is what goes on.
             key = (
-                (table.c.config_hash == config_hash)
-                & (table.c.purpose == purpose)
+                (table.c.config_hash == run.config_hash)
+                & (table.c.purpose == run.purpose)
                 & (table.c.state == "interrupted")
             )
         tried: int | None = None
 
         def begin(connection: sa.Connection) -> RunRecord:
             nonlocal tried
-            require_launch(connection, launch_id)
-            if trial_id is not None:
-                require_trial(connection, trial_id)
+            require_launch(connection, run.launch_id)
+            if run.trial_id is not None:
+                require_trial(connection, run.trial_id)
             # An attempt whose end was not heard of may have begun it already.
             mine = (table.c.uid == new["uid"]) | (
-                (table.c.run_id == tried) & (table.c.launch_id == launch_id)
+                (table.c.run_id == tried) & (table.c.launch_id == run.launch_id)
             )
             query = sa.select(table.c.run_id).where(key if tried is None else key | mine)
             first = query.order_by(sa.case((mine, 0), else_=1)).limit(1)

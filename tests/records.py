@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from space.epochs import Epoch
-from storage import NewLaunch, ResultRecord, RunRecord, Store
+from storage import NewLaunch, NewRun, ResultRecord, RunRecord, Store
 
 __all__ = ["FINGERPRINT", "begin_launch", "begin_run", "epoch", "new_launch", "result"]
 
@@ -50,7 +50,7 @@ def begin_run(
         "config_hash": "h",
         "config": {},
     }
-    return store.begin_run(**{**known, **changes})
+    return store.begin_run(NewRun(**{**known, **changes}))
 
 
 def epoch(number: int, *, seconds: float = 2.0, **changes: float) -> Epoch:

@@ -16,7 +16,6 @@ from space.errors import LeaseLostError
 from storage import RunRecord, Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import LEASE_SECONDS, is_alive
-from storage.locking import study_lock
 from storage.tables.records import LaunchRecord
 from trainables.checkpoint import delete_checkpoint
 
@@ -142,7 +141,7 @@ def reclaim_stale(
     """
     # Of several launches that find the same trials, the next one sees what became of them; and none
     # is asked for meanwhile.
-    with store.guarded(), study_lock(store, study._study_id):
+    with store.guarded(), store.locked(study._study_id):
         alive, dead = _judged(store, allowed_silence, own=launch_id)
         others = alive - {launch_id}
         in_study = any(launch.launch_id in others for launch in store.launches(study._study_id))

@@ -13,7 +13,6 @@ from space.metrics import Measured
 from storage import ResultRecord, RunEpoch, RunRecord, Store
 from storage.kept_epoch import RunProgress
 from storage.leases import is_alive
-from storage.locking import NO_STUDY, study_lock
 from trainables.architecture import architecture
 
 __all__ = ["QueuedRun", "RunQueue", "has_ended"]
@@ -110,7 +109,7 @@ class RunQueue(RunLedger[_Open]):
                     continue
                 self._queue.remove(queued)
                 # Two launches with one run in their queues: look and begin in one breath.
-                with study_lock(self._store, self.study_id or NO_STUDY):
+                with self._store.locked(self.study_id):
                     if not self._is_elsewhere(queued):
                         return self._begin(queued)
                 self.n_elsewhere += 1

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from search.runs.lease import Lease
 from search.runs.protocol import Assignment, Report
 from space import RunConfig
-from storage import RunEpoch, RunRecord, Store
+from storage import NewRun, RunEpoch, RunRecord, Store
 from storage.kept_epoch import RunProgress
 from trainables.runs import count_parameters
 
@@ -120,12 +120,14 @@ class RunLedger(ABC, Generic[T]):
     def _begin_run(self, config: RunConfig, trial_id: int | None, replicate: int) -> RunRecord:
         """Record that a run began, or that an interrupted one goes on."""
         return self._store.begin_run(
-            launch_id=self._launch_id,
-            study_id=self.study_id,
-            trial_id=trial_id,
-            purpose=self.purpose,
-            replicate=replicate,
-            config_hash=config.config_hash(),
-            config=config.model_dump(mode="json"),
-            n_parameters=count_parameters(config.model),
+            NewRun(
+                launch_id=self._launch_id,
+                study_id=self.study_id,
+                trial_id=trial_id,
+                purpose=self.purpose,
+                replicate=replicate,
+                config_hash=config.config_hash(),
+                config=config.model_dump(mode="json"),
+                n_parameters=count_parameters(config.model),
+            )
         )

@@ -14,7 +14,6 @@ from search.runs.lease import HEARTBEAT_SECONDS, Lease, reclaim_stale
 from search.trials.proposals import Tried
 from search.trials.study import OpenedStudy
 from space.errors import SearchError
-from storage.locking import study_lock
 from storage.optuna_rows.steady import StudyFullError
 from storage.tables.attributes import FAIL_REASON
 
@@ -84,7 +83,7 @@ class Asking:
     def _ask(self) -> optuna.Trial | None:
         """A trial that waits, or a new one; None where the budget has no room for it."""
         # Several launches may share the budget: count and begin in one breath.
-        with study_lock(self._store, self._opened.id):
+        with self._store.locked(self._opened.id):
             if self._may_start():
                 try:
                     return self._study.ask()

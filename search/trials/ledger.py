@@ -38,7 +38,6 @@ from search.trials.study import OpenedStudy
 from space import RunConfig
 from space.epochs import Epoch
 from storage import RunEpoch, RunRecord, TrialStep
-from storage.locking import study_lock
 from storage.tables.attributes import FAIL_REASON, STANDARD_ERROR
 from trainables.runs import count_parameters
 
@@ -286,7 +285,7 @@ class Ledger(RunLedger[OpenTrial]):
         self.renew()
         n_put_back = 0
         # Between its two steps a trial looks like one that a dead launch left behind.
-        with self.holding(), study_lock(self._store, self._opened.id):
+        with self.holding(), self._store.locked(self._opened.id):
             there = self._store.runs_there(self._by_run)
             while self._open:
                 opened = next(iter(self._open.values()))

@@ -17,7 +17,6 @@ from space import RunConfig, Space
 from space.errors import StudyMismatchError
 from space.metrics import DIGIT_PAIRS, Measured
 from storage import Store
-from storage.locking import study_lock
 from storage.tables.attributes import BASELINE
 from trainables.data.run_data import RunData
 from trainables.resolve import resolve_config
@@ -122,7 +121,7 @@ def open_study(
                 f"study '{space.study}' in {store.name} was begun under other terms "
                 f"({'; '.join(differences)}); name a new study with --study."
             )
-        with study_lock(store, study._study_id):
+        with store.locked(study._study_id):
             known = study.get_trials(deepcopy=False)
             if not known:
                 study.set_metric_names(metrics)

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from space.errors import StorageError
 from storage.benchmarks import load_benchmarks
 from storage.leases import is_alive
-from storage.locking import NO_STUDY, study_lock
 from storage.store import Store
 from storage.summaries.benchmark import glance_at_benchmarks, says_it_is_of
 from storage.tables import schema
@@ -90,7 +89,7 @@ def study_removal(store: Store, study_id: int, name: str) -> Removal:
     _refuse_living(store, label, store.launches(study_id))
 
     def carry_out() -> None:
-        with study_lock(store, study_id):
+        with store.locked(study_id):
             _refuse_living(store, label, store.launches(study_id))
             store.transaction(lambda connection: delete_study(connection, study_id))
 
@@ -129,7 +128,7 @@ def benchmark_removal(store: Store, record: BenchmarkRecord) -> Removal:
 
     def carry_out() -> None:
         # No launch begins a run of a benchmark meanwhile.
-        with study_lock(store, NO_STUDY):
+        with store.locked(None):
             own = _own_rows(store, record)
             store.transaction(lambda connection: _delete_benchmark(connection, record, own))
 

@@ -17,6 +17,7 @@ __all__ = [
     "BenchmarkRecord",
     "LaunchRecord",
     "NewLaunch",
+    "NewRun",
     "ResultRecord",
     "RunEpoch",
     "RunRecord",
@@ -72,15 +73,20 @@ class LaunchRecord(NewLaunch):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRecord:
-    """One training run; `n_epochs` of its epochs are in the store, taking `train_seconds`.
+class NewRun:
+    """What is known of a training run when it begins.
 
-    Its purpose is ``"search"``, ``"confirm"`` or ``"benchmark"``; its `uid` belongs to no other run
-    of any store, and names its checkpoint. `n_parameters` are its network's trainable ones.
+    Attributes:
+        launch_id: The launch that trains it, or trained it last.
+        study_id: Its study, if any.
+        trial_id: Optuna's number of its trial, if any.
+        purpose: ``"search"``, ``"confirm"`` or ``"benchmark"``.
+        replicate: Which of the trial's runs for that purpose it is, from 0.
+        config_hash: `RunConfig.config_hash()`.
+        config: The whole `RunConfig`.
+        n_parameters: Trainable parameters of its network, where they are known.
     """
 
-    run_id: int
-    uid: str
     launch_id: int
     study_id: int | None
     trial_id: int | None
@@ -88,6 +94,18 @@ class RunRecord:
     replicate: int
     config_hash: str
     config: dict[str, Any]
+    n_parameters: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(NewRun):
+    """One training run; `n_epochs` of its epochs are in the store, taking `train_seconds`.
+
+    Its `uid` belongs to no other run of any store, and names its checkpoint.
+    """
+
+    run_id: int
+    uid: str
     state: str
     reason: str | None
     worker: str | None
@@ -96,7 +114,6 @@ class RunRecord:
     n_epochs: int
     best_epoch: int | None
     train_seconds: float
-    n_parameters: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from search.workers.ray_session import Slots, ray_session
 from search.workers.workplace import Workplace
 from space import read_space_file
 from space.epochs import Epoch
-from storage import NewLaunch, Store
+from storage import NewLaunch, NewRun, Store
 from storage.connect.engine import parse_url
 from trainables.worker import AssignedRun
 
@@ -261,13 +261,15 @@ def confirm(
     for replicate, error in enumerate(errors):
         config = confirm_config(resolved(plan.space, trial.params), replicate)
         run = store.begin_run(
-            launch_id=launch_id,
-            study_id=study._study_id,
-            trial_id=trial._trial_id,
-            purpose="confirm",
-            replicate=replicate,
-            config_hash=config.config_hash(),
-            config=config.model_dump(mode="json"),
+            NewRun(
+                launch_id=launch_id,
+                study_id=study._study_id,
+                trial_id=trial._trial_id,
+                purpose="confirm",
+                replicate=replicate,
+                config_hash=config.config_hash(),
+                config=config.model_dump(mode="json"),
+            )
         )
         if error is None:
             store.end_run(run.run_id, "failed", "the loss is not finite")

@@ -9,7 +9,7 @@ from search.benchmark.configs import resolved
 from space import NamedConfig
 from space.epochs import Epoch
 from space.files.load import parse_tree
-from storage import NewLaunch, ResultRecord, Store
+from storage import NewLaunch, NewRun, ResultRecord, Store
 
 __all__ = ["add_run", "add_runs", "begin_launch", "named_config"]
 
@@ -71,13 +71,15 @@ def add_run(
     """
     config = resolved(named, seed)
     run_id = store.begin_run(
-        launch_id=launch_id,
-        study_id=None,
-        trial_id=None,
-        purpose="benchmark",
-        replicate=0,
-        config_hash=config.config_hash(),
-        config=config.model_dump(mode="json"),
+        NewRun(
+            launch_id=launch_id,
+            study_id=None,
+            trial_id=None,
+            purpose="benchmark",
+            replicate=0,
+            config_hash=config.config_hash(),
+            config=config.model_dump(mode="json"),
+        )
     ).run_id
     train_error, val_error, test_error = errors
     for number, (train_loss, val_loss) in enumerate(losses, start=1):

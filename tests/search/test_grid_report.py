@@ -20,7 +20,7 @@ from search.runs.seeds import replicate_config
 from search.trials.study import resolved
 from space.epochs import Epoch
 from space.errors import UsageError, UserError
-from storage import Store
+from storage import NewRun, Store
 from tests.search.conftest import new_launch, new_ledger, open_study
 
 from .conftest import Recorder, work
@@ -62,13 +62,15 @@ def fill(plan: Plan, store: Store, errors: dict[Any, dict[int, float]]) -> optun
         for replicate, error in of_point.items():
             config = replicate_config(resolved(plan.space, params), replicate)
             run = store.begin_run(
-                launch_id=launch_id,
-                study_id=study._study_id,
-                trial_id=trial._trial_id,
-                purpose="search",
-                replicate=replicate,
-                config_hash=config.config_hash(),
-                config=config.model_dump(mode="json"),
+                NewRun(
+                    launch_id=launch_id,
+                    study_id=study._study_id,
+                    trial_id=trial._trial_id,
+                    purpose="search",
+                    replicate=replicate,
+                    config_hash=config.config_hash(),
+                    config=config.model_dump(mode="json"),
+                )
             )
             # The second epoch is kept: it validates best.
             for epoch, val_error in enumerate([error + 0.1, error, error + 0.2], start=1):

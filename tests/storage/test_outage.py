@@ -21,7 +21,6 @@ from space.errors import StorageError
 from storage import Store, locking, open_store
 from storage.connect import outage
 from storage.connect.outage import is_outage
-from storage.locking import study_lock
 from storage.optuna_rows.steady import StudyFullError
 
 from ..postgresql import PostgresqlServer
@@ -310,9 +309,9 @@ def test_a_lock_whose_holder_fell_silent_comes_free(
     monkeypatch.setattr(locking, "HELD_SECONDS", 0.5)
     with postgresql.database() as url:
         silent, other = open_store(url), open_store(url)
-        with study_lock(silent, 1), study_lock(other, 1):
+        with silent.locked(1), other.locked(1):
             pass
-        with study_lock(silent, 1):
+        with silent.locked(1):
             pass
         silent.close()
         other.close()
@@ -326,7 +325,7 @@ def test_a_server_that_crashes_and_restarts_is_ridden_out_and_told_of(
         store = open_store(url)
         study = optuna.create_study(study_name="s", storage=store.optuna_storage)
         launch_id = store.begin_launch(new_launch(study._study_id))
-        with caplog.at_level(logging.WARNING, "storage"), study_lock(store, study._study_id):
+        with caplog.at_level(logging.WARNING, "storage"), store.locked(study._study_id):
             postgresql.stop("immediate")
             starter = threading.Timer(1.0, postgresql.start)
             starter.start()
@@ -338,6 +337,6 @@ def test_a_server_that_crashes_and_restarts_is_ridden_out_and_told_of(
         assert back.startswith(f"storage {store.name} answers again after ")
         assert [each.number for each in study.trials] == [0]
         assert [run.trial_id for run in store.runs()] == [trial._trial_id]
-        with study_lock(store, study._study_id):
+        with store.locked(study._study_id):
             pass
         store.close()

@@ -20,7 +20,7 @@ from dashboards.words import KEPT_EPOCH, show_seeds
 from search.benchmark.configs import benchmark_configs, resolved
 from space import NamedConfig, Reported
 from space.errors import UsageError
-from storage import Store
+from storage import NewRun, Store
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
 
 NASTY = "a|b & c_d <e> 100% $x$ {é} ~^# \\ *[日本]*"
@@ -189,13 +189,15 @@ class TestNumbers:
         for seed in (3, 7):
             config = resolved(runs[1][0], seed)
             run = store.begin_run(
-                launch_id=launch_id,
-                study_id=None,
-                trial_id=None,
-                purpose="benchmark",
-                replicate=0,
-                config_hash=config.config_hash(),
-                config=config.model_dump(mode="json"),
+                NewRun(
+                    launch_id=launch_id,
+                    study_id=None,
+                    trial_id=None,
+                    purpose="benchmark",
+                    replicate=0,
+                    config_hash=config.config_hash(),
+                    config=config.model_dump(mode="json"),
+                )
             )
             store.end_run(run.run_id, "failed", "lost its finite loss")
         results = collect(store, benchmark_configs([named for named, _ in runs], 10))

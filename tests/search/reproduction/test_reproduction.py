@@ -25,7 +25,7 @@ from space import ConfigFile, NamedConfig
 from space.epochs import Epoch
 from space.errors import StorageError, UsageError
 from space.metrics import DIGIT_PAIRS
-from storage import Store, open_store
+from storage import NewRun, Store, open_store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.made.reported_benchmark import save
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
@@ -95,13 +95,15 @@ def begin_grid(
         for replicate, error in enumerate(of_point):
             config = SIAMESE.with_seed(1000 + replicate)
             run_id = store.begin_run(
-                launch_id=launch_id,
-                study_id=study._study_id,
-                trial_id=trial._trial_id,
-                purpose="search",
-                replicate=replicate,
-                config_hash=config.config_hash(),
-                config=config.model_dump(mode="json"),
+                NewRun(
+                    launch_id=launch_id,
+                    study_id=study._study_id,
+                    trial_id=trial._trial_id,
+                    purpose="search",
+                    replicate=replicate,
+                    config_hash=config.config_hash(),
+                    config=config.model_dump(mode="json"),
+                )
             ).run_id
             epoch = Epoch(
                 epoch=1,

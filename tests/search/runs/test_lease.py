@@ -31,7 +31,7 @@ from search.runs.lease import (
 from search.runs.protocol import Report
 from search.trials.open_trial import OpenTrial
 from space.errors import LeaseLostError
-from storage import RunRecord, Store
+from storage import NewRun, RunRecord, Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import process_mark
 from storage.tables import schema
@@ -109,13 +109,15 @@ def test_only_trials_of_the_dead_are_reclaimed(plan_for: MakePlan, store: Store)
     trials = [study.ask() for _ in range(3)]
     for trial, launch_id in zip(trials, (dead, living), strict=False):
         store.begin_run(
-            launch_id=launch_id,
-            study_id=study._study_id,
-            trial_id=trial._trial_id,
-            purpose="search",
-            replicate=0,
-            config_hash="x",
-            config={},
+            NewRun(
+                launch_id=launch_id,
+                study_id=study._study_id,
+                trial_id=trial._trial_id,
+                purpose="search",
+                replicate=0,
+                config_hash="x",
+                config={},
+            )
         )
     own = begin(plan, store, study, host=platform.node(), pid=os.getpid())
     assert reclaim_stale(study, store, launch_id=own) == 1
@@ -159,13 +161,15 @@ def test_a_launch_that_slept_and_lost_its_trials_writes_no_more(
 def hold(store: Store, launch_id: int, trial: optuna.Trial) -> int:
     """Let a launch train a trial; the run's number."""
     run = store.begin_run(
-        launch_id=launch_id,
-        study_id=trial.study._study_id,
-        trial_id=trial._trial_id,
-        purpose="search",
-        replicate=0,
-        config_hash="x",
-        config={},
+        NewRun(
+            launch_id=launch_id,
+            study_id=trial.study._study_id,
+            trial_id=trial._trial_id,
+            purpose="search",
+            replicate=0,
+            config_hash="x",
+            config={},
+        )
     )
     return run.run_id
 
@@ -355,13 +359,15 @@ def begin_benchmark(store: Store, *, pid: int) -> int:
 def train_benchmark(store: Store, launch_id: int, config_hash: str) -> int:
     """Let a launch have a benchmark's run in hand; say which."""
     return store.begin_run(
-        launch_id=launch_id,
-        study_id=None,
-        trial_id=None,
-        purpose="benchmark",
-        replicate=0,
-        config_hash=config_hash,
-        config={},
+        NewRun(
+            launch_id=launch_id,
+            study_id=None,
+            trial_id=None,
+            purpose="benchmark",
+            replicate=0,
+            config_hash=config_hash,
+            config={},
+        )
     ).run_id
 
 

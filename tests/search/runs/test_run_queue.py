@@ -22,7 +22,7 @@ from search.runs.queue import QueuedRun, RunQueue
 from search.workers.workers import Workers
 from space import DataConfig, ModelConfig, NamedConfig, TrainingConfig
 from space.metrics import DIGIT_PAIRS
-from storage import Store
+from storage import NewRun, Store
 from storage.tables.attributes import BASELINE
 from tests.search.conftest import new_ledger, opened
 from trainables.data.image_set import ImageSet
@@ -214,13 +214,15 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
     # What is done is not done again.
     for queued in queue[:5]:
         run = store.begin_run(
-            launch_id=1,
-            study_id=study._study_id,
-            trial_id=queued.trial_id,
-            purpose="confirm",
-            replicate=queued.replicate,
-            config_hash="x",
-            config={},
+            NewRun(
+                launch_id=1,
+                study_id=study._study_id,
+                trial_id=queued.trial_id,
+                purpose="confirm",
+                replicate=queued.replicate,
+                config_hash="x",
+                config={},
+            )
         )
         store.end_run(run.run_id, "complete")
     left = confirm_queue(opened(plan, store))
