@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from storage.connect.outage import ride_out
@@ -24,8 +24,6 @@ from storage.optuna_rows.trial_rows import (
     next_number,
     require_unfinished,
     write_param,
-    write_system_attribute,
-    write_user_attribute,
     write_values,
 )
 from storage.tables.optuna_models import models
@@ -50,7 +48,10 @@ _REPEATABLE = (
     "get_study_system_attrs",
     "get_all_studies",
     "get_trial_id_from_study_id_trial_number",
+    "_set_trial_param",
     "set_trial_intermediate_value",
+    "set_trial_user_attr",
+    "set_trial_system_attr",
     "_get_best_trial_id",
 )
 
@@ -277,54 +278,16 @@ class SteadyStorage(optuna.storages.RDBStorage):
         with self._guard():
             return ride_out(self._name, attempt)
 
-    def _set_trial_param(
-        self,
-        trial_id: int,
-        param_name: str,
-        param_value_internal: float,
-        distribution: BaseDistribution,
-        previous_distribution: BaseDistribution | None,
-    ) -> None:
-        """Set a parameter, unless it is set."""
-        if previous_distribution is None:
-            # The first of its name here: Optuna compares it with other trials'.
-            set_param = functools.partial(super()._set_trial_param, trial_id, param_name)
-            self._ride_out(lambda: set_param(param_value_internal, distribution, None))
-            return
-
-        def write(connection: sa.Connection, trial_id: int) -> None:
-            # That a trial has ended comes before what is wrong with its parameter.
-            check_distribution_compatibility(previous_distribution, distribution)
-            write_param(connection, trial_id, param_name, param_value_internal, distribution)
-
-        self._write(trial_id, write)
-
     def write_params(
         self, trial_id: int, params: Mapping[str, tuple[float, BaseDistribution]]
     ) -> None:
         """Set parameters, unless they are set; see `TrialCache.set_trial_params`."""
 
-        def write(connection: sa.Connection, trial_id: int) -> None:
-            for name, (value, distribution) in params.items():
-                write_param(connection, trial_id, name, value, distribution)
-
-        self._write(trial_id, write)
-
-    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set an attribute."""
-        self._write(trial_id, write_user_attribute, key, value)
-
-    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set an attribute."""
-        self._write(trial_id, write_system_attribute, key, value)
-
-    def _write(self, trial_id: int, write: Callable[..., None], *what: Any) -> None:
-        """Write something about a trial that has not ended."""
-
         def attempt() -> None:
             with self.engine.begin() as connection:
                 require_unfinished(connection, [trial_id])
-                write(connection, trial_id, *what)
+                for name, (value, distribution) in params.items():
+                    write_param(connection, trial_id, name, value, distribution)
 
         self._ride_out(attempt)
 

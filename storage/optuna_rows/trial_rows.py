@@ -8,7 +8,6 @@ changed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,16 +24,12 @@ __all__ = [
     "report_steps",
     "require_unfinished",
     "write_param",
-    "write_system_attribute",
-    "write_user_attribute",
     "write_values",
 ]
 
 _TRIALS = models.TrialModel.__table__
 _VALUES = models.TrialValueModel.__table__
 _PARAMS = models.TrialParamModel.__table__
-_USER = models.TrialUserAttributeModel.__table__
-_SYSTEM = models.TrialSystemAttributeModel.__table__
 _STEPS = models.TrialIntermediateValueModel.__table__
 
 
@@ -110,18 +105,6 @@ def write_param(
         "distribution_json": distribution_to_json(distribution),
     }
     connection.execute(_insert(connection, _PARAMS).on_conflict_do_nothing(), [row])
-
-
-def write_user_attribute(connection: sa.Connection, trial_id: int, key: str, value: Any) -> None:
-    """Write an attribute that people and programs give a trial."""
-    row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-    connection.execute(_upsert(connection, _USER, ("trial_id", "key")), [row])
-
-
-def write_system_attribute(connection: sa.Connection, trial_id: int, key: str, value: Any) -> None:
-    """Write an attribute that Optuna's samplers and pruners give a trial."""
-    row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-    connection.execute(_upsert(connection, _SYSTEM, ("trial_id", "key")), [row])
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> Any:
