@@ -6,13 +6,11 @@ import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
 
 import optuna
 import sqlalchemy as sa
 
 from space.epochs import Epoch
-from space.metrics import Measured
 from storage.connect.engine import MEMORY
 from storage.store import Store
 from storage.tables import schema
@@ -20,6 +18,7 @@ from storage.tables.records import (
     LaunchRecord,
     NewLaunch,
     NewRun,
+    NewStudy,
     RunEpoch,
     RunRecord,
     StudyRecord,
@@ -58,27 +57,10 @@ class MemoryStore(Store):
         """Nothing: all others are out."""
         return nullcontext()
 
-    def add_study(
-        self,
-        study_id: int,
-        *,
-        identity: dict[str, Any],
-        metrics: list[str],
-        measured: Measured,
-        data_source: str,
-        data_fingerprint: str,
-    ) -> StudyRecord:
+    def add_study(self, study: NewStudy) -> StudyRecord:
         """Record the terms of a study, unless they are recorded already."""
-        record = StudyRecord(
-            study_id=study_id,
-            created_at=schema.utc_now(),
-            identity=identity,
-            metrics=metrics,
-            measured=measured,
-            data_source=data_source,
-            data_fingerprint=data_fingerprint,
-        )
-        return self._studies.setdefault(study_id, record)
+        record = StudyRecord(**vars(study), created_at=schema.utc_now())
+        return self._studies.setdefault(study.study_id, record)
 
     def begin_launch(self, launch: NewLaunch) -> int:
         """Record that a launch began, and return its number."""

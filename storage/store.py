@@ -10,19 +10,17 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import sqlalchemy as sa
 
 from space.errors import DeletedError, StorageError, StudyNotFoundError, nearest
-from space.metrics import Measured
 from storage.connect.engine import parse_url, redact, translated
 from storage.connect.outage import await_server, is_unreachable
 from storage.runs import RUN_STATES, RunTables
 from storage.tables import schema
 from storage.tables.clock import SecondsSince, StoreNow
 from storage.tables.ownership import require_runs, runs_there
-from storage.tables.records import LaunchRecord, NewLaunch, StudyRecord
+from storage.tables.records import LaunchRecord, NewLaunch, NewStudy, StudyRecord
 
 __all__ = ["LAUNCHES", "RUN_STATES", "Store", "open_store"]
 
@@ -83,39 +81,17 @@ class Store(RunTables):
                     f"storage {self.name}: no study '{name}'; {held}{nearest(name, names)}"
                 ) from error
 
-    def add_study(
-        self,
-        study_id: int,
-        *,
-        identity: dict[str, Any],
-        metrics: list[str],
-        measured: Measured,
-        data_source: str,
-        data_fingerprint: str,
-    ) -> StudyRecord:
+    def add_study(self, study: NewStudy) -> StudyRecord:
         """Record the terms of a study, unless they are recorded already.
 
         Args:
-            study_id: Optuna's number of the study.
-            identity: The terms that may not change within the study.
-            metrics: The objectives' metrics in order.
-            measured: What is measured of its runs.
-            data_source: Which data set its runs see.
-            data_fingerprint: What that data set's content hashes to.
+            study: The terms.
 
         Returns:
             The terms in the store: those given, or those recorded by the study's first launch.
         """
-        values = {
-            "study_id": study_id,
-            "created_at": schema.utc_now(),
-            "identity": identity,
-            "metrics": metrics,
-            "measured": measured,
-            "data_source": data_source,
-            "data_fingerprint": data_fingerprint,
-        }
-        query = sa.select(schema.studies).where(schema.studies.c.study_id == study_id)
+        values = {**vars(study), "created_at": schema.utc_now()}
+        query = sa.select(schema.studies).where(schema.studies.c.study_id == study.study_id)
 
         def add(connection: sa.Connection) -> StudyRecord:
             connection.execute(self._insert_new(schema.studies, values))

@@ -16,7 +16,7 @@ from search.trials.sampling import make_pruner, make_sampler, random_points
 from space import RunConfig, Space
 from space.errors import StudyMismatchError
 from space.metrics import DIGIT_PAIRS, Measured
-from storage import Store
+from storage import NewStudy, Store
 from storage.tables.attributes import BASELINE
 from trainables.data.run_data import RunData
 from trainables.resolve import resolve_config
@@ -103,12 +103,14 @@ def open_study(
                 f"{' and '.join(directions)}; name a new study with --study."
             )
         record = store.add_study(
-            study._study_id,
-            identity=space.identity(),
-            metrics=metrics,
-            measured=DIGIT_PAIRS,
-            data_source=data.source,
-            data_fingerprint=data.fingerprint,
+            NewStudy(
+                study_id=study._study_id,
+                identity=space.identity(),
+                metrics=metrics,
+                measured=DIGIT_PAIRS,
+                data_source=data.source,
+                data_fingerprint=data.fingerprint,
+            )
         )
         differences = space.difference(record.identity)
         if record.data_fingerprint != data.fingerprint:

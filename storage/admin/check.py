@@ -19,14 +19,11 @@ from storage.admin.snapshot import snapshot
 from storage.leases import is_alive
 from storage.store import LAUNCHES, Store
 from storage.tables import schema
-from storage.tables.optuna_models import models
+from storage.tables.optuna_models import STUDIES, TRIALS
 from storage.tables.ownership import is_guarded, lost_rows
 from storage.tables.records import LaunchRecord
 
 __all__ = ["Checked", "check_store"]
-
-_STUDIES = models.StudyModel.__table__
-_TRIALS = models.TrialModel.__table__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +62,7 @@ def check_store(store: Store) -> Checked:
         def count(column: sa.Column[int]) -> int:
             return int(connection.execute(sa.select(sa.func.count(column))).scalar_one())
 
-        studies = connection.execute(sa.select(_STUDIES).order_by(_STUDIES.c.study_id)).all()
+        studies = connection.execute(sa.select(STUDIES).order_by(STUDIES.c.study_id)).all()
         has_ours = sa.inspect(connection).has_table(schema.runs.name)
         launches = []
         if has_ours:
@@ -81,7 +78,7 @@ def check_store(store: Store) -> Checked:
             findings += _unguarded(connection)
         return Checked(
             n_studies=len(studies),
-            n_trials=count(_TRIALS.c.trial_id),
+            n_trials=count(TRIALS.c.trial_id),
             n_runs=count(schema.runs.c.run_id) if has_ours else 0,
             findings=findings,
         )

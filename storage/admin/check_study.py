@@ -21,7 +21,7 @@ from storage.optuna_rows.trial_reading import read_trials
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
 from storage.tables.metric_rows import read_epochs
-from storage.tables.optuna_models import models
+from storage.tables.optuna_models import REPORTS, TRIALS, USER_ATTRIBUTES, VALUES
 from storage.tables.records import LaunchRecord, RunRecord
 
 __all__ = ["AGAIN", "Finding", "check_epochs", "check_study"]
@@ -38,11 +38,6 @@ STATE_OF_RUNS = {
 }
 TOLERANCE = 1e-6
 """Relative; sums of seconds were added up in another order."""
-
-_TRIALS = models.TrialModel.__table__
-_VALUES = models.TrialValueModel.__table__
-_REPORTS = models.TrialIntermediateValueModel.__table__
-_ATTRIBUTES = models.TrialUserAttributeModel.__table__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +146,7 @@ def _numbers(trials: Sequence[FrozenTrial], name: str) -> Iterator[Finding]:
     for number, n_trials in sorted(counts.items()):
         if n_trials > 1:
             yield Finding(
-                table=_TRIALS.name,
+                table=TRIALS.name,
                 key=f"trial {number} of '{name}'",
                 what=f"{count(n_trials, 'trial')} have this number",
                 mend=DISTRUST,
@@ -161,7 +156,7 @@ def _numbers(trials: Sequence[FrozenTrial], name: str) -> Iterator[Finding]:
         first = next(number for number in itertools.count() if number not in counts)
         others = f", nor {count(n_missing - 1, 'other number')} below {max(counts)}"
         yield Finding(
-            table=_TRIALS.name,
+            table=TRIALS.name,
             key=f"study '{name}'",
             what=f"no trial has number {first}{others if n_missing > 1 else ''}: another program "
             "deleted trials",
@@ -235,7 +230,7 @@ def _check_reports(
     """Compare what Optuna heard of a trial with what its runs have recorded."""
     if not runs:
         if trial.intermediate_values:
-            yield _of_trial(label, "it has reports, but no run", DISTRUST, table=_REPORTS.name)
+            yield _of_trial(label, "it has reports, but no run", DISTRUST, table=REPORTS.name)
         return
     if in_turn:
         ended = [
@@ -251,18 +246,18 @@ def _check_reports(
             for step in range(1, n_steps + 1)
         ]
     if sorted(trial.intermediate_values) != list(range(1, len(trial.intermediate_values) + 1)):
-        yield _of_trial(label, "its reports have gaps", DISTRUST, table=_REPORTS.name)
+        yield _of_trial(label, "its reports have gaps", DISTRUST, table=REPORTS.name)
         return
     n_reports = len(trial.intermediate_values)
     decided = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     if n_reports > len(expected) or (decided and n_reports < len(expected)):
         what = f"Optuna has {n_reports} reports, its runs have {len(expected)}"
-        yield _of_trial(label, what, DISTRUST, table=_REPORTS.name)
+        yield _of_trial(label, what, DISTRUST, table=REPORTS.name)
         return
     for step, value in trial.intermediate_values.items():
         if not _equal(value, expected[step - 1]):
             what = f"report {step} is {value:g}, its runs say {expected[step - 1]:g}"
-            yield _of_trial(label, what, DISTRUST, table=_REPORTS.name)
+            yield _of_trial(label, what, DISTRUST, table=REPORTS.name)
             return
     if trial.values and decided and expected:
         last = (
@@ -272,7 +267,7 @@ def _check_reports(
         )
         if not _equal(trial.values[0], last):
             what = f"its value is {trial.values[0]:g}, its runs say {last:g}"
-            yield _of_trial(label, what, DISTRUST, table=_VALUES.name)
+            yield _of_trial(label, what, DISTRUST, table=VALUES.name)
 
 
 def _check_budget(
@@ -292,15 +287,15 @@ def _check_budget(
     if None not in budgets:
         # Baselines are tried whatever the budget.
         query = sa.select(sa.func.count()).join_from(
-            _ATTRIBUTES, _TRIALS, _TRIALS.c.trial_id == _ATTRIBUTES.c.trial_id
+            USER_ATTRIBUTES, TRIALS, TRIALS.c.trial_id == USER_ATTRIBUTES.c.trial_id
         )
-        query = query.where((_ATTRIBUTES.c.key == BASELINE) & (_TRIALS.c.study_id == study_id))
+        query = query.where((USER_ATTRIBUTES.c.key == BASELINE) & (TRIALS.c.study_id == study_id))
         allowed = max(budgets)
         if len(trials) > allowed:
             allowed = max(allowed, int(connection.execute(query).scalar_one()))
         if len(trials) > allowed:
             what = f"it has {count(len(trials), 'trial')}, its budget is {allowed}"
-            yield Finding(table=_TRIALS.name, key=key, what=what, mend=mend)
+            yield Finding(table=TRIALS.name, key=key, what=what, mend=mend)
     budgets = [_setting(launch, "budget", "epochs") for launch in launches]
     if None not in budgets:
         spent = sum(run.n_epochs for runs in of_trial.values() for run in runs)
@@ -331,5 +326,5 @@ def _of_run(run: RunRecord, what: str, mend: str, table: str = schema.runs.name)
     return Finding(table=table, key=f"run {run.run_id}", what=what, mend=mend)
 
 
-def _of_trial(label: str, what: str, mend: str, table: str = _TRIALS.name) -> Finding:
+def _of_trial(label: str, what: str, mend: str, table: str = TRIALS.name) -> Finding:
     return Finding(table=table, key=label, what=what, mend=mend)

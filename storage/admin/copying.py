@@ -15,12 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from space.errors import StorageError, StudyMismatchError, StudyNotFoundError, nearest
-from storage.admin.removal import OF_STUDY, OF_TRIAL, delete_study
+from storage.admin.removal import delete_study
 from storage.admin.snapshot import snapshot
 from storage.leases import is_alive
 from storage.store import LAUNCHES, Store
 from storage.tables import schema
-from storage.tables.optuna_models import models
+from storage.tables.optuna_models import OF_STUDY, OF_TRIAL, STUDIES, TRIALS
 from storage.tables.parts import in_parts
 from storage.tables.records import LaunchRecord
 
@@ -29,15 +29,13 @@ __all__ = ["Copied", "copy_store"]
 CHUNK = 5_000
 """Rows held in memory at a time."""
 
-_STUDIES = models.StudyModel.__table__
-_TRIALS = models.TrialModel.__table__
 _BENCHMARKS = schema.benchmarks
 _LAUNCHES = schema.launches
 _RUNS = schema.runs
 
 _NUMBERED = {
-    _STUDIES: "study_id",
-    _TRIALS: "trial_id",
+    STUDIES: "study_id",
+    TRIALS: "trial_id",
     _LAUNCHES: "launch_id",
     _RUNS: "run_id",
 }
@@ -96,8 +94,8 @@ def copy_store(
 
     def copy(write: sa.Connection) -> Copied:
         with snapshot(source) as read:
-            query = sa.select(_STUDIES.c.study_name, _STUDIES.c.study_id)
-            rows = read.execute(query.order_by(_STUDIES.c.study_id))
+            query = sa.select(STUDIES.c.study_name, STUDIES.c.study_id)
+            rows = read.execute(query.order_by(STUDIES.c.study_id))
             there = {row.study_name: row.study_id for row in rows}
             for name in names:
                 if name not in there:
@@ -138,14 +136,14 @@ class _Copier:
 
     def copy_study(self, name: str, study_id: int) -> None:
         """Copy a study with all that belongs to it."""
-        query = sa.select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == name)
+        query = sa.select(STUDIES.c.study_id).where(STUDIES.c.study_name == name)
         found = self._write.execute(query).scalar()
         label = f"study '{name}'"
         if found is not None:
             self._refuse_unless_replacing(label, _LAUNCHES.c.study_id == found)
             delete_study(self._write, found)
-        trials = sa.select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == study_id)
-        for table in (_STUDIES, *OF_STUDY, _TRIALS):
+        trials = sa.select(TRIALS.c.trial_id).where(TRIALS.c.study_id == study_id)
+        for table in (STUDIES, *OF_STUDY, TRIALS):
             self._copy(table, table.c.study_id == study_id)
         for table in OF_TRIAL:
             self._copy(table, table.c.trial_id.in_(trials))
@@ -228,11 +226,11 @@ class _Copier:
         """Copy rows of a table, after those that they name; their numbers become the target's."""
         key = _NUMBERED.get(table)
         # Optuna counts a new trial's number by the trials of a lower id.
-        order = (table.c.number,) if table is _TRIALS else tuple(table.primary_key)
+        order = (table.c.number,) if table is TRIALS else tuple(table.primary_key)
         query = sa.select(table).where(which).order_by(*order)
         # A number that no other row names is given by the target.
         own = {key} if key or len(order) > 1 else {order[0].name} - self._numbers.keys()
-        counted = {_TRIALS: "n_trials", _RUNS: "n_runs", schema.epochs: "n_epochs"}.get(table)
+        counted = {TRIALS: "n_trials", _RUNS: "n_runs", schema.epochs: "n_epochs"}.get(table)
         result = self._read.execute(query, execution_options={"yield_per": CHUNK})
         for chunk in result.mappings().partitions():
             rows = [

@@ -18,34 +18,16 @@ from storage.leases import is_alive
 from storage.store import Store
 from storage.summaries.benchmark import glance_at_benchmarks, says_it_is_of
 from storage.tables import schema
-from storage.tables.optuna_models import models
+from storage.tables.optuna_models import OF_STUDY, OF_TRIAL, STUDIES, TRIALS
 from storage.tables.parts import in_parts
 from storage.tables.records import BenchmarkRecord, LaunchRecord
 
 __all__ = [
-    "OF_STUDY",
-    "OF_TRIAL",
     "Removal",
     "benchmark_removal",
     "delete_study",
     "study_removal",
 ]
-
-_STUDIES = models.StudyModel.__table__
-_TRIALS = models.TrialModel.__table__
-OF_STUDY = (
-    models.StudyDirectionModel.__table__,
-    models.StudyUserAttributeModel.__table__,
-    models.StudySystemAttributeModel.__table__,
-)
-OF_TRIAL = (
-    models.TrialUserAttributeModel.__table__,
-    models.TrialSystemAttributeModel.__table__,
-    models.TrialParamModel.__table__,
-    models.TrialValueModel.__table__,
-    models.TrialIntermediateValueModel.__table__,
-    models.TrialHeartbeatModel.__table__,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +89,10 @@ def study_removal(store: Store, study_id: int, name: str) -> Removal:
 
 def delete_study(connection: sa.Connection, study_id: int) -> None:
     """Delete a study's rows from every table of Optuna's; the database deletes ours with them."""
-    trials = sa.select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == study_id)
+    trials = sa.select(TRIALS.c.trial_id).where(TRIALS.c.study_id == study_id)
     for table in OF_TRIAL:
         connection.execute(sa.delete(table).where(table.c.trial_id.in_(trials)))
-    for table in (_TRIALS, *OF_STUDY, _STUDIES):
+    for table in (TRIALS, *OF_STUDY, STUDIES):
         connection.execute(sa.delete(table).where(table.c.study_id == study_id))
 
 

@@ -26,15 +26,13 @@ from storage.optuna_rows.trial_rows import (
     write_param,
     write_values,
 )
-from storage.tables.optuna_models import models
+from storage.tables.optuna_models import STUDIES, TRIALS, models
 from storage.tables.ownership import require_launch
 
 __all__ = ["SteadyStorage", "StudyFullError"]
 
 T = TypeVar("T")
 
-_STUDIES = models.StudyModel.__table__
-_TRIALS = models.TrialModel.__table__
 _ENDED = [state for state in TrialState if state.is_finished()]
 
 _REPEATABLE = (
@@ -121,11 +119,11 @@ class SteadyStorage(optuna.storages.RDBStorage):
     def _create_running(self, study_id: int) -> FrozenTrial:
         """Create a trial that runs and of which nothing is known yet."""
         moment = _now()
-        of_study = _TRIALS.c.study_id == study_id
-        study = sa.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == study_id)
-        n_trials = sa.select(sa.func.count()).select_from(_TRIALS).where(of_study)
+        of_study = TRIALS.c.study_id == study_id
+        study = sa.select(STUDIES.c.study_id).where(STUDIES.c.study_id == study_id)
+        n_trials = sa.select(sa.func.count()).select_from(TRIALS).where(of_study)
         # One statement numbers and inserts: no other launch comes between, on SQLite either.
-        insert = _TRIALS.insert().values(
+        insert = TRIALS.insert().values(
             study_id=study_id,
             number=next_number(study_id),
             state=TrialState.RUNNING,
@@ -137,19 +135,19 @@ class SteadyStorage(optuna.storages.RDBStorage):
         def attempt() -> tuple[int, int]:
             nonlocal n_attempts
             n_attempts += 1
-            query = sa.select(_TRIALS.c.trial_id, _TRIALS.c.number)
+            query = sa.select(TRIALS.c.trial_id, TRIALS.c.number)
             with self.engine.begin() as connection:
                 if connection.execute(study.with_for_update()).scalar() is None:
                     raise KeyError(models.NOT_FOUND_MSG)
                 if launch_id is not None:
                     require_launch(connection, launch_id)
                 if n_attempts > 1:
-                    mine = query.where(of_study & (_TRIALS.c.datetime_start == moment))
+                    mine = query.where(of_study & (TRIALS.c.datetime_start == moment))
                     made = connection.execute(mine).first()
                     if made is not None:
                         return made.trial_id, made.number
                 trial_id: int = connection.execute(insert).inserted_primary_key[0]  # type: ignore[index]
-                row = connection.execute(query.where(_TRIALS.c.trial_id == trial_id)).one()
+                row = connection.execute(query.where(TRIALS.c.trial_id == trial_id)).one()
                 # Counted in the transaction that adds to the count: no lock that a server's
                 # restart takes away lets another launch in between.
                 if limit is not None and connection.execute(n_trials).scalar_one() > limit:
@@ -235,13 +233,13 @@ class SteadyStorage(optuna.storages.RDBStorage):
         said: dict[str, Any] = {"state": state}
         if state.is_finished():
             said["datetime_complete"] = moment
-        unfinished = (_TRIALS.c.trial_id == trial_id) & _TRIALS.c.state.not_in(_ENDED)
-        look = sa.select(_TRIALS.c.state, _TRIALS.c.datetime_complete)
-        look = look.where(_TRIALS.c.trial_id == trial_id)
+        unfinished = (TRIALS.c.trial_id == trial_id) & TRIALS.c.state.not_in(_ENDED)
+        look = sa.select(TRIALS.c.state, TRIALS.c.datetime_complete)
+        look = look.where(TRIALS.c.trial_id == trial_id)
 
         def attempt() -> None:
             with self.engine.begin() as connection:
-                if connection.execute(_TRIALS.update().where(unfinished).values(said)).rowcount:
+                if connection.execute(TRIALS.update().where(unfinished).values(said)).rowcount:
                     if values is not None:
                         write_values(connection, trial_id, values)
                     return
@@ -256,11 +254,11 @@ class SteadyStorage(optuna.storages.RDBStorage):
     def _take(self, trial_id: int) -> bool:
         """Take a waiting trial up, once; Optuna's own reads first and then writes."""
         moment = _now()
-        waiting = (_TRIALS.c.trial_id == trial_id) & (_TRIALS.c.state == TrialState.WAITING)
-        take = _TRIALS.update().where(waiting)
+        waiting = (TRIALS.c.trial_id == trial_id) & (TRIALS.c.state == TrialState.WAITING)
+        take = TRIALS.update().where(waiting)
         take = take.values(state=TrialState.RUNNING, datetime_start=moment)
-        look = sa.select(_TRIALS.c.state, _TRIALS.c.datetime_start)
-        look = look.where(_TRIALS.c.trial_id == trial_id)
+        look = sa.select(TRIALS.c.state, TRIALS.c.datetime_start)
+        look = look.where(TRIALS.c.trial_id == trial_id)
 
         def attempt() -> bool:
             with self.engine.begin() as connection:
@@ -317,7 +315,7 @@ class SteadyStorage(optuna.storages.RDBStorage):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """A trial, as it is now."""
-        query = sa.select(_TRIALS.c.study_id).where(_TRIALS.c.trial_id == trial_id)
+        query = sa.select(TRIALS.c.study_id).where(TRIALS.c.trial_id == trial_id)
 
         def attempt() -> list[FrozenTrial]:
             with self.engine.connect() as connection:

@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import UpdateFinishedTrialError
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.tables.optuna_models import models
+from storage.tables.optuna_models import PARAMS, REPORTS, TRIALS, VALUES, models
 from storage.tables.records import TrialStep
 
 __all__ = [
@@ -27,18 +27,13 @@ __all__ = [
     "write_values",
 ]
 
-_TRIALS = models.TrialModel.__table__
-_VALUES = models.TrialValueModel.__table__
-_PARAMS = models.TrialParamModel.__table__
-_STEPS = models.TrialIntermediateValueModel.__table__
-
 
 def next_number(study_id: int) -> sa.ScalarSelect[Any]:
     """The number of a study's next trial: no other's, though one before it was deleted.
 
     Optuna counts the trials instead.
     """
-    others = _TRIALS.alias()
+    others = TRIALS.alias()
     highest = sa.func.coalesce(sa.func.max(others.c.number), -1)
     return sa.select(highest + 1).where(others.c.study_id == study_id).scalar_subquery()
 
@@ -51,8 +46,8 @@ def require_unfinished(connection: sa.Connection, trial_ids: Iterable[int]) -> N
         UpdateFinishedTrialError: If one of them has ended.
     """
     wanted = set(trial_ids)
-    query = sa.select(_TRIALS.c.trial_id, _TRIALS.c.number, _TRIALS.c.state)
-    found = connection.execute(query.where(_TRIALS.c.trial_id.in_(wanted))).all()
+    query = sa.select(TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state)
+    found = connection.execute(query.where(TRIALS.c.trial_id.in_(wanted))).all()
     if len(found) < len(wanted):
         raise KeyError(models.NOT_FOUND_MSG)
     for trial in found:
@@ -76,7 +71,7 @@ def report_steps(connection: sa.Connection, steps: Sequence[TrialStep]) -> None:
                 "intermediate_value_type": kind,
             }
         )
-    connection.execute(_upsert(connection, _STEPS, ("trial_id", "step")), rows)
+    connection.execute(_upsert(connection, REPORTS, ("trial_id", "step")), rows)
 
 
 def write_values(connection: sa.Connection, trial_id: int, values: Sequence[float]) -> None:
@@ -87,7 +82,7 @@ def write_values(connection: sa.Connection, trial_id: int, values: Sequence[floa
         rows.append(
             {"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind}
         )
-    connection.execute(_upsert(connection, _VALUES, ("trial_id", "objective")), rows)
+    connection.execute(_upsert(connection, VALUES, ("trial_id", "objective")), rows)
 
 
 def write_param(
@@ -104,7 +99,7 @@ def write_param(
         "param_value": value,
         "distribution_json": distribution_to_json(distribution),
     }
-    connection.execute(_insert(connection, _PARAMS).on_conflict_do_nothing(), [row])
+    connection.execute(_insert(connection, PARAMS).on_conflict_do_nothing(), [row])
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> Any:

@@ -21,7 +21,14 @@ from storage.store import Store
 from storage.summaries.baselines import in_order
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
-from storage.tables.optuna_models import models
+from storage.tables.optuna_models import (
+    DIRECTIONS,
+    REPORTS,
+    STUDIES,
+    TRIALS,
+    USER_ATTRIBUTES,
+    VALUES,
+)
 from storage.tables.records import BenchmarkRecord, LaunchRecord
 
 __all__ = [
@@ -36,13 +43,6 @@ __all__ = [
 
 INTERRUPTED = "INTERRUPTED"
 """The state of a trial that Optuna says is running, whose launch died."""
-
-_TRIALS = models.TrialModel.__table__
-_VALUES = models.TrialValueModel.__table__
-_REPORTS = models.TrialIntermediateValueModel.__table__
-_ATTRIBUTES = models.TrialUserAttributeModel.__table__
-_STUDIES = models.StudyModel.__table__
-_DIRECTIONS = models.StudyDirectionModel.__table__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,28 +119,28 @@ def glance_at_studies(store: Store) -> list[StudyGlance]:
     """
     with translated(store.url), store.engine.connect() as connection:
         directions: dict[int, list[str]] = {}
-        query = sa.select(_DIRECTIONS.c.study_id, _DIRECTIONS.c.direction)
-        for study_id, direction in connection.execute(query.order_by(_DIRECTIONS.c.objective)):
+        query = sa.select(DIRECTIONS.c.study_id, DIRECTIONS.c.direction)
+        for study_id, direction in connection.execute(query.order_by(DIRECTIONS.c.objective)):
             directions.setdefault(study_id, []).append(direction.name.lower())
         counts: dict[int, dict[str, int]] = {}
         times: dict[int, list[datetime.datetime]] = {}
         query = sa.select(
-            _TRIALS.c.study_id,
-            _TRIALS.c.state,
+            TRIALS.c.study_id,
+            TRIALS.c.state,
             sa.func.count(),
-            sa.func.max(_TRIALS.c.datetime_start),
-            sa.func.max(_TRIALS.c.datetime_complete),
+            sa.func.max(TRIALS.c.datetime_start),
+            sa.func.max(TRIALS.c.datetime_complete),
         )
         for study_id, state, n, *latest in connection.execute(
-            query.group_by(_TRIALS.c.study_id, _TRIALS.c.state)
+            query.group_by(TRIALS.c.study_id, TRIALS.c.state)
         ):
             counts.setdefault(study_id, _none())[state.name] = n
             known = [time.replace(tzinfo=datetime.UTC) for time in latest if time is not None]
             times.setdefault(study_id, []).extend(known)
         best = _extremes(connection)
         baselines = _baselines(connection)
-        studies = sa.select(_STUDIES.c.study_id, _STUDIES.c.study_name)
-        names = connection.execute(studies.order_by(_STUDIES.c.study_id)).all()
+        studies = sa.select(STUDIES.c.study_id, STUDIES.c.study_name)
+        names = connection.execute(studies.order_by(STUDIES.c.study_id)).all()
     spent, records, abandoned = _spent(store), store.study_records(), abandoned_trials(store)
     launches: dict[int | None, list[LaunchRecord]] = {}
     for launch in store.launches():
@@ -189,13 +189,13 @@ def abandoned_trials(store: Store) -> dict[int, set[int]]:
         StorageError: If the store cannot be read.
     """
     runs, studies = schema.runs, schema.studies
-    held = (runs.c.trial_id == _TRIALS.c.trial_id) & (runs.c.purpose == "search")
+    held = (runs.c.trial_id == TRIALS.c.trial_id) & (runs.c.purpose == "search")
     held &= runs.c.state == "running"
     query = (
-        sa.select(_TRIALS.c.study_id, _TRIALS.c.trial_id, runs.c.launch_id)
-        .join(studies, studies.c.study_id == _TRIALS.c.study_id)
+        sa.select(TRIALS.c.study_id, TRIALS.c.trial_id, runs.c.launch_id)
+        .join(studies, studies.c.study_id == TRIALS.c.study_id)
         .outerjoin(runs, held)
-        .where(_TRIALS.c.state == TrialState.RUNNING)
+        .where(TRIALS.c.state == TrialState.RUNNING)
     )
     rows = store.rows(query)
     alive = [launch for launch in store.launches(status="running") if is_alive(launch)]
@@ -218,7 +218,7 @@ def study_names(store: Store) -> dict[int, str]:
     Raises:
         StorageError: If the store cannot be read.
     """
-    query = sa.select(_STUDIES.c.study_id, _STUDIES.c.study_name)
+    query = sa.select(STUDIES.c.study_id, STUDIES.c.study_name)
     with translated(store.url), store.engine.connect() as connection:
         return {row.study_id: row.study_name for row in connection.execute(query)}
 
@@ -236,27 +236,27 @@ def study_version(store: Store, study_id: int) -> str:
     Raises:
         StorageError: If the store cannot be read.
     """
-    of_study = _TRIALS.c.study_id == study_id
+    of_study = TRIALS.c.study_id == study_id
     trials = sa.select(
-        _TRIALS.c.state,
+        TRIALS.c.state,
         sa.func.count(),
-        sa.func.max(_TRIALS.c.trial_id),
+        sa.func.max(TRIALS.c.trial_id),
         # Numbers of a deleted study are used again, moments are not.
-        sa.func.max(_TRIALS.c.datetime_start),
+        sa.func.max(TRIALS.c.datetime_start),
     )
-    name = sa.select(_STUDIES.c.study_name).where(_STUDIES.c.study_id == study_id)
+    name = sa.select(STUDIES.c.study_name).where(STUDIES.c.study_id == study_id)
     # A finished trial reports no more: the reports of the others tell whether any are new.
     reports = sa.select(
-        sa.func.count(), sa.func.max(_REPORTS.c.trial_intermediate_value_id)
-    ).select_from(_REPORTS.join(_TRIALS, _REPORTS.c.trial_id == _TRIALS.c.trial_id))
+        sa.func.count(), sa.func.max(REPORTS.c.trial_intermediate_value_id)
+    ).select_from(REPORTS.join(TRIALS, REPORTS.c.trial_id == TRIALS.c.trial_id))
     with translated(store.url), store.engine.connect() as connection:
         seen: list[Any] = [
             (state.name, n, last, str(start))
             for state, n, last, start in connection.execute(
-                trials.where(of_study).group_by(_TRIALS.c.state).order_by(_TRIALS.c.state)
+                trials.where(of_study).group_by(TRIALS.c.state).order_by(TRIALS.c.state)
             )
         ]
-        running = of_study & (_TRIALS.c.state == TrialState.RUNNING)
+        running = of_study & (TRIALS.c.state == TrialState.RUNNING)
         seen += connection.execute(reports.where(running)).all()
         seen.append(connection.execute(name).scalar())
     seen += [
@@ -269,24 +269,22 @@ def study_version(store: Store, study_id: int) -> str:
 
 def _extremes(connection: sa.Connection) -> dict[int, tuple[float, float]]:
     """Study -> the least and the greatest value of the first objective of complete trials."""
-    joined = _TRIALS.join(_VALUES, _VALUES.c.trial_id == _TRIALS.c.trial_id)
-    wanted = (_TRIALS.c.state == TrialState.COMPLETE) & (_VALUES.c.objective == 0)
+    joined = TRIALS.join(VALUES, VALUES.c.trial_id == TRIALS.c.trial_id)
+    wanted = (TRIALS.c.state == TrialState.COMPLETE) & (VALUES.c.objective == 0)
     # Infinite values lie in the table as NULL, which neither aggregate counts.
-    query = sa.select(
-        _TRIALS.c.study_id, sa.func.min(_VALUES.c.value), sa.func.max(_VALUES.c.value)
-    )
-    rows = connection.execute(query.select_from(joined).where(wanted).group_by(_TRIALS.c.study_id))
+    query = sa.select(TRIALS.c.study_id, sa.func.min(VALUES.c.value), sa.func.max(VALUES.c.value))
+    rows = connection.execute(query.select_from(joined).where(wanted).group_by(TRIALS.c.study_id))
     return {study_id: (low, high) for study_id, low, high in rows if low is not None}
 
 
 def _baselines(connection: sa.Connection) -> dict[int, float]:
     """Study -> the first objective of the baseline that counts, where that is complete."""
-    of_first = (_VALUES.c.trial_id == _TRIALS.c.trial_id) & (_VALUES.c.objective == 0)
+    of_first = (VALUES.c.trial_id == TRIALS.c.trial_id) & (VALUES.c.objective == 0)
     query = (
-        sa.select(_TRIALS.c.study_id, _TRIALS.c.number, _TRIALS.c.state, _VALUES.c.value)
-        .join(_ATTRIBUTES, _ATTRIBUTES.c.trial_id == _TRIALS.c.trial_id)
-        .outerjoin(_VALUES, of_first)
-        .where(_ATTRIBUTES.c.key == BASELINE)
+        sa.select(TRIALS.c.study_id, TRIALS.c.number, TRIALS.c.state, VALUES.c.value)
+        .join(USER_ATTRIBUTES, USER_ATTRIBUTES.c.trial_id == TRIALS.c.trial_id)
+        .outerjoin(VALUES, of_first)
+        .where(USER_ATTRIBUTES.c.key == BASELINE)
     )
     states: dict[int, dict[int, str]] = {}
     values: dict[tuple[int, int], float] = {}

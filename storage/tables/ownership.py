@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from space.errors import DeletedError
 from storage.tables import schema
-from storage.tables.optuna_models import models
+from storage.tables.optuna_models import TRIALS
 
 __all__ = [
     "drop_triggers",
@@ -32,7 +32,6 @@ __all__ = [
     "runs_there",
 ]
 
-_TRIALS = models.TrialModel.__table__
 
 _LAUNCHED = {
     constraint
@@ -174,7 +173,7 @@ def require_trial(connection: sa.Connection, trial_id: int) -> None:
     Raises:
         DeletedError: If its row was deleted.
     """
-    query = sa.select(_TRIALS.c.trial_id).where(_TRIALS.c.trial_id == trial_id)
+    query = sa.select(TRIALS.c.trial_id).where(TRIALS.c.trial_id == trial_id)
     if connection.execute(query).scalar() is None:
         raise DeletedError(
             "another program deleted a trial that was about to be trained; run the same command "

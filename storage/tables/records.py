@@ -18,6 +18,7 @@ __all__ = [
     "LaunchRecord",
     "NewLaunch",
     "NewRun",
+    "NewStudy",
     "ResultRecord",
     "RunEpoch",
     "RunRecord",
@@ -27,16 +28,31 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyRecord:
-    """The terms that all launches of a study share; `metrics` are those of its objectives."""
+class NewStudy:
+    """The terms that all launches of a study share.
+
+    Attributes:
+        study_id: Optuna's number of the study.
+        identity: The terms that may not change within the study.
+        metrics: The objectives' metrics in order.
+        measured: What is measured of its runs.
+        data_source: Which data set its runs see.
+        data_fingerprint: What that data set's content hashes to.
+    """
 
     study_id: int
-    created_at: datetime.datetime
     identity: dict[str, Any]
     metrics: list[str]
     measured: Measured
     data_source: str
     data_fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRecord(NewStudy):
+    """The terms of a study, and when its first launch recorded them."""
+
+    created_at: datetime.datetime
 
 
 @dataclass(frozen=True, kw_only=True)

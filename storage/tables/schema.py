@@ -31,7 +31,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from space.metrics import Measured
-from storage.tables.optuna_models import models
+from storage.tables.optuna_models import STUDIES, TRIALS
 
 __all__ = [
     "benchmarks",
@@ -122,8 +122,8 @@ def _goes_with(column: Any) -> sa.ForeignKey:
     return sa.ForeignKey(column, ondelete="CASCADE")
 
 
-_STUDY = models.StudyModel.__table__.c.study_id
-_TRIAL = models.TrialModel.__table__.c.trial_id
+_STUDY = STUDIES.c.study_id
+_TRIAL = TRIALS.c.trial_id
 
 studies = sa.Table(
     "search_studies",

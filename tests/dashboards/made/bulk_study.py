@@ -16,7 +16,7 @@ import optuna
 
 from space import RunConfig, Space
 from space.metrics import DIGIT_PAIRS
-from storage import Store
+from storage import NewStudy, Store
 from tests.dashboards.made.bulk_rows import (
     CONFIG,
     EPOCHS,
@@ -134,12 +134,14 @@ def begin_study(
     study.set_metric_names(metrics)
     study_id = study._study_id
     store.add_study(
-        study_id,
-        identity={"model.name": "siamese-aux"},
-        metrics=metrics,
-        measured=DIGIT_PAIRS,
-        data_source="digits",
-        data_fingerprint=FINGERPRINT,
+        NewStudy(
+            study_id=study_id,
+            identity={"model.name": "siamese-aux"},
+            metrics=metrics,
+            measured=DIGIT_PAIRS,
+            data_source="digits",
+            data_fingerprint=FINGERPRINT,
+        )
     )
     first = begin_launch(store, study_id, config=config)
     store.end_launch(first, "time limit")

@@ -15,7 +15,7 @@ from dashboards.tables.origins import study_launches_sheet
 from dashboards.words import show_changes
 from space import RunConfig, Space
 from space.metrics import DIGIT_PAIRS
-from storage import BenchmarkConfig, BenchmarkRecord, Store
+from storage import BenchmarkConfig, BenchmarkRecord, NewStudy, Store
 from storage.tables.attributes import BASELINE
 from tests.conftest import BACKENDS
 from tests.dashboards.made.reported_benchmark import (
@@ -40,12 +40,14 @@ SPACE: dict[str, Any] = {
 def begin_study(store: Store) -> optuna.Study:
     study = optuna.create_study(study_name="s", storage=store.optuna_storage)
     store.add_study(
-        study._study_id,
-        identity={},
-        metrics=["val_error"],
-        measured=DIGIT_PAIRS,
-        data_source="mnist",
-        data_fingerprint="g" * 16,
+        NewStudy(
+            study_id=study._study_id,
+            identity={},
+            metrics=["val_error"],
+            measured=DIGIT_PAIRS,
+            data_source="mnist",
+            data_fingerprint="g" * 16,
+        )
     )
     return study
 

@@ -25,7 +25,7 @@ from space import ConfigFile, NamedConfig
 from space.epochs import Epoch
 from space.errors import StorageError, UsageError
 from space.metrics import DIGIT_PAIRS
-from storage import NewRun, Store, open_store
+from storage import NewRun, NewStudy, Store, open_store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.made.reported_benchmark import save
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
@@ -82,12 +82,14 @@ def begin_grid(
     """Record a study with a complete trial a point, a replicate an error."""
     study = optuna.create_study(study_name=name, storage=store.optuna_storage)
     store.add_study(
-        study._study_id,
-        identity={},
-        metrics=["val_error"],
-        measured=DIGIT_PAIRS,
-        data_source="mnist",
-        data_fingerprint="g" * 16,
+        NewStudy(
+            study_id=study._study_id,
+            identity={},
+            metrics=["val_error"],
+            measured=DIGIT_PAIRS,
+            data_source="mnist",
+            data_fingerprint="g" * 16,
+        )
     )
     launch_id = begin_launch(store, study_id=study._study_id, data_fingerprint="g" * 16)
     for value, of_point in errors.items():

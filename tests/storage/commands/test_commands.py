@@ -14,7 +14,7 @@ import pytest
 
 from space.errors import UsageError
 from space.metrics import DIGIT_PAIRS
-from storage import open_store
+from storage import NewStudy, open_store
 from storage.__main__ import main
 from storage.commands.kit import storage_arguments
 from storage.summaries.confirmed import confirmed_trials
@@ -50,12 +50,14 @@ def url(tmp_path: Path) -> str:
     store = open_store(path)
     study = optuna.create_study(study_name="[bold]ours[/]", storage=store.optuna_storage)
     store.add_study(
-        study._study_id,
-        identity={},
-        metrics=["val_error"],
-        measured=DIGIT_PAIRS,
-        data_source="digits",
-        data_fingerprint="abc",
+        NewStudy(
+            study_id=study._study_id,
+            identity={},
+            metrics=["val_error"],
+            measured=DIGIT_PAIRS,
+            data_source="digits",
+            data_fingerprint="abc",
+        )
     )
     launch_id = begin_launch(
         store,
