@@ -9,9 +9,9 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from space.metrics import rank
 from storage import RunRecord
 from storage.summaries.baselines import in_order
+from storage.summaries.best import best_first
 from storage.tables.attributes import BASELINE, FAIL_REASON
 
 __all__ = ["Snapshot", "TrialRow", "take_snapshot"]
@@ -81,11 +81,7 @@ def take_snapshot(study: optuna.Study, runs: Iterable[RunRecord] = ()) -> Snapsh
         n_epochs[run.trial_id] = max(run.n_epochs, n_epochs.get(run.trial_id, 0))
     rows = [_row(trial, n_epochs.get(trial._trial_id)) for trial in trials]
     ended = [row for row in rows if row.state in ("COMPLETE", "PRUNED")]
-
-    def order(row: TrialRow) -> tuple[bool, float, int]:
-        return (row.state != "COMPLETE", rank(row.values[0], maximize), row.number)
-
-    leading = sorted((row for row in rows if row.values), key=order)
+    leading = best_first(rows, maximize)
     complete = [row for row in leading if row.state == "COMPLETE"]
     if len(study.directions) == 1:
         best = complete[:1]

@@ -16,6 +16,7 @@ from storage import Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.leases import latest_status
+from storage.summaries.best import best_first
 
 __all__ = ["study_document", "trial_address"]
 
@@ -83,11 +84,8 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
 
 def _leading(view: StudyView) -> list[StudyTrial]:
     """The best trials, complete ones first; the winner on fresh seeds and the baseline anyhow."""
-    rank = view.metrics[0].rank
-    ranked = sorted(
-        (trial for trial in view.trials if trial.values and trial.state != "FAIL"),
-        key=lambda trial: (trial.state != "COMPLETE", rank(trial.values[0]), trial.number),
-    )
+    may_lead = (trial for trial in view.trials if trial.state != "FAIL")
+    ranked = best_first(may_lead, view.metrics[0].maximize)
     kept = {trial.number for trial in ranked[:N_LEADING]}
     kept |= set() if view.confirmation is None else {view.confirmation.winner.trial_number}
     kept |= set() if view.baseline is None else {view.baseline.number}

@@ -15,6 +15,7 @@ from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_signed
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
 from space.terminal.counts import count
 from space.words import NOTHING, number
+from storage.summaries.best import best_first
 
 __all__ = [
     "best_sheet",
@@ -91,11 +92,10 @@ def best_trials(view: StudyView, n: int) -> list[StudyTrial]:
     Returns:
         The best ones, then the winner on fresh seeds and the baseline, where they are others.
     """
-    rank = view.metrics[0].rank
-    complete = [trial for trial in view.trials if trial.state == "COMPLETE" and trial.values]
+    complete = [trial for trial in view.trials if trial.state == "COMPLETE"]
     if len(view.metrics) > 1:
         complete = [trial for trial in complete if trial.number in view.front]
-    found = sorted(complete, key=lambda trial: (rank(trial.values[0]), trial.number))[:n]
+    found = best_first(complete, view.metrics[0].maximize)[:n]
     winner = None if view.confirmation is None else view.confirmation.winner.trial_number
     also = [trial for trial in view.trials if trial.number == winner]
     also += [] if view.baseline is None else [view.baseline]

@@ -11,10 +11,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import UsageError
-from space.metrics import rank
 from space.terminal.counts import count
 from storage import Store
 from storage.summaries.baselines import in_order
+from storage.summaries.best import best_first
 from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 from storage.tables.attributes import BASELINE
 
@@ -148,14 +148,7 @@ def _ranked(
     """Every trial that may be exported, best first, with the rule that puts it there."""
     maximize = study.directions[0] == StudyDirection.MAXIMIZE
     failed = failed_seeds(store, study._study_id)
-    pool = sorted(
-        complete,
-        key=lambda trial: (
-            trial.number in failed,
-            rank(trial.values[0], maximize),
-            trial.number,
-        ),
-    )
+    pool = sorted(best_first(complete, maximize), key=lambda trial: trial.number in failed)
     complete_trials = count(len(complete), "complete trial")
     if len(study.directions) > 1:
         front = {trial.number for trial in study.best_trials}

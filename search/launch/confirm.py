@@ -20,7 +20,7 @@ from search.trials.proposals import IMPOSSIBLE
 from search.trials.study import OpenedStudy
 from search.workers.train_queue import QueueProgress, train_queue
 from search.workers.workplace import OpenWorkplace
-from space.metrics import rank
+from storage.summaries.best import best_first
 from storage.tables.attributes import BASELINE
 from trainables.runs import count_parameters
 
@@ -73,7 +73,7 @@ def candidates(opened: OpenedStudy) -> Candidates:
         while len([trial for trial in pool if is_possible(trial)]) < len(pool):
             complete = [trial for trial in complete if trial.number not in skipped]
             pool = _front(study, complete)
-    for trial in sorted(pool, key=lambda trial: (rank(trial.values[0], maximize), trial.number)):
+    for trial in best_first(pool, maximize):
         if len(chosen) == opened.space.confirm.top:
             break
         choose(trial)

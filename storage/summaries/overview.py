@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from space.metrics import rank
 from storage.leases import is_alive, status_of
 from storage.store import Store
 from storage.summaries.benchmark import BenchmarkGlance, glance_at_benchmarks
+from storage.summaries.best import best_first
 from storage.summaries.confirmed import confirmed_trials, failed_seeds
 from storage.summaries.study import INTERRUPTED, abandoned_trials, glance_at_studies
 from storage.tables.records import BenchmarkConfig, LaunchRecord, RunRecord, StudyRecord
@@ -154,6 +154,8 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         runs.setdefault(run.trial_id, []).append(run)
     every = [run for own in runs.values() for run in own]
     directions = storage.get_study_directions(study_id)
+    complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
+    best = best_first(complete, directions[0] == StudyDirection.MAXIMIZE)
     return {
         "study": name,
         "created_at": None if record is None else record.created_at.isoformat(timespec="seconds"),
@@ -164,7 +166,7 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         "trials_by_state": _counts(states),
         "epochs": sum(run.n_epochs for run in every),
         "train_seconds": sum(run.train_seconds for run in every),
-        "best": _best(trials, directions),
+        "best": _trial(best[0]) if best else None,
         "confirmation": _confirmation(store, record),
         "launches": [_launch(launch) for launch in store.launches(study_id)],
         "trials": [
@@ -206,15 +208,6 @@ def _winner(confirmation: list[dict[str, Any]]) -> dict[str, Any] | None:
 def _counts(states: Sequence[str]) -> dict[str, int]:
     known = [*(state.name for state in TrialState), INTERRUPTED]
     return {state: states.count(state) for state in known}
-
-
-def _best(trials: list[FrozenTrial], directions: list[Any]) -> dict[str, Any] | None:
-    """The best complete trial; of several objectives, by the first."""
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if not complete:
-        return None
-    maximize = directions[0] == optuna.study.StudyDirection.MAXIMIZE
-    return _trial(min(complete, key=lambda trial: (rank(trial.values[0], maximize), trial.number)))
 
 
 def _trial(trial: FrozenTrial) -> dict[str, Any]:
