@@ -44,6 +44,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 OptionValue = bool | int | float | str
 
 
+def later(default: Any) -> Any:
+    """A setting that configs of older releases do not have: left out where it is the default."""
+    return Field(default=default, exclude_if=lambda value: value == default)
+
+
 class FrozenModel(BaseModel):
     """Base of every config type: immutable, unknown keys refused, no NaN or infinity.
 
@@ -117,8 +122,19 @@ class TrainingConfig(FrozenModel):
     """Total weight w of the auxiliary digit losses; the comparison loss gets 1 - w. Default: 0.6
     (the report's 0.6 / 0.4) for a model with auxiliary heads, 0 for one without."""
     training_seed: Seed = SEARCH_SEEDS.start
-    """Draws the initial weights, the order of pairs, the augmentation and the dropout masks; a
-    search's is 1000 to 999999."""
+    """Draws the initial weights, the order of pairs, the augmentation and the dropout masks, each
+    from a stream of its own; a search's is 1000 to 999999."""
+    init_seed: Seed | None = later(None)
+    """Draws the initial weights instead of training_seed."""
+    order_seed: Seed | None = later(None)
+    """Draws the order of pairs instead of training_seed."""
+    augmentation_seed: Seed | None = later(None)
+    """Draws the augmentation instead of training_seed."""
+    dropout_seed: Seed | None = later(None)
+    """Draws the dropout masks instead of training_seed."""
+    protocol: Annotated[int, Field(ge=1)] | None = later(None)
+    """What is drawn from which seed, as a version that a complete config has: runs of one seed are
+    alike under one version only. Left out, today's; runs recorded without one are of version 1."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU that the worker was given, else the CPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -161,9 +177,9 @@ class RunConfig(FrozenModel):
 
     def value(self, path: str) -> Any:
         """The setting that a dotted path names; None where a model's option is left out."""
-        found: Any = self.model_dump(mode="json")
+        found: Any = self
         for key in path.split("."):
-            found = found.get(key)
+            found = found.get(key) if isinstance(found, dict) else getattr(found, key)
         return found
 
     def config_hash(self) -> str:
@@ -177,12 +193,16 @@ class RunConfig(FrozenModel):
 OPTION_PATTERN = r"options\.[A-Za-z_][A-Za-z0-9_]*"
 """Names of parameters that search an argument of the model's constructor."""
 
-_UNSEARCHED = {"epochs", "device", "training_seed"}
+_UNSEARCHED = {"epochs", "device", "protocol"}
 _PATHS = {
     "model": "model.name",
     "width": "model.width",
     "augment": "data.augment",
-} | {name: f"training.{name}" for name in TrainingConfig.model_fields if name not in _UNSEARCHED}
+} | {
+    name: f"training.{name}"
+    for name in TrainingConfig.model_fields
+    if name not in _UNSEARCHED and not name.endswith("_seed")
+}
 _OPTION = re.compile(OPTION_PATTERN)
 
 PARAMETER_NAMES = tuple(_PATHS)

@@ -127,7 +127,7 @@ from search.runs.provenance import collect_provenance
 from search.trials.study import resolved
 from search.workers.workplace import Workplace
 from space import read_space_file
-from trainables.batched.worker import BatchedSteps
+from trainables.loop.worker import BatchedSteps
 from trainables.worker import AssignedRun
 
 path = Path(sys.argv[1]) / "space.json"

@@ -37,7 +37,7 @@ def model_rows(width: int) -> list[ModelRow]:
     """
     rows = []
     for name in MODELS:
-        model = build_model(ModelConfig(name=name, width=width), seed=0)
+        model = build_model(ModelConfig(name=name, width=width))
         rows.append(ModelRow(name, model.n_parameters(), forward_flops(model), model.has_aux))
     return rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.data.image_set import SIDE
+from trainables.data.images import SIDE
 from trainables.models.base import PairModel
 
 __all__ = ["forward_flops"]

@@ -9,9 +9,10 @@ from trainables.data.counts import (
     SourceName,
     default_n_pairs,
     n_epoch_pairs,
-    n_validation_pairs,
 )
+from trainables.held_out import n_held_out
 from trainables.options import check_options
+from trainables.seeds import PROTOCOL
 
 __all__ = ["DEFAULT_AUX_WEIGHT", "resolve_config"]
 
@@ -28,8 +29,8 @@ def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunCo
             ``closed-form`` need no data: for them it is the digits.
 
     Returns:
-        The config with its source, numbers of pairs, auxiliary weight and model options filled in.
-        The device is left open, for a worker to pick.
+        The config with its source, numbers of pairs, auxiliary weight, model options and protocol
+        filled in. The device is left open, for a worker to pick.
 
     Raises:
         DataError: If the data cannot be had.
@@ -39,7 +40,7 @@ def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunCo
     if config.model.name == CLOSED_FORM:  # Without PyTorch, which takes a second to load.
         options = check_options(config.model, ClosedFormOptions)
         model = config.model.model_copy(update={"options": options})
-        return _complete(config, model, source or "digits", has_aux=True)
+        return _complete(config, model, source or "digits", has_aux=True, protocol=None)
 
     from trainables.data.sources import resolve_source
     from trainables.models.registry import check_model, model_class
@@ -48,7 +49,12 @@ def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunCo
     network = model_class(model.name)
     if source is None and config.data.source == "auto":
         source = resolve_source(config.data)
-    resolved = _complete(config, model, source, has_aux=network.has_aux)
+    if config.training.protocol not in (None, PROTOCOL):
+        raise TrainingError(
+            f"training.protocol is {config.training.protocol}, and this release trains under "
+            f"version {PROTOCOL} alone: leave it out, for runs that are not to be paired with those"
+        )
+    resolved = _complete(config, model, source, has_aux=network.has_aux, protocol=PROTOCOL)
     if resolved.training.device == "cpu":
         import torch
 
@@ -61,9 +67,14 @@ def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunCo
 
 
 def _complete(
-    config: RunConfig, model: ModelConfig, source: SourceName | None, *, has_aux: bool
+    config: RunConfig,
+    model: ModelConfig,
+    source: SourceName | None,
+    *,
+    has_aux: bool,
+    protocol: int | None,
 ) -> RunConfig:
-    """The config with its source, numbers of pairs, auxiliary weight and options filled in."""
+    """The config with all filled in that it left open."""
     named = config.data.source if config.data.source != "auto" else source
     if named is None:
         raise ValueError("data.source is auto, and nothing says what it means")
@@ -77,7 +88,7 @@ def _complete(
     aux_weight = config.training.aux_weight
     if aux_weight is None:
         aux_weight = DEFAULT_AUX_WEIGHT if has_aux else 0.0
-    training = config.training.model_copy(update={"aux_weight": aux_weight})
+    training = config.training.model_copy(update={"aux_weight": aux_weight, "protocol": protocol})
     if aux_weight > 0 and not has_aux:
         raise TrainingError(
             f"training.aux_weight is {aux_weight:g}, but '{model.name}' does not predict the "
@@ -88,7 +99,7 @@ def _complete(
 
 def _check_last_batch(config: RunConfig, smallest: int) -> None:
     n_pairs = config.data.n_train_pairs or 0
-    n_train = n_pairs - n_validation_pairs(n_pairs, config.data.validation_fraction)
+    n_train = n_pairs - n_held_out(n_pairs, config.data.validation_fraction)
     batch_size = config.training.batch_size
     n_last = n_epoch_pairs(n_train, config.data.augment) % batch_size or batch_size
     if n_last < smallest:

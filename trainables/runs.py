@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from space.config import ModelConfig, RunConfig
 from space.epochs import Epoch
 from trainables.closed_form import CLOSED_FORM, ClosedForm
+from trainables.resolve import resolve_config
 
 if TYPE_CHECKING:
-    from trainables.data.image_set import ImageSet
     from trainables.loop.training import Training
+    from trainables.split_data import SplitData
 
 __all__ = ["Run", "count_parameters", "open_run"]
 
@@ -61,12 +62,12 @@ class Run(Protocol):
         """
 
 
-def open_run(config: RunConfig, images: ImageSet | None = None) -> ClosedForm | Training:
+def open_run(config: RunConfig, data: SplitData | None = None) -> ClosedForm | Training:
     """A run at its beginning.
 
     Args:
         config: A resolved config (see `resolve_config`).
-        images: The training split of its source; loaded where it is not given and needed.
+        data: The training split of its source; loaded where it is not given and needed.
 
     Returns:
         A `ClosedForm` for the model ``closed-form``, else a `Training` on the device that the
@@ -75,17 +76,20 @@ def open_run(config: RunConfig, images: ImageSet | None = None) -> ClosedForm | 
     Raises:
         DataError: If the data cannot be had or do not suffice.
         TrainingError: If the config's device is not there or cannot honour its settings.
+        ValueError: If the config is not resolved, or its source is not that of the data.
     """
     if config.model.name == CLOSED_FORM:
         return ClosedForm(config)
     # A run that needs no PyTorch does not wait for it.
-    from trainables.data.sources import load_source
     from trainables.device import pick_device
+    from trainables.digit_pairs.task import DigitPairs
     from trainables.loop.training import Training
 
-    if images is None:
-        images = load_source(config.data, "train")
-    return Training(config, images, pick_device(config.training.device))
+    task = DigitPairs.of(config)
+    data = data or task.load("train")
+    if config.data.source != data.source or config != resolve_config(config):
+        raise ValueError(f"the config is not resolved for data of '{data.source}'")
+    return Training(task, config, data, pick_device(config.training.device))
 
 
 def count_parameters(config: ModelConfig) -> int:
@@ -109,4 +113,4 @@ def _count(config_json: str) -> int:
     from trainables.models.registry import build_model
 
     with torch.device("meta"):
-        return build_model(ModelConfig.model_validate_json(config_json), 0).n_parameters()
+        return build_model(ModelConfig.model_validate_json(config_json)).n_parameters()

@@ -33,10 +33,10 @@ from trainables.failures import NonFiniteLossError, TrialFailure, out_of_memory_
 from trainables.runs import Run, open_run
 
 if TYPE_CHECKING:
-    from trainables.data.image_set import ImageSet
     from trainables.loop.training import Training
+    from trainables.split_data import SplitData
 
-__all__ = ["CHECKPOINT_SECONDS", "AssignedRun", "describe", "is_device_lost"]
+__all__ = ["CHECKPOINT_SECONDS", "AssignedRun", "describe", "first_line", "is_device_lost"]
 
 CHECKPOINT_SECONDS = 1.0
 """The least time between two checkpoints of a run."""
@@ -60,8 +60,8 @@ class AssignedRun:
     def __init__(
         self,
         assignment: dict[str, Any],
-        images: ImageSet | None,
-        test_images: ImageSet | None = None,
+        images: SplitData | None,
+        test_images: SplitData | None = None,
         *,
         n_together: int = 1,
     ) -> None:
@@ -131,14 +131,9 @@ class AssignedRun:
             return self._fail(str(outcome), outcome.metrics)
         return self._guarded(lambda: self._conclude(outcome))
 
-    def start_over(self, reason: str) -> None:
-        """Forget what was trained since the last checkpoint.
-
-        Args:
-            reason: Why, for the next report's warning.
-        """
+    def start_over(self) -> None:
+        """Forget what was trained since the last checkpoint."""
         self._run = None
-        self.warn(reason)
 
     def warn(self, text: str) -> None:
         """Say something with the next report.
@@ -176,20 +171,10 @@ class AssignedRun:
         return self._report(metrics, evaluation=evaluation)
 
     def _evaluation(self, run: ClosedForm | Training) -> dict[str, float]:
-        """The kept state's losses and errors on all three parts of the data."""
+        """The kept state's metrics on all three parts of the data."""
         if isinstance(run, ClosedForm) or self._test_images is None:
             raise TypeError("only a network can be evaluated, and on test images alone")
-        from trainables.data.pairs import draw_test_pairs
-
-        parts = {
-            "train": run.pairs.train,
-            "val": run.pairs.validation,
-            "test": draw_test_pairs(self._test_images, self._config.data),
-        }
-        found = {}
-        for name, pairs in parts.items():
-            found[f"{name}_loss"], found[f"{name}_error"] = run.evaluate_kept(pairs)
-        return found
+        return run.evaluate(self._test_images)
 
     def _opened(self) -> ClosedForm | Training:
         """The run, at its last checkpoint if it was not open yet."""
@@ -253,3 +238,8 @@ def describe(error: Exception) -> str:
     """A bug in one line: what it is, and the place in the code that raised it."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+
+
+def first_line(text: str) -> str:
+    """What a library says first, without the instructions that may follow."""
+    return text.partition("\n")[0][:LONGEST_REASON]

@@ -27,7 +27,7 @@ __all__ = ["Origin", "Reads", "SharedSeeds", "StudyLaunch", "read_origin", "stud
 
 _RUNS, _RESULTS, _LAUNCHES = schema.runs.c, schema.results.c, schema.launches.c
 DATA_SEED, _ = SEED_KEYS
-_NO_SETTINGS = (*SEED_KEYS, "data.root", "training.device")
+_NO_SETTINGS = (*SEED_KEYS, "data.root", "training.device", "training.protocol")
 
 
 @dataclass(frozen=True, kw_only=True)

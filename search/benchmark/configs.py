@@ -16,6 +16,7 @@ from trainables.data.sources import load_source
 from trainables.models.registry import model_class
 from trainables.resolve import resolve_config
 from trainables.runs import count_parameters
+from trainables.seeds import PROTOCOL
 
 __all__ = [
     "benchmark_configs",
@@ -144,12 +145,16 @@ def resolved(named: NamedConfig, seed: int) -> RunConfig:
     return resolve_config(named.with_seed(seed))
 
 
-def benchmark_configs(configs: Sequence[NamedConfig], n_seeds: int) -> list[BenchmarkConfig]:
+def benchmark_configs(
+    configs: Sequence[NamedConfig], n_seeds: int, *, protocol: int | None = PROTOCOL
+) -> list[BenchmarkConfig]:
     """Complete some configs for the seeds 0 to n_seeds - 1.
 
     Args:
         configs: The configs, their data source settled.
         n_seeds: How many seeds, at least 1.
+        protocol: What the runs were trained under, as a config has it: an older one for runs that
+            are there already.
 
     Returns:
         One a config, in order.
@@ -161,6 +166,8 @@ def benchmark_configs(configs: Sequence[NamedConfig], n_seeds: int) -> list[Benc
     found = []
     for named in configs:
         runs = [resolved(named, seed) for seed in range(n_seeds)]
+        if protocol != PROTOCOL:
+            runs = [run.with_values({"training.protocol": protocol}) for run in runs]
         model = runs[0].model
         found.append(
             BenchmarkConfig(

@@ -163,20 +163,22 @@ def _settle_data(space: Space, record: StudyRecord | None) -> tuple[Space, RunDa
     """
     if space.model.name == CLOSED_FORM:  # Without data there is no wait for PyTorch.
         return space, RunData()
-    from trainables.data.pairs import draw_train_validation
-    from trainables.data.sources import load_source
+    from trainables.data.sources import load_source, resolve_source
+    from trainables.digit_pairs.task import DigitPairs, PairOptions
+    from trainables.loop.training import draw_parts
 
     wanted = space.data
     if wanted.source == "auto" and record and record.data_source in ("mnist", "digits"):
         wanted = wanted.model_copy(update={"source": record.data_source})
-    images = load_source(wanted, "train")
+    images, source = load_source(wanted, "train"), resolve_source(wanted)
     found = {
-        "source": images.source,
-        "n_train_pairs": wanted.n_train_pairs or default_n_pairs(images.source, "train"),
-        "n_test_pairs": wanted.n_test_pairs or default_n_pairs(images.source, "test"),
+        "source": source,
+        "n_train_pairs": wanted.n_train_pairs or default_n_pairs(source, "train"),
+        "n_test_pairs": wanted.n_test_pairs or default_n_pairs(source, "test"),
     }
     settled = wanted.model_copy(update=found)
-    draw_train_validation(images, settled)  # Too few images are found out before any trial.
+    task = DigitPairs(PairOptions(data=settled, model=space.model))
+    draw_parts(task, images, settled.data_seed)  # Too few images are found out before any trial.
     return space.model_copy(update={"data": settled}), RunData(images=images)
 
 

@@ -33,8 +33,9 @@ from space.files.writing import write_output
 from space.terminal.command import count_of
 from space.terminal.counts import count
 from space.terminal.printing import say_whole
-from storage import Store
+from storage import BenchmarkConfig, Store
 from storage.commands.kit import OUTPUT, STORAGE, StoreCommand, opened
+from trainables.seeds import PROTOCOL
 
 __all__ = ["Document", "PaperTable", "main", "reproduction"]
 
@@ -120,9 +121,8 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         The document, the same for the same store.
     """
     # One data set for the whole document: numbers of different data do not belong side by side.
-    configs = {paper.label: benchmark_configs(paper.configs, paper.n_seeds) for paper in papers}
+    configs, fingerprint = _latest(store, papers)
     rows = [config for of_paper in configs.values() for config in of_paper]
-    fingerprint = usual_fingerprint(store, rows)
     filled: _Filled = []
     for paper in papers:
         results = collect(store, configs[paper.label], fingerprint=fingerprint)
@@ -142,6 +142,23 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         provenance_section(store, tables, searches),
     ]
     return Document(text="\n".join(sections), figures=figures | grid_figures)
+
+
+def _latest(
+    store: Store, papers: Sequence[PaperTable]
+) -> tuple[dict[str, list[BenchmarkConfig]], str | None]:
+    """The tables' configs under the latest training protocol that any was trained under, and on
+    which data: seeds of two protocols are not the same seeds.
+    """
+    for protocol in (*range(PROTOCOL, 1, -1), None):
+        configs = {
+            paper.label: benchmark_configs(paper.configs, paper.n_seeds, protocol=protocol)
+            for paper in papers
+        }
+        fingerprint = usual_fingerprint(store, [each for some in configs.values() for each in some])
+        if fingerprint is not None:
+            break
+    return configs, fingerprint
 
 
 def _status(filled: _Filled) -> str:

@@ -38,7 +38,7 @@ from storage.connect.engine import translated
 __all__ = ["Searches", "read_searches", "searches_section", "traced_searches"]
 
 N_BEST = 3
-_NO_SETTINGS = ("training_seed", "device")
+_NO_SETTINGS = ("training_seed", "device", "protocol")
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _row_like(config: RunConfig, rows: Sequence[BenchmarkConfig]) -> BenchmarkCo
 
 
 def _differences(result: ConfigResult, like: BenchmarkConfig) -> str:
-    ours, theirs = (each.config.training.model_dump() for each in (result, like))
+    ours, theirs = (vars(each.config.training) for each in (result, like))
     changed = [
         f"{key} {number(value)} (not {number(theirs[key])})"
         for key, value in ours.items()

@@ -7,7 +7,7 @@ import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
@@ -16,10 +16,12 @@ from space import RunConfig, Space
 from trainables.architecture import architecture
 from trainables.closed_form import CLOSED_FORM
 from trainables.failures import TrialFailure
+from trainables.runs import open_run
 
 if TYPE_CHECKING:
-    from trainables.batched.group_speed import GroupSpeed
-    from trainables.data.image_set import ImageSet
+    from trainables.loop.group_speed import GroupSpeed
+    from trainables.loop.training import Training
+    from trainables.split_data import SplitData
 
 __all__ = ["group_size_of_queue", "group_size_of_study"]
 
@@ -135,7 +137,7 @@ def _measured_where_it_pays(config: RunConfig, most: int, place: OpenWorkplace) 
         return 1  # Not even one goes, for want of memory, say; its trial will tell.
 
 
-def _measure(config: RunConfig, images: ImageSet, most: int, place: OpenWorkplace) -> GroupSpeed:
+def _measure(config: RunConfig, images: SplitData, most: int, place: OpenWorkplace) -> GroupSpeed:
     """Measure on a worker, or here where a worker would find the same."""
     gpus = place.slots.gpus_per_trial
     device: Literal["auto", "cpu"] = "auto" if gpus else "cpu"
@@ -162,15 +164,16 @@ def _measure(config: RunConfig, images: ImageSet, most: int, place: OpenWorkplac
 
 
 def _measured(
-    config: RunConfig, images: ImageSet, most: int, n_threads: int, device: Literal["auto", "cpu"]
+    config: RunConfig, images: SplitData, most: int, n_threads: int, device: Literal["auto", "cpu"]
 ) -> GroupSpeed:
     import torch
 
-    from trainables.batched.group_speed import measure_group_speed
-    from trainables.device import pick_device
+    from trainables.loop.group_speed import MOST_TIMED, measure_group_speed
 
     torch.set_num_threads(n_threads)
-    return measure_group_speed(config, images, pick_device(device), most=most)
+    values = {"training.device": device, "training.epochs": MOST_TIMED + 1}
+    long = config.with_values(values)
+    return measure_group_speed(lambda: cast("Training", open_run(long, images)), most=most)
 
 
 def _announce(
@@ -193,6 +196,8 @@ def _announce(
             f"{size} runs are trained together, {found.speedup(size):.1f} times faster a run than "
             f"alone on this {device}"
         )
+    elif found.refused:
+        text = f"runs are trained alone, since they cannot be trained as one: {found.refused}"
     elif len(found.seconds) > 1:
         text = f"runs are trained alone, no slower than together on this {device}"
     elif found.too_many:

@@ -152,11 +152,14 @@ def _asked_for(store: Store, study_id: int) -> tuple[list[RunRecord], int]:
 
     The latest launch with confirmation runs says how many seeds are asked for. Where an earlier one
     had more, those beyond are left out: trials are only compared on seeds that all of them are
-    trained on.
+    trained on. Nor are runs of an older protocol of training beside those of the latest: a seed
+    stands for other draws in each.
     """
     runs = store.runs(study_id, "confirm")
     if not runs:
         return [], 0
+    protocol = max(map(_protocol, runs))
+    runs = [run for run in runs if _protocol(run) == protocol]
     latest = max(run.launch_id for run in runs)
     config: dict[str, Any] = next(
         (each.config for each in store.launches(study_id) if each.launch_id == latest), {}
@@ -164,3 +167,8 @@ def _asked_for(store: Store, study_id: int) -> tuple[list[RunRecord], int]:
     seeds = config.get("confirm", {}).get("seeds")
     n_seeds = int(seeds) if seeds else 1 + max(run.replicate for run in runs)
     return [run for run in runs if run.replicate < n_seeds], n_seeds
+
+
+def _protocol(run: RunRecord) -> int:
+    """The protocol that a run was trained under; see `TrainingConfig`."""
+    return int(run.config["training"].get("protocol", 1))

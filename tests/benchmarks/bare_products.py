@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from space.config import RunConfig
-from trainables.loop.optimizer import AdamSteps, build_optimizer
+from trainables.loop.optimizer import Optimizer
 from trainables.models import build_model
 
 __all__ = ["is_linear", "train_bare"]
@@ -28,7 +28,7 @@ def is_linear(config: RunConfig) -> bool:
     Returns:
         True if so.
     """
-    model = build_model(config.model, 0)
+    model = build_model(config.model)
     layers = [
         each for each in model.modules() if next(each.parameters(recurse=False), None) is not None
     ]
@@ -79,32 +79,31 @@ def train_bare(configs: Sequence[RunConfig]) -> None:
         configs: Runs of one network (see `is_linear`), which are trained on the CPU as one batch.
     """
     training = configs[0].training
-    model = build_model(configs[0].model, 0)
+    model = build_model(configs[0].model)
     linears = [each for each in model.modules() if isinstance(each, nn.Linear)]
     layers = [_Layer.of(linear, len(configs), training.batch_size) for linear in linears]
     stacked = nn.ParameterList(
         nn.Parameter(tensor) for layer in layers for tensor in (layer.weight_ROI, layer.bias_R1O)
     )
-    steps = AdamSteps(build_optimizer(stacked, training))
+    optimizer = Optimizer(list(stacked), training)
     gradients = [
         tensor
         for layer in layers
         for tensor in (layer.weight_gradient_ROI, layer.bias_gradient_RO.unsqueeze(1))
     ]
 
-    def epoch() -> None:
-        steps.open()
+    def epoch(number: int) -> None:
+        optimizer.begin(number)
         for _ in range(N_TRAINED // training.batch_size):
             for layer in layers:
                 layer.forward()
             for i in reversed(range(len(layers))):
                 layers[i].backward(is_first=i == 0)
-            steps.step(gradients)
+            optimizer.step(gradients)
         for _ in range(N_VALIDATED // training.batch_size):
             for layer in layers:
                 layer.forward()
-        steps.close()
 
     with torch.inference_mode():
-        for _ in range(training.epochs):
-            epoch()
+        for number in range(1, training.epochs + 1):
+            epoch(number)

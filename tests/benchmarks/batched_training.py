@@ -40,6 +40,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -52,13 +53,14 @@ from tests.benchmarks.bare_products import is_linear, train_bare
 from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from tests.benchmarks.steps import matrix_products, padding_share, step_flops
-from trainables.batched.batch import TrainingBatch
-from trainables.data.epoch_draws import draw_epoch
-from trainables.data.image_set import SIDE, ImageSet
+from trainables.data.images import SIDE
 from trainables.flops import forward_flops
+from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
 from trainables.models import MODELS, build_model
 from trainables.resolve import resolve_config
+from trainables.runs import open_run
+from trainables.split_data import SplitData
 
 WAYS = ("DataLoader", "alone", "batched")
 A_CORE = "a batch a core"
@@ -69,11 +71,12 @@ GRID_WEIGHTS = 10
 """Auxiliary weights of the report's grid, each with two networks and 10 seeds of both."""
 
 
-def random_images() -> ImageSet:
+def random_images() -> SplitData:
     """As many images as 1,000 pairs take."""
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(2000, SIDE, SIDE, generator=generator) * 255
-    return ImageSet.build("mnist", "train", images, torch.randint(10, (2000,), generator=generator))
+    labels = torch.randint(10, (2000,), generator=generator)
+    return SplitData.build("mnist", "train", {"image": images, "label": labels})
 
 
 def make_config(model: str, seed: int, device: torch.device, epochs: int = 10_000) -> RunConfig:
@@ -86,12 +89,13 @@ def make_config(model: str, seed: int, device: torch.device, epochs: int = 10_00
 
 def epoch_flops(config: RunConfig) -> float:
     """Floating-point operations of an epoch with its validation, but for those on padding."""
-    model = build_model(config.model, 0)
-    draws = draw_epoch(torch.Generator(), 2, augment=False, dropouts=model.dropouts())
-    for dropout, keep_PRF in zip(model.dropouts(), draws.keep_PRF, strict=True):
-        dropout.keep_NF = keep_PRF.flatten(0, 1)
+    model = build_model(config.model)
     total = 900 * step_flops(model, 2) / 2 + 100 * forward_flops(model)
     return total * (1 - padding_share(model))
+
+
+def _opened(config: RunConfig, images: SplitData) -> Training:
+    return cast(Training, open_run(config, images))
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
@@ -143,7 +147,7 @@ def times_faster(seconds: Mapping[str, Sequence[float]], way: str) -> list[Cell]
 def train_together(configs: Sequence[RunConfig], device: torch.device) -> None:
     """Whole trainings as one batch."""
     images = random_images()
-    batch = TrainingBatch([Training(config, images, device) for config in configs])
+    batch = TrainingBatch([_opened(config, images) for config in configs])
     while batch.runs:
         batch.run_epoch()
 
@@ -164,7 +168,7 @@ def whole_trainings(model: str, together: int, rounds: int, device: torch.device
             epoch()
 
     def alone() -> None:
-        run = Training(configs[0], images, device)
+        run = _opened(configs[0], images)
         while not run.finished:
             run.run_epoch()
 
@@ -224,8 +228,8 @@ def epochs_of(model: str, n_runs: int, rounds: int, device: torch.device) -> lis
     """A row of the second table: epochs of runs that are warm."""
     images = random_images()
     configs = [make_config(model, seed, device) for seed in range(n_runs)]
-    alone = Training(configs[0], images, device)
-    runs = [Training(config, images, device) for config in configs]
+    alone = _opened(configs[0], images)
+    runs = [_opened(config, images) for config in configs]
     batch = TrainingBatch(runs, trace_after=0)
     work: dict[str, tuple[Callable[[], object], int]] = {
         "DataLoader": (dataloader_epoch(configs[0], images, device), 1),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -21,15 +22,13 @@ from dashboards.numbers.statistics import compare_paired
 from space import RunConfig, load_configs
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
-from trainables.batched import TrainingBatch
-from trainables.data.image_set import ImageSet
-from trainables.data.pairs import draw_test_pairs
 from trainables.data.sources import load_source
+from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
 from trainables.models import MODELS
 from trainables.resolve import resolve_config
-
-CPU = torch.device("cpu")
+from trainables.runs import open_run
+from trainables.split_data import SplitData
 
 
 def configs_of(model: str, n_seeds: int) -> list[RunConfig]:
@@ -40,31 +39,31 @@ def configs_of(model: str, n_seeds: int) -> list[RunConfig]:
     return [resolve_config(row.with_seed(seed).with_values(forced)) for seed in range(n_seeds)]
 
 
-def train_alone(configs: Sequence[RunConfig], images: ImageSet) -> list[Training]:
+def train_alone(configs: Sequence[RunConfig], images: SplitData) -> list[Training]:
     """Each run by itself."""
-    runs = [Training(config, images, CPU) for config in configs]
+    runs = [cast(Training, open_run(config, images)) for config in configs]
     for run in runs:
         while not run.finished:
             run.run_epoch()
     return runs
 
 
-def train_together(configs: Sequence[RunConfig], images: ImageSet) -> list[Training]:
+def train_together(configs: Sequence[RunConfig], images: SplitData) -> list[Training]:
     """All runs as one batch."""
-    runs = [Training(config, images, CPU) for config in configs]
+    runs = [cast(Training, open_run(config, images)) for config in configs]
     batch = TrainingBatch(runs)
     while batch.runs:
         batch.run_epoch()
     return runs
 
 
-def test_errors(runs: Sequence[Training], test_images: ImageSet) -> list[float]:
+def test_errors(runs: Sequence[Training], test_images: SplitData) -> list[float]:
     """Of the state that each run kept."""
-    return [run.evaluate_kept(draw_test_pairs(test_images, run.config.data))[1] for run in runs]
+    return [run.evaluate(test_images)["test_error"] for run in runs]
 
 
 def row(
-    model: str, runs: Sequence[Training], alone: Sequence[Training], test_images: ImageSet
+    model: str, runs: Sequence[Training], alone: Sequence[Training], test_images: SplitData
 ) -> list[Cell]:
     """Runs of a batch against the same runs alone."""
     errors, reference = test_errors(runs, test_images), test_errors(alone, test_images)

@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from space.config import RunConfig
-from trainables.data.image_set import ImageSet
-from trainables.data.pairs import Pairs, draw_train_validation
-from trainables.loop.losses import n_wrong, pair_loss
+from trainables.digit_pairs.losses import is_wrong, pair_loss
+from trainables.digit_pairs.task import DigitPairs
+from trainables.loop.training import draw_parts
 from trainables.models import build_model
+from trainables.split_data import Batch, SplitData
 
 __all__ = ["dataloader_epoch"]
 
@@ -20,35 +21,32 @@ __all__ = ["dataloader_epoch"]
 class PairDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Pairs, one at a time."""
 
-    def __init__(self, pairs: Pairs) -> None:
+    def __init__(self, pairs: Batch) -> None:
         self.pairs = pairs
 
     def __len__(self) -> int:
-        return len(self.pairs)
+        return len(self.pairs["target"])
 
     def __getitem__(self, i: int) -> tuple[Tensor, Tensor, Tensor]:
-        return self.pairs.x_N2HW[i], self.pairs.classes_N2[i], self.pairs.target_N[i]
+        return self.pairs["x"][i], self.pairs["classes"][i], self.pairs["target"][i]
 
 
 def dataloader_epoch(
-    config: RunConfig, images: ImageSet, device: torch.device
+    config: RunConfig, images: SplitData, device: torch.device
 ) -> Callable[[], None]:
     """The ordinary PyTorch way; gives a function that trains and validates for one epoch."""
-    pairs = draw_train_validation(images, config.data)
+    pairs = draw_parts(DigitPairs.of(config), images, config.data.data_seed)
     size = config.training.batch_size
-    train = DataLoader(PairDataset(pairs.train), batch_size=size, shuffle=True, num_workers=0)
-    validation = DataLoader(PairDataset(pairs.validation), batch_size=size, num_workers=0)
-    model = build_model(config.model, 0).to(device)
+    train = DataLoader(PairDataset(pairs["train"]), batch_size=size, shuffle=True, num_workers=0)
+    validation = DataLoader(PairDataset(pairs["val"]), batch_size=size, num_workers=0)
+    model = build_model(config.model).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4)
-    generator = torch.Generator().manual_seed(0)
     aux_weight = config.training.aux_weight or 0.0
 
     def epoch() -> None:
         model.train()
         for batch in train:
             x_N2HW, classes_N2, target_N = (tensor.to(device) for tensor in batch)
-            for dropout in model.dropouts():
-                dropout.keep_NF = dropout.draw(len(x_N2HW), generator).flatten(0, 1).to(device)
             loss = pair_loss(model(x_N2HW), classes_N2, target_N, aux_weight)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -58,6 +56,6 @@ def dataloader_epoch(
         with torch.no_grad():
             for batch in validation:
                 x_N2HW, _, target_N = (tensor.to(device) for tensor in batch)
-                wrong += int(n_wrong(model(x_N2HW), target_N))
+                wrong += int(is_wrong(model(x_N2HW), target_N).sum())
 
     return epoch

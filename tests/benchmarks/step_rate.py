@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from multiprocessing.synchronize import Barrier
+from typing import cast
 
 import torch
 
@@ -25,10 +26,10 @@ from space.config import ModelConfig
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from tests.benchmarks.steps import benchmark_training, measure, padding_share
-from trainables.data.sources import load_source
 from trainables.device import computes_in_bfloat16
 from trainables.loop.training import Training
 from trainables.models import MODELS, build_model
+from trainables.runs import open_run
 
 DEEP = ("deepconvnet", "resnet", "deepconvnet-aux", "siamese", "siamese-aux")
 BATCH_SIZE = 50
@@ -38,7 +39,9 @@ def bfloat16_run(model: str, width: int) -> Training:
     """A run like `benchmark_training`'s whose steps are in bfloat16."""
     run = benchmark_training(model, width, BATCH_SIZE)
     config = run.config.with_values({"training.precision": "bfloat16"})
-    return Training(config, load_source(config.data, "train"), run.device)
+    half = cast(Training, open_run(config))
+    half.shorten(1)
+    return half
 
 
 def best_seconds(run: Training, rounds: int) -> float:
@@ -46,7 +49,7 @@ def best_seconds(run: Training, rounds: int) -> float:
     taken = []
     for _ in range(rounds + 1):
         started = time.perf_counter()
-        run.train_epoch()
+        run.run_epoch()
         taken.append(time.perf_counter() - started)
     return min(taken[1:])
 
@@ -64,9 +67,7 @@ def step_row(model: str, width: int, rounds: int) -> list[Cell]:
         found.step_gflops_per_second,
         found.gemm_gflops_per_second,
         100 * found.ratio,
-        100
-        * found.ratio
-        * (1 - padding_share(build_model(ModelConfig(name=model, width=width), 0))),
+        100 * found.ratio * (1 - padding_share(build_model(ModelConfig(name=model, width=width)))),
         None if half is None else 1000 * half,
         None if half is None else found.step_seconds / half,
     ]
@@ -78,12 +79,12 @@ def count_steps(
     """In a process of its own: how many steps a trial makes in a given time."""
     torch.set_num_threads(threads)
     run = benchmark_training(model, width, BATCH_SIZE)
-    run.train_epoch()
+    run.run_epoch()
     ready.wait()
     until = time.perf_counter() + seconds
     n_steps = 0
     while time.perf_counter() < until:
-        run.train_epoch()
+        run.run_epoch()
         n_steps += 1
     # The last step may have gone on beyond the end; what counts is the rate.
     rates.append(n_steps / (time.perf_counter() - until + seconds))

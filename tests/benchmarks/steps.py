@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-from trainables.data.epoch_draws import draw_epoch
-from trainables.data.image_set import SIDE
-from trainables.data.sources import load_source
+from trainables.data.images import SIDE
+from trainables.digit_pairs.losses import pair_loss
 from trainables.flops import forward_flops
-from trainables.loop.losses import pair_loss
 from trainables.loop.training import Training
 from trainables.models.base import PairModel
 from trainables.models.registry import build_model, model_class
 from trainables.resolve import resolve_config
+from trainables.runs import open_run
 
 __all__ = ["benchmark_training", "matrix_products", "measure", "padding_share", "step_flops"]
 
@@ -68,11 +67,11 @@ def measure(model: str, width: int, batch_size: int, repeats: int) -> StepRate:
     training = benchmark_training(model, width, batch_size)
     flops = _step_flops(training.config)
     products = [(n, each) for n in GEMM_SIZES for each in matrix_products(n, training.device)]
-    training.train_epoch()
+    training.run_epoch()
     step_seconds = [float("inf")]
     gemm_rates = [0.0]
     for _ in range(repeats):
-        step_seconds.append(_seconds(training.train_epoch))
+        step_seconds.append(_seconds(training.run_epoch))
         for n, product in products * PRODUCTS_A_TURN:
             gemm_rates.append(2 * n**3 / _seconds(product) / 1e9)
     step_rate = flops / min(step_seconds) / 1e9
@@ -112,7 +111,7 @@ def matrix_products(n: int, device: torch.device) -> list[Callable[[], Tensor]]:
 
 
 def benchmark_training(model: str, width: int, batch_size: int) -> Training:
-    """A run on the digits whose epoch is exactly one step.
+    """A run on the digits whose epoch is exactly one step, with one pair to validate.
 
     Args:
         model: A network's name.
@@ -137,18 +136,17 @@ def benchmark_training(model: str, width: int, batch_size: int) -> Training:
                 validation_fraction=1 - batch_size / n_train_pairs,
             ),
             model=ModelConfig(name=model, width=width),
-            training=TrainingConfig(batch_size=batch_size, device="cpu"),
+            training=TrainingConfig(epochs=10_000, batch_size=batch_size, device="cpu"),
         )
     )
-    return Training(config, load_source(config.data, "train"), torch.device("cpu"))
+    run = cast(Training, open_run(config))
+    run.shorten(1)
+    return run
 
 
 def _step_flops(config: RunConfig) -> int:
     """The count for two pairs, scaled: it is linear in the batch."""
-    model = build_model(config.model, seed=0)
-    draws = draw_epoch(torch.Generator(), 2, augment=False, dropouts=model.dropouts())
-    for dropout, keep_PRF in zip(model.dropouts(), draws.keep_PRF, strict=True):
-        dropout.keep_NF = keep_PRF.flatten(0, 1)
+    model = build_model(config.model)
     return step_flops(model, 2) * config.training.batch_size // 2
 
 
@@ -162,7 +160,7 @@ def step_flops(model: PairModel, batch_size: int) -> int:
     """The operations of one training step, forward and backward.
 
     Args:
-        model: The network, on the CPU, in training mode with its dropout masks set. Its running
+        model: The network, on the CPU, in training mode. Its running
             statistics take part in the step, and its gradients are dropped.
         batch_size: Pairs in the step.
 

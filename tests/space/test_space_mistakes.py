@@ -11,6 +11,7 @@ import pytest
 from search.launch.__main__ import main as launch
 from space import Space, parse_space
 from space.__main__ import main as space_command
+from space.config import TrainingConfig
 from space.errors import SpaceError
 from space.files.messages import describe
 from space.terminal.command import run_command
@@ -19,10 +20,7 @@ from .conftest import refusal
 
 Build = Callable[..., Space]
 
-_TRAINING_KEYS = (
-    "aux_weight, batch_size, device, epochs, learning_rate, learning_rate_decay, precision, tf32, "
-    "training_seed, weight_decay"
-)
+_TRAINING_KEYS = ", ".join(sorted(TrainingConfig.model_fields))
 _PRUNERS = "none, asha, hyperband, median, percentile, patient, threshold, wilcoxon"
 
 # Where a value is put, the value (... removes the key), and what the sentence says after the file.

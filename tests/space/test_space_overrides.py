@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from space import Override, Space, parse_override, parse_space
+from space.config import TrainingConfig
 from space.errors import SpaceError
 
 Build = Callable[..., Space]
@@ -82,8 +83,8 @@ def test_values_are_yaml() -> None:
         ("budget={trials: 0}", "budget.trials: found 0; expected at least 1"),
         (
             "training.seed=1",
-            "unknown key; allowed: aux_weight, batch_size, device, epochs, learning_rate, "
-            "learning_rate_decay, precision, tf32, training_seed, weight_decay",
+            f"unknown key; allowed: {', '.join(sorted(TrainingConfig.model_fields))}; did you mean "
+            "'init_seed'?",
         ),
     ],
 )

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from space.config import DataConfig, ModelConfig, RunConfig
 from trainables.data import sources
-from trainables.data.image_set import ImageSet
-from trainables.data.pairs import Pairs, TrainValidation
-from trainables.device import pick_device
+from trainables.loop.optimizer import Optimizer
 from trainables.loop.training import Training
 from trainables.models import MODELS
 from trainables.resolve import resolve_config
+from trainables.runs import open_run
+from trainables.split_data import SplitData
 
 MakeConfig = Callable[..., RunConfig]
 MakeTraining = Callable[..., Training]
@@ -45,13 +46,13 @@ def _fresh_sources() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def digits() -> ImageSet:
+def digits() -> SplitData:
     """The training split of the bundled digits."""
     return sources.load_source(DataConfig(source="digits"), "train")
 
 
 @pytest.fixture(scope="session")
-def digits_test() -> ImageSet:
+def digits_test() -> SplitData:
     """The test split of the bundled digits."""
     return sources.load_source(DataConfig(source="digits"), "test")
 
@@ -73,24 +74,33 @@ def make_config() -> MakeConfig:
 
 
 @pytest.fixture(scope="session")
-def make_training(make_config: MakeConfig, digits: ImageSet) -> MakeTraining:
+def make_training(make_config: MakeConfig, digits: SplitData) -> MakeTraining:
     """Builds a small run, on the CPU unless the values say otherwise."""
 
     def make(model: str = "mlp", width: int = 4, **values: Any) -> Training:
-        config = make_config(model, width, **values)
-        return Training(config, digits, pick_device(config.training.device))
+        run = open_run(make_config(model, width, **values), digits)
+        assert isinstance(run, Training)
+        return run
 
     return make
 
 
+def without_dropout(network: nn.Module) -> nn.Module:
+    """Nothing is dropped any more."""
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return network
+
+
 def in_float64(run: Training) -> Training:
     """Rounding errors of float32 would grow over the steps and hide small mistakes."""
-    run.model.double()
-    train, validation = (
-        Pairs(pairs.x_N2HW.double(), pairs.classes_N2, pairs.target_N)
-        for pairs in (run.pairs.train, run.pairs.validation)
-    )
-    run.pairs = TrainValidation(train, validation)
+    run.network.double()
+    run.optimizer = Optimizer(list(run.network.parameters()), run.config.training)
+    run.parts = {
+        split: {name: t.double() if t.is_floating_point() else t for name, t in part.items()}
+        for split, part in run.parts.items()
+    }
     return run
 
 

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from space.config import ModelConfig
 from trainables.models import MODELS, Output, PairModel, build_model
 
+from .conftest import without_dropout
+
 
 class _Layers:
     """A network's layers, taken one after the other by kind."""
@@ -106,14 +108,13 @@ REFERENCES = {
 
 @pytest.mark.parametrize("name", MODELS)
 def test_network_is_that_of_the_table(name: str) -> None:
-    model = build_model(ModelConfig(name=name, width=8), 0).double()
+    model = build_model(ModelConfig(name=name, width=8)).double()
     random = torch.Generator().manual_seed(0)
     for parameter in model.parameters():
         # Batch normalisation's own parameters start as the identity, which would hide their place.
         if parameter.ndim == 1:
             nn.init.uniform_(parameter, 0.2, 1, generator=random)
-    for dropout in model.dropouts():
-        dropout.keep_NF = torch.ones(6 * dropout.rows_per_pair, dropout.n_features)
+    without_dropout(model)
     x_N2HW = torch.rand(6, 2, 14, 14, generator=random, dtype=torch.float64)
     with torch.no_grad():
         found, expected = model(x_N2HW), REFERENCES[name](_Layers(model), x_N2HW)

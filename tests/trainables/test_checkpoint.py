@@ -16,9 +16,9 @@ from space.epochs import Epoch
 from space.errors import CheckpointError
 from trainables.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
 from trainables.closed_form import ClosedForm
-from trainables.data.image_set import ImageSet
 from trainables.loop.training import Training
-from trainables.runs import Run
+from trainables.runs import Run, open_run
+from trainables.split_data import SplitData
 
 MakeConfig = Callable[..., RunConfig]
 MakeTraining = Callable[..., Training]
@@ -62,9 +62,9 @@ def test_resumed_run_equals_the_uninterrupted_one(
     assert _history(resumed) == _history(whole)
     assert resumed.kept in resumed.history
     assert resumed.kept.epoch == whole.kept.epoch
-    pairs = whole.pairs.train
-    assert resumed.evaluate_kept(pairs) == whole.evaluate_kept(pairs)
-    states = resumed.model.state_dict(), whole.model.state_dict()
+    pairs = whole.parts["train"]
+    assert resumed.measure(pairs, kept=True) == whole.measure(pairs, kept=True)
+    states = resumed.network.state_dict(), whole.network.state_dict()
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[1])
 
 
@@ -76,19 +76,19 @@ def test_kept_state_comes_back(make_training: MakeTraining, tmp_path: Path) -> N
     load_checkpoint(again, tmp_path / "run.ckpt")
     assert again.finished
     assert again.kept == run.kept
-    pairs = run.pairs.train
-    assert again.evaluate_kept(pairs) == run.evaluate_kept(pairs)
+    pairs = run.parts["train"]
+    assert again.measure(pairs, kept=True) == run.measure(pairs, kept=True)
 
 
 def test_state_in_memory_is_not_shared(make_training: MakeTraining) -> None:
     one, two = make_training("mlp"), make_training("mlp")
     one.run_epoch()
     two.load_state_dict(one.state_dict())
-    before = one.evaluate(one.pairs.train)
-    kept = one.evaluate_kept(one.pairs.train)
+    before = one.measure(one.parts["train"])
+    kept = one.measure(one.parts["train"], kept=True)
     two.run_epoch()
-    assert one.evaluate(one.pairs.train) == before
-    assert one.evaluate_kept(one.pairs.train) == kept
+    assert one.measure(one.parts["train"]) == before
+    assert one.measure(one.parts["train"], kept=True) == kept
     assert _history(one) == _history(two)[:1]
     one.run_epoch()
     assert _history(one) == _history(two)
@@ -121,11 +121,13 @@ def test_checkpoint_of_another_config_is_refused(
 
 
 def test_checkpoint_of_other_images_is_refused(
-    make_training: MakeTraining, make_config: MakeConfig, digits: ImageSet, tmp_path: Path
+    make_training: MakeTraining, make_config: MakeConfig, digits: SplitData, tmp_path: Path
 ) -> None:
     save_checkpoint(make_training("mlp"), tmp_path / "run.ckpt")
-    changed = ImageSet.build("digits", "train", digits.images_NHW + 1, digits.labels_N)
-    run = Training(make_config("mlp"), changed, torch.device("cpu"))
+    changed = SplitData.build(
+        "digits", "train", {"image": digits["image"] + 1, "label": digits["label"]}
+    )
+    run = open_run(make_config("mlp"), changed)
     with pytest.raises(CheckpointError, match="on other images"):
         load_checkpoint(run, tmp_path / "run.ckpt")
 

@@ -31,7 +31,7 @@ def _on_padding(n_in: int, n_out: int, side: int, kernel: int, padding: int) -> 
 def test_operations_on_padding_are_counted(
     name: str, convolutions: list[tuple[int, int, int, int, int]]
 ) -> None:
-    model = build_model(ModelConfig(name=name, width=128), 0)
+    model = build_model(ModelConfig(name=name, width=128))
     expected = sum(_on_padding(*each) for each in convolutions)
     assert padding_share(model) * forward_flops(model) == pytest.approx(expected)
 
@@ -39,7 +39,7 @@ def test_operations_on_padding_are_counted(
 def test_a_step_s_operations_and_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "GEMM_SIZES", (64,))
     found = steps.measure("siamese-aux", 4, 6, 1)
-    forward = 6 * forward_flops(build_model(ModelConfig(name="siamese-aux", width=4), 0))
+    forward = 6 * forward_flops(build_model(ModelConfig(name="siamese-aux", width=4)))
     # Backward costs twice the forward pass, but for the first layer's input gradient.
     assert 2.9 * forward < found.step_flops < 3 * forward
     rate = found.step_flops / found.step_seconds / 1e9
@@ -50,11 +50,11 @@ def test_a_step_s_operations_and_rates(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 50, 400])
 def test_benchmark_s_epoch_is_one_step(batch_size: int) -> None:
     training = steps.benchmark_training("mlp", 1, batch_size)
-    assert len(training.pairs.train) == batch_size == training.config.training.batch_size
+    assert len(training.parts["train"]["x"]) == batch_size == training.config.training.batch_size
 
 
 def test_counting_leaves_the_mode_alone() -> None:
-    model = build_model(ModelConfig(name="mlp", width=4), 0)
+    model = build_model(ModelConfig(name="mlp", width=4))
     forward_flops(model)
     assert model.training
     step_flops(model, 2)

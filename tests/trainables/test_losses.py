@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from trainables.loop.losses import n_wrong, pair_loss
+from trainables.digit_pairs.losses import is_wrong, pair_loss
 from trainables.models.base import Output
 
 N = 4
@@ -58,6 +58,6 @@ def test_heads_have_gradients_even_at_weight_zero() -> None:
     assert not output.digits[0].grad.any()
 
 
-def test_n_wrong() -> None:
+def test_which_are_wrong() -> None:
     comparison_N2 = torch.tensor([[0.0, 1.0], [0.0, 1.0], [2.0, 1.0], [-2.0, -1.0]])
-    assert n_wrong(Output(comparison_N2, ()), TARGET_N).item() == 2
+    assert is_wrong(Output(comparison_N2, ()), TARGET_N).tolist() == [False, True, True, False]

@@ -9,7 +9,9 @@ from torch import nn
 from space.config import ModelConfig
 from space.errors import ModelError
 from trainables.models import MODELS, PairModel, build_model, check_model
-from trainables.models.layers import Dropout, scaled
+from trainables.models.layers import scaled
+
+from .conftest import without_dropout
 
 PARAMETERS = {
     "mlp": 279_562,
@@ -26,11 +28,11 @@ N_DIGIT_PREDICTIONS = {"deepconvnet-aux": 1, "siamese-aux": 2}
 def test_a_width_beyond_all_memory_is_refused() -> None:
     refused = pytest.raises(ModelError, match=r"model.width 1000000000 gives 'mlp' more weights")
     with refused, torch.device("meta"):
-        build_model(ModelConfig(name="mlp", width=10**9), seed=0)
+        build_model(ModelConfig(name="mlp", width=10**9))
 
 
-def _small(name: str, width: int = 4, seed: int = 0) -> PairModel:
-    return build_model(ModelConfig(name=name, width=width), seed)
+def _small(name: str, width: int = 4) -> PairModel:
+    return build_model(ModelConfig(name=name, width=width))
 
 
 def _pairs(n: int = 5) -> torch.Tensor:
@@ -70,24 +72,9 @@ def test_scaled(n: int, width: int, expected: int) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_weights_come_from_the_seed_alone(name: str) -> None:
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    one = _small(name, seed=3)
-    assert torch.equal(torch.get_rng_state(), before)
-    torch.rand(7)
-    again, other = _small(name, seed=3), _small(name, seed=4)
-    for a, b in zip(one.parameters(), again.parameters(), strict=True):
-        assert torch.equal(a, b)
-    first_a, first_c = next(one.parameters()), next(other.parameters())
-    assert not torch.equal(first_a, first_c)
-
-
-@pytest.mark.parametrize("name", MODELS)
 def test_every_parameter_takes_part(name: str) -> None:
     model = _small(name)
-    for dropout in model.dropouts():
-        dropout.keep_NF = torch.ones(5 * dropout.rows_per_pair, dropout.n_features)
+    without_dropout(model)
     output = model(_pairs())
     total = output.comparison_N2.square().sum() + sum(d.square().sum() for d in output.digits)
     total.backward()
@@ -98,8 +85,7 @@ def test_every_parameter_takes_part(name: str) -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_siamese_shares_its_weights(training: bool) -> None:
     model = _small("siamese-aux").train(training)
-    for dropout in model.dropouts():
-        dropout.keep_NF = torch.ones(10, dropout.n_features)
+    without_dropout(model)
     x_N2HW = _pairs()
     one, swapped = model(x_N2HW), model(x_N2HW.flip(1))
     for a_N2K, b_N2K in zip(one.digits, swapped.digits, strict=True):
@@ -114,8 +100,7 @@ def test_siamese_normalises_over_both_images() -> None:
     seen: list[tuple[int, ...]] = []
     norm = next(m for m in model.modules() if isinstance(m, nn.BatchNorm2d))
     norm.register_forward_hook(lambda _m, inputs, _o: seen.append(tuple(inputs[0].shape)))
-    for dropout in model.dropouts():
-        dropout.keep_NF = torch.ones(10, dropout.n_features)
+    without_dropout(model)
     model(_pairs())
     assert seen == [(10, 4, 14, 14)]
 
@@ -130,26 +115,6 @@ def test_head_sits_after_the_tenth_of_twenty_convolutions() -> None:
             module.register_forward_hook(lambda m, _i, _o, seen=seen: seen.append(m))
         model.eval()(_pairs())
         assert seen.index(model.trunk.head) == 10
-
-
-def test_dropout_multiplies_by_its_mask_in_training_only() -> None:
-    dropout = Dropout(0.5, n_features=3)
-    x_NF = torch.ones(2, 3)
-    with pytest.raises(RuntimeError, match="mask"):
-        dropout(x_NF)
-    dropout.keep_NF = torch.tensor([[0.0, 2, 2], [2, 0, 0]])
-    assert torch.equal(dropout(x_NF), dropout.keep_NF)
-    assert dropout.eval()(x_NF) is x_NF
-    assert dropout.state_dict() == {}
-
-
-def test_dropout_draws_the_share_it_names() -> None:
-    mask = Dropout(0.25, n_features=50, rows_per_pair=2).draw(200, torch.Generator().manual_seed(0))
-    assert mask.shape == (200, 2, 50)
-    assert mask.unique().tolist() == pytest.approx([0, 4 / 3])
-    assert (mask == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
-    whole = Dropout(0.0, n_features=50).draw(20, torch.Generator().manual_seed(0))
-    assert torch.equal(whole, torch.ones(20, 1, 50))
 
 
 def test_unknown_names_come_with_a_suggestion() -> None:
@@ -175,5 +140,5 @@ def test_options_are_filled_in_and_reach_the_network() -> None:
     assert check_model(ModelConfig(name="siamese", options={"dropout": 0})).options == {
         "dropout": 0.0
     }
-    built = build_model(ModelConfig(name="siamese", width=2, options={"dropout": 0.25}), 0)
-    assert [d.p for d in built.dropouts()] == [0.25]
+    built = build_model(ModelConfig(name="siamese", width=2, options={"dropout": 0.25}))
+    assert [m.p for m in built.modules() if isinstance(m, nn.Dropout)] == [0.25]

@@ -13,6 +13,7 @@ from trainables import device
 from trainables.data import sources
 from trainables.device import pick_device
 from trainables.resolve import resolve_config
+from trainables.seeds import PROTOCOL
 
 
 def _config(name: str, **values: Any) -> RunConfig:
@@ -40,8 +41,16 @@ def test_what_is_given_stays() -> None:
         data__n_test_pairs=7,
         training__aux_weight=0.0,
         model__options__dropout=0.1,
+        training__protocol=PROTOCOL,
     )
     assert resolve_config(asked, "mnist") == asked
+
+
+def test_what_was_trained_under_another_protocol_is_refused() -> None:
+    assert resolve_config(_config("mlp"), "digits").training.protocol == PROTOCOL
+    assert resolve_config(_config("closed-form")).training.protocol is None
+    with pytest.raises(TrainingError, match=r"training\.protocol is 1, and this release"):
+        resolve_config(_config("mlp", training__protocol=1), "digits")
 
 
 def test_source_is_looked_up_where_it_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:

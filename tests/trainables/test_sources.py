@@ -16,8 +16,8 @@ from space.config import DataConfig
 from space.errors import DataError
 from trainables.data import sources, torchvision_compat
 from trainables.data.download import MNIST_FILES, DownloadError
-from trainables.data.image_set import ImageSet
 from trainables.data.sources import load_source, resolve_source
+from trainables.split_data import SplitData
 
 
 def _no_download(root: Path, timeout_seconds: float) -> None:
@@ -35,18 +35,20 @@ def _bilinear(small_HW: np.ndarray, side: int) -> np.ndarray:
     return rows[:, low] * (1 - part) + rows[:, high] * part
 
 
-def test_digits_are_interpolated_scaled_and_split(digits: ImageSet, digits_test: ImageSet) -> None:
+def test_digits_are_interpolated_scaled_and_split(
+    digits: SplitData, digits_test: SplitData
+) -> None:
     bunch = load_digits()
     assert (len(digits), len(digits_test)) == (1200, 597)
-    assert digits.images_NHW.dtype == torch.float32
-    assert digits.labels_N.dtype == torch.int64
-    np.testing.assert_array_equal(digits.labels_N, bunch.target[:1200])
-    np.testing.assert_array_equal(digits_test.labels_N, bunch.target[1200:])
+    assert digits["image"].dtype == torch.float32
+    assert digits["label"].dtype == torch.int64
+    np.testing.assert_array_equal(digits["label"], bunch.target[:1200])
+    np.testing.assert_array_equal(digits_test["label"], bunch.target[1200:])
     for images, i, original in ((digits, 7, 7), (digits_test, 0, 1200), (digits_test, 596, 1796)):
         expected = _bilinear(bunch.images[original], 14) * 255 / 16
-        np.testing.assert_allclose(images.images_NHW[i], expected, atol=1e-3)
-    assert digits.images_NHW.min() == 0
-    assert digits.images_NHW.max() == 255
+        np.testing.assert_allclose(images["image"][i], expected, atol=1e-3)
+    assert digits["image"].min() == 0
+    assert digits["image"].max() == 255
 
 
 def test_mnist_is_pooled_two_by_two(mnist_root: Path, mnist_arrays: dict[str, np.ndarray]) -> None:
@@ -55,8 +57,8 @@ def test_mnist_is_pooled_two_by_two(mnist_root: Path, mnist_arrays: dict[str, np
         images = load_source(config, split)
         raw = mnist_arrays[f"{prefix}-images-idx3-ubyte"]
         expected = raw.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
-        np.testing.assert_allclose(images.images_NHW, expected, rtol=1e-6)
-        np.testing.assert_array_equal(images.labels_N, mnist_arrays[f"{prefix}-labels-idx1-ubyte"])
+        np.testing.assert_allclose(images["image"], expected, rtol=1e-6)
+        np.testing.assert_array_equal(images["label"], mnist_arrays[f"{prefix}-labels-idx1-ubyte"])
         assert (images.source, images.split) == ("mnist", split)
 
 
@@ -151,42 +153,42 @@ def test_real_mnist() -> None:
     train = load_source(DataConfig(source="mnist", root=root), "train")
     test = load_source(DataConfig(source="mnist", root=root), "test")
     assert (len(train), len(test)) == (60_000, 10_000)
-    assert train.labels_N[:5].tolist() == [5, 0, 4, 1, 9]
+    assert train["label"][:5].tolist() == [5, 0, 4, 1, 9]
     # MNIST's published mean intensity is 0.1307 of 255.
-    assert train.images_NHW.mean().item() / 255 == pytest.approx(0.1307, abs=1e-4)
+    assert train["image"].mean().item() / 255 == pytest.approx(0.1307, abs=1e-4)
 
 
-def test_fingerprint_depends_on_every_part(digits: ImageSet, digits_test: ImageSet) -> None:
+def test_fingerprint_depends_on_every_part(digits: SplitData, digits_test: SplitData) -> None:
     image_NHW, label_N = torch.zeros(2, 14, 14), torch.zeros(2, dtype=torch.int64)
     other_NHW, other_N = image_NHW.clone(), label_N.clone()
     other_NHW[1, 13, 13] = 1
     other_N[1] = 1
     prints = {
-        ImageSet.build("digits", "train", image_NHW, label_N).fingerprint,
-        ImageSet.build("mnist", "train", image_NHW, label_N).fingerprint,
-        ImageSet.build("digits", "test", image_NHW, label_N).fingerprint,
-        ImageSet.build("digits", "train", other_NHW, label_N).fingerprint,
-        ImageSet.build("digits", "train", image_NHW, other_N).fingerprint,
+        SplitData.build("digits", "train", {"image": image_NHW, "label": label_N}).fingerprint,
+        SplitData.build("mnist", "train", {"image": image_NHW, "label": label_N}).fingerprint,
+        SplitData.build("digits", "test", {"image": image_NHW, "label": label_N}).fingerprint,
+        SplitData.build("digits", "train", {"image": other_NHW, "label": label_N}).fingerprint,
+        SplitData.build("digits", "train", {"image": image_NHW, "label": other_N}).fingerprint,
         digits.fingerprint,
         digits_test.fingerprint,
     }
     assert len(prints) == 7
     assert all(len(p) == 16 and int(p, 16) >= 0 for p in prints)
-    rebuilt = ImageSet.build("digits", "train", digits.images_NHW.clone(), digits.labels_N)
+    rebuilt = SplitData.build(
+        "digits", "train", {"image": digits["image"].clone(), "label": digits["label"]}
+    )
     assert rebuilt.fingerprint == digits.fingerprint
 
 
-def test_arrays_that_are_read_only_come_back_without_copy_or_warning(digits: ImageSet) -> None:
-    arrays = digits.to_numpy()
-    read_only = arrays["images_NHW"].view()
-    read_only.flags.writeable = False
-    labels = arrays["labels_N"].view()
-    labels.flags.writeable = False
+def test_arrays_that_are_read_only_come_back_without_copy_or_warning(digits: SplitData) -> None:
+    make, (source, split, arrays, *rest) = digits.__reduce__()
+    for array in arrays.values():
+        array.flags.writeable = False
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        back = ImageSet.from_numpy({**arrays, "images_NHW": read_only, "labels_N": labels})
-    assert back.images_NHW.data_ptr() == digits.images_NHW.data_ptr()
-    assert torch.equal(back.labels_N, digits.labels_N)
+        back = make(source, split, arrays, *rest)
+    assert back["image"].data_ptr() == digits["image"].data_ptr()
+    assert torch.equal(back["label"], digits["label"])
     assert (back.source, back.split) == (digits.source, digits.split)
     assert back.fingerprint == digits.fingerprint
 

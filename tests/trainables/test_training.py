@@ -15,16 +15,14 @@ import torch.nn.functional as F
 
 from space.config import RunConfig
 from space.epochs import Epoch
-from trainables.data.epoch_draws import draw_epoch
-from trainables.data.image_set import ImageSet
-from trainables.data.pairs import Pairs, draw_test_pairs, draw_train_validation
 from trainables.device import computes_in_bfloat16
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure, TrialFailure
-from trainables.loop import compute as compute_module
-from trainables.loop.training import Training
-from trainables.models import MODELS, build_model
+from trainables.loop import batch as batch_module
+from trainables.loop.dropout import SeededDropout
+from trainables.loop.training import Training, draw_test
+from trainables.models import MODELS
 from trainables.runs import open_run
-from trainables.seeds import Stream, generator
+from trainables.split_data import SplitData
 
 from .conftest import in_float64
 
@@ -69,7 +67,7 @@ def test_every_model_trains_to_the_same_numbers_again(
     assert _finish(two) == history
     other = make_training(name, 4, training__epochs=2, training__training_seed=1, **EVERYTHING)
     assert _finish(other) != history
-    for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True):
+    for a, b in zip(one.network.parameters(), two.network.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -84,7 +82,7 @@ def test_bfloat16_learns_like_float32_and_again_the_same(make_training: MakeTrai
     history = _finish(half)
     assert history != full
     assert history[-1]["train_loss"] == pytest.approx(full[-1]["train_loss"], rel=0.1)
-    assert {parameter.dtype for parameter in half.model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in half.network.parameters()} == {torch.float32}
     assert _finish(make_training("convnet", 64, **settings)) == history
 
 
@@ -102,7 +100,7 @@ def test_global_generators_are_left_alone(make_training: MakeTraining) -> None:
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
     run = make_training("siamese-aux", **EVERYTHING)
     run.run_epoch()
-    run.evaluate_kept(run.pairs.validation)
+    run.measure(run.parts["val"], kept=True)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
     assert np.random.get_state()[1].tolist() == before[2]
@@ -111,51 +109,38 @@ def test_global_generators_are_left_alone(make_training: MakeTraining) -> None:
 
 @pytest.mark.parametrize("name", ["mlp", "convnet", "deepconvnet-aux"])
 @pytest.mark.parametrize("augment", [False, True])
-def test_against_a_loop_written_out(
-    name: str, augment: bool, make_config: MakeConfig, digits: ImageSet
-) -> None:
+def test_against_a_loop_written_out(name: str, augment: bool, make_training: MakeTraining) -> None:
     """A plain loop with torch's unfused Adam gives the same weights and the same numbers.
 
     In float64, since Adam makes a full step of a gradient that is all rounding.
     """
     has_aux = MODELS[name].has_aux
     w = 0.3 if has_aux else 0.0
-    config = make_config(
-        name,
-        8,
-        data__augment=augment,
-        training__epochs=3,
-        training__learning_rate=1e-3,
-        training__learning_rate_decay=0.5,
-        training__weight_decay=0.05,
-        training__aux_weight=w,
-    )
-    run = in_float64(Training(config, digits, torch.device("cpu")))
+    values = {
+        "data__augment": augment,
+        "training__epochs": 3,
+        "training__learning_rate": 1e-3,
+        "training__learning_rate_decay": 0.5,
+        "training__weight_decay": 0.05,
+        "training__aux_weight": w,
+    }
+    run, drawn = (in_float64(make_training(name, 8, **values)) for _ in range(2))
     history = _finish(run)
 
-    pairs = draw_train_validation(digits, config.data)
-    singles, labels = pairs.train.x_N2HW.flatten(0, 1).double(), pairs.train.classes_N2.flatten()
-    seed = config.training.training_seed
-    draws = generator(seed, Stream.EPOCHS)
-    model = build_model(config.model, seed).double()
-    layout = torch.channels_last if model.channels_last else torch.contiguous_format
-    model.to(memory_format=layout)
+    model = drawn.network
     adam = torch.optim.Adam(
         model.parameters(), lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05
     )
     for epoch in range(3):
         adam.param_groups[0]["lr"] = 1e-3 * 0.5**epoch
-        drawn = draw_epoch(draws, 36, augment, model.dropouts())
+        samples, keys = drawn.begin_epoch()
         n_epoch = 72 if augment else 36
         losses, n_wrong = [], 0
-        for start in range(0, n_epoch, 16):
-            index = drawn.index_P2[start : start + 16]
-            classes = labels[index]
-            target = (classes[:, 0] <= classes[:, 1]).long()
-            for dropout, keep in zip(model.dropouts(), drawn.keep_PRF, strict=True):
-                dropout.keep_NF = keep[start : start + 16, 0]
-            x_N2HW = singles[index].contiguous(memory_format=layout)
-            output = model(x_N2HW)
+        for key, start in zip(keys, range(0, n_epoch, 16), strict=True):
+            x, classes, target = (tensor[start : start + 16] for tensor in samples.values())
+            assert torch.equal(target, (classes[:, 0] <= classes[:, 1]).long())
+            with SeededDropout(key):
+                output = model(x)
             loss = (1 - w) * F.cross_entropy(output.comparison_N2, target)
             for digit in range(2 if has_aux else 0):
                 logits = output.digits[0][:, digit]
@@ -163,12 +148,13 @@ def test_against_a_loop_written_out(
             adam.zero_grad()
             loss.backward()
             adam.step()
-            losses += [loss.item()] * len(index)
+            losses += [loss.item()] * len(target)
             n_wrong += int((output.comparison_N2.argmax(1) != target).sum())
         assert len(losses) == n_epoch
         assert history[epoch]["train_loss"] == pytest.approx(sum(losses) / n_epoch, rel=1e-9)
         assert history[epoch]["train_error"] == pytest.approx(n_wrong / n_epoch)
-    for mine, plain in zip(run.model.parameters(), model.parameters(), strict=True):
+        drawn.history.append(history[epoch])  # Which of the epochs it is.
+    for mine, plain in zip(run.network.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(mine, plain, rtol=0, atol=1e-9)
 
 
@@ -195,55 +181,48 @@ VALIDATIONS = [
 ]
 
 
-def test_kept_state_is_that_of_the_lowest_error_then_loss(
-    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kept_state_is_that_of_the_lowest_error_then_loss(make_training: MakeTraining) -> None:
     run = make_training(training__epochs=6)
-    bias = run.model.layers[-1].bias
+    bias = run.network.layers[-1].bias
 
-    def train_epoch() -> tuple[float, float]:
-        with torch.no_grad():
-            bias.fill_(run.epoch + 1)
-        return float(run.epoch + 1), 0.25
-
-    monkeypatch.setattr(run, "train_epoch", train_epoch)
-    monkeypatch.setattr(run, "evaluate", lambda pairs: VALIDATIONS[run.epoch])
     best = []
-    for _ in range(6):
-        run.run_epoch()
+    for number, (loss, error) in enumerate(VALIDATIONS, start=1):
+        with torch.no_grad():
+            bias.fill_(number)
+        metrics = {"train_loss": 1.0, "train_error": 0.25, "val_loss": loss, "val_error": error}
+        run.complete_epoch(Epoch(epoch=number, metrics=metrics, seconds=1.0))
         assert run.kept is not None
         best.append(run.kept.epoch)
     assert best == [1, 2, 2, 4, 4, 4]
     assert run.kept is run.history[3]
-    assert run.kept.metrics == {
-        "train_loss": 4.0,
-        "train_error": 0.25,
-        "val_loss": 0.4,
-        "val_error": 0.2,
-    }
-    assert run.kept_model().layers[-1].bias.tolist() == [4.0, 4.0]
+    assert run.kept["val_loss"] == 0.4
+    assert run.state_dict()["kept_model"]["layers.8.bias"].tolist() == [4.0, 4.0]
     assert bias.tolist() == [6.0, 6.0]
 
 
 @pytest.mark.parametrize("name", ["convnet", "siamese-aux"])
-def test_kept_model_gives_the_kept_numbers(
-    name: str, make_training: MakeTraining, digits_test: ImageSet
+def test_the_state_kept_gives_the_kept_numbers(
+    name: str, make_training: MakeTraining, digits_test: SplitData
 ) -> None:
     run = make_training(name, training__learning_rate=0.01)
     _finish(run)
     assert run.kept is not None
-    assert run.evaluate_kept(run.pairs.validation) == (run.kept["val_loss"], run.kept["val_error"])
-    test_pairs = draw_test_pairs(digits_test, run.config.data)
-    loss, error = run.evaluate_kept(test_pairs)
-    output = run.kept_model()(test_pairs.x_N2HW)
-    wrong = output.comparison_N2.argmax(1) != test_pairs.target_N
-    assert error == pytest.approx(wrong.double().mean().item())
-    assert np.isfinite(loss)
+    found = run.evaluate(digits_test)
+    assert list(found) == [f"{s}_{m}" for s in ("train", "val", "test") for m in ("loss", "error")]
+    assert (found["val_loss"], found["val_error"]) == (run.kept["val_loss"], run.kept["val_error"])
+    test = draw_test(run.task, digits_test, run.config.data.data_seed)
+    network = run.network.eval()
+    network.load_state_dict(run.state_dict()["kept_model"])
+    wrong = network(test["x"]).comparison_N2.argmax(1) != test["target"]
+    assert found["test_error"] == pytest.approx(wrong.double().mean().item())
+    assert np.isfinite(found["test_loss"])
 
 
-def test_nothing_is_kept_before_the_first_epoch(make_training: MakeTraining) -> None:
+def test_nothing_is_kept_before_the_first_epoch(
+    make_training: MakeTraining, digits_test: SplitData
+) -> None:
     with pytest.raises(RuntimeError, match="first epoch"):
-        make_training().kept_model()
+        make_training().evaluate(digits_test)
 
 
 def test_evaluation_in_parts_is_the_mean_over_all(
@@ -251,12 +230,12 @@ def test_evaluation_in_parts_is_the_mean_over_all(
 ) -> None:
     run = make_training("convnet")
     run.run_epoch()
-    pairs = run.pairs.train
-    whole = run.evaluate(pairs)
-    monkeypatch.setattr(compute_module, "EVALUATION_BATCH", 7)
-    assert run.evaluate(pairs) == pytest.approx(whole, rel=1e-5)
-    again = run.evaluate(Pairs(pairs.x_N2HW, pairs.classes_N2, 1 - pairs.target_N))
-    assert again[1] == pytest.approx(1 - whole[1])
+    pairs = run.parts["train"]
+    whole = run.measure(pairs)
+    monkeypatch.setattr(batch_module, "EVALUATION_BATCH", 7)
+    assert run.measure(pairs) == pytest.approx(whole, rel=1e-5)
+    again = run.measure({**pairs, "target": 1 - pairs["target"]})
+    assert again["error"] == pytest.approx(1 - whole["error"])
 
 
 def test_evaluation_changes_nothing(make_training: MakeTraining) -> None:
@@ -264,8 +243,8 @@ def test_evaluation_changes_nothing(make_training: MakeTraining) -> None:
     for _ in range(3):
         run.run_epoch()
         plain.run_epoch()
-        run.evaluate(run.pairs.train)
-        run.evaluate_kept(run.pairs.train)
+        run.measure(run.parts["train"])
+        run.measure(run.parts["train"], kept=True)
     assert [_numbers(m) for m in run.history] == [_numbers(m) for m in plain.history]
 
 
@@ -283,12 +262,10 @@ def test_loss_that_is_not_finite_ends_the_run(make_training: MakeTraining) -> No
     assert copied.metrics.epoch == 1
 
 
-def test_validation_loss_must_be_finite_too(
-    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_validation_loss_must_be_finite_too(make_training: MakeTraining) -> None:
     run = make_training()
-    monkeypatch.setattr(run, "evaluate", lambda pairs: (float("inf"), 0.5))
-    with pytest.raises(NonFiniteLossError, match="val_loss inf"):
+    run.parts["val"]["x"].fill_(float("nan"))
+    with pytest.raises(NonFiniteLossError, match="val_loss nan"):
         run.run_epoch()
 
 
@@ -301,33 +278,34 @@ def test_exhausted_memory_is_a_trial_failure(
     def forward(x: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\ndetails")
 
-    monkeypatch.setattr(run.model, "forward", forward)
+    monkeypatch.setattr(run.network, "forward", forward)
     with pytest.raises(OutOfMemoryFailure, match=r"'mlp' ran out of memory: .* 2 GiB$"):
-        run.run_epoch() if step == "train" else run.evaluate(run.pairs.train)
+        run.run_epoch() if step == "train" else run.measure(run.parts["train"])
 
 
-def test_unresolved_configs_are_refused(make_config: MakeConfig, digits: ImageSet) -> None:
+def test_unresolved_configs_are_refused(make_config: MakeConfig, digits: SplitData) -> None:
     config = make_config()
     for path, value in (("training.aux_weight", None), ("data.source", "mnist")):
         with pytest.raises(ValueError, match="not resolved"):
-            Training(config.with_values({path: value}), digits, torch.device("cpu"))
+            open_run(config.with_values({path: value}), digits)
 
 
 def test_open_run_trains_on_the_device_of_the_config(
-    make_config: MakeConfig, digits: ImageSet
+    make_config: MakeConfig, digits: SplitData
 ) -> None:
     for images in (digits, None):
         run = open_run(make_config(), images)
         assert isinstance(run, Training)
         assert run.device == torch.device("cpu")
         assert run.fingerprint == digits.fingerprint
-        assert run.n_parameters == sum(p.numel() for p in run.model.parameters())
+        assert run.n_parameters == sum(p.numel() for p in run.network.parameters())
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", MODELS)
-def test_a_gpu_repeats_its_numbers(name: str, make_config: MakeConfig, digits: ImageSet) -> None:
-    config = make_config(name, 16, training__device="cuda", **EVERYTHING)
-    one, two = (_finish(Training(config, digits, torch.device("cuda"))) for _ in range(2))
+def test_a_gpu_repeats_its_numbers(name: str, make_training: MakeTraining) -> None:
+    one, two = (
+        _finish(make_training(name, 16, training__device="cuda", **EVERYTHING)) for _ in range(2)
+    )
     assert one == two

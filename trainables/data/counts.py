@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["SourceName", "Split", "default_n_pairs", "n_epoch_pairs", "n_validation_pairs"]
+__all__ = ["SourceName", "Split", "default_n_pairs", "n_epoch_pairs"]
 
 SourceName = Literal["mnist", "digits"]
 Split = Literal["train", "test"]
@@ -26,19 +26,6 @@ def default_n_pairs(source: SourceName, split: Split) -> int:
         The study's 1,000 from MNIST; what the images suffice for from the digits.
     """
     return _DEFAULT_N_PAIRS[source][split]
-
-
-def n_validation_pairs(n_pairs: int, validation_fraction: float) -> int:
-    """How many of the training split's pairs are held out.
-
-    Args:
-        n_pairs: All pairs drawn from the training split, at least 2.
-        validation_fraction: Share to hold out, between 0 and 1.
-
-    Returns:
-        The nearest number of pairs that leaves at least one on either side.
-    """
-    return min(n_pairs - 1, max(1, round(n_pairs * validation_fraction)))
 
 
 def n_epoch_pairs(n_train: int, augment: bool) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trainables.data.image_set import ImageSet
+    from trainables.split_data import SplitData
 
 __all__ = ["RunData"]
 
@@ -23,8 +23,8 @@ class RunData:
         test_images: The test images, for benchmarks alone.
     """
 
-    images: ImageSet | None = None
-    test_images: ImageSet | None = None
+    images: SplitData | None = None
+    test_images: SplitData | None = None
 
     @property
     def source(self) -> str:

@@ -17,8 +17,9 @@ from space.files.messages import describe
 from space.terminal.command import is_url
 from trainables.data.counts import SourceName, Split
 from trainables.data.download import MNIST_FILES, DownloadError, download_mnist
-from trainables.data.image_set import N_CLASSES, SIDE, ImageSet
+from trainables.data.images import N_CLASSES, SIDE
 from trainables.data.torchvision_compat import mnist_class
+from trainables.split_data import SplitData
 
 __all__ = ["data_root", "load_source", "resolve_source"]
 
@@ -68,7 +69,7 @@ def resolve_source(config: DataConfig) -> SourceName:
     return _resolve_auto(data_root(config)) if config.source == "auto" else config.source
 
 
-def load_source(config: DataConfig, split: Split) -> ImageSet:
+def load_source(config: DataConfig, split: Split) -> SplitData:
     """The images of one split of the source that a config means.
 
     They are loaded once in the life of a process.
@@ -78,7 +79,8 @@ def load_source(config: DataConfig, split: Split) -> ImageSet:
         split: Which of the source's two splits.
 
     Returns:
-        The images: MNIST's reduced from 28 x 28 by 2 x 2 average pooling, the digits' brought from
+        "image", (N, 14, 14) float32 intensities from 0 to 255, and "label", (N,) int64 digits from
+        0 to 9: MNIST's reduced from 28 x 28 by 2 x 2 average pooling, the digits' brought from
         8 x 8 to 14 x 14 by bilinear interpolation and from 0..16 to 0..255.
 
     Raises:
@@ -113,7 +115,7 @@ def _is_complete(root: Path) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _load_mnist(root: Path, split: Split) -> ImageSet:
+def _load_mnist(root: Path, split: Split) -> SplitData:
     if not _is_complete(root):
         try:
             download_mnist(root, EXPLICIT_TIMEOUT_SECONDS)
@@ -134,7 +136,7 @@ def _load_mnist(root: Path, split: Split) -> ImageSet:
             f"({str(error) or type(error).__name__}): delete them and run again to download them"
         ) from error
     images_NHW = F.avg_pool2d(dataset.data.unsqueeze(1).float(), 2).squeeze(1)
-    return ImageSet.build("mnist", split, images_NHW, labels_N)
+    return SplitData.build("mnist", split, {"image": images_NHW, "label": labels_N})
 
 
 def _check_mnist(images_NHW: Tensor, labels_N: Tensor) -> None:
@@ -147,7 +149,7 @@ def _check_mnist(images_NHW: Tensor, labels_N: Tensor) -> None:
 
 
 @lru_cache(maxsize=2)
-def _load_digits(split: Split) -> ImageSet:
+def _load_digits(split: Split) -> SplitData:
     # Imported here: scikit-learn takes a second to import, and MNIST needs none of it.
     from sklearn.datasets import load_digits
 
@@ -158,4 +160,4 @@ def _load_digits(split: Split) -> ImageSet:
         small_N1HW, size=(SIDE, SIDE), mode="bilinear", align_corners=False
     ).squeeze(1)
     labels_N = torch.as_tensor(bunch.target[part], dtype=torch.int64)
-    return ImageSet.build("digits", split, images_NHW * (255 / 16), labels_N)
+    return SplitData.build("digits", split, {"image": images_NHW * (255 / 16), "label": labels_N})

@@ -1,9 +1,10 @@
-"""The training loop of one run."""
+"""One run of a task: its samples, its network and optimizer, its epochs."""
 
 from __future__ import annotations
 
 import copy
-import time
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,65 +13,115 @@ from torch import Tensor
 
 from space.config import RunConfig
 from space.epochs import Epoch, kept_epoch
-from space.metrics import DIGIT_PAIRS
-from trainables.data.epoch_draws import draw_epoch
-from trainables.data.image_set import ImageSet
-from trainables.data.pairs import Pairs, draw_train_validation
+from space.errors import DataError
 from trainables.device import check_device, prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
-from trainables.loop.compute import Compute
-from trainables.loop.optimizer import (
-    build_optimizer,
-    learning_rate_of,
-    restore_optimizer,
-    set_learning_rate,
-)
-from trainables.models.base import PairModel
-from trainables.models.registry import build_model
-from trainables.resolve import resolve_config
-from trainables.seeds import Stream, generator
+from trainables.held_out import n_held_out
+from trainables.loop.batch import TrainingBatch, evaluate
+from trainables.loop.network import build_network
+from trainables.loop.optimizer import Optimizer
+from trainables.seeds import Stream, derive_seed, generator, role_seed
+from trainables.split_data import Batch, SplitData
+from trainables.task import Task
 
-__all__ = ["Training"]
+__all__ = ["Training", "draw_parts", "draw_test"]
+
+
+def draw_parts(task: Task, data: SplitData, data_seed: int) -> dict[str, Batch]:
+    """What a run trains on and what its epochs are chosen by.
+
+    Args:
+        task: The task.
+        data: Its training split.
+        data_seed: The config's, 0 <= data_seed < 2**63.
+
+    Returns:
+        "train" and "val" -> the samples, on the CPU; without a validation split of the source's
+        own, some of the training samples are held out.
+
+    Raises:
+        DataError: If the data do not suffice.
+        ValueError: If the data are not the training split.
+    """
+    _check_split(data, "train")
+    train = task.draw(data.tensors, "train", generator(data_seed, Stream.TRAIN_DRAW))
+    if data.val is not None:
+        val = task.draw(data.val.tensors, "val", generator(data_seed, Stream.VALIDATION_DRAW))
+        return {"train": train, "val": val}
+    n = _length(train)
+    if n < 2:
+        raise DataError(f"{n} training samples are too few to hold some out for validation")
+    order = torch.randperm(n, generator=generator(data_seed, Stream.VALIDATION_SPLIT))
+    n_val = n_held_out(n, task.validation_fraction)
+    return {"train": _select(train, order[n_val:]), "val": _select(train, order[:n_val])}
+
+
+def draw_test(task: Task, data: SplitData, data_seed: int) -> Batch:
+    """The samples that judge a finished run. A search never calls this.
+
+    Args:
+        task: The task.
+        data: Its test split.
+        data_seed: The config's, 0 <= data_seed < 2**63.
+
+    Raises:
+        DataError: If the data do not suffice.
+        ValueError: If the data are not the test split.
+    """
+    _check_split(data, "test")
+    return task.draw(data.tensors, "test", generator(data_seed, Stream.TEST_DRAW))
 
 
 class Training:
-    """One run: data, network and optimizer, trained an epoch at a time.
+    """One run: a task's samples, network and optimizer, trained an epoch at a time.
 
     The same config on the same machine with the same number of threads gives the same numbers, in
-    whatever process and after whatever else. A run that raised a `TrialFailure` is over.
+    whatever process and after whatever else. A run that raised a `TrialFailure` is over. The steps
+    themselves are those of `TrainingBatch`, of which a run alone is one of one run.
     """
 
-    def __init__(self, config: RunConfig, images: ImageSet, device: torch.device) -> None:
+    def __init__(
+        self, task: Task, config: RunConfig, data: SplitData, device: torch.device
+    ) -> None:
         """
         Args:
-            config: A resolved config (see `resolve_config`).
-            images: The training split of its source.
+            task: What is trained.
+            config: The resolved config that it was made from.
+            data: Its training split.
             device: Where to compute.
 
         Raises:
-            DataError: If the images do not suffice for the pairs.
+            DataError: If the data do not suffice.
+            OutOfMemoryFailure: If the device's memory is exhausted.
             TrainingError: If the device cannot honour the config.
-            ValueError: If the config is not resolved, or its source is not that of the images.
         """
         check_device(config.training, device)
-        if config.data.source != images.source or config != resolve_config(config):
-            raise ValueError(f"the config is not resolved for images of '{images.source}'")
+        prepare_device(config.training, device)
+        self.task = task
         self.config = config
         self.device = device
-        self.fingerprint = images.fingerprint
-        """Identifies the images trained on."""
+        self.fingerprint = data.fingerprint
+        """Identifies the data trained on."""
         self.history: list[Epoch] = []
         """The numbers of every completed epoch."""
         self.kept: Epoch | None = None
         """The epoch whose state is kept; None before the first epoch's end."""
-        prepare_device(config.training, device)
-        self.pairs = draw_train_validation(images, config.data).to(device)
-        """The pairs trained on and validated with, on the device."""
-        self._compute = Compute(config, device)
-        self.model = self._compute.place(build_model(config.model, config.training.training_seed))
-        self.optimizer = build_optimizer(self.model, config.training)
-        self._generator = generator(config.training.training_seed, Stream.EPOCHS)
+        self.n_steps = 0
+        """Steps of the epoch begun last."""
+        self._rule = task.measured.rule
+        parts = draw_parts(task, data, config.data.data_seed)
+        with out_of_memory_translated(self.name):
+            self.parts = {split: _on(device, part) for split, part in parts.items()}
+            """The samples trained on, "train", and validated with, "val", on the device."""
+            seed = role_seed(config.training, Stream.WEIGHTS)
+            self.network = build_network(task, seed, device)
+            self.optimizer = Optimizer(list(self.network.parameters()), config.training)
         self._kept_state: dict[str, Tensor] = {}
+
+    @property
+    def name(self) -> str:
+        """What is trained, in a word."""
+        return self.config.model.name
 
     @property
     def epoch(self) -> int:
@@ -85,7 +136,7 @@ class Training:
     @property
     def n_parameters(self) -> int:
         """The network's trainable parameters."""
-        return self.model.n_parameters()
+        return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
 
     def run_epoch(self) -> Epoch:
         """Trains for one epoch, validates, and keeps the state if it is the best so far.
@@ -98,130 +149,107 @@ class Training:
             OutOfMemoryFailure: If the device's memory is exhausted.
             RuntimeError: If the run is finished.
         """
-        if self.finished:
-            raise RuntimeError("the run is finished")
-        started = time.perf_counter()
-        train_loss, train_error = self.train_epoch()
-        val_loss, val_error = self.evaluate(self.pairs.validation)
-        metrics = Epoch(
-            epoch=self.epoch + 1,
-            metrics={
-                "train_loss": train_loss,
-                "val_loss": val_loss,
-                "train_error": train_error,
-                "val_error": val_error,
-            },
-            seconds=time.perf_counter() - started,
-        )
-        self.complete_epoch(metrics)
-        return metrics
+        (outcome,) = TrainingBatch([self]).run_epoch().values()
+        if isinstance(outcome, NonFiniteLossError):
+            raise outcome
+        return outcome
 
-    def complete_epoch(self, metrics: Epoch) -> None:
-        """Records an epoch's numbers, and keeps the state if it is the best so far.
+    def shorten(self, n_steps: int) -> None:
+        """Makes the epochs to come short ones, for measuring steps.
 
         Args:
-            metrics: The numbers of the epoch that follows the last completed one.
-
-        Raises:
-            NonFiniteLossError: If the training or validation loss is not finite.
+            n_steps: Whole batches that are left of the training samples, or as many as there are;
+                less than one stays as it is. One validation sample is left.
         """
-        if not metrics.is_finite():
-            raise NonFiniteLossError(metrics)
-        if metrics.replaces(self.kept, DIGIT_PAIRS.rule):
-            self.kept = metrics
-            self._kept_state = self._model_state()
-        self.history.append(metrics)
+        size = self.config.training.batch_size
+        n = min(n_steps, _length(self.parts["train"]) // size) * size
+        train, val = self.parts["train"], self.parts["val"]
+        self.parts = {
+            "train": {name: tensor[: n or None] for name, tensor in train.items()},
+            "val": {name: tensor[:1] for name, tensor in val.items()},
+        }
 
-    def train_epoch(self) -> tuple[float, float]:
-        """The steps of one epoch alone, neither validated nor recorded: `run_epoch` is the rest.
-
-        Returns:
-            Mean loss and share of pairs compared wrongly, each batch before its own update.
-
-        Raises:
-            OutOfMemoryFailure: If the device's memory is exhausted.
-        """
-        training = self.config.training
-        prepare_device(training, self.device)
-        dropouts = self.model.dropouts()
-        epoch, keeps_PRF = self.begin_epoch()
-
-        # Sums stay on the device until the epoch's end: reading them would wait for every step.
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        self.model.train()
-        with out_of_memory_translated(self.config.model.name):
-            for start in range(0, len(epoch), training.batch_size):
-                stop = start + training.batch_size
-                for dropout, keep_PRF in zip(dropouts, keeps_PRF, strict=True):
-                    dropout.keep_NF = keep_PRF[start:stop].flatten(0, 1)
-                batch = epoch.rows(start, stop)
-                loss, wrong = self._compute.forward(self.model, batch)
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                self.optimizer.step()
-                sums += torch.stack([loss.detach().double() * len(batch), wrong.double()])
-            loss_sum, wrong_sum = sums.tolist()
-        return loss_sum / len(epoch), wrong_sum / len(epoch)
-
-    def begin_epoch(self) -> tuple[Pairs, tuple[Tensor, ...]]:
+    def begin_epoch(self) -> tuple[Batch, Tensor]:
         """Draws an epoch's random numbers and sets its learning rate.
 
         Returns:
-            The epoch's pairs in the order of its steps, on the device; and for each dropout layer
-            their masks (see `EpochDraws`).
+            The epoch's samples in the order of its steps, on the device; and a key for the dropout
+            of each step, int64.
         """
-        learning_rate = learning_rate_of(self.config.training, self.epoch + 1)
-        set_learning_rate(self.optimizer, learning_rate)
-        train = self.pairs.train
-        augment = self.config.data.augment
-        draws = draw_epoch(self._generator, len(train), augment, self.model.dropouts())
-        draws = draws.to(self.device)
-        singles_NHW = train.x_N2HW.flatten(0, 1)
-        return Pairs.of(singles_NHW, train.classes_N2.flatten(), draws.index_P2), draws.keep_PRF
+        training, epoch = self.config.training, self.epoch + 1
+        self.optimizer.begin(epoch)
+        order, augmentation, dropout = (
+            generator(role_seed(training, stream), stream, epoch)
+            for stream in (Stream.ORDER, Stream.AUGMENTATION, Stream.DROPOUT)
+        )
+        samples = self.task.epoch(self.parts["train"], order, augmentation)
+        if list(samples) != list(self.parts["train"]):
+            raise ValueError(
+                f"{type(self.task).__name__}.epoch gives {', '.join(samples)}: give the same names "
+                f"as its training samples have, {', '.join(self.parts['train'])}"
+            )
+        self.n_steps = math.ceil(_length(samples) / training.batch_size)
+        return samples, torch.randint(2**62, (self.n_steps,), generator=dropout).to(self.device)
 
-    def evaluate(self, pairs: Pairs) -> tuple[float, float]:
-        """The loss and the error of the network as it is now.
+    def global_seed(self) -> int:
+        """What torch's global generators are set to in an epoch, should a network draw of them."""
+        seed = role_seed(self.config.training, Stream.DROPOUT)
+        return derive_seed(seed, Stream.DROPOUT, self.epoch + 1, 1)
+
+    def complete_epoch(self, epoch: Epoch) -> None:
+        """Records an epoch's numbers, and keeps the state if it is the best so far.
 
         Args:
-            pairs: The pairs, on any device.
+            epoch: The epoch that follows the last completed one.
+
+        Raises:
+            NonFiniteLossError: If a metric is not finite.
+        """
+        if not epoch.is_finite():
+            raise NonFiniteLossError(epoch)
+        if epoch.replaces(self.kept, self._rule):
+            self.kept = epoch
+            self._kept_state = self._network_state()
+        self.history.append(epoch)
+
+    def measure(self, part: Batch, *, kept: bool = False) -> dict[str, float]:
+        """The loss and the metrics of the network as it is now, or as it was kept.
+
+        Args:
+            part: Samples, on any device.
+            kept: Whether the state kept is meant.
 
         Returns:
-            Mean loss and share of pairs compared wrongly, in evaluation mode.
+            Metric without a split -> value, in evaluation mode.
 
         Raises:
             OutOfMemoryFailure: If the device's memory is exhausted.
+            RuntimeError: If no epoch is completed yet whose state could be kept.
         """
-        return self._compute.evaluate(self.model, pairs)
-
-    def kept_model(self) -> PairModel:
-        """A copy of the network in the state kept, in evaluation mode.
-
-        Returns:
-            The network, on the run's device.
-
-        Raises:
-            RuntimeError: If no epoch is completed yet.
-        """
-        if self.kept is None:
+        if kept and self.kept is None:
             raise RuntimeError("no state is kept before the first epoch's end")
-        model = self._compute.place(build_model(self.config.model, 0))
-        model.load_state_dict(self._kept_state)
-        return model.eval()
+        with out_of_memory_translated(self.name):
+            return evaluate(self, _on(self.device, part), self._kept_state if kept else None)
 
-    def evaluate_kept(self, pairs: Pairs) -> tuple[float, float]:
-        """The loss and the error of the state kept.
+    def evaluate(self, test: SplitData) -> dict[str, float]:
+        """The kept state's losses and metrics on all three parts of the data.
 
         Args:
-            pairs: The pairs, on any device.
+            test: The test split.
 
         Returns:
-            Mean loss and share of pairs compared wrongly, in evaluation mode.
+            Metric with its split, such as ``"test_error"`` -> value.
 
         Raises:
             OutOfMemoryFailure: If the device's memory is exhausted.
             RuntimeError: If no epoch is completed yet.
         """
-        return self._compute.evaluate(self.kept_model(), pairs)
+        parts = self.parts | {"test": draw_test(self.task, test, self.config.data.data_seed)}
+        return {
+            f"{split}_{name}": value
+            for split, part in parts.items()
+            for name, value in self.measure(part, kept=True).items()
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the epochs to come depend on besides config and data.
@@ -230,30 +258,45 @@ class Training:
             Tensors and plain types. Tensors may be live: save them before the next epoch.
         """
         return {
-            "model": self._model_state(),
+            "model": self._network_state(),
             "optimizer": self.optimizer.state_dict(),
-            "generator": self._generator.get_state(),
-            "history": [asdict(metrics) for metrics in self.history],
+            "history": [asdict(epoch) for epoch in self.history],
             "kept_model": self._kept_state,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes back, or on, to a state; what follows is the same to the bit as without it.
 
         Args:
             state: What `state_dict` gave in a run of the same config; left untouched.
         """
-        self.model.load_state_dict(state["model"])
-        restore_optimizer(self.optimizer, state["optimizer"])
-        self._generator.set_state(state["generator"].cpu())
-        self.history = [Epoch(**metrics) for metrics in state["history"]]
-        self.kept = kept_epoch(self.history, DIGIT_PAIRS.rule)
-        self._kept_state = copy.deepcopy(state["kept_model"])
+        self.network.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.kept = kept_epoch(self.history, self._rule)
+        self._kept_state = _on(self.device, copy.deepcopy(state["kept_model"]))
 
-    def _model_state(self) -> dict[str, Tensor]:
+    def _network_state(self) -> dict[str, Tensor]:
         """A copy of the network's state, each tensor with memory of its own.
 
         A copy by `copy.deepcopy`, or a file of the live tensors, would hold the memory that a
         tensor is a part of: in a batch of runs, that of all of them.
         """
-        return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        return {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+
+
+def _check_split(data: SplitData, split: str) -> None:
+    if data.split != split:
+        raise ValueError(f"the {split} split is wanted here, not the {data.split} split")
+
+
+def _length(part: Batch) -> int:
+    return len(next(iter(part.values())))
+
+
+def _select(part: Batch, index: Tensor) -> dict[str, Tensor]:
+    return {name: tensor[index] for name, tensor in part.items()}
+
+
+def _on(device: torch.device, part: Batch) -> dict[str, Tensor]:
+    return {name: tensor.to(device) for name, tensor in part.items()}

@@ -6,8 +6,6 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from trainables.models.layers import Dropout
-
 __all__ = ["Output", "PairModel"]
 
 
@@ -25,14 +23,11 @@ class PairModel(nn.Module):
     """Base of the networks.
 
     A subclass's constructor takes ``width`` and, as keywords with defaults, the options that a
-    config may set; pydantic checks them against their annotations. A forward pass draws no random
-    numbers: dropout masks are set from outside (see `Dropout`).
+    config may set; pydantic checks them against their annotations.
     """
 
     has_aux: ClassVar[bool] = False
     """Whether the network predicts the digits too."""
-    channels_last: ClassVar[bool] = False
-    """Whether training on a CPU is faster with channels-last tensors."""
     smallest_batch: ClassVar[int] = 1
     """The fewest pairs that its batch normalisation can train on."""
 
@@ -46,10 +41,6 @@ class PairModel(nn.Module):
             The logits.
         """
         raise NotImplementedError
-
-    def dropouts(self) -> list[Dropout]:
-        """The dropout layers, in the order in which a run draws their masks."""
-        return [module for module in self.modules() if isinstance(module, Dropout)]
 
     def n_parameters(self) -> int:
         """The number of trainable parameters."""

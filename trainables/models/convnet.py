@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.models.base import Output, PairModel
-from trainables.models.layers import Dropout, DropoutRate, scaled
+from trainables.models.layers import DropoutRate, scaled
 
 __all__ = ["ConvNet"]
 
@@ -18,7 +18,6 @@ class ConvNet(PairModel):
         The study served here, section III-A.2.
     """
 
-    channels_last = True
     # One value for each feature leaves no variance to normalise the flattened features by.
     smallest_batch = 2
 
@@ -37,7 +36,7 @@ class ConvNet(PairModel):
         self.bn2 = nn.BatchNorm2d(n_second)
         self.bn3 = nn.BatchNorm1d(n_flat)
         self.fc1 = nn.Linear(n_flat, n_hidden)
-        self.dropout = Dropout(dropout, n_hidden)
+        self.dropout = nn.Dropout(dropout)
         self.fc2 = nn.Linear(n_hidden, 2)
 
     def forward(self, x_N2HW: Tensor) -> Output:

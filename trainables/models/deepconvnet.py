@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.data.image_set import N_CLASSES, SIDE
+from trainables.data.images import N_CLASSES, SIDE
 from trainables.models.base import Output, PairModel
-from trainables.models.layers import ConvBlock, Dropout, DropoutRate, global_average, scaled
+from trainables.models.layers import ConvBlock, DropoutRate, global_average, scaled
 
 __all__ = ["DeepConvNet", "DeepConvNetAux", "DeepTrunk"]
 
@@ -48,7 +48,7 @@ class DeepTrunk(nn.Module):
         late = [ConvBlock(width, width) for _ in range(N_BLOCKS_AFTER_HEAD)]
         self.early = nn.Sequential(ConvBlock(images_per_row, width), *early)
         self.late = nn.Sequential(*late, ConvBlock(width, n_last))
-        self.dropout = Dropout(dropout, n_last, rows_per_pair=2 // images_per_row)
+        self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(n_last, n_out)
         self.head: nn.Linear | None = None
         if has_head:
@@ -75,8 +75,6 @@ class DeepConvNet(PairModel):
     Source:
         The study served here, section III-A.3.
     """
-
-    channels_last = True
 
     def __init__(self, width: int, dropout: DropoutRate = 0.5) -> None:
         """

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from trainables.data.image_set import SIDE
+from trainables.data.images import SIDE
 from trainables.models.base import Output, PairModel
 from trainables.models.layers import scaled
 

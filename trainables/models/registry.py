@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from space.config import ModelConfig
 from space.errors import ModelError, nearest
 from trainables.closed_form import CLOSED_FORM
@@ -16,7 +14,6 @@ from trainables.models.mlp import MLP
 from trainables.models.resnet import ResNet
 from trainables.models.siamese import Siamese, SiameseAux
 from trainables.options import check_options
-from trainables.seeds import Stream, derive_seed
 
 __all__ = [
     "MODELS",
@@ -74,29 +71,25 @@ def check_model(config: ModelConfig) -> ModelConfig:
     return config.model_copy(update={"options": options})
 
 
-def build_model(config: ModelConfig, seed: int) -> PairModel:
+def build_model(config: ModelConfig) -> PairModel:
     """A network with fresh weights, drawn as torch's layers draw them by default.
 
     Args:
         config: The model config.
-        seed: The run's training seed, 0 <= seed < 2**63.
 
     Returns:
-        The network on the CPU, in training mode. The global generator is left as it was.
+        The network on the CPU, in training mode.
 
     Raises:
         ModelError: If the name or an option is unknown, or a value is not allowed.
     """
     options: dict[str, Any] = check_options(config, model_class(config.name))
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would seed every GPU as well, beyond what the fork restores.
-        torch.default_generator.manual_seed(derive_seed(seed, Stream.WEIGHTS))
-        try:
-            return model_class(config.name)(config.width, **options)
-        except RuntimeError as error:
-            if "overflow" not in str(error):
-                raise
-            raise ModelError(
-                f"model.width {config.width} gives '{config.name}' more weights than any memory "
-                "can be addressed for; lower it"
-            ) from error
+    try:
+        return model_class(config.name)(config.width, **options)
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise ModelError(
+            f"model.width {config.width} gives '{config.name}' more weights than any memory can be "
+            "addressed for; lower it"
+        ) from error

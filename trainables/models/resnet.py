@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.models.base import Output, PairModel
-from trainables.models.layers import Dropout, DropoutRate, global_average
+from trainables.models.layers import DropoutRate, global_average
 
 __all__ = ["ResNet"]
 
@@ -64,8 +64,6 @@ class ResNet(PairModel):
         The study served here, section III-A.4.
     """
 
-    channels_last = True
-
     def __init__(self, width: int, dropout: DropoutRate = 0.5) -> None:
         """
         Args:
@@ -76,7 +74,7 @@ class ResNet(PairModel):
         n_out = EXPANSION * width
         others = [Bottleneck(n_out, width) for _ in range(N_BLOCKS - 1)]
         self.blocks = nn.Sequential(Bottleneck(2, width), *others)
-        self.dropout = Dropout(dropout, n_out)
+        self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(n_out, 2)
 
     def forward(self, x_N2HW: Tensor) -> Output:

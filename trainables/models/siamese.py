@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from trainables.data.image_set import N_CLASSES
+from trainables.data.images import N_CLASSES
 from trainables.models.base import Output, PairModel
 from trainables.models.deepconvnet import DeepTrunk
 from trainables.models.layers import DropoutRate
@@ -22,8 +22,6 @@ class Siamese(PairModel):
         The study served here, section III-B and figure 2.
     """
 
-    channels_last = True
-
     def __init__(self, width: int, dropout: DropoutRate = 0.5) -> None:
         """
         Args:
@@ -37,7 +35,7 @@ class Siamese(PairModel):
         self.fc = nn.Linear(N_CLASSES, 2)
 
     def forward(self, x_N2HW: Tensor) -> Output:
-        # Rows 2i and 2i + 1 are the images of pair i, as the dropout masks expect.
+        # Rows 2i and 2i + 1 are the images of pair i.
         scores, head_digits = self.trunk(x_N2HW.reshape(-1, 1, *x_N2HW.shape[2:]))
         scores_N2F = scores.view(-1, 2, N_CLASSES)
         comparison_N2 = self.fc(scores_N2F[:, 0] - scores_N2F[:, 1])

@@ -25,8 +25,8 @@ from space.metrics import DIGIT_PAIRS
 from storage import NewRun, Store
 from storage.tables.attributes import BASELINE
 from tests.search.conftest import new_ledger, opened
-from trainables.data.image_set import ImageSet
 from trainables.data.sources import load_source
+from trainables.split_data import SplitData
 from trainables.worker import AssignedRun
 
 from ..conftest import Recorder, search, work
@@ -42,7 +42,7 @@ CONFIG = NamedConfig(
 
 
 @pytest.fixture
-def images() -> tuple[ImageSet, ImageSet]:
+def images() -> tuple[SplitData, SplitData]:
     data = DataConfig(source="digits")
     return load_source(data, "train"), load_source(data, "test")
 
@@ -74,7 +74,7 @@ def new_queue(
 
 
 def train(
-    queue: RunQueue, images: tuple[ImageSet, ImageSet], n_epochs: int | None = None
+    queue: RunQueue, images: tuple[SplitData, SplitData], n_epochs: int | None = None
 ) -> list[dict[str, object]]:
     """Be the one worker; say what was reported."""
     reports: list[dict[str, object]] = []
@@ -99,7 +99,7 @@ def train(
 
 
 def test_seeds_are_trained_once_and_evaluated(
-    store: Store, images: tuple[ImageSet, ImageSet]
+    store: Store, images: tuple[SplitData, SplitData]
 ) -> None:
     runs = [QueuedRun(label=f"seed {s}", config=resolved(CONFIG, s)) for s in range(3)]
     ended: list[str] = []
@@ -124,7 +124,7 @@ def test_seeds_are_trained_once_and_evaluated(
 
 
 def test_interrupted_run_goes_on_as_the_same_run_with_the_same_result(
-    store: Store, images: tuple[ImageSet, ImageSet]
+    store: Store, images: tuple[SplitData, SplitData]
 ) -> None:
     run = QueuedRun(label="x", config=resolved(CONFIG, 0))
     queue = new_queue(store, [run], [])
@@ -141,7 +141,7 @@ def test_interrupted_run_goes_on_as_the_same_run_with_the_same_result(
 
 
 def test_result_lost_with_its_driver_is_made_up_for(
-    store: Store, images: tuple[ImageSet, ImageSet], monkeypatch: pytest.MonkeyPatch
+    store: Store, images: tuple[SplitData, SplitData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = QueuedRun(label="x", config=resolved(CONFIG, 0))
     queue = new_queue(store, [run], [])
@@ -156,7 +156,7 @@ def test_result_lost_with_its_driver_is_made_up_for(
     assert len(store.results([record.config_hash])) == 1
 
 
-def test_failed_run_is_missing_still(store: Store, images: tuple[ImageSet, ImageSet]) -> None:
+def test_failed_run_is_missing_still(store: Store, images: tuple[SplitData, SplitData]) -> None:
     training = TrainingConfig(epochs=3, learning_rate=1e30)
     named = CONFIG.model_copy(update={"training": training})
     ended: list[str] = []
@@ -230,7 +230,7 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
 
 
 def test_a_run_in_the_hands_of_another_launch_is_left_to_it(
-    store: Store, images: tuple[ImageSet, ImageSet]
+    store: Store, images: tuple[SplitData, SplitData]
 ) -> None:
     runs = [QueuedRun(label=f"seed {s}", config=resolved(CONFIG, s)) for s in range(3)]
     ended: list[str] = []
@@ -249,7 +249,7 @@ def test_a_run_in_the_hands_of_another_launch_is_left_to_it(
 
 
 def test_a_run_that_another_launch_completed_since_it_was_listed_is_left_as_it_is(
-    store: Store, images: tuple[ImageSet, ImageSet]
+    store: Store, images: tuple[SplitData, SplitData]
 ) -> None:
     runs = [QueuedRun(label=f"seed {s}", config=resolved(CONFIG, s)) for s in range(2)]
     train(new_queue(store, runs[:1], []), images)

@@ -20,10 +20,10 @@ from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
 from search.workers.workplace import OpenWorkplace, Workplace
 from space import DataConfig, ModelConfig, NamedConfig, Resources
-from trainables.batched.group_speed import GroupSpeed
 from trainables.data.run_data import RunData
 from trainables.data.sources import load_source
 from trainables.failures import OutOfMemoryFailure
+from trainables.loop.group_speed import GroupSpeed
 
 MakePlan = Callable[..., Plan]
 SLOTS = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
@@ -246,7 +246,7 @@ def test_replicates_in_turn_are_not_trained_together(plan_for: MakePlan) -> None
 def test_a_measurement_here_leaves_the_threads_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("trainables.batched.group_speed.ARITHMETIC_SECONDS", float("inf"))
+    monkeypatch.setattr("trainables.loop.group_speed.ARITHMETIC_SECONDS", float("inf"))
     before = torch.get_num_threads()
     found = packing._measure(config(), DIGITS, 2, place_of())
     assert found.seconds[1] > 0

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from space.epochs import Epoch
-from trainables.batched.batch import TrainingBatch
-from trainables.batched.network import RunsNetwork
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.device import computes_in_bfloat16
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
+from trainables.loop.batch import TrainingBatch
+from trainables.loop.network import RunsNetwork
 from trainables.loop.training import Training
 from trainables.models import MODELS
 
@@ -62,7 +62,6 @@ def _assert_same(one: Training, two: Training, tolerance: float = 1e-7) -> None:
     mine, others = one.state_dict(), two.state_dict()
     _assert_same_state(mine["model"], others["model"], tolerance)
     _assert_same_state(mine["kept_model"], others["kept_model"], tolerance)
-    assert torch.equal(mine["generator"], others["generator"])
 
 
 @pytest.mark.parametrize(("name", "augment"), [*zip(MODELS, cycle([False, True])), ("mlp", True)])
@@ -107,7 +106,7 @@ def test_batches_of_a_kind_are_traced_once(
         n_traces += 1
         return make_fx(*args, **kwargs)
 
-    monkeypatch.setattr("trainables.batched.traced.make_fx", counted)
+    monkeypatch.setattr("trainables.loop.traced.make_fx", counted)
     values = {"training__epochs": 2, "model__width": 7}
     seen = []
     for first, n_runs, epochs in [(0, 2, 2), (2, 2, 2), (0, 3, 2), (0, 2, 1)]:
@@ -133,8 +132,8 @@ def test_one_step_is_that_of_the_run_alone(name: str, make_run: MakeTraining) ->
 
 def _state(run: Training) -> tuple[list[Tensor], list[Tensor]]:
     """Copies of the weights and, for batch normalisation, of the running statistics."""
-    state = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
-    weights = [state[name] for name, _ in run.model.named_parameters()]
+    state = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}
+    weights = [state[name] for name, _ in run.network.named_parameters()]
     return weights, [tensor for name, tensor in state.items() if ".running_" in name]
 
 
@@ -243,17 +242,17 @@ def test_a_run_that_leaves_takes_its_share_of_the_work_with_it(
     seen: list[tuple[set[int], int]] = []
     forward = RunsNetwork._forward
 
-    def counted(self: RunsNetwork, *tensors: Tensor) -> Any:
+    def counted(self: RunsNetwork, key_R: Tensor, *tensors: Tensor) -> Any:
         n_of_state = len(self._state_names)
         *state, aux_weight_R, x_NR2HW = tensors[: n_of_state + 2]
         n_rows, n_runs = x_NR2HW.shape[:2]
-        seen.append(({len(t) for t in (*state, aux_weight_R)} | {n_runs}, n_rows * n_runs))
-        return forward(self, *tensors)
+        seen.append(({len(t) for t in (key_R, *state, aux_weight_R)} | {n_runs}, n_rows * n_runs))
+        return forward(self, key_R, *tensors)
 
     monkeypatch.setattr(RunsNetwork, "_forward", counted)
     n_epochs = (1, 3, 3, 3)
     runs = [make_run(i, name, single=True, training__epochs=n) for i, n in enumerate(n_epochs)]
-    n_pairs = sum(len(pairs) for pairs in (runs[0].pairs.train, runs[0].pairs.validation))
+    n_pairs = sum(len(part["target"]) for part in runs[0].parts.values())
     # A trace would hide from here what it works on.
     batch = TrainingBatch(runs, trace_after=1_000)
 
@@ -267,7 +266,7 @@ def test_a_run_that_leaves_takes_its_share_of_the_work_with_it(
 
     assert n_runs_of_an_epoch() == 4
     with torch.no_grad():  # One has finished; one is going to fail, and one is then let go.
-        next(runs[1].model.parameters()).fill_(float("nan"))
+        next(runs[1].network.parameters()).fill_(float("nan"))
     assert n_runs_of_an_epoch() == 3
     batch.drop(runs[2])
     assert n_runs_of_an_epoch() == 1
@@ -279,7 +278,7 @@ def test_one_loss_that_is_not_finite_fails_that_run_alone(
 ) -> None:
     runs = [make_run(i, name) for i in range(N_RUNS)]
     with torch.no_grad():
-        next(runs[1].model.parameters()).fill_(float("nan"))
+        next(runs[1].network.parameters()).fill_(float("nan"))
     batch = TrainingBatch(runs)
     outcomes = batch.run_epoch()
     failure = outcomes[runs[1]]
@@ -340,12 +339,12 @@ def test_evaluation_between_epochs_changes_nothing(make_run: MakeTraining) -> No
         outcomes = batch.run_epoch()
         for run, metrics in outcomes.items():
             assert isinstance(metrics, Epoch)
-            loss, error = run.evaluate(run.pairs.validation)
-            assert loss == pytest.approx(metrics["val_loss"], rel=1e-4)
-            assert error == metrics["val_error"]
+            now = run.measure(run.parts["val"])
+            assert now["loss"] == pytest.approx(metrics["val_loss"], rel=1e-4)
+            assert now["error"] == metrics["val_error"]
             assert run.kept is not None
-            kept = run.evaluate_kept(run.pairs.validation)
-            assert kept[1] == run.kept["val_error"]
+            kept = run.measure(run.parts["val"], kept=True)
+            assert kept["error"] == run.kept["val_error"]
     assert [_numbers(run) for run in runs] == [
         _numbers(run) for run in _finish_batch([make_run(i, single=True) for i in range(N_RUNS)])
     ]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.batched.traced import TracedFunction
+from trainables.loop.traced import TracedFunction
 
 
 class Counting:

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from trainables.batched.layout import copies_of, layout_of
+from trainables.loop.layout import copies_of, layout_of
 
 __all__ = ["Capture", "CapturedWork", "capture_cuda_graph"]
 
@@ -74,13 +74,14 @@ class CapturedWork:
             work: Takes tensors, which it leaves alone. All else that it reads or changes must stay
                 where it is in memory.
             changes: All tensors that it changes for others, or later calls, to read: those of one
-                kind, whose changes are compared together, under the kind's name.
+                kind, whose changes are compared together, under the kind's name. What the first
+                calls make may be added to a list meanwhile.
             capture: How to record it.
             warm_up: Calls with arguments of one layout before it is recorded for them.
             warn: Is told why the function stays in use.
         """
         self._work = work
-        self._changes = {kind: list(tensors) for kind, tensors in changes.items()}
+        self._changes = dict(changes)
         self._capture = capture
         self._warm_up = warm_up
         self._warn = warn

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainables.worker import AssignedRun, describe, is_device_lost
+from trainables.worker import AssignedRun, describe, first_line, is_device_lost
 
 if TYPE_CHECKING:
-    from trainables.batched.batch import TrainingBatch
+    from trainables.loop.batch import TrainingBatch
     from trainables.loop.training import Training
 
 __all__ = ["BatchedSteps"]
@@ -42,7 +42,7 @@ class BatchedSteps:
         for run in runs:
             report = run.prepare()
             if report is None and run.together and run.training is not None:
-                from trainables.batched.batch import batch_key
+                from trainables.loop.batch import batch_key
 
                 together[batch_key(run.training)].append((run, run.training))
             else:
@@ -74,7 +74,7 @@ class BatchedSteps:
             except Exception as error:  # what fails together may succeed alone
                 if is_device_lost(error):
                     raise
-                failure = describe(error)
+                failure = first_line(describe(error))
             if failure is None:
                 self._pass_on_warnings(key, members[0][0])
                 return [run.conclude(outcomes[training]) for run, training in members]
@@ -82,7 +82,10 @@ class BatchedSteps:
             self._unfit.add(key)
             self._batches.pop(key, None)
             for run, _ in members:
-                run.start_over(f"trained in turn, since it failed as one batch: {failure}")
+                run.start_over()
+            members[0][0].warn(
+                f"runs like it are trained alone, since they cannot be trained as one: {failure}"
+            )
         return [run.step() for run, _ in members]
 
     def _pass_on_warnings(self, key: Hashable, run: AssignedRun) -> None:
@@ -96,7 +99,7 @@ class BatchedSteps:
         self, key: Hashable, members: Sequence[tuple[AssignedRun, Training]]
     ) -> TrainingBatch:
         """The batch of exactly these runs."""
-        from trainables.batched.batch import TrainingBatch
+        from trainables.loop.batch import TrainingBatch
 
         if key not in self._batches:
             self._batches[key] = TrainingBatch([training for _, training in members])

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
-from space.config import RunConfig
-from trainables.batched.batch import TRACE_AFTER, TrainingBatch
-from trainables.data.image_set import ImageSet
 from trainables.failures import OutOfMemoryFailure
+from trainables.loop.batch import TRACE_AFTER, TrainingBatch
 from trainables.loop.training import Training
+from trainables.worker import describe, first_line, is_device_lost
 
 __all__ = ["GroupSpeed", "measure_group_speed"]
 
@@ -38,6 +36,8 @@ class GroupSpeed:
     """Runs trained together -> seconds a step a run; 1 means a run alone."""
     too_many: int | None = None
     """Runs that did not fit in the device's memory together, where some were tried."""
+    refused: str | None = None
+    """Why runs of this kind cannot be trained as one model, where that is so."""
 
     @property
     def n_runs(self) -> int:
@@ -76,19 +76,13 @@ class GroupSpeed:
 
 
 def measure_group_speed(
-    config: RunConfig,
-    images: ImageSet,
-    device: torch.device,
-    *,
-    most: int = 32,
-    budget_seconds: float = 10.0,
+    make: Callable[[], Training], *, most: int = 32, budget_seconds: float = 10.0
 ) -> GroupSpeed:
     """Trains batches of 1, 2, 4, ... runs for some steps each, and at last of the most.
 
     Args:
-        config: A resolved config; its runs differ in no number that costs time.
-        images: The training split of its source.
-        device: Where to measure.
+        make: Makes a run of more epochs than `MOST_TIMED`; its runs differ in no number that costs
+            time.
         most: The largest batch to try, at least 1.
         budget_seconds: No larger batch is begun once that much time has gone.
 
@@ -99,19 +93,22 @@ def measure_group_speed(
         OutOfMemoryFailure: If not even one run fits.
     """
     started = time.perf_counter()
-    if device.type == "cpu":
-        alone = _seconds_a_step(_of_steps(config, 1), images, device, 1, n_timed=1)
+    if make().device.type == "cpu":
+        alone = _seconds_a_step(make, 1, n_steps=1, n_timed=1)
         if alone > ARITHMETIC_SECONDS:
             return GroupSpeed({1: alone})
-    short = _of_steps(config, N_STEPS)
-    seconds = {1: _seconds_a_step(short, images, device, 1)}
+    seconds = {1: _seconds_a_step(make, 1)}
     n_runs = 1
     while n_runs < most and time.perf_counter() - started < budget_seconds:
         n_runs = min(2 * n_runs, most)
         try:
-            seconds[n_runs] = _seconds_a_step(short, images, device, n_runs) / n_runs
+            seconds[n_runs] = _seconds_a_step(make, n_runs) / n_runs
         except OutOfMemoryFailure:
             return GroupSpeed(seconds, too_many=n_runs)
+        except Exception as error:  # what cannot be trained as one model can be alone
+            if is_device_lost(error):
+                raise
+            return GroupSpeed(seconds, refused=first_line(describe(error)))
     return GroupSpeed(seconds)
 
 
@@ -120,43 +117,22 @@ def _even_size(total: int, most: int) -> int:
     return math.ceil(total / math.ceil(total / most))
 
 
-def _of_steps(config: RunConfig, n_steps: int) -> RunConfig:
-    """The config with epochs of so many whole batches, or of as many as its own pairs make."""
-    batch_size, n_pairs = config.training.batch_size, config.data.n_train_pairs or 0
-    n_steps = min(n_steps, (n_pairs - 1) // batch_size)
-    if n_steps:
-        n_pairs = n_steps * batch_size + 1
-    return config.with_values(
-        {
-            "data.n_train_pairs": n_pairs,
-            "data.validation_fraction": 1 / n_pairs,
-            "data.augment": False,
-            "training.epochs": MOST_TIMED + 1,
-        }
-    )
-
-
 def _seconds_a_step(
-    config: RunConfig,
-    images: ImageSet,
-    device: torch.device,
-    n_runs: int,
-    *,
-    n_timed: int = N_TIMED,
+    make: Callable[[], Training], n_runs: int, *, n_steps: int = N_STEPS, n_timed: int = N_TIMED
 ) -> float:
     """The wall time of one step of all runs, once the memory that it takes is at hand."""
-    runs = [Training(config, images, device) for _ in range(n_runs)]
+    runs = [make() for _ in range(n_runs)]
+    for run in runs:
+        run.shorten(n_steps)
     # What counts is how steps go on. On a CPU only small networks come here, whose traces cost
     # little; those of deep networks would leave no time for larger batches.
-    trace_after = 0 if device.type == "cpu" else TRACE_AFTER
-    # Whoever trains one run alone does it without a batch.
-    together = runs[0] if n_runs == 1 else TrainingBatch(runs, trace_after=trace_after)
+    trace_after = 0 if runs[0].device.type == "cpu" else TRACE_AFTER
+    batch = TrainingBatch(runs, trace_after=trace_after)
     times: list[float] = []
-    n_steps = math.ceil(len(runs[0].pairs.train) / config.training.batch_size)
     for n in range(MOST_TIMED + 1):
         if n > n_timed and sum(times[1:]) > TIMED_SECONDS:
             break
         started = time.perf_counter()
-        together.run_epoch()
+        batch.run_epoch()
         times.append(time.perf_counter() - started)
-    return min(times[1:]) / n_steps
+    return min(times[1:]) / runs[0].n_steps

@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.batched.batch import TrainingBatch
-from trainables.loop.optimizer import AdamSteps, build_optimizer
+from trainables.loop.batch import TrainingBatch
+from trainables.loop.optimizer import Optimizer
 from trainables.loop.training import Training
 from trainables.models import MODELS
 from trainables.models.base import Output, PairModel
-from trainables.models.layers import Dropout
 
 from .conftest import in_float64
 
@@ -34,7 +33,7 @@ class Assorted(PairModel):
         self.oblong = nn.Conv2d(8, 6, (1, 3), padding=(2, 0))
         self.norm = nn.LayerNorm(6)
         self.linear = nn.Linear(6, width, bias=False)
-        self.dropout = Dropout(0.25, width)
+        self.dropout = nn.Dropout(0.25)
         self.out = nn.Linear(width, 2)
         self.unused = nn.Parameter(torch.ones(3))
         self.frozen = nn.Parameter(torch.full((width,), 0.5), requires_grad=False)
@@ -83,41 +82,40 @@ def test_a_network_of_other_layers_is_batched_as_it_is(
         for one, two in zip(alone.history, run.history, strict=True):
             assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-9)
             assert two["val_loss"] == pytest.approx(one["val_loss"], rel=1e-9)
-        for name, tensor in alone.model.state_dict().items():
-            torch.testing.assert_close(run.model.state_dict()[name], tensor, rtol=0, atol=1e-8)
-        assert run.model.get_parameter("unused").tolist() == [1.0, 1.0, 1.0]
+        for name, tensor in alone.network.state_dict().items():
+            torch.testing.assert_close(run.network.state_dict()[name], tensor, rtol=0, atol=1e-8)
+        assert run.network.get_parameter("unused").tolist() == [1.0, 1.0, 1.0]
 
 
 def test_adam_steps_are_those_of_torch_to_the_bit(make_training: MakeTraining) -> None:
-    run = make_training("convnet", 16, training__weight_decay=0.03)
-    model, other = run.model, copy.deepcopy(run.model)
-    optimizer, torchs = (build_optimizer(m, run.config.training) for m in (model, other))
+    run = make_training(
+        "convnet",
+        16,
+        training__weight_decay=0.03,
+        training__learning_rate=0.01,
+        training__learning_rate_decay=0.5,
+    )
+    network, other = run.network, copy.deepcopy(run.network)
+    optimizer = Optimizer(list(network.parameters()), run.config.training)
+    torchs = torch.optim.Adam(other.parameters(), weight_decay=0.03, fused=True)
     generator = torch.Generator().manual_seed(3)
-    steps = AdamSteps(optimizer)
     for epoch in range(3):
-        for adam in (optimizer, torchs):
-            adam.param_groups[0]["lr"] = 0.01 * 0.5**epoch
-        steps.open()
+        torchs.param_groups[0]["lr"] = 0.01 * 0.5**epoch
+        optimizer.begin(epoch + 1)
         for _ in range(4):
             gradients = [
                 torch.empty_like(p).copy_(torch.randn(p.shape, generator=generator))
-                for p in model.parameters()
+                for p in network.parameters()
             ]
-            steps.step(gradients)
+            with torch.no_grad():
+                optimizer.step([None, *gradients[1:]])
             for parameter, gradient in zip(other.parameters(), gradients, strict=True):
                 parameter.grad = gradient
+            next(other.parameters()).grad = None
             torchs.step()
-        steps.close()
-        # Between epochs the optimizer may be used like any other.
-        for its_model, adam in ((model, optimizer), (other, torchs)):
-            for parameter in its_model.parameters():
-                parameter.grad = torch.ones_like(parameter)
-            adam.step()
-        assert steps.is_current()
-    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+    for mine, theirs in zip(network.parameters(), other.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    mine_state, their_state = optimizer.state_dict(), torchs.state_dict()
-    assert mine_state["param_groups"] == their_state["param_groups"]
-    for key, moments in their_state["state"].items():
-        for name, tensor in moments.items():
-            assert torch.equal(mine_state["state"][key][name], tensor)
+    for key, moments in torchs.state_dict()["state"].items():
+        assert torch.equal(optimizer.count, moments["step"])
+        for name in ("exp_avg", "exp_avg_sq"):
+            assert torch.equal(optimizer.moments[name][key], moments[name])

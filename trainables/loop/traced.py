@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from trainables.batched.layout import copies_of, layout_of
+from trainables.loop.layout import copies_of, layout_of
 
 __all__ = ["TracedFunction"]
 

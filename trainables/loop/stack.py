@@ -17,17 +17,19 @@ class Stack:
     is released.
     """
 
-    def __init__(self, models: Sequence[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
         """
         Args:
-            models: R networks on one device, each laid out in memory like the others. Their
+            networks: R networks on one device, each laid out in memory like the others. Their
                 parameters and buffers become views of the stacked ones.
         """
-        of_models = [state_tensors(model) for model in models]
-        self.tensors = {name: _stacked([each[name] for each in of_models]) for name in of_models[0]}
+        of_networks = [state_tensors(network) for network in networks]
+        self.tensors = {
+            name: _stacked([each[name] for each in of_networks]) for name in of_networks[0]
+        }
         """Name in a network's state -> (R, ...) tensor; the trainable ones require gradients."""
-        self._parameters = [name for name, _ in models[0].named_parameters()]
-        self._n_networks = len(models)
+        self._parameters = [name for name, _ in networks[0].named_parameters()]
+        self._n_networks = len(networks)
 
     @property
     def trainable(self) -> list[str]:
@@ -52,27 +54,27 @@ class Stack:
         return list(zip(*of_parameters, strict=True))
 
     @staticmethod
-    def release(model: nn.Module) -> None:
+    def release(network: nn.Module) -> None:
         """Gives a network memory of its own again.
 
         Args:
-            model: The network; what it computes stays the same.
+            network: The network; what it computes stays the same.
         """
-        for tensor in state_tensors(model).values():
+        for tensor in state_tensors(network).values():
             tensor.data = tensor.detach().clone()
 
 
-def state_tensors(model: nn.Module) -> dict[str, Tensor]:
+def state_tensors(network: nn.Module) -> dict[str, Tensor]:
     """The live parameters, each once, and the buffers that are part of a network's state.
 
     Args:
-        model: The network.
+        network: The network.
 
     Returns:
         Name in its state -> tensor.
     """
-    parameters: dict[str, Tensor] = dict(model.named_parameters())
-    state: dict[str, Tensor] = model.state_dict(keep_vars=True)
+    parameters: dict[str, Tensor] = dict(network.named_parameters())
+    state: dict[str, Tensor] = network.state_dict(keep_vars=True)
     buffers = {n: tensor for n, tensor in state.items() if not isinstance(tensor, nn.Parameter)}
     return parameters | buffers
 
@@ -80,9 +82,12 @@ def state_tensors(model: nn.Module) -> dict[str, Tensor]:
 def _stacked(tensors: Sequence[Tensor]) -> Tensor:
     """Copies tensors side by side, each in its own memory layout, and makes them views of that.
 
-    The optimizer's moments are laid out like the parameters and must stay so.
+    The optimizer's moments are laid out like the parameters and must stay so. One alone is its own
+    view, without a copy.
     """
     first = tensors[0]
+    if len(tensors) == 1:
+        return first.detach().unsqueeze(0).requires_grad_(first.requires_grad)
     stacked = torch.empty_strided(
         (len(tensors), *first.shape),
         (first.numel(), *first.stride()),

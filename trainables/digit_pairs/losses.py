@@ -1,4 +1,4 @@
-"""What a run minimises, and what it is judged by."""
+"""What a network of digit pairs minimises, and what it is judged by."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainables.models.base import Output
 
-__all__ = ["n_wrong", "pair_loss"]
+__all__ = ["is_wrong", "pair_loss"]
 
 
 def pair_loss(
@@ -41,14 +41,14 @@ def pair_loss(
     return (1 - aux_weight) * comparison + aux_weight * torch.stack(digits).mean()
 
 
-def n_wrong(output: Output, target_N: Tensor) -> Tensor:
-    """How many of N pairs are compared wrongly.
+def is_wrong(output: Output, target_N: Tensor) -> Tensor:
+    """Which of N pairs are compared wrongly.
 
     Args:
         output: A network's logits for N pairs.
         target_N: (N,) int64: 1 where the first digit is at most the second, else 0.
 
     Returns:
-        An int64 scalar on the device of the logits.
+        (N,) bool on the device of the logits.
     """
-    return (output.comparison_N2.argmax(dim=1) != target_N).sum()
+    return output.comparison_N2.argmax(dim=1) != target_N

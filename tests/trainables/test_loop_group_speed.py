@@ -1,0 +1,144 @@
+"""How many runs are trained together follows from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from space.config import RunConfig
+from trainables.architecture import architecture
+from trainables.failures import OutOfMemoryFailure
+from trainables.loop import group_speed
+from trainables.loop.group_speed import MOST_TIMED, GroupSpeed, measure_group_speed
+from trainables.loop.training import Training
+
+MakeConfig = Callable[..., RunConfig]
+MakeTraining = Callable[..., Training]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n_runs", "speedup"),
+    [
+        ({1: 4.0}, 1, 1.0),
+        ({1: 4.0, 2: 5.0, 4: 3.9}, 1, 1.0),
+        ({1: 4.0, 2: 5.0, 4: 2.0, 8: 1.0, 16: 0.99}, 8, 4.0),
+    ],
+)
+def test_the_smallest_batch_that_is_about_as_fast_as_the_best(
+    seconds: dict[int, float], n_runs: int, speedup: float
+) -> None:
+    found = GroupSpeed(seconds)
+    assert (found.n_runs, found.speedup(found.n_runs)) == (n_runs, speedup)
+
+
+@pytest.mark.parametrize(
+    ("total", "n_runs"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (8, 4), (9, 5), (10, 5), (12, 4)]
+)
+def test_a_share_is_trained_in_batches_of_about_a_size(total: int, n_runs: int) -> None:
+    found = GroupSpeed({1: 4.0, 2: 2.1, 4: 1.0, 5: 1.05})
+    assert found.n_runs_of(total) == n_runs
+    assert found.speedup(n_runs) == found.seconds[1] / found.seconds[{3: 2}.get(n_runs, n_runs)]
+
+
+@pytest.fixture
+def maker(make_training: MakeTraining) -> Callable[..., Callable[[], Training]]:
+    """Makes runs long enough to be measured."""
+
+    def make(model: str, **values: Any) -> Callable[[], Training]:
+        return lambda: make_training(model, training__epochs=MOST_TIMED + 1, **values)
+
+    return make
+
+
+@pytest.mark.parametrize("model", ["mlp", "convnet"])
+def test_real_steps_are_timed(
+    model: str,
+    maker: Callable[..., Callable[[], Training]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(group_speed, "ARITHMETIC_SECONDS", float("inf"))
+    make = maker(model, training__batch_size=8, data__augment=True)
+    found = measure_group_speed(make, most=3, budget_seconds=float("inf"))
+    assert list(found.seconds) == [1, 2, 3]
+    assert all(seconds > 0 for seconds in found.seconds.values())
+    assert (found.too_many, found.refused) == (None, None)
+
+
+def test_batches_grow_until_memory_or_time_is_out(
+    maker: Callable[..., Callable[[], Training]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seconds_a_step(make: Any, n_runs: int, **_: Any) -> float:
+        if n_runs > 8:
+            raise OutOfMemoryFailure("'mlp' ran out of memory")
+        return (1.0 + n_runs) / 1024
+
+    monkeypatch.setattr(group_speed, "_seconds_a_step", seconds_a_step)
+    make = maker("mlp")
+    found = measure_group_speed(make)
+    assert [1024 * seconds for seconds in found.seconds.values()] == [2.0, 1.5, 1.25, 1.125]
+    assert list(found.seconds) == [1, 2, 4, 8]
+    assert found.too_many == 16
+    assert found.n_runs == 8
+    found = measure_group_speed(make, most=4)
+    assert (list(found.seconds), found.too_many) == ([1, 2, 4], None)
+    assert list(measure_group_speed(make, budget_seconds=0).seconds) == [1]
+
+
+def test_what_cannot_be_trained_as_one_is_measured_alone_and_said(
+    maker: Callable[..., Callable[[], Training]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seconds_a_step(make: Any, n_runs: int, **_: Any) -> float:
+        if n_runs > 1:
+            raise RuntimeError("vmap: no such thing\nlong instructions")
+        return 1e-3
+
+    monkeypatch.setattr(group_speed, "_seconds_a_step", seconds_a_step)
+    found = measure_group_speed(maker("mlp"))
+    assert found.n_runs == 1
+    assert found.refused is not None
+    assert found.refused.startswith("RuntimeError: vmap: no such thing")
+    assert "instructions" not in found.refused
+
+
+@pytest.mark.parametrize("batch_size", [13, 20, 39, 40, 64])
+def test_what_can_be_trained_can_be_measured(
+    batch_size: int, maker: Callable[..., Callable[[], Training]]
+) -> None:
+    make = maker("mlp", data__n_train_pairs=600, training__batch_size=batch_size * 15)
+    assert measure_group_speed(make, most=1).seconds[1] > 0
+
+
+def test_long_steps_on_a_cpu_are_not_tried_together(
+    maker: Callable[..., Callable[[], Training]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def seconds_a_step(make: Any, n_runs: int, *, n_steps: int, **_: Any) -> float:
+        asked.append((n_steps, n_runs))
+        return 2.8
+
+    monkeypatch.setattr(group_speed, "_seconds_a_step", seconds_a_step)
+    found = measure_group_speed(maker("siamese-aux"))
+    assert (found.n_runs, found.seconds) == (1, {1: 2.8})
+    assert asked == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "n_train", "n_steps"), [(8, 16, 2), (16, 32, 2), (50, 36, 1)]
+)
+def test_a_shortened_run_has_whole_batches(
+    batch_size: int, n_train: int, n_steps: int, make_training: MakeTraining
+) -> None:
+    run = make_training("convnet", training__batch_size=batch_size)
+    run.shorten(2)
+    run.run_epoch()
+    assert (len(run.parts["train"]["x"]), len(run.parts["val"]["x"])) == (n_train, 1)
+    assert run.n_steps == n_steps
+
+
+def test_architectures_differ_in_what_a_batch_shares(make_config: MakeConfig) -> None:
+    same = make_config("mlp", training__learning_rate=0.5, training__training_seed=3)
+    other = make_config("mlp", training__batch_size=8)
+    assert architecture(same) == architecture(make_config("mlp")) != architecture(other)

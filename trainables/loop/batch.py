@@ -1,0 +1,403 @@
+"""The training loop: one run, or several at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from space.config import TrainingConfig
+from space.epochs import Epoch
+from trainables.architecture import architecture
+from trainables.device import prepare_device
+from trainables.failures import NonFiniteLossError, out_of_memory_translated
+from trainables.loop.captured import Capture, CapturedWork, capture_cuda_graph
+from trainables.loop.network import RunsNetwork, build_network
+from trainables.loop.stack import Stack, state_tensors
+from trainables.loop.traced import TracedFunction
+from trainables.split_data import Batch
+from trainables.stacked import stacked_options
+from trainables.task import Task
+
+if TYPE_CHECKING:
+    from trainables.loop.training import Training
+
+__all__ = ["EVALUATION_BATCH", "TRACE_AFTER", "TrainingBatch", "batch_key", "evaluate"]
+
+_log = logging.getLogger(__name__)
+
+EVALUATION_BATCH = 250
+"""Samples evaluated at once. A constant, so that a result does not depend on the batch size."""
+TRACE_AFTER = 60
+"""Steps in which a trace saves about the time that it takes, on a CPU, whatever the network."""
+
+
+def batch_key(run: Training) -> Hashable:
+    """What runs must have in common to be trained as one batch.
+
+    They may differ in all else: see `architecture`, and in how many epochs they have behind them.
+
+    Args:
+        run: A run.
+
+    Returns:
+        A value that is equal for runs that fit together.
+    """
+    shapes = [
+        (split, name, tensor.shape, tensor.dtype)
+        for split, part in run.parts.items()
+        for name, tensor in part.items()
+    ]
+    return architecture(run.config), run.device, tuple(shapes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Functions:
+    """What is asked of the network; see `RunsNetwork`."""
+
+    network: RunsNetwork
+    losses_and_gradients: Callable[..., tuple[Any, ...]]
+    losses: Callable[..., tuple[Any, ...]]
+
+    @classmethod
+    def of(cls, network: RunsNetwork, wrap: Callable[[Any], Any] = lambda it: it) -> _Functions:
+        return cls(network, wrap(network.losses_and_gradients), wrap(network.losses))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of batch: those of one kind call the same functions, whatever is in them."""
+
+    key: Hashable
+    """See `batch_key`."""
+    trace_after: int | None
+    """See `TracedFunction`; without a number nothing is traced."""
+    task: Task = field(compare=False)
+    """Of any of its runs, as the others."""
+    names: Sequence[str] = field(compare=False)
+    training: TrainingConfig = field(compare=False)
+    device: torch.device = field(compare=False)
+
+
+def _functions(kind: _Kind) -> _Functions:
+    """The functions with a network of their own, traced where the kind says so."""
+    template = build_network(kind.task, 0, kind.device)
+    network = RunsNetwork(kind.task, template, kind.names, kind.training)
+    if kind.trace_after is None:
+        return _Functions.of(network)
+    after = kind.trace_after
+    return _Functions.of(network, lambda it: TracedFunction(it, trace_after=after))
+
+
+_shared_functions = lru_cache(maxsize=8)(_functions)
+"""Those that trace themselves do so once in the life of a process for all batches of a kind."""
+
+
+def _functions_alone(run: Training) -> _Functions:
+    names = list(run.parts["train"])
+    return _Functions.of(RunsNetwork(run.task, run.network, names, run.config.training))
+
+
+@torch.no_grad()
+def evaluate(run: Training, part: Batch, state: Mapping[str, Tensor] | None) -> dict[str, float]:
+    """A run's metrics on some samples, without their split.
+
+    Args:
+        run: The run.
+        part: The samples, on its device.
+        state: Its network's state; None for the one that it is in.
+    """
+    prepare_device(run.config.training, run.device)
+    own = state_tensors(run.network)
+    tensors = [(own if state is None else state)[name].detach().unsqueeze(0) for name in own]
+    fixed = (*tensors, *_options_of([run]))
+    functions = _functions_alone(run)
+    sums = _Sums()
+    batch = _side_by_side([part])
+    for rows in _rows_of(batch, EVALUATION_BATCH):
+        sums.add(functions.losses(*fixed, *rows))
+    means = functions.network.means(sums.total.cpu()[:, 0], _length(batch))
+    return dict(run.task.summary(means))
+
+
+class _Sums:
+    """Sums over samples, made when the first come, and then where they are in memory."""
+
+    def __init__(self) -> None:
+        self.parts: list[Tensor] = []
+        """The (S, R) float64 sums, as soon as there are any."""
+
+    @property
+    def total(self) -> Tensor:
+        return self.parts[0]
+
+    def restart(self) -> None:
+        for part in self.parts:
+            part.zero_()
+
+    def add(self, found: Sequence[Tensor]) -> None:
+        if not self.parts:
+            self.parts.append(torch.zeros_like(found[0]))
+        self.total.add_(found[0])
+
+
+class _Together:
+    """What stays the same, and where it is in memory, for as long as the same R runs are in it."""
+
+    def __init__(
+        self,
+        runs: Sequence[Training],
+        functions: _Functions,
+        capture: Capture | None,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._runs = list(runs)
+        self._functions = functions
+        self._stack = Stack([run.network for run in runs])
+        self._fixed = (*self._stack.tensors.values(), *_options_of(runs))
+        self._optimizers = [run.optimizer for run in runs]
+        self._validation = _side_by_side([run.parts["val"] for run in runs])
+        self._trained, self._validated = _Sums(), _Sums()
+        self._train: Callable[..., None] = self._train_on
+        self._validate: Callable[..., None] = self._validate_on
+        if capture is not None:
+            self._train = CapturedWork(self._train, self._changes(), capture=capture, warn=warn)
+            sums = {"sums": self._validated.parts}
+            self._validate = CapturedWork(self._validate, sums, capture=capture, warn=warn)
+
+    def run_epoch(self) -> list[dict[str, float]]:
+        """Trains and validates; gives each run's metrics."""
+        samples, keys = zip(*(run.begin_epoch() for run in self._runs), strict=True)
+        batch, keys_TR = _side_by_side(samples), torch.stack(keys, dim=1)
+        self._trained.restart()
+        self._validated.restart()
+        batch_size = self._runs[0].config.training.batch_size
+        for key_R, rows in zip(keys_TR, _rows_of(batch, batch_size), strict=True):
+            self._train(key_R, *rows)
+        for rows in _rows_of(self._validation, EVALUATION_BATCH):
+            self._validate(*rows)
+        # The only time after the draws of an epoch that anything waits for the device.
+        trained_SR, validated_SR = torch.stack([self._trained.total, self._validated.total]).cpu()
+        found = []
+        for place, run in enumerate(self._runs):
+            metrics: dict[str, float] = {}
+            for split, sums_SR, part in (
+                ("train", trained_SR, batch),
+                ("val", validated_SR, self._validation),
+            ):
+                means = self._functions.network.means(sums_SR[:, place], _length(part))
+                summary = run.task.summary(means)
+                metrics |= {f"{split}_{name}": value for name, value in summary.items()}
+            found.append(metrics)
+        return found
+
+    def _train_on(self, key_R: Tensor, *rows: Tensor) -> None:
+        """One step of every run."""
+        sums_SR, *gradients = self._functions.losses_and_gradients(key_R, *self._fixed, *rows)
+        of_runs = self._stack.of_networks(gradients)
+        for optimizer, of_run in zip(self._optimizers, of_runs, strict=True):
+            optimizer.step(of_run)
+        self._trained.add([sums_SR])
+
+    def _validate_on(self, *rows: Tensor) -> None:
+        """Every run evaluated on some samples."""
+        self._validated.add(self._functions.losses(*self._fixed, *rows))
+
+    def _changes(self) -> dict[str, list[Tensor]]:
+        """All that a training step changes, by its kind."""
+        state, trainable = self._stack.tensors, self._stack.trainable
+        kinds = dict.fromkeys(kind for each in self._optimizers for kind in each.moments)
+        return {
+            "parameters": [state[name] for name in trainable],
+            "buffers": [tensor for name, tensor in state.items() if name not in trainable],
+            **{
+                kind: [t for each in self._optimizers for t in each.moments.get(kind, ())]
+                for kind in kinds
+            },
+            "counts of steps": [each.count for each in self._optimizers],
+            "sums": self._trained.parts,
+        }
+
+
+class TrainingBatch:
+    """Runs trained in step as one model, whose every tensor has a dimension for the runs.
+
+    A run computes what it would in a batch of its own, but for rounding; training makes that
+    larger, so that after many epochs its errors may be others
+    (``tests/benchmarks/batching_effect.py``). Each stays a `Training` like any other: between
+    epochs it may be evaluated, saved or restored, and it may leave the batch and go on alone.
+
+    One run is trained by plain PyTorch, neither traced nor captured: any network will do.
+
+    Source:
+        Wang et al., Horizontally Fused Training Array, MLSys 2021, arXiv:2102.02344.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Training],
+        *,
+        trace_after: int = TRACE_AFTER,
+        capture: Capture | None = None,
+    ) -> None:
+        """
+        Args:
+            runs: The runs, none of them finished.
+            trace_after: On a CPU, steps of so many runs, in batches of this kind in this process,
+                before they are traced (see `TracedFunction`).
+            capture: How to record whole steps (see `CapturedWork`); by default as CUDA graphs on a
+                GPU, and not at all on a CPU.
+
+        Raises:
+            ValueError: If they do not fit together (see `batch_key`), or there is none.
+        """
+        if not runs:
+            raise ValueError("a batch needs at least one run")
+        self._runs: list[Training] = []
+        self._together: _Together | None = None
+        self.warnings: list[str] = []
+        """What did not stop the runs but should be known."""
+        if capture is None and runs[0].device.type == "cuda":
+            capture = capture_cuda_graph
+        self._capture = capture
+        # What is captured asks for its operators once, however long it takes to find them.
+        self._trace_after = trace_after if capture is None else None
+        self._key = batch_key(runs[0])
+        for run in runs:
+            self.add(run)
+
+    @property
+    def runs(self) -> tuple[Training, ...]:
+        """The runs in the batch, in the order in which they came."""
+        return tuple(self._runs)
+
+    def add(self, run: Training) -> None:
+        """Takes a run in from the next epoch on.
+
+        Args:
+            run: The run, not finished.
+
+        Raises:
+            ValueError: If it does not fit to the others.
+        """
+        if batch_key(run) != self._key:
+            raise ValueError("the run does not fit to the others: see batch_key")
+        self._runs.append(run)
+        self._together = None
+
+    def drop(self, run: Training) -> None:
+        """Lets a run go; the others go on without it, and it may go on alone.
+
+        Args:
+            run: A run in the batch.
+
+        Raises:
+            ValueError: If it is not in the batch.
+        """
+        self._runs.remove(run)
+        Stack.release(run.network)
+        self._together = None
+
+    def run_epoch(self) -> dict[Training, Epoch | NonFiniteLossError]:
+        """Trains every run for one epoch, validates it and keeps its state if it is the best.
+
+        A run that is finished with it, or one of whose metrics is not finite, leaves the batch.
+
+        Returns:
+            For every run its epoch's numbers, or why it cannot go on. Their ``seconds`` are the
+            run's share of the wall time.
+
+        Raises:
+            OutOfMemoryFailure: If the device's memory is exhausted: every run is over.
+            RuntimeError: If no run is left, or one is finished.
+        """
+        if not self._runs or any(run.finished for run in self._runs):
+            raise RuntimeError("there is no run in the batch, or a finished one")
+        first = self._runs[0]
+        started = time.perf_counter()
+        prepare_device(first.config.training, first.device)
+        with torch.no_grad(), out_of_memory_translated(first.name):
+            if self._together is None:
+                self._together = self._put_together()
+            if len(self._runs) == 1:
+                with _global_generators(first.global_seed(), first.device):
+                    found = self._together.run_epoch()
+            else:
+                found = self._together.run_epoch()
+        seconds = (time.perf_counter() - started) / len(self._runs)
+        return {
+            run: self._complete(run, Epoch(epoch=run.epoch + 1, metrics=metrics, seconds=seconds))
+            for run, metrics in zip(self.runs, found, strict=True)
+        }
+
+    def _complete(self, run: Training, epoch: Epoch) -> Epoch | NonFiniteLossError:
+        try:
+            run.complete_epoch(epoch)
+        except NonFiniteLossError as failure:
+            self.drop(run)
+            return failure
+        if run.finished:
+            self.drop(run)
+        return epoch
+
+    def _put_together(self) -> _Together:
+        """Makes the runs' states parts of one."""
+        first = self._runs[0]
+        if len(self._runs) == 1:
+            return _Together(self._runs, _functions_alone(first), None, self._warn)
+        make = _functions if self._trace_after is None else _shared_functions
+        names, training = list(first.parts["train"]), first.config.training
+        kind = _Kind(self._key, self._trace_after, first.task, names, training, first.device)
+        functions = make(kind)
+        return _Together(self._runs, functions, self._capture, self._warn)
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        _log.warning("%s", text)
+
+
+@contextmanager
+def _global_generators(seed: int, device: torch.device) -> Iterator[None]:
+    """torch's global generators at a seed, and afterwards as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+def _options_of(runs: Sequence[Training]) -> list[Tensor]:
+    """The runs' stacked options, (R,) each, in the type of their networks."""
+    parameter = next(runs[0].network.parameters())
+    return [
+        torch.tensor(
+            [getattr(run.task.options, name) for run in runs],
+            dtype=parameter.dtype,
+            device=parameter.device,
+        )
+        for name in stacked_options(runs[0].task.options)
+    ]
+
+
+def _side_by_side(parts: Sequence[Batch]) -> dict[str, Tensor]:
+    """Samples with a dimension for the runs after the first: (N, R, ...)."""
+    if len(parts) == 1:
+        return {name: tensor.unsqueeze(1) for name, tensor in parts[0].items()}
+    return {name: torch.stack([part[name] for part in parts], dim=1) for name in parts[0]}
+
+
+def _rows_of(batch: Batch, size: int) -> Iterator[list[Tensor]]:
+    """The samples, so many at a time and at last what is left, tensor by tensor."""
+    for start in range(0, _length(batch), size):
+        yield [tensor[start : start + size] for tensor in batch.values()]
+
+
+def _length(batch: Batch) -> int:
+    return len(next(iter(batch.values())))
