@@ -99,21 +99,6 @@ class RunTables(Database):
 
         return self.transaction(begin)
 
-    def record_epoch(
-        self, run_id: int, launch_id: int, epoch: Epoch, *, best_epoch: int, worker: str
-    ) -> None:
-        """Record an epoch of a run; one that is there already stays as it is.
-
-        Args:
-            run_id: The run.
-            launch_id: The launch that trained the epoch.
-            epoch: Its metrics.
-            best_epoch: The epoch whose state the run keeps so far.
-            worker: Where it was trained, e.g. ``"host pid device"``.
-        """
-        report = RunEpoch(run_id=run_id, epoch=epoch, best_epoch=best_epoch, worker=worker)
-        self.record_epochs(launch_id, [report])
-
     def record_epochs(
         self,
         launch_id: int,
@@ -218,28 +203,22 @@ class RunTables(Database):
 
     def results(self, config_hashes: Iterable[str]) -> list[tuple[RunRecord, ResultRecord]]:
         """The benchmark runs of some configs that reached their end, oldest first."""
-        found = []
+        runs, results, metrics = schema.runs, schema.results, schema.result_metrics
+        found: list[tuple[RunRecord, ResultRecord]] = []
         for part in in_parts(config_hashes):
-            query = (
-                sa.select(schema.runs.c.run_id)
-                .join(schema.results, schema.results.c.run_id == schema.runs.c.run_id)
-                .where(schema.runs.c.config_hash.in_(part))
-            )
-            ids = [row["run_id"] for row in self.rows(query)]
-            runs = sa.select(schema.runs).where(schema.runs.c.run_id.in_(ids))
-            results = sa.select(schema.results).where(schema.results.c.run_id.in_(ids))
-            table = schema.result_metrics
-            metrics: dict[int, dict[str, float]] = {run_id: {} for run_id in ids}
-            for row in self.rows(sa.select(table).where(table.c.run_id.in_(ids))):
-                metrics[row["run_id"]][row["name"]] = as_value(row["value"])
-            by_run = {
-                row["run_id"]: ResultRecord(**row, metrics=metrics[row["run_id"]])
-                for row in self.rows(results)
-            }
-            found += [
-                (RunRecord(**row), by_run[row["run_id"]])
-                for row in self.rows(runs.order_by(schema.runs.c.run_id))
-            ]
+            query = sa.select(runs, results.c.data_fingerprint).join(results)
+            rows = self.rows(query.where(runs.c.config_hash.in_(part)).order_by(runs.c.run_id))
+            measured: dict[int, dict[str, float]] = {row["run_id"]: {} for row in rows}
+            of_runs = sa.select(metrics).where(metrics.c.run_id.in_(list(measured)))
+            for row in self.rows(of_runs):
+                measured[row["run_id"]][row["name"]] = as_value(row["value"])
+            for row in rows:
+                result = ResultRecord(
+                    run_id=row["run_id"],
+                    metrics=measured[row["run_id"]],
+                    data_fingerprint=row.pop("data_fingerprint"),
+                )
+                found.append((RunRecord(**row), result))
         return found
 
     def runs(

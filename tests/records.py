@@ -6,9 +6,17 @@ from __future__ import annotations
 from typing import Any
 
 from space.epochs import Epoch
-from storage import NewLaunch, NewRun, ResultRecord, RunRecord, Store
+from storage import NewLaunch, NewRun, ResultRecord, RunEpoch, RunRecord, Store
 
-__all__ = ["FINGERPRINT", "begin_launch", "begin_run", "epoch", "new_launch", "result"]
+__all__ = [
+    "FINGERPRINT",
+    "begin_launch",
+    "begin_run",
+    "epoch",
+    "new_launch",
+    "record_epoch",
+    "result",
+]
 
 FINGERPRINT = "f" * 16
 
@@ -57,6 +65,14 @@ def epoch(number: int, *, seconds: float = 2.0, **changes: float) -> Epoch:
     """The numbers of an epoch, some of its metrics replaced."""
     known = {"train_loss": 0.5, "val_loss": 0.6, "train_error": 0.25, "val_error": 0.1 * number}
     return Epoch(epoch=number, metrics={**known, **changes}, seconds=seconds)
+
+
+def record_epoch(
+    store: Store, run: RunRecord, recorded: Epoch, *, best_epoch: int = 1, worker: str = "w"
+) -> None:
+    """Record an epoch of a run as the launch that has it would."""
+    said = RunEpoch(run_id=run.run_id, epoch=recorded, best_epoch=best_epoch, worker=worker)
+    store.record_epochs(run.launch_id, [said])
 
 
 def result(

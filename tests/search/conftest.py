@@ -30,6 +30,7 @@ from space import read_space_file
 from space.epochs import Epoch
 from storage import NewLaunch, NewRun, Store
 from storage.connect.engine import parse_url
+from tests.records import record_epoch
 from trainables.worker import AssignedRun
 
 from .here import Here, train_here
@@ -286,5 +287,5 @@ def confirm(
                 },
                 seconds=1.0,
             )
-            store.record_epoch(run.run_id, launch_id, record, best_epoch=1, worker="w")
+            record_epoch(store, run, record)
         store.end_run(run.run_id, "complete")

@@ -10,6 +10,7 @@ from space import NamedConfig
 from space.epochs import Epoch
 from space.files.load import parse_tree
 from storage import NewLaunch, NewRun, ResultRecord, Store
+from tests.records import record_epoch
 
 __all__ = ["add_run", "add_runs", "begin_launch", "named_config"]
 
@@ -70,7 +71,7 @@ def add_run(
         The run's number.
     """
     config = resolved(named, seed)
-    run_id = store.begin_run(
+    run = store.begin_run(
         NewRun(
             launch_id=launch_id,
             study_id=None,
@@ -80,7 +81,7 @@ def add_run(
             config_hash=config.config_hash(),
             config=config.model_dump(mode="json"),
         )
-    ).run_id
+    )
     train_error, val_error, test_error = errors
     for number, (train_loss, val_loss) in enumerate(losses, start=1):
         epoch = Epoch(
@@ -93,10 +94,10 @@ def add_run(
             },
             seconds=2.0,
         )
-        store.record_epoch(run_id, launch_id, epoch, best_epoch=1, worker="somewhere 1")
+        record_epoch(store, run, epoch)
     store.record_result(
         ResultRecord(
-            run_id=run_id,
+            run_id=run.run_id,
             metrics={
                 "train_error": train_error,
                 "val_error": val_error,
@@ -108,8 +109,8 @@ def add_run(
             data_fingerprint=fingerprint,
         )
     )
-    store.end_run(run_id, "complete")
-    return run_id
+    store.end_run(run.run_id, "complete")
+    return run.run_id
 
 
 def add_runs(

@@ -21,6 +21,7 @@ from search.trials.study import resolved
 from space.epochs import Epoch
 from space.errors import UsageError, UserError
 from storage import NewRun, Store
+from tests.records import record_epoch
 from tests.search.conftest import new_launch, new_ledger, open_study
 
 from .conftest import Recorder, work
@@ -84,7 +85,7 @@ def fill(plan: Plan, store: Store, errors: dict[Any, dict[int, float]]) -> optun
                     },
                     seconds=1.0,
                 )
-                store.record_epoch(run.run_id, launch_id, record, best_epoch=2, worker="w")
+                record_epoch(store, run, record, best_epoch=2)
             store.end_run(run.run_id, "complete")
         study.tell(trial, sum(of_point.values()) / len(of_point))
     return study

@@ -24,7 +24,7 @@ from storage.connect.outage import is_outage
 from storage.optuna_rows.steady import StudyFullError
 
 from ..postgresql import PostgresqlServer
-from ..records import begin_run, epoch, new_launch
+from ..records import begin_run, epoch, new_launch, record_epoch
 
 
 class ServerGoneError(Exception):
@@ -74,7 +74,7 @@ def test_each_record_is_made_once_though_its_end_was_not_heard_of(
     unheard(2)
     run = begin_run(store, launch_id, trial_id, study_id=study_id)
     unheard(2)
-    store.record_epoch(run.run_id, launch_id, epoch(1), best_epoch=1, worker="w")
+    record_epoch(store, run, epoch(1))
     unheard(1)
     assert store.beat(launch_id)
     unheard(1)

@@ -20,7 +20,7 @@ from storage.optuna_rows.steady import StudyFullError
 from storage.tables import schema
 from storage.tables.ownership import guard_rows
 from tests.dashboards.made.bulk_study import add_study
-from tests.records import begin_run, epoch, new_launch
+from tests.records import begin_run, epoch, new_launch, record_epoch
 
 RESULTS = (schema.results, schema.result_metrics)
 OURS = (
@@ -97,7 +97,7 @@ def test_a_deleted_trial_takes_its_runs_with_it(store: Store) -> None:
     launch_id = store.begin_launch(new_launch(study._study_id))
     for _ in range(2):
         run = begin_run(store, launch_id, study.ask()._trial_id, study_id=study._study_id)
-        store.record_epoch(run.run_id, launch_id, epoch(1), best_epoch=1, worker="w")
+        record_epoch(store, run, epoch(1))
     with store.engine.begin() as connection:
         table = models.TrialModel.__table__
         connection.execute(table.delete().where(table.c.number == 1))
@@ -230,7 +230,7 @@ def test_clearing_compares_no_row_with_a_list_of_all(store: Store) -> None:
     study = optuna.create_study(storage=store.optuna_storage)
     launch_id = store.begin_launch(new_launch(study._study_id))
     run = begin_run(store, launch_id, study.ask()._trial_id, study_id=study._study_id)
-    store.record_epoch(run.run_id, launch_id, epoch(1), best_epoch=1, worker="w")
+    record_epoch(store, run, epoch(1))
     launch_id = store.begin_launch(new_launch(None))  # of a benchmark: it belongs to no study
     benchmark = begin_run(store, launch_id, None, study_id=None)
     before = n_rows(store)

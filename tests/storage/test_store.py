@@ -84,8 +84,8 @@ def test_epochs_are_counted_once_however_often_they_are_said(store: Store) -> No
     launch_id = store.begin_launch(new_launch(3))
     run = begin_run(store, launch_id)
     for number in (1, 2, 2, 1):
-        store.record_epoch(run.run_id, launch_id, epoch(number), best_epoch=1, worker="w")
-    store.record_epoch(run.run_id, launch_id, epoch(2, val_error=9.0), best_epoch=2, worker="w")
+        records.record_epoch(store, run, epoch(number))
+    records.record_epoch(store, run, epoch(2, val_error=9.0), best_epoch=2)
     assert store.epochs([run.run_id]) == {run.run_id: [epoch(1), epoch(2)]}
     (found,) = store.runs(3)
     assert (found.n_epochs, found.best_epoch, found.train_seconds) == (2, 1, 4.0)
@@ -149,7 +149,7 @@ def test_metrics_that_are_not_finite_are_null(store: Store) -> None:
     launch_id = store.begin_launch(new_launch(3))
     run = begin_run(store, launch_id)
     bad = epoch(1, train_loss=math.nan, val_loss=math.inf)
-    store.record_epoch(run.run_id, launch_id, bad, best_epoch=1, worker="w")
+    records.record_epoch(store, run, bad)
     (found,) = store.epochs([run.run_id])[run.run_id]
     assert math.isnan(found["train_loss"])
     assert math.isnan(found["val_loss"])
@@ -166,7 +166,7 @@ def test_metrics_that_are_not_finite_are_null(store: Store) -> None:
 def test_interrupted_run_goes_on_as_the_same_run(store: Store) -> None:
     first = store.begin_launch(new_launch(3))
     run = begin_run(store, first)
-    store.record_epoch(run.run_id, first, epoch(1), best_epoch=1, worker="w")
+    records.record_epoch(store, run, epoch(1))
     store.end_run(run.run_id, "interrupted", "time limit")
     (ended,) = store.runs(3)
     assert (ended.state, ended.reason) == ("interrupted", "time limit")
@@ -211,7 +211,7 @@ def test_what_no_text_column_holds_is_replaced_and_long_names_are_cut(store: Sto
     launch_id = store.begin_launch(odd)
     run = begin_run(store, launch_id)
     long = "h" * 300
-    store.record_epoch(run.run_id, launch_id, epoch(1), best_epoch=1, worker=long)
+    records.record_epoch(store, run, epoch(1), best_epoch=1, worker=long)
     store.end_run(run.run_id, "failed", "died: \0\udcff")
     (launch,) = store.launches()
     assert launch.command == "a\ufffdb\ufffd"

@@ -116,7 +116,7 @@ def begin_run(
     for number, (train_loss, val_loss) in enumerate(LOSSES[:n_epochs], start=1):
         losses = {"train_loss": train_loss + seed / 100, "val_loss": val_loss + seed / 100}
         epoch = records.epoch(number, **losses, train_error=0.1, val_error=0.2)
-        store.record_epoch(run.run_id, launch_id, epoch, best_epoch=1, worker="somewhere 1")
+        records.record_epoch(store, run, epoch)
     return run
 
 

@@ -28,6 +28,7 @@ from space.metrics import DIGIT_PAIRS
 from storage import NewRun, NewStudy, Store, open_store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.made.reported_benchmark import save
+from tests.records import record_epoch
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
 
 REPORTED = {
@@ -96,7 +97,7 @@ def begin_grid(
         trial = study.ask({parameter: optuna.distributions.FloatDistribution(value, value)})
         for replicate, error in enumerate(of_point):
             config = SIAMESE.with_seed(1000 + replicate)
-            run_id = store.begin_run(
+            run = store.begin_run(
                 NewRun(
                     launch_id=launch_id,
                     study_id=study._study_id,
@@ -106,7 +107,7 @@ def begin_grid(
                     config_hash=config.config_hash(),
                     config=config.model_dump(mode="json"),
                 )
-            ).run_id
+            )
             epoch = Epoch(
                 epoch=1,
                 metrics={
@@ -117,8 +118,8 @@ def begin_grid(
                 },
                 seconds=1.0,
             )
-            store.record_epoch(run_id, launch_id, epoch, best_epoch=1, worker="w")
-            store.end_run(run_id, "complete")
+            record_epoch(store, run, epoch)
+            store.end_run(run.run_id, "complete")
         study.tell(trial, float(np.mean(of_point)))
 
 

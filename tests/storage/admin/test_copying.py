@@ -25,7 +25,7 @@ from storage.tables.records import RunRecord
 from tests.dashboards.made.bulk_benchmark import add_benchmark
 from tests.dashboards.made.bulk_rows import HOSTILE
 from tests.dashboards.made.bulk_study import add_study
-from tests.records import begin_run, epoch, new_launch
+from tests.records import begin_run, epoch, new_launch, record_epoch
 
 
 def content(store: Store) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def test_what_went_on_in_the_source_takes_the_place_of_what_was_there(
     for launch in source.launches():
         source.end_launch(launch.launch_id, "done")
     number = run.n_epochs + 1
-    source.record_epoch(run.run_id, run.launch_id, epoch(number), best_epoch=1, worker="w")
+    record_epoch(source, run, epoch(number))
     source.optuna_storage.set_trial_intermediate_value(run.trial_id, number, 0.1)
     source.optuna_storage.set_trial_state_values(run.trial_id, TrialState.COMPLETE, [0.1])
     source.end_run(run.run_id, "complete")

@@ -20,7 +20,7 @@ from storage.commands.kit import storage_arguments
 from storage.summaries.confirmed import confirmed_trials
 from storage.tables.schema import launches, utc_now
 from tests.dashboards.made.bulk_study import add_study
-from tests.records import begin_launch, begin_run, epoch
+from tests.records import begin_launch, begin_run, epoch, record_epoch
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def url(tmp_path: Path) -> str:
         trial = study.ask()
         trial.suggest_float("x", 0, 1)
         run = begin_run(store, launch_id, trial._trial_id, study_id=study._study_id)
-        store.record_epoch(run.run_id, launch_id, epoch(1), best_epoch=1, worker="w")
+        record_epoch(store, run, epoch(1))
         study.tell(trial, value, state=None if value else optuna.trial.TrialState.FAIL)
         store.end_run(run.run_id, state, None if value else "it caught fire")
     optuna.create_study(study_name="theirs", storage=store.optuna_storage)
