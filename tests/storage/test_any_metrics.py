@@ -53,7 +53,12 @@ def add_flowers(store: Store, curves: Sequence[Sequence[float]]) -> int:
         trial = study.ask()
         for purpose, less in (("search", 0.0), ("confirm", 1.0)):
             run = begin_run(
-                store, launch_id, trial._trial_id, study_id=study._study_id, purpose=purpose
+                store,
+                launch_id,
+                trial._trial_id,
+                study_id=study._study_id,
+                purpose=purpose,
+                config={"training": {"epochs": len(curve)}},
             )
             progress = RunProgress(FLOWERS, ["val_accuracy"])
             for number, accuracy in enumerate(curve, start=1):
