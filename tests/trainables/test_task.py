@@ -1,0 +1,198 @@
+"""Any task is trained like the pairs of digits: alone, with others, resumed, and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import f1_score, mean_absolute_error, r2_score
+from torch import Tensor, nn
+
+from space.config import FrozenModel
+from space.metrics import DIGIT_PAIRS
+from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.digit_pairs.task import DigitPairs
+from trainables.loop.batch import TrainingBatch
+from trainables.loop.training import Training
+from trainables.split_data import Batch, Split
+from trainables.task import Task
+
+from .conftest import in_float64
+from .tasks import Classes, Progression, open_task
+
+
+def _classes(i: int, **training: Any) -> Training:
+    task = Classes(Classes.Options(smoothing=0.1 * i))
+    return open_task(task, training_seed=i, learning_rate=0.01 * (1 + i), **training)
+
+
+def _progression(i: int, **training: Any) -> Training:
+    return open_task(Progression(FrozenModel()), training_seed=i, learning_rate=0.01, **training)
+
+
+def _finish(run: Training) -> Training:
+    while not run.finished:
+        run.run_epoch()
+    return run
+
+
+def _metrics(run: Training) -> list[Mapping[str, float]]:
+    return [epoch.metrics for epoch in run.history]
+
+
+make_any = pytest.mark.parametrize("make", [_classes, _progression])
+Make = Callable[..., Training]
+
+
+def test_measured_says_every_metric_of_every_split_and_what_decides() -> None:
+    assert DigitPairs.measured.fget is Task.measured.fget  # type: ignore[attr-defined]
+    pairs = DigitPairs.__new__(DigitPairs).measured
+    assert set(pairs.metrics) == set(DIGIT_PAIRS.metrics)
+    assert pairs.kept_by == DIGIT_PAIRS.kept_by
+    found = Progression(FrozenModel()).measured
+    assert found.kept_by == ("val_r2", "val_loss")
+    assert found.metric("test_r2").maximize
+    assert found.judged_by.name == "test_r2"
+
+
+@make_any
+def test_a_task_learns_and_keeps_its_best_epoch(make: Make) -> None:
+    run = _finish(make(0, epochs=10))
+    first, *_ = run.task.measured.rule
+    values = [epoch[first.name] for epoch in run.history]
+    best = min(values, key=first.rank)
+    assert run.kept is not None
+    assert run.kept[first.name] == best
+    assert first.rank(best) < first.rank(values[0])
+    again = _finish(make(0, epochs=10))
+    assert _metrics(again) == _metrics(run)
+
+
+@make_any
+def test_a_run_of_several_is_the_run_alone(make: Make) -> None:
+    runs = [in_float64(make(i)) for i in range(3)]
+    batch = TrainingBatch(runs, trace_after=2)
+    while batch.runs:
+        batch.run_epoch()
+    for i, run in enumerate(runs):
+        alone = _finish(in_float64(make(i)))
+        for one, two in zip(_metrics(alone), _metrics(run), strict=True):
+            assert two == pytest.approx(one, rel=1e-7)
+
+
+@make_any
+def test_a_resumed_run_is_the_run(make: Make, tmp_path: Path) -> None:
+    whole, first, resumed = make(1), make(1), make(1)
+    first.run_epoch()
+    save_checkpoint(first, tmp_path / "run.pt")
+    load_checkpoint(resumed, tmp_path / "run.pt")
+    _finish(whole)
+    assert _metrics(_finish(resumed)) == _metrics(whole)
+    test = whole.task.load("test")
+    assert resumed.evaluate(test) == whole.evaluate(test)
+
+
+def test_metrics_of_a_whole_split_are_those_of_its_predictions() -> None:
+    run = _finish(_classes(0, epochs=2))
+    test = run.task.load("test")
+    run.network.load_state_dict(run.state_dict()["kept_model"])
+    said = run.network.eval()(test["image"]).argmax(1)
+    found = run.evaluate(test)
+    assert found["test_error"] == pytest.approx(np.mean((said != test["label"]).numpy()))
+    f1 = f1_score(test["label"], said, average="macro", zero_division=0)
+    assert found["test_f1"] == pytest.approx(f1)
+
+    other = _finish(_progression(0))
+    test = other.task.load("test")
+    other.network.load_state_dict(other.state_dict()["kept_model"])
+    said = other.network.eval()(test["x"]).squeeze(1).detach()
+    found = other.evaluate(test)
+    assert found["test_r2"] == pytest.approx(r2_score(test["y"], said), rel=1e-5)
+    assert found["test_mae"] == pytest.approx(mean_absolute_error(test["y"], said), rel=1e-5)
+    assert len(other.parts["val"]["x"]) == 100
+
+
+class _Odd(Task):
+    """A network that each test makes odd in its own way."""
+
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        super().__init__(FrozenModel())
+        self._make = make
+
+    def data(self, split: Split) -> Batch | None:
+        if split == "val":
+            return None
+        x = torch.randn(48, 6, generator=torch.Generator().manual_seed(len(split)))
+        return {"x": x, "y": (x.sum(1) > 0).long()}
+
+    def network(self) -> nn.Module:
+        return self._make()
+
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        return F.cross_entropy(network(batch["x"]), batch["y"]), {}
+
+
+class _Noisy(nn.Module):
+    """Draws of torch's global generator, and branches on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layer(x + torch.randn_like(x))
+        return 2 * y if y.mean() > 0 else y
+
+
+def _cumulative() -> nn.Module:
+    return nn.Sequential(nn.BatchNorm1d(6, momentum=None), nn.Linear(6, 2))
+
+
+@pytest.mark.parametrize("network", [_Noisy, _cumulative])
+def test_what_cannot_be_batched_is_trained_alone_and_repeats(
+    network: Callable[[], nn.Module],
+) -> None:
+    torch.manual_seed(0)
+    one = _finish(open_task(_Odd(network)))
+    torch.rand(3)
+    two = open_task(_Odd(network))
+    two.run_epoch()
+    three = open_task(_Odd(network))
+    three.load_state_dict(two.state_dict())
+    assert _metrics(_finish(two)) == _metrics(_finish(three)) == _metrics(one)
+    with pytest.raises(RuntimeError):
+        TrainingBatch([open_task(_Odd(network)) for _ in range(2)]).run_epoch()
+
+
+class _NoScores(_Odd):
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        loss, _ = super().loss(network, batch)
+        return loss, {"error": loss}
+
+
+class _NoMean(_Odd):
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        return F.cross_entropy(network(batch["x"]), batch["y"], reduction="none"), {}
+
+
+class _OtherNames(_Odd):
+    def epoch(self, train: Batch, order: torch.Generator, augmentation: torch.Generator) -> Batch:
+        return {"x": train["x"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (_NoScores, r"_NoScores\.loss gives the scores 'error' of 32 samples in the shape \(\): "),
+        (_NoMean, r"_NoMean\.loss gives the loss of 32 samples in the shape \(32,\): "),
+        (_OtherNames, r"_OtherNames\.epoch gives x: give the same names .* have, x, y"),
+    ],
+)
+def test_a_task_that_gives_something_else_is_told_so(kind: type[_Odd], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        open_task(kind(lambda: nn.Linear(6, 2))).run_epoch()
