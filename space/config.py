@@ -113,11 +113,25 @@ class TrainingConfig(FrozenModel):
     batch_size: Annotated[int, Field(ge=1)] = 50
     """Pairs an optimizer step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """Adam's learning rate in the first epoch."""
+    """The optimizer's learning rate in the first epoch, or after the warm-up."""
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Factor on the learning rate after every epoch; 1 keeps it constant."""
+    """Factor on the learning rate after every epoch, or after every step_epochs with the schedule
+    step; 1 keeps it constant. Of no effect with the schedule cosine."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Adam's L2 coefficient."""
+    """The optimizer's L2 coefficient; of adamw the decoupled weight decay."""
+    optimizer: Literal["adam", "adamw", "sgd"] = later("adam")
+    """What makes steps of gradients."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = later(0.9)
+    """Of sgd; 0 is none."""
+    schedule: Literal["exponential", "cosine", "step"] = later("exponential")
+    """How the learning rate falls from epoch to epoch: by learning_rate_decay after each; by a half
+    cosine to nearly 0 in the last; by learning_rate_decay after every step_epochs."""
+    step_epochs: Annotated[int, Field(ge=1)] = later(10)
+    """Epochs at one learning rate, with the schedule step."""
+    warmup_epochs: Annotated[int, Field(ge=0)] = later(0)
+    """Epochs at the start in which the learning rate rises in equal steps; the schedule follows."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = later(None)
+    """The most that the gradients' norm over all parameters may be; larger ones are scaled."""
     aux_weight: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Total weight w of the auxiliary digit losses; the comparison loss gets 1 - w. Default: 0.6
     (the report's 0.6 / 0.4) for a model with auxiliary heads, 0 for one without."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.loop.batch import TrainingBatch
-from trainables.loop.optimizer import Optimizer
 from trainables.loop.training import Training
 from trainables.models import MODELS
 from trainables.models.base import Output, PairModel
@@ -85,37 +83,3 @@ def test_a_network_of_other_layers_is_batched_as_it_is(
         for name, tensor in alone.network.state_dict().items():
             torch.testing.assert_close(run.network.state_dict()[name], tensor, rtol=0, atol=1e-8)
         assert run.network.get_parameter("unused").tolist() == [1.0, 1.0, 1.0]
-
-
-def test_adam_steps_are_those_of_torch_to_the_bit(make_training: MakeTraining) -> None:
-    run = make_training(
-        "convnet",
-        16,
-        training__weight_decay=0.03,
-        training__learning_rate=0.01,
-        training__learning_rate_decay=0.5,
-    )
-    network, other = run.network, copy.deepcopy(run.network)
-    optimizer = Optimizer(list(network.parameters()), run.config.training)
-    torchs = torch.optim.Adam(other.parameters(), weight_decay=0.03, fused=True)
-    generator = torch.Generator().manual_seed(3)
-    for epoch in range(3):
-        torchs.param_groups[0]["lr"] = 0.01 * 0.5**epoch
-        optimizer.begin(epoch + 1)
-        for _ in range(4):
-            gradients = [
-                torch.empty_like(p).copy_(torch.randn(p.shape, generator=generator))
-                for p in network.parameters()
-            ]
-            with torch.no_grad():
-                optimizer.step([None, *gradients[1:]])
-            for parameter, gradient in zip(other.parameters(), gradients, strict=True):
-                parameter.grad = gradient
-            next(other.parameters()).grad = None
-            torchs.step()
-    for mine, theirs in zip(network.parameters(), other.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
-    for key, moments in torchs.state_dict()["state"].items():
-        assert torch.equal(optimizer.count, moments["step"])
-        for name in ("exp_avg", "exp_avg_sq"):
-            assert torch.equal(optimizer.moments[name][key], moments[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,12 @@ from space.config import TrainingConfig
 
 __all__ = ["Optimizer", "learning_rate_of"]
 
+_MOMENTS = {
+    "adam": ("exp_avg", "exp_avg_sq"),
+    "adamw": ("exp_avg", "exp_avg_sq"),
+    "sgd": ("momentum",),
+}
+
 
 def learning_rate_of(training: TrainingConfig, epoch: int) -> float:
     """The learning rate of an epoch.
@@ -21,13 +28,33 @@ def learning_rate_of(training: TrainingConfig, epoch: int) -> float:
         epoch: 1 for the first.
 
     Returns:
-        learning_rate * learning_rate_decay ** (epoch - 1).
+        While it warms up, the share of epochs begun of one more than there are; after that, with n
+        epochs gone since then and N there, learning_rate times
+
+            exponential     learning_rate_decay ** n
+            step            learning_rate_decay ** (n // step_epochs)
+            cosine          (1 + cos(pi n / N)) / 2
+
+    Source:
+        Loshchilov & Hutter, SGDR, arXiv:1608.03983, equation 5, without restarts (cosine).
     """
-    return training.learning_rate * training.learning_rate_decay ** (epoch - 1)
+    base, decay, warmup = (
+        training.learning_rate,
+        training.learning_rate_decay,
+        training.warmup_epochs,
+    )
+    if epoch <= warmup:
+        return base * epoch / (warmup + 1)
+    n_gone = epoch - 1 - warmup
+    if training.schedule == "cosine":
+        return base * (1 + math.cos(math.pi * n_gone / (training.epochs - warmup))) / 2
+    if training.schedule == "step":
+        return base * decay ** (n_gone // training.step_epochs)
+    return base * decay**n_gone
 
 
 class Optimizer:
-    """Adam as `torch.optim.Adam` steps, without what that does again in every step.
+    """Adam, AdamW or SGD as torch's step, without what these do again in every step.
 
     The steps are the same to the bit on a CPU: the same kernel on the same numbers. For a small
     network, torch's own bookkeeping takes longer than the kernel. All that a step reads and changes
@@ -35,19 +62,20 @@ class Optimizer:
 
     Source:
         Kingma & Ba, Adam, arXiv:1412.6980; its constants: the study served here, section IV-B.
+        Loshchilov & Hutter, Decoupled weight decay regularization, arXiv:1711.05101.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], training: TrainingConfig) -> None:
         """
         Args:
             parameters: What is trained, on its device.
-            training: The training config; weight decay is Adam's L2 coefficient.
+            training: The training config.
         """
         self._parameters = list(parameters)
         self._training = training
         self.moments: dict[str, list[Tensor]] = {
             name: [torch.zeros_like(each, requires_grad=False) for each in self._parameters]
-            for name in ("exp_avg", "exp_avg_sq")
+            for name in _MOMENTS[training.optimizer]
         }
         """Its memory of gradients: kind -> one for each parameter, laid out like it, as the fused
         step expects."""
@@ -79,9 +107,30 @@ class Optimizer:
             )
             if gradient is not None
         ]
-        parameters, given, averages, squares = map(list, zip(*rows, strict=True))
+        parameters, given, *memory = map(list, zip(*rows, strict=True))
+        training = self._training
+        if training.clip_norm is not None:
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(given)))
+            factor = (training.clip_norm / (norm + 1e-6)).clamp(max=1.0)
+            given = list(torch._foreach_mul(given, factor))
         self.count += 1
-        torch._fused_adam_(
+        if training.optimizer == "sgd":
+            torch._fused_sgd_(
+                parameters,
+                given,
+                memory[0] if training.momentum else [],
+                weight_decay=training.weight_decay,
+                momentum=training.momentum,
+                lr=self._learning_rate,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+                is_first_step=False,  # Zeros are a memory of no gradients, too.
+            )
+            return
+        step = torch._fused_adamw_ if training.optimizer == "adamw" else torch._fused_adam_
+        averages, squares = memory
+        step(
             parameters,
             given,
             averages,
@@ -91,7 +140,7 @@ class Optimizer:
             lr=self._learning_rate,
             beta1=0.9,
             beta2=0.999,
-            weight_decay=self._training.weight_decay,
+            weight_decay=training.weight_decay,
             eps=1e-8,
             amsgrad=False,
             maximize=False,
