@@ -21,8 +21,8 @@ from dashboards.figures.study.panels import study_panels
 from dashboards.figures.template import escape
 from dashboards.note import merge_note, study_note
 from dashboards.numbers.study.view import StudyView, read_study
-from space.terminal.counts import count
 from space.terminal.printing import say, say_json
+from space.words import count
 from storage import Store
 from storage.commands.kit import STORAGE, STUDY, StoreCommand, format_of, opened
 

@@ -23,7 +23,7 @@ from space.errors import UsageError
 from space.files.writing import write_output
 from space.terminal.command import Option
 from space.terminal.printing import say_whole
-from space.words import listed
+from space.words import joined
 from storage import Store
 from storage.commands.kit import OUTPUT, STORAGE, StoreCommand, opened
 
@@ -50,7 +50,7 @@ def report(store: Store, studies: Sequence[str], benchmarks: Sequence[str]) -> s
     documents += [benchmark_document(store, record, is_served=False) for record in records]
     return render(
         "report.html",
-        title=listed(dict.fromkeys(document.title for document in documents)),
+        title=joined(dict.fromkeys(document.title for document in documents)),
         documents=documents,
         figures=[_json(to_json_plotly(document.figures())) for document in documents],
         store=store.name,

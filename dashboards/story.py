@@ -12,8 +12,7 @@ from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.together import together_note
 from dashboards.tables.origins import known_words
 from dashboards.words import show_mean, show_seeds
-from space.terminal.counts import count
-from space.words import STATES, duration, listed, number
+from space.words import STATES, count, duration, joined, number
 
 __all__ = [
     "benchmark_outcome",
@@ -32,16 +31,16 @@ _VERDICTS = ("better", "worse", "not distinguishable", "not ranked")
 def question(view: StudyView) -> str:
     """What a study asks."""
     goals = [f"the {metric.extreme} {metric.words}" for metric in view.metrics]
-    goal = listed(goals) if len(goals) == 1 else f"the best trade-off between {listed(goals)}"
+    goal = joined(goals) if len(goals) == 1 else f"the best trade-off between {joined(goals)}"
     names = list(view.distributions) if view.space is None else list(view.space.parameters)
     if not names:
         return f"Which settings give {goal}?"
     if view.space is None:
-        return f"Which {listed(names)} give {goal}?"
+        return f"Which {joined(names)} give {goal}?"
     space = view.space
     network = "the network" if "model" in names else space.model.name
     return (
-        f"Which {listed(names)} give {network} {goal} within "
+        f"Which {joined(names)} give {network} {goal} within "
         f"{count(space.training.epochs, 'epoch')} of training on {view.data_source}?"
     )
 
@@ -59,7 +58,7 @@ def how_it_went(view: StudyView, *, is_running: bool) -> list[str]:
         f"{view.counts[state]} {word}" for state, word in STATES.items() if view.counts[state]
     ]
     launches = f" in {_counted(len(view.launches), 'launch', 'launches')}" if view.launches else ""
-    sentences = [f"{count(len(view.trials), 'trial')}{launches}: {listed(states)}."]
+    sentences = [f"{count(len(view.trials), 'trial')}{launches}: {joined(states)}."]
     if len(view.cost.epochs_T) and view.cost.epochs_T[-1]:
         spent = (
             f"They trained {count(int(view.cost.epochs_T[-1]), 'epoch')} in "
@@ -85,7 +84,7 @@ def study_outcome(view: StudyView) -> str:
     if len(view.metrics) > 1:
         return (
             f"{_counted(len(view.front), 'trial is', 'trials are')} on the Pareto front of "
-            f"{listed(metric.words for metric in view.metrics)}."
+            f"{joined(metric.words for metric in view.metrics)}."
         )
     words, value = view.metrics[0].words, number(best.values[0])
     said = f"The best is trial {best.number} with a {words} of {value}"
@@ -172,7 +171,7 @@ def benchmark_outcome(view: BenchmarkView) -> str:
             plain = next(word for word in _VERDICTS if row.verdict.startswith(word))
             verdicts.setdefault(plain, []).append(row.name)
     parts = [
-        f"{listed(verdicts[verdict])} {'is' if len(verdicts[verdict]) == 1 else 'are'} {verdict}"
+        f"{joined(verdicts[verdict])} {'is' if len(verdicts[verdict]) == 1 else 'are'} {verdict}"
         for verdict in _VERDICTS
         if verdict in verdicts
     ]

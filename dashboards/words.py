@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from dashboards.numbers.sign_flips import Interval
 from dashboards.numbers.statistics import Summary
-from space.terminal.counts import count
-from space.words import NOTHING
+from space.words import NOTHING, count
 
 __all__ = [
     "KEPT_EPOCH",

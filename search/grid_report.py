@@ -16,10 +16,10 @@ from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
 from dashboards.numbers.verdicts import seeds_needed
 from dashboards.words import KEPT_EPOCH, show_signed
 from space.terminal.command import Option
-from space.terminal.counts import count
 from space.terminal.layout import Paper, table_lines, wrapped
 from space.terminal.printing import as_json, paper_of, write
 from space.terminal.streams import shown
+from space.words import count
 from storage.commands.kit import STORAGE, STUDY, VERBOSE, StoreCommand, format_of, opened
 
 __all__ = ["main", "render", "sentence"]

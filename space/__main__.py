@@ -14,8 +14,8 @@ from space.files.schema import config_schema_text, json_schema_text
 from space.identity import WITHOUT_GPU
 from space.space import Space
 from space.terminal.command import EXIT_DONE, EXIT_USER, SET, Command, Option
-from space.terminal.counts import count
 from space.terminal.printing import say, say_error, write
+from space.words import count
 
 main = Command(
     "space",

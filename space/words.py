@@ -1,11 +1,21 @@
-"""How numbers, times, lists and the states of trials are written, wherever people read them."""
+"""How numbers, counts, times, lists and states are written, wherever people read them."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 
-__all__ = ["NOTHING", "STATES", "duration", "listed", "number", "show_params"]
+__all__ = [
+    "NOTHING",
+    "STATES",
+    "count",
+    "duration",
+    "joined",
+    "number",
+    "plural",
+    "show_params",
+]
 
 NOTHING = "-"
 """Stands where there is nothing to say."""
@@ -43,8 +53,30 @@ def show_params(params: Mapping[str, object]) -> str:
     return " ".join(f"{name}={number(value)}" for name, value in params.items())
 
 
+def count(n: float, noun: str) -> str:
+    """A number of things: "no seeds", "1 seed", "2 seeds", "1,000 launches".
+
+    Args:
+        n: How many; a part of one, such as 0.5, is several.
+        noun: What one of them is called.
+    """
+    return f"{f'{n:,g}' if n != int(n) else f'{int(n):,}' if n else 'no'} {plural(noun, n)}"
+
+
+def plural(noun: str, n: float = 2) -> str:
+    """What so many things are called: "seed" for 1, "seeds", "studies", "launches" for others."""
+    if n == 1:
+        return noun
+    if re.search(r"[^aeiou]y$", noun):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if re.search(r"(s|x|sh|[nrt]ch)$", noun) else f"{noun}s"
+
+
 def duration(seconds: float) -> str:
-    """A time span in its two largest units: ``"12.3 s"``, ``"5 min 20 s"``, ``"2 h 5 min"``."""
+    """A time span in its two largest units: ``"12.3 s"``, ``"5 min 20 s"``, ``"2 h 5 min"``.
+
+    What a file is to take back is written by `space.durations.format_duration` instead.
+    """
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -57,7 +89,7 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
-def listed(words: Iterable[str], conjunction: str = "and") -> str:
-    """Words as a sentence lists them: ``a, b and c``."""
+def joined(words: Iterable[str], conjunction: str = "and") -> str:
+    """Words as a sentence joins them: ``a, b and c``."""
     *others, last = words
     return f"{', '.join(others)} {conjunction} {last}" if others else last

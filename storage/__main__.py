@@ -8,8 +8,8 @@ from contextlib import closing
 
 from space.errors import UsageError
 from space.terminal.command import EXIT_DONE, EXIT_NOTHING, Option
-from space.terminal.counts import count
 from space.terminal.printing import say, say_error, say_json
+from space.words import count
 from storage.admin.check import check_store
 from storage.admin.copying import copy_store
 from storage.admin.printing import in_words, print_benchmark, print_list, print_study

@@ -23,9 +23,9 @@ from rich.progress import Progress
 from space.errors import UserError
 from space.terminal import printing, streams
 from space.terminal.command import Parser, local_path
-from space.terminal.counts import count, plural
 from space.terminal.layout import Paper, command_lines, table_lines, wrapped
 from space.terminal.printing import ConsoleHandler, as_csv, as_json
+from space.words import count, plural
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = ("name", "parameters", "test error", "settings", "verdict")

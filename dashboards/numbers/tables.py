@@ -19,7 +19,7 @@ from dashboards.numbers.verdicts import (
 )
 from space import MeanStd
 from space.errors import UsageError, nearest
-from space.terminal.counts import count
+from space.words import count
 
 __all__ = [
     "ERRORS",

@@ -25,7 +25,7 @@ from dashboards.numbers.statistics import (
     holm,
     summarise,
 )
-from space.terminal.counts import count
+from space.words import count
 
 __all__ = [
     "Comparison",

@@ -18,8 +18,7 @@ from dashboards.figures.template import DARK, LIGHT, STATE_COLOURS
 from dashboards.numbers.statistics import summarise
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.words import show_mean
-from space.terminal.counts import count
-from space.words import STATES, duration, number
+from space.words import STATES, count, duration, number
 
 __all__ = ["STATIC", "Document", "drawn", "figure_templates", "render", "static"]
 

@@ -8,8 +8,7 @@ from dashboards.numbers.origins import Origin, Reads, SharedSeeds, StudyLaunch
 from dashboards.numbers.tables import BenchmarkTable
 from dashboards.tables.drawing import Sheet
 from dashboards.words import show_changes, show_seeds
-from space.terminal.counts import count
-from space.words import NOTHING
+from space.words import NOTHING, count
 
 __all__ = ["known_words", "origin_notes", "study_launches_sheet"]
 

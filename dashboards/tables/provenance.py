@@ -8,8 +8,7 @@ from typing import Any
 
 from dashboards.tables.drawing import Sheet
 from dashboards.words import show_changes, show_seeds
-from space.terminal.counts import count
-from space.words import NOTHING
+from space.words import NOTHING, count
 from storage import LaunchRecord, RunRecord
 from storage.leases import status_of
 

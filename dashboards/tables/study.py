@@ -13,8 +13,7 @@ from dashboards.numbers.study.view import StudyView
 from dashboards.tables.drawing import Sheet
 from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_signed
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
-from space.terminal.counts import count
-from space.words import NOTHING, number
+from space.words import NOTHING, count, number
 from storage.summaries.best import best_first
 
 __all__ = [

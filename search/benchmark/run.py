@@ -27,8 +27,8 @@ from search.workers.workplace import Workplace
 from space import NamedConfig
 from space.metrics import DIGIT_PAIRS
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
-from space.terminal.counts import count
 from space.terminal.printing import paper_of, say_error, write
+from space.words import count
 from storage import BenchmarkRecord, Store, open_store
 from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.commands.kit import default_storage, stop_signals

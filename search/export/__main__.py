@@ -24,9 +24,8 @@ from space import ConfigFile, NamedConfig, RunConfig
 from space.errors import UsageError
 from space.files.configs import LONGEST_NAME
 from space.terminal.command import OneOf, Option, count_of
-from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_json, say_whole
-from space.words import number
+from space.words import count, number
 from storage import LaunchRecord, RunRecord, Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import (

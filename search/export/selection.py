@@ -11,7 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import UsageError
-from space.terminal.counts import count
+from space.words import count
 from storage import Store
 from storage.summaries.baselines import in_order
 from storage.summaries.best import best_first

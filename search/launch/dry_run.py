@@ -10,10 +10,9 @@ import yaml
 from search.launch.estimate import Estimate
 from search.launch.plan import Plan
 from search.workers.ray_session import Slots
-from space import format_duration
 from space.identity import WITHOUT_GPU
-from space.terminal.counts import count
 from space.terminal.printing import say, say_json, write
+from space.words import count, duration
 
 __all__ = ["print_dry_run"]
 
@@ -56,11 +55,11 @@ def print_dry_run(
     )
     _say(
         f"measured:  {estimate.step_seconds:.3g} s a step on "
-        f"{count(estimate.n_threads, 'thread')}, so {_about(estimate.epoch_seconds)} an epoch and "
-        f"{_about(estimate.trial_seconds)} a trial that is not pruned"
+        f"{count(estimate.n_threads, 'thread')}, so {duration(estimate.epoch_seconds)} an epoch "
+        f"and {duration(estimate.trial_seconds)} a trial that is not pruned"
     )
     if seconds is not None:
-        _say(f"estimate:  at most {_about(seconds)} ({bound})")
+        _say(f"estimate:  at most {duration(seconds)} ({bound})")
     limit = plan.space.budget.time_limit
     if limit is not None and limit < estimate.trial_seconds:
         _say(
@@ -71,11 +70,6 @@ def print_dry_run(
 
 def _say(line: str) -> None:
     say(line, indent=" " * 11)
-
-
-def _about(seconds: float) -> str:
-    """A measured time, no more exact than it is."""
-    return format_duration(round(seconds) if seconds >= 10 else float(f"{seconds:.2g}"))
 
 
 def _search_seconds(plan: Plan, slots: Slots, estimate: Estimate) -> tuple[float | None, str]:

@@ -20,10 +20,9 @@ from search.trials.open_trial import OpenTrial
 from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots
 from space import format_duration
-from space.terminal.counts import count
 from space.terminal.layout import table_lines
 from space.terminal.printing import error_console, paper_of, say_error
-from space.words import number, show_params
+from space.words import count, duration, number, show_params
 
 __all__ = ["LineProgress", "LiveProgress", "Pace"]
 
@@ -188,11 +187,11 @@ class LiveProgress:
         left = self._pace.remaining(
             snapshot, sum(t.n_epochs for t in self._running.values()), len(self._running)
         )
-        end = "?" if left is None else f"{format_duration(round(left))} left"
+        end = "?" if left is None else f"{duration(round(left))} left"
         head = Text(
             f"trials {done}{'' if total is None else f'/{total}'}: {counts['COMPLETE']} complete, "
             f"{counts['PRUNED']} pruned, {counts['FAIL']} failed, {counts['RUNNING']} running   "
-            f"{format_duration(round(self._pace.elapsed))} elapsed, {end}",
+            f"{duration(round(self._pace.elapsed))} elapsed, {end}",
             style="bold",
         )
         best = Text(

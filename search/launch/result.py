@@ -19,11 +19,9 @@ from search.launch.plan import Plan
 from search.launch.study import Outcome
 from search.trials.proposals import Tried
 from search.trials.study import OpenedStudy
-from space import format_duration
 from space.errors import UsageError
-from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_table
-from space.words import number, show_params
+from space.words import count, duration, number, show_params
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.summaries.baselines import in_order
@@ -129,7 +127,7 @@ def print_result(result: Result) -> None:
     ending = _EXHAUSTED if result.is_exhausted else _ENDINGS[outcome.status]
     say(
         f"study '{plan.space.study}': {ending} after "
-        f"{format_duration(round(outcome.seconds))}; {count(counts['COMPLETE'], 'trial')} "
+        f"{duration(round(outcome.seconds))}; {count(counts['COMPLETE'], 'trial')} "
         f"complete, {counts['PRUNED']} pruned, {counts['FAIL']} failed, {counts['WAITING']} waiting"
     )
     if snapshot.leading:

@@ -23,7 +23,7 @@ from search.workers.group_size import group_size_of_study
 from search.workers.ray_session import Slots
 from search.workers.tune import run_tune
 from search.workers.workplace import OpenWorkplace
-from space import format_duration
+from space.words import duration
 
 __all__ = ["LaunchObserver", "Outcome", "run_study", "search"]
 
@@ -192,6 +192,6 @@ def _step(
             return None
         logger.info(
             "the search ends now: %s of its time limit are kept to confirm what it found",
-            format_duration(math.ceil(kept)),
+            duration(math.ceil(kept)),
         )
         return "time limit"

@@ -31,8 +31,8 @@ from search.reproduction.sources import provenance_section
 from space import ConfigFile, NamedConfig, load_configs
 from space.files.writing import write_output
 from space.terminal.command import count_of
-from space.terminal.counts import count
 from space.terminal.printing import say_whole
+from space.words import count
 from storage import BenchmarkConfig, Store
 from storage.commands.kit import OUTPUT, STORAGE, StoreCommand, opened
 from trainables.seeds import PROTOCOL

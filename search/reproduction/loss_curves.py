@@ -9,8 +9,7 @@ from dashboards.numbers.loss_curves import Curves, loss_curves
 from dashboards.numbers.tables import BenchmarkTable
 from dashboards.tables.drawing import Sheet, draw, escape_markdown
 from search.reproduction.charts import curves_svg
-from space.terminal.counts import count
-from space.words import NOTHING
+from space.words import NOTHING, count
 from storage import Store
 
 __all__ = ["curves_section"]

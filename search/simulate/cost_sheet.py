@@ -11,10 +11,9 @@ from search.runs.provenance import collect_provenance
 from search.simulate.cost import EVERY_POINT, CostTable, Row
 from search.simulate.curves_file import LearningCurves
 from space.errors import UsageError
-from space.terminal.counts import count
 from space.terminal.layout import Paper
 from space.terminal.printing import as_json
-from space.words import NOTHING
+from space.words import NOTHING, count
 
 __all__ = ["check_telling", "cost_sheet", "notes", "render", "same_rows"]
 

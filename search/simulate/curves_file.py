@@ -25,7 +25,7 @@ from space.errors import UsageError
 from space.files.messages import refusal
 from space.files.reader import file_name, read_file
 from space.metrics import DIGIT_PAIRS
-from space.terminal.counts import count
+from space.words import count
 
 __all__ = [
     "RECORDED_METRICS",

@@ -22,7 +22,7 @@ from search.simulate.curves_file import RECORDED_METRICS, LearningCurves, Record
 from space import Space, parse_space
 from space.epochs import Epoch
 from space.errors import UsageError
-from space.terminal.counts import count
+from space.words import count
 from storage import LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
 

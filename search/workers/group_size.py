@@ -13,6 +13,7 @@ from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
 from search.workers.workplace import OpenWorkplace
 from space import RunConfig, Space
+from space.words import joined
 from trainables.architecture import architecture
 from trainables.closed_form import CLOSED_FORM
 from trainables.failures import TrialFailure
@@ -65,7 +66,7 @@ def group_size_of_study(
         if n_runs > space.replicates:
             logger.info(
                 "trials are trained one by one: they differ in %s, and only runs alike in it make "
-                "a batch", " and ".join(_differing(kinds)),
+                "a batch", joined(_differing(kinds)),
             )  # fmt: skip
         n_runs = space.replicates
     # What takes the most memory gains the least.
@@ -187,7 +188,7 @@ def _announce(
     device = "GPU" if place.slots.gpus_per_trial else "CPU"
     if size > 1 and differing:
         text = (
-            f"a worker trains {size} runs at a time, those alike in {' and '.join(differing)} "
+            f"a worker trains {size} runs at a time, those alike in {joined(differing)} "
             f"together: {size} alike are {found.speedup(size):.1f} times faster a run than alone "
             f"on this {device}"
         )

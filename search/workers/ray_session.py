@@ -19,7 +19,7 @@ from search.workers.scratch import scratch_directory
 from space import Resources, TrainingConfig
 from space.errors import ClusterError, TrainingError
 from space.files.messages import describe
-from space.terminal.counts import count
+from space.words import count
 
 __all__ = ["Slots", "has_gpus", "n_startable", "ray_session", "require_address", "slots_for"]
 

@@ -14,8 +14,8 @@ from search.workers.ray_session import Slots
 from search.workers.tune import run_tune
 from search.workers.workplace import OpenWorkplace
 from space.metrics import Measured
-from space.terminal.counts import count, plural
 from space.terminal.printing import error_console, say_error
+from space.words import count, plural
 from storage import Store
 
 __all__ = ["QueueProgress", "train_queue"]

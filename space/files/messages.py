@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from space.errors import nearest
 from space.files.locations import tags, tags_at, walk
+from space.words import joined
 
 __all__ = ["Mistake", "describe", "dotted", "listed", "mistakes", "phrase", "refusal", "together"]
 
@@ -141,8 +142,7 @@ def mistakes(error: ValidationError, model: type[BaseModel], tree: object) -> li
 
 def phrase(group: Sequence[ErrorDetails]) -> str:
     """What would have been right in one place, e.g. ``"'auto' or at least 1"``."""
-    *first, last = dict.fromkeys(_expected(details) for details in group)
-    return f"{', '.join(first)} or {last}" if first else last
+    return joined(dict.fromkeys(_expected(details) for details in group), "or")
 
 
 def _expected(details: ErrorDetails) -> str:

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from space.epochs import Epoch, kept_epoch
 from space.metrics import Measured
-from space.terminal.counts import count
+from space.words import count
 from storage.kept_epoch import RunProgress
 from storage.optuna_rows.trial_reading import read_trials
 from storage.tables import schema

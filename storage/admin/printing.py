@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from space.metrics import Metric
-from space.terminal.counts import count
 from space.terminal.printing import say, say_command, say_table
-from space.words import number, show_params
+from space.words import count, number, show_params
 from storage.admin.removal import Removal
 
 __all__ = ["in_words", "print_benchmark", "print_list", "print_study"]

@@ -48,7 +48,7 @@ import space
 from space import load_configs
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
-from space.terminal.counts import count
+from space.words import count
 from tests.benchmarks.bare_products import is_linear, train_bare
 from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512

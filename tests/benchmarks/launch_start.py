@@ -29,7 +29,7 @@ from typing import Any
 
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from space.terminal.command import EXIT_DONE, EXIT_USER, Parser, positive_int, run_command
-from space.terminal.counts import count
+from space.words import count
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 
 ENDED = " COMPLETE "

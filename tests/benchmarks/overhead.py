@@ -51,7 +51,7 @@ from search.workers.ray_session import ray_session
 from search.workers.workplace import Workplace
 from space import Space, SpaceFile
 from space.config import ModelConfig, RunConfig, TrainingConfig
-from space.terminal.counts import count
+from space.words import count
 from storage import open_store
 from storage.commands.kit import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish

@@ -24,8 +24,7 @@ from dashboards.tables.drawing import Sheet
 from dashboards.tables.drawing import draw as draw_sheet
 from search.runs.provenance import collect_provenance
 from space.errors import UsageError
-from space.terminal.counts import count
-from space.words import NOTHING
+from space.words import NOTHING, count
 
 __all__ = [
     "Cell",

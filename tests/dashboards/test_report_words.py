@@ -20,7 +20,7 @@ from dashboards.tables.study import (
 )
 from dashboards.words import KEPT_EPOCH
 from space import CategoricalParameter
-from space.words import listed
+from space.words import joined
 from storage import Store
 from tests.dashboards.made.bulk_trials import BASELINE_PARAMS
 from tests.dashboards.made.shelf import Shelf
@@ -50,7 +50,7 @@ def with_winner(found: Confirmation | None, verdict: str) -> Confirmation:
     ("words", "expected"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
 )
 def test_lists(words: list[str], expected: str) -> None:
-    assert listed(words) == expected
+    assert joined(words) == expected
 
 
 def test_the_course_of_a_search_adds_up(view: StudyView) -> None:

@@ -12,7 +12,7 @@ from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.statistics import Summary
 from dashboards.numbers.together import together_note
 from dashboards.words import show_mean
-from space.terminal.counts import count
+from space.words import count
 
 __all__ = ["parameters_panel", "seconds_panel"]
 

@@ -23,8 +23,7 @@ from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.sign_flips import Interval
 from dashboards.numbers.tables import Row
 from dashboards.words import show_interval, show_signed
-from space.terminal.counts import count
-from space.words import number
+from space.words import count, number
 
 __all__ = ["differences_panel", "errors_panel"]
 

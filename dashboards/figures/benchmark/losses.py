@@ -19,7 +19,7 @@ from dashboards.figures.template import (
 )
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.loss_curves import Curves
-from space.terminal.counts import count
+from space.words import count
 
 __all__ = ["losses_panel"]
 

@@ -12,7 +12,7 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import Drawing, rounded
 from dashboards.figures.template import BLUE, ORANGE, count_axis, figure, translucent
 from dashboards.numbers.together import together_note
-from space.terminal.counts import count
+from space.words import count
 
 __all__ = ["cost_panel"]
 

@@ -28,8 +28,7 @@ from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from space import Value
 from space.metrics import Metric
-from space.terminal.counts import count
-from space.words import STATES, number
+from space.words import STATES, count, number
 
 __all__ = [
     "Drawing",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import Drawing, axis_title
 from dashboards.figures.template import BEST_COLOUR, figure
-from space.terminal.counts import count
+from space.words import count
 
 __all__ = ["front_panel"]
 

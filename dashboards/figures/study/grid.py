@@ -6,8 +6,7 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import Drawing, axis_title, rounded
 from dashboards.figures.template import BASELINE_COLOUR, config_colours, escape, figure, shorten
 from dashboards.numbers.grid import Finding, GridReport
-from space.terminal.counts import count
-from space.words import number
+from space.words import count, number
 
 __all__ = ["grid_panel"]
 

@@ -12,8 +12,7 @@ from dashboards.figures.study.drawing import Drawing
 from dashboards.figures.template import STATE_COLOURS, escape, figure, shorten
 from dashboards.numbers.study.timeline import Idle, Segment, idle_times
 from dashboards.numbers.study.trials import StudyTrial
-from space.terminal.counts import count
-from space.words import STATES, duration
+from space.words import STATES, count, duration
 
 __all__ = ["timeline_panel"]
 

@@ -19,7 +19,7 @@ from search.launch.plan import Plan
 from search.trials.study import resolved
 from space import ConfigFile, ModelConfig, NamedConfig, RunConfig, load_configs, parse_tree
 from space.files.reader import parse_yaml
-from space.terminal.counts import count
+from space.words import count
 from storage import Store
 from trainables.resolve import resolve_config
 from trainables.runs import open_run

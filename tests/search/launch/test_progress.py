@@ -24,7 +24,7 @@ from search.runs.queue import QueuedRun
 from search.runs.stopping import Stopping
 from search.workers.ray_session import Slots
 from search.workers.workplace import OpenWorkplace
-from space.terminal.counts import count
+from space.words import count
 from storage import Store
 from tests.search.conftest import new_ledger, open_study, opened
 
@@ -111,7 +111,7 @@ def test_result_as_table_and_as_json(
     print_result(result)
     text = capsys.readouterr().out
     best = study.best_trial
-    assert "study 'closed': the time limit was reached after 1m15s" in text
+    assert "study 'closed': the time limit was reached after 1 min 15 s" in text
     assert f"best val_error {best.value:.4g} on 1 seed, the baseline's: no trial" in text
     assert re.search(rf"^ *best\b.* {best.number} +{best.value:.4g}", text, re.MULTILINE)
     assert f"go on with:            {plan.command}" in text
