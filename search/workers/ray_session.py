@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -21,7 +22,15 @@ from space.errors import ClusterError, TrainingError
 from space.files.messages import describe
 from space.words import count
 
-__all__ = ["Slots", "has_gpus", "n_startable", "ray_session", "require_address", "slots_for"]
+__all__ = [
+    "Slots",
+    "has_gpus",
+    "n_startable",
+    "ray_session",
+    "require_address",
+    "require_listener",
+    "slots_for",
+]
 
 # Read when Ray is imported or its processes start, so they are set before. Tune's own result files
 # and snapshots repeat what the store holds; its trial directories are not used.
@@ -40,6 +49,9 @@ _ENVIRONMENT = {
 }
 
 _ADDRESS = re.compile(r"(?:[\w.-]{1,253}|\[[0-9a-fA-F:.%]{2,60}\]):(?P<port>[0-9]{1,5})", re.ASCII)
+
+CONNECT_SECONDS = 5.0
+"""For an answer from the address that is to be joined: Ray itself would wait for half a minute."""
 
 OBJECT_STORE_BYTES = 300 * 2**20
 """For a Ray of our own: it holds one copy of the training images."""
@@ -86,6 +98,7 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
     """
     if address is not None:
         require_address(address)
+        require_listener(address)
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     import ray
@@ -122,12 +135,8 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
                 ray.init(**options)
         except (OSError, RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
-            if address is None:
-                raise ClusterError(_not_started(first)) from error
-            raise ClusterError(
-                f"Ray cannot be reached at '{address}': {first}; check --ray-address, that the "
-                "cluster is up (`ray status`), and its token if it wants one (RAY_AUTH_TOKEN)."
-            ) from error
+            said = _not_started(first) if address is None else _not_reached(address, first)
+            raise ClusterError(said) from error
         try:
             yield scratch
         finally:
@@ -149,6 +158,33 @@ def require_address(address: str) -> None:
             f"--ray-address {describe(address)}: expected auto, or HOST:PORT as `ray start` prints "
             "it; Ray Client's ray:// is not supported, submit the search with `ray job submit`."
         )
+
+
+def require_listener(address: str) -> None:
+    """Refuse an address at which nobody listens, before Ray waits for one.
+
+    Args:
+        address: What `require_address` lets through; ``auto`` is left to Ray, which looks it up.
+
+    Raises:
+        ClusterError: If no connection is made within `CONNECT_SECONDS`.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except UnicodeError as error:
+        raise ClusterError(_not_reached(address, "no host has such a name")) from error
+    except OSError as error:
+        raise ClusterError(_not_reached(address, error.strerror or str(error))) from error
+
+
+def _not_reached(address: str, reason: str) -> str:
+    return (
+        f"Ray cannot be reached at '{address}': {reason}; check --ray-address, that the cluster is "
+        "up (`ray status`), and its token if it wants one (RAY_AUTH_TOKEN)."
+    )
 
 
 @contextmanager
