@@ -6,6 +6,7 @@ initialisations, the configs show what they are worth, and the search how optimi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,10 +22,11 @@ from search.trials.study import OpenedStudy
 from search.workers.train_queue import QueueProgress, train_queue
 from search.workers.workplace import OpenWorkplace
 from storage.summaries.best import best_first
+from storage.summaries.confirmed import confirmed_trials
 from storage.tables.attributes import BASELINE
 from trainables.runs import count_parameters
 
-__all__ = ["Candidates", "candidates", "confirm", "confirm_queue"]
+__all__ = ["Candidates", "Unconfirmed", "candidates", "confirm", "confirm_queue", "unconfirmed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,21 @@ class Candidates:
 
     trials: list[FrozenTrial]
     skipped: dict[int, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unconfirmed:
+    """A trial that lacks fresh seeds.
+
+    Attributes:
+        trial_number: Optuna's number.
+        values: The first objective on the fresh seeds that are there, in their order.
+        n_missing: Runs on fresh seeds that are still to be trained, at least one.
+    """
+
+    trial_number: int
+    values: tuple[float, ...]
+    n_missing: int
 
 
 def candidates(opened: OpenedStudy) -> Candidates:
@@ -111,6 +128,24 @@ def confirm_queue(opened: OpenedStudy) -> list[QueuedRun]:
         for replicate in range(opened.space.confirm.seeds)
         for trial in chosen
         if (trial._trial_id, replicate) not in done
+    ]
+
+
+def unconfirmed(opened: OpenedStudy) -> list[Unconfirmed]:
+    """The trials whose confirmation still asks for runs, and what is there of it, best first."""
+    n_missing = Counter(queued.trial_id for queued in confirm_queue(opened))
+    metric = opened.space.objectives[0].metric
+    there = {
+        each.trial_id: each.values for each in confirmed_trials(opened.store, opened.id, metric)
+    }
+    return [
+        Unconfirmed(
+            trial_number=trial.number,
+            values=there.get(trial._trial_id, ()),
+            n_missing=n_missing[trial._trial_id],
+        )
+        for trial in candidates(opened).trials
+        if n_missing[trial._trial_id]
     ]
 
 

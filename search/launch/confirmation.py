@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.statistics import summarise
 from dashboards.story import confirmation_outcome
 from dashboards.tables.drawing import draw
 from dashboards.tables.study import confirmation_sheet
-from space.terminal.printing import paper_of, say, write
+from dashboards.words import show_mean
+from search.launch.confirm import Unconfirmed
+from space.terminal.printing import paper_of, say, say_table, write
+from space.words import NOTHING, count
 
-__all__ = ["confirmation_as_json", "print_confirmation"]
+__all__ = ["confirmation_as_json", "print_confirmation", "print_unconfirmed"]
 
 
 def print_confirmation(found: Confirmation) -> None:
@@ -21,6 +26,36 @@ def print_confirmation(found: Confirmation) -> None:
     say()
     write(draw(sheet, "text", paper_of(sys.stdout)))
     say(confirmation_outcome(found))
+
+
+def print_unconfirmed(lacking: Sequence[Unconfirmed], metric: str) -> None:
+    """Print which trials lack fresh seeds, and what those say that are there.
+
+    Args:
+        lacking: The trials, at least one.
+        metric: The objective that decides.
+    """
+    say()
+    say("not ranked yet, as not every fresh seed is there:")
+    say_table(
+        ("trial", "seeds there", "missing", f"{metric} so far"),
+        [
+            (
+                str(each.trial_number),
+                str(len(each.values)),
+                str(each.n_missing),
+                show_mean(summarise(each.values)) if each.values else NOTHING,
+            )
+            for each in lacking
+        ],
+        left=frozenset(),
+        n_keys=1,
+    )
+    n = sum(each.n_missing for each in lacking)
+    say(
+        f"{count(n, 'run')} on fresh seeds {'is' if n == 1 else 'are'} still to be trained to "
+        "confirm it"
+    )
 
 
 def confirmation_as_json(found: Confirmation | None) -> Any:

@@ -13,8 +13,8 @@ from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
 from dashboards.story import failures_on_fresh_seeds
 from dashboards.words import KEPT_EPOCH
 from search.export.config_text import check_output
-from search.launch.confirm import candidates, confirm_queue
-from search.launch.confirmation import confirmation_as_json, print_confirmation
+from search.launch.confirm import Unconfirmed, candidates, unconfirmed
+from search.launch.confirmation import confirmation_as_json, print_confirmation, print_unconfirmed
 from search.launch.plan import Plan
 from search.launch.study import Outcome
 from search.trials.proposals import Tried
@@ -43,8 +43,8 @@ class Result:
     outcome: Outcome
     snapshot: Snapshot
     confirmation: Confirmation | None
-    n_unconfirmed: int
-    """Runs on fresh seeds that the plan asks for and that are still to be trained."""
+    unconfirmed: list[Unconfirmed]
+    """The trials for which the plan asks for more runs on fresh seeds than there are."""
     failed: dict[int, int]
     """Trial number -> on how many fresh seeds it failed, of those where it did."""
     is_exhausted: bool = False
@@ -79,7 +79,7 @@ def read_result(opened: OpenedStudy, plan: Plan, outcome: Outcome) -> Result:
         outcome=outcome,
         snapshot=snapshot,
         confirmation=found,
-        n_unconfirmed=len(confirm_queue(opened)) if plan.space.confirm.top else 0,
+        unconfirmed=unconfirmed(opened) if plan.space.confirm.top else [],
         failed=failed_seeds(store, opened.id),
         is_exhausted=outcome.status == "done" and has_room and tried.left() == [],
     )
@@ -113,7 +113,8 @@ def result_as_json(result: Result) -> Any:
         "baseline": None if snapshot.baseline is None else asdict(snapshot.baseline),
         "leading": [asdict(row) for row in snapshot.leading[:N_SHOWN]],
         "confirmation": confirmation_as_json(result.confirmation),
-        "unconfirmed_runs": result.n_unconfirmed,
+        "unconfirmed": [asdict(each) for each in result.unconfirmed],
+        "unconfirmed_runs": sum(each.n_missing for each in result.unconfirmed),
         "failed_seeds": result.failed,
         "continue": plan.command,
     }
@@ -141,13 +142,13 @@ def print_result(result: Result) -> None:
         print_confirmation(result.confirmation)
     elif result.failed:
         say(" ".join(failures_on_fresh_seeds(result.failed)))
-    if result.n_unconfirmed:
-        are = "is" if result.n_unconfirmed == 1 else "are"
-        left = f"{count(result.n_unconfirmed, 'run')} on fresh seeds {are}"
-        say(f"{left} still to be trained to confirm it")
+    if result.unconfirmed:
+        print_unconfirmed(result.unconfirmed, plan.space.objectives[0].metric)
     say()
     say(f"every trial and epoch: {result.store}, launch {outcome.launch_id}")
-    onward = search_command(plan.command, outcome.status, plan.space)
+    # What is lacking may have been left to another launch by one that did all else.
+    status = "interrupted" if result.unconfirmed else outcome.status
+    onward = search_command(plan.command, status, plan.space)
     if onward is not None:
         purpose = "search further with:  " if onward.searches_further else "go on with:           "
         say_command(f"{purpose} ", onward.text)

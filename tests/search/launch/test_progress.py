@@ -28,7 +28,8 @@ from space.words import count
 from storage import Store
 from tests.search.conftest import new_ledger, open_study, opened
 
-from ..conftest import work
+from ..conftest import best_first, work
+from ..conftest import confirm as confirm_as
 
 MakePlan = Callable[..., Plan]
 SLOTS = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
@@ -140,7 +141,29 @@ def test_what_is_not_confirmed_yet_is_said(
     assert result_as_json(result)["unconfirmed_runs"] == n_left >= 3
     print_result(result)
     text = capsys.readouterr().out
-    assert f"{n_left} runs on fresh seeds are still to be trained to confirm it" in text
+    assert f"{n_left} runs on fresh seeds are still to be trained" in text
+
+
+def test_what_is_confirmed_so_far_is_shown_with_what_is_missing_and_how_to_add_it(
+    plan_for: MakePlan, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_for(confirm={"top": 2, "seeds": 3})
+    study = follow(plan, store, LineProgress(plan))
+    first, second = best_first(study)[:2]
+    confirm_as(plan, store, study, first, [0.2, 0.3])
+    outcome = Outcome(status="done", launch_id=1, n_interrupted=0, seconds=75.0)
+    result = read_result(opened(plan, store), plan, outcome)
+    found = result_as_json(result)
+    assert [
+        (each["trial_number"], each["values"], each["n_missing"]) for each in found["unconfirmed"]
+    ] == [(first, (0.2, 0.3), 1), (second, (), 3)]
+    assert found["unconfirmed_runs"] == 4
+    capsys.readouterr()
+    print_result(result)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [str(first), "2", "1", "0.2500", "±", "0.0707"] in lines
+    assert [str(second), "0", "3", "-"] in lines
+    assert ["go", "on", "with:", *plan.command.split()] in lines
 
 
 def test_confirmation_runs_are_called_so(
