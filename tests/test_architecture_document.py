@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from .import_picture import draw, drawn
 from .test_imports import ALLOWED, ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -28,3 +29,7 @@ def test_every_room_of_search_is_on_the_page() -> None:
     rooms = [path.parent.name for path in (ROOT / "search").glob("*/__init__.py")]
     assert len(rooms) > 5
     assert not [room for room in rooms if f"`{room}/`" not in PAGE]
+
+
+def test_the_picture_of_imports_is_that_of_the_code() -> None:
+    assert drawn() == draw(), "python -m tests.import_picture draws it anew"
