@@ -97,6 +97,18 @@ def test_rooms_import_downwards(package: str) -> None:
             assert floors[other] < floors[room], f"{path} imports {package}.{other}"
 
 
+def test_the_loop_knows_nothing_of_what_is_trained() -> None:
+    """Neither by its imports nor by its words, whatever the case of letters."""
+    folder = ROOT / "trainables"
+    own = [folder / f"{name}.py" for name in ("task", "split_data", "stacked", "held_out", "seeds")]
+    modules = [*sorted((folder / "loop").glob("*.py")), *own]
+    assert len(modules) > 15
+    for path in modules:
+        text = path.read_text().lower()
+        for word in ("digit_pairs", "pair", "mnist", "aux"):
+            assert word not in text, f"{path} speaks of '{word}'"
+
+
 def test_neither_help_nor_a_mistake_waits_for_pytorch_or_ray() -> None:
     code = """
 import sys

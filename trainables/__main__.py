@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from space.config import ModelConfig
 from space.terminal.command import JSON, Command, count_of
 from space.terminal.printing import say_json, say_table
-from trainables.flops import forward_flops
-from trainables.models.registry import MODELS, build_model
+from trainables.digit_pairs.flops import forward_flops
+from trainables.digit_pairs.models.registry import MODELS, build_model
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 
 from ray import tune
 
-from trainables.data.run_data import RunData
 from trainables.loop.worker import BatchedSteps
+from trainables.run_data import RunData
 from trainables.worker import AssignedRun
 
 __all__ = ["RunTrainable"]

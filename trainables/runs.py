@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from space.config import ModelConfig, RunConfig
 from space.epochs import Epoch
 from trainables.closed_form import CLOSED_FORM, ClosedForm
-from trainables.resolve import resolve_config
+from trainables.digit_pairs.resolve import resolve_config
 
 if TYPE_CHECKING:
     from trainables.loop.training import Training
@@ -110,7 +110,7 @@ def count_parameters(config: ModelConfig) -> int:
 def _count(config_json: str) -> int:
     import torch
 
-    from trainables.models.registry import build_model
+    from trainables.digit_pairs.models.registry import build_model
 
     with torch.device("meta"):
         return build_model(ModelConfig.model_validate_json(config_json)).n_parameters()

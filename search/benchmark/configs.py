@@ -11,10 +11,10 @@ from space import NamedConfig, Override, RunConfig, load_configs
 from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
 from storage import BenchmarkConfig
 from trainables.closed_form import CLOSED_FORM
-from trainables.data.run_data import RunData
-from trainables.data.sources import load_source
-from trainables.models.registry import model_class
-from trainables.resolve import resolve_config
+from trainables.digit_pairs.data.sources import load_source
+from trainables.digit_pairs.models.registry import model_class
+from trainables.digit_pairs.resolve import resolve_config
+from trainables.run_data import RunData
 from trainables.runs import count_parameters
 from trainables.seeds import PROTOCOL
 

@@ -32,7 +32,7 @@ from space.words import count
 from storage import BenchmarkRecord, Store, open_store
 from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.commands.kit import default_storage, stop_signals
-from trainables.data.run_data import RunData
+from trainables.run_data import RunData
 
 __all__ = ["benchmark"]
 

@@ -23,8 +23,8 @@ from space.errors import CheckpointError, SpaceError, StudyNotFoundError, UserEr
 from space.terminal.command import FULL_DISK
 from storage import Store, StudyRecord
 from trainables.closed_form import CLOSED_FORM
-from trainables.data.counts import default_n_pairs
-from trainables.data.run_data import RunData
+from trainables.digit_pairs.data.counts import default_n_pairs
+from trainables.run_data import RunData
 
 __all__ = [
     "DATA_VARIABLE",
@@ -163,7 +163,7 @@ def _settle_data(space: Space, record: StudyRecord | None) -> tuple[Space, RunDa
     """
     if space.model.name == CLOSED_FORM:  # Without data there is no wait for PyTorch.
         return space, RunData()
-    from trainables.data.sources import load_source, resolve_source
+    from trainables.digit_pairs.data.sources import load_source, resolve_source
     from trainables.digit_pairs.task import DigitPairs, PairOptions
     from trainables.loop.training import draw_parts
 

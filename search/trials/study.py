@@ -18,8 +18,8 @@ from space.errors import StudyMismatchError
 from space.metrics import DIGIT_PAIRS, Measured
 from storage import NewStudy, Store
 from storage.tables.attributes import BASELINE
-from trainables.data.run_data import RunData
-from trainables.resolve import resolve_config
+from trainables.digit_pairs.resolve import resolve_config
+from trainables.run_data import RunData
 
 __all__ = ["OpenedStudy", "examples", "open_study", "resolved"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from space.config import RunConfig
+from trainables.digit_pairs.models import build_model
 from trainables.loop.optimizer import Optimizer
-from trainables.models import build_model
 
 __all__ = ["is_linear", "train_bare"]
 

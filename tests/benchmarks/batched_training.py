@@ -53,12 +53,12 @@ from tests.benchmarks.bare_products import is_linear, train_bare
 from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from tests.benchmarks.steps import matrix_products, padding_share, step_flops
-from trainables.data.images import SIDE
-from trainables.flops import forward_flops
+from trainables.digit_pairs.data.images import SIDE
+from trainables.digit_pairs.flops import forward_flops
+from trainables.digit_pairs.models import MODELS, build_model
+from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
-from trainables.models import MODELS, build_model
-from trainables.resolve import resolve_config
 from trainables.runs import open_run
 from trainables.split_data import SplitData
 

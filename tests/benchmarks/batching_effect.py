@@ -22,11 +22,11 @@ from dashboards.numbers.statistics import compare_paired
 from space import RunConfig, load_configs
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
-from trainables.data.sources import load_source
+from trainables.digit_pairs.data.sources import load_source
+from trainables.digit_pairs.models import MODELS
+from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
-from trainables.models import MODELS
-from trainables.resolve import resolve_config
 from trainables.runs import open_run
 from trainables.split_data import SplitData
 

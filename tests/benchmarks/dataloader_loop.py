@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from space.config import RunConfig
 from trainables.digit_pairs.losses import is_wrong, pair_loss
+from trainables.digit_pairs.models import build_model
 from trainables.digit_pairs.task import DigitPairs
 from trainables.loop.training import draw_parts
-from trainables.models import build_model
 from trainables.split_data import Batch, SplitData
 
 __all__ = ["dataloader_epoch"]

@@ -58,8 +58,8 @@ def tune_with_optuna_search(folder: Path) -> None:
     from ray.tune.search.optuna import OptunaSearch
 
     def trainable(config: dict[str, float]) -> None:
-        from trainables.data.sources import load_source
-        from trainables.resolve import resolve_config
+        from trainables.digit_pairs.data.sources import load_source
+        from trainables.digit_pairs.resolve import resolve_config
         from trainables.runs import open_run
 
         data = DataConfig(source="digits")

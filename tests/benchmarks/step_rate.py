@@ -27,8 +27,8 @@ from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from tests.benchmarks.steps import benchmark_training, measure, padding_share
 from trainables.device import computes_in_bfloat16
+from trainables.digit_pairs.models import MODELS, build_model
 from trainables.loop.training import Training
-from trainables.models import MODELS, build_model
 from trainables.runs import open_run
 
 DEEP = ("deepconvnet", "resnet", "deepconvnet-aux", "siamese", "siamese-aux")

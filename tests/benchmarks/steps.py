@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
-from trainables.data.images import SIDE
+from trainables.digit_pairs.data.images import SIDE
+from trainables.digit_pairs.flops import forward_flops
 from trainables.digit_pairs.losses import pair_loss
-from trainables.flops import forward_flops
+from trainables.digit_pairs.models.base import PairModel
+from trainables.digit_pairs.models.registry import build_model, model_class
+from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.training import Training
-from trainables.models.base import PairModel
-from trainables.models.registry import build_model, model_class
-from trainables.resolve import resolve_config
 from trainables.runs import open_run
 
 __all__ = ["benchmark_training", "matrix_products", "measure", "padding_share", "step_flops"]

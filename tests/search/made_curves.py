@@ -10,7 +10,7 @@ from search.runs.seeds import replicate_config
 from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
 from space import CategoricalParameter, RunConfig, Space, parse_space
 from trainables.closed_form import ClosedForm
-from trainables.resolve import resolve_config
+from trainables.digit_pairs.resolve import resolve_config
 
 SPACE: dict[str, Any] = {
     "study": "recorded",

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from space.config import DataConfig, ModelConfig, RunConfig
-from trainables.data import sources
+from trainables.digit_pairs.data import sources
+from trainables.digit_pairs.models import MODELS
+from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.optimizer import Optimizer
 from trainables.loop.training import Training
-from trainables.models import MODELS
-from trainables.resolve import resolve_config
 from trainables.runs import open_run
 from trainables.split_data import SplitData
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainables.models.base import Output
+from trainables.digit_pairs.models.base import Output
 
 __all__ = ["is_wrong", "pair_loss"]
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from space.config import DataConfig, FrozenModel, ModelConfig, RunConfig
 from space.errors import DataError
 from space.metrics import Metric
-from trainables.data.counts import default_n_pairs, n_epoch_pairs
-from trainables.data.sources import load_source, resolve_source
+from trainables.digit_pairs.data.counts import default_n_pairs, n_epoch_pairs
+from trainables.digit_pairs.data.sources import load_source, resolve_source
 from trainables.digit_pairs.losses import is_wrong, pair_loss
-from trainables.models.base import Output
-from trainables.models.registry import build_model
+from trainables.digit_pairs.models.base import Output
+from trainables.digit_pairs.models.registry import build_model
 from trainables.split_data import Batch, Split
 from trainables.stacked import STACKED
 from trainables.task import Task

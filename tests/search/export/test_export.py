@@ -21,7 +21,7 @@ from space import ConfigFile, ModelConfig, NamedConfig, RunConfig, load_configs,
 from space.files.reader import parse_yaml
 from space.words import count
 from storage import Store
-from trainables.resolve import resolve_config
+from trainables.digit_pairs.resolve import resolve_config
 from trainables.runs import open_run
 
 from ..conftest import ASHA, best_first, search

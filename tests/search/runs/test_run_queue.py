@@ -25,7 +25,7 @@ from space.metrics import DIGIT_PAIRS
 from storage import NewRun, Store
 from storage.tables.attributes import BASELINE
 from tests.search.conftest import new_ledger, opened
-from trainables.data.sources import load_source
+from trainables.digit_pairs.data.sources import load_source
 from trainables.split_data import SplitData
 from trainables.worker import AssignedRun
 

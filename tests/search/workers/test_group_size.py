@@ -20,10 +20,10 @@ from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
 from search.workers.workplace import OpenWorkplace, Workplace
 from space import DataConfig, ModelConfig, NamedConfig, Resources
-from trainables.data.run_data import RunData
-from trainables.data.sources import load_source
+from trainables.digit_pairs.data.sources import load_source
 from trainables.failures import OutOfMemoryFailure
 from trainables.loop.group_speed import GroupSpeed
+from trainables.run_data import RunData
 
 MakePlan = Callable[..., Plan]
 SLOTS = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.data.images import N_CLASSES, SIDE
-from trainables.models.base import Output, PairModel
-from trainables.models.layers import ConvBlock, DropoutRate, global_average, scaled
+from trainables.digit_pairs.data.images import N_CLASSES, SIDE
+from trainables.digit_pairs.models.base import Output, PairModel
+from trainables.digit_pairs.models.layers import ConvBlock, DropoutRate, global_average, scaled
 
 __all__ = ["DeepConvNet", "DeepConvNetAux", "DeepTrunk"]
 

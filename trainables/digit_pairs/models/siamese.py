@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from trainables.data.images import N_CLASSES
-from trainables.models.base import Output, PairModel
-from trainables.models.deepconvnet import DeepTrunk
-from trainables.models.layers import DropoutRate
+from trainables.digit_pairs.data.images import N_CLASSES
+from trainables.digit_pairs.models.base import Output, PairModel
+from trainables.digit_pairs.models.deepconvnet import DeepTrunk
+from trainables.digit_pairs.models.layers import DropoutRate
 
 __all__ = ["Siamese", "SiameseAux"]
 

@@ -16,11 +16,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from space.epochs import Epoch
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.device import computes_in_bfloat16
+from trainables.digit_pairs.models import MODELS
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.network import RunsNetwork
 from trainables.loop.training import Training
-from trainables.models import MODELS
 
 MakeTraining = Callable[..., Training]
 

@@ -8,10 +8,9 @@ from torch import nn
 
 from space.config import ModelConfig
 from space.errors import ModelError
-from trainables.models import MODELS, PairModel, build_model, check_model
-from trainables.models.layers import scaled
-
-from .conftest import without_dropout
+from tests.trainables.conftest import without_dropout
+from trainables.digit_pairs.models import MODELS, PairModel, build_model, check_model
+from trainables.digit_pairs.models.layers import scaled
 
 PARAMETERS = {
     "mlp": 279_562,

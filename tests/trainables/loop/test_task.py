@@ -15,15 +15,14 @@ from torch import Tensor, nn
 
 from space.config import FrozenModel
 from space.metrics import DIGIT_PAIRS
+from tests.trainables.conftest import in_float64
+from tests.trainables.loop.tasks import Classes, Progression, open_task
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.digit_pairs.task import DigitPairs
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
 from trainables.split_data import Batch, Split
 from trainables.task import Task
-
-from .conftest import in_float64
-from .tasks import Classes, Progression, open_task
 
 
 def _classes(i: int, **training: Any) -> Training:

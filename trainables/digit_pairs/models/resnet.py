@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainables.models.base import Output, PairModel
-from trainables.models.layers import DropoutRate, global_average
+from trainables.digit_pairs.models.base import Output, PairModel
+from trainables.digit_pairs.models.layers import DropoutRate, global_average
 
 __all__ = ["ResNet"]
 

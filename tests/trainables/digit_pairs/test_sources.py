@@ -14,9 +14,9 @@ from sklearn.datasets import load_digits
 
 from space.config import DataConfig
 from space.errors import DataError
-from trainables.data import sources, torchvision_compat
-from trainables.data.download import MNIST_FILES, DownloadError
-from trainables.data.sources import load_source, resolve_source
+from trainables.digit_pairs.data import sources, torchvision_compat
+from trainables.digit_pairs.data.download import MNIST_FILES, DownloadError
+from trainables.digit_pairs.data.sources import load_source, resolve_source
 from trainables.split_data import SplitData
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from space.config import ModelConfig, RunConfig
 from space.errors import TrainingError
 from trainables.closed_form import CLOSED_FORM, ClosedFormOptions
-from trainables.data.counts import (
+from trainables.digit_pairs.data.counts import (
     SourceName,
     default_n_pairs,
     n_epoch_pairs,
 )
+from trainables.digit_pairs.options import check_options
 from trainables.held_out import n_held_out
-from trainables.options import check_options
 from trainables.seeds import PROTOCOL
 
 __all__ = ["DEFAULT_AUX_WEIGHT", "resolve_config"]
@@ -42,8 +42,8 @@ def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunCo
         model = config.model.model_copy(update={"options": options})
         return _complete(config, model, source or "digits", has_aux=True, protocol=None)
 
-    from trainables.data.sources import resolve_source
-    from trainables.models.registry import check_model, model_class
+    from trainables.digit_pairs.data.sources import resolve_source
+    from trainables.digit_pairs.models.registry import check_model, model_class
 
     model = check_model(config.model)
     network = model_class(model.name)

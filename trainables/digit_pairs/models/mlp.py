@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from trainables.data.images import SIDE
-from trainables.models.base import Output, PairModel
-from trainables.models.layers import scaled
+from trainables.digit_pairs.data.images import SIDE
+from trainables.digit_pairs.models.base import Output, PairModel
+from trainables.digit_pairs.models.layers import scaled
 
 __all__ = ["MLP"]
 

@@ -15,10 +15,10 @@ from space.config import DataConfig
 from space.errors import DataError
 from space.files.messages import describe
 from space.terminal.command import is_url
-from trainables.data.counts import SourceName, Split
-from trainables.data.download import MNIST_FILES, DownloadError, download_mnist
-from trainables.data.images import N_CLASSES, SIDE
-from trainables.data.torchvision_compat import mnist_class
+from trainables.digit_pairs.data.counts import SourceName, Split
+from trainables.digit_pairs.data.download import MNIST_FILES, DownloadError, download_mnist
+from trainables.digit_pairs.data.images import N_CLASSES, SIDE
+from trainables.digit_pairs.data.torchvision_compat import mnist_class
 from trainables.split_data import SplitData
 
 __all__ = ["data_root", "load_source", "resolve_source"]

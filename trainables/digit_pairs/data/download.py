@@ -1,4 +1,4 @@
-"""Fetches MNIST in a process of its own: ``python -m trainables.data.download DIRECTORY``.
+"""Fetches MNIST in a process of its own: ``python -m [this module] DIRECTORY``.
 
 torchvision sets no limit on the time a download takes, and a network that swallows packets can hold
 a thread for ever. A child process can be stopped.
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from trainables.data.torchvision_compat import mnist_class
+from trainables.digit_pairs.data.torchvision_compat import mnist_class
 
 __all__ = ["MNIST_FILES", "DownloadError", "download_mnist"]
 
@@ -66,11 +66,11 @@ def download_mnist(root: Path, timeout_seconds: float) -> None:
 
 
 def _fetch(directory: str, timeout_seconds: float) -> None:
-    package_parent = str(Path(__file__).resolve().parents[2])
+    package_parent = str(Path(__file__).resolve().parents[3])
     search_path = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "trainables.data.download", directory],
+            [sys.executable, "-m", "trainables.digit_pairs.data.download", directory],
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(search_path),

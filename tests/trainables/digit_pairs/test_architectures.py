@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from space.config import ModelConfig
-from trainables.models import MODELS, Output, PairModel, build_model
-
-from .conftest import without_dropout
+from tests.trainables.conftest import without_dropout
+from trainables.digit_pairs.models import MODELS, Output, PairModel, build_model
 
 
 class _Layers:

@@ -7,13 +7,13 @@ from typing import Any
 from space.config import ModelConfig
 from space.errors import ModelError, nearest
 from trainables.closed_form import CLOSED_FORM
-from trainables.models.base import PairModel
-from trainables.models.convnet import ConvNet
-from trainables.models.deepconvnet import DeepConvNet, DeepConvNetAux
-from trainables.models.mlp import MLP
-from trainables.models.resnet import ResNet
-from trainables.models.siamese import Siamese, SiameseAux
-from trainables.options import check_options
+from trainables.digit_pairs.models.base import PairModel
+from trainables.digit_pairs.models.convnet import ConvNet
+from trainables.digit_pairs.models.deepconvnet import DeepConvNet, DeepConvNetAux
+from trainables.digit_pairs.models.mlp import MLP
+from trainables.digit_pairs.models.resnet import ResNet
+from trainables.digit_pairs.models.siamese import Siamese, SiameseAux
+from trainables.digit_pairs.options import check_options
 
 __all__ = [
     "MODELS",

@@ -13,11 +13,11 @@ import pytest
 from space.config import ModelConfig, RunConfig
 from trainables import worker as worker_module
 from trainables.closed_form import CLOSED_FORM
+from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
 from trainables.loop.worker import BatchedSteps
 from trainables.ray_trainable import RunTrainable
-from trainables.resolve import resolve_config
 from trainables.split_data import SplitData
 from trainables.worker import AssignedRun
 

@@ -10,9 +10,9 @@ import torch
 from space.config import RunConfig
 from space.errors import ModelError, TrainingError
 from trainables import device
-from trainables.data import sources
 from trainables.device import pick_device
-from trainables.resolve import resolve_config
+from trainables.digit_pairs.data import sources
+from trainables.digit_pairs.resolve import resolve_config
 from trainables.seeds import PROTOCOL
 
 

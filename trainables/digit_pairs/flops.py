@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.data.images import SIDE
-from trainables.models.base import PairModel
+from trainables.digit_pairs.data.images import SIDE
+from trainables.digit_pairs.models.base import PairModel
 
 __all__ = ["forward_flops"]
 

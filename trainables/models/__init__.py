@@ -1,6 +1,0 @@
-"""The networks that compare two digits."""
-
-from trainables.models.base import Output, PairModel
-from trainables.models.registry import MODELS, build_model, check_model
-
-__all__ = ["MODELS", "Output", "PairModel", "build_model", "check_model"]
