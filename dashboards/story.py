@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
-from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.together import together_note
+from dashboards.statistics.means import summarise
 from dashboards.tables.origins import known_words
 from dashboards.words import show_mean, show_seeds
 from space.words import STATES, count, duration, joined, number

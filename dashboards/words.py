@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from dashboards.numbers.sign_flips import Interval
-from dashboards.numbers.statistics import Summary
+from dashboards.statistics.means import Summary
+from dashboards.statistics.sign_flips import Interval
 from space.words import NOTHING, count
 
 __all__ = [

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
-from dashboards.numbers.verdicts import seeds_needed
+from dashboards.statistics.verdicts import seeds_needed
 from dashboards.words import KEPT_EPOCH, show_signed
 from space.terminal.command import Option
 from space.terminal.layout import Paper, table_lines, wrapped

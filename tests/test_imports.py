@@ -109,6 +109,14 @@ def test_the_loop_knows_nothing_of_what_is_trained() -> None:
             assert word not in text, f"{path} speaks of '{word}'"
 
 
+def test_statistics_know_no_store() -> None:
+    paths = sorted((ROOT / "dashboards" / "statistics").glob("*.py"))
+    assert len(paths) > 3
+    for path in paths:
+        assert rooms_imported(path, "dashboards") <= {"statistics"}, path
+        assert not imported(path) & {"storage", "optuna", "sqlalchemy"}, path
+
+
 def test_neither_help_nor_a_mistake_waits_for_pytorch_or_ray() -> None:
     code = """
 import sys

@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from dashboards.numbers.sign_flips import LARGEST_EXACT
+from dashboards.statistics.sign_flips import LARGEST_EXACT
 from search.benchmark import __main__ as benchmark
 from search.export import __main__ as export
 from search.launch import __main__ as launch

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from dashboards.numbers.verdicts import Comparison, Optimism, compare_all, optimism, seeds_needed
+from dashboards.statistics.verdicts import Comparison, Optimism, compare_all, optimism, seeds_needed
 from space.metrics import Metric
 from storage import Store
 from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds

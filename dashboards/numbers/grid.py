@@ -15,8 +15,8 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from dashboards.numbers.statistics import Summary, summarise
-from dashboards.numbers.verdicts import Comparison, compare_all
+from dashboards.statistics.means import Summary, summarise
+from dashboards.statistics.verdicts import Comparison, compare_all
 from space import Value
 from space.errors import UsageError, nearest
 from storage import Store, StudyRecord

@@ -8,9 +8,9 @@ from statistics import fmean
 
 import scipy
 
-from dashboards.numbers.statistics import summarise
 from dashboards.numbers.tables import Row
-from dashboards.numbers.verdicts import FEWEST_FOR_REPORT, ReportComparison, compare_to_report
+from dashboards.statistics.means import summarise
+from dashboards.statistics.verdicts import FEWEST_FOR_REPORT, ReportComparison, compare_to_report
 from space import MeanStd
 
 __all__ = ["AverageShift", "Shift", "shift", "shift_from_report"]

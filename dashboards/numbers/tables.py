@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards.numbers.results import ConfigResult
-from dashboards.numbers.statistics import Summary, summarise
-from dashboards.numbers.verdicts import (
+from dashboards.statistics.means import Summary, summarise
+from dashboards.statistics.verdicts import (
     FEWEST_FOR_REPORT,
     Comparison,
     ReportComparison,

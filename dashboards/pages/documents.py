@@ -15,7 +15,7 @@ from plotly.io.json import to_json_plotly
 
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import DARK, LIGHT, STATE_COLOURS
-from dashboards.numbers.statistics import summarise
+from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.words import show_mean
 from space.words import STATES, count, duration, number

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.shift import shift_from_report
 from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row
-from dashboards.numbers.verdicts import FEWEST_FOR_REPORT
+from dashboards.statistics.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.origins import origin_notes

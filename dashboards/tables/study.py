@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from dashboards.numbers.confirmation import Confirmation
-from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
+from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet
 from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_signed
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dashboards.numbers.confirmation import Confirmation
-from dashboards.numbers.statistics import summarise
+from dashboards.statistics.means import summarise
 from dashboards.story import confirmation_outcome
 from dashboards.tables.drawing import draw
 from dashboards.tables.study import confirmation_sheet

@@ -18,7 +18,7 @@ from typing import cast
 import torch
 
 import space
-from dashboards.numbers.statistics import compare_paired
+from dashboards.statistics.means import compare_paired
 from space import RunConfig, load_configs
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dashboards.numbers.shift import shift
-from dashboards.numbers.statistics import summarise
 from dashboards.numbers.tables import reported_error
-from dashboards.numbers.verdicts import compare_to_report
+from dashboards.statistics.means import summarise
+from dashboards.statistics.verdicts import compare_to_report
 from space import MeanStd
 
 ALPHA = 0.05

@@ -1,4 +1,4 @@
-"""How often the verdicts of `dashboards.numbers.verdicts` are right, where the truth is known.
+"""How often the verdicts of `dashboards.statistics.verdicts` are right, where the truth is known.
 
     python -m tests.benchmarks.verdict_calibration [--simulations 1000] [--seed 0] [--json FILE]
 
@@ -28,8 +28,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import stats
 
-from dashboards.numbers.statistics import compare_paired, detectable_difference, summarise
-from dashboards.numbers.verdicts import compare_all, verdict
+from dashboards.statistics.means import compare_paired, detectable_difference, summarise
+from dashboards.statistics.verdicts import compare_all, verdict
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from space.terminal.command import seed as seed_option
 from tests.benchmarks.report_calibration import (

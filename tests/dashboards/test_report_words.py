@@ -9,8 +9,8 @@ import pytest
 
 from dashboards import story
 from dashboards.numbers.confirmation import Confirmation
-from dashboards.numbers.statistics import summarise
 from dashboards.numbers.study.view import StudyView, read_study
+from dashboards.statistics.means import summarise
 from dashboards.tables.study import (
     best_sheet,
     best_trials,

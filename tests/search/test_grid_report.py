@@ -11,8 +11,8 @@ import optuna
 import pytest
 
 from dashboards.numbers.grid import GridCurve, GridReport, curve_of, read_grid
-from dashboards.numbers.statistics import compare_paired, holm
-from dashboards.numbers.verdicts import seeds_needed
+from dashboards.statistics.means import compare_paired, holm
+from dashboards.statistics.verdicts import seeds_needed
 from dashboards.tables.formats import KEPT_EPOCH
 from search.grid_report import main, render, sentence
 from search.launch.plan import Plan

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import config_colours, escape, figure, shorten
 from dashboards.numbers.benchmark import BenchmarkView
-from dashboards.numbers.statistics import Summary
 from dashboards.numbers.together import together_note
+from dashboards.statistics.means import Summary
 from dashboards.words import show_mean
 from space.words import count
 

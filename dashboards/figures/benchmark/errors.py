@@ -20,8 +20,8 @@ from dashboards.figures.template import (
     shorten,
 )
 from dashboards.numbers.benchmark import BenchmarkView
-from dashboards.numbers.sign_flips import Interval
 from dashboards.numbers.tables import Row
+from dashboards.statistics.sign_flips import Interval
 from dashboards.words import show_interval, show_signed
 from space.words import count, number
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dashboards.numbers.verdicts import seeds_needed
+from dashboards.statistics.verdicts import seeds_needed
 from search.launch import forms
 from search.launch.__main__ import main
 from search.launch.plan import Plan

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dashboards.numbers.statistics import (
+from dashboards.statistics.means import (
     compare_paired,
     detectable_difference,
     holm,

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dashboards.numbers.sign_flips import SignFlips
-from dashboards.numbers.statistics import compare_paired, summarise
+from dashboards.statistics.means import compare_paired, summarise
+from dashboards.statistics.sign_flips import SignFlips
 
 PAIRS = 1_000
 wrong_pairs = st.lists(st.integers(-60, 60), min_size=1, max_size=9)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dashboards.numbers.sign_flips import Interval
-from dashboards.numbers.statistics import PairedComparison, compare_paired, summarise
-from dashboards.numbers.verdicts import compare_all, compare_to_report, optimism, verdict
+from dashboards.statistics.means import PairedComparison, compare_paired, summarise
+from dashboards.statistics.sign_flips import Interval
+from dashboards.statistics.verdicts import compare_all, compare_to_report, optimism, verdict
 from tests.benchmarks.report_calibration import REPORTS, simulate_report, simulate_shift
 from tests.benchmarks.verdict_calibration import (
     MODELS,

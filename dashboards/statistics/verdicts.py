@@ -1,4 +1,4 @@
-"""Words for the numbers of `statistics`: better, worse, consistent, and how optimistic.
+"""Words for the numbers of `means`: better, worse, consistent, and how optimistic.
 
 How to read an interval beside a verdict. The interval says how large the difference may be, of one
 comparison alone: it leaves zero out just where the comparison's own p-value is at most 5 %. The
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 import scipy
 from numpy.typing import ArrayLike
 
-from dashboards.numbers.sign_flips import Interval
-from dashboards.numbers.statistics import (
+from dashboards.statistics.means import (
     PairedComparison,
     Summary,
     compare_paired,
     holm,
     summarise,
 )
+from dashboards.statistics.sign_flips import Interval
 from space.words import count
 
 __all__ = [

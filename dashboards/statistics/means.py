@@ -1,7 +1,7 @@
 """Means, intervals and paired comparisons of a few seeds' errors.
 
 Everything is a pure function of arrays. What the data cannot answer is None, never a number that
-looks like an answer. `dashboards.numbers.verdicts` turns these numbers into words.
+looks like an answer. `dashboards.statistics.verdicts` turns these numbers into words.
 
 Shapes: ``N`` seeds, ``K`` p-values of a family.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from dashboards.numbers.sign_flips import LARGEST_EXACT, N_RANDOM, Interval, SignFlips
+from dashboards.statistics.sign_flips import LARGEST_EXACT, N_RANDOM, Interval, SignFlips
 
 __all__ = [
     "Interval",

@@ -1,0 +1,1 @@
+"""What a few seeds say: pure functions of arrays, without any store."""
