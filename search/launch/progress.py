@@ -21,7 +21,7 @@ from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots
 from space import format_duration
 from space.terminal.layout import table_lines
-from space.terminal.printing import error_console, paper_of, say_error
+from space.terminal.printing import error_console, paper_of, say_error, say_event
 from space.words import count, duration, number, show_params
 
 __all__ = ["LineProgress", "LiveProgress", "Pace"]
@@ -83,20 +83,21 @@ class LineProgress:
         self, opened: OpenedStudy, slots: Slots, n_reclaimed: int, changes: list[str]
     ) -> None:
         """Announce the study, the machine and the budget."""
-        self._say(*announcement(self._plan, opened, slots, n_reclaimed, changes))
+        for line in announcement(self._plan, opened, slots, n_reclaimed, changes):
+            say_event(line)
 
     def on_trial_start(self, trial: OpenTrial) -> None:
         """Announce a trial."""
         verb = f"goes on after epoch {trial.n_epochs}" if trial.resumed else "starts"
         note = " (baseline)" if trial.is_baseline else ""
-        self._say(f"trial {trial.number}{note} {verb}: {show_params(trial.params)}")
+        say_event(f"trial {trial.number}{note} {verb}: {show_params(trial.params)}")
 
     def on_trial_report(self, trial: OpenTrial, report: Report) -> None:
         """Report a rung, or every epoch that took long enough to be worth a line."""
         epoch = report.epoch
         if epoch is not None and (epoch.epoch in self._rungs or epoch.seconds >= 10):
             total = self._plan.space.training.epochs
-            self._say(
+            say_event(
                 f"trial {trial.number} epoch {epoch.epoch}/{total}: "
                 f"{self._values(trial)} ({epoch.seconds:.3g} s)"
             )
@@ -104,7 +105,7 @@ class LineProgress:
     def on_trial_end(self, trial: OpenTrial) -> None:
         """Report a trial's fate."""
         reason = f" ({trial.reason})" if trial.reason and trial.state.name == "FAIL" else ""
-        self._say(
+        say_event(
             f"trial {trial.number} {trial.state.name} after {count(trial.n_epochs, 'epoch')}: "
             f"{self._values(trial)}{reason}"
         )
@@ -122,11 +123,6 @@ class LineProgress:
             f"{name}={number(value)}"
             for name, value in zip(self._metrics, trial.values, strict=True)
         )
-
-    def _say(self, *lines: str) -> None:
-        now = datetime.datetime.now().strftime("%H:%M:%S")
-        for line in lines:
-            say_error(f"{now} {line}")
 
 
 class LiveProgress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,7 +13,7 @@ from search.workers.ray_session import Slots
 from search.workers.tune import run_tune
 from search.workers.workplace import OpenWorkplace
 from space.metrics import Measured
-from space.terminal.printing import error_console, say_error
+from space.terminal.printing import error_console, say_event
 from space.words import count, plural
 from storage import Store
 
@@ -61,7 +60,7 @@ class QueueProgress:
 
     def announce(self, slots: Slots) -> None:
         """Say what is about to be trained, and where."""
-        self._say(
+        say_event(
             f"{count(self._n_runs, self._kind)}{self._detail}, "
             f"{count(slots.concurrency, 'worker')} on {count(slots.cpus, 'CPU')}"
         )
@@ -78,11 +77,11 @@ class QueueProgress:
             self._bar.update(self._task, description=self._description)
         if self._bar is None or failure is not None:
             how = "done" if failure is None else f"FAILED: {failure}"
-            self._say(f"{self._n_ended}/{self._n_runs} {queued.label}: {how}")
+            say_event(f"{self._n_ended}/{self._n_runs} {queued.label}: {how}")
 
     def leave(self, n_runs: int) -> None:
         """Say that another launch trains some of the runs, or has done so."""
-        self._say(
+        say_event(
             f"left to another launch, which trains or has trained them: "
             f"{count(n_runs, self._kind)}; the same command shows them later"
         )
@@ -91,10 +90,6 @@ class QueueProgress:
         """Take the bar down."""
         if self._bar is not None:
             self._bar.stop()
-
-    def _say(self, line: str) -> None:
-        now = datetime.datetime.now().strftime("%H:%M:%S")
-        say_error(f"{now} {line}")
 
 
 def train_queue(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import functools
 import io
 import json
@@ -27,6 +28,7 @@ __all__ = [
     "say",
     "say_command",
     "say_error",
+    "say_event",
     "say_json",
     "say_table",
     "say_whole",
@@ -146,6 +148,11 @@ def say_error(text: str, *, command: str | None = None) -> None:
     console = error_console()
     for line in lines:
         console.print(Text(line), soft_wrap=True)
+
+
+def say_event(text: str) -> None:
+    """Print to stderr what happened just now, after the time of day."""
+    say_error(f"{datetime.datetime.now():%H:%M:%S} {text}")
 
 
 class ConsoleHandler(logging.Handler):
