@@ -35,9 +35,6 @@ LONGEST_ROOT = 26
 MOST_SWEPT = 20
 """Directories that one launch deletes at the most: it is not to wait long for others' dirt."""
 
-UNLOCKED_SECONDS = 3600.0
-"""Age at which a directory without a lock is not one that a launch is about to lock."""
-
 
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
@@ -81,34 +78,24 @@ def sweep_scratch(root: Path) -> int:
         # Whatever is in the way is another launch's doing, or another user's: it stays.
         with contextlib.suppress(OSError):
             if not path.is_symlink() and path.stat().st_uid == os.getuid():
-                n_swept += _sweep(path)
+                _sweep(path)
+                n_swept += 1
     if n_swept:
         logger.debug("deleted the scratch directories of %d launches that were killed", n_swept)
     return n_swept
 
 
-def _sweep(path: Path) -> bool:
-    """Delete a scratch directory unless its launch lives; say whether it was deleted."""
-    try:
-        with (path / LOCK).open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            _end_agents(path)
-            _delete(path)
-            return True
-    except FileNotFoundError:
-        if _seconds_since_change(path) < UNLOCKED_SECONDS:
-            return False
-        path.rmdir()  # Only where it is empty: a launch was killed before it took the lock.
-        return True
+def _sweep(path: Path) -> None:
+    """Delete a scratch directory whose launch was killed.
 
-
-def _seconds_since_change(path: Path) -> float:
-    """The age of a directory's last change, by the clock of the disk that it lies on."""
-    with tempfile.TemporaryFile(dir=path.parent) as made:
-        return os.fstat(made.fileno()).st_mtime - path.stat().st_mtime
+    Raises:
+        OSError: If its launch lives, or it cannot be deleted. One without a lock is another
+            program's, or of a launch that is about to take the lock.
+    """
+    with (path / LOCK).open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _end_agents(path)
+        _delete(path)
 
 
 def _end_agents(path: Path) -> None:
