@@ -121,8 +121,9 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         The document, the same for the same store.
     """
     # One data set for the whole document: numbers of different data do not belong side by side.
-    configs, fingerprint = _latest(store, papers)
+    configs = _of_one_protocol(store, papers)
     rows = [config for of_paper in configs.values() for config in of_paper]
+    fingerprint = usual_fingerprint(store, rows)
     filled: _Filled = []
     for paper in papers:
         results = collect(store, configs[paper.label], fingerprint=fingerprint)
@@ -144,21 +145,30 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
     return Document(text="\n".join(sections), figures=figures | grid_figures)
 
 
-def _latest(
+def _of_one_protocol(
     store: Store, papers: Sequence[PaperTable]
-) -> tuple[dict[str, list[BenchmarkConfig]], str | None]:
-    """The tables' configs under the latest training protocol that any was trained under, and on
-    which data: seeds of two protocols are not the same seeds.
+) -> dict[str, list[BenchmarkConfig]]:
+    """The tables' configs under the training protocol that most of their runs are of, the latest of
+    equals: a seed stands for other draws in each.
     """
-    for protocol in (*range(PROTOCOL, 1, -1), None):
-        configs = {
+    found = [
+        {
             paper.label: benchmark_configs(paper.configs, paper.n_seeds, protocol=protocol)
             for paper in papers
         }
-        fingerprint = usual_fingerprint(store, [each for some in configs.values() for each in some])
-        if fingerprint is not None:
-            break
-    return configs, fingerprint
+        for protocol in (*range(PROTOCOL, 1, -1), None)
+    ]
+    return max(
+        found,
+        key=lambda tables: len(
+            store.results(
+                config_hash
+                for table in tables.values()
+                for config in table
+                for config_hash in config.config_hashes
+            )
+        ),
+    )
 
 
 def _status(filled: _Filled) -> str:

@@ -22,6 +22,7 @@ from space import NamedConfig, Reported
 from space.errors import UsageError
 from storage import NewRun, Store
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
+from trainables.seeds import PROTOCOL
 
 NASTY = "a|b & c_d <e> 100% $x$ {é} ~^# \\ *[日本]*"
 REPORTED = {
@@ -259,6 +260,17 @@ class TestData:
         assert list(collect(store, configs)[0].seeds) == [1, 2]
         assert list(collect(store, configs, fingerprint="new")[0].seeds) == [0]
         assert usual_fingerprint(store, benchmark_configs([named], 1)) == "new"
+
+    def test_runs_of_an_older_protocol_are_other_runs(self, store: Store) -> None:
+        named, launch_id = named_config("a"), begin_launch(store)
+        add_run(store, launch_id, named, 0, (0.1, 0.1, 0.1))
+        (today,), (before,) = (
+            benchmark_configs([named], 2, protocol=protocol) for protocol in (PROTOCOL, None)
+        )
+        assert not set(today.config_hashes) & set(before.config_hashes)
+        assert today.config.training.protocol == PROTOCOL
+        assert "protocol" not in before.config.model_dump()["training"]
+        assert [collect(store, [each])[0].missing for each in (today, before)] == [(1,), (0, 1)]
 
     def test_as_frequent_fingerprints_give_way_to_the_smallest(self, store: Store) -> None:
         named, launch_id = named_config("a"), begin_launch(store)

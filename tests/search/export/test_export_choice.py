@@ -16,6 +16,7 @@ from space import load_configs
 from space.errors import UsageError
 from storage import Store
 from storage.summaries.confirmed import confirmed_trials
+from storage.tables import schema
 from tests.search.conftest import open_study
 
 from ..conftest import best_first, confirm, search
@@ -135,6 +136,22 @@ def test_an_unfinished_confirmation_does_not_choose(
     assert named.provenance["trial"] == first
     assert named.provenance["selection"] == "best of 12 complete trials on one seed each"
     assert "not every confirmation run is done" in caplog.text
+
+
+def test_seeds_of_two_protocols_are_not_compared(plan_for: MakePlan, store: Store) -> None:
+    plan = plan_for(confirm={"top": 2, "seeds": 2})
+    study = search(plan, store)
+    old, new = best_first(study)[:2]
+    confirm(plan, store, study, old, [0.1, 0.1])
+    confirm(plan, store, study, new, [0.3, 0.3])
+    table = schema.runs
+    for run in store.runs(study._study_id, "confirm"):
+        if run.trial_id == study.trials[new]._trial_id:
+            config = {**run.config, "training": {**run.config["training"], "protocol": 2}}
+            changed = table.update().where(table.c.run_id == run.run_id).values(config=config)
+            store.transaction(lambda connection, changed=changed: connection.execute(changed))
+    found = confirmed_trials(store, study._study_id, "val_error")
+    assert [each.trial_number for each in found] == [new]
 
 
 def test_confirmed_trials_follow_the_direction(plan_for: MakePlan, store: Store) -> None:
