@@ -19,8 +19,14 @@ from trainables.architecture import architecture
 from trainables.device import prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
 from trainables.loop.captured import Capture, CapturedWork, capture_cuda_graph
-from trainables.loop.network import RunsNetwork, build_network
-from trainables.loop.stack import Stack, state_tensors
+from trainables.loop.network import (
+    AloneNetwork,
+    RunLoss,
+    RunsFunctions,
+    RunsNetwork,
+    build_network,
+)
+from trainables.loop.stack import Stack
 from trainables.loop.traced import TracedFunction
 from trainables.split_data import Batch
 from trainables.stacked import stacked_options
@@ -58,19 +64,6 @@ def batch_key(run: Training) -> Hashable:
     return architecture(run.config), run.device, tuple(shapes)
 
 
-@dataclass(frozen=True, eq=False)
-class _Functions:
-    """What is asked of the network; see `RunsNetwork`."""
-
-    network: RunsNetwork
-    losses_and_gradients: Callable[..., tuple[Any, ...]]
-    losses: Callable[..., tuple[Any, ...]]
-
-    @classmethod
-    def of(cls, network: RunsNetwork, wrap: Callable[[Any], Any] = lambda it: it) -> _Functions:
-        return cls(network, wrap(network.losses_and_gradients), wrap(network.losses))
-
-
 @dataclass(frozen=True)
 class _Kind:
     """A kind of batch: those of one kind call the same functions, whatever is in them."""
@@ -86,23 +79,25 @@ class _Kind:
     device: torch.device = field(compare=False)
 
 
-def _functions(kind: _Kind) -> _Functions:
+def _functions(kind: _Kind) -> RunsFunctions:
     """The functions with a network of their own, traced where the kind says so."""
-    template = build_network(kind.task, 0, kind.device)
-    network = RunsNetwork(kind.task, template, kind.names, kind.training)
-    if kind.trace_after is None:
-        return _Functions.of(network)
-    after = kind.trace_after
-    return _Functions.of(network, lambda it: TracedFunction(it, trace_after=after))
+    loss = RunLoss(kind.task, build_network(kind.task, 0, kind.device), kind.training)
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        if kind.trace_after is None:
+            return function
+        return TracedFunction(function, trace_after=kind.trace_after)
+
+    return RunsFunctions(loss, kind.names, stacked_options(kind.task.options), wrap)
 
 
 _shared_functions = lru_cache(maxsize=8)(_functions)
 """Those that trace themselves do so once in the life of a process for all batches of a kind."""
 
 
-def _functions_alone(run: Training) -> _Functions:
-    names = list(run.parts["train"])
-    return _Functions.of(RunsNetwork(run.task, run.network, names, run.config.training))
+def _alone(run: Training) -> AloneNetwork:
+    loss = RunLoss(run.task, run.network, run.config.training)
+    return AloneNetwork(loss, list(run.parts["train"]), _options_of([run]))
 
 
 @torch.no_grad()
@@ -115,16 +110,11 @@ def evaluate(run: Training, part: Batch, state: Mapping[str, Tensor] | None) -> 
         state: Its network's state; None for the one that it is in.
     """
     prepare_device(run.config.training, run.device)
-    own = state_tensors(run.network)
-    tensors = [(own if state is None else state)[name].detach().unsqueeze(0) for name in own]
-    fixed = (*tensors, *_options_of([run]))
-    functions = _functions_alone(run)
-    sums = _Sums()
+    network, sums = _alone(run), _Sums()
     batch = _side_by_side([part])
     for rows in _rows_of(batch, EVALUATION_BATCH):
-        sums.add(functions.losses(*fixed, *rows))
-    means = functions.network.means(sums.total.cpu()[:, 0], _length(batch))
-    return dict(run.task.summary(means))
+        sums.add(network.evaluate(*rows, state=state))
+    return dict(run.task.summary(network.loss.means(sums.total.cpu()[:, 0], _length(batch))))
 
 
 class _Sums:
@@ -142,10 +132,10 @@ class _Sums:
         for part in self.parts:
             part.zero_()
 
-    def add(self, found: Sequence[Tensor]) -> None:
+    def add(self, found_SR: Tensor) -> None:
         if not self.parts:
-            self.parts.append(torch.zeros_like(found[0]))
-        self.total.add_(found[0])
+            self.parts.append(torch.zeros_like(found_SR))
+        self.total.add_(found_SR)
 
 
 class _Together:
@@ -154,21 +144,20 @@ class _Together:
     def __init__(
         self,
         runs: Sequence[Training],
-        functions: _Functions,
+        network: AloneNetwork | RunsNetwork,
         capture: Capture | None,
         warn: Callable[[str], None],
     ) -> None:
         self._runs = list(runs)
-        self._functions = functions
-        self._stack = Stack([run.network for run in runs])
-        self._fixed = (*self._stack.tensors.values(), *_options_of(runs))
+        self._network = network
         self._optimizers = [run.optimizer for run in runs]
         self._validation = _side_by_side([run.parts["val"] for run in runs])
         self._trained, self._validated = _Sums(), _Sums()
         self._train: Callable[..., None] = self._train_on
         self._validate: Callable[..., None] = self._validate_on
-        if capture is not None:
-            self._train = CapturedWork(self._train, self._changes(), capture=capture, warn=warn)
+        if capture is not None and isinstance(network, RunsNetwork):
+            changes = self._changes(network.stack)
+            self._train = CapturedWork(self._train, changes, capture=capture, warn=warn)
             sums = {"sums": self._validated.parts}
             self._validate = CapturedWork(self._validate, sums, capture=capture, warn=warn)
 
@@ -192,7 +181,7 @@ class _Together:
                 ("train", trained_SR, batch),
                 ("val", validated_SR, self._validation),
             ):
-                means = self._functions.network.means(sums_SR[:, place], _length(part))
+                means = self._network.loss.means(sums_SR[:, place], _length(part))
                 summary = run.task.summary(means)
                 metrics |= {f"{split}_{name}": value for name, value in summary.items()}
             found.append(metrics)
@@ -200,19 +189,18 @@ class _Together:
 
     def _train_on(self, key_R: Tensor, *rows: Tensor) -> None:
         """One step of every run."""
-        sums_SR, *gradients = self._functions.losses_and_gradients(key_R, *self._fixed, *rows)
-        of_runs = self._stack.of_networks(gradients)
+        sums_SR, of_runs = self._network.train(key_R, *rows)
         for optimizer, of_run in zip(self._optimizers, of_runs, strict=True):
             optimizer.step(of_run)
-        self._trained.add([sums_SR])
+        self._trained.add(sums_SR)
 
     def _validate_on(self, *rows: Tensor) -> None:
         """Every run evaluated on some samples."""
-        self._validated.add(self._functions.losses(*self._fixed, *rows))
+        self._validated.add(self._network.evaluate(*rows))
 
-    def _changes(self) -> dict[str, list[Tensor]]:
+    def _changes(self, stack: Stack) -> dict[str, list[Tensor]]:
         """All that a training step changes, by its kind."""
-        state, trainable = self._stack.tensors, self._stack.trainable
+        state, trainable = stack.tensors, stack.trainable
         kinds = dict.fromkeys(kind for each in self._optimizers for kind in each.moments)
         return {
             "parameters": [state[name] for name in trainable],
@@ -349,14 +337,15 @@ class TrainingBatch:
 
     def _put_together(self) -> _Together:
         """Makes the runs' states parts of one."""
-        first = self._runs[0]
+        first, capture = self._runs[0], self._capture
         if len(self._runs) == 1:
-            return _Together(self._runs, _functions_alone(first), None, self._warn)
+            return _Together(self._runs, _alone(first), None, self._warn)
         make = _functions if self._trace_after is None else _shared_functions
         names, training = list(first.parts["train"]), first.config.training
         kind = _Kind(self._key, self._trace_after, first.task, names, training, first.device)
-        functions = make(kind)
-        return _Together(self._runs, functions, self._capture, self._warn)
+        networks = [run.network for run in self._runs]
+        network = RunsNetwork(make(kind), networks, _options_of(self._runs))
+        return _Together(self._runs, network, capture, self._warn)
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -373,17 +362,17 @@ def _global_generators(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _options_of(runs: Sequence[Training]) -> list[Tensor]:
+def _options_of(runs: Sequence[Training]) -> dict[str, Tensor]:
     """The runs' stacked options, (R,) each, in the type of their networks."""
     parameter = next(runs[0].network.parameters())
-    return [
-        torch.tensor(
+    return {
+        name: torch.tensor(
             [getattr(run.task.options, name) for run in runs],
             dtype=parameter.dtype,
             device=parameter.device,
         )
         for name in stacked_options(runs[0].task.options)
-    ]
+    }
 
 
 def _side_by_side(parts: Sequence[Batch]) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,13 +14,12 @@ from torch.func import functional_call
 from space.config import TrainingConfig
 from trainables.loop.dropout import SeededDropout
 from trainables.loop.operators import RunOperators
-from trainables.loop.stack import state_tensors
+from trainables.loop.stack import Stack, state_tensors
 from trainables.seeds import Stream, derive_seed
 from trainables.split_data import Batch
-from trainables.stacked import stacked_options
 from trainables.task import Task
 
-__all__ = ["RunsNetwork", "build_network"]
+__all__ = ["AloneNetwork", "RunLoss", "RunsFunctions", "RunsNetwork", "build_network"]
 
 
 def build_network(task: Task, seed: int, device: torch.device) -> nn.Module:
@@ -49,82 +48,178 @@ class _Loss(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.shapes: dict[str, torch.Size] = {}
-        """Of the loss and of one sample's scores, by name, as they were found to be."""
 
-    def forward(self, task: Task, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The mean loss, and the sums over the samples of the loss and of every score."""
-        loss, scores = task.loss(self.network, batch)
+    def forward(self, task: Task, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """See `Task.loss`."""
+        return task.loss(self.network, batch)
+
+
+class RunLoss:
+    """The loss of one run, and the sums over its samples of the loss and of every score."""
+
+    def __init__(self, task: Task, network: nn.Module, training: TrainingConfig) -> None:
+        """
+        Args:
+            task: The task.
+            network: A network of it, placed.
+            training: The run's training.
+        """
+        self._task = copy.copy(task)
+        self._loss = _Loss(network)
+        self._precision = training.precision
+        self._shapes: dict[str, torch.Size] = {}
+
+    @property
+    def network(self) -> nn.Module:
+        """The network."""
+        return self._loss.network
+
+    def set_options(self, options: Mapping[str, Tensor]) -> None:
+        """Has the loss see other values.
+
+        Args:
+            options: Name of an option marked ``STACKED`` -> scalar.
+        """
+        if options:
+            self._task.options = self._task.options.model_copy(update=dict(options))
+
+    def __call__(
+        self, key: Tensor, batch: Batch, state: Batch | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Computes it, in the mode that the network is in.
+
+        Args:
+            key: An int64 scalar that decides the dropout masks.
+            batch: The samples.
+            state: The network's state; None for the one that it is in.
+
+        Returns:
+            The mean loss, and the sums (S,), float64.
+        """
+        with SeededDropout(key), self._autocast(key.device):
+            if state is None:
+                loss, scores = self._loss(self._task, batch)
+            else:
+                named = {f"network.{name}": tensor for name, tensor in state.items()}
+                loss, scores = functional_call(self._loss, named, (self._task, batch))
         n = len(next(iter(batch.values())))
+        self._check(loss, scores, n)
+        sums = [score.double().sum(0).flatten() for score in scores.values()]
+        return loss, torch.cat([loss.detach().double().reshape(1) * n, *sums])
+
+    def means(self, sums_S: Tensor, n: int) -> dict[str, Tensor]:
+        """The mean loss and scores by name.
+
+        Args:
+            sums_S: Sums over samples, on the CPU.
+            n: How many samples.
+        """
+        parts = torch.split(sums_S / n, [shape.numel() for shape in self._shapes.values()])
+        return {
+            name: part.view(shape)
+            for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
+        }
+
+    def _check(self, loss: Tensor, scores: Mapping[str, Tensor], n: int) -> None:
+        """Notes of what shape the loss and one sample's scores are.
+
+        Raises:
+            ValueError: If they are not what `Task.loss` should give.
+        """
         wrong = [name for name, score in scores.items() if score.shape[:1] != (n,)]
         if loss.dim() or wrong:
             what = f"the scores '{wrong[0]}'" if wrong else "the loss"
             shape = tuple(scores[wrong[0]].shape if wrong else loss.shape)
             raise ValueError(
-                f"{type(task).__name__}.loss gives {what} of {n} samples in the shape {shape}: "
-                "the mean loss is a scalar, and every sample has its score"
+                f"{type(self._task).__name__}.loss gives {what} of {n} samples in the shape "
+                f"{shape}: the mean loss is a scalar, and every sample has its score"
             )
-        self.shapes = {
-            "loss": loss.shape,
-            **{name: score.shape[1:] for name, score in scores.items()},
-        }
-        sums = [score.double().sum(0).flatten() for score in scores.values()]
-        return loss, torch.cat([loss.detach().double().reshape(1) * n, *sums])
+        shapes = {name: score.shape[1:] for name, score in scores.items()}
+        self._shapes = {"loss": loss.shape, **shapes}
+
+    def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        if self._precision == "bfloat16":
+            return torch.autocast(device.type, dtype=torch.bfloat16)
+        return nullcontext()
 
 
-class RunsNetwork:
-    """The network of R runs, as functions of their states and samples.
+class AloneNetwork:
+    """The network of one run, in plain PyTorch, which takes any network."""
 
-    Tensors are handed in as flat lists, in one order: the stacked state (see `Stack`); the options
-    marked ``STACKED``, (R,) each; and the samples of `names`, (N, R, ...) each.
+    def __init__(self, loss: RunLoss, names: Sequence[str], options: Mapping[str, Tensor]) -> None:
+        """
+        Args:
+            loss: The run's loss, with its own network.
+            names: Of the samples' tensors.
+            options: The run's stacked options, (1,) each.
+        """
+        self._names = list(names)
+        self._parameters = list(loss.network.parameters())
+        self._trained = [place for place, p in enumerate(self._parameters) if p.requires_grad]
+        self._no_key = torch.zeros((), dtype=torch.int64, device=self._parameters[0].device)
+        loss.set_options({name: option.squeeze(0) for name, option in options.items()})
+        self.loss = loss
+
+    def train(self, key_R: Tensor, *rows: Tensor) -> tuple[Tensor, list[list[Tensor | None]]]:
+        """See `RunsNetwork.train`."""
+        self.loss.network.train()
+        with torch.enable_grad():
+            loss, sums_S = self.loss(key_R.squeeze(0), self._batch(rows))
+            trained = [self._parameters[place] for place in self._trained]
+            found = torch.autograd.grad(loss, trained, allow_unused=True)
+        gradients: list[Tensor | None] = [None] * len(self._parameters)
+        for place, parameter, gradient in zip(self._trained, trained, found, strict=True):
+            gradients[place] = _laid_out_like(parameter, gradient)
+        return sums_S.unsqueeze(1), [gradients]
+
+    def evaluate(self, *rows: Tensor, state: Batch | None = None) -> Tensor:
+        """See `RunsNetwork.evaluate`.
+
+        Args:
+            rows: The samples.
+            state: The network's state; None for the one that it is in.
+        """
+        self.loss.network.eval()
+        return self.loss(self._no_key, self._batch(rows), state)[1].unsqueeze(1)
+
+    def _batch(self, rows: Sequence[Tensor]) -> Batch:
+        return {name: row.squeeze(1) for name, row in zip(self._names, rows, strict=True)}
+
+
+class RunsFunctions:
+    """The losses of R runs and their gradients, as functions of flat lists of tensors.
+
+    These are, in one order: the stacked state (see `Stack`); the options marked ``STACKED``, (R,)
+    each; and the samples, (N, R, ...) each.
     """
 
     def __init__(
-        self, task: Task, network: nn.Module, names: Sequence[str], training: TrainingConfig
+        self,
+        loss: RunLoss,
+        names: Sequence[str],
+        stacked: Sequence[str],
+        wrap: Callable[[Callable[..., Any]], Callable[..., Any]],
     ) -> None:
         """
         Args:
-            task: The runs' task, but for its stacked options.
-            network: A network of the runs' architecture, placed; its own weights are never used.
+            loss: Of any of the runs, with a network whose own weights are never used.
             names: Of the samples' tensors.
-            training: The runs' training, for what they have in common.
+            stacked: The options marked ``STACKED``.
+            wrap: Makes of each of the functions the one to be called.
         """
-        self._task = copy.copy(task)
-        self._options = task.options
-        self._stacked = stacked_options(task.options)
-        self._network = network
-        self._loss = _Loss(network)
-        self._state_names = list(state_tensors(network))
+        self.loss = loss
+        self._state_names = list(state_tensors(loss.network))
+        self._stacked = list(stacked)
         self._names = list(names)
-        self._precision = training.precision
+        self.losses_and_gradients = wrap(self._losses_and_gradients)
+        """In training mode, from the runs' dropout keys (R,) and all the tensors: sums (S, R), and
+        the gradients of the trainable parameters; None where there is none."""
+        self.losses = wrap(self._losses)
+        """In evaluation mode, from all the tensors: sums (S, R)."""
 
-    def means(self, sums_S: Tensor, n: int) -> dict[str, Tensor]:
-        """A run's mean loss and scores by name.
-
-        Args:
-            sums_S: Sums over samples, as `losses` gave at least once, on the CPU.
-            n: How many samples.
-        """
-        shapes = self._loss.shapes
-        parts = torch.split(sums_S / n, [shape.numel() for shape in shapes.values()])
-        return {
-            name: part.view(shape)
-            for (name, shape), part in zip(shapes.items(), parts, strict=True)
-        }
-
-    def losses_and_gradients(self, key_R: Tensor, *tensors: Tensor) -> tuple[Tensor | None, ...]:
-        """In training mode, the sums of `losses` and the gradients of the trainable parameters.
-
-        Args:
-            key_R: (R,) int64, which decide the dropout masks of the step.
-            tensors: See the class.
-
-        Returns:
-            Sums (S, R), and gradients; None where there is none. They are laid out like their
-            parameters, as the optimizer's fused step expects.
-        """
-        self._network.train()
-        names = [name for name, p in self._network.named_parameters() if p.requires_grad]
+    def _losses_and_gradients(self, key_R: Tensor, *tensors: Tensor) -> tuple[Tensor | None, ...]:
+        network = self.loss.network.train()
+        names = [name for name, p in network.named_parameters() if p.requires_grad]
         leaves = dict(zip(self._state_names, tensors, strict=False))
         leaves |= {name: leaves[name].detach().requires_grad_() for name in names}
         with torch.enable_grad():
@@ -133,60 +228,79 @@ class RunsNetwork:
             gradients = torch.autograd.grad(
                 loss_R.sum(), [leaves[name] for name in names], allow_unused=True
             )
-        laid_out = [
-            gradient
-            if gradient is None or gradient.stride() == leaves[name].stride()
-            else torch.empty_like(leaves[name]).copy_(gradient)
-            for name, gradient in zip(names, gradients, strict=True)
-        ]
-        return sums_SR, *laid_out
+        found = zip(names, gradients, strict=True)
+        return sums_SR, *(_laid_out_like(leaves[name], gradient) for name, gradient in found)
 
-    def losses(self, *tensors: Tensor) -> tuple[Tensor]:
-        """In evaluation mode, the sums (S, R) over the samples of the loss and of every score.
-
-        Args:
-            tensors: See the class.
-        """
-        self._network.eval()
+    def _losses(self, *tensors: Tensor) -> tuple[Tensor]:
+        self.loss.network.eval()
         no_key_R = torch.zeros(tensors[-1].shape[1], dtype=torch.int64, device=tensors[-1].device)
         return (self._forward(no_key_R, *tensors)[1],)
 
     def _forward(self, key_R: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         """Every run's mean loss (R,) and its sums (S, R)."""
         rest = iter(tensors)
-        state = self._named(self._state_names, rest)
-        options = self._named(self._stacked, rest)
-        batch = self._named(self._names, rest)
-        if len(key_R) == 1:  # Plain PyTorch, which takes any network, and less time.
-            alone = [
-                {n: t.squeeze(d) for n, t in part.items()}
-                for part, d in ((state, 0), (options, 0), (batch, 1))
-            ]
-            loss, sums_S = self._of_one_run(key_R.squeeze(0), *alone)
-            return loss.unsqueeze(0), sums_S.unsqueeze(1)
+        state, options, batch = (
+            {name: next(rest) for name in names}
+            for names in (self._state_names, self._stacked, self._names)
+        )
+
+        def of_one_run(
+            key: Tensor, state: Batch, options: Batch, batch: Batch
+        ) -> tuple[Tensor, Tensor]:
+            self.loss.set_options(options)
+            return self.loss(key, batch, state)
+
         with RunOperators():
             found: tuple[Tensor, Tensor] = torch.vmap(
-                self._of_one_run, in_dims=(0, 0, 0, 1), out_dims=(0, 1)
+                of_one_run, in_dims=(0, 0, 0, 1), out_dims=(0, 1)
             )(key_R, state, options, batch)
         return found
 
-    def _of_one_run(
-        self, key: Tensor, state: Batch, options: Batch, batch: Batch
-    ) -> tuple[Tensor, Tensor]:
-        self._task.options = self._options.model_copy(update=dict(options))
-        try:
-            with SeededDropout(key), self._autocast(key.device):
-                named = {f"network.{name}": tensor for name, tensor in state.items()}
-                loss, sums_S = functional_call(self._loss, named, (self._task, batch))
-        finally:
-            self._task.options = self._options
-        return loss, sums_S
 
-    def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
-        if self._precision == "bfloat16":
-            return torch.autocast(device.type, dtype=torch.bfloat16)
-        return nullcontext()
+class RunsNetwork:
+    """The networks of R runs as one, whose state is theirs."""
 
-    @staticmethod
-    def _named(names: Sequence[str], tensors: Iterator[Tensor]) -> dict[str, Tensor]:
-        return {name: next(tensors) for name in names}
+    def __init__(
+        self,
+        functions: RunsFunctions,
+        networks: Sequence[nn.Module],
+        options: Mapping[str, Tensor],
+    ) -> None:
+        """
+        Args:
+            functions: Of their kind.
+            networks: Their networks, whose tensors become views of stacked ones.
+            options: Their stacked options, (R,) each.
+        """
+        self.loss = functions.loss
+        self.stack = Stack(networks)
+        self._functions = functions
+        self._fixed = (*self.stack.tensors.values(), *options.values())
+
+    def train(
+        self, key_R: Tensor, *rows: Tensor
+    ) -> tuple[Tensor, Sequence[Sequence[Tensor | None]]]:
+        """A step's sums and gradients, in training mode.
+
+        Args:
+            key_R: (R,) int64, which decide the dropout masks.
+            rows: The samples, (N, R, ...) each.
+
+        Returns:
+            Sums (S, R) over the samples of the loss and of every score; and for each run the
+            gradients of its parameters, None where there is none. They are laid out like their
+            parameters, as the optimizer's fused step expects.
+        """
+        sums_SR, *gradients = self._functions.losses_and_gradients(key_R, *self._fixed, *rows)
+        return sums_SR, self.stack.of_networks(gradients)
+
+    def evaluate(self, *rows: Tensor) -> Tensor:
+        """The sums (S, R) over some samples, (N, R, ...) each, in evaluation mode."""
+        found: Tensor = self._functions.losses(*self._fixed, *rows)[0]
+        return found
+
+
+def _laid_out_like(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

@@ -82,12 +82,9 @@ def state_tensors(network: nn.Module) -> dict[str, Tensor]:
 def _stacked(tensors: Sequence[Tensor]) -> Tensor:
     """Copies tensors side by side, each in its own memory layout, and makes them views of that.
 
-    The optimizer's moments are laid out like the parameters and must stay so. One alone is its own
-    view, without a copy.
+    The optimizer's moments are laid out like the parameters and must stay so.
     """
     first = tensors[0]
-    if len(tensors) == 1:
-        return first.detach().unsqueeze(0).requires_grad_(first.requires_grad)
     stacked = torch.empty_strided(
         (len(tensors), *first.shape),
         (first.numel(), *first.stride()),

@@ -19,8 +19,9 @@ from trainables.device import computes_in_bfloat16
 from trainables.digit_pairs.models import MODELS
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
 from trainables.loop.batch import TrainingBatch
-from trainables.loop.network import RunsNetwork
+from trainables.loop.network import RunLoss, RunsFunctions
 from trainables.loop.training import Training
+from trainables.split_data import Batch
 
 MakeTraining = Callable[..., Training]
 
@@ -240,16 +241,22 @@ def test_a_run_that_leaves_takes_its_share_of_the_work_with_it(
     name: str, make_run: MakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[set[int], int]] = []
-    forward = RunsNetwork._forward
+    forward, alone = RunsFunctions._forward, RunLoss.__call__
 
-    def counted(self: RunsNetwork, key_R: Tensor, *tensors: Tensor) -> Any:
+    def counted(self: RunsFunctions, key_R: Tensor, *tensors: Tensor) -> Any:
         n_of_state = len(self._state_names)
         *state, aux_weight_R, x_NR2HW = tensors[: n_of_state + 2]
         n_rows, n_runs = x_NR2HW.shape[:2]
         seen.append(({len(t) for t in (key_R, *state, aux_weight_R)} | {n_runs}, n_rows * n_runs))
         return forward(self, key_R, *tensors)
 
-    monkeypatch.setattr(RunsNetwork, "_forward", counted)
+    def counted_alone(self: RunLoss, key: Tensor, batch: Batch, state: Any = None) -> Any:
+        if state is None:
+            seen.append(({1}, len(batch["x"])))
+        return alone(self, key, batch, state)
+
+    monkeypatch.setattr(RunsFunctions, "_forward", counted)
+    monkeypatch.setattr(RunLoss, "__call__", counted_alone)
     n_epochs = (1, 3, 3, 3)
     runs = [make_run(i, name, single=True, training__epochs=n) for i, n in enumerate(n_epochs)]
     n_pairs = sum(len(part["target"]) for part in runs[0].parts.values())
