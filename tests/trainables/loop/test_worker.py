@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor, nn
 
 from space.config import ModelConfig, RunConfig
 from trainables import worker as worker_module
 from trainables.closed_form import CLOSED_FORM
+from trainables.digit_pairs.models import MODELS
+from trainables.digit_pairs.models.base import Output, PairModel
 from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
@@ -202,6 +205,38 @@ def test_what_fails_as_a_batch_is_trained_in_turn(
     for i, found in reports.items():
         assert found[1]["warning"] is None
         _assert_alike(_alone(make_run(i)), found)
+
+
+class _Branching(PairModel):
+    """Its code depends on values, which no batch of runs can follow."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(392, width), nn.Linear(width, 2))
+
+    def forward(self, x_N2HW: Tensor) -> Output:
+        y_N2: Tensor = self.layers(x_N2HW / 255)
+        return Output(y_N2 if y_N2.mean() > 0 else 2 * y_N2, ())
+
+
+def test_a_network_that_cannot_be_batched_leaves_the_others_in_their_batch(
+    make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, batch_sizes: list[int]
+) -> None:
+    monkeypatch.setitem(MODELS, "branching", _Branching)
+    odd, plain = (0, 1, 2), (3, 4)
+    runs = [make_run(i, name="branching") for i in odd] + [make_run(i) for i in plain]
+    reports = _finish(BatchedSteps(), runs)
+    warnings = [report["warning"] for each in reports.values() for report in each]
+    (warning,) = (each for each in warnings if each is not None)
+    assert warning.startswith("runs like it are trained alone, since they cannot be trained as one")
+    assert "data-dependent control flow" in warning
+    assert not any(report["failure"] for each in reports.values() for report in each)
+    assert [len(each) for each in reports.values()] == [3] * 5
+    # The three are tried together once, the two are together in every epoch.
+    assert sorted(batch_sizes) == [2, 2, 2, 3]
+    reports[0][0]["warning"] = None
+    for i in odd:
+        _assert_alike(_alone(make_run(i, name="branching")), reports[i])
 
 
 def test_a_lost_device_ends_the_process(
