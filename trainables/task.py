@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from space.config import FrozenModel
+from space.errors import DataError
 from space.metrics import Measured, Metric
 from trainables.split_data import Batch, Split, SplitData
 
@@ -172,11 +173,20 @@ class Task(ABC):
             split: "train" or "test".
 
         Raises:
-            DataError: If the data cannot be had.
+            DataError: If the data cannot be had, or are none.
         """
-        tensors = self.data(split)
-        if tensors is None:
-            raise ValueError(f"{type(self).__name__}.data gives nothing for the split '{split}'")
         val = self.data("val") if split == "train" else None
-        beside = None if val is None else SplitData.build(self.source, "val", val)
+        beside = None if val is None else self._built("val", val)
+        return self._built(split, self.data(split), beside)
+
+    def _built(
+        self, split: Split, tensors: Batch | None, beside: SplitData | None = None
+    ) -> SplitData:
+        lengths = {name: len(tensor) for name, tensor in (tensors or {}).items()}
+        if not tensors or len(set(lengths.values())) != 1 or 0 in lengths.values():
+            said = ", ".join(f"{n} of '{name}'" for name, n in lengths.items()) or "nothing"
+            raise DataError(
+                f"{type(self).__name__}.data gives {said} for the split '{split}': give tensors "
+                "whose first dimension counts the same samples, one at least"
+            )
         return SplitData.build(self.source, split, tensors, beside)

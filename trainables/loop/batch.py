@@ -26,6 +26,7 @@ from trainables.loop.network import (
     RunsNetwork,
     build_network,
 )
+from trainables.loop.samples import n_samples, rows_of, side_by_side
 from trainables.loop.stack import Stack
 from trainables.loop.traced import TracedFunction
 from trainables.split_data import Batch
@@ -111,10 +112,26 @@ def evaluate(run: Training, part: Batch, state: Mapping[str, Tensor] | None) -> 
     """
     prepare_device(run.config.training, run.device)
     network, sums = _alone(run), _Sums()
-    batch = _side_by_side([part])
-    for rows in _rows_of(batch, EVALUATION_BATCH):
+    batch = side_by_side([part])
+    for rows in rows_of(batch, EVALUATION_BATCH):
         sums.add(network.evaluate(*rows, state=state))
-    return dict(run.task.summary(network.loss.means(sums.total.cpu()[:, 0], _length(batch))))
+    return _metrics(run.task, network.loss.means(sums.total.cpu()[:, 0], n_samples(batch)))
+
+
+def _metrics(task: Task, means: Mapping[str, Tensor]) -> dict[str, float]:
+    """A split's metrics by name.
+
+    Raises:
+        ValueError: If the task gives others than it says.
+    """
+    found = dict(task.summary(means))
+    wanted = {"loss", *(metric.name for metric in task.metrics)}
+    if found.keys() != wanted:
+        raise ValueError(
+            f"{type(task).__name__} measures {', '.join(sorted(found))}, but says that it measures "
+            f"{', '.join(sorted(wanted))}: let its metrics, its loss and its summary name the same"
+        )
+    return found
 
 
 class _Sums:
@@ -151,7 +168,7 @@ class _Together:
         self._runs = list(runs)
         self._network = network
         self._optimizers = [run.optimizer for run in runs]
-        self._validation = _side_by_side([run.parts["val"] for run in runs])
+        self._validation = side_by_side([run.parts["val"] for run in runs])
         self._trained, self._validated = _Sums(), _Sums()
         self._train: Callable[..., None] = self._train_on
         self._validate: Callable[..., None] = self._validate_on
@@ -164,13 +181,13 @@ class _Together:
     def run_epoch(self) -> list[dict[str, float]]:
         """Trains and validates; gives each run's metrics."""
         samples, keys = zip(*(run.begin_epoch() for run in self._runs), strict=True)
-        batch, keys_TR = _side_by_side(samples), torch.stack(keys, dim=1)
+        batch, keys_TR = side_by_side(samples), torch.stack(keys, dim=1)
         self._trained.restart()
         self._validated.restart()
         batch_size = self._runs[0].config.training.batch_size
-        for key_R, rows in zip(keys_TR, _rows_of(batch, batch_size), strict=True):
+        for key_R, rows in zip(keys_TR, rows_of(batch, batch_size), strict=True):
             self._train(key_R, *rows)
-        for rows in _rows_of(self._validation, EVALUATION_BATCH):
+        for rows in rows_of(self._validation, EVALUATION_BATCH):
             self._validate(*rows)
         # The only time after the draws of an epoch that anything waits for the device.
         trained_SR, validated_SR = torch.stack([self._trained.total, self._validated.total]).cpu()
@@ -181,8 +198,8 @@ class _Together:
                 ("train", trained_SR, batch),
                 ("val", validated_SR, self._validation),
             ):
-                means = self._network.loss.means(sums_SR[:, place], _length(part))
-                summary = run.task.summary(means)
+                means = self._network.loss.means(sums_SR[:, place], n_samples(part))
+                summary = _metrics(run.task, means)
                 metrics |= {f"{split}_{name}": value for name, value in summary.items()}
             found.append(metrics)
         return found
@@ -373,20 +390,3 @@ def _options_of(runs: Sequence[Training]) -> dict[str, Tensor]:
         )
         for name in stacked_options(runs[0].task.options)
     }
-
-
-def _side_by_side(parts: Sequence[Batch]) -> dict[str, Tensor]:
-    """Samples with a dimension for the runs after the first: (N, R, ...)."""
-    if len(parts) == 1:
-        return {name: tensor.unsqueeze(1) for name, tensor in parts[0].items()}
-    return {name: torch.stack([part[name] for part in parts], dim=1) for name in parts[0]}
-
-
-def _rows_of(batch: Batch, size: int) -> Iterator[list[Tensor]]:
-    """The samples, so many at a time and at last what is left, tensor by tensor."""
-    for start in range(0, _length(batch), size):
-        yield [tensor[start : start + size] for tensor in batch.values()]
-
-
-def _length(batch: Batch) -> int:
-    return len(next(iter(batch.values())))

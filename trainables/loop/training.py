@@ -13,13 +13,14 @@ from torch import Tensor
 
 from space.config import RunConfig
 from space.epochs import Epoch, kept_epoch
-from space.errors import DataError
+from space.errors import DataError, ModelError
 from trainables.device import check_device, prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
 from trainables.held_out import n_held_out
 from trainables.loop.batch import TrainingBatch, evaluate
 from trainables.loop.network import build_network
 from trainables.loop.optimizer import Optimizer
+from trainables.loop.samples import n_samples, on_device
 from trainables.seeds import Stream, derive_seed, generator, role_seed
 from trainables.split_data import Batch, SplitData
 from trainables.task import Task
@@ -48,7 +49,7 @@ def draw_parts(task: Task, data: SplitData, data_seed: int) -> dict[str, Batch]:
     if data.val is not None:
         val = task.draw(data.val.tensors, "val", generator(data_seed, Stream.VALIDATION_DRAW))
         return {"train": train, "val": val}
-    n = _length(train)
+    n = n_samples(train)
     if n < 2:
         raise DataError(f"{n} training samples are too few to hold some out for validation")
     order = torch.randperm(n, generator=generator(data_seed, Stream.VALIDATION_SPLIT))
@@ -92,6 +93,7 @@ class Training:
 
         Raises:
             DataError: If the data do not suffice.
+            ModelError: If there is nothing to train.
             OutOfMemoryFailure: If the device's memory is exhausted.
             TrainingError: If the device cannot honour the config.
         """
@@ -111,10 +113,14 @@ class Training:
         self._rule = task.measured.rule
         parts = draw_parts(task, data, config.data.data_seed)
         with out_of_memory_translated(self.name):
-            self.parts = {split: _on(device, part) for split, part in parts.items()}
+            self.parts = {split: on_device(part, device) for split, part in parts.items()}
             """The samples trained on, "train", and validated with, "val", on the device."""
             seed = role_seed(config.training, Stream.WEIGHTS)
             self.network = build_network(task, seed, device)
+            if not self.n_parameters:
+                raise ModelError(
+                    f"{type(task).__name__}.network gives a network without a parameter to train"
+                )
             self.optimizer = Optimizer(list(self.network.parameters()), config.training)
         self._kept_state: dict[str, Tensor] = {}
 
@@ -162,7 +168,7 @@ class Training:
                 less than one stays as it is. One validation sample is left.
         """
         size = self.config.training.batch_size
-        n = min(n_steps, _length(self.parts["train"]) // size) * size
+        n = min(n_steps, n_samples(self.parts["train"]) // size) * size
         train, val = self.parts["train"], self.parts["val"]
         self.parts = {
             "train": {name: tensor[: n or None] for name, tensor in train.items()},
@@ -188,7 +194,7 @@ class Training:
                 f"{type(self.task).__name__}.epoch gives {', '.join(samples)}: give the same names "
                 f"as its training samples have, {', '.join(self.parts['train'])}"
             )
-        self.n_steps = math.ceil(_length(samples) / training.batch_size)
+        self.n_steps = math.ceil(n_samples(samples) / training.batch_size)
         return samples, torch.randint(2**62, (self.n_steps,), generator=dropout).to(self.device)
 
     def global_seed(self) -> int:
@@ -229,7 +235,7 @@ class Training:
         if kept and self.kept is None:
             raise RuntimeError("no state is kept before the first epoch's end")
         with out_of_memory_translated(self.name):
-            return evaluate(self, _on(self.device, part), self._kept_state if kept else None)
+            return evaluate(self, on_device(part, self.device), self._kept_state if kept else None)
 
     def evaluate(self, test: SplitData) -> dict[str, float]:
         """The kept state's losses and metrics on all three parts of the data.
@@ -274,7 +280,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.kept = kept_epoch(self.history, self._rule)
-        self._kept_state = _on(self.device, copy.deepcopy(state["kept_model"]))
+        self._kept_state = on_device(copy.deepcopy(state["kept_model"]), self.device)
 
     def _network_state(self) -> dict[str, Tensor]:
         """A copy of the network's state, each tensor with memory of its own.
@@ -290,13 +296,5 @@ def _check_split(data: SplitData, split: str) -> None:
         raise ValueError(f"the {split} split is wanted here, not the {data.split} split")
 
 
-def _length(part: Batch) -> int:
-    return len(next(iter(part.values())))
-
-
 def _select(part: Batch, index: Tensor) -> dict[str, Tensor]:
     return {name: tensor[index] for name, tensor in part.items()}
-
-
-def _on(device: torch.device, part: Batch) -> dict[str, Tensor]:
-    return {name: tensor.to(device) for name, tensor in part.items()}

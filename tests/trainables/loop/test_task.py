@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score, mean_absolute_error, r2_score
 from torch import Tensor, nn
 
 from space.config import FrozenModel
+from space.errors import DataError, ModelError
 from space.metrics import DIGIT_PAIRS
 from tests.trainables.conftest import in_float64
 from tests.trainables.loop.tasks import Classes, Progression, open_task
@@ -179,6 +180,12 @@ class _NoMean(_Odd):
         return F.cross_entropy(network(batch["x"]), batch["y"], reduction="none"), {}
 
 
+class _Unsaid(_Odd):
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        loss, _ = super().loss(network, batch)
+        return loss, {"error": batch["y"]}
+
+
 class _OtherNames(_Odd):
     def epoch(self, train: Batch, order: torch.Generator, augmentation: torch.Generator) -> Batch:
         return {"x": train["x"]}
@@ -189,9 +196,33 @@ class _OtherNames(_Odd):
     [
         (_NoScores, r"_NoScores\.loss gives the scores 'error' of 32 samples in the shape \(\): "),
         (_NoMean, r"_NoMean\.loss gives the loss of 32 samples in the shape \(32,\): "),
+        (_Unsaid, r"_Unsaid measures error, loss, but says that it measures loss: "),
         (_OtherNames, r"_OtherNames\.epoch gives x: give the same names .* have, x, y"),
     ],
 )
 def test_a_task_that_gives_something_else_is_told_so(kind: type[_Odd], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         open_task(kind(lambda: nn.Linear(6, 2))).run_epoch()
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        (None, r"nothing"),
+        ({}, r"nothing"),
+        ({"x": torch.ones(4, 6), "y": torch.ones(3)}, r"4 of 'x', 3 of 'y'"),
+        ({"x": torch.ones(0, 6)}, r"0 of 'x'"),
+    ],
+)
+def test_data_that_are_no_samples_are_refused(tensors: Batch | None, said: str) -> None:
+    class Empty(_Odd):
+        def data(self, split: Split) -> Batch | None:
+            return None if split == "val" else tensors
+
+    with pytest.raises(DataError, match=rf"Empty\.data gives {said} for the split 'train': "):
+        Empty(nn.Identity).load("train")
+
+
+def test_a_network_without_parameters_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"_Odd\.network gives a network without a parameter"):
+        open_task(_Odd(nn.Identity))
