@@ -110,15 +110,13 @@ def _front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTri
 def confirm_queue(opened: OpenedStudy) -> list[QueuedRun]:
     """The confirmation runs that are still to be trained, seed by seed.
 
-    One that failed is among them only where its workers died: any other would fail again.
+    One that failed is among them only where its workers died: any other would fail again. Nor does
+    one go on that was begun under another config, of an older protocol of training, say: what is
+    recorded of it are epochs of another run.
     """
-    done = {
-        (run.trial_id, run.replicate)
-        for run in opened.store.runs(opened.id, "confirm")
-        if has_ended(run)
-    }
+    known = {(run.trial_id, run.replicate): run for run in opened.store.runs(opened.id, "confirm")}
     chosen = candidates(opened).trials
-    return [
+    queue = [
         QueuedRun(
             label=f"confirmation of trial {trial.number}, fresh seed {replicate}",
             config=confirm_config(opened.resolve(trial.params), replicate),
@@ -127,8 +125,15 @@ def confirm_queue(opened: OpenedStudy) -> list[QueuedRun]:
         )
         for replicate in range(opened.space.confirm.seeds)
         for trial in chosen
-        if (trial._trial_id, replicate) not in done
     ]
+
+    def is_open(queued: QueuedRun) -> bool:
+        run = known.get((queued.trial_id, queued.replicate))
+        if run is None:
+            return True
+        return not has_ended(run) and run.config_hash == queued.config.config_hash()
+
+    return [queued for queued in queue if is_open(queued)]
 
 
 def unconfirmed(opened: OpenedStudy) -> list[Unconfirmed]:

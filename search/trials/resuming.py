@@ -56,6 +56,8 @@ def lost_failure(
         return str(trial.user_attrs[FAIL_REASON])
     for run, config in runs:
         if run.config_hash != config.config_hash():
+            if run.config["training"].get("protocol") != config.training.protocol:
+                return "it was begun under another protocol of training than today's"
             return "its config was changed by the space file after it was interrupted"
         for epoch in recorded.get(run.run_id, ()):
             if not epoch.is_finite():

@@ -227,6 +227,21 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
         store.end_run(run.run_id, "complete")
     left = confirm_queue(opened(plan, store))
     assert [queued for queued in left if queued.trial_id != study.trials[12]._trial_id] == queue[5:]
+    # What was interrupted goes on, unless it was begun under another config.
+    for queued, config_hash in zip(left[:2], (left[0].config.config_hash(), "x"), strict=True):
+        run = store.begin_run(
+            NewRun(
+                launch_id=1,
+                study_id=study._study_id,
+                trial_id=queued.trial_id,
+                purpose="confirm",
+                replicate=queued.replicate,
+                config_hash=config_hash,
+                config={},
+            )
+        )
+        store.end_run(run.run_id, "interrupted")
+    assert confirm_queue(opened(plan, store)) == [left[0], *left[2:]]
 
 
 def test_a_run_in_the_hands_of_another_launch_is_left_to_it(

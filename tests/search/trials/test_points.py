@@ -18,9 +18,9 @@ from search.launch.confirm import candidates
 from search.launch.plan import Plan
 from search.trials.proposals import MOST_REPEATS, Tried
 from search.trials.study import resolved
-from space import Space
+from space import RunConfig, Space
 from storage import Store, open_store
-from storage.tables.attributes import BASELINE
+from storage.tables.attributes import BASELINE, FAIL_REASON
 from tests.search.conftest import open_study, opened
 
 from ..conftest import SPACE, Recorder, new_ledger, work
@@ -142,6 +142,29 @@ def test_a_run_that_was_begun_with_another_spelling_goes_on(
     ((goes_on, its_config),) = assignment.runs
     assert (goes_on.run_id, goes_on.n_epochs) == (begun.run_id, 4)
     assert its_config.training.aux_weight == RAW
+
+
+def test_a_run_that_was_begun_under_another_protocol_does_not_go_on(
+    plan_for: MakePlan, store: Store
+) -> None:
+    plan = plan_for(budget={"trials": 1})
+    ledger, study = new_ledger(plan, store, Recorder())
+    work(ledger, plan, n_workers=1, n_steps=4)
+    ledger.interrupt("the test")
+    (begun,) = store.runs(study._study_id)
+    old = RunConfig.model_validate(begun.config).with_values({"training.protocol": 1})
+    with store.engine.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE search_runs SET config = :config, config_hash = :hash"),
+            {"config": old.model_dump_json(), "hash": old.config_hash()},
+        )
+    ledger, study = new_ledger(plan, store, Recorder())
+    assert ledger.next_assignment() is None
+    (trial,) = study.trials
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs[FAIL_REASON] == (
+        "it was begun under another protocol of training than today's"
+    )
 
 
 @pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "cmaes"])
