@@ -169,6 +169,33 @@ def test_what_cannot_be_batched_is_trained_alone_and_repeats(
         TrainingBatch([open_task(_Odd(network)) for _ in range(2)]).run_epoch()
 
 
+class _Transposed(nn.Module):
+    """Its weight's gradient comes in another layout than the weight has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(6, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.unsqueeze(1) * self.weight.t()).sum(2)
+
+
+@pytest.mark.parametrize("n_runs", [1, 2])
+def test_a_gradient_of_any_layout_is_applied_where_it_belongs(n_runs: int) -> None:
+    runs = [open_task(_Odd(_Transposed), epochs=2, training_seed=i) for i in range(n_runs)]
+    twins = [open_task(_Odd(_Transposed), epochs=2, training_seed=i) for i in range(n_runs)]
+    TrainingBatch(runs).run_epoch()
+    for run, twin in zip(runs, twins, strict=True):
+        adam = torch.optim.Adam(twin.network.parameters(), lr=1e-3)
+        samples, _ = twin.begin_epoch()
+        for x, y in zip(samples["x"].split(32), samples["y"].split(32), strict=True):
+            adam.zero_grad()
+            F.cross_entropy(twin.network(x), y).backward()
+            adam.step()
+        found, wanted = run.network.state_dict(), twin.network.state_dict()
+        torch.testing.assert_close(found["weight"], wanted["weight"])
+
+
 class _NoScores(_Odd):
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         loss, _ = super().loss(network, batch)
