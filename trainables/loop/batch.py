@@ -62,7 +62,7 @@ def batch_key(run: Training) -> Hashable:
         for split, part in run.parts.items()
         for name, tensor in part.items()
     ]
-    return architecture(run.config), run.device, tuple(shapes)
+    return type(run.task), architecture(run.config), run.device, tuple(shapes)
 
 
 @dataclass(frozen=True)
