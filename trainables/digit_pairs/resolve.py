@@ -11,7 +11,7 @@ from trainables.digit_pairs.data.counts import (
     n_epoch_pairs,
 )
 from trainables.digit_pairs.options import check_options
-from trainables.held_out import n_held_out
+from trainables.loop.held_out import n_held_out
 from trainables.seeds import PROTOCOL
 
 __all__ = ["DEFAULT_AUX_WEIGHT", "resolve_config"]

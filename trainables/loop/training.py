@@ -16,8 +16,8 @@ from space.epochs import Epoch, kept_epoch
 from space.errors import DataError, ModelError
 from trainables.device import check_device, prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
-from trainables.held_out import n_held_out
 from trainables.loop.batch import TrainingBatch, evaluate
+from trainables.loop.held_out import n_held_out
 from trainables.loop.network import build_network
 from trainables.loop.optimizer import Optimizer
 from trainables.loop.samples import n_samples, on_device

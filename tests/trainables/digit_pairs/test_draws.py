@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from space.config import DataConfig, ModelConfig
 from space.errors import DataError
 from trainables.digit_pairs.task import DigitPairs, PairOptions
-from trainables.held_out import n_held_out
+from trainables.loop.held_out import n_held_out
 from trainables.loop.training import draw_parts, draw_test
 from trainables.seeds import Stream, generator
 from trainables.split_data import Batch, SplitData
