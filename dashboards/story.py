@@ -38,7 +38,7 @@ def question(view: StudyView) -> str:
     if view.space is None:
         return f"Which {joined(names)} give {goal}?"
     space = view.space
-    network = "the network" if "model" in names else space.model.name
+    network = "the network" if "model" in names else space.what
     return (
         f"Which {joined(names)} give {network} {goal} within "
         f"{count(space.training.epochs, 'epoch')} of training on {view.data_source}?"

@@ -3,7 +3,7 @@
 `load_space` reads a file into a `Space`; `RunConfig` is what a single run depends on.
 """
 
-from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from space.config import Options, RunConfig, TrainingConfig
 from space.durations import format_duration, parse_duration
 from space.files.configs import ConfigFile, MeanStd, NamedConfig, Reported, load_configs
 from space.files.load import (
@@ -35,13 +35,12 @@ __all__ = [
     "Condition",
     "ConfigFile",
     "Confirm",
-    "DataConfig",
     "FloatParameter",
     "IntParameter",
     "MeanStd",
-    "ModelConfig",
     "NamedConfig",
     "Objective",
+    "Options",
     "Override",
     "Parameter",
     "Pruner",

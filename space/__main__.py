@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from space.config import DEFAULT_TRAINABLE
 from space.durations import format_duration
 from space.errors import SpaceError
 from space.files.configs import ConfigFile
@@ -49,11 +50,18 @@ def _check(options: Namespace) -> int:
 @main.part(
     "schema",
     Option("--configs", action="store_true", help="of config files instead"),
+    Option(
+        "--trainable",
+        default=DEFAULT_TRAINABLE,
+        metavar="NAME",
+        help=f"what is trained, e.g. mine.py:Flowers; default: {DEFAULT_TRAINABLE}",
+    ),
     help="print the JSON Schema of search-space files",
     examples=("", "--configs"),
 )
 def _schema(options: Namespace) -> None:
-    write(config_schema_text() if options.configs else json_schema_text())
+    text = config_schema_text if options.configs else json_schema_text
+    write(text(options.trainable))
 
 
 def _checked(file: str, overrides: Sequence[str]) -> str:
@@ -98,7 +106,7 @@ def _summary(space: Space) -> str:
     ]
     most = ", ".join(limit for limit in limits if limit)
     return (
-        f"study {space.study}, {space.model.name}, {count(len(space.parameters), 'parameter')}, "
+        f"study {space.study}, {space.what}, {count(len(space.parameters), 'parameter')}, "
         f"{space.sampler.name}, pruner {space.pruner.name}, "
         f"{count(len(space.baselines), 'baseline')}, at most {most}"
     )

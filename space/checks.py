@@ -8,9 +8,10 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from space.config import PARAMETER_NAMES, RunConfig, config_path, is_parameter
+from space.config import RunConfig
 from space.errors import nearest
 from space.files.messages import describe, listed, phrase, refusal, together
+from space.metrics import Measured
 from space.parameters import (
     CategoricalParameter,
     Condition,
@@ -39,6 +40,7 @@ __all__ = [
     "complete_baselines",
     "grid_problem",
     "ordered",
+    "searched_metrics",
 ]
 
 MOST_VALUES = 1_000_000
@@ -82,7 +84,7 @@ def check_ranges(parameters: Mapping[str, Parameter], config: RunConfig) -> None
 
 
 def _check_range(name: str, parameter: Parameter, config: RunConfig) -> None:
-    path = config_path(name)
+    path = config.searched(name)
     for keys, value in parameter.extremes():
         try:
             config.with_values({path: value})
@@ -93,10 +95,21 @@ def _check_range(name: str, parameter: Parameter, config: RunConfig) -> None:
             ) from error
 
 
-def check_objectives(objectives: Sequence[Objective]) -> None:
-    """Refuse objectives that are the same, or that say nothing of how well a network does."""
+def searched_metrics(measured: Measured) -> list[str]:
+    """What a search may aim at: it never sees the test split."""
+    return [name for name in measured.by_name if not name.startswith("test_")]
+
+
+def check_objectives(objectives: Sequence[Objective], measured: Measured) -> None:
+    """Refuse objectives that are the same, are not measured, or say nothing of how well it does."""
     metrics = [objective.metric for objective in objectives]
+    known = searched_metrics(measured)
     for index, metric in enumerate(metrics):
+        if measured.metrics and metric not in known:
+            raise refusal(
+                f"found {describe(metric)}; allowed: {listed(known)}{nearest(metric, known)}",
+                *(("objective", index, "metric") if index else ("objective", "metric")),
+            )
         if metric in metrics[:index]:
             raise refusal(f"found {describe(metric)} a second time", "objective", index, "metric")
     if all(metric in _COSTS for metric in metrics):
@@ -211,7 +224,7 @@ def _complete(
             if name in given:
                 raise refusal("inactive here, since its condition does not hold", *at, name)
             continue
-        path = config_path(name)
+        path = config.searched(name)
         value = given[name] if name in given else config.value(path)
         if not parameter.contains(value):
             if name in given:
@@ -225,11 +238,14 @@ def _complete(
     return params
 
 
-def ordered(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+def ordered(
+    parameters: Mapping[str, Parameter], config_type: type[RunConfig]
+) -> dict[str, Parameter]:
     """The parameters in the file's order but that each comes after the one it depends on.
 
     Args:
         parameters: Name -> parameter.
+        config_type: The type of the config whose settings they search.
 
     Returns:
         The same parameters; applied to its own result the function changes nothing.
@@ -239,12 +255,10 @@ def ordered(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
             conditions go round in a circle.
     """
     for name, parameter in parameters.items():
-        if not is_parameter(name):
-            raise refusal(
-                f"unknown parameter; allowed: {listed(PARAMETER_NAMES)}, options.NAME"
-                f"{nearest(name, PARAMETER_NAMES)}",
-                name,
-            )
+        if config_type.path_of(name) is None:
+            known = config_type.searchable()
+            shown = listed([*known, *config_type.PATTERNS])
+            raise refusal(f"unknown parameter; allowed: {shown}{nearest(name, known)}", name)
         if parameter.when is not None:
             _check_condition(name, parameter.when, parameters)
     return {name: parameters[name] for name in _sorted(parameters)}

@@ -1,33 +1,40 @@
-"""The config of one training run: data, model and training, typed, frozen and complete.
+"""The config of one training run: a trainable and its settings, typed, frozen and complete.
 
-A `RunConfig` is everything that one run depends on besides the code and the machine. Search-space
-files hold one as the fixed part of a study; each trial's parameters are laid over it.
+A `RunConfig` is everything that one run depends on besides the machine. Which settings there are is
+the trainable's to say: its config is a `RunConfig` with sections of its own. Search-space files
+hold one as the fixed part of a study; each trial's parameters are laid over it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from space.metrics import UNKNOWN, Measured
 
 __all__ = [
     "BENCHMARK_SEEDS",
     "CONFIRM_OFFSET",
-    "OPTION_PATTERN",
-    "PARAMETER_NAMES",
+    "DEFAULT_TRAINABLE",
+    "ELSEWHERE",
     "SEARCH_SEEDS",
     "SEED_KEYS",
-    "DataConfig",
+    "AnyData",
+    "AnyTraining",
+    "DataSettings",
     "FrozenModel",
-    "ModelConfig",
+    "NetworkConfig",
+    "Options",
+    "RecordedConfig",
     "RunConfig",
+    "Seed",
     "TrainingConfig",
+    "TrainingSettings",
     "by_name",
-    "config_path",
-    "is_parameter",
 ]
 
 # Benchmarks, searches and confirmations have blocks of seeds that never meet.
@@ -41,7 +48,6 @@ SEED_KEYS = ("data.data_seed", "training.training_seed")
 """Where a config has its seeds: that of its pairs and their split, that of the training."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-OptionValue = bool | int | float | str
 
 
 def later(default: Any) -> Any:
@@ -71,47 +77,46 @@ def by_name(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-class DataConfig(FrozenModel):
-    """Which pairs of digits a run sees."""
+DEFAULT_TRAINABLE = "digit-pairs"
+"""What is trained where a file does not say."""
+ELSEWHERE = ("data.root", "training.device")
+"""Where a run finds its data and computes: not what it computes."""
 
-    source: Literal["auto", "mnist", "digits"] = "auto"
-    """mnist: torchvision's MNIST; digits: scikit-learn's bundled 8 x 8 digits; auto: MNIST where it
-    is on disk or can be downloaded within a short time, else digits."""
-    root: str | None = None
-    """Data root in torchvision's layout (it holds MNIST/raw); default: $SEARCH_DATA_ROOT, else
-    data/ under the working directory."""
-    n_train_pairs: Annotated[int, Field(ge=2)] | None = None
-    """Pairs drawn from the source's training images; default: 1000 (mnist), 600 (digits)."""
-    n_test_pairs: Annotated[int, Field(ge=1)] | None = None
-    """Pairs drawn from the source's test images; default: 1000 (mnist), 298 (digits)."""
-    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of the training pairs held out for validation."""
-    augment: bool = False
-    """On-the-fly pair augmentation: an epoch visits each single training image once as the first of
-    a pair, with a second one drawn uniformly at random with replacement."""
+
+class Options(FrozenModel):
+    """Base of a trainable's own options: their names, types, ranges and defaults.
+
+    A field's docstring is what editors and mistakes say of it. Every field can be searched by its
+    name.
+    """
+
+
+class DataSettings(FrozenModel):
+    """Which data a run sees."""
+
     data_seed: Seed = SEARCH_SEEDS.start
-    """Draws the pairs and the train/validation split; a search's is 1000 to 999999, since 0 to 999
-    are for benchmarks."""
+    """Draws what a run sees of the data; a search's is 1000 to 999999, since 0 to 999 are for
+    benchmarks."""
 
 
-class ModelConfig(FrozenModel):
-    """Which network a run trains."""
-
-    name: str
-    """A registered model; `python -m trainables` lists them."""
-    width: Annotated[int, Field(ge=1)] = 128
-    """Channels of the network's widest repeated layer; 128 is the report's."""
-    options: dict[str, OptionValue] = Field(default_factory=dict)
-    """Further arguments of that model's constructor, e.g. {dropout: 0.5}."""
-
-
-class TrainingConfig(FrozenModel):
+class TrainingSettings(FrozenModel):
     """How a run is trained."""
 
     epochs: Annotated[int, Field(ge=1)] = 25
-    """Passes over the training pairs."""
+    """The most that a run may train."""
+    training_seed: Seed = SEARCH_SEEDS.start
+    """Draws all else that is random; a search's is 1000 to 999999."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU that the worker was given, else the CPU."""
+
+
+class TrainingConfig(FrozenModel):
+    """How a run of a network is trained."""
+
+    epochs: Annotated[int, Field(ge=1)] = 25
+    """Passes over the training samples."""
     batch_size: Annotated[int, Field(ge=1)] = 50
-    """Pairs an optimizer step."""
+    """Samples an optimizer step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """The optimizer's learning rate in the first epoch, or after the warm-up."""
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -132,16 +137,13 @@ class TrainingConfig(FrozenModel):
     """Epochs at the start in which the learning rate rises in equal steps; the schedule follows."""
     clip_norm: Annotated[float, Field(gt=0)] | None = later(None)
     """The most that the gradients' norm over all parameters may be; larger ones are scaled."""
-    aux_weight: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Total weight w of the auxiliary digit losses; the comparison loss gets 1 - w. Default: 0.6
-    (the report's 0.6 / 0.4) for a model with auxiliary heads, 0 for one without."""
     training_seed: Seed = SEARCH_SEEDS.start
-    """Draws the initial weights, the order of pairs, the augmentation and the dropout masks, each
+    """Draws the initial weights, the order of samples, the augmentation and the dropout masks, each
     from a stream of its own; a search's is 1000 to 999999."""
     init_seed: Seed | None = later(None)
     """Draws the initial weights instead of training_seed."""
     order_seed: Seed | None = later(None)
-    """Draws the order of pairs instead of training_seed."""
+    """Draws the order of samples instead of training_seed."""
     augmentation_seed: Seed | None = later(None)
     """Draws the augmentation instead of training_seed."""
     dropout_seed: Seed | None = later(None)
@@ -157,17 +159,87 @@ class TrainingConfig(FrozenModel):
     """TF32 matrix products and convolutions, on a GPU only."""
 
 
+class AnyData(Protocol):
+    """The least that a config's section ``data`` has."""
+
+    @property
+    def data_seed(self) -> int: ...
+
+
+class AnyTraining(Protocol):
+    """The least that a config's section ``training`` has."""
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def training_seed(self) -> int: ...
+
+    @property
+    def device(self) -> Literal["auto", "cpu", "cuda"]: ...
+
+
 class RunConfig(FrozenModel):
-    """Everything that one training run depends on besides the code and the machine."""
+    """Everything that one training run depends on besides the machine.
 
-    data: DataConfig = Field(default_factory=DataConfig)
-    """The pairs of digits."""
-    model: ModelConfig
-    """The network."""
-    training: TrainingConfig = Field(default_factory=TrainingConfig)
-    """The optimisation."""
+    A trainable's config adds its sections; each has ``data`` with a ``data_seed``, and ``training``
+    with ``epochs``, ``training_seed`` and ``device``.
+    """
 
-    def with_values(self, values: dict[str, Any]) -> RunConfig:
+    trainable: Annotated[str, Field(exclude_if=lambda name: name == DEFAULT_TRAINABLE)] = (
+        DEFAULT_TRAINABLE
+    )
+    """What is trained: the name of a shipped trainable, `file.py:Name` or `package.module:Name`. A
+    complete config has behind that, after an @, 16 hexadecimal digits of the file's text."""
+    if TYPE_CHECKING:
+        data: AnyData
+        training: AnyTraining
+
+    measured: ClassVar[Measured] = UNKNOWN
+    """What is measured of its runs."""
+    PATTERNS: ClassVar[Mapping[str, str]] = {}
+    """Further names of parameters that `path_of` knows: as people write them -> as a regular
+    expression."""
+
+    @property
+    def what(self) -> str:
+        """What is trained, in a word: a network where the trainable has several."""
+        return str(self.value("model.name") or self.trainable.partition("@")[0])
+
+    @classmethod
+    def sections(cls) -> dict[str, type[FrozenModel]]:
+        """The config's sections, by name."""
+        return {
+            name: field.annotation
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, FrozenModel)
+        }
+
+    @classmethod
+    def searchable(cls) -> dict[str, str]:
+        """Every setting that can be searched: name of its parameter -> dotted path."""
+        return {
+            name: f"{section}.{name}"
+            for section, settings in cls.sections().items()
+            if section != "data"
+            for name in settings.model_fields
+            if name not in ("epochs", "device", "protocol") and not name.endswith("_seed")
+        }
+
+    @classmethod
+    def path_of(cls, name: str) -> str | None:
+        """The dotted path of the setting that a parameter of this name searches, if any."""
+        return cls.searchable().get(name)
+
+    @classmethod
+    def searched(cls, name: str) -> str:
+        """The dotted path for a name of which `path_of` knows one."""
+        path = cls.path_of(name)
+        if path is None:
+            raise ValueError(f"no setting is searched by the name {name!r}")
+        return path
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
         """A copy with the settings named by dotted paths replaced, validated again.
 
         Args:
@@ -187,51 +259,72 @@ class RunConfig(FrozenModel):
             for parent in parents:
                 node = node.setdefault(parent, {})
             node[leaf] = value
-        return RunConfig.model_validate(tree)
+        return self.model_validate(tree)
 
     def value(self, path: str) -> Any:
-        """The setting that a dotted path names; None where a model's option is left out."""
+        """The setting that a dotted path names; None where there is none."""
         found: Any = self
         for key in path.split("."):
-            found = found.get(key) if isinstance(found, dict) else getattr(found, key)
+            found = found.get(key) if isinstance(found, dict) else getattr(found, key, None)
         return found
 
+    def without_place(self) -> Self:
+        """The config as it holds on any machine: without a root for its data."""
+        return self.with_values({"data.root": None}) if self.value("data.root") else self
+
+    def with_seeds_shifted(self, offset: int) -> Self:
+        """The same config on other seeds.
+
+        Args:
+            offset: What is added to each seed of `SEED_KEYS`.
+        """
+        if not offset:
+            return self
+        return self.with_values({key: self.value(key) + offset for key in SEED_KEYS})
+
     def config_hash(self) -> str:
-        """16 hexadecimal digits that identify the config but for its data root and its device."""
+        """16 hexadecimal digits that identify the config but for `ELSEWHERE`."""
         tree = self.model_dump(mode="json")
-        del tree["data"]["root"], tree["training"]["device"]
+        for path in ELSEWHERE:
+            section, name = path.split(".")
+            tree[section].pop(name, None)
         text = json.dumps(tree, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-OPTION_PATTERN = r"options\.[A-Za-z_][A-Za-z0-9_]*"
-"""Names of parameters that search an argument of the model's constructor."""
+class NetworkConfig(RunConfig):
+    """The config of a run of a network, whose section ``training`` has the loop's settings."""
 
-_UNSEARCHED = {"epochs", "device", "protocol"}
-_PATHS = {
-    "model": "model.name",
-    "width": "model.width",
-    "augment": "data.augment",
-} | {
-    name: f"training.{name}"
-    for name in TrainingConfig.model_fields
-    if name not in _UNSEARCHED and not name.endswith("_seed")
-}
-_OPTION = re.compile(OPTION_PATTERN)
-
-PARAMETER_NAMES = tuple(_PATHS)
-"""Every searchable setting but the model's options."""
+    if TYPE_CHECKING:
+        training: TrainingConfig
 
 
-def is_parameter(name: str) -> bool:
-    """Whether a setting of this name can be searched."""
-    return name in _PATHS or _OPTION.fullmatch(name) is not None
+class _AnySettings(FrozenModel):
+    """Settings of which only these are known."""
+
+    model_config = ConfigDict(extra="allow")
 
 
-def config_path(name: str) -> str:
-    """The dotted path in a `RunConfig`, e.g. ``training.learning_rate``.
+class _RecordedData(DataSettings, _AnySettings):
+    """Recorded settings of data."""
 
-    Args:
-        name: A name for which `is_parameter` holds.
-    """
-    return _PATHS.get(name, f"model.{name}")
+
+class _RecordedTraining(TrainingSettings, _AnySettings):
+    """Recorded settings of training."""
+
+
+class RecordedConfig(RunConfig):
+    """A config as it was recorded, for readers, who need not have what it trains."""
+
+    model_config = ConfigDict(extra="allow")
+
+    data: _RecordedData = Field(default_factory=_RecordedData)
+    """The data."""
+    training: _RecordedTraining = Field(default_factory=_RecordedTraining)
+    """The training."""
+
+    @classmethod
+    def path_of(cls, name: str) -> str:
+        """Where a parameter of this name was most likely laid."""
+        is_ours = name in TrainingConfig.model_fields
+        return name if "." in name else f"{'training' if is_ours else 'options'}.{name}"

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,15 +20,11 @@ from pydantic import (
 from space import checks
 from space.config import (
     BENCHMARK_SEEDS,
+    ELSEWHERE,
     SEARCH_SEEDS,
     SEED_KEYS,
-    DataConfig,
-    FrozenModel,
-    ModelConfig,
     RunConfig,
-    TrainingConfig,
     by_name,
-    config_path,
 )
 from space.errors import SpaceError, nearest
 from space.files.messages import describe, dotted, listed, mistakes, refusal, together
@@ -37,11 +33,13 @@ from space.parameters import CategoricalParameter, IntParameter, Parameter, Valu
 from space.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner, PrunerName
 from space.samplers import GridSampler, Sampler, SamplerName, TPESampler
 from space.terms import Budget, Confirm, Objective, Resources
+from space.trainable import ConfigHolder
+
+if TYPE_CHECKING:
+    from space.config import AnyData, AnyTraining
 
 __all__ = ["Space"]
 
-_ELSEWHERE = {"data.root", "training.device"}
-"""Where a run finds its data and computes: not what it computes."""
 _STUDY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -62,12 +60,12 @@ def _tpe_by_default(value: Any) -> Any:
     return {"name": "tpe", **value} if isinstance(value, dict) else by_name(value)
 
 
-class Space(FrozenModel):
+class Space(ConfigHolder):
     """A search-space file.
 
-    ``model``, ``data`` and ``training`` are the fixed config; a trial's parameters are laid over
-    it. An instance is consistent throughout: every parameter's range is allowed by the setting that
-    it searches, conditions can be met, sampler, pruner and objectives go together, baselines are
+    Its trainable says which sections make the fixed config; a trial's parameters are laid over it.
+    An instance is consistent throughout: every parameter's range is allowed by the setting that it
+    searches, conditions can be met, sampler, pruner and objectives go together, baselines are
     complete.
     """
 
@@ -77,15 +75,12 @@ class Space(FrozenModel):
         Field(json_schema_extra={"pattern": f"^{_STUDY.pattern}$"}),
     ]
     """The study's name in the store: letters, digits, '.', '_' and '-'."""
-    model: ModelConfig
-    """The network."""
-    data: DataConfig = Field(default_factory=DataConfig)
-    """The pairs of digits."""
-    training: TrainingConfig = Field(default_factory=TrainingConfig)
-    """The optimisation; its epochs are the most that a trial may train."""
+    if TYPE_CHECKING:
+        data: AnyData
+        training: AnyTraining
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
-    """What is searched: settings of `training` by their names, `model` (the network's name),
-    `width`, `augment` and `options.NAME`; those that others depend on come first."""
+    """What is searched: settings of the trainable by their names; those that others depend on come
+    first."""
     objective: Annotated[
         tuple[Objective, ...],
         Field(strict=False, min_length=1),
@@ -123,10 +118,30 @@ class Space(FrozenModel):
     settings and single parameters one by one, a sampler, a pruner and lists as a whole. In a plan
     and a record, whether it was laid over; a study keeps that wherever it goes on."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_objective(cls, tree: Any) -> Any:
+        """What a file leaves open of its objectives is what its trainable says."""
+        measured = cls.config_type.measured
+        if not isinstance(tree, dict) or not measured.kept_by:
+            return tree
+        given = tree.get("objective", {})
+
+        def whole(objective: Any) -> Any:
+            if not isinstance(objective, dict):
+                return objective
+            name = objective.get("metric", measured.kept_by[0])
+            found = measured.by_name.get(name) if isinstance(name, str) else None
+            direction = "maximize" if found is not None and found.maximize else "minimize"
+            return {"metric": name, "direction": direction, **objective}
+
+        is_list = isinstance(given, list | tuple)
+        return {**tree, "objective": [whole(each) for each in given] if is_list else whole(given)}
+
     @field_validator("parameters", mode="after")
     @classmethod
     def _conditions_first(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
-        return checks.ordered(parameters)
+        return checks.ordered(parameters, cls.config_type)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -134,7 +149,7 @@ class Space(FrozenModel):
         together(
             [
                 partial(checks.check_ranges, self.parameters, config),
-                partial(checks.check_objectives, self.objectives),
+                partial(checks.check_objectives, self.objectives, self.config_type.measured),
                 partial(checks.check_sampler, self.sampler, self.parameters, n_objectives),
                 partial(
                     checks.check_pruner,
@@ -149,9 +164,9 @@ class Space(FrozenModel):
         return self
 
     @property
-    def config(self) -> RunConfig:
-        """The fixed config."""
-        return RunConfig(data=self.data, model=self.model, training=self.training)
+    def what(self) -> str:
+        """What is trained, in a word or two: a network where the trainable has several."""
+        return self.config.what
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -161,7 +176,7 @@ class Space(FrozenModel):
     @property
     def parameter_paths(self) -> dict[str, str]:
         """Parameter -> dotted path of the setting in a `RunConfig`."""
-        return {name: config_path(name) for name in self.parameters}
+        return {name: self.config_type.searched(name) for name in self.parameters}
 
     def active(self, params: Mapping[str, Value]) -> list[str]:
         """The parameters that take part, given the values of their parents, in order.
@@ -232,11 +247,12 @@ class Space(FrozenModel):
                     f"parameter {describe(name)} is not searched; searched: "
                     f"{listed(self.parameters)}{nearest(name, self.parameters)}"
                 )
-        values = {config_path(name): params[name] for name in self.active(params) if name in params}
+        paths = self.parameter_paths
+        values = {paths[name]: params[name] for name in self.active(params) if name in params}
         try:
             return self.config.with_values(values)
         except ValidationError as error:
-            first = mistakes(error, RunConfig, None)[0]
+            first = mistakes(error, self.config_type, None)[0]
             raise SpaceError(f"{dotted(first.path)}: {first.problem}") from error
 
     def baseline_params(self) -> list[dict[str, Value]]:
@@ -302,13 +318,17 @@ class Space(FrozenModel):
         narrow.
         """
         always_searched = {
-            config_path(name) for name, each in self.parameters.items() if each.when is None
+            self.config_type.searched(name)
+            for name, each in self.parameters.items()
+            if each.when is None
         }
         terms = {
             path: value
             for path, value in flat(self.config.model_dump(mode="json"))
-            if path not in always_searched | _ELSEWHERE
+            if path not in (*always_searched, *ELSEWHERE)
         }
+        if "trainable" in terms:
+            terms["trainable"] = terms["trainable"].partition("@")[0]
         terms["replicates"] = self.replicates
         if self.without_gpu:
             terms[WITHOUT_GPU] = True

@@ -12,9 +12,6 @@ from space.files.messages import describe, refusal
 
 __all__ = ["Budget", "Confirm", "Objective", "Resources"]
 
-_Name = Literal[
-    "val_error", "val_loss", "train_error", "train_loss", "train_seconds", "n_parameters"
-]
 _Positive = Annotated[int, Field(ge=1)]
 
 
@@ -27,7 +24,7 @@ def _schedulable(amount: float | str) -> float | str:
 class Objective(FrozenModel):
     """A metric that the search makes small or large."""
 
-    metric: _Name = "val_error"
+    metric: str = "val_error"
     """What is measured; val_ and train_ name the split, a search never reads the test split."""
     direction: Literal["minimize", "maximize"] = "minimize"
     """Which values are better."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from space import Reported, RunConfig
+from space import Reported
+from space.config import RecordedConfig
 from storage.store import Store
 from storage.tables import schema
 from storage.tables.records import BenchmarkConfig, BenchmarkRecord
@@ -82,7 +83,7 @@ def _from_json(values: dict[str, Any]) -> BenchmarkConfig:
     return BenchmarkConfig(
         **{
             **values,
-            "config": RunConfig.model_validate(values["config"]),
+            "config": RecordedConfig.model_validate(values["config"]),
             "config_hashes": tuple(values["config_hashes"]),
             "reported": None if reported is None else Reported.model_validate(reported),
         }

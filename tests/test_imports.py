@@ -148,6 +148,7 @@ from search.trials.study import resolved
 from search.workers.workplace import Workplace
 from space import read_space_file
 from trainables.loop.worker import BatchedSteps
+from trainables.run_data import RunData
 from trainables.worker import AssignedRun
 
 path = Path(sys.argv[1]) / "space.json"
@@ -158,7 +159,7 @@ plan = make_plan(read_space_file(path), None, Workplace(checkpoints=path), comma
                  provenance=collect_provenance())
 config = resolved(plan.space, {"learning_rate": 0.002}).model_dump(mode="json")
 run = AssignedRun({"run_id": 1, "config": config, "checkpoint": None, "n_epochs": 0,
-                   "evaluate": False, "together": True}, None)
+                   "evaluate": False, "together": True}, RunData())
 (report,) = BatchedSteps().step([run])
 print(report["epoch"]["epoch"], "torch" in sys.modules)
 """

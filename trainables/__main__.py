@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict, dataclass
 
-from space.config import ModelConfig
 from space.terminal.command import JSON, Command, count_of
 from space.terminal.printing import say_json, say_table
+from trainables.digit_pairs.config import ModelConfig
 from trainables.digit_pairs.flops import forward_flops
 from trainables.digit_pairs.models.registry import MODELS, build_model
 

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from space.config import RunConfig, TrainingConfig
 from space.epochs import Epoch, kept_epoch
 from space.metrics import DIGIT_PAIRS
+from trainables.digit_pairs.config import DigitPairsConfig, PairTrainingConfig
 from trainables.failures import NonFiniteLossError
 from trainables.seeds import Stream
 
@@ -46,7 +46,7 @@ class ClosedFormOptions:
     """Seconds that an epoch sleeps."""
 
 
-def final_error(training: TrainingConfig) -> float:
+def final_error(training: PairTrainingConfig) -> float:
     """The validation error that a run's curve tends to, before noise.
 
     A bowl in log10 of the learning rate (best at 1e-3), in log10 of the weight decay (best at 1e-3)
@@ -83,7 +83,7 @@ class ClosedForm:
     n_parameters = 0
     """No network."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: DigitPairsConfig) -> None:
         """
         Args:
             config: A resolved config whose model is ``closed-form``.
@@ -151,6 +151,14 @@ class ClosedForm:
             },
             seconds=seconds,
         )
+
+    def evaluate(self, test: Any) -> dict[str, float]:
+        """Nothing: a formula has no test split.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("only a network can be evaluated, and on test images alone")
 
     def state_dict(self) -> dict[str, Any]:
         """The state, of plain types.

@@ -16,6 +16,7 @@ from typing import Any
 
 from ray import tune
 
+from trainables.find import install
 from trainables.loop.worker import BatchedSteps
 from trainables.run_data import RunData
 from trainables.worker import AssignedRun
@@ -44,7 +45,9 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         if not use_gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._data = data or RunData()
-        if self._data.images is not None and n_threads is not None:
+        if self._data.own is not None:
+            install(self._data.own)
+        if self._data.train is not None and n_threads is not None:
             import torch  # Runs that need no data need no PyTorch either.
 
             torch.set_num_threads(n_threads)
@@ -71,10 +74,7 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         self._runs = [run for run in self._runs if run.run_id not in drop and not run.closed]
         n_together = 1 if self._in_turn else len(self._runs) + len(add)
         self._runs += [
-            AssignedRun(
-                assignment, self._data.images, self._data.test_images, n_together=n_together
-            )
-            for assignment in add
+            AssignedRun(assignment, self._data, n_together=n_together) for assignment in add
         ]
 
     def step(self) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trainables.split_data import SplitData
+    from trainables.own import OwnCode
 
 __all__ = ["RunData"]
 
@@ -16,27 +16,30 @@ __all__ = ["RunData"]
 class RunData:
     """The one data set that all runs of a launch see.
 
-    Pickled, its arrays can lie in memory that processes share.
+    Each part is as its trainable loaded it, with a `source` and a `fingerprint` of 16 hexadecimal
+    digits. Pickled, its arrays can lie in memory that processes share.
 
     Attributes:
-        images: The training images, or None where no run needs any.
-        test_images: The test images, for benchmarks alone.
+        train: The training part, or None where no run needs any.
+        test: The test part, for benchmarks alone.
+        own: The text of the trainable, where it is a user's own.
     """
 
-    images: SplitData | None = None
-    test_images: SplitData | None = None
+    train: Any = None
+    test: Any = None
+    own: OwnCode | None = None
 
     @property
     def source(self) -> str:
         """Where it is from."""
-        return "none" if self.images is None else self.images.source
+        return "none" if self.train is None else str(self.train.source)
 
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that identify all of it; "none" where there is none."""
-        if self.images is None:
+        if self.train is None:
             return "none"
-        if self.test_images is None:
-            return self.images.fingerprint
-        text = f"{self.images.fingerprint}/{self.test_images.fingerprint}"
+        if self.test is None:
+            return str(self.train.fingerprint)
+        text = f"{self.train.fingerprint}/{self.test.fingerprint}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -22,19 +22,18 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from space.config import RunConfig
 from space.epochs import Epoch
 from space.errors import CheckpointError, UserError
 from trainables.checkpoint import load_checkpoint, save_checkpoint
-from trainables.closed_form import ClosedForm
 from trainables.failures import NonFiniteLossError, TrialFailure, out_of_memory_translated
-from trainables.runs import Run, open_run
+from trainables.find import read_config, trainable_of
+from trainables.run_data import RunData
+from trainables.runs import Run
 
 if TYPE_CHECKING:
     from trainables.loop.training import Training
-    from trainables.split_data import SplitData
 
 __all__ = ["CHECKPOINT_SECONDS", "AssignedRun", "describe", "first_line", "is_device_lost"]
 
@@ -60,8 +59,7 @@ class AssignedRun:
     def __init__(
         self,
         assignment: dict[str, Any],
-        images: SplitData | None,
-        test_images: SplitData | None = None,
+        data: RunData,
         *,
         n_together: int = 1,
     ) -> None:
@@ -69,20 +67,19 @@ class AssignedRun:
 
         Args:
             assignment: See the module's docstring.
-            images: The training images of its source, if it needs any.
-            test_images: The test images, where the assignment asks for an evaluation.
+            data: What it is trained on, with the test part where the assignment asks for an
+                evaluation.
             n_together: How many runs share the process's time, this one among them.
         """
         self._evaluate: bool = assignment["evaluate"]
-        self._test_images = test_images
         self.together: bool = assignment["together"]
         self.run_id: int = assignment["run_id"]
-        self._config = RunConfig.model_validate(assignment["config"])
+        self._config = read_config(assignment["config"])
         self._path = None if assignment["checkpoint"] is None else Path(assignment["checkpoint"])
         self._n_reported: int = assignment["n_epochs"]
-        self._images = images
+        self._data = data
         self._n_together = n_together
-        self._run: ClosedForm | Training | None = None
+        self._run: Run | None = None
         self._warning: str | None = None
         self._unsaved: str | None = None
         self._saved_at = time.monotonic()
@@ -91,8 +88,9 @@ class AssignedRun:
 
     @property
     def training(self) -> Training | None:
-        """The run of a network, once it is prepared; None for a closed form."""
-        return None if isinstance(self._run, ClosedForm) else self._run
+        """The run, once it is prepared, where it is one of those that are trained as one model."""
+        is_one = trainable_of(self._config).is_measured(self._config)
+        return cast("Training | None", self._run if is_one else None)
 
     def step(self) -> dict[str, Any]:
         """Train one epoch and report it.
@@ -146,7 +144,7 @@ class AssignedRun:
     def _guarded(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
             # Everything that a run does takes memory, its making and its checkpoints too.
-            with out_of_memory_translated(self._config.model.name):
+            with out_of_memory_translated(self._config.what):
                 return work()
         except NonFiniteLossError as failure:
             return self._fail(str(failure), failure.metrics)
@@ -165,22 +163,16 @@ class AssignedRun:
         evaluation = None
         if self.closed and self._evaluate:
             try:
-                evaluation = self._evaluation(run)
+                evaluation = dict(run.evaluate(self._data.test))
             except TrialFailure as failure:
                 return self._fail(str(failure), metrics)
         return self._report(metrics, evaluation=evaluation)
 
-    def _evaluation(self, run: ClosedForm | Training) -> dict[str, float]:
-        """The kept state's metrics on all three parts of the data."""
-        if isinstance(run, ClosedForm) or self._test_images is None:
-            raise TypeError("only a network can be evaluated, and on test images alone")
-        return run.evaluate(self._test_images)
-
-    def _opened(self) -> ClosedForm | Training:
+    def _opened(self) -> Run:
         """The run, at its last checkpoint if it was not open yet."""
         if self._run is not None:
             return self._run
-        run = open_run(self._config, self._images)
+        run = trainable_of(self._config).open_run(self._config, self._data)
         if self._path is not None and self._path.exists():
             try:
                 load_checkpoint(run, self._path)

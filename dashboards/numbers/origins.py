@@ -14,10 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from optuna.trial import FrozenTrial
+from pydantic import ValidationError
 
-from space import RunConfig, parse_space
+from space import RunConfig, Space
 from space.config import SEED_KEYS
-from space.errors import SpaceError
 from storage import LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
 from storage.tables import schema
@@ -102,6 +102,18 @@ class StudyLaunch:
     reads: Reads
 
 
+def _same_value(config: RunConfig, path: str) -> sa.ColumnElement[bool]:
+    """That a run has the same value as a config, or that it has none either."""
+    value = config.value(path)
+    found = _path(path)
+    if value is None:
+        return sa.true()
+    same: sa.ColumnElement[bool] = (
+        found.as_string() == value if isinstance(value, str) else found.as_float() == value
+    )
+    return same
+
+
 def read_origin(
     store: Store, config: RunConfig, *, n_seeds: int, fingerprint: str | None
 ) -> Origin | None:
@@ -123,8 +135,7 @@ def read_origin(
         run
         for run in _runs(
             store,
-            (_path("model.name").as_string() == config.model.name)
-            & (_path("training.learning_rate").as_float() == config.training.learning_rate),
+            _same_value(config, "model.name") & _same_value(config, "training.learning_rate"),
         )
         if _settings(run.config) == _settings(config.model_dump(mode="json"))
     ]
@@ -224,11 +235,8 @@ def _trial(store: Store, run: RunRecord) -> tuple[str | None, FrozenTrial | None
 def _was_added(params: Mapping[str, Any], launches: Sequence[LaunchRecord]) -> bool:
     """Whether a baseline was not yet one when its study began."""
     try:
-        return (
-            bool(launches)
-            and params not in parse_space(launches[0].config, "launch").baseline_params()
-        )
-    except SpaceError:  # Of an earlier release, whose settings were others.
+        return bool(launches) and params not in Space.recorded(launches[0].config).baseline_params()
+    except ValidationError:  # Of an earlier release, whose settings were others.
         return False
 
 

@@ -91,7 +91,7 @@ class Row:
     @property
     def aux_weight(self) -> float | None:
         """Weight of the auxiliary losses; None for a network without auxiliary heads."""
-        return self.result.config.training.aux_weight if self.result.has_aux else None
+        return self.result.config.value("training.aux_weight") if self.result.has_aux else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +214,7 @@ def _against_report(result: ConfigResult, errors: dict[str, Summary]) -> tuple[R
     reported = result.reported
     if reported is None:
         return ()
-    n_test_pairs = result.config.data.n_test_pairs
+    n_test_pairs = result.config.value("data.n_test_pairs")
     return tuple(
         reported_error(
             metric,

@@ -12,6 +12,7 @@ from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.origins import origin_notes
 from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_seeds, show_signed
+from space import RunConfig
 from space.metrics import METRICS
 from space.terminal.layout import Paper
 from space.words import NOTHING
@@ -166,14 +167,19 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
 
 def settings(row: Row) -> tuple[str, str, str, str, str]:
     """A row's name, parameters, auxiliary weight, learning rate and weight decay."""
-    training = row.result.config.training
+    config = row.result.config
     return (
         row.name,
         f"{row.result.n_parameters:,}",
         NOTHING if row.aux_weight is None else f"{row.aux_weight:g}",
-        f"{training.learning_rate:g}",
-        f"{training.weight_decay:g}",
+        _setting(config, "training.learning_rate"),
+        _setting(config, "training.weight_decay"),
     )
+
+
+def _setting(config: RunConfig, path: str) -> str:
+    value = config.value(path)
+    return NOTHING if value is None else f"{value:g}"
 
 
 def comparison_sheet(table: BenchmarkTable) -> Sheet:

@@ -13,6 +13,9 @@ from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet
 from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_signed
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
+from space.config import ELSEWHERE, SEED_KEYS
+from space.files.messages import listed
+from space.identity import flat
 from space.words import NOTHING, count, number
 from storage.summaries.best import best_first
 
@@ -47,26 +50,16 @@ def terms_sheet(space: Space) -> Sheet:
 
     What is searched is in `space_sheet`, and only named here.
     """
-    data, training, budget = space.data, space.training, space.budget
+    budget = space.budget
     limits = [] if budget.trials is None else [count(budget.trials, "trial")]
     limits += [] if budget.epochs is None else [count(budget.epochs, "epoch")]
     limits += (
         [] if budget.time_limit is None else [f"{format_duration(budget.time_limit)} a launch"]
     )
     rungs = ", ".join(str(rung) for rung in space.rungs())
-    pairs = "all" if data.n_train_pairs is None else f"{data.n_train_pairs:,}"
-
-    def fixed(parameter: str, value: str) -> str:
-        return "searched" if parameter in space.parameters else value
-
-    model, width = fixed("model", space.model.name), fixed("width", str(space.model.width))
     rows = [
-        ("network", f"{model}, width {width}"),
-        ("data", f"{data.source}, {pairs} pairs, {data.validation_fraction:.0%} for validation"),
-        ("augmentation", fixed("augment", "yes" if data.augment else "no")),
-        ("epochs", str(training.epochs)),
-        ("batch size", fixed("batch_size", str(training.batch_size))),
-        ("precision", fixed("precision", training.precision)),
+        ("trained", "searched" if "model.name" in space.parameter_paths.values() else space.what),
+        *_fixed(space),
         ("seeds a trial", str(space.replicates)),
         ("sampler", f"{space.sampler.name}, seed {space.sampler.seed}"),
         ("pruner", f"{space.pruner.name}, rungs at {rungs}" if rungs else space.pruner.name),
@@ -79,6 +72,17 @@ def terms_sheet(space: Space) -> Sheet:
         ),
     ]
     return Sheet(columns=("setting", "value"), left=frozenset({0, 1}), rows=rows)
+
+
+def _fixed(space: Space) -> list[tuple[str, str]]:
+    """The settings that no trial changes, a row a section."""
+    searched = set(space.parameter_paths.values())
+    rows: dict[str, list[str]] = {}
+    for path, value in flat(space.config.model_dump(mode="json")):
+        section, _, name = path.partition(".")
+        if name and path not in (*searched, *ELSEWHERE, *SEED_KEYS) and value is not None:
+            rows.setdefault(section, []).append(f"{name} {listed([value])}")
+    return [(section, ", ".join(settings)) for section, settings in rows.items()]
 
 
 def best_trials(view: StudyView, n: int) -> list[StudyTrial]:

@@ -10,12 +10,8 @@ from pydantic import ValidationError
 from space import NamedConfig, Override, RunConfig, load_configs
 from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
 from storage import BenchmarkConfig
-from trainables.closed_form import CLOSED_FORM
-from trainables.digit_pairs.data.sources import load_source
-from trainables.digit_pairs.models.registry import model_class
-from trainables.digit_pairs.resolve import resolve_config
+from trainables.find import trainable_of
 from trainables.run_data import RunData
-from trainables.runs import count_parameters
 from trainables.seeds import PROTOCOL
 
 __all__ = [
@@ -76,19 +72,12 @@ def _changed(named: NamedConfig, changes: Sequence[Override]) -> NamedConfig:
             config = config.with_values({change.key: change.value})
         except (ValidationError, AttributeError, TypeError) as error:
             raise SpaceError(
-                f"{change.label}: not allowed for '{named.name}'; give a key of its data, model or "
-                "training section and a value that this key takes."
+                f"{change.label}: not allowed for '{named.name}'; give a key of its sections "
+                f"({', '.join(type(config).sections())}) and a value that this key takes."
             ) from error
     if config == named.config:
         return named
-    return named.model_copy(
-        update={
-            "data": config.data,
-            "model": config.model,
-            "training": config.training,
-            "reported": None,
-        }
-    )
+    return named.with_config(config).model_copy(update={"reported": None})
 
 
 def settle_source(configs: Sequence[NamedConfig]) -> tuple[list[NamedConfig], RunData]:
@@ -104,15 +93,34 @@ def settle_source(configs: Sequence[NamedConfig]) -> tuple[list[NamedConfig], Ru
         DataError: If the data cannot be had.
         SpaceError: If the configs want different sources, or one cannot be trained.
     """
-    sources = {named.data.source for named in configs} - {"auto"}
+    first, *others = (named.config for named in configs)
+    for other in others:
+        if other.trainable != first.trainable:
+            raise SpaceError(
+                f"--config: the configs are of {first.trainable} and of {other.trainable}, whose "
+                "results cannot be compared; benchmark them apart."
+            )
+    if "test_error" not in type(first).measured.by_name:
+        raise SpaceError(
+            f"--config: benchmarks compare test errors, and {first.what} has no metric named error "
+            "that would be one: give it such a metric, the smaller the better"
+        )
+    sources = {config.value("data.source") or "auto" for config in (first, *others)} - {"auto"}
     if len(sources) > 1:
         raise SpaceError(
             f"--config: the configs want different data ({' and '.join(sorted(sources))}); "
             "benchmark them apart."
         )
-    wanted = configs[0].data.model_copy(update={"source": sources.pop() if sources else "auto"})
-    data = RunData(images=load_source(wanted, "train"), test_images=load_source(wanted, "test"))
+    source = sources.pop() if sources else None
+    _, data = trainable_of(first).settle(on_source(first, source), with_test=True)
     return settled(configs, data.source), data
+
+
+def on_source(config: RunConfig, source: str | None) -> RunConfig:
+    """The config with its data from this source, wherever that lies here."""
+    if source is None or "source" not in type(config).sections()["data"].model_fields:
+        return config
+    return config.with_values({"data.source": source})
 
 
 def settled(configs: Sequence[NamedConfig], source: str) -> list[NamedConfig]:
@@ -123,26 +131,20 @@ def settled(configs: Sequence[NamedConfig], source: str) -> list[NamedConfig]:
     """
     found = []
     for named in configs:
-        data = named.data.model_copy(update={"source": source, "root": None})
+        config = on_source(named.config, source).without_place()
         try:
-            complete = resolved(named.model_copy(update={"data": data}), 0)
+            complete = resolved(named.with_config(config), 0)
         except (ModelError, TrainingError) as error:
             raise SpaceError(f"'{named.name}': {error}") from error
-        found.append(
-            named.model_copy(
-                update={
-                    "data": complete.data,
-                    "model": complete.model,
-                    "training": complete.training,
-                }
-            )
-        )
+        found.append(named.with_config(complete))
     return found
 
 
 def resolved(named: NamedConfig, seed: int) -> RunConfig:
     """The complete config of one benchmark run."""
-    return resolve_config(named.with_seed(seed))
+    config = named.with_seed(seed)
+    complete: RunConfig = trainable_of(config).resolve(config)
+    return complete
 
 
 def benchmark_configs(
@@ -168,14 +170,14 @@ def benchmark_configs(
         runs = [resolved(named, seed) for seed in range(n_seeds)]
         if protocol != PROTOCOL:
             runs = [run.with_values({"training.protocol": protocol}) for run in runs]
-        model = runs[0].model
+        trainable = trainable_of(runs[0])
         found.append(
             BenchmarkConfig(
                 name=named.name,
                 config=runs[0],
                 config_hashes=tuple(run.config_hash() for run in runs),
-                n_parameters=count_parameters(model),
-                has_aux=model.name == CLOSED_FORM or model_class(model.name).has_aux,
+                n_parameters=trainable.n_parameters(runs[0]),
+                has_aux=trainable.has_aux(runs[0]),
                 reported=named.reported,
             )
         )

@@ -25,7 +25,6 @@ from search.runs.stopping import Stopping
 from search.workers.train_queue import QueueProgress, train_queue
 from search.workers.workplace import Workplace
 from space import NamedConfig
-from space.metrics import DIGIT_PAIRS
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import paper_of, say_error, write
 from space.words import count
@@ -62,7 +61,11 @@ def benchmark(request: Request) -> int:
         queue = _missing(before, named)
         status = "done"
         if not options.table_only:
-            of_source = [each for each in every if each.data.source in ("auto", data.source)]
+            of_source = [
+                each
+                for each in every
+                if each.config.value("data.source") in (None, "auto", data.source)
+            ]
             _record(store, settled(of_source, data.source), request, data)
         if queue and not options.table_only:
             status = _run(store, queue, request, data)
@@ -101,7 +104,7 @@ def _record(store: Store, configs: Sequence[NamedConfig], request: Request, data
             title=request.title,
             reference=request.options.reference or configs[0].name,
             n_seeds=n_seeds,
-            measured=DIGIT_PAIRS,
+            measured=type(configs[0].config).measured,
             configs=tuple(benchmark_configs(configs, n_seeds)),
         ),
     )
@@ -153,7 +156,7 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: RunData) 
                 queue,
                 opened,
                 launch_id=launch_id,
-                measured=DIGIT_PAIRS,
+                measured=type(queue[0].config).measured,
                 progress=progress,
                 stopping=Stopping(requested=stop, deadline=request.deadline),
             )

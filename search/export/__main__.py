@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.export.config_text import check_output, config_text, write_configs
 from search.export.selection import BASELINE_ALONE, Choice, after_baseline, choose, study_metrics
-from space import ConfigFile, NamedConfig, RunConfig
+from space import ConfigFile, NamedConfig
+from space.config import SEED_KEYS
 from space.errors import UsageError
 from space.files.configs import LONGEST_NAME
 from space.terminal.command import OneOf, Option, count_of
@@ -40,6 +41,7 @@ from storage.commands.kit import (
 )
 from storage.connect.engine import translated
 from storage.tables.attributes import STANDARD_ERROR
+from trainables.find import read_config
 
 __all__ = ["export_study", "main"]
 
@@ -169,7 +171,7 @@ def export_study(
                 "so its config is not known; name another trial with --trial."
             )
         configs.append(_named(store, loaded, choice, run, launches[run.launch_id], rerun))
-    return ConfigFile(name=_file_name(study, configs), configs=tuple(configs))
+    return ConfigFile.of_configs(_file_name(study, configs), configs)
 
 
 def _file_name(study: str, configs: Sequence[NamedConfig]) -> str:
@@ -209,8 +211,7 @@ def _named(
     rerun: str,
 ) -> NamedConfig:
     """A trial's config with its provenance."""
-    stored = RunConfig.model_validate(run.config)
-    config = stored.model_copy(update={"data": stored.data.model_copy(update={"root": None})})
+    config = read_config(run.config).without_place()
     trial = choice.trial
     provenance: dict[str, Any] = {
         "study": study.study_name,
@@ -232,8 +233,7 @@ def _named(
         "best_epoch": run.best_epoch,
         "data": {"source": launch.data_source, "fingerprint": launch.data_fingerprint},
         "seeds": {
-            "data_seed": config.data.data_seed,
-            "training_seed": config.training.training_seed,
+            **{key.partition(".")[2]: config.value(key) for key in SEED_KEYS},
             "sampler_seed": launch.config.get("sampler", {}).get("seed"),
         },
         "code": {"git_commit": launch.git_commit, "git_dirty": launch.git_dirty},
@@ -241,13 +241,8 @@ def _named(
         "hardware": {key: launch.hardware.get(key) for key in ("processor", "gpus")},
         "rerun": rerun,
     }
-    return NamedConfig(
-        name=f"{study.study_name} trial {trial.number}",
-        data=config.data,
-        model=config.model,
-        training=config.training,
-        provenance=provenance,
-    )
+    name = f"{study.study_name} trial {trial.number}"
+    return NamedConfig.of_config(config, name=name, provenance=provenance)
 
 
 def _objectives(store: Store, study: optuna.Study, trial: FrozenTrial) -> list[dict[str, Any]]:

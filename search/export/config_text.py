@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from space import ConfigFile, load_configs
+from space.config import DEFAULT_TRAINABLE
 from space.errors import SpaceError, UsageError
 from space.files.reader import LARGEST, file_name, parse_yaml
 from space.files.writing import write_output
@@ -32,10 +33,12 @@ def config_text(file: ConfigFile, comment: str = "") -> str:
     tree: dict[str, Any] = {"name": file.name}
     if file.title:
         tree["title"] = file.title
+    if file.trainable != DEFAULT_TRAINABLE:
+        tree["trainable"] = file.trainable
     tree["configs"] = []
     for named in file.configs:
-        dumped = named.model_dump()
-        dumped["data"]["root"] = None
+        dumped = named.with_config(named.config.without_place()).model_dump()
+        dumped.pop("trainable", None)  # It is that of the whole file.
         for key in ("reported", "provenance"):
             if not dumped[key]:
                 del dumped[key]

@@ -24,7 +24,7 @@ from search.workers.workplace import OpenWorkplace
 from storage.summaries.best import best_first
 from storage.summaries.confirmed import confirmed_trials
 from storage.tables.attributes import BASELINE
-from trainables.runs import count_parameters
+from trainables.find import trainable_of
 
 __all__ = ["Candidates", "Unconfirmed", "candidates", "confirm", "confirm_queue", "unconfirmed"]
 
@@ -72,7 +72,8 @@ def candidates(opened: OpenedStudy) -> Candidates:
 
     def is_possible(trial: FrozenTrial) -> bool:
         try:
-            count_parameters(opened.resolve(trial.params).model)
+            config = opened.resolve(trial.params)
+            trainable_of(config).n_parameters(config)
         except IMPOSSIBLE as error:
             skipped[trial.number] = str(error)
         return trial.number not in skipped

@@ -22,8 +22,7 @@ from space import Space, SpaceFile
 from space.errors import CheckpointError, SpaceError, StudyNotFoundError, UserError
 from space.terminal.command import FULL_DISK
 from storage import Store, StudyRecord
-from trainables.closed_form import CLOSED_FORM
-from trainables.digit_pairs.data.counts import default_n_pairs
+from trainables.find import trainable_of
 from trainables.run_data import RunData
 
 __all__ = [
@@ -156,30 +155,14 @@ def make_plan(
 
 
 def _settle_data(space: Space, record: StudyRecord | None) -> tuple[Space, RunData]:
-    """Load the data; the space has its source and numbers of pairs as they were found to be.
+    """Load the data; the space says what they were found to be.
 
     From here on ``auto`` means the same also when the study goes on elsewhere: one that began on
     the digits goes on with them also once MNIST can be had.
     """
-    if space.model.name == CLOSED_FORM:  # Without data there is no wait for PyTorch.
-        return space, RunData()
-    from trainables.digit_pairs.data.sources import load_source, resolve_source
-    from trainables.digit_pairs.task import DigitPairs, PairOptions
-    from trainables.loop.training import draw_parts
-
-    wanted = space.data
-    if wanted.source == "auto" and record and record.data_source in ("mnist", "digits"):
-        wanted = wanted.model_copy(update={"source": record.data_source})
-    images, source = load_source(wanted, "train"), resolve_source(wanted)
-    found = {
-        "source": source,
-        "n_train_pairs": wanted.n_train_pairs or default_n_pairs(source, "train"),
-        "n_test_pairs": wanted.n_test_pairs or default_n_pairs(source, "test"),
-    }
-    settled = wanted.model_copy(update=found)
-    task = DigitPairs(PairOptions(data=settled, model=space.model))
-    draw_parts(task, images, settled.data_seed)  # Too few images are found out before any trial.
-    return space.model_copy(update={"data": settled}), RunData(images=images)
+    source = None if record is None else record.data_source
+    config, data = trainable_of(space.config).settle(space.config, source=source)
+    return space.with_config(config), data
 
 
 def _probe(space: Space, path: str) -> None:

@@ -13,7 +13,7 @@ from search.trials.open_trial import Observer, OpenTrial
 from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots
 from storage.tables.attributes import BASELINE
-from trainables.closed_form import CLOSED_FORM
+from trainables.find import trainable_of
 
 __all__ = ["Reserve", "confirmation_seconds"]
 
@@ -132,7 +132,7 @@ class Reserve:
             return 0.0
         n_runs = Counter(run.trial_id for run in confirm_queue(self._opened))
         asked = space.resources.runs_per_trainable
-        is_measured = asked == "auto" and space.model.name != CLOSED_FORM
+        is_measured = asked == "auto" and trainable_of(space.config).is_measured(space.config)
         return confirmation_seconds(
             [
                 (n_runs[trial._trial_id], space.training.epochs * self._epoch_seconds(trial.number))

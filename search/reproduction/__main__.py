@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import space
 from dashboards.numbers.results import collect, usual_fingerprint
@@ -101,9 +102,10 @@ class PaperTable:
         """Its rows. The report is about MNIST: a row that leaves the source open means that."""
         found = []
         for named in self.file.configs:
-            source = "mnist" if named.data.source == "auto" else named.data.source
-            data = named.data.model_copy(update={"source": source})
-            found.append(named.model_copy(update={"data": data}))
+            config = named.config
+            if config.value("data.source") == "auto":
+                config = config.with_values({"data.source": "mnist"})
+            found.append(named.with_config(config))
         return found
 
 
@@ -127,7 +129,7 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
     filled: _Filled = []
     for paper in papers:
         results = collect(store, configs[paper.label], fingerprint=fingerprint)
-        names = {result.config.model.name: result.name for result in reversed(results)}
+        names = {result.config.what: result.name for result in reversed(results)}
         filled.append((paper, benchmark_table(results, reference=names.get(BASE_MODEL))))
     tables = {paper.label: table for paper, table in filled}
     curves_text, figures = curves_section(store, tables)
@@ -231,17 +233,15 @@ def _terms(table: BenchmarkTable) -> str:
     """What the rows share and no column says."""
     configs = [row.result.config for row in table.rows]
 
-    def each(values: Iterable[object]) -> str:
-        return " or ".join(dict.fromkeys(str(value) for value in values))
+    def each(path: str, show: Callable[[Any], str] = str) -> str:
+        return " or ".join(dict.fromkeys(show(config.value(path)) for config in configs))
 
-    augmented = each("with" if config.data.augment else "without" for config in configs)
+    augmented = each("data.augment", lambda augment: "with" if augment else "without")
     return (
-        f"{each(config.training.epochs for config in configs)} epochs, {augmented} pair "
-        f"augmentation, width {each(config.model.width for config in configs)}; "
-        f"{each(config.data.n_train_pairs for config in configs)} training pairs, "
-        f"{each(config.data.validation_fraction for config in configs)} of them for validation, "
-        f"and {each(config.data.n_test_pairs for config in configs)} test pairs of "
-        f"{each(config.data.source for config in configs)}.\n"
+        f"{each('training.epochs')} epochs, {augmented} pair augmentation, "
+        f"width {each('model.width')}; {each('data.n_train_pairs')} training pairs, "
+        f"{each('data.validation_fraction')} of them for validation, "
+        f"and {each('data.n_test_pairs')} test pairs of {each('data.source')}.\n"
     )
 
 

@@ -43,7 +43,7 @@ def curves_section(
     for label, table in tables.items():
         rows = sorted(
             enumerate(table.rows, start=1),
-            key=lambda item: _figure_3_rank(item[1].result.config.model.name),
+            key=lambda item: _figure_3_rank(item[1].result.config.what),
         )
         for line, row in rows:
             curves = loss_curves(store, row.result)

@@ -39,6 +39,19 @@ __all__ = ["Searches", "read_searches", "searches_section", "traced_searches"]
 
 N_BEST = 3
 _NO_SETTINGS = ("training_seed", "device", "protocol")
+_OF_A_ROW = (
+    "model.name",
+    "model.width",
+    "model.options",
+    "data.source",
+    "data.n_train_pairs",
+    "data.validation_fraction",
+    "data.n_test_pairs",
+    "data.augment",
+    "training.epochs",
+    "training.batch_size",
+)
+"""What configs of one row of the report have in common."""
 
 
 @dataclass(frozen=True)
@@ -187,17 +200,7 @@ def _differences(result: ConfigResult, like: BenchmarkConfig) -> str:
 
 
 def _terms(config: RunConfig) -> tuple[object, ...]:
-    data, training = config.data, config.training
-    return (
-        config.model,
-        data.source,
-        data.n_train_pairs,
-        data.validation_fraction,
-        data.n_test_pairs,
-        data.augment,
-        training.epochs,
-        training.batch_size,
-    )
+    return tuple(map(config.value, _OF_A_ROW))
 
 
 def _paragraph(text: str) -> str:

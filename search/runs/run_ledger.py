@@ -17,7 +17,7 @@ from search.runs.protocol import Assignment, Report
 from space import RunConfig
 from storage import NewRun, RunEpoch, RunRecord, Store
 from storage.kept_epoch import RunProgress
-from trainables.runs import count_parameters
+from trainables.find import trainable_of
 
 __all__ = ["RunLedger"]
 
@@ -128,6 +128,6 @@ class RunLedger(ABC, Generic[T]):
                 replicate=replicate,
                 config_hash=config.config_hash(),
                 config=config.model_dump(mode="json"),
-                n_parameters=count_parameters(config.model),
+                n_parameters=trainable_of(config).n_parameters(config),
             )
         )

@@ -18,7 +18,7 @@ def replicate_config(config: RunConfig, replicate: int) -> RunConfig:
     Returns:
         The config with other pairs, split, initialisation and order.
     """
-    return _shifted(config, replicate)
+    return config.with_seeds_shifted(replicate)
 
 
 def confirm_config(config: RunConfig, replicate: int) -> RunConfig:
@@ -28,15 +28,4 @@ def confirm_config(config: RunConfig, replicate: int) -> RunConfig:
         config: The trial's config, with the file's own seeds.
         replicate: From 0.
     """
-    return _shifted(config, CONFIRM_OFFSET + replicate)
-
-
-def _shifted(config: RunConfig, offset: int) -> RunConfig:
-    if not offset:
-        return config
-    return config.with_values(
-        {
-            "data.data_seed": config.data.data_seed + offset,
-            "training.training_seed": config.training.training_seed + offset,
-        }
-    )
+    return config.with_seeds_shifted(CONFIRM_OFFSET + replicate)

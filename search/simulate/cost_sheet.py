@@ -37,7 +37,7 @@ def render(
         "versions": code.versions,
         "hardware": code.hardware,
         "curves": {
-            "model": curves.space.model.model_dump(mode="json"),
+            "model": curves.space.model_dump(mode="json").get("model"),
             "parameters": curves.space.model_dump(mode="json")["parameters"],
             "truth": curves.truth,
             "provenance": curves.provenance,

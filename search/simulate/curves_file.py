@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from space import CategoricalParameter, FloatParameter, IntParameter, Space, Value, parse_tree
 from space.config import FrozenModel
@@ -25,6 +25,7 @@ from space.errors import UsageError
 from space.files.messages import refusal
 from space.files.reader import file_name, read_file
 from space.metrics import DIGIT_PAIRS
+from space.trainable import FilePart
 from space.words import count
 
 __all__ = [
@@ -110,7 +111,7 @@ class RecordedPoint(FrozenModel):
         return max(each or len(run.val_error) for each, run in zip(trained, self.runs, strict=True))
 
 
-class LearningCurves(FrozenModel):
+class LearningCurves(FilePart):
     """A file of curves."""
 
     format: Literal["learning-curves/1"] = "learning-curves/1"
@@ -120,10 +121,22 @@ class LearningCurves(FrozenModel):
     truth: str
     """What a point is judged by, in words: the mean over its runs of the fresh errors or, where
     there are none, of the objective's final values."""
-    space: Space
+    space: SerializeAsAny[Space]
     """What the points are points of; its epochs are those of every run."""
     points: Annotated[tuple[RecordedPoint, ...], Field(strict=False, min_length=2)]
     """The points."""
+
+    @classmethod
+    def of(cls, tree: Mapping[str, Any]) -> type[Self]:
+        """See `FilePart.of`."""
+        space = tree.get("space")
+        return cls._holding(Space.of(space if isinstance(space, dict) else {}))
+
+    @classmethod
+    @cache
+    def _holding(cls, space: type[Space]) -> type[Self]:
+        whole: Any = SerializeAsAny
+        return cls._with(space=(whole[space], cls.model_fields["space"]))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

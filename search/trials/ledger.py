@@ -39,7 +39,7 @@ from space import RunConfig
 from space.epochs import Epoch
 from storage import RunEpoch, RunRecord, TrialStep
 from storage.tables.attributes import FAIL_REASON, STANDARD_ERROR
-from trainables.runs import count_parameters
+from trainables.find import trainable_of
 
 __all__ = ["Ledger"]
 
@@ -139,7 +139,7 @@ class Ledger(RunLedger[OpenTrial]):
         try:
             params = propose(asked, self._space)
             config = self._opened.resolve(params)
-            n_parameters = count_parameters(config.model)
+            n_parameters = trainable_of(config).n_parameters(config)
         except IMPOSSIBLE as error:
             self._refuse(asked, params, str(error))
             return None

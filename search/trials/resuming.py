@@ -12,6 +12,7 @@ from space import RunConfig, Space
 from space.epochs import Epoch
 from storage import RunRecord
 from storage.tables.attributes import FAIL_REASON
+from trainables.find import read_config
 
 __all__ = ["as_begun", "lost_failure"]
 
@@ -35,7 +36,7 @@ def as_begun(
         return config
     paths = space.parameter_paths
     try:
-        begun = RunConfig.model_validate(run.config)
+        begun = read_config(run.config)
         spelled = begun.with_values({paths[name]: value for name, value in params.items()})
     except ValidationError:
         return config
@@ -56,7 +57,7 @@ def lost_failure(
         return str(trial.user_attrs[FAIL_REASON])
     for run, config in runs:
         if run.config_hash != config.config_hash():
-            if run.config["training"].get("protocol") != config.training.protocol:
+            if run.config["training"].get("protocol") != config.value("training.protocol"):
                 return "it was begun under another protocol of training than today's"
             return "its config was changed by the space file after it was interrupted"
         for epoch in recorded.get(run.run_id, ()):

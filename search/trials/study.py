@@ -15,10 +15,10 @@ from search.trials.proposals import IMPOSSIBLE
 from search.trials.sampling import make_pruner, make_sampler, random_points
 from space import RunConfig, Space
 from space.errors import StudyMismatchError
-from space.metrics import DIGIT_PAIRS, Measured
+from space.metrics import Measured
 from storage import NewStudy, Store
 from storage.tables.attributes import BASELINE
-from trainables.digit_pairs.resolve import resolve_config
+from trainables.find import trainable_of
 from trainables.run_data import RunData
 
 __all__ = ["OpenedStudy", "examples", "open_study", "resolved"]
@@ -54,7 +54,9 @@ class OpenedStudy:
 
 def resolved(space: Space, params: Mapping[str, Any]) -> RunConfig:
     """The complete config of a trial with these parameters."""
-    return resolve_config(space.resolve(params))
+    config = space.resolve(params)
+    resolved_config: RunConfig = trainable_of(config).resolve(config)
+    return resolved_config
 
 
 def examples(space: Space) -> list[RunConfig]:
@@ -107,7 +109,7 @@ def open_study(
                 study_id=study._study_id,
                 identity=space.identity(),
                 metrics=metrics,
-                measured=DIGIT_PAIRS,
+                measured=space.config_type.measured,
                 data_source=data.source,
                 data_fingerprint=data.fingerprint,
             )

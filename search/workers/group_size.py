@@ -7,22 +7,19 @@ import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
 from search.workers.workplace import OpenWorkplace
 from space import RunConfig, Space
 from space.words import joined
-from trainables.architecture import architecture
-from trainables.closed_form import CLOSED_FORM
 from trainables.failures import TrialFailure
-from trainables.runs import open_run
+from trainables.find import kind_of, read_config, trainable_of
+from trainables.run_data import RunData
 
 if TYPE_CHECKING:
     from trainables.loop.group_speed import GroupSpeed
-    from trainables.loop.training import Training
-    from trainables.split_data import SplitData
 
 __all__ = ["group_size_of_queue", "group_size_of_study"]
 
@@ -60,7 +57,7 @@ def group_size_of_study(
     n_runs = space.replicates * _trials_at_once(space, place.slots)
     if n_runs == 1:
         return lambda config: 1
-    kinds = {architecture(config): config for config in reversed(examples())}
+    kinds = {kind_of(config): config for config in reversed(examples())}
     # Runs of several kinds are shared out among as many batches.
     if n_runs < 2 * len(kinds):
         if n_runs > space.replicates:
@@ -70,7 +67,7 @@ def group_size_of_study(
             )  # fmt: skip
         n_runs = space.replicates
     # What takes the most memory gains the least.
-    largest = max(kinds.values(), key=lambda c: (c.model.width, c.training.batch_size))
+    largest = max(kinds.values(), key=lambda each: trainable_of(each).weight(each))
     found = _measured_where_it_pays(largest, n_runs, place)
     if isinstance(found, int):
         return lambda config: found
@@ -92,10 +89,10 @@ def group_size_of_queue(configs: Sequence[RunConfig], place: OpenWorkplace) -> G
     asked = place.resources.runs_per_trainable
     if asked != "auto":
         return lambda config: asked
-    counts = Counter(architecture(config) for config in configs)
+    counts = Counter(kind_of(config) for config in configs)
     sizes: dict[str, int] = {}
     for config in configs:
-        kind = architecture(config)
+        kind = kind_of(config)
         if kind in sizes:
             continue
         share = math.ceil(counts[kind] / place.slots.concurrency)
@@ -103,7 +100,7 @@ def group_size_of_queue(configs: Sequence[RunConfig], place: OpenWorkplace) -> G
         sizes[kind] = found if isinstance(found, int) else found.n_runs_of(share)
         if not isinstance(found, int):
             _announce(config, found, sizes[kind], place)
-    return lambda config: sizes[architecture(config)]
+    return lambda config: sizes[kind_of(config)]
 
 
 def _trials_at_once(space: Space, slots: Slots) -> int:
@@ -115,13 +112,10 @@ def _trials_at_once(space: Space, slots: Slots) -> int:
 
 
 def _differing(kinds: Iterable[str]) -> list[str]:
-    """The keys of `architecture` that kinds differ in."""
+    """The keys of `kind_of` that kinds differ in."""
     values: defaultdict[str, set[str]] = defaultdict(set)
     for kind in kinds:
-        tree = json.loads(kind)
-        model = tree.pop("model")
-        tree |= {"model": model.pop("name"), **model}
-        for key, value in tree.items():
+        for key, value in json.loads(kind).items():
             values[key].add(json.dumps(value))
     return sorted(key for key, seen in values.items() if len(seen) > 1)
 
@@ -129,20 +123,22 @@ def _differing(kinds: Iterable[str]) -> list[str]:
 def _measured_where_it_pays(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed | int:
     """What was measured of runs like this one, or the number where there is nothing to measure."""
     most = min(most, MOST)
-    images = place.data.images
-    if most == 1 or config.model.name == CLOSED_FORM or images is None:
-        return most  # A closed form takes no time: the more at once, the fewer messages.
+    grouping = trainable_of(config).grouping
+    if grouping == "alone":
+        return 1
+    if most == 1 or grouping == "free":
+        return most  # What takes no time: the more at once, the fewer messages.
     try:
-        return _measure(config, images, most, place)
+        return _measure(config, most, place)
     except TrialFailure:
         return 1  # Not even one goes, for want of memory, say; its trial will tell.
 
 
-def _measure(config: RunConfig, images: SplitData, most: int, place: OpenWorkplace) -> GroupSpeed:
+def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed | int:
     """Measure on a worker, or here where a worker would find the same."""
     gpus = place.slots.gpus_per_trial
     device: Literal["auto", "cpu"] = "auto" if gpus else "cpu"
-    arguments = (config, images, most, place.n_threads, device)
+    arguments = (config.model_dump(mode="json"), place.data, most, place.n_threads, device)
     if place.slots.nodes == 1 and not gpus:
         import torch
 
@@ -156,7 +152,7 @@ def _measure(config: RunConfig, images: SplitData, most: int, place: OpenWorkpla
     # A worker sees the GPUs that it was given.
     remote: Any = ray.remote(num_cpus=place.resources.cpus, num_gpus=gpus)(_measured)
     try:
-        result: GroupSpeed = ray.get(remote.remote(*arguments))
+        result: GroupSpeed | int = ray.get(remote.remote(*arguments))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, TrialFailure):
             raise error.cause from error
@@ -165,16 +161,14 @@ def _measure(config: RunConfig, images: SplitData, most: int, place: OpenWorkpla
 
 
 def _measured(
-    config: RunConfig, images: SplitData, most: int, n_threads: int, device: Literal["auto", "cpu"]
-) -> GroupSpeed:
+    tree: dict[str, Any], data: RunData, most: int, n_threads: int, device: Literal["auto", "cpu"]
+) -> GroupSpeed | int:
     import torch
 
-    from trainables.loop.group_speed import MOST_TIMED, measure_group_speed
-
+    config = read_config(tree)
     torch.set_num_threads(n_threads)
-    values = {"training.device": device, "training.epochs": MOST_TIMED + 1}
-    long = config.with_values(values)
-    return measure_group_speed(lambda: cast("Training", open_run(long, images)), most=most)
+    config = config.with_values({"training.device": device})
+    return trainable_of(config).measure_together(config, data, most=most)
 
 
 def _announce(
@@ -210,4 +204,4 @@ def _announce(
         )
     if found.too_many:
         text += f"; {found.too_many} do not fit in its memory"
-    logger.info("%s: %s", config.model.name, text)
+    logger.info("%s: %s", config.what, text)

@@ -18,6 +18,7 @@ from typing import Literal
 
 from search.workers.scratch import scratch_directory
 from space import Resources, TrainingConfig
+from space.config import AnyTraining
 from space.errors import ClusterError, TrainingError
 from space.files.messages import describe
 from space.words import count
@@ -253,7 +254,7 @@ def has_gpus() -> bool:
 
 
 def slots_for(
-    resources: Resources, concurrency: int | Literal["auto"], training: TrainingConfig
+    resources: Resources, concurrency: int | Literal["auto"], training: AnyTraining
 ) -> Slots:
     """Place trials on the Ray that is running.
 
@@ -310,16 +311,16 @@ def n_startable(slots: Slots, cpus_per_trial: float) -> int:
     return max(1, min(slots.concurrency, _fit(free, cpus_per_trial, slots.gpus_per_trial)))
 
 
-def _refuse_gpu_settings(training: TrainingConfig, resources: Resources) -> None:
+def _refuse_gpu_settings(training: AnyTraining, resources: Resources) -> None:
     """Refuse what only a GPU can do, where trials get none."""
-    if training.precision == "float32" and training.device == "auto" and not training.tf32:
-        return
-    from trainables.device import check_device, pick_device
+    of_network = training if isinstance(training, TrainingConfig) else TrainingConfig()
+    if of_network.precision != "float32":
+        from trainables.device import check_device, pick_device
 
-    check_device(training.model_copy(update={"tf32": False}), pick_device("cpu"))
+        check_device(of_network.model_copy(update={"tf32": False}), pick_device("cpu"))
     for key, wanted, default in (
         ("device", training.device == "cuda", "auto"),
-        ("tf32", training.tf32, "false"),
+        ("tf32", of_network.tf32, "false"),
     ):
         if wanted:
             raise TrainingError(

@@ -10,6 +10,7 @@ from typing import Literal
 
 from search.workers.ray_session import Slots, ray_session, slots_for
 from space import Resources, TrainingConfig
+from space.config import AnyTraining
 from trainables.run_data import RunData
 
 __all__ = ["OpenWorkplace", "Workplace"]
@@ -31,7 +32,7 @@ class Workplace:
 
     resources: Resources = field(default_factory=Resources)
     concurrency: int | Literal["auto"] = "auto"
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: AnyTraining = field(default_factory=TrainingConfig)
     data: RunData = field(default_factory=RunData)
     checkpoints: Path
     ray_address: str | None = None

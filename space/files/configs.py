@@ -7,18 +7,20 @@ tables are such files (``space/paper/``).
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from space.config import DataConfig, FrozenModel, ModelConfig, RunConfig, TrainingConfig
+from space.config import DEFAULT_TRAINABLE, SEED_KEYS, FrozenModel, RunConfig
 from space.errors import SpaceError
 from space.files.load import is_space_file, load_tree, parse_tree
 from space.files.messages import refusal
 from space.files.overrides import Override
 from space.files.reader import file_name
+from space.trainable import ConfigHolder, FilePart
 
 __all__ = ["ConfigFile", "MeanStd", "NamedConfig", "Reported", "load_configs"]
 
@@ -58,43 +60,67 @@ class Reported(FrozenModel):
     """Test error of the kept state."""
 
 
-class NamedConfig(FrozenModel):
+class NamedConfig(ConfigHolder):
     """One config of the file; its seeds are replaced by those it is run with."""
 
     name: Annotated[str, AfterValidator(_plain_name)]
     """What tables call it."""
-    data: DataConfig = Field(default_factory=DataConfig)
-    """The pairs of digits."""
-    model: ModelConfig
-    """The network."""
-    training: TrainingConfig = Field(default_factory=TrainingConfig)
-    """The optimisation."""
     reported: Reported | None = None
     """What a publication reports for it."""
     provenance: dict[str, Any] = Field(default_factory=dict)
     """Where an exported config comes from: study, trial, code, libraries, data."""
 
-    @property
-    def config(self) -> RunConfig:
-        """The config, with the seeds that the file gives."""
-        return RunConfig(data=self.data, model=self.model, training=self.training)
-
     def with_seed(self, seed: int) -> RunConfig:
         """The config of one run: the seed fixes the data draw, the split, the initialisation and
         the order, so that configs compared on the same seeds are compared in pairs.
         """
-        return self.config.with_values({"data.data_seed": seed, "training.training_seed": seed})
+        return self.config.with_values(dict.fromkeys(SEED_KEYS, seed))
 
 
-class ConfigFile(FrozenModel):
+class ConfigFile(FilePart):
     """A config file: a name and the configs, the first of them the reference of comparisons."""
 
     name: Annotated[str, AfterValidator(_plain_name)]
     """What the benchmark is called."""
     title: str = ""
     """What its table is headed with."""
+    trainable: Annotated[str, Field(exclude_if=lambda name: name == DEFAULT_TRAINABLE)] = (
+        DEFAULT_TRAINABLE
+    )
+    """What the configs are of: a shipped trainable's name, `file.py:Name` or
+    `package.module:Name`."""
     configs: Annotated[tuple[NamedConfig, ...], Field(strict=False, min_length=1)]
     """The configs."""
+
+    @classmethod
+    def of(cls, tree: Mapping[str, Any]) -> type[Self]:
+        """See `FilePart.of`."""
+        return cls._holding(NamedConfig.of(tree))
+
+    @classmethod
+    def of_configs(cls, name: str, configs: Sequence[NamedConfig]) -> Self:
+        """A file of some configs, all of one trainable."""
+        first = configs[0]
+        return cls._holding(type(first))(
+            name=name, trainable=first.trainable, configs=tuple(configs)
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_trainable(cls, tree: Any) -> Any:
+        """Say in each config what the file says of all."""
+        configs = tree.get("configs") if isinstance(tree, dict) else None
+        name = tree.get("trainable", DEFAULT_TRAINABLE) if isinstance(tree, dict) else None
+        if name == DEFAULT_TRAINABLE or not isinstance(configs, list):
+            return tree
+        said = [{"trainable": name, **each} if isinstance(each, dict) else each for each in configs]
+        return {**tree, "configs": said}
+
+    @classmethod
+    @cache
+    def _holding(cls, named: type[NamedConfig]) -> type[Self]:
+        several = tuple.__class_getitem__((named, ...))
+        return cls._with(configs=(several, cls.model_fields["configs"]))
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

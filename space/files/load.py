@@ -17,6 +17,7 @@ from space.files.overrides import Override, apply_overrides, parse_override
 from space.files.reader import Lines, file_name, read_yaml
 from space.identity import WITHOUT_GPU
 from space.space import Space
+from space.trainable import FilePart
 
 __all__ = [
     "WHOLE",
@@ -236,10 +237,16 @@ def parse_tree(
     placed = apply_overrides(
         changed, [parse_override(each) if isinstance(each, str) else each for each in overrides]
     )
+    typed: type[M] = model
+    if issubclass(model, FilePart):
+        try:
+            typed = model.of(changed)
+        except SpaceError as error:
+            raise SpaceError(*(f"{source}: trainable: {line}" for line in error.lines)) from error
     try:
-        return model.model_validate(changed)
+        return typed.model_validate(changed)
     except ValidationError as error:
-        found = mistakes(error, model, changed)
+        found = mistakes(error, typed, changed)
         said = [f"{_where(each, source, placed, of_part)}: {each.problem}" for each in found]
         if len(found) > 1 and isinstance(tree, FileTree):
             said = [

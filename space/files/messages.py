@@ -119,7 +119,7 @@ def mistakes(error: ValidationError, model: type[BaseModel], tree: object) -> li
         tree: The input.
 
     Returns:
-        The mistakes in the order of the model's fields; at least one.
+        The mistakes in the order of the input's keys; at least one.
     """
     found: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
     owners: dict[tuple[str | int, ...], type[BaseModel]] = {}
@@ -137,7 +137,11 @@ def mistakes(error: ValidationError, model: type[BaseModel], tree: object) -> li
         found.setdefault(path, []).append(details)
         owners[path] = owner
     said = [Mistake(path, _problem(group, owners[path])) for path, group in found.items()]
-    return said + more
+    keys = list(tree) if isinstance(tree, dict) else []
+    return sorted(
+        said + more,
+        key=lambda each: keys.index(each.path[0]) if each.path[:1] and each.path[0] in keys else -1,
+    )
 
 
 def phrase(group: Sequence[ErrorDetails]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from space.config import OPTION_PATTERN, PARAMETER_NAMES
+from space.checks import searched_metrics
+from space.config import DEFAULT_TRAINABLE
 from space.files.configs import ConfigFile
 from space.identity import WITHOUT_GPU
 from space.space import Space
@@ -15,12 +16,23 @@ __all__ = ["config_schema", "config_schema_text", "json_schema", "json_schema_te
 _DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
 
-def json_schema() -> dict[str, Any]:
-    """The schema of search-space files, generated from the types and their docstrings."""
-    schema = Space.model_json_schema()
-    names = {"anyOf": [{"enum": list(PARAMETER_NAMES)}, {"pattern": f"^{OPTION_PATTERN}$"}]}
+def json_schema(trainable: str = DEFAULT_TRAINABLE) -> dict[str, Any]:
+    """The schema of search-space files, generated from the types and their docstrings.
+
+    Args:
+        trainable: What is trained.
+
+    Raises:
+        SpaceError: If there is no such trainable, or its file is wrong.
+    """
+    space = Space.of({"trainable": trainable})
+    schema = space.model_json_schema()
+    patterns = [f"^{pattern}$" for pattern in space.config_type.PATTERNS.values()]
+    names = [{"enum": list(space.config_type.searchable())}, *({"pattern": p} for p in patterns)]
+    known = searched_metrics(space.config_type.measured)
+    schema["$defs"]["Objective"]["properties"]["metric"]["enum"] = known
     properties = schema["properties"]
-    properties["parameters"]["propertyNames"] = names
+    properties["parameters"]["propertyNames"] = {"anyOf": names}
     properties[WITHOUT_GPU] = {
         "type": ["object", "null"],
         "description": properties[WITHOUT_GPU]["description"],
@@ -45,19 +57,19 @@ def _partly(key: str, field: dict[str, Any], defs: dict[str, Any]) -> dict[str, 
     return {"type": "object", "properties": keys, "additionalProperties": False}
 
 
-def json_schema_text() -> str:
+def json_schema_text(trainable: str = DEFAULT_TRAINABLE) -> str:
     """The schema of search-space files as it lies beside them."""
-    return _text(json_schema())
+    return _text(json_schema(trainable))
 
 
-def config_schema() -> dict[str, Any]:
+def config_schema(trainable: str = DEFAULT_TRAINABLE) -> dict[str, Any]:
     """The schema of config files, generated from the types and their docstrings."""
-    return {**_DIALECT, **ConfigFile.model_json_schema()}
+    return {**_DIALECT, **ConfigFile.of({"trainable": trainable}).model_json_schema()}
 
 
-def config_schema_text() -> str:
+def config_schema_text(trainable: str = DEFAULT_TRAINABLE) -> str:
     """The schema of config files as it lies beside the search-space files."""
-    return _text(config_schema())
+    return _text(config_schema(trainable))
 
 
 def _text(schema: dict[str, Any]) -> str:

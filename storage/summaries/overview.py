@@ -121,7 +121,7 @@ def _config(
     )
     return {
         "name": config.name,
-        "model": config.config.model.name,
+        "model": config.config.what,
         "parameters": config.n_parameters,
         "runs_done": glance.n_done_of(config),
         "runs_planned": len(config.config_hashes),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from space.config import RunConfig
+from trainables.digit_pairs.config import DigitPairsConfig
 from trainables.digit_pairs.models import build_model
 from trainables.loop.optimizer import Optimizer
 
@@ -19,7 +19,7 @@ N_VALIDATED = 100
 """Pairs of an epoch."""
 
 
-def is_linear(config: RunConfig) -> bool:
+def is_linear(config: DigitPairsConfig) -> bool:
     """Whether all parameters of a run's network are those of linear layers.
 
     Args:
@@ -68,7 +68,7 @@ class _Layer:
             torch.bmm(self.y_RNO, self.weight_ROI, out=self.x_RNI)
 
 
-def train_bare(configs: Sequence[RunConfig]) -> None:
+def train_bare(configs: Sequence[DigitPairsConfig]) -> None:
     """Whole trainings of networks of linear layers, without all that is between the products.
 
     No pairs are drawn or put together, no activation, loss, error or normalisation is computed, and

@@ -46,20 +46,25 @@ import torch
 
 import space
 from space import load_configs
-from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from space.words import count
 from tests.benchmarks.bare_products import is_linear, train_bare
 from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from tests.benchmarks.steps import matrix_products, padding_share, step_flops
+from tests.harness.configs import open_run
+from trainables.digit_pairs.config import (
+    DataConfig,
+    DigitPairsConfig,
+    ModelConfig,
+    PairTrainingConfig,
+)
 from trainables.digit_pairs.data.images import SIDE
 from trainables.digit_pairs.flops import forward_flops
 from trainables.digit_pairs.models import MODELS, build_model
 from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
-from trainables.runs import open_run
 from trainables.split_data import SplitData
 
 WAYS = ("DataLoader", "alone", "batched")
@@ -79,22 +84,24 @@ def random_images() -> SplitData:
     return SplitData.build("mnist", "train", {"image": images, "label": labels})
 
 
-def make_config(model: str, seed: int, device: torch.device, epochs: int = 10_000) -> RunConfig:
+def make_config(
+    model: str, seed: int, device: torch.device, epochs: int = 10_000
+) -> DigitPairsConfig:
     """The report's settings, by default for more epochs than are timed."""
-    training = TrainingConfig(epochs=epochs, training_seed=seed, weight_decay=1e-4)
+    training = PairTrainingConfig(epochs=epochs, training_seed=seed, weight_decay=1e-4)
     data = DataConfig(source="mnist", data_seed=seed)
-    config = RunConfig(data=data, model=ModelConfig(name=model), training=training)
+    config = DigitPairsConfig(data=data, model=ModelConfig(name=model), training=training)
     return resolve_config(config.with_values({"training.device": device.type}))
 
 
-def epoch_flops(config: RunConfig) -> float:
+def epoch_flops(config: DigitPairsConfig) -> float:
     """Floating-point operations of an epoch with its validation, but for those on padding."""
     model = build_model(config.model)
     total = 900 * step_flops(model, 2) / 2 + 100 * forward_flops(model)
     return total * (1 - padding_share(model))
 
 
-def _opened(config: RunConfig, images: SplitData) -> Training:
+def _opened(config: DigitPairsConfig, images: SplitData) -> Training:
     return cast(Training, open_run(config, images))
 
 
@@ -144,7 +151,7 @@ def times_faster(seconds: Mapping[str, Sequence[float]], way: str) -> list[Cell]
     ]
 
 
-def train_together(configs: Sequence[RunConfig], device: torch.device) -> None:
+def train_together(configs: Sequence[DigitPairsConfig], device: torch.device) -> None:
     """Whole trainings as one batch."""
     images = random_images()
     batch = TrainingBatch([_opened(config, images) for config in configs])
@@ -152,7 +159,7 @@ def train_together(configs: Sequence[RunConfig], device: torch.device) -> None:
         batch.run_epoch()
 
 
-def train_on_cpu(configs: Sequence[RunConfig]) -> None:
+def train_on_cpu(configs: Sequence[DigitPairsConfig]) -> None:
     """Whole trainings as one batch on the CPU."""
     train_together(configs, torch.device("cpu"))
 
@@ -196,8 +203,10 @@ def whole_trainings(model: str, together: int, rounds: int, device: torch.device
 
 @contextmanager
 def workers_of_one_thread(
-    warm_up: RunConfig, most: int
-) -> Iterator[Callable[[Callable[[Sequence[RunConfig]], None], Sequence[RunConfig]], None]]:
+    warm_up: DigitPairsConfig, most: int
+) -> Iterator[
+    Callable[[Callable[[Sequence[DigitPairsConfig]], None], Sequence[DigitPairsConfig]], None]
+]:
     """As many warm workers as there are cores, or runs.
 
     Args:
@@ -214,7 +223,7 @@ def workers_of_one_thread(
     ) as pool:
 
         def share_out(
-            train: Callable[[Sequence[RunConfig]], None], configs: Sequence[RunConfig]
+            train: Callable[[Sequence[DigitPairsConfig]], None], configs: Sequence[DigitPairsConfig]
         ) -> None:
             shares = [configs[i::n_workers] for i in range(n_workers)]
             for each in [pool.submit(train, share) for share in shares]:
@@ -246,7 +255,9 @@ def epochs_of(model: str, n_runs: int, rounds: int, device: torch.device) -> lis
     return [model, n_runs, *medians(milliseconds, WAYS), *ratios, 100 * rate / max(rates)]
 
 
-def training_seconds(config: RunConfig, n_runs: int, rounds: int, device: torch.device) -> float:
+def training_seconds(
+    config: DigitPairsConfig, n_runs: int, rounds: int, device: torch.device
+) -> float:
     """What all epochs of so many runs of a config would take as one batch, from some of them."""
     values = {"training.epochs": rounds + 1, "training.device": device.type}
     images = random_images()

@@ -19,19 +19,20 @@ import torch
 
 import space
 from dashboards.statistics.means import compare_paired
-from space import RunConfig, load_configs
+from space import load_configs
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from tests.harness.configs import open_run
+from trainables.digit_pairs.config import DigitPairsConfig
 from trainables.digit_pairs.data.sources import load_source
 from trainables.digit_pairs.models import MODELS
 from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
-from trainables.runs import open_run
 from trainables.split_data import SplitData
 
 
-def configs_of(model: str, n_seeds: int) -> list[RunConfig]:
+def configs_of(model: str, n_seeds: int) -> list[DigitPairsConfig]:
     """The row of the report's Table I with a model, on the seeds 0 to n_seeds - 1."""
     rows = load_configs(Path(space.__file__).parent / "paper" / "table1.yaml").configs
     (row,) = (named for named in rows if named.model.name == model)
@@ -39,7 +40,7 @@ def configs_of(model: str, n_seeds: int) -> list[RunConfig]:
     return [resolve_config(row.with_seed(seed).with_values(forced)) for seed in range(n_seeds)]
 
 
-def train_alone(configs: Sequence[RunConfig], images: SplitData) -> list[Training]:
+def train_alone(configs: Sequence[DigitPairsConfig], images: SplitData) -> list[Training]:
     """Each run by itself."""
     runs = [cast(Training, open_run(config, images)) for config in configs]
     for run in runs:
@@ -48,7 +49,7 @@ def train_alone(configs: Sequence[RunConfig], images: SplitData) -> list[Trainin
     return runs
 
 
-def train_together(configs: Sequence[RunConfig], images: SplitData) -> list[Training]:
+def train_together(configs: Sequence[DigitPairsConfig], images: SplitData) -> list[Training]:
     """All runs as one batch."""
     runs = [cast(Training, open_run(config, images)) for config in configs]
     batch = TrainingBatch(runs)

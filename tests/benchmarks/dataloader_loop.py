@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from space.config import RunConfig
+from trainables.digit_pairs.config import DigitPairsConfig
 from trainables.digit_pairs.losses import is_wrong, pair_loss
 from trainables.digit_pairs.models import build_model
 from trainables.digit_pairs.task import DigitPairs
@@ -32,7 +32,7 @@ class PairDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 def dataloader_epoch(
-    config: RunConfig, images: SplitData, device: torch.device
+    config: DigitPairsConfig, images: SplitData, device: torch.device
 ) -> Callable[[], None]:
     """The ordinary PyTorch way; gives a function that trains and validates for one epoch."""
     pairs = draw_parts(DigitPairs.of(config), images, config.data.data_seed)

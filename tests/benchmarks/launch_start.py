@@ -27,10 +27,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from space.terminal.command import EXIT_DONE, EXIT_USER, Parser, positive_int, run_command
 from space.words import count
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from trainables.digit_pairs.config import (
+    DataConfig,
+    DigitPairsConfig,
+    ModelConfig,
+    PairTrainingConfig,
+)
 
 ENDED = " COMPLETE "
 """In the line that says that a trial has ended."""
@@ -58,13 +63,13 @@ def tune_with_optuna_search(folder: Path) -> None:
     from ray.tune.search.optuna import OptunaSearch
 
     def trainable(config: dict[str, float]) -> None:
+        from tests.harness.configs import open_run
         from trainables.digit_pairs.data.sources import load_source
         from trainables.digit_pairs.resolve import resolve_config
-        from trainables.runs import open_run
 
         data = DataConfig(source="digits")
-        training = TrainingConfig(epochs=1, **config)
-        run_config = RunConfig(model=ModelConfig(name="mlp"), data=data, training=training)
+        training = PairTrainingConfig(epochs=1, **config)
+        run_config = DigitPairsConfig(model=ModelConfig(name="mlp"), data=data, training=training)
         run = open_run(resolve_config(run_config, "digits"), load_source(data, "train"))
         tune.report({"val_error": run.run_epoch()["val_error"]})
 

@@ -50,12 +50,12 @@ from search.trials.study import open_study
 from search.workers.ray_session import ray_session
 from search.workers.workplace import Workplace
 from space import Space, SpaceFile
-from space.config import ModelConfig, RunConfig, TrainingConfig
 from space.words import count
 from storage import open_store
 from storage.commands.kit import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
-from trainables.runs import open_run
+from tests.harness.configs import open_run
+from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
 
 SPACE: dict[str, Any] = {
     "study": "overhead",
@@ -179,15 +179,15 @@ def run_ours(work: Search, growth: Growth) -> None:
         search(plan, opened, growth, place, Stopping())
 
 
-def config_of(params: dict[str, Any], n_reports: int) -> RunConfig:
+def config_of(params: dict[str, Any], n_reports: int) -> DigitPairsConfig:
     """The run that every peer trains for a trial."""
-    training = TrainingConfig(epochs=n_reports, aux_weight=0.0, **params)
-    return RunConfig(model=ModelConfig(name="closed-form"), training=training)
+    training = PairTrainingConfig(epochs=n_reports, aux_weight=0.0, **params)
+    return DigitPairsConfig(model=ModelConfig(name="closed-form"), training=training)
 
 
 def run_optuna(work: Search, *, wal: bool) -> None:
     """Optuna's own ask, report and tell, one trial after the other."""
-    space = Space.model_validate(work.space())
+    space = Space.recorded(work.space())
     storage = optuna.storages.RDBStorage(f"sqlite:///{work.database}")
     if wal:
         sa.event.listen(storage.engine, "connect", _as_ours)
@@ -227,7 +227,7 @@ def run_tune(work: Search) -> None:
     searcher = OptunaSearch(
         metric="val_error",
         mode="min",
-        sampler=make_sampler(Space.model_validate(work.space()), n_existing_trials=0),
+        sampler=make_sampler(Space.recorded(work.space()), n_existing_trials=0),
         storage=optuna.storages.RDBStorage(f"sqlite:///{work.database}"),
         study_name="overhead",
     )

@@ -22,14 +22,14 @@ from typing import cast
 
 import torch
 
-from space.config import ModelConfig
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from tests.benchmarks.steps import benchmark_training, measure, padding_share
+from tests.harness.configs import open_run
 from trainables.device import computes_in_bfloat16
+from trainables.digit_pairs.config import ModelConfig
 from trainables.digit_pairs.models import MODELS, build_model
 from trainables.loop.training import Training
-from trainables.runs import open_run
 
 DEEP = ("deepconvnet", "resnet", "deepconvnet-aux", "siamese", "siamese-aux")
 BATCH_SIZE = 50

@@ -13,7 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from space.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from tests.harness.configs import open_run
+from trainables.digit_pairs.config import (
+    DataConfig,
+    DigitPairsConfig,
+    ModelConfig,
+    PairTrainingConfig,
+)
 from trainables.digit_pairs.data.images import SIDE
 from trainables.digit_pairs.flops import forward_flops
 from trainables.digit_pairs.losses import pair_loss
@@ -21,7 +27,6 @@ from trainables.digit_pairs.models.base import PairModel
 from trainables.digit_pairs.models.registry import build_model, model_class
 from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.training import Training
-from trainables.runs import open_run
 
 __all__ = ["benchmark_training", "matrix_products", "measure", "padding_share", "step_flops"]
 
@@ -129,14 +134,14 @@ def benchmark_training(model: str, width: int, batch_size: int) -> Training:
     model_class(model)
     n_train_pairs = batch_size + max(1, batch_size // 2)
     config = resolve_config(
-        RunConfig(
+        DigitPairsConfig(
             data=DataConfig(
                 source="digits",
                 n_train_pairs=n_train_pairs,
                 validation_fraction=1 - batch_size / n_train_pairs,
             ),
             model=ModelConfig(name=model, width=width),
-            training=TrainingConfig(epochs=10_000, batch_size=batch_size, device="cpu"),
+            training=PairTrainingConfig(epochs=10_000, batch_size=batch_size, device="cpu"),
         )
     )
     run = cast(Training, open_run(config))
@@ -144,7 +149,7 @@ def benchmark_training(model: str, width: int, batch_size: int) -> Training:
     return run
 
 
-def _step_flops(config: RunConfig) -> int:
+def _step_flops(config: DigitPairsConfig) -> int:
     """The count for two pairs, scaled: it is linear in the batch."""
     model = build_model(config.model)
     return step_flops(model, 2) * config.training.batch_size // 2

@@ -108,8 +108,12 @@ def test_what_is_searched_has_no_fixed_value_among_the_terms(view: StudyView) ->
     choices = CategoricalParameter(type="categorical", choices=(10, 50))
     searched = {**view.space.parameters, "batch_size": choices, "width": choices}
     rows = dict(terms_sheet(view.space.model_copy(update={"parameters": searched})).rows)
-    assert rows["batch size"] == "searched"
-    assert rows["network"] == "siamese-aux, width searched"
+    assert "batch_size" not in rows["training"]
+    assert "width" not in rows["model"]
+    assert "epochs" in rows["training"]
+    network = {**view.space.parameters, "model": choices}
+    rows = dict(terms_sheet(view.space.model_copy(update={"parameters": network})).rows)
+    assert rows["trained"] == "searched"
 
 
 def test_the_space_is_told_with_scales_and_the_baseline(view: StudyView) -> None:
@@ -121,9 +125,10 @@ def test_the_space_is_told_with_scales_and_the_baseline(view: StudyView) -> None
 def test_the_terms_are_those_of_the_space(view: StudyView) -> None:
     assert view.space is not None
     rows = dict(terms_sheet(view.space).rows)
-    assert rows["network"] == "siamese-aux, width 16"
-    assert rows["data"] == "digits, 600 pairs, 10% for validation"
-    assert rows["precision"] == "float32"
+    assert rows["trained"] == "siamese-aux"
+    assert rows["model"] == "name siamese-aux, width 16"
+    assert "source digits, n_train_pairs 600" in rows["data"]
+    assert "precision float32" in rows["training"]
     assert rows["pruner"] == "asha, rungs at 3, 9"
     assert rows["budget"] == "10,000 trials"
     assert rows["confirmation"] == "the best 3 on 5 fresh seeds"

@@ -31,6 +31,7 @@ from space.epochs import Epoch
 from storage import NewLaunch, NewRun, Store
 from storage.connect.engine import parse_url
 from tests.records import record_epoch
+from trainables.run_data import RunData
 from trainables.worker import AssignedRun
 
 from .here import Here, train_here
@@ -216,7 +217,7 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
                     "evaluate": assignment.evaluate,
                     "together": False,
                 }
-                runs.append((run.run_id, AssignedRun(message, None)))
+                runs.append((run.run_id, AssignedRun(message, RunData())))
             held.append((assignment.in_turn, runs))
         if not held:
             return

@@ -8,8 +8,9 @@ from typing import Any
 
 from search.runs.seeds import replicate_config
 from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
-from space import CategoricalParameter, RunConfig, Space, parse_space
+from space import CategoricalParameter, Space, parse_space
 from trainables.closed_form import ClosedForm
+from trainables.digit_pairs.config import DigitPairsConfig
 from trainables.digit_pairs.resolve import resolve_config
 
 SPACE: dict[str, Any] = {
@@ -63,7 +64,7 @@ def closed_form_curves(space: Space, n_seeds: int = 1) -> LearningCurves:
     return LearningCurves(provenance={}, truth="t", space=space, points=tuple(points))
 
 
-def _trained(config: RunConfig) -> RecordedRun:
+def _trained(config: DigitPairsConfig) -> RecordedRun:
     run = ClosedForm(config)
     while not run.finished:
         run.run_epoch()

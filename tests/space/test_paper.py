@@ -13,7 +13,7 @@ from space import load_configs, load_space, load_tree
 from space.__main__ import main
 from space.files.schema import config_schema, config_schema_text
 from trainables.digit_pairs.resolve import resolve_config
-from trainables.runs import count_parameters
+from trainables.find import trainable_of
 
 # As the report prints them, but for the digit that ResNet's parameters lost in Table II.
 TABLES = {
@@ -53,7 +53,9 @@ def test_every_number_is_the_reports(
         name, n_parameters, aux, learning_rate, weight_decay, *errors = row
         has_aux = aux == "True"
         assert named.name == (f"{name} + aux" if has_aux else name)
-        assert count_parameters(named.model) == int(n_parameters.replace(" ", ""))
+        assert trainable_of(named.config).n_parameters(named.config) == int(
+            n_parameters.replace(" ", "")
+        )
         assert named.model.width == 128
 
         training = named.training

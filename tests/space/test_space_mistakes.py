@@ -11,16 +11,16 @@ import pytest
 from search.launch.__main__ import main as launch
 from space import Space, parse_space
 from space.__main__ import main as space_command
-from space.config import TrainingConfig
 from space.errors import SpaceError
 from space.files.messages import describe
 from space.terminal.command import run_command
+from trainables.digit_pairs.config import PairTrainingConfig
 
 from .conftest import refusal
 
 Build = Callable[..., Space]
 
-_TRAINING_KEYS = ", ".join(sorted(TrainingConfig.model_fields))
+_TRAINING_KEYS = ", ".join(sorted(PairTrainingConfig.model_fields))
 _PRUNERS = "none, asha, hyperband, median, percentile, patient, threshold, wilcoxon"
 
 # Where a value is put, the value (... removes the key), and what the sentence says after the file.
@@ -31,7 +31,7 @@ _BAD: list[tuple[str, Any, str]] = [
         1,
         "lerning_rate: unknown key; allowed: baselines, budget, concurrency, confirm, data, model, "
         "objective, parameters, prune_baselines, pruner, replicates, resources, sampler, study, "
-        "training, without_gpu",
+        "trainable, training, without_gpu",
     ),
     (
         "training.lerning_rate",
@@ -150,8 +150,8 @@ _BAD: list[tuple[str, Any, str]] = [
     (
         "objective",
         {"metric": "test_error"},
-        "objective.metric: found 'test_error'; allowed: val_error, val_loss, train_error, "
-        "train_loss, train_seconds, n_parameters; did you mean 'train_error'?",
+        "objective.metric: found 'test_error'; allowed: train_error, val_error, train_loss, "
+        "val_loss, train_seconds, n_parameters; did you mean 'train_error'?",
     ),
     ("objective", "val_error", "objective: found 'val_error'; expected a list"),
     ("objective", [], "objective: empty; expected at least one entry"),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from space import Override, Space, parse_override, parse_space
-from space.config import TrainingConfig
 from space.errors import SpaceError
+from trainables.digit_pairs.config import PairTrainingConfig
 
 Build = Callable[..., Space]
 
@@ -83,8 +83,8 @@ def test_values_are_yaml() -> None:
         ("budget={trials: 0}", "budget.trials: found 0; expected at least 1"),
         (
             "training.seed=1",
-            f"unknown key; allowed: {', '.join(sorted(TrainingConfig.model_fields))}; did you mean "
-            "'init_seed'?",
+            f"unknown key; allowed: {', '.join(sorted(PairTrainingConfig.model_fields))}; did you "
+            "mean 'init_seed'?",
         ),
     ],
 )

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from space import CategoricalParameter, Condition, FloatParameter, IntParameter
 from space.checks import ordered
+from trainables.digit_pairs.config import DigitPairsConfig
 
 
 def test_points_of_a_stepped_float_are_round() -> None:
@@ -139,11 +140,11 @@ def test_parents_precede_and_the_order_is_stable(
         )
 
     given_order = {name: parameter(name) for name in file_order}
-    result = ordered(given_order)
+    result = ordered(given_order, DigitPairsConfig)
     assert sorted(result) == sorted(file_order)
     position = {name: index for index, name in enumerate(result)}
     for name, each in result.items():
         assert each.when is None or position[each.when.parameter] < position[name]
-    assert list(ordered(result)) == list(result)
+    assert list(ordered(result, DigitPairsConfig)) == list(result)
     if all(each.when is None for each in given_order.values()):
         assert list(result) == list(file_order)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from space import Reported, RunConfig
+from space import Reported
+from space.config import RecordedConfig
 from space.files.load import parse_tree
 from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.benchmarks import load_benchmarks, save_benchmark
+from trainables.digit_pairs.config import DigitPairsConfig
 
-CONFIG = RunConfig.model_validate({"model": {"name": "mlp"}, "training": {"learning_rate": 0.1}})
+CONFIG = DigitPairsConfig.model_validate(
+    {"model": {"name": "mlp"}, "training": {"learning_rate": 0.1}}
+)
 REPORTED = parse_tree(
     Reported,
     {
@@ -51,8 +55,20 @@ def test_what_is_saved_comes_back(store: Store) -> None:
     number = save_benchmark(store, benchmark)
     (found,) = load_benchmarks(store)
     assert found.updated_at is not None
-    expected = dataclasses.replace(benchmark, benchmark_id=number, updated_at=found.updated_at)
+    # Readers need not have what a config trains, so they have its settings as they were recorded.
+    read = tuple(
+        dataclasses.replace(
+            each, config=RecordedConfig.model_validate(each.config.model_dump(mode="json"))
+        )
+        for each in benchmark.configs
+    )
+    expected = dataclasses.replace(
+        benchmark, benchmark_id=number, updated_at=found.updated_at, configs=read
+    )
     assert found == expected
+    assert [each.config.config_hash() for each in found.configs] == [
+        each.config.config_hash() for each in benchmark.configs
+    ]
 
 
 def test_the_latest_of_a_name_and_data_set_replaces(store: Store) -> None:

@@ -12,16 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from space.config import DataConfig, ModelConfig, RunConfig
+from tests.harness.configs import open_run
+from trainables.digit_pairs.config import DataConfig, DigitPairsConfig, ModelConfig
 from trainables.digit_pairs.data import sources
 from trainables.digit_pairs.models import MODELS
 from trainables.digit_pairs.resolve import resolve_config
 from trainables.loop.optimizer import Optimizer
 from trainables.loop.training import Training
-from trainables.runs import open_run
 from trainables.split_data import SplitData
 
-MakeConfig = Callable[..., RunConfig]
+MakeConfig = Callable[..., DigitPairsConfig]
 MakeTraining = Callable[..., Training]
 
 
@@ -61,8 +61,8 @@ def digits_test() -> SplitData:
 def make_config() -> MakeConfig:
     """Builds a resolved config of a small run from dotted paths."""
 
-    def make(model: str = "mlp", width: int = 4, **values: Any) -> RunConfig:
-        base = RunConfig(
+    def make(model: str = "mlp", width: int = 4, **values: Any) -> DigitPairsConfig:
+        base = DigitPairsConfig(
             data=DataConfig(source="digits", n_train_pairs=40),
             model=ModelConfig(name=model, width=width),
         )

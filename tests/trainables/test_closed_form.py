@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from space.config import RunConfig
 from space.errors import ModelError
+from tests.harness.configs import open_run
 from trainables.closed_form import ClosedForm, final_error
+from trainables.digit_pairs.config import DigitPairsConfig
 from trainables.failures import NonFiniteLossError
-from trainables.runs import open_run
 
-MakeConfig = Callable[..., RunConfig]
+MakeConfig = Callable[..., DigitPairsConfig]
 
 
 @pytest.fixture
@@ -112,8 +112,10 @@ def test_exit_kills_the_process_once(
     if marked:
         marker.touch()
     script = (
-        "import sys; from space.config import RunConfig; from trainables.runs import open_run\n"
-        "run = open_run(RunConfig.model_validate_json(sys.argv[1]))\n"
+        "import json, sys; from trainables.find import read_config, trainable_of\n"
+        "from trainables.run_data import RunData\n"
+        "config = read_config(json.loads(sys.argv[1]))\n"
+        "run = trainable_of(config).open_run(config, RunData())\n"
         "while not run.finished: print(run.run_epoch().epoch, flush=True)"
     )
     child = subprocess.run(

@@ -8,8 +8,8 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from space.config import ModelConfig, OptionValue
 from space.errors import ModelError, nearest
+from trainables.digit_pairs.config import ModelConfig, OptionValue
 
 __all__ = ["check_options"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from space.config import ModelConfig, RunConfig
 from space.errors import TrainingError
 from trainables.closed_form import CLOSED_FORM, ClosedFormOptions
+from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig
 from trainables.digit_pairs.data.counts import (
     SourceName,
     default_n_pairs,
@@ -20,7 +20,7 @@ DEFAULT_AUX_WEIGHT = 0.6
 """Weight of the digits for a network that predicts them (the report's section IV-A)."""
 
 
-def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunConfig:
+def resolve_config(config: DigitPairsConfig, source: SourceName | None = None) -> DigitPairsConfig:
     """The same config with nothing left to a default that may change.
 
     Args:
@@ -67,13 +67,13 @@ def resolve_config(config: RunConfig, source: SourceName | None = None) -> RunCo
 
 
 def _complete(
-    config: RunConfig,
+    config: DigitPairsConfig,
     model: ModelConfig,
     source: SourceName | None,
     *,
     has_aux: bool,
     protocol: int | None,
-) -> RunConfig:
+) -> DigitPairsConfig:
     """The config with all filled in that it left open."""
     named = config.data.source if config.data.source != "auto" else source
     if named is None:
@@ -94,10 +94,10 @@ def _complete(
             f"training.aux_weight is {aux_weight:g}, but '{model.name}' does not predict the "
             "digits: set it to 0, or choose a model with auxiliary heads"
         )
-    return RunConfig(data=data, model=model, training=training)
+    return DigitPairsConfig(data=data, model=model, training=training)
 
 
-def _check_last_batch(config: RunConfig, smallest: int) -> None:
+def _check_last_batch(config: DigitPairsConfig, smallest: int) -> None:
     n_pairs = config.data.n_train_pairs or 0
     n_train = n_pairs - n_held_out(n_pairs, config.data.validation_fraction)
     batch_size = config.training.batch_size

@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from space.config import DataConfig, FrozenModel, ModelConfig, RunConfig
+from space.config import FrozenModel
 from space.errors import DataError
 from space.metrics import Metric
+from trainables.digit_pairs.config import DataConfig, DigitPairsConfig, ModelConfig
 from trainables.digit_pairs.data.counts import default_n_pairs, n_epoch_pairs
 from trainables.digit_pairs.data.sources import load_source, resolve_source
 from trainables.digit_pairs.losses import is_wrong, pair_loss
@@ -48,7 +49,7 @@ class DigitPairs(Task):
     options: PairOptions
 
     @classmethod
-    def of(cls, config: RunConfig) -> DigitPairs:
+    def of(cls, config: DigitPairsConfig) -> DigitPairs:
         """The task of a resolved config."""
         weight = config.training.aux_weight or 0.0
         return cls(PairOptions(data=config.data, model=config.model, aux_weight=weight))

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from space.config import TrainingConfig
 from space.epochs import Epoch
-from trainables.architecture import architecture
 from trainables.device import prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
+from trainables.find import kind_of
 from trainables.loop.captured import Capture, CapturedWork, capture_cuda_graph
 from trainables.loop.network import (
     AloneNetwork,
@@ -49,7 +49,7 @@ TRACE_AFTER = 60
 def batch_key(run: Training) -> Hashable:
     """What runs must have in common to be trained as one batch.
 
-    They may differ in all else: see `architecture`, and in how many epochs they have behind them.
+    They may differ in all else: see `kind_of`, and in how many epochs they have behind them.
 
     Args:
         run: A run.
@@ -62,7 +62,7 @@ def batch_key(run: Training) -> Hashable:
         for split, part in run.parts.items()
         for name, tensor in part.items()
     ]
-    return type(run.task), architecture(run.config), run.device, tuple(shapes)
+    return type(run.task), kind_of(run.config), run.device, tuple(shapes)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from space.config import RunConfig
+from space.config import NetworkConfig
 from space.epochs import Epoch, kept_epoch
 from space.errors import DataError, ModelError
 from trainables.device import check_device, prepare_device
@@ -82,7 +82,7 @@ class Training:
     """
 
     def __init__(
-        self, task: Task, config: RunConfig, data: SplitData, device: torch.device
+        self, task: Task, config: NetworkConfig, data: SplitData, device: torch.device
     ) -> None:
         """
         Args:
@@ -127,7 +127,7 @@ class Training:
     @property
     def name(self) -> str:
         """What is trained, in a word."""
-        return self.config.model.name
+        return self.config.what
 
     @property
     def epoch(self) -> int:

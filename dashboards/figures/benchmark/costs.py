@@ -72,7 +72,7 @@ def _scatter(view: BenchmarkView, xs: Mapping[str, float]) -> go.Figure:
     """A point a config, each in the legend under its name."""
     drawn = figure(height=420, showlegend=True)
     rows = view.table.rows
-    colours = config_colours({row.name: row.result.config.model.name for row in rows})
+    colours = config_colours({row.name: row.result.config.what for row in rows})
     for place, row in enumerate(rows):
         if row.name not in xs or row.train_seconds is None:
             continue

@@ -60,7 +60,7 @@ def errors_panel(view: BenchmarkView) -> Panel:
     """Every seed's test error, the mean with its interval, and what a publication reports."""
     rows = [row for row in view.table.rows if row.n or row.reported]
     judged_by = view.record.measured.judged_by
-    colours = config_colours({r.name: r.result.config.model.name for r in view.table.rows})
+    colours = config_colours({r.name: r.result.config.what for r in view.table.rows})
     lines = [
         Line(
             row,

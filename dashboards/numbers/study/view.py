@@ -208,7 +208,7 @@ def _step_name(space: Space | None, *, is_ours: bool) -> str:
 
 def _space(config: dict[str, Any]) -> Space | None:
     try:
-        return Space.model_validate(config)
+        return Space.recorded(config)
     except ValidationError:
         return None  # Of an earlier release, whose settings were others; its trials can be shown.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from space import MeanStd, Reported, RunConfig
+from space import MeanStd, Reported
 from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.benchmarks import save_benchmark
@@ -21,6 +21,7 @@ from tests.dashboards.made.bulk_rows import (
     Rows,
 )
 from tests.records import FINGERPRINT, begin_launch, result
+from trainables.digit_pairs.config import DigitPairsConfig
 
 __all__ = ["add_benchmark"]
 
@@ -60,7 +61,7 @@ def add_benchmark(
     rows = Rows(store)
     configs = []
     for index, model in enumerate(models):
-        config = RunConfig.model_validate({**CONFIG, "model": {"name": model, "width": 16}})
+        config = DigitPairsConfig.model_validate({**CONFIG, "model": {"name": model, "width": 16}})
         of_seed = [
             config.with_values({"data.data_seed": each, "training.training_seed": each})
             for each in range(n_seeds)
@@ -108,7 +109,7 @@ def _reported(mean: float) -> Reported:
 
 
 def _add_result(
-    rows: Rows, launch_id: int, config: RunConfig, error: float, *, seconds: float
+    rows: Rows, launch_id: int, config: DigitPairsConfig, error: float, *, seconds: float
 ) -> None:
     run_id = rows.next_run
     rows.next_run += 1

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from space import RunConfig, Space
+from space import Space
 from space.metrics import DIGIT_PAIRS
 from storage import NewStudy, Store
 from tests.dashboards.made.bulk_rows import (
@@ -33,6 +33,7 @@ from tests.dashboards.made.bulk_trials import (
     draw_trials,
 )
 from tests.records import FINGERPRINT, begin_launch
+from trainables.digit_pairs.config import DigitPairsConfig
 
 __all__ = ["add_study", "begin_study", "space_config", "store_trials"]
 
@@ -54,7 +55,7 @@ def space_config(**changes: Any) -> dict[str, Any]:
         "budget": {"trials": 10_000},
         **changes,
     }
-    dumped: dict[str, Any] = Space.model_validate(tree).model_dump(mode="json")
+    dumped: dict[str, Any] = Space.recorded(tree).model_dump(mode="json")
     return dumped
 
 
@@ -174,7 +175,7 @@ def store_trials(
     rows = Rows(store)
     has_reports = len(store.optuna_storage.get_study_directions(study_id)) == 1
     free = [(START, worker) for worker in range(n_workers)]
-    config = RunConfig.model_validate(CONFIG).model_dump(mode="json")
+    config = DigitPairsConfig.model_validate(CONFIG).model_dump(mode="json")
     for number, trial in enumerate(trials):
         begin, worker = heapq.heappop(free)
         end = begin
@@ -211,7 +212,7 @@ def _confirm(
     best = sorted(complete, key=lambda number: min(trials[number].curves[0]))[:3]
     rows = Rows(store)
     ids = [trial._trial_id for trial in store.optuna_storage.get_all_trials(study_id)]
-    config = RunConfig.model_validate(CONFIG).model_dump(mode="json")
+    config = DigitPairsConfig.model_validate(CONFIG).model_dump(mode="json")
     for number in sorted({0, *best}):
         for replicate in range(5):
             curve = draw_curve(rng, trials[number].params)

@@ -13,7 +13,7 @@ from dashboards.story import benchmark_outcome
 from dashboards.tables.formats import render
 from dashboards.tables.origins import study_launches_sheet
 from dashboards.words import show_changes
-from space import RunConfig, Space
+from space import Space
 from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, NewStudy, Store
 from storage.tables.attributes import BASELINE
@@ -26,6 +26,7 @@ from tests.dashboards.made.reported_benchmark import (
     save,
 )
 from tests.records import begin_run
+from trainables.digit_pairs.config import DigitPairsConfig
 
 BASE = {"learning_rate": 1e-3}
 GIVEN = {"learning_rate": 5e-4}
@@ -55,7 +56,7 @@ def begin_study(store: Store) -> optuna.Study:
 def launch_study(
     store: Store, study: optuna.Study, *baselines: dict[str, float], changes: tuple[str, ...] = ()
 ) -> int:
-    space = Space.model_validate({**SPACE, "baselines": list(baselines)})
+    space = Space.recorded({**SPACE, "baselines": list(baselines)})
     return begin_launch(
         store,
         study_id=study._study_id,
@@ -80,7 +81,7 @@ def train(
         study.enqueue_trial({}, user_attrs=attributes)
     trial = study.ask()
     for replicate, seed in enumerate(seeds):
-        of_seed: RunConfig = config.config.with_values(
+        of_seed: DigitPairsConfig = config.config.with_values(
             {"data.data_seed": seed, "training.training_seed": training_seed}
         )
         run = begin_run(

@@ -17,12 +17,13 @@ from search.export.__main__ import export_study
 from search.export.config_text import config_text, write_configs
 from search.launch.plan import Plan
 from search.trials.study import resolved
-from space import ConfigFile, ModelConfig, NamedConfig, RunConfig, load_configs, parse_tree
+from space import ConfigFile, load_configs, parse_tree
 from space.files.reader import parse_yaml
 from space.words import count
 from storage import Store
+from tests.harness.configs import PairsNamed, open_run
+from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig
 from trainables.digit_pairs.resolve import resolve_config
-from trainables.runs import open_run
 
 from ..conftest import ASHA, best_first, search
 
@@ -78,7 +79,7 @@ def test_the_best_complete_trial_is_written_whole(
 
     # Every setting stands in the file, whatever its default, and no machine's directory does.
     text = path.read_text()
-    for section in RunConfig(model=ModelConfig(name="x")).model_dump().values():
+    for section in DigitPairsConfig(model=ModelConfig(name="x")).model_dump().values():
         assert all(f"\n    {key}:" in text or f"\n      {key}:" in text for key in section)
     assert "root: null" in text
     assert "*" not in text
@@ -104,7 +105,7 @@ def test_provenance_is_the_launchs(plan_for: MakePlan, store: Store, tmp_path: P
     assert found["seeds"]["sampler_seed"] == 7
     assert found["data"] == {"source": "none", "fingerprint": "none"}
     run = next(r for r in store.runs(study._study_id) if r.trial_id is not None)
-    assert RunConfig.model_validate(run.config).data.root is None
+    assert DigitPairsConfig.model_validate(run.config).data.root is None
     path = tmp_path / "x.yaml"
     write_configs(path, config_text(file))
     assert load_configs(path) == file
@@ -192,9 +193,9 @@ SCALARS = (
     )
 )
 def test_what_is_written_is_read_back(provenance: dict[str, Any]) -> None:
-    named = NamedConfig(
+    named = PairsNamed(
         name="1e5", model=ModelConfig(name="mlp", options={"x": 1e-05}), provenance=provenance
     )
-    file = ConfigFile(name="no", configs=(named,))
+    file = ConfigFile.of_configs("no", [named])
     tree = parse_yaml(config_text(file, "a comment\nof two lines"), "x.yaml")
     assert parse_tree(ConfigFile, tree, "x.yaml") == file

@@ -20,12 +20,12 @@ from search.launch.study import Outcome, _is_done
 from search.runs.lease import sweep_checkpoints
 from search.trials.asking import MOST_FAILURES
 from search.trials.study import examples
-from space import RunConfig
 from space.errors import SearchError, SpaceError, UsageError
 from storage import Store
 from storage.admin.check import check_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
 from tests.search.conftest import opened
+from trainables.digit_pairs.config import DigitPairsConfig
 
 from ..conftest import SPACE, Recorder, best_first, confirm, new_ledger, search, work
 
@@ -237,7 +237,7 @@ def test_an_interrupted_trial_that_cannot_become_a_run_again_ends_with_its_runs(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"of its second epoch")
 
-    def impossible(params: dict[str, Any]) -> RunConfig:
+    def impossible(params: dict[str, Any]) -> DigitPairsConfig:
         raise SpaceError("its data set is not there any more")
 
     recorder = Recorder()

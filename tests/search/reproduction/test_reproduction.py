@@ -46,7 +46,9 @@ NEAR = {seed: 0.22 + 0.01 * (-1) ** seed for seed in range(10)}
 
 
 def paper(number: str, *configs: NamedConfig, n_seeds: int = 10) -> PaperTable:
-    file = ConfigFile(name="table", title="Without augmentation", configs=configs)
+    file = ConfigFile.of_configs("table", configs).model_copy(
+        update={"title": "Without augmentation"}
+    )
     path = f"space/paper/table{len(number)}.yaml"
     return PaperTable(label=f"Table {number}", path=path, file=file, n_seeds=n_seeds)
 

@@ -20,12 +20,14 @@ from search.launch.study import Outcome, _is_done
 from search.runs.protocol import Report
 from search.runs.queue import QueuedRun, RunQueue
 from search.workers.workers import Workers
-from space import DataConfig, ModelConfig, NamedConfig, TrainingConfig
 from space.metrics import DIGIT_PAIRS
 from storage import NewRun, Store
 from storage.tables.attributes import BASELINE
+from tests.harness.configs import PairsNamed
 from tests.search.conftest import new_ledger, opened
+from trainables.digit_pairs.config import DataConfig, ModelConfig, PairTrainingConfig
 from trainables.digit_pairs.data.sources import load_source
+from trainables.run_data import RunData
 from trainables.split_data import SplitData
 from trainables.worker import AssignedRun
 
@@ -33,11 +35,11 @@ from ..conftest import Recorder, search, work
 from ..results_store import begin_launch
 
 MakePlan = Callable[..., Plan]
-CONFIG = NamedConfig(
+CONFIG = PairsNamed(
     name="tiny",
     data=DataConfig(source="digits"),
     model=ModelConfig(name="mlp", width=8),
-    training=TrainingConfig(epochs=3),
+    training=PairTrainingConfig(epochs=3),
 )
 
 
@@ -88,7 +90,7 @@ def train(
             "evaluate": assignment.evaluate,
             "together": False,
         }
-        worker = AssignedRun(message, *images)
+        worker = AssignedRun(message, RunData(train=images[0], test=images[1]))
         goes_on = True
         while goes_on:
             if len(reports) == n_epochs:
@@ -157,7 +159,7 @@ def test_result_lost_with_its_driver_is_made_up_for(
 
 
 def test_failed_run_is_missing_still(store: Store, images: tuple[SplitData, SplitData]) -> None:
-    training = TrainingConfig(epochs=3, learning_rate=1e30)
+    training = PairTrainingConfig(epochs=3, learning_rate=1e30)
     named = CONFIG.model_copy(update={"training": training})
     ended: list[str] = []
     queue = new_queue(store, [QueuedRun(label="x", config=resolved(named, 0))], ended)

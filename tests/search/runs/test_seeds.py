@@ -16,12 +16,13 @@ from search.benchmark.__main__ import main as benchmark
 from search.launch.plan import Plan
 from search.runs.seeds import confirm_config, replicate_config
 from search.trials.study import resolved
-from space import NamedConfig, RunConfig
 from space.__main__ import main as space_command
 from space.config import BENCHMARK_SEEDS, SEARCH_SEEDS
 from space.errors import SpaceError, StorageError, StudyMismatchError, UsageError
 from storage import open_store
+from tests.harness.configs import PairsNamed
 from tests.search.conftest import open_study, plan_of
+from trainables.digit_pairs.config import DigitPairsConfig
 
 from ...conftest import BACKENDS
 from ..conftest import SPACE
@@ -29,7 +30,7 @@ from ..conftest import SPACE
 MakePlan = Callable[..., Plan]
 
 
-def seeds(config: RunConfig) -> set[int]:
+def seeds(config: DigitPairsConfig) -> set[int]:
     """The seeds of a run: those of its data and of its training."""
     return {config.data.data_seed, config.training.training_seed}
 
@@ -57,7 +58,7 @@ def test_a_file_without_seeds_shares_none_with_a_benchmark(plan_for: MakePlan) -
     config = resolved(plan.space, {"learning_rate": 1e-2, "weight_decay": 1e-3})
     searched = set.union(*(seeds(replicate_config(config, each)) for each in range(3)))
     confirmed = set.union(*(seeds(confirm_config(config, each)) for each in range(100)))
-    named = NamedConfig(name="n", **config.model_dump())
+    named = PairsNamed(name="n", **config.model_dump())
     measured = set.union(*(seeds(named.with_seed(each)) for each in BENCHMARK_SEEDS))
     assert searched == {1000, 1001, 1002}
     assert min(confirmed) == 1_001_000

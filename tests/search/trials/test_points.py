@@ -18,10 +18,11 @@ from search.launch.confirm import candidates
 from search.launch.plan import Plan
 from search.trials.proposals import MOST_REPEATS, Tried
 from search.trials.study import resolved
-from space import RunConfig, Space
+from space import Space
 from storage import Store, open_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
 from tests.search.conftest import open_study, opened
+from trainables.digit_pairs.config import DigitPairsConfig
 
 from ..conftest import SPACE, Recorder, new_ledger, work
 
@@ -152,7 +153,7 @@ def test_a_run_that_was_begun_under_another_protocol_does_not_go_on(
     work(ledger, plan, n_workers=1, n_steps=4)
     ledger.interrupt("the test")
     (begun,) = store.runs(study._study_id)
-    old = RunConfig.model_validate(begun.config).with_values({"training.protocol": 1})
+    old = DigitPairsConfig.model_validate(begun.config).with_values({"training.protocol": 1})
     with store.engine.begin() as connection:
         connection.execute(
             sa.text("UPDATE search_runs SET config = :config, config_hash = :hash"),

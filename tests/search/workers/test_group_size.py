@@ -19,7 +19,9 @@ from search.workers.group_size import group_size_of_queue, group_size_of_study
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
 from search.workers.workplace import OpenWorkplace, Workplace
-from space import DataConfig, ModelConfig, NamedConfig, Resources
+from space import Resources
+from tests.harness.configs import PairsNamed
+from trainables.digit_pairs.config import DataConfig, ModelConfig
 from trainables.digit_pairs.data.sources import load_source
 from trainables.failures import OutOfMemoryFailure
 from trainables.loop.group_speed import GroupSpeed
@@ -40,7 +42,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def config(name: str = "mlp", seed: int = 0) -> Any:
     data = DataConfig(source="digits")
-    return resolved(NamedConfig(name=name, data=data, model=ModelConfig(name=name, width=8)), seed)
+    return resolved(PairsNamed(name=name, data=data, model=ModelConfig(name=name, width=8)), seed)
 
 
 def size_of_study(plan: Plan) -> GroupSize:
@@ -51,7 +53,7 @@ def size_of_study(plan: Plan) -> GroupSize:
 def place_of(slots: Slots = SLOTS, asked: Any = "auto") -> OpenWorkplace:
     place = Workplace(
         resources=Resources(runs_per_trainable=asked),
-        data=RunData(images=DIGITS),
+        data=RunData(train=DIGITS),
         checkpoints=Path(),
     )
     return place.opened(slots, Path())
@@ -248,6 +250,6 @@ def test_a_measurement_here_leaves_the_threads_as_they_were(
 ) -> None:
     monkeypatch.setattr("trainables.loop.group_speed.ARITHMETIC_SECONDS", float("inf"))
     before = torch.get_num_threads()
-    found = packing._measure(config(), DIGITS, 2, place_of())
+    found = packing._measure(config(), 2, place_of())
     assert found.seconds[1] > 0
     assert torch.get_num_threads() == before

@@ -12,13 +12,15 @@ import pytest
 from search.runs.protocol import Assignment, Report
 from search.workers import workers as workers
 from search.workers.workers import MAX_WORKER_DEATHS, Workers
-from space import ModelConfig, RunConfig, TrainingConfig
 from storage import RunRecord
 from storage.tables.schema import utc_now
+from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
 
 
-def config(name: str = "mlp", seed: int = 0) -> RunConfig:
-    return RunConfig(model=ModelConfig(name=name), training=TrainingConfig(training_seed=seed))
+def config(name: str = "mlp", seed: int = 0) -> DigitPairsConfig:
+    return DigitPairsConfig(
+        model=ModelConfig(name=name), training=PairTrainingConfig(training_seed=seed)
+    )
 
 
 def record(run_id: int) -> RunRecord:
@@ -66,7 +68,7 @@ class Shelf:
     def is_open(self, run_id: int) -> bool:
         return run_id in self.opened
 
-    def next_assignment(self, beside: RunConfig | None = None) -> Assignment | None:
+    def next_assignment(self, beside: DigitPairsConfig | None = None) -> Assignment | None:
         self.n_asked += 1
         if not self.waiting:
             return None

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from space.config import ModelConfig
 from tests.trainables.conftest import without_dropout
+from trainables.digit_pairs.config import ModelConfig
 from trainables.digit_pairs.models import MODELS, Output, PairModel, build_model
 
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from space.config import DataConfig, ModelConfig
 from space.errors import DataError
+from trainables.digit_pairs.config import DataConfig, ModelConfig
 from trainables.digit_pairs.task import DigitPairs, PairOptions
 from trainables.loop.held_out import n_held_out
 from trainables.loop.training import draw_parts, draw_test

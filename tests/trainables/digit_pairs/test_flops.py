@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from space.config import ModelConfig
 from tests.benchmarks import steps
 from tests.benchmarks.steps import padding_share, step_flops
+from trainables.digit_pairs.config import ModelConfig
 from trainables.digit_pairs.flops import forward_flops
 from trainables.digit_pairs.models import build_model
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from space.config import ModelConfig
 from space.errors import ModelError
 from tests.trainables.conftest import without_dropout
+from trainables.digit_pairs.config import ModelConfig
 from trainables.digit_pairs.models import MODELS, PairModel, build_model, check_model
 from trainables.digit_pairs.models.layers import scaled
 

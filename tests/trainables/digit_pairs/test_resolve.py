@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 import torch
 
-from space.config import RunConfig
 from space.errors import ModelError, TrainingError
 from trainables import device
 from trainables.device import pick_device
+from trainables.digit_pairs.config import DigitPairsConfig
 from trainables.digit_pairs.data import sources
 from trainables.digit_pairs.resolve import resolve_config
 from trainables.seeds import PROTOCOL
 
 
-def _config(name: str, **values: Any) -> RunConfig:
-    base = RunConfig.model_validate({"model": {"name": name}, "training": {"device": "cpu"}})
+def _config(name: str, **values: Any) -> DigitPairsConfig:
+    base = DigitPairsConfig.model_validate({"model": {"name": name}, "training": {"device": "cpu"}})
     return base.with_values({key.replace("__", "."): value for key, value in values.items()})
 
 

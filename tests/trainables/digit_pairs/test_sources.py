@@ -12,8 +12,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from space.config import DataConfig
 from space.errors import DataError
+from trainables.digit_pairs.config import DataConfig
 from trainables.digit_pairs.data import sources, torchvision_compat
 from trainables.digit_pairs.data.download import MNIST_FILES, DownloadError
 from trainables.digit_pairs.data.sources import load_source, resolve_source

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from sklearn.datasets import load_diabetes, load_digits
 from torch import Tensor, nn
 
-from space.config import DataConfig, FrozenModel, ModelConfig, RunConfig
+from space.config import FrozenModel
 from space.metrics import Metric
+from trainables.digit_pairs.config import DataConfig, DigitPairsConfig, ModelConfig
 from trainables.loop.training import Training
 from trainables.split_data import Batch, Split
 from trainables.stacked import STACKED
@@ -107,7 +108,7 @@ class Progression(Task):
 
 def open_task(task: Task, **training: Any) -> Training:
     """A small run of a task, on the CPU."""
-    config = RunConfig(data=DataConfig(source="digits"), model=ModelConfig(name="any"))
+    config = DigitPairsConfig(data=DataConfig(source="digits"), model=ModelConfig(name="any"))
     settings = {"epochs": 3, "batch_size": 32, "device": "cpu", **training}
     config = config.with_values({f"training.{name}": value for name, value in settings.items()})
     return Training(task, config, task.load("train"), torch.device("cpu"))

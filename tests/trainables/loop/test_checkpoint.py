@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from space.config import RunConfig
 from space.epochs import Epoch
 from space.errors import CheckpointError
+from tests.harness.configs import open_run
 from trainables.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
 from trainables.closed_form import ClosedForm
+from trainables.digit_pairs.config import DigitPairsConfig
 from trainables.loop.training import Training
-from trainables.runs import Run, open_run
+from trainables.runs import Run
 from trainables.split_data import SplitData
 
-MakeConfig = Callable[..., RunConfig]
+MakeConfig = Callable[..., DigitPairsConfig]
 MakeTraining = Callable[..., Training]
 
 EVERYTHING = {

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from space.config import ModelConfig, RunConfig, TrainingConfig
 from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.optimizer import Optimizer, learning_rate_of
 from trainables.loop.training import Training
@@ -39,7 +39,7 @@ TORCHS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 def test_steps_are_those_of_torch_to_the_bit(
     optimizer: Any, values: dict[str, float], make_training: MakeTraining
 ) -> None:
-    training = TrainingConfig(
+    training = PairTrainingConfig(
         optimizer=optimizer,
         weight_decay=0.03,
         learning_rate=0.01,
@@ -75,7 +75,7 @@ def test_steps_are_those_of_torch_to_the_bit(
 
 
 def _rates(n: int, **values: Any) -> list[float]:
-    training = TrainingConfig.model_validate({"learning_rate": 1.0, "epochs": n, **values})
+    training = PairTrainingConfig.model_validate({"learning_rate": 1.0, "epochs": n, **values})
     return [learning_rate_of(training, epoch) for epoch in range(1, n + 1)]
 
 
@@ -125,7 +125,7 @@ def test_runs_of_any_optimizer_are_trained_together_and_resumed(
 
 def test_a_config_that_says_none_of_it_is_the_config_it_was() -> None:
     """Its hash names stored runs, and stored configs have none of these settings."""
-    config = RunConfig(model=ModelConfig(name="mlp"))
+    config = DigitPairsConfig(model=ModelConfig(name="mlp"))
     assert config.config_hash() == "7fdb7550d84e9e22"
     assert set(config.model_dump()["training"]) == {
         "epochs", "batch_size", "learning_rate", "learning_rate_decay", "weight_decay",
@@ -137,4 +137,4 @@ def test_a_config_that_says_none_of_it_is_the_config_it_was() -> None:
     assert other.config_hash() != config.config_hash()
     assert other.value("training.optimizer") == "sgd"
     assert config.value("training.optimizer") == "adam"
-    assert RunConfig.model_validate(other.model_dump(mode="json")) == other
+    assert DigitPairsConfig.model_validate(other.model_dump(mode="json")) == other

@@ -13,19 +13,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from space.config import RunConfig
 from space.epochs import Epoch
+from tests.harness.configs import open_run
 from tests.trainables.conftest import in_float64
 from trainables.device import computes_in_bfloat16
+from trainables.digit_pairs.config import DigitPairsConfig
 from trainables.digit_pairs.models import MODELS
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure, TrialFailure
 from trainables.loop import batch as batch_module
 from trainables.loop.dropout import SeededDropout
 from trainables.loop.training import Training, draw_test
-from trainables.runs import open_run
 from trainables.split_data import SplitData
 
-MakeConfig = Callable[..., RunConfig]
+MakeConfig = Callable[..., DigitPairsConfig]
 MakeTraining = Callable[..., Training]
 
 EVERYTHING = {

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
-from space.config import ModelConfig, RunConfig
 from trainables import worker as worker_module
 from trainables.closed_form import CLOSED_FORM
+from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig
 from trainables.digit_pairs.models import MODELS
 from trainables.digit_pairs.models.base import Output, PairModel
 from trainables.digit_pairs.resolve import resolve_config
@@ -21,10 +21,11 @@ from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
 from trainables.loop.worker import BatchedSteps
 from trainables.ray_trainable import RunTrainable
+from trainables.run_data import RunData
 from trainables.split_data import SplitData
 from trainables.worker import AssignedRun
 
-MakeConfig = Callable[..., RunConfig]
+MakeConfig = Callable[..., DigitPairsConfig]
 Report = dict[str, Any]
 
 
@@ -38,7 +39,7 @@ def make_run(
         name, together = values.pop("name", "convnet"), values.pop("together", True)
         values = {"training__training_seed": i, "training__epochs": 3} | values
         if name == CLOSED_FORM:
-            config = resolve_config(RunConfig(model=ModelConfig(name=name)))
+            config = resolve_config(DigitPairsConfig(model=ModelConfig(name=name)))
             config = config.with_values({"training.epochs": 3})
         else:
             config = make_config(name, 16, **values)
@@ -51,7 +52,11 @@ def make_run(
             "together": together,
         }
         # What travels between processes is plain JSON.
-        return AssignedRun(json.loads(json.dumps(assignment)), digits, digits_test, n_together=3)
+        return AssignedRun(
+            json.loads(json.dumps(assignment)),
+            RunData(train=digits, test=digits_test),
+            n_together=3,
+        )
 
     return make
 

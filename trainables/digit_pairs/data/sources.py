@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from space.config import DataConfig
 from space.errors import DataError
 from space.files.messages import describe
 from space.terminal.command import is_url
+from trainables.digit_pairs.config import DataConfig
 from trainables.digit_pairs.data.counts import SourceName, Split
 from trainables.digit_pairs.data.download import MNIST_FILES, DownloadError, download_mnist
 from trainables.digit_pairs.data.images import N_CLASSES, SIDE

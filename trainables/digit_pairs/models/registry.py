@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from space.config import ModelConfig
 from space.errors import ModelError, nearest
 from trainables.closed_form import CLOSED_FORM
+from trainables.digit_pairs.config import ModelConfig
 from trainables.digit_pairs.models.base import PairModel
 from trainables.digit_pairs.models.convnet import ConvNet
 from trainables.digit_pairs.models.deepconvnet import DeepConvNet, DeepConvNetAux

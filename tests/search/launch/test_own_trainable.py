@@ -1,0 +1,115 @@
+"""A user's own task in a file of one class: searched, confirmed, exported, benchmarked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboards.numbers.study.view import read_study
+from search.benchmark.__main__ import main as benchmark
+from search.export.__main__ import main as export
+from search.launch.__main__ import main as launch
+from space import load_configs, load_space
+from space.errors import SpaceError
+from storage import Store
+from storage.admin.check import check_store
+from trainables.find import _INSTALLED, _found
+
+from ..here import Here
+
+TASK = Path(__file__).parents[2] / "trainables" / "own_digits.py"
+SPACE: dict[str, Any] = {
+    "study": "own",
+    "trainable": "mine.py:Digits",
+    "training": {"epochs": 2, "batch_size": 30},
+    "parameters": {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+        "width": {"type": "int", "low": 2, "high": 4},
+    },
+    "baselines": [{}],
+    "confirm": {"top": 1, "seeds": 2},
+    "budget": {"trials": 3},
+    "resources": {"gpus": 0, "runs_per_trainable": 1},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a user, with a task and a space file."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(TASK, tmp_path / "mine.py")
+    (tmp_path / "own.yaml").write_text(json.dumps(SPACE))
+    _forget()
+    return tmp_path
+
+
+def _forget() -> None:
+    """Be a process that has loaded nothing of the user's yet."""
+    _INSTALLED.clear()
+    _found.cache_clear()
+
+
+def test_a_users_task_goes_all_the_way(
+    folder: Path, here: Here, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--storage", str(store.url.database)]
+    assert launch(["--space", "own.yaml", *where]) == 0
+    said = capsys.readouterr()
+    assert "validation accuracy" in said.out
+    assert check_store(store).findings == []
+
+    view = read_study(store, "own")
+    assert [metric.name for metric in view.metrics] == ["val_accuracy"]
+    assert view.metrics[0].maximize
+    best = max(trial.values[0] for trial in view.trials if trial.state == "COMPLETE")
+    assert view.trials[view.front[0]].values[0] == best
+
+    assert export(["--study", "own", "--output", "best.yaml", *where]) == 0
+    (named,) = load_configs("best.yaml").configs
+    assert named.trainable.startswith("mine.py:Digits@")
+    assert named.config.value("options.width") in (2, 3, 4)
+    with pytest.raises(SpaceError, match="no metric named error"):
+        benchmark(["--config", "best.yaml", "--seeds", "2", *where])
+
+    # Results are of one text: the same file with another one is refused by its name.
+    with (folder / "mine.py").open("a") as file:
+        file.write("# changed\n")
+    _forget()
+    with pytest.raises(SpaceError, match="has another text"):
+        load_configs("best.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "problem"),
+    [
+        ({"trainable": "none.py:Digits"}, None, "there is no file none.py"),
+        ({"trainable": "mine.py:Digit"}, None, "did you mean 'Digits'"),
+        ({"trainable": "digitpairs"}, None, "did you mean 'digit-pairs'"),
+        ({"trainable": "no_such_module:X"}, None, "no module is named 'no_such_module'"),
+        ({}, "def Digits(:\n", "mine.py, line 1: not valid Python"),
+        ({}, "import os\n\n1 / 0\n", "mine.py, line 3: ZeroDivisionError"),
+        ({}, "class Digits:\n    pass\n", "expected a class that derives from trainables.Task"),
+        ({}, "from trainables.task import Task\n\n\nclass Digits(Task):\n    pass\n", "lacks the"),
+        ({"options": {"widht": 3}}, None, "options.widht: unknown key; allowed: dropout, width"),
+        ({"options": {"width": 0}}, None, "options.width: found 0; expected at least 1"),
+        ({"objective": {"metric": "val_acuracy"}}, None, "did you mean 'val_accuracy'"),
+        ({"objective": {"metric": "test_accuracy"}}, None, "allowed: train_accuracy"),
+        ({"parameters": {"depth": {"type": "int", "low": 1, "high": 2}}}, None, "unknown param"),
+        ({"model": {"name": "mlp"}}, None, "model: unknown key"),
+    ],
+)
+def test_a_mistake_is_a_sentence(
+    folder: Path, changes: dict[str, Any], text: str | None, problem: str
+) -> None:
+    if text is not None:
+        (folder / "mine.py").write_text(text)
+    (folder / "own.yaml").write_text(json.dumps({**SPACE, **changes}))
+    with pytest.raises(SpaceError) as caught:
+        load_space("own.yaml")
+    (line,) = caught.value.lines
+    assert line.startswith("own.yaml: ")
+    assert problem in line

@@ -1,0 +1,81 @@
+"""From the name of a trainable to the trainable."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from space.config import DEFAULT_TRAINABLE, RunConfig
+from space.errors import SpaceError, nearest
+from trainables.own import OwnCode, load_own
+from trainables.trainable import Trainable
+
+__all__ = ["SHIPPED", "find_trainable", "install", "kind_of", "read_config", "trainable_of"]
+
+SHIPPED = {DEFAULT_TRAINABLE: "trainables.digit_pairs.trainable:DigitPairs"}
+"""Name -> where its class is. None of these modules waits for PyTorch."""
+
+
+def find_trainable(name: str) -> Trainable[Any]:
+    """What a file's ``trainable`` names.
+
+    Args:
+        name: A shipped trainable's name, ``file.py:Name`` or ``package.module:Name``. What stands
+            behind an @ says which text a record is of, and is passed over here.
+
+    Raises:
+        SpaceError: If there is none of that name, or its file is wrong.
+    """
+    return _found(name.partition("@")[0])
+
+
+def install(own: OwnCode) -> None:
+    """Have a user's trainable found from its text, as in a process that may not have its file."""
+    folder = Path(tempfile.mkdtemp(prefix="trainable-"))
+    own.write(folder)
+    _INSTALLED[own.name] = load_own(own.name, folder)
+
+
+_INSTALLED: dict[str, Trainable[Any]] = {}
+
+
+@cache
+def _found(name: str) -> Trainable[Any]:
+    if name in _INSTALLED:
+        return _INSTALLED[name]
+    if ":" in name:
+        return load_own(name)
+    if name not in SHIPPED:
+        raise SpaceError(
+            f"no trainable is named '{name}'; shipped: {', '.join(SHIPPED)}"
+            f"{nearest(name, SHIPPED)}; one of your own is named with its file, as in mine.py:Name"
+        )
+    module, _, attribute = SHIPPED[name].partition(":")
+    found: Trainable[Any] = getattr(importlib.import_module(module), attribute)()
+    return found
+
+
+def trainable_of(config: RunConfig) -> Trainable[Any]:
+    """The trainable of a config."""
+    return find_trainable(config.trainable)
+
+
+def kind_of(config: RunConfig) -> str:
+    """What a config's runs must have in common with others to be trained as one model."""
+    return json.dumps(trainable_of(config).kind(config), sort_keys=True)
+
+
+def read_config(tree: dict[str, Any]) -> RunConfig:
+    """A config from plain values, such as ``RunConfig.model_dump(mode="json")`` gives.
+
+    Raises:
+        SpaceError: If its trainable cannot be found.
+        pydantic.ValidationError: If a value is not allowed.
+    """
+    found = find_trainable(str(tree.get("trainable", DEFAULT_TRAINABLE)))
+    config: RunConfig = found.config_type.model_validate(tree)
+    return config
