@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import tempfile
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from space.config import DEFAULT_TRAINABLE, RunConfig
@@ -30,25 +27,23 @@ def find_trainable(name: str) -> Trainable[Any]:
     Raises:
         SpaceError: If there is none of that name, or its file is wrong.
     """
-    return _found(name.partition("@")[0])
+    bare = name.partition("@")[0]
+    if bare not in _KNOWN:
+        _KNOWN[bare] = load_own(bare) if ":" in bare else _shipped(bare)
+    return _KNOWN[bare]
 
 
-def install(own: OwnCode) -> None:
-    """Have a user's trainable found from its text, as in a process that may not have its file."""
-    folder = Path(tempfile.mkdtemp(prefix="trainable-"))
-    own.write(folder)
-    _INSTALLED[own.name] = load_own(own.name, folder)
+def install(own: OwnCode | None) -> None:
+    """Have a user's trainable found by its text, in a process that may not have its file."""
+    if own is not None and (own.name not in _KNOWN or _KNOWN[own.name].own != own):
+        _KNOWN[own.name] = own.load()
 
 
-_INSTALLED: dict[str, Trainable[Any]] = {}
+_KNOWN: dict[str, Trainable[Any]] = {}
+"""What was looked up in this process."""
 
 
-@cache
-def _found(name: str) -> Trainable[Any]:
-    if name in _INSTALLED:
-        return _INSTALLED[name]
-    if ":" in name:
-        return load_own(name)
+def _shipped(name: str) -> Trainable[Any]:
     if name not in SHIPPED:
         raise SpaceError(
             f"no trainable is named '{name}'; shipped: {', '.join(SHIPPED)}"

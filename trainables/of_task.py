@@ -54,11 +54,19 @@ class TaskTrainable(Trainable[TaskConfig]):
             raise SpaceError(f"{name} lacks the method {' and the method '.join(missing)}")
         options = getattr(task, "Options", Options)
         if not (inspect.isclass(options) and issubclass(options, Options)):
-            raise SpaceError(f"{name}.Options must derive from trainables.Options")
+            raise SpaceError(f"{name}.Options must derive from space.Options")
+        for key in options.model_fields:
+            if key in TrainingConfig.model_fields:
+                raise SpaceError(
+                    f"{name}.Options has '{key}', which is a setting of training, too: call it "
+                    "something else"
+                )
         self._task = task
-        fields: Any = {"options": (options, Field(default_factory=options))}
+        is_required = any(field.is_required() for field in options.model_fields.values())
+        default = Field() if is_required else Field(default_factory=options)
+        fields: Any = {"options": (options, default)}
         self.config_type = create_model("TaskConfig", __base__=TaskConfig, **fields)
-        self.config_type.measured = task(self.config_type().options).measured
+        self.config_type.measured = task.__new__(task).measured  # Of no run: of the class.
         self._counts: dict[str, int] = {}
 
     def task(self, config: TaskConfig) -> Task:

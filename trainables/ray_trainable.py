@@ -45,8 +45,7 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         if not use_gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._data = data or RunData()
-        if self._data.own is not None:
-            install(self._data.own)
+        install(self._data.own)
         if self._data.train is not None and n_threads is not None:
             import torch  # Runs that need no data need no PyTorch either.
 

@@ -100,10 +100,10 @@ def settle_source(configs: Sequence[NamedConfig]) -> tuple[list[NamedConfig], Ru
                 f"--config: the configs are of {first.trainable} and of {other.trainable}, whose "
                 "results cannot be compared; benchmark them apart."
             )
-    if "test_error" not in type(first).measured.by_name:
+    if type(first).measured.judged_by.name != "test_error":
         raise SpaceError(
-            f"--config: benchmarks compare test errors, and {first.what} has no metric named error "
-            "that would be one: give it such a metric, the smaller the better"
+            f"--config: benchmarks compare test errors, and the first metric of {first.what} is "
+            "not named error: put such a one first, the smaller the better"
         )
     sources = {config.value("data.source") or "auto" for config in (first, *others)} - {"auto"}
     if len(sources) > 1:

@@ -15,7 +15,7 @@ from search.workers.workplace import OpenWorkplace
 from space import RunConfig, Space
 from space.words import joined
 from trainables.failures import TrialFailure
-from trainables.find import kind_of, read_config, trainable_of
+from trainables.find import install, kind_of, read_config, trainable_of
 from trainables.run_data import RunData
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ def _measured(
 ) -> GroupSpeed | int:
     import torch
 
+    install(data.own)
     config = read_config(tree)
     torch.set_num_threads(n_threads)
     config = config.with_values({"training.device": device})

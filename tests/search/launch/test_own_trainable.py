@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from space import load_configs, load_space
 from space.errors import SpaceError
 from storage import Store
 from storage.admin.check import check_store
-from trainables.find import _INSTALLED, _found
+from trainables.find import _KNOWN, find_trainable, install
 
 from ..here import Here
 
@@ -37,6 +38,14 @@ SPACE: dict[str, Any] = {
 }
 
 
+CLASS = (
+    (TASK.read_text().partition("width: Annotated")[0] + "{}\n")
+    + """
+    data = network = loss = lambda self, *_: None
+"""
+)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of a user, with a task and a space file."""
@@ -49,8 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _forget() -> None:
     """Be a process that has loaded nothing of the user's yet."""
-    _INSTALLED.clear()
-    _found.cache_clear()
+    _KNOWN.clear()
 
 
 def test_a_users_task_goes_all_the_way(
@@ -72,7 +80,7 @@ def test_a_users_task_goes_all_the_way(
     (named,) = load_configs("best.yaml").configs
     assert named.trainable.startswith("mine.py:Digits@")
     assert named.config.value("options.width") in (2, 3, 4)
-    with pytest.raises(SpaceError, match="no metric named error"):
+    with pytest.raises(SpaceError, match="not named error"):
         benchmark(["--config", "best.yaml", "--seeds", "2", *where])
 
     # Results are of one text: the same file with another one is refused by its name.
@@ -92,8 +100,14 @@ def test_a_users_task_goes_all_the_way(
         ({"trainable": "no_such_module:X"}, None, "no module is named 'no_such_module'"),
         ({}, "def Digits(:\n", "mine.py, line 1: not valid Python"),
         ({}, "import os\n\n1 / 0\n", "mine.py, line 3: ZeroDivisionError"),
-        ({}, "class Digits:\n    pass\n", "expected a class that derives from trainables.Task"),
+        ({}, "class Digits:\n    pass\n", "expected a class that derives from trainables.task"),
         ({}, "from trainables.task import Task\n\n\nclass Digits(Task):\n    pass\n", "lacks the"),
+        ({}, CLASS.format("learning_rate: float = 0.1"), "which is a setting of training, too"),
+        (
+            {"parameters": {"momentum": {"type": "float", "low": 0, "high": 0.9}}},
+            CLASS.format("depth: int"),
+            "options: required, but missing",
+        ),
         ({"options": {"widht": 3}}, None, "options.widht: unknown key; allowed: dropout, width"),
         ({"options": {"width": 0}}, None, "options.width: found 0; expected at least 1"),
         ({"objective": {"metric": "val_acuracy"}}, None, "did you mean 'val_accuracy'"),
@@ -113,3 +127,27 @@ def test_a_mistake_is_a_sentence(
     (line,) = caught.value.lines
     assert line.startswith("own.yaml: ")
     assert problem in line
+
+
+def test_the_text_is_that_of_the_file_and_of_what_it_imports_beside_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (folder / "mine.py").read_text()
+    (folder / "mine.py").write_text(f"import search\nfrom beside.deep import WIDTH\n{text}")
+    (folder / "beside").mkdir()
+    (folder / "beside" / "__init__.py").touch()
+    (folder / "beside" / "deep.py").write_text("import further\n\nWIDTH = 3\n")
+    for name in ("further", "another", "search"):
+        (folder / f"{name}.py").touch()
+    found = find_trainable("mine.py:Digits")
+    assert found.own is not None
+    assert sorted(found.own.files) == [
+        "beside/__init__.py", "beside/deep.py", "further.py", "mine.py",
+    ]  # fmt: skip
+    # Whoever has the text has all of it.
+    _forget()
+    (folder / "beside" / "deep.py").write_text("WIDTH = 1 / 0\n")
+    for name in ("beside", "beside.deep", "further"):
+        monkeypatch.delitem(sys.modules, name)
+    install(found.own)
+    assert find_trainable("mine.py:Digits").pinned == found.pinned
