@@ -135,7 +135,7 @@ def load_configs(path: str | Path, overrides: Sequence[str | Override] = ()) -> 
     """Read a config file.
 
     Args:
-        path: A YAML file.
+        path: A YAML file, or the name of a shipped one.
         overrides: Settings to lay over the file's, as for `space.load_space`.
 
     Returns:

@@ -15,6 +15,7 @@ from space.errors import SpaceError
 from space.files.messages import Mistake, describe, dotted, mistakes
 from space.files.overrides import Override, apply_overrides, parse_override
 from space.files.reader import Lines, file_name, read_yaml
+from space.files.shipped import located
 from space.identity import WITHOUT_GPU
 from space.space import Space
 from space.trainable import FilePart
@@ -135,7 +136,7 @@ def load_space(
     """Read a search-space file in one of its forms.
 
     Args:
-        path: A YAML file.
+        path: A YAML file, or the name of a shipped one.
         overrides: Settings to lay over the file's before it is checked: ``KEY=VALUE`` as in
             ``--set``, or `Override`. Later ones prevail.
         without_gpu: Lay the file's ``without_gpu``, if it has one, over the rest before that.
@@ -154,7 +155,7 @@ def read_space_file(path: str | Path, overrides: Sequence[str | Override] = ()) 
     """Read a search-space file whose form is not settled yet.
 
     Args:
-        path: A YAML file.
+        path: A YAML file, or the name of a shipped one.
         overrides: As in `load_space`.
 
     Raises:
@@ -199,11 +200,14 @@ def parse_space(
 def load_tree(path: str | Path) -> FileTree:
     """Read a YAML file that holds a mapping.
 
+    Args:
+        path: Its path, or the name of a shipped file.
+
     Raises:
         SpaceError: If it cannot be read, is not valid YAML or holds something else.
     """
     lines: Lines = {}
-    tree = read_yaml(Path(path), lines)
+    tree = read_yaml(located(path), lines)
     if tree is None:
         raise SpaceError(f"{file_name(path)}: empty; expected a mapping of settings")
     if not isinstance(tree, dict):

@@ -19,6 +19,7 @@ import yaml
 
 from space.errors import SpaceError
 from space.files.messages import describe
+from space.files.shipped import shipped_files
 
 __all__ = ["DEEPEST", "LARGEST", "Lines", "file_name", "parse_yaml", "read_yaml"]
 
@@ -214,5 +215,7 @@ def _sibling(path: Path) -> str:
     except OSError:
         return ""
     stems = {other.stem: other for other in others}
+    if len(path.parts) == 1 and not path.suffix:
+        stems = {name: Path(name) for name in shipped_files()} | stems
     close = difflib.get_close_matches(path.stem, stems, n=1)
     return f"; did you mean '{file_name(stems[close[0]])}'?" if close else ""

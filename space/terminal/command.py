@@ -17,6 +17,7 @@ from space.errors import SpaceError, UsageError, UserError
 from space.files.messages import describe
 from space.terminal.layout import Paper, command_lines
 from space.terminal.printing import ConsoleHandler, say_error
+from space.terminal.program import words_of
 from space.terminal.streams import mend_streams
 
 __all__ = [
@@ -211,7 +212,7 @@ class Command:
 
     def build_parser(self) -> Parser:
         """The parser of its options."""
-        parser = Parser(prog=f"python -m {self.module}", **self._help)
+        parser = Parser(prog=" ".join(words_of(self.module)), **self._help)
         for option in self._options:
             option.add_to(parser)
         if self._parts:

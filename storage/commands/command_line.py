@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from space.errors import StorageError
+from space.terminal.program import words_of
 from storage.connect.engine import parse_url, redact
 
 __all__ = ["command_line", "has_option", "option_values", "with_option"]
@@ -38,7 +39,8 @@ def command_line(module: str, argv: list[str]) -> str:
     mode = os.environ.get(AUTH_MODE)
     is_guarded = mode and any(each.startswith("--ray-address") for each in argv)
     before = [f"{AUTH_MODE}={mode}"] if is_guarded else []
-    return shlex.join([*before, _python(), "-m", module, *shown])
+    program, *words = words_of(module)
+    return shlex.join([*before, _as_typed(program), *words, *shown])
 
 
 def option_values(command: str, option: str) -> tuple[str, ...]:
@@ -107,10 +109,10 @@ def _shown_storage(url: str) -> str:
     return url if parsed.get_backend_name() == "sqlite" else redact(parsed)
 
 
-def _python() -> str:
-    """This Python as one would type it here."""
-    own = Path(sys.executable)
-    found = shutil.which("python")
+def _as_typed(program: str) -> str:
+    """A program that is beside this Python as one would type it here."""
+    own = Path(sys.executable) if program == "python" else Path(sys.executable).parent / program
+    found = shutil.which(program)
     if found is not None and Path(found) == own:
-        return "python"
+        return program
     return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
