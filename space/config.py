@@ -268,6 +268,10 @@ class RunConfig(FrozenModel):
             found = found.get(key) if isinstance(found, dict) else getattr(found, key, None)
         return found
 
+    def kind(self) -> dict[str, Any]:
+        """What runs must have in common to be trained as one model: equal for those that do."""
+        return self.model_dump(mode="json")
+
     def without_place(self) -> Self:
         """The config as it holds on any machine: without a root for its data."""
         return self.with_values({"data.root": None}) if self.value("data.root") else self

@@ -16,7 +16,7 @@ __all__ = ["ConfigHolder", "FilePart", "KnownTrainable", "find_trainable"]
 
 
 class KnownTrainable(Protocol):
-    """What a name in a file stands for; `trainables.trainable.Trainable` is the whole of it."""
+    """What a name in a file stands for; `trainables.contract.trainable` has the whole of it."""
 
     @property
     def config_type(self) -> type[RunConfig]:
@@ -39,7 +39,7 @@ def find_trainable(name: str) -> KnownTrainable:
     Raises:
         SpaceError: If there is none of that name, or its file is wrong.
     """
-    found: KnownTrainable = importlib.import_module("trainables.find").find_trainable(name)
+    found: KnownTrainable = importlib.import_module("trainables.finding.find").find_trainable(name)
     if "@" in name and name != found.pinned:
         bare, _, wanted = name.partition("@")
         raise SpaceError(

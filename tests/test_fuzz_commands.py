@@ -36,8 +36,8 @@ from storage.connect import outage
 from storage.connect.engine import parse_url
 from tests.dashboards.made.bulk_benchmark import add_benchmark
 from tests.dashboards.made.bulk_study import add_study
-from trainables.digit_pairs.data import sources
-from trainables.digit_pairs.data.download import DownloadError
+from trainables.shipped.digit_pairs.data import sources
+from trainables.shipped.digit_pairs.data.download import DownloadError
 
 from .fuzzing import examples
 

@@ -20,8 +20,8 @@ from search.export import __main__ as export
 from search.launch import __main__ as launch
 from search.simulate import __main__ as simulate
 from storage import open_store
-from trainables.digit_pairs.models import MODELS
-from trainables.digit_pairs.models.base import PairModel
+from trainables.shipped.digit_pairs.models import MODELS
+from trainables.shipped.digit_pairs.models.base import PairModel
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -43,14 +43,14 @@ def test_the_model_it_adds_is_a_model() -> None:
 
 
 def test_the_lines_that_it_adds_register_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = "trainables/digit_pairs/models"
+    folder = "trainables/shipped/digit_pairs/models"
     linear, lines = (block for block in blocks("python") if block.startswith(f"# {folder}/"))
-    module = ModuleType("trainables.digit_pairs.models.linear")
+    module = ModuleType("trainables.shipped.digit_pairs.models.linear")
     exec(compile(linear, "linear.py", "exec"), module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     source = (ROOT / folder / "registry.py").read_text()
     imported, entered = (part.partition("\n")[2] for part in lines.split("\n\n"))
-    first = "from trainables.digit_pairs.models.mlp"
+    first = "from trainables.shipped.digit_pairs.models.mlp"
     source = source.replace(first, f"{imported}\n{first}")
     source = source.replace('    "mlp": MLP,\n', f'    "mlp": MLP,\n{entered}')
     registry: dict[str, Any] = {"__name__": "registry"}

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 
 from space.terminal.command import JSON, Command, count_of
 from space.terminal.printing import say_json, say_table
-from trainables.digit_pairs.config import ModelConfig
-from trainables.digit_pairs.flops import forward_flops
-from trainables.digit_pairs.models.registry import MODELS, build_model
+from trainables.shipped.digit_pairs.config import ModelConfig
+from trainables.shipped.digit_pairs.flops import forward_flops
+from trainables.shipped.digit_pairs.models.registry import MODELS, build_model
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,26 @@ A study goes on after these. Each survives a journey between processes by pickle
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from space.epochs import Epoch
 
-__all__ = ["NonFiniteLossError", "OutOfMemoryFailure", "TrialFailure", "out_of_memory_translated"]
+__all__ = [
+    "LONGEST_REASON",
+    "NonFiniteLossError",
+    "OutOfMemoryFailure",
+    "TrialFailure",
+    "describe",
+    "first_line",
+    "is_device_lost",
+    "out_of_memory_translated",
+]
+
+LONGEST_REASON = 500
+"""Characters of a failure's reason; the rest says nothing that the beginning does not."""
 
 _CPU_ALLOCATOR = "DefaultCPUAllocator"
 """What names torch's allocator in a plain RuntimeError, after a place in its source code."""
@@ -72,3 +86,19 @@ def out_of_memory_translated(model_name: str) -> Iterator[None]:
             raise
         reason = on_cpu.strip(": ") or said or "the machine has no more"
         raise OutOfMemoryFailure(f"'{model_name}' ran out of memory: {reason}") from error
+
+
+def is_device_lost(error: Exception) -> bool:
+    """Whether an error means that this process can use its GPU no more."""
+    return "CUDA error" in str(error)
+
+
+def describe(error: Exception) -> str:
+    """A bug in one line: what it is, and the place in the code that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+
+
+def first_line(text: str) -> str:
+    """What a library says first, without the instructions that may follow."""
+    return text.partition("\n")[0][:LONGEST_REASON]

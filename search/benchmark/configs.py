@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from space import NamedConfig, Override, RunConfig, load_configs
 from space.errors import ModelError, SpaceError, TrainingError, UsageError, nearest
 from storage import BenchmarkConfig
-from trainables.find import trainable_of
-from trainables.run_data import RunData
+from trainables.contract.run_data import RunData
+from trainables.finding.find import trainable_of
 from trainables.seeds import PROTOCOL
 
 __all__ = [

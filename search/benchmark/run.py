@@ -31,7 +31,7 @@ from space.words import count
 from storage import BenchmarkRecord, Store, open_store
 from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.commands.kit import default_storage, stop_signals
-from trainables.run_data import RunData
+from trainables.contract.run_data import RunData
 
 __all__ = ["benchmark"]
 

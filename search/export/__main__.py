@@ -41,7 +41,7 @@ from storage.commands.kit import (
 )
 from storage.connect.engine import translated
 from storage.tables.attributes import STANDARD_ERROR
-from trainables.find import read_config
+from trainables.finding.find import read_config
 
 __all__ = ["export_study", "main"]
 

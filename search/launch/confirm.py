@@ -24,7 +24,7 @@ from search.workers.workplace import OpenWorkplace
 from storage.summaries.best import best_first
 from storage.summaries.confirmed import confirmed_trials
 from storage.tables.attributes import BASELINE
-from trainables.find import trainable_of
+from trainables.finding.find import trainable_of
 
 __all__ = ["Candidates", "Unconfirmed", "candidates", "confirm", "confirm_queue", "unconfirmed"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from search.launch.plan import Plan
 from search.trials.study import examples
 from search.workers.ray_session import Slots
-from trainables.find import trainable_of
+from trainables.finding.find import trainable_of
 
 __all__ = ["Estimate", "measure"]
 

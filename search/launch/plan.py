@@ -22,8 +22,8 @@ from space import Space, SpaceFile
 from space.errors import CheckpointError, SpaceError, StudyNotFoundError, UserError
 from space.terminal.command import FULL_DISK
 from storage import Store, StudyRecord
-from trainables.find import trainable_of
-from trainables.run_data import RunData
+from trainables.contract.run_data import RunData
+from trainables.finding.find import trainable_of
 
 __all__ = [
     "DATA_VARIABLE",

@@ -13,7 +13,7 @@ from search.trials.open_trial import Observer, OpenTrial
 from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots
 from storage.tables.attributes import BASELINE
-from trainables.find import trainable_of
+from trainables.finding.find import trainable_of
 
 __all__ = ["Reserve", "confirmation_seconds"]
 

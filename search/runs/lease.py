@@ -17,7 +17,7 @@ from storage import RunRecord, Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import LEASE_SECONDS, is_alive
 from storage.tables.records import LaunchRecord
-from trainables.checkpoint import delete_checkpoint
+from trainables.worker.checkpoint import delete_checkpoint
 
 __all__ = [
     "HEARTBEAT_SECONDS",

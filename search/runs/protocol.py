@@ -75,6 +75,6 @@ class Report:
 
     @classmethod
     def from_wire(cls, message: dict[str, Any]) -> Report:
-        """Read what `trainables.worker` sent."""
+        """Read what `trainables.worker.assigned` sent."""
         epoch = message["epoch"]
         return cls(**{**message, "epoch": None if epoch is None else Epoch(**epoch)})

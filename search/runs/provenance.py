@@ -14,7 +14,7 @@ from typing import Any
 
 from storage import NewLaunch
 from storage.leases import process_mark
-from trainables.run_data import RunData
+from trainables.contract.run_data import RunData
 
 __all__ = ["Provenance", "collect_provenance", "gpu_names"]
 

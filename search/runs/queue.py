@@ -13,7 +13,6 @@ from space.metrics import Measured
 from storage import ResultRecord, RunEpoch, RunRecord, Store
 from storage.kept_epoch import RunProgress
 from storage.leases import is_alive
-from trainables.find import kind_of
 
 __all__ = ["QueuedRun", "RunQueue", "has_ended"]
 
@@ -102,10 +101,10 @@ class RunQueue(RunLedger[_Open]):
     def next_assignment(self, beside: RunConfig | None = None) -> Assignment | None:
         """The next run of the queue that fits, or None once there is none."""
         self.renew()
-        wanted = None if beside is None else kind_of(beside)
+        wanted = None if beside is None else beside.kind()
         with self.holding():
             for queued in list(self._queue):
-                if wanted is not None and kind_of(queued.config) != wanted:
+                if wanted is not None and queued.config.kind() != wanted:
                     continue
                 self._queue.remove(queued)
                 # Two launches with one run in their queues: look and begin in one breath.

@@ -17,7 +17,7 @@ from search.runs.protocol import Assignment, Report
 from space import RunConfig
 from storage import NewRun, RunEpoch, RunRecord, Store
 from storage.kept_epoch import RunProgress
-from trainables.find import trainable_of
+from trainables.finding.find import trainable_of
 
 __all__ = ["RunLedger"]
 

@@ -26,7 +26,7 @@ from search.trials.study import open_study
 from space import RunConfig, Space
 from space.metrics import rank
 from storage import Store
-from trainables.run_data import RunData
+from trainables.contract.run_data import RunData
 
 __all__ = ["Incumbent", "Replay", "SimulatedSearch"]
 

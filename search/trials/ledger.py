@@ -39,7 +39,7 @@ from space import RunConfig
 from space.epochs import Epoch
 from storage import RunEpoch, RunRecord, TrialStep
 from storage.tables.attributes import FAIL_REASON, STANDARD_ERROR
-from trainables.find import trainable_of
+from trainables.finding.find import trainable_of
 
 __all__ = ["Ledger"]
 

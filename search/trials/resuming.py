@@ -12,7 +12,7 @@ from space import RunConfig, Space
 from space.epochs import Epoch
 from storage import RunRecord
 from storage.tables.attributes import FAIL_REASON
-from trainables.find import read_config
+from trainables.finding.find import read_config
 
 __all__ = ["as_begun", "lost_failure"]
 

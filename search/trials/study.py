@@ -18,8 +18,8 @@ from space.errors import StudyMismatchError
 from space.metrics import Measured
 from storage import NewStudy, Store
 from storage.tables.attributes import BASELINE
-from trainables.find import trainable_of
-from trainables.run_data import RunData
+from trainables.contract.run_data import RunData
+from trainables.finding.find import trainable_of
 
 __all__ = ["OpenedStudy", "examples", "open_study", "resolved"]
 

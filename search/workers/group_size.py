@@ -14,12 +14,12 @@ from search.workers.workers import GroupSize
 from search.workers.workplace import OpenWorkplace
 from space import RunConfig, Space
 from space.words import joined
+from trainables.contract.run_data import RunData
 from trainables.failures import TrialFailure
-from trainables.find import install, kind_of, read_config, trainable_of
-from trainables.run_data import RunData
+from trainables.finding.find import install, read_config, trainable_of
 
 if TYPE_CHECKING:
-    from trainables.loop.group_speed import GroupSpeed
+    from trainables.contract.group_speed import GroupSpeed
 
 __all__ = ["group_size_of_queue", "group_size_of_study"]
 
@@ -57,7 +57,7 @@ def group_size_of_study(
     n_runs = space.replicates * _trials_at_once(space, place.slots)
     if n_runs == 1:
         return lambda config: 1
-    kinds = {kind_of(config): config for config in reversed(examples())}
+    kinds = {_kind_of(config): config for config in reversed(examples())}
     # Runs of several kinds are shared out among as many batches.
     if n_runs < 2 * len(kinds):
         if n_runs > space.replicates:
@@ -89,10 +89,10 @@ def group_size_of_queue(configs: Sequence[RunConfig], place: OpenWorkplace) -> G
     asked = place.resources.runs_per_trainable
     if asked != "auto":
         return lambda config: asked
-    counts = Counter(kind_of(config) for config in configs)
+    counts = Counter(_kind_of(config) for config in configs)
     sizes: dict[str, int] = {}
     for config in configs:
-        kind = kind_of(config)
+        kind = _kind_of(config)
         if kind in sizes:
             continue
         share = math.ceil(counts[kind] / place.slots.concurrency)
@@ -100,7 +100,11 @@ def group_size_of_queue(configs: Sequence[RunConfig], place: OpenWorkplace) -> G
         sizes[kind] = found if isinstance(found, int) else found.n_runs_of(share)
         if not isinstance(found, int):
             _announce(config, found, sizes[kind], place)
-    return lambda config: sizes[kind_of(config)]
+    return lambda config: sizes[_kind_of(config)]
+
+
+def _kind_of(config: RunConfig) -> str:
+    return json.dumps(config.kind(), sort_keys=True)
 
 
 def _trials_at_once(space: Space, slots: Slots) -> int:
@@ -112,7 +116,7 @@ def _trials_at_once(space: Space, slots: Slots) -> int:
 
 
 def _differing(kinds: Iterable[str]) -> list[str]:
-    """The keys of `kind_of` that kinds differ in."""
+    """The keys of `RunConfig.kind` that kinds differ in."""
     values: defaultdict[str, set[str]] = defaultdict(set)
     for kind in kinds:
         for key, value in json.loads(kind).items():

@@ -36,7 +36,7 @@ def run_tune(
     from ray import tune
 
     from search.workers.hooks import LedgerScheduler, LedgerSearcher, LedgerStopper
-    from trainables.ray_trainable import RunTrainable
+    from trainables.worker.ray_trainable import RunTrainable
 
     slots, cpus = place.slots, place.resources.cpus
     workers = Workers(

@@ -20,7 +20,7 @@ from typing import Any
 from search.runs.protocol import LOST_WORKER, Assignment, Report
 from search.runs.run_ledger import RunLedger
 from space import RunConfig
-from trainables.checkpoint import delete_checkpoint
+from trainables.worker.checkpoint import delete_checkpoint
 
 __all__ = ["MAX_WORKER_DEATHS", "Change", "GroupSize", "Workers"]
 
@@ -63,7 +63,7 @@ class _Part:
         return self.assignment.runs[0][1]
 
     def messages(self, *, together: bool) -> list[dict[str, Any]]:
-        """Its open runs as a worker is told of them; see `trainables.worker`."""
+        """Its open runs as a worker is told of them; see `trainables.worker.assigned`."""
         return [
             {
                 "run_id": run.run_id,
@@ -124,8 +124,8 @@ class Workers:
             worker: What to call it.
 
         Returns:
-            What it trains, as `trainables.ray_trainable` defines it; None where there is nothing
-            to do for it now.
+            What it trains, as `trainables.worker.ray_trainable` defines it; None where there is
+            nothing to do for it now.
         """
         if len(self._groups) >= self._n_workers:
             return None
@@ -141,7 +141,7 @@ class Workers:
 
         Args:
             worker: Which worker made the step.
-            messages: Its reports, as `trainables.worker` defines them.
+            messages: Its reports, as `trainables.worker.assigned` defines them.
 
         Returns:
             What it is to do before its next step; None where it has nothing more to do.

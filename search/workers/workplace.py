@@ -11,7 +11,7 @@ from typing import Literal
 from search.workers.ray_session import Slots, ray_session, slots_for
 from space import Resources, TrainingConfig
 from space.config import AnyTraining
-from trainables.run_data import RunData
+from trainables.contract.run_data import RunData
 
 __all__ = ["OpenWorkplace", "Workplace"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainables.digit_pairs.config import DigitPairsConfig
-from trainables.digit_pairs.models import build_model
 from trainables.loop.optimizer import Optimizer
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.models import build_model
 
 __all__ = ["is_linear", "train_bare"]
 

@@ -53,19 +53,19 @@ from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
 from tests.benchmarks.steps import matrix_products, padding_share, step_flops
 from tests.harness.configs import open_run
-from trainables.digit_pairs.config import (
+from trainables.contract.split_data import SplitData
+from trainables.loop.batch import TrainingBatch
+from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.config import (
     DataConfig,
     DigitPairsConfig,
     ModelConfig,
     PairTrainingConfig,
 )
-from trainables.digit_pairs.data.images import SIDE
-from trainables.digit_pairs.flops import forward_flops
-from trainables.digit_pairs.models import MODELS, build_model
-from trainables.digit_pairs.resolve import resolve_config
-from trainables.loop.batch import TrainingBatch
-from trainables.loop.training import Training
-from trainables.split_data import SplitData
+from trainables.shipped.digit_pairs.data.images import SIDE
+from trainables.shipped.digit_pairs.flops import forward_flops
+from trainables.shipped.digit_pairs.models import MODELS, build_model
+from trainables.shipped.digit_pairs.resolve import resolve_config
 
 WAYS = ("DataLoader", "alone", "batched")
 A_CORE = "a batch a core"

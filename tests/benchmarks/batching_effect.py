@@ -23,13 +23,13 @@ from space import load_configs
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from tests.harness.configs import open_run
-from trainables.digit_pairs.config import DigitPairsConfig
-from trainables.digit_pairs.data.sources import load_source
-from trainables.digit_pairs.models import MODELS
-from trainables.digit_pairs.resolve import resolve_config
+from trainables.contract.split_data import SplitData
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
-from trainables.split_data import SplitData
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.data.sources import load_source
+from trainables.shipped.digit_pairs.models import MODELS
+from trainables.shipped.digit_pairs.resolve import resolve_config
 
 
 def configs_of(model: str, n_seeds: int) -> list[DigitPairsConfig]:

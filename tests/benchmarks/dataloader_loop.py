@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from trainables.digit_pairs.config import DigitPairsConfig
-from trainables.digit_pairs.losses import is_wrong, pair_loss
-from trainables.digit_pairs.models import build_model
-from trainables.digit_pairs.task import DigitPairs
+from trainables.contract.split_data import Batch, SplitData
 from trainables.loop.training import draw_parts
-from trainables.split_data import Batch, SplitData
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.losses import is_wrong, pair_loss
+from trainables.shipped.digit_pairs.models import build_model
+from trainables.shipped.digit_pairs.task import DigitPairs
 
 __all__ = ["dataloader_epoch"]
 

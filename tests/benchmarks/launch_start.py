@@ -30,7 +30,7 @@ from typing import Any
 from space.terminal.command import EXIT_DONE, EXIT_USER, Parser, positive_int, run_command
 from space.words import count
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
-from trainables.digit_pairs.config import (
+from trainables.shipped.digit_pairs.config import (
     DataConfig,
     DigitPairsConfig,
     ModelConfig,
@@ -64,8 +64,8 @@ def tune_with_optuna_search(folder: Path) -> None:
 
     def trainable(config: dict[str, float]) -> None:
         from tests.harness.configs import open_run
-        from trainables.digit_pairs.data.sources import load_source
-        from trainables.digit_pairs.resolve import resolve_config
+        from trainables.shipped.digit_pairs.data.sources import load_source
+        from trainables.shipped.digit_pairs.resolve import resolve_config
 
         data = DataConfig(source="digits")
         training = PairTrainingConfig(epochs=1, **config)

@@ -55,7 +55,7 @@ from storage import open_store
 from storage.commands.kit import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from tests.harness.configs import open_run
-from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
 
 SPACE: dict[str, Any] = {
     "study": "overhead",

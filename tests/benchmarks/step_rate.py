@@ -27,9 +27,9 @@ from tests.benchmarks.results import Cell, Table, add_json_option, publish, with
 from tests.benchmarks.steps import benchmark_training, measure, padding_share
 from tests.harness.configs import open_run
 from trainables.device import computes_in_bfloat16
-from trainables.digit_pairs.config import ModelConfig
-from trainables.digit_pairs.models import MODELS, build_model
 from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.config import ModelConfig
+from trainables.shipped.digit_pairs.models import MODELS, build_model
 
 DEEP = ("deepconvnet", "resnet", "deepconvnet-aux", "siamese", "siamese-aux")
 BATCH_SIZE = 50

@@ -14,19 +14,19 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.harness.configs import open_run
-from trainables.digit_pairs.config import (
+from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.config import (
     DataConfig,
     DigitPairsConfig,
     ModelConfig,
     PairTrainingConfig,
 )
-from trainables.digit_pairs.data.images import SIDE
-from trainables.digit_pairs.flops import forward_flops
-from trainables.digit_pairs.losses import pair_loss
-from trainables.digit_pairs.models.base import PairModel
-from trainables.digit_pairs.models.registry import build_model, model_class
-from trainables.digit_pairs.resolve import resolve_config
-from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.data.images import SIDE
+from trainables.shipped.digit_pairs.flops import forward_flops
+from trainables.shipped.digit_pairs.losses import pair_loss
+from trainables.shipped.digit_pairs.models.base import PairModel
+from trainables.shipped.digit_pairs.models.registry import build_model, model_class
+from trainables.shipped.digit_pairs.resolve import resolve_config
 
 __all__ = ["benchmark_training", "matrix_products", "measure", "padding_share", "step_flops"]
 

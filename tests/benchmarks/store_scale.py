@@ -54,7 +54,7 @@ from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from tests.dashboards.made.bulk_rows import EPOCHS
 from tests.dashboards.made.bulk_study import add_study, space_config
 from tests.postgresql import PostgresqlServer, programs
-from trainables.digit_pairs.resolve import resolve_config
+from trainables.shipped.digit_pairs.resolve import resolve_config
 
 STEPS = ("ask", "ask, TPE", "report", "tell", "list", "check", "resume", "copy")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from space import NamedConfig
 from space.config import RunConfig
-from trainables.digit_pairs.config import DigitPairsConfig
-from trainables.find import trainable_of
-from trainables.run_data import RunData
+from trainables.contract.run_data import RunData
+from trainables.finding.find import trainable_of
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 __all__ = ["PairsNamed", "open_run"]
 

@@ -31,8 +31,8 @@ from space.epochs import Epoch
 from storage import NewLaunch, NewRun, Store
 from storage.connect.engine import parse_url
 from tests.records import record_epoch
-from trainables.run_data import RunData
-from trainables.worker import AssignedRun
+from trainables.contract.run_data import RunData
+from trainables.worker.assigned import AssignedRun
 
 from .here import Here, train_here
 

@@ -14,7 +14,7 @@ from search.runs.run_ledger import RunLedger
 from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize, Workers
 from search.workers.workplace import OpenWorkplace
-from trainables.ray_trainable import RunTrainable
+from trainables.worker.ray_trainable import RunTrainable
 
 __all__ = ["Here", "train_here"]
 

@@ -9,9 +9,9 @@ from typing import Any
 from search.runs.seeds import replicate_config
 from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
 from space import CategoricalParameter, Space, parse_space
-from trainables.closed_form import ClosedForm
-from trainables.digit_pairs.config import DigitPairsConfig
-from trainables.digit_pairs.resolve import resolve_config
+from trainables.shipped.closed_form import ClosedForm
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.resolve import resolve_config
 
 SPACE: dict[str, Any] = {
     "study": "recorded",

@@ -12,8 +12,8 @@ import pytest
 from space import load_configs, load_space, load_tree
 from space.__main__ import main
 from space.files.schema import config_schema, config_schema_text
-from trainables.digit_pairs.resolve import resolve_config
-from trainables.find import trainable_of
+from trainables.finding.find import trainable_of
+from trainables.shipped.digit_pairs.resolve import resolve_config
 
 # As the report prints them, but for the digit that ResNet's parameters lost in Table II.
 TABLES = {

@@ -14,7 +14,7 @@ from space.__main__ import main as space_command
 from space.errors import SpaceError
 from space.files.messages import describe
 from space.terminal.command import run_command
-from trainables.digit_pairs.config import PairTrainingConfig
+from trainables.shipped.digit_pairs.config import PairTrainingConfig
 
 from .conftest import refusal
 

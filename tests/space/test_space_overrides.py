@@ -9,7 +9,7 @@ import pytest
 
 from space import Override, Space, parse_override, parse_space
 from space.errors import SpaceError
-from trainables.digit_pairs.config import PairTrainingConfig
+from trainables.shipped.digit_pairs.config import PairTrainingConfig
 
 Build = Callable[..., Space]
 

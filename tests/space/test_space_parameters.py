@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from space import CategoricalParameter, Condition, FloatParameter, IntParameter
 from space.checks import ordered
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 
 def test_points_of_a_stepped_float_are_round() -> None:

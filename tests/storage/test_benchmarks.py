@@ -10,7 +10,7 @@ from space.files.load import parse_tree
 from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.benchmarks import load_benchmarks, save_benchmark
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 CONFIG = DigitPairsConfig.model_validate(
     {"model": {"name": "mlp"}, "training": {"learning_rate": 0.1}}

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from tests.harness.configs import open_run
-from trainables.digit_pairs.config import DataConfig, DigitPairsConfig, ModelConfig
-from trainables.digit_pairs.data import sources
-from trainables.digit_pairs.models import MODELS
-from trainables.digit_pairs.resolve import resolve_config
+from trainables.contract.split_data import SplitData
 from trainables.loop.optimizer import Optimizer
 from trainables.loop.training import Training
-from trainables.split_data import SplitData
+from trainables.shipped.digit_pairs.config import DataConfig, DigitPairsConfig, ModelConfig
+from trainables.shipped.digit_pairs.data import sources
+from trainables.shipped.digit_pairs.models import MODELS
+from trainables.shipped.digit_pairs.resolve import resolve_config
 
 MakeConfig = Callable[..., DigitPairsConfig]
 MakeTraining = Callable[..., Training]

@@ -8,9 +8,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
-import space
-from space.metrics import Metric
-from trainables.task import Task
+import trainables
+from trainables import Metric, Task
 
 
 class Digits(Task):
@@ -18,7 +17,7 @@ class Digits(Task):
 
     metrics = (Metric(name="accuracy", words="accuracy", maximize=True),)
 
-    class Options(space.Options):
+    class Options(trainables.Options):
         """What a file may set and search."""
 
         width: Annotated[int, Field(ge=1)] = 4

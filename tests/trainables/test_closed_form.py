@@ -13,9 +13,9 @@ import pytest
 
 from space.errors import ModelError
 from tests.harness.configs import open_run
-from trainables.closed_form import ClosedForm, final_error
-from trainables.digit_pairs.config import DigitPairsConfig
 from trainables.failures import NonFiniteLossError
+from trainables.shipped.closed_form import ClosedForm, final_error
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 MakeConfig = Callable[..., DigitPairsConfig]
 
@@ -112,8 +112,8 @@ def test_exit_kills_the_process_once(
     if marked:
         marker.touch()
     script = (
-        "import json, sys; from trainables.find import read_config, trainable_of\n"
-        "from trainables.run_data import RunData\n"
+        "import json, sys; from trainables.finding.find import read_config, trainable_of\n"
+        "from trainables.contract.run_data import RunData\n"
         "config = read_config(json.loads(sys.argv[1]))\n"
         "run = trainable_of(config).open_run(config, RunData())\n"
         "while not run.finished: print(run.run_epoch().epoch, flush=True)"

@@ -9,8 +9,8 @@ import pytest
 
 from space.errors import UsageError
 from trainables import __main__ as listing
-from trainables.digit_pairs.models import MODELS
-from trainables.digit_pairs.models.layers import scaled
+from trainables.shipped.digit_pairs.models import MODELS
+from trainables.shipped.digit_pairs.models.layers import scaled
 
 
 def test_listing_as_json(capsys: pytest.CaptureFixture[str]) -> None:

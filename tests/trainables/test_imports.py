@@ -10,7 +10,7 @@ SCRIPT = """
 import importlib, pkgutil, sys, trainables
 modules = [m.name for m in pkgutil.walk_packages(trainables.__path__, "trainables.")]
 for name in modules:
-    if name != "trainables.ray_trainable":
+    if name != "trainables.worker.ray_trainable":
         importlib.import_module(name)
 print(len(modules), *sorted({name.partition(".")[0] for name in sys.modules}))
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -15,9 +16,11 @@ from torch import Tensor
 
 from space.config import TrainingConfig
 from space.epochs import Epoch
+from trainables.contract.split_data import Batch
+from trainables.contract.stacked import stacked_options
+from trainables.contract.task import Task
 from trainables.device import prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
-from trainables.find import kind_of
 from trainables.loop.captured import Capture, CapturedWork, capture_cuda_graph
 from trainables.loop.network import (
     AloneNetwork,
@@ -29,9 +32,6 @@ from trainables.loop.network import (
 from trainables.loop.samples import n_samples, rows_of, side_by_side
 from trainables.loop.stack import Stack
 from trainables.loop.traced import TracedFunction
-from trainables.split_data import Batch
-from trainables.stacked import stacked_options
-from trainables.task import Task
 
 if TYPE_CHECKING:
     from trainables.loop.training import Training
@@ -49,7 +49,7 @@ TRACE_AFTER = 60
 def batch_key(run: Training) -> Hashable:
     """What runs must have in common to be trained as one batch.
 
-    They may differ in all else: see `kind_of`, and in how many epochs they have behind them.
+    They may differ in all else: see `RunConfig.kind`, and in how many epochs they have behind them.
 
     Args:
         run: A run.
@@ -62,7 +62,8 @@ def batch_key(run: Training) -> Hashable:
         for split, part in run.parts.items()
         for name, tensor in part.items()
     ]
-    return type(run.task), kind_of(run.config), run.device, tuple(shapes)
+    kind = json.dumps(run.config.kind(), sort_keys=True)
+    return type(run.task), kind, run.device, tuple(shapes)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from space.config import TrainingConfig
+from trainables.contract.split_data import Batch
+from trainables.contract.task import Task
 from trainables.loop.dropout import SeededDropout
 from trainables.loop.operators import RunOperators
 from trainables.loop.stack import Stack, state_tensors
 from trainables.seeds import Stream, derive_seed
-from trainables.split_data import Batch
-from trainables.task import Task
 
 __all__ = ["AloneNetwork", "RunLoss", "RunsFunctions", "RunsNetwork", "build_network"]
 

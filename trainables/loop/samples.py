@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from trainables.split_data import Batch
+from trainables.contract.split_data import Batch
 
 __all__ = ["n_samples", "on_device", "rows_of", "side_by_side"]
 

@@ -14,6 +14,8 @@ from torch import Tensor
 from space.config import NetworkConfig
 from space.epochs import Epoch, kept_epoch
 from space.errors import DataError, ModelError
+from trainables.contract.split_data import Batch, SplitData
+from trainables.contract.task import Task
 from trainables.device import check_device, prepare_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
 from trainables.loop.batch import TrainingBatch, evaluate
@@ -22,8 +24,6 @@ from trainables.loop.network import build_network
 from trainables.loop.optimizer import Optimizer
 from trainables.loop.samples import n_samples, on_device
 from trainables.seeds import Stream, derive_seed, generator, role_seed
-from trainables.split_data import Batch, SplitData
-from trainables.task import Task
 
 __all__ = ["Training", "draw_parts", "draw_test"]
 

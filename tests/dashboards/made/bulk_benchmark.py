@@ -21,7 +21,7 @@ from tests.dashboards.made.bulk_rows import (
     Rows,
 )
 from tests.records import FINGERPRINT, begin_launch, result
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 __all__ = ["add_benchmark"]
 

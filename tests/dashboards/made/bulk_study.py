@@ -33,7 +33,7 @@ from tests.dashboards.made.bulk_trials import (
     draw_trials,
 )
 from tests.records import FINGERPRINT, begin_launch
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 __all__ = ["add_study", "begin_study", "space_config", "store_trials"]
 

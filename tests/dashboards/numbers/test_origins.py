@@ -26,7 +26,7 @@ from tests.dashboards.made.reported_benchmark import (
     save,
 )
 from tests.records import begin_run
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 BASE = {"learning_rate": 1e-3}
 GIVEN = {"learning_rate": 5e-4}

@@ -22,8 +22,8 @@ from space.files.reader import parse_yaml
 from space.words import count
 from storage import Store
 from tests.harness.configs import PairsNamed, open_run
-from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig
-from trainables.digit_pairs.resolve import resolve_config
+from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig
+from trainables.shipped.digit_pairs.resolve import resolve_config
 
 from ..conftest import ASHA, best_first, search
 

@@ -25,7 +25,7 @@ from storage import Store
 from storage.admin.check import check_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
 from tests.search.conftest import opened
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 from ..conftest import SPACE, Recorder, best_first, confirm, new_ledger, search, work
 

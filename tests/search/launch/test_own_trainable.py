@@ -18,7 +18,7 @@ from space import load_configs, load_space
 from space.errors import SpaceError
 from storage import Store
 from storage.admin.check import check_store
-from trainables.find import _KNOWN, find_trainable, install
+from trainables.finding.find import _KNOWN, find_trainable, install
 
 from ..here import Here
 
@@ -100,8 +100,16 @@ def test_a_users_task_goes_all_the_way(
         ({"trainable": "no_such_module:X"}, None, "no module is named 'no_such_module'"),
         ({}, "def Digits(:\n", "mine.py, line 1: not valid Python"),
         ({}, "import os\n\n1 / 0\n", "mine.py, line 3: ZeroDivisionError"),
-        ({}, "class Digits:\n    pass\n", "expected a class that derives from trainables.task"),
-        ({}, "from trainables.task import Task\n\n\nclass Digits(Task):\n    pass\n", "lacks the"),
+        (
+            {},
+            "class Digits:\n    pass\n",
+            "expected a class that derives from trainables.Task",
+        ),
+        (
+            {},
+            "from trainables import Task\n\n\nclass Digits(Task):\n    pass\n",
+            "lacks the",
+        ),
         ({}, CLASS.format("learning_rate: float = 0.1"), "which is a setting of training, too"),
         (
             {"parameters": {"momentum": {"type": "float", "low": 0, "high": 0.9}}},

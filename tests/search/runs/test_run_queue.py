@@ -25,11 +25,11 @@ from storage import NewRun, Store
 from storage.tables.attributes import BASELINE
 from tests.harness.configs import PairsNamed
 from tests.search.conftest import new_ledger, opened
-from trainables.digit_pairs.config import DataConfig, ModelConfig, PairTrainingConfig
-from trainables.digit_pairs.data.sources import load_source
-from trainables.run_data import RunData
-from trainables.split_data import SplitData
-from trainables.worker import AssignedRun
+from trainables.contract.run_data import RunData
+from trainables.contract.split_data import SplitData
+from trainables.shipped.digit_pairs.config import DataConfig, ModelConfig, PairTrainingConfig
+from trainables.shipped.digit_pairs.data.sources import load_source
+from trainables.worker.assigned import AssignedRun
 
 from ..conftest import Recorder, search, work
 from ..results_store import begin_launch

@@ -22,7 +22,7 @@ from space.errors import SpaceError, StorageError, StudyMismatchError, UsageErro
 from storage import open_store
 from tests.harness.configs import PairsNamed
 from tests.search.conftest import open_study, plan_of
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 from ...conftest import BACKENDS
 from ..conftest import SPACE

@@ -16,7 +16,7 @@ from search.trials.ledger import Ledger
 from storage import Store, open_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
 from tests.search.conftest import open_study
-from trainables import worker
+from trainables.worker import assigned
 
 from ..conftest import Recorder, new_ledger, reports_in_our_tables, work
 
@@ -81,7 +81,7 @@ def test_interrupting_changes_nothing_in_the_result(
 def test_budget_of_trials_and_epochs_holds_over_launches(
     plan_for: MakePlan, store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(assigned, "CHECKPOINT_SECONDS", 0.0)
     plan = plan_for(budget={"trials": 12, "epochs": 20})
     ledger, study = new_ledger(plan, store, recorder)
     while not ledger.is_spent:
@@ -135,7 +135,7 @@ def test_a_new_store_takes_nothing_from_an_old_ones_checkpoints(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(worker, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(assigned, "CHECKPOINT_SECONDS", 0.0)
     plan = plan_for()
     ledger, _ = new_ledger(plan, store, recorder)
     work(ledger, plan, n_steps=5)

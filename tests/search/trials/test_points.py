@@ -22,7 +22,7 @@ from space import Space
 from storage import Store, open_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
 from tests.search.conftest import open_study, opened
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 from ..conftest import SPACE, Recorder, new_ledger, work
 

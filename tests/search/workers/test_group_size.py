@@ -21,11 +21,11 @@ from search.workers.workers import GroupSize
 from search.workers.workplace import OpenWorkplace, Workplace
 from space import Resources
 from tests.harness.configs import PairsNamed
-from trainables.digit_pairs.config import DataConfig, ModelConfig
-from trainables.digit_pairs.data.sources import load_source
+from trainables.contract.group_speed import GroupSpeed
+from trainables.contract.run_data import RunData
 from trainables.failures import OutOfMemoryFailure
-from trainables.loop.group_speed import GroupSpeed
-from trainables.run_data import RunData
+from trainables.shipped.digit_pairs.config import DataConfig, ModelConfig
+from trainables.shipped.digit_pairs.data.sources import load_source
 
 MakePlan = Callable[..., Plan]
 SLOTS = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)

@@ -45,8 +45,8 @@ SPACE: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _every_epoch_has_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainables.worker.CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr("trainables.worker.CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr("trainables.worker.assigned.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("trainables.worker.assigned.CHECKPOINT_SHARE", float("inf"))
 
 
 def test_runs_trained_together_and_stopped_are_those_trained_alone(

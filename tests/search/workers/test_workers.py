@@ -14,7 +14,7 @@ from search.workers import workers as workers
 from search.workers.workers import MAX_WORKER_DEATHS, Workers
 from storage import RunRecord
 from storage.tables.schema import utc_now
-from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
 
 
 def config(name: str = "mlp", seed: int = 0) -> DigitPairsConfig:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.trainables.conftest import without_dropout
-from trainables.digit_pairs.config import ModelConfig
-from trainables.digit_pairs.models import MODELS, Output, PairModel, build_model
+from trainables.shipped.digit_pairs.config import ModelConfig
+from trainables.shipped.digit_pairs.models import MODELS, Output, PairModel, build_model
 
 
 class _Layers:

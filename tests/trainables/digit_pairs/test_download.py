@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.digit_pairs.data.download import MNIST_FILES, DownloadError, download_mnist
+from trainables.shipped.digit_pairs.data.download import MNIST_FILES, DownloadError, download_mnist
 
 
 def _child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:

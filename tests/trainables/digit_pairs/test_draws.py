@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from space.errors import DataError
-from trainables.digit_pairs.config import DataConfig, ModelConfig
-from trainables.digit_pairs.task import DigitPairs, PairOptions
+from trainables.contract.split_data import Batch, SplitData
 from trainables.loop.held_out import n_held_out
 from trainables.loop.training import draw_parts, draw_test
 from trainables.seeds import Stream, generator
-from trainables.split_data import Batch, SplitData
+from trainables.shipped.digit_pairs.config import DataConfig, ModelConfig
+from trainables.shipped.digit_pairs.task import DigitPairs, PairOptions
 
 SEEDS = st.integers(0, 2**63 - 1)
 N_IMAGES = 60

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 
 from tests.benchmarks import steps
 from tests.benchmarks.steps import padding_share, step_flops
-from trainables.digit_pairs.config import ModelConfig
-from trainables.digit_pairs.flops import forward_flops
-from trainables.digit_pairs.models import build_model
+from trainables.shipped.digit_pairs.config import ModelConfig
+from trainables.shipped.digit_pairs.flops import forward_flops
+from trainables.shipped.digit_pairs.models import build_model
 
 
 def _on_padding(n_in: int, n_out: int, side: int, kernel: int, padding: int) -> float:

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from trainables.digit_pairs.losses import is_wrong, pair_loss
-from trainables.digit_pairs.models.base import Output
+from trainables.shipped.digit_pairs.losses import is_wrong, pair_loss
+from trainables.shipped.digit_pairs.models.base import Output
 
 N = 4
 CLASSES_N2 = torch.tensor([[3, 7], [9, 0], [5, 5], [1, 2]])

@@ -8,9 +8,9 @@ from torch import nn
 
 from space.errors import ModelError
 from tests.trainables.conftest import without_dropout
-from trainables.digit_pairs.config import ModelConfig
-from trainables.digit_pairs.models import MODELS, PairModel, build_model, check_model
-from trainables.digit_pairs.models.layers import scaled
+from trainables.shipped.digit_pairs.config import ModelConfig
+from trainables.shipped.digit_pairs.models import MODELS, PairModel, build_model, check_model
+from trainables.shipped.digit_pairs.models.layers import scaled
 
 PARAMETERS = {
     "mlp": 279_562,

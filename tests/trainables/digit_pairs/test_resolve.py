@@ -10,10 +10,10 @@ import torch
 from space.errors import ModelError, TrainingError
 from trainables import device
 from trainables.device import pick_device
-from trainables.digit_pairs.config import DigitPairsConfig
-from trainables.digit_pairs.data import sources
-from trainables.digit_pairs.resolve import resolve_config
 from trainables.seeds import PROTOCOL
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.data import sources
+from trainables.shipped.digit_pairs.resolve import resolve_config
 
 
 def _config(name: str, **values: Any) -> DigitPairsConfig:

@@ -13,11 +13,11 @@ import torch
 from sklearn.datasets import load_digits
 
 from space.errors import DataError
-from trainables.digit_pairs.config import DataConfig
-from trainables.digit_pairs.data import sources, torchvision_compat
-from trainables.digit_pairs.data.download import MNIST_FILES, DownloadError
-from trainables.digit_pairs.data.sources import load_source, resolve_source
-from trainables.split_data import SplitData
+from trainables.contract.split_data import SplitData
+from trainables.shipped.digit_pairs.config import DataConfig
+from trainables.shipped.digit_pairs.data import sources, torchvision_compat
+from trainables.shipped.digit_pairs.data.download import MNIST_FILES, DownloadError
+from trainables.shipped.digit_pairs.data.sources import load_source, resolve_source
 
 
 def _no_download(root: Path, timeout_seconds: float) -> None:

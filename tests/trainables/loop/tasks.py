@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from space.config import FrozenModel
 from space.metrics import Metric
-from trainables.digit_pairs.config import DataConfig, DigitPairsConfig, ModelConfig
+from trainables.contract.split_data import Batch, Split
+from trainables.contract.stacked import STACKED
+from trainables.contract.task import Task
 from trainables.loop.training import Training
-from trainables.split_data import Batch, Split
-from trainables.stacked import STACKED
-from trainables.task import Task
+from trainables.shipped.digit_pairs.config import DataConfig, DigitPairsConfig, ModelConfig
 
 __all__ = ["Classes", "Progression", "open_task"]
 

@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from space.epochs import Epoch
-from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.contract.split_data import Batch
 from trainables.device import computes_in_bfloat16
-from trainables.digit_pairs.models import MODELS
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.network import RunLoss, RunsFunctions
 from trainables.loop.training import Training
-from trainables.split_data import Batch
+from trainables.shipped.digit_pairs.models import MODELS
+from trainables.worker.checkpoint import load_checkpoint, save_checkpoint
 
 MakeTraining = Callable[..., Training]
 

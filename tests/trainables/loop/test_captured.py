@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from trainables.digit_pairs.models import MODELS
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.captured import CapturedWork, capture_cuda_graph
 from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.models import MODELS
 
 MakeTraining = Callable[..., Training]
 

@@ -14,12 +14,12 @@ import torch
 from space.epochs import Epoch
 from space.errors import CheckpointError
 from tests.harness.configs import open_run
-from trainables.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
-from trainables.closed_form import ClosedForm
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.contract.run import Run
+from trainables.contract.split_data import SplitData
 from trainables.loop.training import Training
-from trainables.runs import Run
-from trainables.split_data import SplitData
+from trainables.shipped.closed_form import ClosedForm
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.worker.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
 
 MakeConfig = Callable[..., DigitPairsConfig]
 MakeTraining = Callable[..., Training]

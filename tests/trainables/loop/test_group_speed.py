@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from trainables.digit_pairs.config import DigitPairsConfig
+from trainables.contract.group_speed import GroupSpeed
 from trainables.failures import OutOfMemoryFailure
-from trainables.find import kind_of
 from trainables.loop import group_speed
-from trainables.loop.group_speed import MOST_TIMED, GroupSpeed, measure_group_speed
+from trainables.loop.group_speed import MOST_TIMED, measure_group_speed
 from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 MakeConfig = Callable[..., DigitPairsConfig]
 MakeTraining = Callable[..., Training]
@@ -141,4 +141,4 @@ def test_a_shortened_run_has_whole_batches(
 def test_architectures_differ_in_what_a_batch_shares(make_config: MakeConfig) -> None:
     same = make_config("mlp", training__learning_rate=0.5, training__training_seed=3)
     other = make_config("mlp", training__batch_size=8)
-    assert kind_of(same) == kind_of(make_config("mlp")) != kind_of(other)
+    assert same.kind() == make_config("mlp").kind() != other.kind()

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.trainables.conftest import in_float64
-from trainables.digit_pairs.models import MODELS
-from trainables.digit_pairs.models.base import Output, PairModel
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.models import MODELS
+from trainables.shipped.digit_pairs.models.base import Output, PairModel
 
 MakeTraining = Callable[..., Training]
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from trainables.checkpoint import load_checkpoint, save_checkpoint
-from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.optimizer import Optimizer, learning_rate_of
 from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
+from trainables.worker.checkpoint import load_checkpoint, save_checkpoint
 
 MakeTraining = Callable[..., Training]
 

@@ -18,12 +18,12 @@ from space.errors import DataError, ModelError
 from space.metrics import DIGIT_PAIRS
 from tests.trainables.conftest import in_float64
 from tests.trainables.loop.tasks import Classes, Progression, open_task
-from trainables.checkpoint import load_checkpoint, save_checkpoint
-from trainables.digit_pairs.task import DigitPairs
+from trainables.contract.split_data import Batch, Split
+from trainables.contract.task import Task
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
-from trainables.split_data import Batch, Split
-from trainables.task import Task
+from trainables.shipped.digit_pairs.task import DigitPairs
+from trainables.worker.checkpoint import load_checkpoint, save_checkpoint
 
 
 def _classes(i: int, **training: Any) -> Training:

@@ -16,14 +16,14 @@ import torch.nn.functional as F
 from space.epochs import Epoch
 from tests.harness.configs import open_run
 from tests.trainables.conftest import in_float64
+from trainables.contract.split_data import SplitData
 from trainables.device import computes_in_bfloat16
-from trainables.digit_pairs.config import DigitPairsConfig
-from trainables.digit_pairs.models import MODELS
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure, TrialFailure
 from trainables.loop import batch as batch_module
 from trainables.loop.dropout import SeededDropout
 from trainables.loop.training import Training, draw_test
-from trainables.split_data import SplitData
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.models import MODELS
 
 MakeConfig = Callable[..., DigitPairsConfig]
 MakeTraining = Callable[..., Training]

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
-from trainables import worker as worker_module
-from trainables.closed_form import CLOSED_FORM
-from trainables.digit_pairs.config import DigitPairsConfig, ModelConfig
-from trainables.digit_pairs.models import MODELS
-from trainables.digit_pairs.models.base import Output, PairModel
-from trainables.digit_pairs.resolve import resolve_config
+from trainables.contract.run_data import RunData
+from trainables.contract.split_data import SplitData
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
-from trainables.loop.worker import BatchedSteps
-from trainables.ray_trainable import RunTrainable
-from trainables.run_data import RunData
-from trainables.split_data import SplitData
-from trainables.worker import AssignedRun
+from trainables.shipped.closed_form import CLOSED_FORM
+from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig
+from trainables.shipped.digit_pairs.models import MODELS
+from trainables.shipped.digit_pairs.models.base import Output, PairModel
+from trainables.shipped.digit_pairs.resolve import resolve_config
+from trainables.worker import assigned as worker_module
+from trainables.worker.assigned import AssignedRun
+from trainables.worker.ray_trainable import RunTrainable
+from trainables.worker.steps import BatchedSteps
 
 MakeConfig = Callable[..., DigitPairsConfig]
 Report = dict[str, Any]

@@ -1,0 +1,124 @@
+"""What can be trained, whatever it is: what a search asks of it."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypeVar
+
+from space.config import RunConfig
+from trainables.contract.group_speed import GroupSpeed
+from trainables.contract.own_code import OwnCode
+from trainables.contract.run import Run
+from trainables.contract.run_data import RunData
+
+__all__ = ["Grouping", "Trainable"]
+
+Grouping = Literal["alone", "free", "measured"]
+
+C = TypeVar("C", bound=RunConfig)
+
+
+class Trainable(Generic[C]):
+    """Something that can be trained an epoch at a time, as searches and benchmarks see it.
+
+    It knows nothing of studies, stores and workers, and is the same in every process; what belongs
+    to a run is in the run. Loading the module that defines it must be quick: what takes a second to
+    import is imported by the method that needs it.
+
+    Attributes:
+        name: What files call it.
+        own: Its text, where it is a user's own.
+        grouping: How many of its runs a worker trains at once: alone, one; free, as many as there
+            are, since they take no time; measured, as many as `measure_together` finds to pay.
+    """
+
+    name: str = ""
+    own: OwnCode | None = None
+    grouping: Grouping = "alone"
+    config_type: type[C]
+
+    @property
+    def pinned(self) -> str:
+        """Its name with the digits of its text behind it, where it is a user's own."""
+        return self.name if self.own is None else f"{self.name}@{self.own.fingerprint}"
+
+    def settle(
+        self, config: C, *, source: str | None = None, with_test: bool = False
+    ) -> tuple[C, RunData]:
+        """Load the data, and say in the config what they were found to be.
+
+        Args:
+            config: A config.
+            source: What ``data.source`` was settled to before, if it was.
+            with_test: Whether the test split is loaded too, which only a benchmark may.
+
+        Returns:
+            The config, and what its runs are trained on.
+
+        Raises:
+            DataError: If the data cannot be had or do not suffice.
+        """
+        raise NotImplementedError
+
+    def resolve(self, config: C) -> C:
+        """The same config with nothing left to a default that may change.
+
+        Args:
+            config: A config; a resolved one comes back equal.
+
+        Raises:
+            DataError: If the data cannot be had.
+            ModelError: If the model's name or an option is wrong.
+            TrainingError: If a training setting cannot be honoured.
+        """
+        raise NotImplementedError
+
+    def open_run(self, config: C, data: RunData) -> Run:
+        """A run at its beginning.
+
+        Args:
+            config: A resolved config.
+            data: What it is trained on.
+
+        Raises:
+            TrainingError: If the config's device is not there or cannot honour its settings.
+        """
+        raise NotImplementedError
+
+    def n_parameters(self, config: C) -> int:
+        """What a run of this config trains: the numbers in it; 0 for what has none.
+
+        Raises:
+            ModelError: If the model's name or an option is wrong.
+        """
+        raise NotImplementedError
+
+    def has_aux(self, config: C) -> bool:
+        """Whether a run of this config has auxiliary losses."""
+        return False
+
+    def weight(self, config: C) -> tuple[float, ...]:
+        """What grows with the memory that a run takes."""
+        return ()
+
+    def shortened(self, config: C) -> tuple[C, float]:
+        """A run by which the cost of an epoch is measured.
+
+        Args:
+            config: A resolved config.
+
+        Returns:
+            The config of a run of two short epochs, and how many of these an epoch of the given
+            config takes.
+        """
+        return config.with_values({"training.epochs": 2}), 1.0
+
+    def is_measured(self, config: C) -> bool:
+        """Whether `measure_together` takes time for it."""
+        return self.grouping == "measured"
+
+    def measure_together(self, config: C, data: RunData, *, most: int) -> GroupSpeed | int:
+        """How fast runs of one config are trained together, or how many for nothing.
+
+        Only asked where `grouping` is "measured".
+        """
+        raise NotImplementedError

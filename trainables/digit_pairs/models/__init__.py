@@ -1,6 +1,0 @@
-"""The networks that compare two digits."""
-
-from trainables.digit_pairs.models.base import Output, PairModel
-from trainables.digit_pairs.models.registry import MODELS, build_model, check_model
-
-__all__ = ["MODELS", "Output", "PairModel", "build_model", "check_model"]

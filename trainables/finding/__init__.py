@@ -1,0 +1,1 @@
+"""From the name of a trainable to the trainable, a user's own among them."""

@@ -1,0 +1,130 @@
+"""A user's task as a trainable."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import Field, create_model
+
+from space.config import DataSettings, NetworkConfig, Options, TrainingConfig
+from space.errors import SpaceError, TrainingError
+from trainables.contract.run_data import RunData
+from trainables.contract.stacked import STACKED
+from trainables.contract.task import Task
+from trainables.contract.trainable import Grouping, Trainable
+from trainables.device import check_device, pick_device
+from trainables.loop.training import Training, draw_parts
+from trainables.seeds import PROTOCOL
+
+if TYPE_CHECKING:
+    from trainables.contract.group_speed import GroupSpeed
+
+__all__ = ["TaskConfig", "TaskTrainable"]
+
+
+class TaskConfig(NetworkConfig):
+    """Everything that a run of a task depends on besides the machine."""
+
+    data: DataSettings = Field(default_factory=DataSettings)
+    """The data."""
+    options: Options = Field(default_factory=Options)
+    """The task's own options."""
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    """The optimisation."""
+
+    def kind(self) -> dict[str, Any]:
+        """All options but those that may differ within a batch, and what shapes a step."""
+        tree = self.model_dump(mode="json")
+        fields = type(self.options).model_fields
+        options = {k: v for k, v in tree["options"].items() if STACKED not in fields[k].metadata}
+        training = tree["training"]
+        same = ("batch_size", "device", "precision", "tf32")
+        return {"trainable": self.trainable, **options, **{key: training[key] for key in same}}
+
+
+class TaskTrainable(Trainable[TaskConfig]):
+    """Runs of a `Task`: the loop trains them, many as one model where that pays."""
+
+    grouping: Grouping = "measured"
+
+    def __init__(self, task: type[Task], name: str) -> None:
+        """
+        Args:
+            task: The task's class; its ``Options``, if it has any, are an `Options` class.
+            name: What files call it.
+
+        Raises:
+            SpaceError: If the class is not complete, or its options are none.
+        """
+        missing = sorted(getattr(task, "__abstractmethods__", ()))
+        if missing:
+            raise SpaceError(f"{name} lacks the method {' and the method '.join(missing)}")
+        options = getattr(task, "Options", Options)
+        if not (inspect.isclass(options) and issubclass(options, Options)):
+            raise SpaceError(f"{name}.Options must derive from space.Options")
+        for key in options.model_fields:
+            if key in TrainingConfig.model_fields:
+                raise SpaceError(
+                    f"{name}.Options has '{key}', which is a setting of training, too: call it "
+                    "something else"
+                )
+        self._task = task
+        is_required = any(field.is_required() for field in options.model_fields.values())
+        default = Field() if is_required else Field(default_factory=options)
+        fields: Any = {"options": (options, default)}
+        self.config_type = create_model("TaskConfig", __base__=TaskConfig, **fields)
+        self.config_type.measured = task.__new__(task).measured  # Of no run: of the class.
+        self._counts: dict[str, int] = {}
+
+    def task(self, config: TaskConfig) -> Task:
+        """The task of one run."""
+        return self._task(config.options)
+
+    def settle(
+        self, config: TaskConfig, *, source: str | None = None, with_test: bool = False
+    ) -> tuple[TaskConfig, RunData]:
+        """Load the splits; too few samples are found out before any run."""
+        task = self.task(config)
+        train = task.load("train")
+        draw_parts(task, train, config.data.data_seed)
+        test = task.load("test") if with_test else None
+        config = config.model_copy(update={"trainable": self.pinned})
+        return config, RunData(train=train, test=test, own=self.own)
+
+    def resolve(self, config: TaskConfig) -> TaskConfig:
+        """The config with today's protocol and the text of its file."""
+        if config.training.protocol not in (None, PROTOCOL):
+            raise TrainingError(
+                f"training.protocol is {config.training.protocol}, and this release trains under "
+                f"version {PROTOCOL} alone: leave it out"
+            )
+        if config.training.device == "cpu":
+            check_device(config.training, torch.device("cpu"))
+        training = config.training.model_copy(update={"protocol": PROTOCOL})
+        return config.model_copy(update={"training": training, "trainable": self.pinned})
+
+    def open_run(self, config: TaskConfig, data: RunData) -> Training:
+        """A `Training` on the device that the config means in this process."""
+        device = pick_device(config.training.device)
+        return Training(self.task(config), config, data.train, device)
+
+    def n_parameters(self, config: TaskConfig) -> int:
+        """The network's numbers that have gradients."""
+        key = config.options.model_dump_json()
+        if key not in self._counts:
+            parameters = self.task(config).network().parameters()
+            self._counts[key] = sum(each.numel() for each in parameters if each.requires_grad)
+        return self._counts[key]
+
+    def weight(self, config: TaskConfig) -> tuple[float, ...]:
+        """The more samples a step and parameters, the more memory."""
+        return (self.n_parameters(config), config.training.batch_size)
+
+    def measure_together(self, config: TaskConfig, data: RunData, *, most: int) -> GroupSpeed:
+        """Steps of the network, measured."""
+        from trainables.loop.group_speed import MOST_TIMED, measure_group_speed
+
+        long = config.with_values({"training.epochs": MOST_TIMED + 1})
+        return measure_group_speed(lambda: self.open_run(long, data), most=most)

@@ -1,0 +1,1 @@
+"""The trainables that come with the project."""

@@ -1,0 +1,223 @@
+"""A worker's side of a search: trains an assigned run, checkpoints it and reports every epoch.
+
+An assignment and a report are plain dictionaries, so that they travel between any two processes:
+
+    assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3,
+                 "evaluate": False, "together": False}
+    report      {"run_id": 7, "epoch": {...} | None, "evaluation": {...} | None,
+                 "failure": "..." | None, "warning": "..." | None, "worker": "host 4711"}
+
+``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
+`Epoch`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
+errors and losses on the training, validation and test pairs; nothing else reads the test split.
+``together`` lets a worker train the run as one model with others of its architecture.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from space.epochs import Epoch
+from space.errors import CheckpointError, UserError
+from trainables.contract.run import Run
+from trainables.contract.run_data import RunData
+from trainables.failures import (
+    LONGEST_REASON,
+    NonFiniteLossError,
+    TrialFailure,
+    describe,
+    is_device_lost,
+    out_of_memory_translated,
+)
+from trainables.finding.find import read_config, trainable_of
+from trainables.worker.checkpoint import load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from trainables.loop.training import Training
+
+__all__ = ["CHECKPOINT_SECONDS", "AssignedRun"]
+
+CHECKPOINT_SECONDS = 1.0
+"""The least time between two checkpoints of a run."""
+CHECKPOINT_SHARE = 0.05
+"""The most of a run's time that may go into checkpoints. What lies between two checkpoints, and the
+epoch in progress, is what a run trains again that lost its worker."""
+
+
+class AssignedRun:
+    """One assigned run.
+
+    Attributes:
+        closed: Whether the run has reported its last.
+        together: Whether it may be trained as one model with others.
+    """
+
+    def __init__(
+        self,
+        assignment: dict[str, Any],
+        data: RunData,
+        *,
+        n_together: int = 1,
+    ) -> None:
+        """Take an assignment; nothing is trained or loaded yet.
+
+        Args:
+            assignment: See the module's docstring.
+            data: What it is trained on, with the test part where the assignment asks for an
+                evaluation.
+            n_together: How many runs share the process's time, this one among them.
+        """
+        self._evaluate: bool = assignment["evaluate"]
+        self.together: bool = assignment["together"]
+        self.run_id: int = assignment["run_id"]
+        self._config = read_config(assignment["config"])
+        self._path = None if assignment["checkpoint"] is None else Path(assignment["checkpoint"])
+        self._n_reported: int = assignment["n_epochs"]
+        self._data = data
+        self._n_together = n_together
+        self._run: Run | None = None
+        self._warning: str | None = None
+        self._unsaved: str | None = None
+        self._saved_at = time.monotonic()
+        self._save_seconds = 0.0
+        self.closed = False
+
+    @property
+    def training(self) -> Training | None:
+        """The run, once it is prepared, where it is one of those that are trained as one model."""
+        is_one = trainable_of(self._config).is_measured(self._config)
+        return cast("Training | None", self._run if is_one else None)
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch and report it.
+
+        Returns:
+            The report; see `prepare` for what comes before an epoch. Whatever goes wrong is a
+            report too: the study must survive any trial.
+        """
+        return self.prepare() or self._guarded(lambda: self._conclude(self._opened().run_epoch()))
+
+    def prepare(self) -> dict[str, Any] | None:
+        """Open the run, and report what needs no training.
+
+        Returns:
+            An epoch that the checkpoint holds and the driver has not heard of; or why the run
+            cannot be opened; or None where the next epoch is to be trained.
+        """
+
+        def unreported() -> dict[str, Any]:
+            # A driver that died may have missed epochs which the checkpoint holds.
+            history = self._opened().history[self._n_reported :]
+            return self._conclude(history[0]) if history else {}
+
+        return self._guarded(unreported) or None
+
+    def conclude(self, outcome: Epoch | NonFiniteLossError) -> dict[str, Any]:
+        """Report an epoch that the run was trained for elsewhere, and save what is due.
+
+        Args:
+            outcome: The epoch's numbers, or why there are no more.
+
+        Returns:
+            The report.
+        """
+        if isinstance(outcome, NonFiniteLossError):
+            return self._fail(str(outcome), outcome.metrics)
+        return self._guarded(lambda: self._conclude(outcome))
+
+    def start_over(self) -> None:
+        """Forget what was trained since the last checkpoint."""
+        self._run = None
+
+    def warn(self, text: str) -> None:
+        """Say something with the next report.
+
+        Args:
+            text: What did not stop the run but should be known.
+        """
+        self._warning = text if self._warning is None else f"{self._warning}; {text}"
+
+    def _guarded(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            # Everything that a run does takes memory, its making and its checkpoints too.
+            with out_of_memory_translated(self._config.what):
+                return work()
+        except NonFiniteLossError as failure:
+            return self._fail(str(failure), failure.metrics)
+        except (TrialFailure, UserError) as failure:
+            return self._fail(str(failure))
+        except Exception as error:  # the study must survive any trial's bug
+            if is_device_lost(error):
+                raise  # It outlives the run that met it, so this process must end.
+            return self._fail(describe(error))
+
+    def _conclude(self, metrics: Epoch) -> dict[str, Any]:
+        run = self._opened()
+        self._n_reported = max(self._n_reported, metrics.epoch)
+        self._save(run)
+        self.closed = run.finished and self._n_reported >= run.epoch
+        evaluation = None
+        if self.closed and self._evaluate:
+            try:
+                evaluation = dict(run.evaluate(self._data.test))
+            except TrialFailure as failure:
+                return self._fail(str(failure), metrics)
+        return self._report(metrics, evaluation=evaluation)
+
+    def _opened(self) -> Run:
+        """The run, at its last checkpoint if it was not open yet."""
+        if self._run is not None:
+            return self._run
+        run = trainable_of(self._config).open_run(self._config, self._data)
+        if self._path is not None and self._path.exists():
+            try:
+                load_checkpoint(run, self._path)
+            except CheckpointError as error:
+                self._warning = f"{error}; the run starts from its first epoch"
+        self._run = run
+        return run
+
+    def _save(self, run: Run) -> None:
+        """Write a checkpoint where one is due; training goes on where it cannot be written."""
+        started = time.monotonic()
+        wait = max(CHECKPOINT_SECONDS, self._n_together * self._save_seconds / CHECKPOINT_SHARE)
+        if self._path is None:
+            return
+        if started - self._saved_at < wait:
+            return
+        unsaved = None
+        try:
+            save_checkpoint(run, self._path)
+        except CheckpointError as error:
+            unsaved = f"{error}; the run goes on without"
+        if unsaved is not None and unsaved != self._unsaved:  # Once, not with every epoch.
+            self._warning = unsaved
+        self._unsaved = unsaved
+        self._saved_at = time.monotonic()
+        self._save_seconds = self._saved_at - started
+
+    def _fail(self, reason: str, metrics: Epoch | None = None) -> dict[str, Any]:
+        self.closed = True
+        return self._report(metrics, " ".join(reason.split())[:LONGEST_REASON])
+
+    def _report(
+        self,
+        metrics: Epoch | None,
+        failure: str | None = None,
+        evaluation: dict[str, float] | None = None,
+    ) -> dict[str, Any]:
+        warning, self._warning = self._warning, None
+        return {
+            "run_id": self.run_id,
+            "epoch": None if metrics is None else asdict(metrics),
+            "evaluation": evaluation,
+            "failure": failure,
+            "warning": warning,
+            "worker": f"{socket.gethostname()} {os.getpid()}",
+        }

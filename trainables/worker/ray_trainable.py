@@ -1,0 +1,89 @@
+"""The Ray Tune trainable: trains the runs of one assignment, one epoch a step.
+
+This is the only module of `trainables` that imports Ray. It keeps nothing that the driver must
+save: a run's state goes to its own checkpoint file, which whoever trains the run next goes on from.
+A trial's config is ``{"runs": [assignment, ...], "in_turn": False}``, a step's result
+``{"reports": [report, ...]}``, as `trainables.worker.assigned` defines them; in turn means one run
+after the other instead of an epoch of each. Between steps `change` says which runs there are, so
+that one process with its libraries and data warm trains as many runs as there are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ray import tune
+
+from trainables.contract.run_data import RunData
+from trainables.finding.find import install
+from trainables.worker.assigned import AssignedRun
+from trainables.worker.steps import BatchedSteps
+
+__all__ = ["RunTrainable"]
+
+
+class RunTrainable(tune.Trainable):  # type: ignore[misc]
+    """Trains the runs it is given, an epoch a step, and reports every one of them."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        data: RunData | None = None,
+        n_threads: int | None = None,
+        use_gpu: bool = True,
+    ) -> None:
+        """Open the runs of an assignment.
+
+        Args:
+            config: The runs.
+            data: What they are trained on, where they need any.
+            n_threads: Threads for PyTorch, or None to leave its choice.
+            use_gpu: Whether the trial was given a GPU; without, none may be seen.
+        """
+        if not use_gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        self._data = data or RunData()
+        install(self._data.own)
+        if self._data.train is not None and n_threads is not None:
+            import torch  # Runs that need no data need no PyTorch either.
+
+            torch.set_num_threads(n_threads)
+        self._open(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next assignment into this same process, its libraries and data warm."""
+        self._open(new_config)
+        return True
+
+    def _open(self, config: dict[str, Any]) -> None:
+        self._in_turn: bool = config["in_turn"]
+        self._steps = BatchedSteps()
+        self._runs: list[AssignedRun] = []
+        self.change((), config["runs"])
+
+    def change(self, drop: Collection[int], add: Sequence[dict[str, Any]]) -> None:
+        """Let runs go and take others in, between two steps.
+
+        Args:
+            drop: Runs of which nothing more is to be trained or reported.
+            add: Assignments.
+        """
+        self._runs = [run for run in self._runs if run.run_id not in drop and not run.closed]
+        n_together = 1 if self._in_turn else len(self._runs) + len(add)
+        self._runs += [
+            AssignedRun(assignment, self._data, n_together=n_together) for assignment in add
+        ]
+
+    def step(self) -> dict[str, Any]:
+        """Train every open run for an epoch, or only the first of them.
+
+        Raises:
+            RuntimeError: If no run is left: the driver and this worker disagree, and the driver
+                would wait for ever.
+        """
+        self._runs = [run for run in self._runs if not run.closed]
+        if not self._runs:
+            raise RuntimeError("a worker has no run left, but its driver asks for a step")
+        return {"reports": self._steps.step(self._runs[: 1 if self._in_turn else None])}
