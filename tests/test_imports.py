@@ -145,7 +145,7 @@ for main, option in ((launch, "--space"), (benchmark, "--config")):
     assert [line for line in done.stdout.splitlines() if line.startswith("[")] == ["[]"] * 4
 
 
-def test_what_needs_no_pytorch_does_not_load_it(tmp_path: Path) -> None:
+def test_what_needs_no_pytorch_and_no_scikit_learn_does_not_load_them(tmp_path: Path) -> None:
     code = """
 import json, sys
 from pathlib import Path
@@ -169,7 +169,7 @@ config = resolved(plan.space, {"learning_rate": 0.002}).model_dump(mode="json")
 run = AssignedRun({"run_id": 1, "config": config, "checkpoint": None, "n_epochs": 0,
                    "evaluate": False, "together": True}, RunData())
 (report,) = BatchedSteps().step([run])
-print(report["epoch"]["epoch"], "torch" in sys.modules)
+print(report["epoch"]["epoch"], sorted({"torch", "sklearn"} & set(sys.modules)))
 """
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
@@ -178,7 +178,7 @@ print(report["epoch"]["epoch"], "torch" in sys.modules)
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == "1 False"
+    assert done.stdout.splitlines()[-1] == "1 []"
 
 
 def test_no_circle_of_modules_in_space() -> None:

@@ -40,9 +40,6 @@ from .searches import ROUNDING, Curve, curves, make_space
 
 __all__ = ["Harness", "main"]
 
-EPOCHS = 30
-N_TRIALS = 8
-
 VICTIMS = {"driver": 3, "worker": 5, "everything": 2}
 """How often each is chosen, to one another."""
 
@@ -62,7 +59,6 @@ _PROGRESS = sa.text(
     " 'running'), (SELECT count(*) FROM search_launches)"
 )
 _EPOCHS = sa.text("SELECT count(*) FROM search_epochs")
-_LAST_EPOCHS = sa.text(f"SELECT count(*) FROM search_epochs WHERE epoch = {EPOCHS}")
 
 
 class Harness:
@@ -79,22 +75,31 @@ class Harness:
         directory: Path,
         storage: str | None = None,
         runs_per_trainable: int = 1,
+        n_trials: int = 8,
+        epochs: int = 30,
     ) -> None:
         """Make the harness.
 
         Args:
-            seed: Of moments and victims.
+            seed: Of moments and victims; these are the same on every machine.
             directory: For stores, checkpoints and temporary files. Its path must be short: Ray has
                 its sockets beneath it.
             storage: The store's URL; default: an SQLite file in the directory.
             runs_per_trainable: How many runs a worker trains as one model.
+            n_trials: Of each study.
+            epochs: Of each trial.
         """
         self._rng = random.Random(seed)
+        self._seed = seed
         self._directory = directory
         self._url = storage or f"sqlite:///{directory / 'kills.db'}"
         self._temporary = directory / "t"
         self._temporary.mkdir()
-        self._space = _space(runs_per_trainable)
+        self._alone = make_space(n_trials=n_trials, epochs=epochs)
+        self._space = make_space(
+            n_trials=n_trials, epochs=epochs, runs_per_trainable=runs_per_trainable
+        )
+        self._last = sa.text(f"{_EPOCHS} WHERE epoch = {epochs}")
         self._watch = Watch()
         self._start_seconds = 0.0
         self.findings = Findings(seeds=[seed])
@@ -131,7 +136,7 @@ class Harness:
         return Launch(["--space", str(path), *where], url=self._url, temporary=self._temporary)
 
     def _undisturbed(self, store: Store) -> dict[str, Curve]:
-        launch = self._launch("undisturbed", _space(1))
+        launch = self._launch("undisturbed", self._alone)
         self._wait_for(launch, store, _EPOCHS)
         self._start_seconds = time.monotonic() - launch.started
         status, said = launch.end()
@@ -150,7 +155,8 @@ class Harness:
                 moment = self._wait_for_moment(launch, store)
                 if not launch.runs:
                     break
-                (victim,) = self._rng.choices(list(VICTIMS), list(VICTIMS.values()))
+                rng = random.Random(f"{self._seed} {self.findings.n_kills}")
+                (victim,) = rng.choices(list(VICTIMS), list(VICTIMS.values()))
                 if victim == "worker":
                     workers = [each for each in launch.processes() if each.is_worker]
                     if not workers or not self._may_lose_one(store, deaths):
@@ -199,7 +205,7 @@ class Harness:
                 return moment
             moment = "epoch"
         longest = LONGEST_PAUSE if moment == "epoch" else LONGEST_WRITE
-        query = {"epoch": _EPOCHS, "write": _PROGRESS, "end of a trial": _LAST_EPOCHS}[moment]
+        query = {"epoch": _EPOCHS, "write": _PROGRESS, "end of a trial": self._last}[moment]
         self._wait_for(launch, store, query)
         launch.wait(self._rng.uniform(0.0, longest))
         return moment
@@ -214,10 +220,6 @@ class Harness:
         before = found()
         while launch.runs and found() == before:
             time.sleep(0.003)
-
-
-def _space(runs_per_trainable: int) -> dict[str, Any]:
-    return make_space(n_trials=N_TRIALS, epochs=EPOCHS, runs_per_trainable=runs_per_trainable)
 
 
 def _tables(findings: Findings) -> list[Table]:

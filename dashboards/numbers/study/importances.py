@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import create_trial
 
 from dashboards.numbers.study.trials import StudyTrial
@@ -84,6 +83,9 @@ def importances(
     picked = np.linspace(0, len(complete) - 1, min(len(complete), MAX_TRIALS)).round().astype(int)
     complete = [complete[index] for index in picked]
     quantile = max(0.1, MIN_TOP / len(complete))
+    # It brings scikit-learn along: a second that nothing else is to wait for.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     found = []
     for index, metric in enumerate(metrics):
         if len({trial.values[index] for trial in complete}) < 2:
@@ -103,7 +105,7 @@ def importances(
         evaluator = PedAnovaImportanceEvaluator(
             target_quantile=quantile, region_quantile=1.0, evaluate_on_local=True
         )
-        shares = optuna.importance.get_param_importances(
+        shares = get_param_importances(
             study, evaluator=evaluator, params=names, normalize=True
         )
         found.append(
