@@ -1,4 +1,4 @@
-"""A kill of a worker and one of a driver, at random moments; the harness runs hundreds by itself."""
+"""A kill of a worker and one of a driver; the harness runs hundreds by itself."""
 
 from __future__ import annotations
 

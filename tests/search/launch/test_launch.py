@@ -76,8 +76,9 @@ def run(folder: Path, space: str, *options: str) -> subprocess.CompletedProcess[
 
 @pytest.mark.slow
 def test_siamese_search_on_real_digits(
-    tmp_path: Path, one_ray: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, here: Here, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The first launch is a process of its own with a Ray of its own."""
     done = run(tmp_path, SIAMESE, "--format", "json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
