@@ -15,7 +15,6 @@ from typing import Any
 
 import optuna
 import pytest
-import ray
 from optuna.trial import TrialState
 
 from search.export.__main__ import main as export
@@ -124,34 +123,45 @@ def test_siamese_search_on_real_digits(
 
 @pytest.mark.slow
 def test_stopping_keeps_everything_and_the_same_command_goes_on(
-    tmp_path: Path, one_ray: Path
+    tmp_path: Path,
+    here: Here,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    address = ray.get_runtime_context().gcs_address
-    line = [*arguments(tmp_path, SLOW), "--ray-address", address]
-    before: dict[int, dict[int, float]] = {}
-    for number, n_epochs in ((signal.SIGINT, 6), (signal.SIGTERM, 12)):
-        process = subprocess.Popen(
-            command(*line), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        wait_for_epochs(tmp_path / "s.db", n_epochs, process)
-        process.send_signal(number)
-        stdout, stderr = process.communicate()
-        assert process.returncode == 130, stderr
-        assert "it was interrupted" in stdout
-        assert "go on with:" in stdout
-        assert f"--space {tmp_path / 'space.yaml'}" in stdout
-        study = optuna.load_study(study_name="slow", storage=f"sqlite:///{tmp_path / 's.db'}")
-        assert {trial.state for trial in study.trials} == {TrialState.WAITING}
-        for trial in study.trials:
-            values = trial.intermediate_values
-            assert before.get(trial.number, {}).items() <= values.items()
-            before[trial.number] = values
+    """SIGINT strikes a launch in a process of its own, SIGTERM the next one in this process."""
+    line = arguments(tmp_path, SLOW)
+    process = subprocess.Popen(
+        command(*line), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_epochs(tmp_path / "s.db", 6, process)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 130, stderr
+    before = interrupted(tmp_path, stdout)
 
-    assert main(arguments(tmp_path, SLOW)) == 0
+    monkeypatch.setattr("trainables.closed_form.time.sleep", lambda _: None)
+    here.at[12] = lambda: signal.raise_signal(signal.SIGTERM)
+    assert main(line) == 130
+    after = interrupted(tmp_path, capsys.readouterr().out)
+    assert sum(map(len, after.values())) > sum(map(len, before.values()))
+    assert all(values.items() <= after[number].items() for number, values in before.items())
+
+    assert main(line) == 0
+    study = optuna.load_study(study_name="slow", storage=f"sqlite:///{tmp_path / 's.db'}")
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
     for trial in study.trials:
         assert list(trial.intermediate_values) == list(range(1, 31))
-        assert before.get(trial.number, {}).items() <= trial.intermediate_values.items()
+        assert after.get(trial.number, {}).items() <= trial.intermediate_values.items()
+
+
+def interrupted(folder: Path, stdout: str) -> dict[int, dict[int, float]]:
+    """Trial -> its reports, of a search that says that it was interrupted and how to go on."""
+    assert "it was interrupted" in stdout
+    assert "go on with:" in stdout
+    assert f"--space {folder / 'space.yaml'}" in stdout
+    study = optuna.load_study(study_name="slow", storage=f"sqlite:///{folder / 's.db'}")
+    assert {trial.state for trial in study.trials} == {TrialState.WAITING}
+    return {trial.number: trial.intermediate_values for trial in study.trials}
 
 
 def test_a_study_deleted_after_its_search_is_not_made_anew(
