@@ -13,13 +13,15 @@ checked as ``python -m storage check`` does it.
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -131,20 +133,21 @@ class SharedStore:
             name: The study, a new one.
             found: Added to.
             n_launches: How many launches there are, all of them in the middle of trials before
-                anything happens to them.
+                anything happens to them: a worker that is waits for the others to be.
             outages: When and how the server stops, in order.
             kill_at: Share of the study's epochs that are recorded when one of the launches is
                 killed, at the least; by then all of them are in the middle of trials. None leaves
                 them all alive.
         """
         mark = uuid.uuid4().hex
-        launches = self._start(name, n_launches, mark)
+        launches = [self._start(name, "" if each else mark) for each in range(n_launches)]
 
         def are_under_way() -> bool:
             return len(self._under_way(name)) == n_launches
 
         if n_launches > 1:
-            wait_until(are_under_way, *launches)
+            with self._waiting_workers(name) as stop:
+                wait_until(lambda: stop() or are_under_way(), *launches)
         for outage in outages:
             self._strike(name, outage, launches, found)
         if kill_at is None:
@@ -163,26 +166,14 @@ class SharedStore:
             victim.wait()
             found.taken_over += self._n_taken_over(name)
             n_epochs = count_epochs(self.store)
-            self._hear(name, self._start(name, 1), found)
+            self._hear(name, [self._start(name)], found)
             found.unexpected += count_epochs(self.store) - n_epochs
         self._look(name, found)
 
-    def _start(self, name: str, n_launches: int, mark: str = "") -> list[Launch]:
-        """Start launches at the same time; the mark is the first one's."""
+    def _start(self, name: str, mark: str = "") -> Launch:
         url = self.store.url.render_as_string(hide_password=False)
         said = self._said(name)
-        return [
-            start(
-                self.directory,
-                url,
-                name,
-                self.space,
-                *self.options,
-                mark="" if each else mark,
-                said=said,
-            )
-            for each in range(n_launches)
-        ]
+        return start(self.directory, url, name, self.space, *self.options, mark=mark, said=said)
 
     def _said(self, name: str) -> Path:
         return self.directory / f"{name}.log"
@@ -226,6 +217,27 @@ class SharedStore:
         query = sa.select(runs.c.launch_id).distinct()
         rows = self.store.rows(query.where(self._of_study(name) & is_under_way))
         return {row["launch_id"] for row in rows}
+
+    @contextmanager
+    def _waiting_workers(self, name: str) -> Iterator[Callable[[], None]]:
+        """Let workers that have trained an epoch of a study wait until the block ends.
+
+        Yields:
+            Stops those that there are by now.
+        """
+        stopped: set[int] = set()
+
+        def stop() -> None:
+            for run in self.store.rows(sa.select(schema.runs.c.worker).where(self._of_study(name))):
+                if run["worker"]:
+                    stopped.add(pid := int(run["worker"].split()[1]))
+                    os.kill(pid, signal.SIGSTOP)
+
+        try:
+            yield stop
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
 
     def _n_taken_over(self, name: str) -> int:
         """Runs whose epochs were trained by more than one launch."""

@@ -18,6 +18,8 @@ from storage import open_store
 from storage.benchmarks import load_benchmarks
 from storage.commands.command_line import command_line
 
+from ..here import train_here
+
 CONFIGS = """
 name: pair
 title: Two of them
@@ -34,8 +36,12 @@ configs:
 
 
 def test_a_benchmark_runs_what_is_missing_and_is_recorded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], one_ray: Path
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    one_ray: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Ray's workers train the first runs, and this process the others."""
     path, url = tmp_path / "pair.yaml", f"sqlite:///{tmp_path / 's.db'}"
     path.write_text(CONFIGS)
 
@@ -46,6 +52,7 @@ def test_a_benchmark_runs_what_is_missing_and_is_recorded(
         return {row["name"]: row["n"] for row in table["rows"]}
 
     assert run("--seeds", "3", "--only", "fast") == {"fast": 3}
+    train_here(monkeypatch, tmp_path)
     assert run("--seeds", "2") == {"slow": 2, "fast": 2}
     assert run("--seeds", "4", "--table-only") == {"slow": 2, "fast": 3}
     with pytest.raises(UsageError, match="no config 'fats'"):

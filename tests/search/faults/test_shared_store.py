@@ -16,13 +16,12 @@ from ...postgresql import PostgresqlServer
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
 
 SPACE = {
-    **make_space(n_trials=4, epochs=100),
+    **make_space(n_trials=4, epochs=60),
     "data": {},
-    "model": {"name": "closed-form", "options": {"sleep": 0.1}},
-    "training": {"epochs": 100},
+    "model": {"name": "closed-form", "options": {"sleep": 0.05}},
+    "training": {"epochs": 60},
     "concurrency": 1,
 }
-"""Long enough for two launches to be under way together, however slow they are to start."""
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from storage import open_store
 from storage.__main__ import main as storage
 
 from ...postgresql import PASSWORD, PostgresqlServer
+from ..here import train_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,13 +33,21 @@ SECRET = PASSWORD.partition(":")[0]
 
 SPACE = {
     "study": "guarded",
-    "model": {"name": "mlp", "width": 4},
-    "data": {"source": "digits", "n_train_pairs": 100, "n_test_pairs": 100},
+    "model": {"name": "closed-form"},
     "training": {"epochs": 2},
     "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}},
     "budget": {"trials": 3},
     "confirm": {"top": 1, "seeds": 2},
 }
+
+CONFIG = """
+name: guarded
+configs:
+  - name: one
+    model: {name: mlp, width: 4}
+    data: {source: digits, n_train_pairs: 100, n_test_pairs: 100}
+    training: {epochs: 2}
+"""
 
 
 def in_the_store(url: str) -> str:
@@ -60,8 +69,9 @@ def test_the_password_stays_where_it_is(
     with postgresql.database() as open_url:
         url = postgresql.guarded_url(sa.make_url(open_url).database or "")
         monkeypatch.setenv("SEARCH_STORAGE", url)
-        space, best = tmp_path / "space.json", tmp_path / "best.yaml"
+        space, config = tmp_path / "space.json", tmp_path / "config.yaml"
         space.write_text(json.dumps(SPACE))
+        config.write_text(CONFIG)
         launched = subprocess.run(
             [
                 *(sys.executable, "-m", "search.launch", "-v", "--space", str(space)),
@@ -75,9 +85,10 @@ def test_the_password_stays_where_it_is(
             check=False,
         )
         assert launched.returncode == 0, launched.stderr
+        train_here(monkeypatch, tmp_path)
         commands: list[tuple[Callable[[list[str]], int], str]] = [
-            (export, f"--study guarded --output {best}"),
-            (benchmark, f"--config {best} --seeds 1 --checkpoints {tmp_path / 'checkpoints'}"),
+            (export, f"--study guarded --output {tmp_path / 'best.yaml'}"),
+            (benchmark, f"--config {config} --seeds 1 --checkpoints {tmp_path / 'checkpoints'}"),
             (publish, "--study guarded"),
             (report, f"--study guarded --output {tmp_path / 'report.html'}"),
             (storage, "list"),

@@ -46,7 +46,9 @@ def test_shares_of_gpus_and_nodes_without_any_are_placed_rightly(
 
 
 def test_without_the_token_nobody_joins(cluster: Cluster, tmp_path: Path) -> None:
-    process = launch(cluster, tmp_path, SPACE, RAY_AUTH_TOKEN="f" * 32)
+    # Ray tries twenty times, a second each.
+    once = {"RAY_NUM_REDIS_GET_RETRIES": "1"}
+    process = launch(cluster, tmp_path, SPACE, RAY_AUTH_TOKEN="f" * 32, **once)
     _, err = process.communicate()
     assert process.returncode == 2, err
     # Ray's own library has its say first.
