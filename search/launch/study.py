@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -21,8 +22,10 @@ from search.trials.open_trial import Observer
 from search.trials.study import OpenedStudy, examples
 from search.workers.group_size import group_size_of_study
 from search.workers.ray_session import Slots
+from search.workers.scratch import scratch_root, sweep_scratch
 from search.workers.tune import run_tune
 from search.workers.workplace import OpenWorkplace
+from space.errors import ClusterError
 from space.words import duration
 
 __all__ = ["LaunchObserver", "Outcome", "run_study", "search"]
@@ -90,6 +93,8 @@ def run_study(
     if _is_done(opened):
         with OpenLaunch(plan, opened) as launch:
             launch.put_right()
+            with contextlib.suppress(ClusterError):  # Where Ray could not be started either.
+                sweep_scratch(scratch_root())
             launch.end("done")
         outcome = Outcome(
             status="done",

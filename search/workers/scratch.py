@@ -22,7 +22,7 @@ from pathlib import Path
 from space.errors import ClusterError
 from space.files.messages import describe
 
-__all__ = ["scratch_directory", "sweep_scratch"]
+__all__ = ["scratch_directory", "scratch_root", "sweep_scratch"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def scratch_directory() -> Iterator[Path]:
         ClusterError: If Ray cannot use what ``RAY_TMPDIR`` names.
         OSError: If it cannot be made.
     """
-    root = _root()
+    root = scratch_root()
     sweep_scratch(root)
     path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
     made = path / f"{LOCK}.new"
@@ -136,8 +136,8 @@ def _delete(path: Path) -> None:
     path.rmdir()
 
 
-def _root() -> Path:
-    """Where Ray, too, would put its directory, or ``/tmp`` where Ray cannot use that.
+def scratch_root() -> Path:
+    """Where scratch directories lie: Ray's own choice, or ``/tmp`` where Ray cannot use that.
 
     Ray's sockets do not reach deep directories, and its paths are of ASCII letters.
 

@@ -105,9 +105,7 @@ def importances(
         evaluator = PedAnovaImportanceEvaluator(
             target_quantile=quantile, region_quantile=1.0, evaluate_on_local=True
         )
-        shares = get_param_importances(
-            study, evaluator=evaluator, params=names, normalize=True
-        )
+        shares = get_param_importances(study, evaluator=evaluator, params=names, normalize=True)
         found.append(
             Importances(
                 metric=metric,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dashboards.pages.credentials import PASSWORD_VARIABLE, USER_VARIABLE
-from dashboards.serve import main
+from dashboards.serve import _terminable, main
 from storage import Store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.pages.web import basic, serving
@@ -44,6 +44,18 @@ def test_a_password_from_the_environment(store_url: str, store: Store) -> None:
         status, said = server.stop(signal.SIGINT)
         assert status == 0
         assert "geheim" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_a_shell_has_ignored_ends_the_server_too(number: signal.Signals) -> None:
+    """As for what a script starts in the background; afterwards it is ignored as before."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), _terminable():
+            signal.raise_signal(number)
+        signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
 
 
 def refused(*arguments: str) -> str:

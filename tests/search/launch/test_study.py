@@ -142,8 +142,13 @@ def test_bad_trials_and_those_whose_workers_always_die_do_not_end_the_study(
 
 
 def test_stopped_and_gone_on_with_a_search_comes_to_its_end(
-    plan_for: MakePlan, store: Store, scratch: Path, recorder: Recorder
+    plan_for: MakePlan,
+    store: Store,
+    scratch: Path,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Ray's workers are stopped; the rest is trained in this process."""
     slow = {"name": "closed-form", "options": {"sleep": 0.5}}
     plan = plan_for(model=slow, budget={"trials": 2}, concurrency=2)
     (plan.place.checkpoints / "closed").mkdir(parents=True)
@@ -158,6 +163,8 @@ def test_stopped_and_gone_on_with_a_search_comes_to_its_end(
     kept = {path.name for path in plan.place.checkpoints.rglob("*.pt*")} - {foreign.name}
     assert kept
     assert kept <= {f"{uid}.pt" for uid in uids}
+    train_here(monkeypatch, scratch)
+    monkeypatch.setattr("trainables.closed_form.time.sleep", lambda _: None)
     outcome, study = launch(plan, store, scratch, recorder)
     assert outcome.status == "done"
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
@@ -192,8 +199,14 @@ def test_time_limit_stops_a_launch_in_time(
 
 @pytest.mark.parametrize("budget", [{"trials": 3}, {"trials": 9, "epochs": 27}])
 def test_a_launch_with_nothing_left_to_train_starts_no_ray(
-    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch, budget: dict[str, int]
+    plan_for: MakePlan,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    budget: dict[str, int],
 ) -> None:
+    """It takes with it what a killed launch has left, as others do."""
+
     class StartedRayError(Exception):
         pass
 
@@ -205,7 +218,12 @@ def test_a_launch_with_nothing_left_to_train_starts_no_ray(
         run_here(plan_for(budget=budget), store)
     study = search_here(plan_for(budget=budget), store)
     n_trials = len(study.trials)
+    left = tmp_path / "ray-search-of-a-killed-launch"
+    left.mkdir()
+    (left / "launch.lock").touch()
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     outcome = run_here(plan_for(budget=budget), store)
+    assert not left.exists()
     assert (outcome.status, outcome.n_interrupted) == ("done", 0)
     assert store.launches(study._study_id)[-1].status == "done"
     assert len(study.trials) == n_trials

@@ -1,4 +1,4 @@
-"""A search whose runs are trained as one model, stopped and gone on with: as if each was alone.
+"""A search whose runs are trained as one model, stopped or killed: as if each was alone.
 
 Its pruner has a single rung, and its trials come in an order in which each is the best so far there
 or far behind, so that what is pruned depends neither on rounding nor on how many run at once.
@@ -6,17 +6,24 @@ or far behind, so that what is pruned depends neither on rounding nor on how man
 
 from __future__ import annotations
 
+import platform
+import shutil
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from search.launch.plan import Plan
 from search.launch.study import run_study
-from storage import Store
+from storage import Store, open_store
 from storage.admin.check import check_store
+from storage.tables import schema
 
 from ...harness.searches import are_alike, curves, runs_of_steps
 from ..conftest import Recorder, opened
@@ -49,9 +56,11 @@ def _every_epoch_has_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainables.worker.assigned.CHECKPOINT_SHARE", float("inf"))
 
 
-def test_runs_trained_together_and_stopped_are_those_trained_alone(
-    plan_for: Callable[..., Plan], store: Store, here: Here
+def test_runs_trained_together_and_stopped_or_killed_are_those_trained_alone(
+    plan_for: Callable[..., Plan], store: Store, here: Here, tmp_path: Path
 ) -> None:
+    killed = tmp_path / "killed"
+
     def plan(study: str, n_together: int) -> Plan:
         resources = {"gpus": 0, "runs_per_trainable": n_together}
         return plan_for(**{**SPACE, "study": study, "resources": resources})
@@ -60,8 +69,28 @@ def test_runs_trained_together_and_stopped_are_those_trained_alone(
         return optuna.load_study(study_name=study, storage=store.optuna_storage).get_trials()
 
     def is_after_the_rung() -> bool:
-        """Whether runs are pruned and others have taken their places."""
-        return any(run.n_epochs > RUNG for run in store.runs(store.study_id("together")))
+        """Whether runs are pruned and others have taken their places.
+
+        What is in the files then is what SIGKILL would leave.
+        """
+        is_after = any(run.n_epochs > RUNG for run in store.runs(store.study_id("together")))
+        if is_after and not killed.exists():
+            shutil.copytree(Path(store.url.database or "").parent, killed)
+            shutil.copytree(together.place.checkpoints, killed / "checkpoints")
+        return is_after
+
+    def goes_on(plan: Plan, store: Store) -> None:
+        """What was trained is kept, and the rest is trained as if each run was alone."""
+        before = curves(store, "together")
+        assert sum(map(len, before.values())) > N_TOGETHER * RUNG
+        assert run_study(plan, opened(plan, store), Recorder()).status == "done"
+        assert check_store(store).findings == []
+        assert not list(plan.place.checkpoints.rglob("*.pt*"))
+        found = curves(store, "together")
+        assert found.keys() == expected.keys()
+        for params, curve in found.items():
+            assert are_alike(curve, expected[params], exact=False), params
+            assert curve[: len(before.get(params, ()))] == before.get(params, ())
 
     alone = plan("alone", 1)
     assert run_study(alone, opened(alone, store), Recorder()).status == "done"
@@ -71,11 +100,16 @@ def test_runs_trained_together_and_stopped_are_those_trained_alone(
     )
     assert stopped.status == "interrupted"
     assert stopped.n_interrupted > 1
-    before = curves(store, "together")
-    assert run_study(together, opened(together, store), Recorder()).status == "done"
+    expected = curves(store, "alone")
+    goes_on(together, store)
+    place = replace(together.place, checkpoints=killed / "checkpoints")
+    with closing(open_store(str(killed / "s.db"))) as left:
+        # The killed launch's process is no more: its number is above Linux's highest.
+        gone = sa.update(schema.launches).values(host=platform.node(), pid=2**22 + 1)
+        with left.engine.begin() as connection:
+            connection.execute(gone.where(schema.launches.c.status == "running"))
+        goes_on(replace(together, place=place), left)
 
-    assert check_store(store).findings == []
-    assert not list(together.place.checkpoints.rglob("*.pt*"))
     ones, twos = trials("alone"), trials("together")
     assert [trial.params for trial in twos] == [{"learning_rate": rate} for rate in RATES]
     for one, two in zip(ones, twos, strict=True):
@@ -85,13 +119,6 @@ def test_runs_trained_together_and_stopped_are_those_trained_alone(
         assert (two.state, two.params) == (one.state, one.params)
         assert list(two.intermediate_values) == list(one.intermediate_values)
         assert two.value == pytest.approx(one.value, abs=0.011)  # One of 100 pairs may tip.
-
-    found, expected = curves(store, "together"), curves(store, "alone")
-    assert found.keys() == expected.keys()
-    for params, curve in found.items():
-        assert are_alike(curve, expected[params], exact=False), params
-        # What was reported before the stop stays as it was.
-        assert curve[: len(before.get(params, ()))] == before.get(params, ())
 
     steps = runs_of_steps(store, "together")
     assert max(steps) == N_TOGETHER

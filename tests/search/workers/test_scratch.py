@@ -161,7 +161,7 @@ def test_a_directory_that_is_not_ascii_is_one_that_ray_cannot_use(
 ) -> None:
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", "/tmp/é")
-    assert scratch._root() == Path("/tmp")
+    assert scratch.scratch_root() == Path("/tmp")
     monkeypatch.setenv("RAY_TMPDIR", "/tmp/é")
     with pytest.raises(ClusterError, match=r"RAY_TMPDIR .*: Ray takes a path of ASCII letters"):
-        scratch._root()
+        scratch.scratch_root()
