@@ -139,7 +139,7 @@ def test_stopping_keeps_everything_and_the_same_command_goes_on(
     assert process.returncode == 130, stderr
     before = interrupted(tmp_path, stdout)
 
-    monkeypatch.setattr("trainables.closed_form.time.sleep", lambda _: None)
+    monkeypatch.setattr("trainables.shipped.closed_form.time.sleep", lambda _: None)
     here.at[12] = lambda: signal.raise_signal(signal.SIGTERM)
     assert main(line) == 130
     after = interrupted(tmp_path, capsys.readouterr().out)

@@ -164,7 +164,7 @@ def test_stopped_and_gone_on_with_a_search_comes_to_its_end(
     assert kept
     assert kept <= {f"{uid}.pt" for uid in uids}
     train_here(monkeypatch, scratch)
-    monkeypatch.setattr("trainables.closed_form.time.sleep", lambda _: None)
+    monkeypatch.setattr("trainables.shipped.closed_form.time.sleep", lambda _: None)
     outcome, study = launch(plan, store, scratch, recorder)
     assert outcome.status == "done"
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
