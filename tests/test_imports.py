@@ -66,6 +66,7 @@ ROOMS = {
         ("launch",),
         ("benchmark", "simulate"),
         ("",),
+        ("api",),
         ("reproduction",),
     ),
     "trainables": (

@@ -72,9 +72,9 @@ def main(options: Namespace) -> int:
     """Run the benchmark, and return the exit status."""
     request = read_request(options)
     # PyTorch and Ray take seconds to load, which neither help nor a mistake in a file waits for.
-    from search.benchmark.run import benchmark
+    from search.benchmark.run import benchmark, say_outcome
 
-    return benchmark(request)
+    return say_outcome(request, benchmark(request))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dashboards.numbers.results import ConfigResult, collect
-from dashboards.numbers.tables import benchmark_table
+from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.tables.formats import render
 from search.benchmark.configs import (
     benchmark_configs,
@@ -33,19 +34,33 @@ from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.commands.kit import default_storage, stop_signals
 from trainables.contract.run_data import RunData
 
-__all__ = ["benchmark"]
+__all__ = ["Outcome", "benchmark", "say_outcome"]
 
 _ENDINGS = {"time limit": "the time limit was reached", "interrupted": "it was interrupted"}
 
 
-def benchmark(request: Request) -> int:
-    """Train what the store lacks, and print the table.
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a benchmark ended.
+
+    Attributes:
+        status: "done", "time limit" or "interrupted".
+        table: Its numbers, as far as there are any.
+        fingerprint: Of its data.
+        n_missing: Runs that are still to be trained.
+    """
+
+    status: str
+    table: BenchmarkTable
+    fingerprint: str
+    n_missing: int
+
+
+def benchmark(request: Request) -> Outcome:
+    """Train what the store lacks.
 
     Args:
         request: What was asked for.
-
-    Returns:
-        The exit status.
 
     Raises:
         UserError: What the user can mend.
@@ -70,17 +85,25 @@ def benchmark(request: Request) -> int:
         if queue and not options.table_only:
             status = _run(store, queue, request, data)
         results = collect(store, configs, fingerprint=data.fingerprint)
-        table = benchmark_table(results, reference=options.reference, title=request.title)
-        write(render(table, options.format, paper_of(sys.stdout)))
+        return Outcome(
+            status=status,
+            table=benchmark_table(results, reference=options.reference, title=request.title),
+            fingerprint=data.fingerprint,
+            n_missing=sum(len(result.missing) for result in results),
+        )
     finally:
         store.close()
-    n_missing = sum(len(result.missing) for result in results)
-    if status != "done" and n_missing:
+
+
+def say_outcome(request: Request, outcome: Outcome) -> int:
+    """Print the table and how to go on, and return the exit status."""
+    write(render(outcome.table, request.options.format, paper_of(sys.stdout)))
+    if outcome.status != "done" and outcome.n_missing:
         sys.stdout.flush()
-        _say_how_to_go_on(request, status, n_missing)
-    if status == "interrupted":
+        _say_how_to_go_on(request, outcome.status, outcome.n_missing)
+    if outcome.status == "interrupted":
         return EXIT_INTERRUPTED
-    return EXIT_DONE if any(result.seeds for result in results) else EXIT_NOTHING
+    return EXIT_DONE if any(row.n for row in outcome.table.rows) else EXIT_NOTHING
 
 
 def _record(store: Store, configs: Sequence[NamedConfig], request: Request, data: RunData) -> None:

@@ -35,15 +35,16 @@ from storage.commands.kit import (
     STUDY,
     VERBOSE,
     StoreCommand,
+    default_storage,
     format_of,
     opened,
     storage_arguments,
 )
-from storage.connect.engine import translated
+from storage.connect.engine import parse_url, redact, translated
 from storage.tables.attributes import STANDARD_ERROR
 from trainables.finding.find import read_config
 
-__all__ = ["export_study", "main"]
+__all__ = ["export_study", "main", "write_best"]
 
 N_SEEDS = 10
 BASELINE_IS_BEST = "The baseline is the best trial, so there is nothing to compare with it."
@@ -84,6 +85,43 @@ def _number(text: str) -> int:
 )
 def main(options: Namespace) -> None:
     """Write the file, and say what is in it."""
+    file, note = write_best(options)
+    output = options.output
+    store = redact(parse_url(default_storage(options.storage)))
+    benchmark = command_line(
+        "search.benchmark",
+        ["--config", output, "--seeds", str(N_SEEDS), *storage_arguments(store)],
+    )
+    if options.format == "json":
+        found = {
+            "study": options.study,
+            "output": output,
+            "configs": [{"name": each.name, **each.provenance} for each in file.configs],
+            "note": note,
+            "next": benchmark,
+        }
+        say_json(found)
+    else:
+        for each in file.configs:
+            say(f"{each.name}: {_values(each)} ({each.provenance['selection']})")
+        if note is not None:
+            say(note)
+        say_whole(f"written to:    {output}")
+        say_command("benchmark it:  ", benchmark)
+
+
+def write_best(options: Namespace) -> tuple[ConfigFile, str | None]:
+    """Write the file.
+
+    Args:
+        options: The command line's.
+
+    Returns:
+        What it holds, and what is to be said of a baseline that has nothing beside it.
+
+    Raises:
+        UserError: What the user can mend.
+    """
     output = Path(options.output)
     check_output(output)
     rerun = shlex.join(
@@ -104,28 +142,8 @@ def main(options: Namespace) -> None:
     elif options.baseline:
         note = BASELINE_IS_BEST if options.trial is None else BASELINE_IS_NAMED
     lines = [f"Study '{options.study}': {held}.", note, f"Run it again: {rerun}"]
-    comment = "\n".join(line for line in lines if line is not None)
-    write_configs(output, config_text(file, comment))
-    benchmark = command_line(
-        "search.benchmark",
-        ["--config", str(output), "--seeds", str(N_SEEDS), *storage_arguments(store.name)],
-    )
-    if options.format == "json":
-        found = {
-            "study": options.study,
-            "output": str(output),
-            "configs": [{"name": each.name, **each.provenance} for each in file.configs],
-            "note": note,
-            "next": benchmark,
-        }
-        say_json(found)
-    else:
-        for each in file.configs:
-            say(f"{each.name}: {_values(each)} ({each.provenance['selection']})")
-        if note is not None:
-            say(note)
-        say_whole(f"written to:    {output}")
-        say_command("benchmark it:  ", benchmark)
+    write_configs(output, config_text(file, "\n".join(line for line in lines if line is not None)))
+    return file, note
 
 
 def export_study(

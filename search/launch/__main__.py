@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from space import Override, Space, read_space_file
-from space.errors import UsageError
-from space.terminal.command import SET, Option, count_of, seed
+from search.launch.request import read_request
+from space.terminal.command import EXIT_DONE, SET, Option, count_of, seed
 from storage.commands.kit import (
     CHECKPOINTS,
     CONCURRENCY,
@@ -57,46 +56,20 @@ environment: SEARCH_STORAGE for --storage, SEARCH_DATA_ROOT for data.root
 )
 def main(options: Namespace) -> int:
     """Launch, and return the exit status."""
-    file = read_space_file(options.space, _overrides(options))
-    _refuse_idle(file.forms(), options)
+    file = read_request(options)
     # PyTorch and Ray take seconds to load, which neither help nor a mistake in the file waits for.
-    from search.launch.run import launch
+    from search.launch.progress import on_terminal
+    from search.launch.result import exit_status, say_result
+    from search.launch.run import dry_run, launch
 
-    return launch(file, options)
-
-
-def _refuse_idle(forms: list[Space], options: Namespace) -> None:
-    """Refuse an option that would do nothing.
-
-    Raises:
-        UsageError: If there is one.
-    """
-    if options.confirm_seeds is not None and not any(form.confirm.top for form in forms):
-        raise UsageError(
-            f"--confirm-seeds {options.confirm_seeds}: nothing is confirmed; say with --confirm K "
-            "how many of the best configs are."
+    if options.dry_run:
+        dry_run(file, options)
+        return EXIT_DONE
+    return exit_status(
+        launch(
+            file, options, display=on_terminal, tell=lambda each: say_result(each, options.format)
         )
-
-
-def _overrides(options: Namespace) -> list[str | Override]:
-    """The options that stand for settings of the file, after `--set` and so over it."""
-    given = {
-        "--study": ("study", options.study),
-        "--trials": ("budget.trials", options.trials),
-        "--time-limit": ("budget.time_limit", options.time_limit),
-        "--seed": ("sampler.seed", options.seed),
-        "--concurrency": ("concurrency", options.concurrency),
-        "--confirm": ("confirm.top", options.confirm),
-        "--confirm-seeds": ("confirm.seeds", options.confirm_seeds),
-    }
-    return [
-        *options.set,
-        *(
-            Override(key=key, value=value, label=f"{option} {value}")
-            for option, (key, value) in given.items()
-            if value is not None
-        ),
-    ]
+    )
 
 
 if __name__ == "__main__":

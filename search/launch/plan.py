@@ -32,6 +32,7 @@ __all__ = [
     "known_study",
     "make_plan",
     "require_writable",
+    "settle_data",
 ]
 
 logger = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def make_plan(
         raise SpaceError(f"{file.name}: {problem}")
     if problem:
         logger.warning("the study goes on with the seeds it was begun with, %s", problem)
-    space, data = _settle_data(space, record)
+    space, data = settle_data(space, record)
     _probe(space, file.name)
     return Plan(
         space=space,
@@ -154,7 +155,7 @@ def make_plan(
     )
 
 
-def _settle_data(space: Space, record: StudyRecord | None) -> tuple[Space, RunData]:
+def settle_data(space: Space, record: StudyRecord | None) -> tuple[Space, RunData]:
     """Load the data; the space says what they were found to be.
 
     From here on ``auto`` means the same also when the study goes on elsewhere: one that began on

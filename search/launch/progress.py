@@ -6,7 +6,7 @@ import datetime
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
 from rich.console import Group
@@ -24,7 +24,7 @@ from space.terminal.layout import table_lines
 from space.terminal.printing import error_console, paper_of, say_error, say_event
 from space.words import count, duration, number, show_params
 
-__all__ = ["LineProgress", "LiveProgress", "Pace"]
+__all__ = ["LineProgress", "LiveProgress", "Pace", "on_terminal"]
 
 REFRESH_SECONDS = 1.0
 
@@ -125,16 +125,51 @@ class LineProgress:
         )
 
 
+class Screen(Protocol):
+    """Where a table redraws itself."""
+
+    def say(self, line: str) -> None:
+        """Write a line that stays."""
+
+    def draw(self, table: Group) -> None:
+        """Put a table in the place of the last one."""
+
+    def close(self) -> None:
+        """There is no further table; may be called more than once."""
+
+
+class Terminal:
+    """A `Screen` on stderr."""
+
+    def __init__(self) -> None:
+        """Draw nothing yet."""
+        self._live = Live(console=error_console(), auto_refresh=False, transient=True)
+
+    def say(self, line: str) -> None:
+        """See `Screen`."""
+        say_error(line)
+
+    def draw(self, table: Group) -> None:
+        """See `Screen`."""
+        if not self._live.is_started:
+            self._live.start()
+        self._live.update(table, refresh=True)
+
+    def close(self) -> None:
+        """Take the table down."""
+        self._live.stop()
+
+
 class LiveProgress:
     """A table that redraws itself."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Make the display; it writes to stderr, which is a terminal."""
+    def __init__(self, plan: Plan, screen: Screen) -> None:
+        """Make the display."""
         self._plan = plan
         self._pace = Pace(plan)
         self._running: dict[int, OpenTrial] = {}
         self._study: optuna.Study | None = None
-        self._live = Live(console=error_console(), auto_refresh=False, transient=True)
+        self._screen = screen
         self._drawn_at = 0.0
 
     def on_launch(
@@ -142,9 +177,8 @@ class LiveProgress:
     ) -> None:
         """Announce the launch and draw the first table."""
         for line in announcement(self._plan, opened, slots, n_reclaimed, changes):
-            say_error(line)
+            self._screen.say(line)
         self._study = opened.study
-        self._live.start()
         self._draw()
 
     def on_trial_start(self, trial: OpenTrial) -> None:
@@ -159,7 +193,7 @@ class LiveProgress:
         """A row less; a failure stays on the screen."""
         self._running.pop(trial.number, None)
         if trial.state.name == "FAIL":
-            say_error(f"trial {trial.number} FAIL: {trial.reason}")
+            self._screen.say(f"trial {trial.number} FAIL: {trial.reason}")
 
     def on_tick(self) -> None:
         """Draw again once a second."""
@@ -168,12 +202,12 @@ class LiveProgress:
 
     def close(self) -> None:
         """Take the table down."""
-        self._live.stop()
+        self._screen.close()
 
     def _draw(self) -> None:
         if self._study is not None:
             self._drawn_at = time.monotonic()
-            self._live.update(self._render(take_snapshot(self._study)), refresh=True)
+            self._screen.draw(self._render(take_snapshot(self._study)))
 
     def _render(self, snapshot: Snapshot) -> Group:
         counts = snapshot.counts
@@ -260,3 +294,9 @@ def announcement(
         limits.append(f"{limit}, that is {end:%Y-%m-%d %H:%M:%S} at the latest{covers}")
     lines.append(f"budget: {'; '.join(limits)}; the same command goes on from there")
     return lines
+
+
+def on_terminal(plan: Plan) -> LineProgress | LiveProgress:
+    """The display of a command: a table where stderr is a terminal, else a line an event."""
+    is_terminal = error_console().is_terminal
+    return LiveProgress(plan, Terminal()) if is_terminal else LineProgress(plan)

@@ -20,14 +20,15 @@ from search.launch.study import Outcome
 from search.trials.proposals import Tried
 from search.trials.study import OpenedStudy
 from space.errors import UsageError
-from space.terminal.printing import say, say_command, say_table
+from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
+from space.terminal.printing import say, say_command, say_json, say_table
 from space.words import count, duration, number, show_params
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.summaries.baselines import in_order
 from storage.summaries.confirmed import failed_seeds
 
-__all__ = ["Result", "print_result", "read_result", "result_as_json"]
+__all__ = ["Result", "exit_status", "print_result", "read_result", "result_as_json", "say_result"]
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,21 @@ def result_as_json(result: Result) -> Any:
         "failed_seeds": result.failed,
         "continue": plan.command,
     }
+
+
+def exit_status(result: Result) -> int:
+    """A command's exit status after a launch."""
+    if result.outcome.status == "interrupted":
+        return EXIT_INTERRUPTED
+    return EXIT_DONE if result.snapshot.n_finished else EXIT_NOTHING
+
+
+def say_result(result: Result, output_format: str) -> None:
+    """Print the result as text or as JSON."""
+    if output_format == "json":
+        say_json(result_as_json(result))
+    else:
+        print_result(result)
 
 
 def print_result(result: Result) -> None:

@@ -1,10 +1,11 @@
-"""A launch as it was asked for: its plan, its course on the terminal, and its result."""
+"""A launch as it was asked for: its plan, its course, and its result."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 from argparse import Namespace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -12,44 +13,90 @@ import sqlalchemy as sa
 from search.launch.dry_run import print_dry_run
 from search.launch.estimate import measure
 from search.launch.plan import Plan, checkpoint_directory, known_study, make_plan
-from search.launch.progress import LineProgress, LiveProgress
-from search.launch.result import print_result, read_result, result_as_json
-from search.launch.study import run_study
+from search.launch.result import Result, read_result
+from search.launch.study import LaunchObserver, run_study
 from search.runs.provenance import collect_provenance
 from search.trials.study import open_study
 from search.workers.workplace import Workplace
 from space import SpaceFile
 from space.errors import NoStudiesError, UserError
-from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
-from space.terminal.printing import error_console, say_json
 from storage import Store, open_store
 from storage.commands.command_line import command_line
 from storage.commands.kit import default_storage, stop_signals, storage_arguments
 from storage.connect.engine import parse_url, redact
 
-__all__ = ["launch", "open_existing"]
+__all__ = ["dry_run", "launch", "open_existing"]
 
 logger = logging.getLogger(__name__)
 
 
-def launch(file: SpaceFile, options: Namespace) -> int:
-    """Run a launch and print its result, or print what it would be.
+def launch(
+    file: SpaceFile,
+    options: Namespace,
+    *,
+    display: Callable[[Plan], LaunchObserver],
+    tell: Callable[[Result], None] = lambda result: None,
+) -> Result:
+    """Run a launch.
+
+    Args:
+        file: The space file with the command line laid over it.
+        options: The command line's.
+        display: Shows its course.
+        tell: Is told the result before anything is published.
+
+    Returns:
+        The result.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    with _planned(file, options) as (url, plan, there), contextlib.ExitStack() as stack:
+        store = there
+        if store is None:
+            store = open_store(url.render_as_string(hide_password=False))
+            stack.callback(store.close)
+        opened = open_study(store, plan.space, plan.place.data)
+        progress = display(plan)
+        with stop_signals() as stop:
+            try:
+                outcome = run_study(plan, opened, progress, stop_requested=stop)
+            finally:
+                progress.close()
+        with store.holding(outcome.launch_id, tuple):
+            # Another program may have deleted the study.
+            store.require_runs(outcome.launch_id, ())
+            result = read_result(opened, plan, outcome)
+        tell(result)
+        if result.snapshot.n_finished and outcome.has_trained:
+            _publish(store, plan.space.study)
+        return result
+
+
+def dry_run(file: SpaceFile, options: Namespace) -> None:
+    """Print what a launch would be.
 
     Args:
         file: The space file with the command line laid over it.
         options: The command line's.
 
-    Returns:
-        The exit status.
-
     Raises:
         UserError: What the user can mend.
     """
+    with _planned(file, options, look=True) as (url, plan, _):
+        with plan.place.open() as place:
+            slots = place.slots
+        print_dry_run(plan, redact(url), slots, measure(plan, slots), options.format)
+
+
+@contextlib.contextmanager
+def _planned(
+    file: SpaceFile, options: Namespace, *, look: bool = False
+) -> Iterator[tuple[sa.URL, Plan, Store | None]]:
+    """Where the store is, the plan, and the store where it is there already."""
     url = parse_url(default_storage(options.storage))
-    with contextlib.ExitStack() as stack:
-        store = open_existing(url, look=options.dry_run)
-        if store is not None:
-            stack.callback(store.close)
+    store = open_existing(url, look=look)
+    with contextlib.nullcontext() if store is None else contextlib.closing(store):
         plan = make_plan(
             file,
             known_study(store, file.forms()[0].study),
@@ -61,15 +108,7 @@ def launch(file: SpaceFile, options: Namespace) -> int:
             command=options.typed,
             provenance=collect_provenance(),
         )
-        if options.dry_run:
-            with plan.place.open() as place:
-                slots = place.slots
-            print_dry_run(plan, redact(url), slots, measure(plan, slots), options.format)
-            return EXIT_DONE
-        if store is None:
-            store = open_store(url.render_as_string(hide_password=False))
-            stack.callback(store.close)
-        return _run(plan, store, options.format)
+        yield url, plan, store
 
 
 def open_existing(url: sa.URL, *, look: bool) -> Store | None:
@@ -91,28 +130,6 @@ def open_existing(url: sa.URL, *, look: bool) -> Store | None:
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return None
     return open_store(text)
-
-
-def _run(plan: Plan, store: Store, output_format: str) -> int:
-    opened = open_study(store, plan.space, plan.place.data)
-    progress = LiveProgress(plan) if error_console().is_terminal else LineProgress(plan)
-    with stop_signals() as stop:
-        try:
-            outcome = run_study(plan, opened, progress, stop_requested=stop)
-        finally:
-            progress.close()
-    with store.holding(outcome.launch_id, tuple):
-        store.require_runs(outcome.launch_id, ())  # Another program may have deleted the study.
-        result = read_result(opened, plan, outcome)
-    if output_format == "json":
-        say_json(result_as_json(result))
-    else:
-        print_result(result)
-    if result.snapshot.n_finished and outcome.has_trained:
-        _publish(store, plan.space.study)
-    if outcome.status == "interrupted":
-        return EXIT_INTERRUPTED
-    return EXIT_DONE if result.snapshot.n_finished else EXIT_NOTHING
 
 
 def _publish(store: Store, study: str) -> None:

@@ -260,6 +260,10 @@ class Ledger(RunLedger[OpenTrial]):
             self._trials.set_trial_user_attr(opened.trial_id, STANDARD_ERROR, errors)
         self._tell(opened, TrialState.COMPLETE, opened.values)
 
+    def trial_of(self, run_id: int) -> OpenTrial:
+        """The trial of a run that is open."""
+        return self._by_run[run_id]
+
     def fail(self, run_id: int, reason: str) -> None:
         """Close a run that cannot go on: its trial is FAIL, for this reason."""
         opened = self._by_run.get(run_id)

@@ -69,5 +69,6 @@ def run_tune(
         max_failures=0,
         raise_on_failed_trial=False,
         verbose=0,
+        progress_reporter=tune.CLIReporter(),  # Tune's own for notebooks clears the cell's output.
     )
     return stopper.reason or "done"

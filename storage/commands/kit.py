@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -80,6 +81,12 @@ class StoreCommand(Command):
         configure_logging(verbose=getattr(options, "verbose", False))
         options.typed = command_line(self.module, argv)
 
+    def options(self, argv: list[str]) -> Namespace:
+        """What some arguments say, for a caller that does the work itself."""
+        options: Namespace = self.build_parser().parse_args(argv)
+        options.typed = command_line(self.module, argv)
+        return options
+
 
 def default_storage(option: str | None) -> str:
     """The store to use: ``--storage``, else the environment's, else a file of our own."""
@@ -148,10 +155,15 @@ class StopFlag:
 def stop_signals() -> Iterator[StopFlag]:
     """Turn the first SIGINT or SIGTERM into a request to stop; a second one stops at once.
 
+    In another thread than the first, where Python takes no signals, nothing is turned.
+
     Yields:
         The flag that is raised.
     """
     flag = StopFlag()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if flag.requested:

@@ -1,0 +1,8 @@
+"""The commands as functions, `launch` and the others, and what they return."""
+
+from search.api.benchmarks import Benchmark, benchmark
+from search.api.exports import export
+from search.api.studies import Study, launch, open_study
+from search.api.trials import AskedTrial
+
+__all__ = ["AskedTrial", "Benchmark", "Study", "benchmark", "export", "launch", "open_study"]

@@ -1,0 +1,185 @@
+"""A benchmark as an object: run, and looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashboards.numbers.benchmark import BenchmarkView, find_benchmark, read_benchmark
+from dashboards.numbers.tables import BenchmarkTable
+from dashboards.pages.benchmark_page import benchmark_document
+from dashboards.pages.documents import Document
+from dashboards.tables.formats import render
+from search.api.arguments import Paths, Settings, options_of
+from search.api.frames import frame
+from search.api.notebook import as_html, quiet, show
+from search.benchmark.__main__ import main as benchmark_command
+from search.benchmark.request import read_request
+from search.benchmark.run import benchmark as run_benchmark
+from space.terminal.layout import Paper
+from storage.commands.kit import default_storage, opened
+from storage.connect.engine import parse_url, redact
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["Benchmark", "benchmark"]
+
+
+class Benchmark:
+    """A benchmark in a store. Whatever is asked of it is read anew.
+
+    Attributes:
+        name: Its name.
+        storage: Its store's name, without a password.
+        ended: How the call that returned it ended: "done", "time limit" or "interrupted".
+    """
+
+    def __init__(self, name: str, data: str, storage: str | None, *, ended: str) -> None:
+        """
+        Args:
+            name: Its name.
+            data: The fingerprint of its data.
+            storage: Its store's URL.
+            ended: See the class.
+        """
+        self.name = name
+        self._data = data
+        self._url = default_storage(storage)
+        self.storage = redact(parse_url(self._url))
+        self.ended = ended
+
+    @property
+    def view(self) -> BenchmarkView:
+        """All that pages and reports show of it, as numbers."""
+        with opened(self._url) as store:
+            return read_benchmark(store, find_benchmark(store, f"{self.name}@{self._data}"))
+
+    @property
+    def table(self) -> BenchmarkTable:
+        """A row a config: its runs, means and verdict."""
+        return self.view.table
+
+    @property
+    def verdict(self) -> str:
+        """What it found, in a few sentences."""
+        return self._document().outcome
+
+    def runs(self) -> Any:
+        """A row a finished run: config, seed, each metric of the kept state, epochs, seconds.
+
+        Returns:
+            A pandas DataFrame, where pandas is installed; else a list of dictionaries.
+        """
+        rows = [
+            {
+                "config": row.name,
+                "seed": seed,
+                **found.result.metrics,
+                "epochs": found.run.n_epochs,
+                "seconds": found.run.train_seconds,
+            }
+            for row in self.table.rows
+            for seed, found in row.result.seeds.items()
+        ]
+        return frame(rows)
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Every figure of its page, by key."""
+        return {
+            f"{panel.key}{'' if index == 0 else f'-{index + 1}'}": figure
+            for panel in self._document().panels
+            for index, figure in enumerate(panel.figures)
+        }
+
+    def text(self, output_format: str = "text") -> str:
+        """Its table: "text", "markdown", "latex", "csv" or "json"."""
+        return render(self.table, output_format, Paper(width=None))
+
+    def __repr__(self) -> str:
+        """Its table as text."""
+        return f"Benchmark '{self.name}' in {self.storage}\n{self.text()}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self._document())
+
+    def _ipython_display_(self) -> None:
+        show(self._document())
+
+    def _document(self) -> Document:
+        with opened(self._url) as store:
+            record = find_benchmark(store, f"{self.name}@{self._data}")
+            return benchmark_document(store, record, is_served=False)
+
+
+def benchmark(
+    config: Paths,
+    *,
+    seeds: int = 10,
+    only: str | Iterable[str] | None = None,
+    reference: str | None = None,
+    storage: str | None = None,
+    epochs: int | None = None,
+    augment: bool = False,
+    set: Settings | None = None,
+    time_limit: str | float | None = None,
+    cpus: float | None = None,
+    gpus: float | str | None = None,
+    concurrency: int | None = None,
+    ray_address: str | None = None,
+    checkpoints: str | Path | None = None,
+    table_only: bool = False,
+    verbose: bool = False,
+) -> Benchmark:
+    """Train configs on several seeds and compare them on the test split.
+
+    As the command ``search benchmark``: the same call later trains only what is missing.
+
+    Args:
+        config: Config files, or the names of shipped ones.
+        seeds: How many seeds, from 0.
+        only: Of their configs, these alone.
+        reference: The config that others are compared with; default: the first.
+        storage: As for `search.launch`.
+        epochs: Epochs of every config; default: its own.
+        augment: Pair augmentation for every config.
+        set: Dotted path -> value, laid over every config.
+        time_limit: When to stop, in seconds or as in ``"10m"``; default: never.
+        cpus: CPUs for a worker; default: 1.
+        gpus: GPUs for a worker; default: what pays.
+        concurrency: The most workers at once; default: as many as fit.
+        ray_address: A Ray cluster to join.
+        checkpoints: Where unfinished runs lie.
+        table_only: Train nothing.
+        verbose: Let the libraries' own messages through.
+
+    Returns:
+        The benchmark.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    options = options_of(
+        benchmark_command,
+        config=config,
+        seeds=seeds,
+        only=only,
+        reference=reference,
+        storage=storage,
+        epochs=epochs,
+        augment=augment,
+        set=set,
+        time_limit=f"{time_limit}s" if isinstance(time_limit, int | float) else time_limit,
+        cpus=cpus,
+        gpus=gpus,
+        concurrency=concurrency,
+        ray_address=ray_address,
+        checkpoints=checkpoints,
+        table_only=table_only,
+        verbose=verbose,
+    )
+    request = read_request(options)
+    with quiet(verbose=verbose):
+        outcome = run_benchmark(request)
+    return Benchmark(request.name, outcome.fingerprint, options.storage, ended=outcome.status)

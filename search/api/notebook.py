@@ -1,0 +1,148 @@
+"""How results and progress show themselves in a notebook."""
+
+from __future__ import annotations
+
+import html
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import optuna
+from rich.console import Console, Group
+
+from dashboards.figures.panel import Panel
+from dashboards.pages.documents import Document, static
+from search.launch.plan import Plan
+from search.launch.progress import LiveProgress, on_terminal
+from search.launch.study import LaunchObserver
+from search.runs.protocol import Report
+from search.trials.open_trial import OpenTrial
+from search.trials.study import OpenedStudy
+from search.workers.ray_session import Slots
+
+__all__ = ["Silent", "as_html", "display_for", "in_notebook", "quiet", "show"]
+
+N_FIGURES = 2
+"""Panels that stand below a result; `figures` of the result has all."""
+
+
+def in_notebook() -> bool:
+    """Whether the code runs in a notebook's cell."""
+    if find_spec("IPython") is None:
+        return False
+    from IPython import get_ipython
+
+    return hasattr(get_ipython(), "kernel")
+
+
+def display_for(progress: bool) -> Callable[[Plan], LaunchObserver]:
+    """What shows the course of a launch: in a notebook below its cell, else as a command does."""
+    if not progress:
+        return Silent
+    return (lambda plan: LiveProgress(plan, Cell())) if in_notebook() else on_terminal
+
+
+def show(document: Document) -> None:
+    """Show a document below a notebook's cell: its summary, and its first figures by Plotly."""
+    from IPython.display import display
+
+    display({"text/html": _framed(document), "text/plain": document.outcome}, raw=True)
+    if find_spec("nbformat") is not None:  # Plotly shows nothing without it.
+        for figure in first_figures(document.panels):
+            display(figure)
+
+
+def as_html(document: Document) -> str:
+    """A document's summary and first figures as HTML that needs nothing else."""
+    figures = [
+        figure.to_html(full_html=False, include_plotlyjs=index == 0)
+        for index, figure in enumerate(first_figures(document.panels))
+    ]
+    return "\n".join([_framed(document), *figures])
+
+
+def _framed(document: Document) -> str:
+    """A document's summary in the pages' style, which is not the notebook's."""
+    page = f"<style>{static('style.css')}</style><main>{document.summary}</main>"
+    fit = "this.style.height=this.contentDocument.documentElement.scrollHeight+'px'"
+    return (
+        f'<iframe srcdoc="{html.escape(page)}" onload="{fit}" '
+        'style="width:100%;height:24em;border:0"></iframe>'
+    )
+
+
+def first_figures(panels: Sequence[Panel]) -> list[Any]:
+    """The figures of the first panels, each under its panel's title."""
+    figures = []
+    for panel in panels[:N_FIGURES]:
+        for each in panel.figures:
+            title = {"text": each.layout.title.text or panel.title, "y": 0.97}
+            figures.append(each.update_layout(title=title, margin_t=80))
+    return figures
+
+
+class Cell:
+    """A `Screen` below a notebook's cell."""
+
+    def __init__(self) -> None:
+        """Draw nothing yet."""
+        from IPython.display import display
+
+        self._place = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def say(self, line: str) -> None:
+        """Write a line that stays."""
+        sys.stdout.write(f"{line}\n")
+
+    def draw(self, table: Group) -> None:
+        """Put a table in the place of the last one."""
+        console = Console(file=io.StringIO(), width=120, record=True, force_jupyter=False)
+        console.print(table)
+        text = console.export_text()
+        both = {"text/plain": text, "text/html": f"<pre>{html.escape(text)}</pre>"}
+        self._place.update(both, raw=True)
+
+    def close(self) -> None:
+        """Take the table down."""
+        self._place.update({"text/plain": ""}, raw=True)
+
+
+class Silent:
+    """Shows nothing of a launch."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Make the display."""
+
+    def on_launch(
+        self, opened: OpenedStudy, slots: Slots, n_reclaimed: int, changes: list[str]
+    ) -> None:
+        """See `LaunchObserver`; so are the others."""
+
+    def on_tick(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def on_trial_start(self, trial: OpenTrial) -> None: ...
+
+    def on_trial_report(self, trial: OpenTrial, report: Report) -> None: ...
+
+    def on_trial_end(self, trial: OpenTrial) -> None: ...
+
+
+@contextmanager
+def quiet(*, verbose: bool) -> Iterator[None]:
+    """Inside, Optuna's chatter is kept to itself, as under a command, unless asked for."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(logging.INFO if verbose else logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            if not verbose:
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
