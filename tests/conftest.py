@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ from hypothesis import HealthCheck, settings
 from storage import Store, open_store
 
 from .postgresql import PostgresqlServer, programs
+
+# Tiny networks are slower with more threads, and much slower on a busy machine. This holds for what
+# tests start, too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")

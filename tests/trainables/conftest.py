@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from tests.harness.configs import open_run
@@ -23,15 +22,6 @@ from trainables.shipped.digit_pairs.resolve import resolve_config
 
 MakeConfig = Callable[..., DigitPairsConfig]
 MakeTraining = Callable[..., Training]
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Iterator[None]:
-    """Tiny networks are slower with more threads, and the machine may be shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

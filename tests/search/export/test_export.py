@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,15 +27,6 @@ from trainables.shipped.digit_pairs.resolve import resolve_config
 from ..conftest import ASHA, best_first, search
 
 MakePlan = Callable[..., Plan]
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Tiny networks are slower with more threads, and the machine may be shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_the_best_complete_trial_is_written_whole(
@@ -112,7 +102,7 @@ def test_provenance_is_the_launchs(plan_for: MakePlan, store: Store, tmp_path: P
 
 
 def test_retraining_the_file_gives_the_stores_epochs_to_the_bit(
-    plan_for: MakePlan, store: Store, command: Callable[..., Path], one_thread: None
+    plan_for: MakePlan, store: Store, command: Callable[..., Path]
 ) -> None:
     plan = plan_for(
         study="tiny",

@@ -250,6 +250,10 @@ def test_a_measurement_here_leaves_the_threads_as_they_were(
 ) -> None:
     monkeypatch.setattr("trainables.loop.group_speed.ARITHMETIC_SECONDS", float("inf"))
     before = torch.get_num_threads()
-    found = packing._measure(config(), 2, place_of())
+    torch.set_num_threads(before + 1)
+    try:
+        found = packing._measure(config(), 2, place_of())
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
     assert found.seconds[1] > 0
-    assert torch.get_num_threads() == before
