@@ -101,7 +101,7 @@ def confirmation_outcome(found: Confirmation) -> str:
     itself = ", the baseline itself" if winner.trial_number == found.baseline else ""
     sentences = [
         f"On {count(summary.n, 'fresh seed')} trial {winner.trial_number} does best{itself}: its "
-        f"{found.metric.words} is {show_mean(summary)}{_against_baseline(found)}."
+        f"{found.metric.words} is {show_mean(summary, found.decimals)}{_against_baseline(found)}."
     ]
     return " ".join([*sentences, *confirmation_caveats(found)])
 
@@ -129,31 +129,33 @@ def failures_on_fresh_seeds(failed: Mapping[int, int]) -> list[str]:
 def benchmark_terms(view: BenchmarkView) -> str:
     """What a benchmark is of and how far it is."""
     record = view.record
+    judged, kept = record.measured.judged_by, record.measured.rule[0]
     return (
         f"{view.n_done} of {count(view.n_asked, 'run')} have a result: "
         f"{_counted(len(record.configs), 'config', 'configs')} on the seeds "
         f"{show_seeds(range(record.n_seeds))} of {record.data_source} (data fingerprint "
         f"{record.data_fingerprint}). A seed fixes data draw, split, initialisation and order for "
-        "every config alike. Test errors were read once a run, at its end, for the state with the "
-        f"lowest validation error. {together_note(view.n_together, view.n_done)}"
+        f"every config alike. The {judged.words} was read once a run, at its end, for the state "
+        f"with the {kept.extreme} {kept.words}. {together_note(view.n_together, view.n_done)}"
     ).rstrip()
 
 
 def benchmark_outcome(view: BenchmarkView) -> str:
     """What a benchmark found, in a few sentences."""
-    rows = [row for row in view.table.rows if row.errors]
+    metric, decimals = view.table.metric, view.table.decimals()
+    rows = [row for row in view.table.rows if row.means]
     if not rows:
         return "No run has finished yet."
     best, ranked = view.table.best, view.table.ranked
     if best is None:
         said = ["No two configs have the same seeds yet, so none is called the best."]
     else:
-        found = f"{show_mean(best.errors['test_error'])} over {count(best.n, 'seed')}"
+        found = f"{show_mean(best.means[metric.name], decimals)} over {count(best.n, 'seed')}"
         if len(rows) == 1:
-            said = [f"{best.name} has a mean test error of {found}."]
+            said = [f"The mean {metric.words} of {best.name} is {found}."]
         else:
             among = "" if len(ranked) == len(rows) else f" of the {len(ranked)} configs with all"
-            said = [f"{best.name} has the lowest mean test error{among}, {found}."]
+            said = [f"{best.name} has the {metric.extreme} mean {metric.words}{among}, {found}."]
     said += [
         f"{row.name} failed on {count(len(row.result.failed), 'seed')}."
         for row in view.table.rows
@@ -163,7 +165,7 @@ def benchmark_outcome(view: BenchmarkView) -> str:
     if best is not None and origin is not None and origin.was_given and origin.reads.n_runs:
         said.append(
             f"The settings of {best.name} were given by hand when {known_words(origin.reads)}, so "
-            "its error may be lower than new test pairs would show."
+            f"its {metric.words} may be better than new samples would show."
         )
     verdicts: dict[str, list[str]] = {}
     for row in view.table.rows:
@@ -194,8 +196,8 @@ def _against_baseline(found: Confirmation) -> str:
         "one seed gives no verdict" if compared is None else f"the verdict: {compared.verdict}"
     )
     return (
-        f", against {show_mean(baseline)} of the baseline, trial {found.baseline}, on {seeds}; "
-        f"{verdict}"
+        f", against {show_mean(baseline, found.decimals)} of the baseline, trial {found.baseline}, "
+        f"on {seeds}; {verdict}"
     )
 
 
@@ -206,13 +208,12 @@ def _optimism(found: Confirmation) -> str:
             "The trial that the search judged best has not every fresh seed, so how optimistic the "
             "search was is not known."
         )
-    worse_by = -said.difference if found.metric.maximize else said.difference
-    verdict = f"{worse_by:.4f} worse" if worse_by > 0 else "no worse"
+    verdict = f"{said.worse_by:.{found.decimals}f} worse" if said.worse_by > 0 else "no worse"
     n = said.confirmed.n
     return (
         f"Of its own best, trial {best.trial_number}, the search had said "
         f"{number(said.search_value)}; {count(n, 'fresh seed')} {'says' if n == 1 else 'say'} "
-        f"{show_mean(said.confirmed)}, which is {verdict}."
+        f"{show_mean(said.confirmed, found.decimals)}, which is {verdict}."
     )
 
 

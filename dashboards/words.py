@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from dashboards.statistics.means import Summary
 from dashboards.statistics.sign_flips import Interval
+from space.metrics import Measured
 from space.words import NOTHING, count
 
 __all__ = [
-    "KEPT_EPOCH",
+    "kept_epoch_note",
     "show_changes",
     "show_interval",
     "show_mean",
@@ -18,31 +19,46 @@ __all__ = [
     "show_signed",
 ]
 
-KEPT_EPOCH = (
-    "a validation error is optimistic: it is the lowest of all epochs, chosen on the same pairs"
-)
-"""To be said wherever validation errors stand."""
+
+def kept_epoch_note(measured: Measured, shown: Iterable[str]) -> list[str]:
+    """What to bear in mind of the metric that decides which epoch is kept, where it is shown.
+
+    Args:
+        measured: What is measured, and by what the epoch is chosen.
+        shown: The names of the metrics that are shown.
+
+    Returns:
+        A sentence without a capital, or nothing.
+    """
+    return [
+        f"the {metric.words} is optimistic: it is the {metric.extreme} of all epochs, chosen on "
+        "the same samples"
+        for metric in measured.rule[:1]
+        if metric.name in set(shown)
+    ]
 
 
-def show_mean(summary: Summary | None) -> str:
-    """A mean and its standard deviation, as far as there are any."""
+def show_mean(summary: Summary | None, decimals: int) -> str:
+    """A mean and its standard deviation, as far as there are any; see `Metric.decimals`."""
     if summary is None:
         return NOTHING
-    return f"{summary.mean:.4f}" + ("" if summary.std is None else f" ± {summary.std:.4f}")
+    spread = "" if summary.std is None else f" ± {summary.std:.{decimals}f}"
+    return f"{summary.mean:.{decimals}f}{spread}"
 
 
-def show_interval(interval: Interval | None) -> str:
-    """An interval to four decimals, where there is one."""
+def show_interval(interval: Interval | None, decimals: int) -> str:
+    """An interval, where there is one; see `Metric.decimals`."""
     if interval is None:
         return NOTHING
     # Adding zero turns a rounded -0.0 into 0.0.
-    return f"[{round(interval.low, 4) + 0.0:.4f}, {round(interval.high, 4) + 0.0:.4f}]"
+    low, high = (f"{round(end, decimals) + 0.0:.{decimals}f}" for end in interval)
+    return f"[{low}, {high}]"
 
 
-def show_signed(number: float) -> str:
-    """A difference to four decimals, with its sign but where it is zero."""
-    rounded = round(number, 4)
-    return f"{rounded:+.4f}" if rounded else "0.0000"
+def show_signed(number: float, decimals: int) -> str:
+    """A difference with its sign but where it is zero; see `Metric.decimals`."""
+    rounded = round(number, decimals) + 0.0
+    return f"{rounded:{'+' if rounded else ''}.{decimals}f}"
 
 
 def show_changes(changes: Iterable[str]) -> str:

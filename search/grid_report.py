@@ -1,8 +1,7 @@
-"""Print a grid search's curves: ``python -m search.grid_report --study aux-weight-grid``.
+"""Print a grid search's curves: ``python -m search.grid_report --study NAME --reference X``.
 
-Error against a parameter with mean, standard deviation and interval of every point, and whether a
-reference value (the report's auxiliary weight, 0.6) is the best point, within noise of it, or
-worse.
+The objective against a parameter with mean, standard deviation and interval of every point, and
+whether a reference value is the best point, within noise of it, or worse.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from dataclasses import asdict
 
 from dashboards.numbers.grid import GridCurve, GridPoint, GridReport, read_grid
 from dashboards.statistics.verdicts import seeds_needed
-from dashboards.words import KEPT_EPOCH, show_signed
+from dashboards.words import kept_epoch_note, show_signed
+from space.errors import UsageError
 from space.terminal.command import Option
 from space.terminal.layout import Paper, table_lines, wrapped
 from space.terminal.printing import as_json, paper_of, write
@@ -29,15 +29,15 @@ FORMATS = ("text", "markdown", "json")
 
 @StoreCommand.of(
     "search.grid_report",
-    "Show a grid search as error against a parameter, and judge one value of it.",
+    "Show a grid search as its objective against a parameter, and judge one value of it.",
     STUDY.but(help="the study of the grid search"),
     STORAGE,
-    Option("--parameter", default="aux_weight", metavar="NAME", help="default: aux_weight"),
-    Option("--reference", type=float, default=0.6, metavar="X", help="default: 0.6, the report's"),
+    Option("--parameter", metavar="NAME", help="default: the one whose values are numbers"),
+    Option("--reference", type=float, metavar="X", help="default: the baseline's"),
     format_of("the report on stdout", FORMATS),
     VERBOSE,
     examples=(
-        "--study aux-weight-grid",
+        "--study aux-weight-grid --reference 0.6",
         "--study widths --parameter width --reference 64",
     ),
 )
@@ -46,6 +46,11 @@ def main(options: Namespace) -> None:
     with opened(options.storage) as store:
         report = read_grid(
             store, options.study, parameter=options.parameter, reference=options.reference
+        )
+    if report.reference is None:
+        raise UsageError(
+            f"--reference: study '{options.study}' has no baseline; name the value of "
+            f"{report.parameter} that the others are compared with."
         )
     write(render(report, options.format, paper_of(sys.stdout)))
 
@@ -78,36 +83,36 @@ def render(report: GridReport, output_format: str, paper: Paper | None = None) -
 
 def sentence(report: GridReport, curve: GridCurve) -> str:
     """What a curve says of the reference, with its uncertainty."""
-    found = curve.finding
+    found, metric, decimals = curve.finding, report.metric, report.decimals
     name = f"{report.parameter} {report.reference:g}"
-    if found.rival is None or found.difference is None:
+    if found.rival is None or found.behind is None:
         return f"{name} cannot be judged: no other point shares 2 or more seeds with it."
     against = {point.value: point.comparison for point in curve.points if point.comparison}
     comparison = against[found.rival]
     paired = comparison.paired
-    by = f"{abs(found.difference):.4f}"
+    by = f"{abs(found.behind):.{decimals}f}"
     evidence = f"paired over {found.n} seeds"
     if paired.interval is not None:
         low, high = sorted((-paired.interval.low, -paired.interval.high))
         evidence += f", 95 % interval of {report.reference:g} minus {found.rival:g} "
-        evidence += f"{show_signed(low)} to {show_signed(high)}"
+        evidence += f"{show_signed(low, decimals)} to {show_signed(high, decimals)}"
     evidence += f", Holm-corrected p = {comparison.adjusted_p_value:.2g}"
     match found.verdict:
-        case "best" if found.difference == 0:
-            words = f"{name} has the lowest mean of {found.n_points} points, level with "
+        case "best" if found.behind == 0:
+            words = f"{name} has the {metric.extreme} mean of {found.n_points} points, level with "
             words += f"{found.rival:g}"
         case "best":
-            words = f"{name} has the lowest mean of {found.n_points} points, {by} lower than the "
-            words += f"next, {found.rival:g}"
+            words = f"{name} has the {metric.extreme} mean of {found.n_points} points, {by} "
+            words += f"{metric.better} than the next, {found.rival:g}"
         case "worse":
             words = f"{name} is worse than {found.rival:g} by {by}"
         case _:
-            words = f"{name} is within noise of the lowest mean of {found.n_points} points, that "
-            words += f"of {found.rival:g}, which is {by} lower"
-    return f"{words} ({evidence}). {_power(curve)}"
+            words = f"{name} is within noise of the {metric.extreme} mean of {found.n_points} "
+            words += f"points, that of {found.rival:g}, which is {by} {metric.better}"
+    return f"{words} ({evidence}). {_power(curve, decimals)}"
 
 
-def _power(curve: GridCurve) -> str:
+def _power(curve: GridCurve, decimals: int) -> str:
     """What the seeds could have shown."""
     found = curve.finding
     needed = seeds_needed(found.n_points)
@@ -128,14 +133,14 @@ def _power(curve: GridCurve) -> str:
     if not detectable:
         return f"{shown}."
     return (
-        f"{shown}; {found.n} seeds would have shown a difference of {max(detectable):.4f} at any "
-        "point in 4 of 5 cases."
+        f"{shown}; {found.n} seeds would have shown a difference of "
+        f"{max(detectable):.{decimals}f} at any point in 4 of 5 cases."
     )
 
 
 def _title(report: GridReport) -> str:
     return (
-        f"study '{report.study}' on {report.data_source}: {report.metric} against "
+        f"study '{report.study}' on {report.data_source}: {report.metric.name} against "
         f"{report.parameter}, mean over seeds"
     )
 
@@ -149,7 +154,7 @@ def _footnote(report: GridReport) -> str:
         "; p and the second interval are of one comparison alone, p (Holm) and the verdict count "
         "all of a table; the intervals are what a sign-flip test does not reject"
     )
-    return f"{note}; {KEPT_EPOCH}" if report.metric == "val_error" else note
+    return "; ".join([note, *kept_epoch_note(report.measured, [report.metric.name])])
 
 
 def _header(report: GridReport) -> list[str]:
@@ -168,13 +173,20 @@ def _header(report: GridReport) -> list[str]:
 
 
 def _row(report: GridReport, point: GridPoint) -> list[str]:
-    summary = point.summary
+    summary, decimals = point.summary, report.decimals
+
+    def plain(value: float) -> str:
+        return f"{value:.{decimals}f}"
+
+    def signed(value: float) -> str:
+        return show_signed(value, decimals)
+
     row = [
         f"{point.value:g}",
-        f"{summary.mean:.4f}",
-        "" if summary.std is None else f"{summary.std:.4f}",
+        plain(summary.mean),
+        "" if summary.std is None else plain(summary.std),
         str(summary.n),
-        _interval(summary.interval, "{:.4f}".format),
+        _interval(summary.interval, plain),
     ]
     if point.comparison is None:
         is_reference = point.value == report.reference
@@ -182,8 +194,8 @@ def _row(report: GridReport, point: GridPoint) -> list[str]:
     paired = point.comparison.paired
     return [
         *row,
-        show_signed(paired.mean_difference),
-        _interval(paired.interval, show_signed),
+        signed(paired.mean_difference),
+        _interval(paired.interval, signed),
         f"{paired.p_value:.2g}",
         f"{point.comparison.adjusted_p_value:.2g}",
         point.comparison.verdict,
@@ -201,7 +213,7 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]
 
 
 def _as_json(report: GridReport) -> dict[str, object]:
-    tree = asdict(report)
+    tree = {**asdict(report), "metric": report.metric.name}
     for curve, drawn in zip(report.curves, tree["curves"], strict=True):
         drawn["sentence"] = sentence(report, curve)
     return tree

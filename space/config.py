@@ -160,7 +160,11 @@ class TrainingConfig(FrozenModel):
 
 
 class AnyData(Protocol):
-    """The least that a config's section ``data`` has."""
+    """The least that a config's section ``data`` has.
+
+    Where every run draws samples of the test split afresh, by its data seed, the first setting
+    whose name begins with ``n_test_`` says how many.
+    """
 
     @property
     def data_seed(self) -> int: ...

@@ -5,11 +5,12 @@ A metric is data: whoever measures something else adds an entry, and no code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-__all__ = ["DIGIT_PAIRS", "METRICS", "UNKNOWN", "Measured", "Metric", "rank"]
+__all__ = ["UNKNOWN", "Measured", "Metric", "rank"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,8 @@ class Metric:
     Attributes:
         name: What files, stores and programs call it.
         words: What people call it.
-        unit: What it is measured in; empty for what has none.
+        unit: What it is measured in; empty for what has none. One that begins with "fraction" or
+            "share" is of a metric from 0 to 1.
         maximize: Whether the larger of two values is the better one.
     """
 
@@ -38,9 +40,39 @@ class Metric:
         """What the best of several values is called."""
         return "highest" if self.maximize else "lowest"
 
+    @property
+    def better(self) -> str:
+        """What a better value is than another."""
+        return "higher" if self.maximize else "lower"
+
+    @property
+    def of(self) -> str:
+        """The name without its split."""
+        return self.name.partition("_")[2]
+
+    @property
+    def is_share(self) -> bool:
+        """Whether its unit says that values lie from 0 to 1."""
+        return self.unit.startswith(("fraction", "share"))
+
     def rank(self, value: float) -> float:
         """See `rank`."""
         return rank(value, self.maximize)
+
+    def decimals(self, values: Iterable[float]) -> int:
+        """Digits after the point that some values, their differences and spreads are shown with.
+
+        Four of a share, two of per cent. Of all else as many as give the largest value four digits.
+
+        Args:
+            values: Finite values that stand together.
+        """
+        if self.is_share:
+            return 4
+        if self.unit == "%":
+            return 2
+        largest = max(map(abs, values), default=0.0) or 1.0
+        return min(max(3 - math.floor(math.log10(largest)), 0), 12)
 
 
 OF_RUN = (
@@ -88,7 +120,30 @@ class Measured:
     @property
     def judged_by(self) -> Metric:
         """What a benchmark compares by: the first metric of `rule`, on the test split."""
-        return self.metric("test_" + self.kept_by[0].partition("_")[2])
+        return self.metric(f"test_{self.rule[0].of}", maximize=self.rule[0].maximize)
+
+    @property
+    def tabled(self) -> tuple[Metric, ...]:
+        """What a benchmark's table shows: the metric that it compares by on every split, then all
+        others on the test split but those that only break ties in `kept_by`."""
+        judging = self.judged_by
+        ties = {metric.of for metric in self.rule}
+        own = [each for each in self.metrics if each.of == judging.of and each != judging]
+        others = [
+            each for each in self.metrics if each.name.startswith("test_") and each.of not in ties
+        ]
+        return (*own, judging, *others)
+
+    @property
+    def curves(self) -> tuple[Metric, ...]:
+        """What is drawn against epochs: the last metric of `kept_by`, which tells most of them
+        apart, on the training and the validation split."""
+        last = self.rule[-1]
+        return tuple(
+            each
+            for each in self.metrics
+            if each.of == last.of and not each.name.startswith("test_")
+        )
 
     def as_json(self) -> dict[str, Any]:
         """As plain types."""
@@ -102,23 +157,6 @@ class Measured:
             kept_by=tuple(tree["kept_by"]),
         )
 
-
-METRICS = {
-    each.name: each
-    for each in (
-        Metric(name="train_error", words="train error", unit="fraction of pairs"),
-        Metric(name="val_error", words="validation error", unit="fraction of pairs"),
-        Metric(name="test_error", words="test error", unit="fraction of pairs"),
-        Metric(name="train_loss", words="train loss", unit="nats"),
-        Metric(name="val_loss", words="validation loss", unit="nats"),
-        Metric(name="test_loss", words="test loss", unit="nats"),
-    )
-}
-"""The metrics of digit pairs, by name."""
-
-DIGIT_PAIRS = Measured(metrics=tuple(METRICS.values()), kept_by=("val_error", "val_loss"))
-"""The lowest validation error, as in the study served here, section IV. The tie-break is ours: 100
-validation pairs give few distinct errors."""
 
 UNKNOWN = Measured(metrics=(), kept_by=())
 """Of a study that another tool made."""

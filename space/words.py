@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 __all__ = [
     "NOTHING",
     "STATES",
+    "capitalised",
     "count",
     "duration",
     "joined",
@@ -87,6 +88,11 @@ def duration(seconds: float) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def capitalised(text: str) -> str:
+    """A text as a sentence begins; what is in capitals stays so."""
+    return text[:1].upper() + text[1:]
 
 
 def joined(words: Iterable[str], conjunction: str = "and") -> str:

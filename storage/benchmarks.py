@@ -81,10 +81,9 @@ def _as_json(config: BenchmarkConfig) -> dict[str, Any]:
 def _from_json(values: dict[str, Any]) -> BenchmarkConfig:
     reported = values["reported"]
     return BenchmarkConfig(
-        **{
-            **values,
-            "config": RecordedConfig.model_validate(values["config"]),
-            "config_hashes": tuple(values["config_hashes"]),
-            "reported": None if reported is None else Reported.model_validate(reported),
-        }
+        name=values["name"],
+        config=RecordedConfig.model_validate(values["config"]),
+        config_hashes=tuple(values["config_hashes"]),
+        n_parameters=values["n_parameters"],
+        reported=None if reported is None else Reported.model_validate(reported),
     )

@@ -12,7 +12,8 @@ Source: Okabe, Ito, Color Universal Design, 2008; WCAG 2.2, 1.4.11 Non-text Cont
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import plotly.graph_objects as go
@@ -22,7 +23,6 @@ __all__ = [
     "BEST_COLOUR",
     "DARK",
     "LIGHT",
-    "MODEL_COLOURS",
     "PALETTE",
     "STATE_COLOURS",
     "STATE_SYMBOLS",
@@ -63,16 +63,6 @@ BEST_COLOUR = GREEN
 BASELINE_COLOUR = PURPLE
 """The baseline, and what a report says."""
 
-MODEL_COLOURS = {
-    "mlp": GREY,
-    "convnet": SKY,
-    "deepconvnet": ORANGE,
-    "deepconvnet-aux": VERMILION,
-    "resnet": PURPLE,
-    "siamese": GREEN,
-    "siamese-aux": BLUE,
-}
-"""Colour of a network."""
 FEW = 10
 """Plotly draws some ten ticks at the most, so on a longer axis those it chooses are whole."""
 
@@ -180,23 +170,9 @@ def figure(*, height: int = 380, **layout: Any) -> go.Figure:
     return go.Figure(layout={"template": LIGHT, "height": height, "autosize": True, **layout})
 
 
-def config_colours(models: Mapping[str, str]) -> dict[str, str]:
-    """A colour for each of some configs, which people compare with each other.
-
-    Args:
-        models: Config -> its network.
-
-    Returns:
-        Config -> its colour. The first config of a network has the network's own colour, any other
-        one that none has yet; with more configs than there are colours, some come again.
-    """
-    own = {model: MODEL_COLOURS[model] for model in models.values() if model in MODEL_COLOURS}
-    free = [colour for colour in PALETTE if colour not in own.values()]
-    found: dict[str, str] = {}
-    for config, model in models.items():
-        colour = own.pop(model, None) or (free.pop(0) if free else None)
-        found[config] = colour or PALETTE[len(found) % len(PALETTE)]
-    return found
+def config_colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each of some configs; with more of them than colours, some come again."""
+    return dict(zip(names, itertools.cycle(PALETTE), strict=False))
 
 
 def count_axis(lowest: float, highest: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dashboards.numbers.loss_curves import Curves, loss_curves
+from dashboards.numbers.learning_curves import Curves, learning_curves
 from dashboards.numbers.results import ConfigResult, collect
 from dashboards.numbers.tables import BenchmarkTable, Row, benchmark_table
 from dashboards.numbers.together import trained_together
@@ -44,7 +44,7 @@ class BenchmarkView:
     Attributes:
         record: What it compares.
         table: Its numbers, a row a config: seed by seed, summaries, verdicts, the reported values.
-        curves: Config -> its losses by epoch; configs of which no seed has finished are left out.
+        curves: Config -> its learning curves; configs of which no seed has finished are left out.
         unfinished: Runs that are going on, were interrupted or failed, in the table's order.
         launches: The launches that trained any of the results, oldest first.
         n_together: Runs with a result that were trained together with others.
@@ -73,9 +73,10 @@ class BenchmarkView:
         return self.n_done + sum(len(row.result.missing) for row in self.table.rows)
 
     def differences(self, row: Row) -> dict[int, float]:
-        """A config's test errors minus the reference's, by seed that both have; less is better."""
-        reference = self.table.row(self.table.reference).result.by_seed("test_error")
-        own = row.result.by_seed("test_error")
+        """What the table compares by, minus the reference's, by seed that both have."""
+        metric = self.table.metric.name
+        reference = self.table.row(self.table.reference).result.by_seed(metric)
+        own = row.result.by_seed(metric)
         return {seed: own[seed] - reference[seed] for seed in sorted(own.keys() & reference.keys())}
 
     def machines(self, row: Row) -> tuple[str, ...]:
@@ -111,9 +112,11 @@ def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
         StorageError: If the store cannot be read.
     """
     results = collect(store, record.configs, fingerprint=record.data_fingerprint)
-    table = benchmark_table(results, reference=record.reference, title=record.title)
+    table = benchmark_table(
+        results, record.measured, reference=record.reference, title=record.title
+    )
     launches = {launch.launch_id: launch for launch in store.launches()}
-    curves = {result.name: loss_curves(store, result) for result in results}
+    curves = {result.name: learning_curves(store, result, record.measured) for result in results}
     runs = {seed.run.run_id: seed.run for row in table.rows for seed in row.result.seeds.values()}
     used = {run.launch_id for run in runs.values()}
     return BenchmarkView(

@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from dashboards.statistics.verdicts import Comparison, Optimism, compare_all, optimism, seeds_needed
-from space.metrics import Metric
+from space.metrics import Measured, Metric
 from storage import Store
 from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 
@@ -22,6 +22,7 @@ class Confirmation:
     """The confirmed trials of a study.
 
     Attributes:
+        measured: What is measured of the runs.
         metric: The objective that decides.
         trials: The trials that have every fresh seed, best mean first; the first is the winner.
         search_best: The one of them that the search itself judged best, before any fresh seed was
@@ -33,6 +34,7 @@ class Confirmation:
         comparisons: Trial number -> its comparison with that baseline, seed by seed.
     """
 
+    measured: Measured
     metric: Metric
     trials: tuple[ConfirmedTrial, ...]
     search_best: ConfirmedTrial | None
@@ -47,13 +49,20 @@ class Confirmation:
         return self.trials[0]
 
     @property
+    def decimals(self) -> int:
+        """Digits after the point that the trials' values are shown with."""
+        return self.metric.decimals(trial.mean for trial in self.trials)
+
+    @property
     def optimism(self) -> Optimism | None:
         """What the search said of its own best trial, and what the fresh seeds say of it.
 
         Of the winner it would say nothing: that trial was chosen on the fresh seeds.
         """
         best = self.search_best
-        return None if best is None else optimism(best.search_value, best.values)
+        if best is None:
+            return None
+        return optimism(best.search_value, best.values, maximize=self.metric.maximize)
 
     @property
     def seeds_needed(self) -> int | None:
@@ -83,6 +92,7 @@ def read_confirmation(
         return None
     numbers = {trial.trial_number for trial in trials}
     baseline = next((number for number in baselines if number in numbers), None)
+    measured = store.study_records()[study_id].measured
     objective, best_value = _of_search(store, study_id, metric)
     comparisons = {}
     if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
@@ -93,6 +103,7 @@ def read_confirmation(
         for comparison in compare_all(results, str(baseline), maximize=objective.maximize):
             comparisons[int(comparison.name)] = comparison
     return Confirmation(
+        measured=measured,
         metric=objective,
         trials=tuple(trials),
         search_best=min(

@@ -1,4 +1,4 @@
-"""The curve of a grid search: error against one parameter, and what it says of a reference value.
+"""The curve of a grid search over one parameter, and what it says of a reference value.
 
 Numbers alone; `search.grid_report` prints them. Every point is trained on the same seeds, so points
 are compared in pairs, seed by seed, and corrected for how many of them are compared.
@@ -19,9 +19,11 @@ from dashboards.statistics.means import Summary, summarise
 from dashboards.statistics.verdicts import Comparison, compare_all
 from space import Value
 from space.errors import UsageError, nearest
+from space.metrics import Measured, Metric, rank
 from storage import Store, StudyRecord
 from storage.connect.engine import translated
 from storage.summaries.confirmed import final_values
+from storage.tables.attributes import BASELINE
 
 __all__ = [
     "Finding",
@@ -42,16 +44,16 @@ class GridPoint:
 
     Attributes:
         value: The parameter's value.
-        errors: The metric of the state kept, by replicate; replicate i has the same seed in every
+        values: The metric of the state kept, by replicate; replicate i has the same seed in every
             point.
         summary: Their mean, standard deviation and 95 % interval.
         comparison: Against the reference, paired over the seeds that both have, Holm-corrected for
-            all points of the curve; negative differences are better. None for the reference itself,
-            and where fewer than 2 seeds are shared.
+            all points of the curve. None for the reference itself, without one, and where fewer
+            than 2 seeds are shared.
     """
 
     value: float
-    errors: dict[int, float]
+    values: dict[int, float]
     summary: Summary
     comparison: Comparison | None
 
@@ -61,13 +63,13 @@ class Finding:
     """What a curve says of the reference.
 
     Attributes:
-        verdict: ``"best"``: no point has a lower mean. ``"worse"``: a point is better than it, with
-            chance ruled out. ``"within noise"``: points with a lower mean are not distinguishable
-            from it. ``"not known"``: it cannot be compared.
+        verdict: ``"best"``: no point has a better mean. ``"worse"``: a point is better than it,
+            with chance ruled out. ``"within noise"``: points with a better mean are not
+            distinguishable from it. ``"not known"``: it cannot be compared.
         rival: The point that the verdict is about: the best other one, where the reference is best
             the next best, where it is worse the best of those that are distinguishably better.
-        difference: Mean of the reference minus that of the rival, over the seeds that both have:
-            positive where the rival is better.
+        behind: How much worse the mean of the reference is than that of the rival, over the seeds
+            that both have; negative where it is better.
         n: Those seeds.
         n_points: Points of the curve, the reference included.
         n_worse: Points that are distinguishably worse than the reference.
@@ -75,7 +77,7 @@ class Finding:
 
     verdict: Literal["best", "within noise", "worse", "not known"]
     rival: float | None
-    difference: float | None
+    behind: float | None
     n: int
     n_points: int
     n_worse: int
@@ -83,18 +85,18 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class GridCurve:
-    """Error against the parameter, the study's other parameters fixed.
+    """The metric against the parameter, the study's other parameters fixed.
 
     Attributes:
         group: The values of the other parameters.
         points: Ascending by value.
-        reference: The value that is asked about.
+        reference: The value that is asked about, if any is.
         finding: What the points say of it.
     """
 
     group: dict[str, Value]
     points: tuple[GridPoint, ...]
-    reference: float
+    reference: float | None
     finding: Finding
 
 
@@ -105,9 +107,10 @@ class GridReport:
     Attributes:
         study: The study.
         storage: The store, without credentials.
-        metric: What is measured; lower is better.
+        measured: What is measured of the runs.
+        metric: The objective.
         parameter: What it is measured against.
-        reference: The value that is asked about.
+        reference: The value that is asked about, if any is.
         curves: One for each combination of the other parameters.
         data_source: The data set.
         trials: Trials by state; only complete ones are counted.
@@ -115,22 +118,33 @@ class GridReport:
 
     study: str
     storage: str
-    metric: str
+    measured: Measured
+    metric: Metric
     parameter: str
-    reference: float
+    reference: float | None
     curves: tuple[GridCurve, ...]
     data_source: str
     trials: dict[str, int]
 
+    @property
+    def decimals(self) -> int:
+        """Digits after the point that the metric's values are shown with."""
+        return self.metric.decimals(
+            point.summary.mean for curve in self.curves for point in curve.points
+        )
 
-def read_grid(store: Store, study: str, *, parameter: str, reference: float) -> GridReport:
+
+def read_grid(
+    store: Store, study: str, *, parameter: str | None = None, reference: float | None = None
+) -> GridReport:
     """Read a grid search off the store.
 
     Args:
         store: The store.
         study: The study's name.
-        parameter: The parameter that the curves run over; its values are numbers.
-        reference: The value that is asked about.
+        parameter: The parameter that the curves run over; its values are numbers. Default: the one
+            of which that is so.
+        reference: The value that is asked about; default: that of the baseline, if there is one.
 
     Returns:
         A curve for each combination of the study's other parameters.
@@ -147,28 +161,29 @@ def read_grid(store: Store, study: str, *, parameter: str, reference: float) -> 
         loaded = optuna.load_study(study_name=study, storage=store.optuna_storage)
         trials = loaded.get_trials(deepcopy=False)
         direction = loaded.directions[0]
-    if direction == StudyDirection.MAXIMIZE:
-        raise UsageError(
-            f"--study {study}: it maximises {record.metrics[0]}; a grid report compares what is "
-            "better when lower."
-        )
+    metric = record.measured.metric(
+        record.metrics[0], maximize=direction == StudyDirection.MAXIMIZE
+    )
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         raise UsageError(f"--study {study}: no trial is complete yet; search on, then ask again.")
-    _check_parameter(study, parameter, complete)
+    parameter = _parameter(study, parameter, complete)
     complete = [trial for trial in complete if parameter in trial.params]
-    errors = _errors(store, record, complete)
+    values = _values(store, record, complete)
     groups: dict[tuple[tuple[str, Value], ...], dict[float, dict[int, float]]] = {}
     for trial in complete:
         others = {key: trial.params[key] for key in sorted(trial.params) if key != parameter}
         points = groups.setdefault(tuple(others.items()), {})
         of_value = points.setdefault(_rounded(trial.params[parameter]), {})
-        for replicate, error in errors[trial._trial_id].items():
+        for replicate, value in values[trial._trial_id].items():
             # A baseline is one of the grid's points again: the same runs, so the first ones count.
-            of_value.setdefault(replicate, error)
-    reference = _rounded(reference)
+            of_value.setdefault(replicate, value)
+    if reference is None:
+        baselines = [t.params[parameter] for t in complete if BASELINE in t.user_attrs]
+        reference = float(baselines[0]) if baselines else None
+    reference = None if reference is None else _rounded(reference)
     curves = tuple(
-        curve_of(dict(group), points, reference)
+        curve_of(dict(group), points, reference, maximize=metric.maximize)
         for group, points in sorted(groups.items(), key=lambda item: str(item[0]))
     )
     _check_grid(study, parameter, reference, curves)
@@ -176,7 +191,8 @@ def read_grid(store: Store, study: str, *, parameter: str, reference: float) -> 
     return GridReport(
         study=study,
         storage=store.name,
-        metric=record.metrics[0],
+        measured=record.measured,
+        metric=metric,
         parameter=parameter,
         reference=reference,
         curves=curves,
@@ -186,69 +202,77 @@ def read_grid(store: Store, study: str, *, parameter: str, reference: float) -> 
 
 
 def curve_of(
-    group: dict[str, Value], points: Mapping[float, Mapping[int, float]], reference: float
+    group: dict[str, Value],
+    points: Mapping[float, Mapping[int, float]],
+    reference: float | None,
+    *,
+    maximize: bool = False,
 ) -> GridCurve:
-    """A curve from its errors.
+    """A curve from its values.
 
     Args:
         group: The values of the other parameters.
-        points: For each value of the parameter its errors by replicate, finite; none is empty.
-        reference: The value that is asked about; it need not be among them.
+        points: For each value of the parameter the metric by replicate, finite; none is empty.
+        reference: The value that is asked about, if any is; it need not be among them.
+        maximize: Whether higher values of the metric are better, not lower ones.
 
     Returns:
         The curve, its points compared and judged.
     """
     values = sorted(value for value in points if points[value])
-    seeds = points.get(reference, {}).keys()
-    compared = [value for value in values if len(seeds & points[value].keys()) >= 2]
+    seeds = {} if reference is None else points.get(reference, {})
+    compared = [value for value in values if len(seeds.keys() & points[value].keys()) >= 2]
     comparisons: dict[float, Comparison] = {}
     if reference in compared:
-        found = compare_all({str(value): points[value] for value in compared}, str(reference))
+        found = compare_all(
+            {str(value): points[value] for value in compared}, str(reference), maximize=maximize
+        )
         comparisons = {float(each.name): each for each in found}
     return GridCurve(
         group=group,
         points=tuple(
             GridPoint(
                 value=value,
-                errors=dict(sorted(points[value].items())),
+                values=dict(sorted(points[value].items())),
                 summary=summarise([points[value][seed] for seed in sorted(points[value])]),
                 comparison=comparisons.get(value),
             )
             for value in values
         ),
         reference=reference,
-        finding=_finding(comparisons),
+        finding=_finding(comparisons, maximize=maximize),
     )
 
 
-def _finding(comparisons: Mapping[float, Comparison]) -> Finding:
+def _finding(comparisons: Mapping[float, Comparison], *, maximize: bool) -> Finding:
     """What the comparisons with the reference, by value, say of it."""
     n_points = len(comparisons) + 1
     n_worse = sum(each.verdict == "worse" for each in comparisons.values())
     if not comparisons:
-        return Finding(verdict="not known", rival=None, difference=None, n=0, n_points=0, n_worse=0)
+        return Finding(verdict="not known", rival=None, behind=None, n=0, n_points=0, n_worse=0)
 
-    def difference(value: float) -> float:
-        return comparisons[value].paired.mean_difference
+    def ahead(value: float) -> float:
+        """How much worse than the reference a point is: negative where it is better."""
+        return rank(comparisons[value].paired.mean_difference, maximize)
 
-    rival = min(comparisons, key=difference)
+    rival = min(comparisons, key=ahead)
     better = [value for value, each in comparisons.items() if each.verdict == "better"]
     verdict: Literal["best", "within noise", "worse"]
     if better:
-        verdict, rival = "worse", min(better, key=difference)
+        verdict, rival = "worse", min(better, key=ahead)
     else:
-        verdict = "best" if difference(rival) >= 0 else "within noise"
+        verdict = "best" if ahead(rival) >= 0 else "within noise"
     return Finding(
         verdict=verdict,
         rival=rival,
-        difference=-difference(rival),
+        behind=-ahead(rival),
         n=comparisons[rival].paired.n,
         n_points=n_points,
         n_worse=n_worse,
     )
 
 
-def _errors(
+def _values(
     store: Store, record: StudyRecord, complete: Sequence[FrozenTrial]
 ) -> dict[int, dict[int, float]]:
     """The objective of complete trials' runs: by trial, then by replicate; finite ones alone."""
@@ -265,29 +289,44 @@ def _rounded(value: float) -> float:
     return float(f"{value:.{N_DIGITS}g}")
 
 
-def _check_parameter(study: str, parameter: str, complete: Sequence[FrozenTrial]) -> None:
+def _parameter(study: str, parameter: str | None, complete: Sequence[FrozenTrial]) -> str:
+    """The parameter that is meant, whose values are numbers."""
     names = sorted({name for trial in complete for name in trial.params})
-    values = [trial.params[parameter] for trial in complete if parameter in trial.params]
+    numeric = [name for name in names if all(_is_number(t.params.get(name, 0)) for t in complete)]
+    if parameter is None:
+        if len(numeric) != 1:
+            raise UsageError(
+                f"--parameter: study '{study}' searches {', '.join(names) or 'nothing'}; name one "
+                "whose values are numbers."
+            )
+        return numeric[0]
     if parameter not in names:
         raise UsageError(
             f"--parameter {parameter}: study '{study}' searches {', '.join(names) or 'nothing'}"
             f"{nearest(parameter, names)}"
         )
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+    if parameter not in numeric:
         raise UsageError(
             f"--parameter {parameter}: its values in study '{study}' are no numbers; name a "
             "parameter whose values are."
         )
+    return parameter
 
 
-def _check_grid(study: str, parameter: str, reference: float, curves: Sequence[GridCurve]) -> None:
+def _is_number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_grid(
+    study: str, parameter: str, reference: float | None, curves: Sequence[GridCurve]
+) -> None:
     if all(len(curve.points) < 2 for curve in curves):
         raise UsageError(
             f"--study {study}: no two complete trials differ in {parameter} alone, so there is no "
             "curve; a grid over it has some."
         )
     values = sorted({point.value for curve in curves for point in curve.points})
-    if reference not in values:
+    if reference is not None and reference not in values:
         raise UsageError(
             f"--reference {reference:g}: no complete trial has it; {parameter} is "
             f"{', '.join(f'{value:g}' for value in values)}."

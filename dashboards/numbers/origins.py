@@ -1,7 +1,7 @@
 """What was known before a config was first trained, and which of its seeds a search had seen.
 
 A benchmark is a fair test of a config that was chosen without it. Whoever gives a config after
-having seen test errors on its seeds, or searches on these seeds, chooses by what is measured.
+having seen test results on its seeds, or searches on these seeds, chooses by what is measured.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Reads:
     """How often the test split had been read by some time.
 
     Attributes:
-        n_runs: Benchmark runs that had ended with a test error.
+        n_runs: Benchmark runs that had ended with a test result.
         n_configs: Configs that these were of.
-        seeds: The seeds whose test pairs they had been evaluated on, ascending.
+        seeds: The seeds whose test samples they had been evaluated on, ascending.
     """
 
     n_runs: int
@@ -51,7 +51,7 @@ class SharedSeeds:
 
     Attributes:
         study: The study's name.
-        data: The seeds whose training pairs it had seen, ascending.
+        data: The seeds whose training samples it had seen, ascending.
         training: The seeds whose initialisation and order it had seen, ascending.
     """
 
@@ -71,7 +71,7 @@ class Origin:
         trial_number: Its trial there.
         was_given: Whether a person gave the study its settings, as a baseline: no sampler did.
         was_added: Whether they were given to a study that had been begun without them.
-        reads: How often the test pairs of the benchmark's seeds had been read by then.
+        reads: How often the test samples of the benchmark's seeds had been read by then.
         shared: The studies that hold the config and had seen some of the benchmark's seeds.
     """
 

@@ -20,7 +20,7 @@ class SeedResult:
     Attributes:
         seed: Fixes data draw, split, initialisation and order.
         run: The run in the store: its config, curves (by `run_id`), seconds and launch.
-        result: The errors of the state it kept.
+        result: The metrics of the state it kept.
     """
 
     seed: int
@@ -36,7 +36,6 @@ class ConfigResult:
         name: What tables call it.
         config: The config, complete but for its seeds.
         n_parameters: Trainable parameters.
-        has_aux: Whether the network has auxiliary heads.
         reported: What a publication reports for it, if anything.
         seeds: Seed -> finished run, of the seeds asked for.
         missing: The seeds asked for that no run has finished.
@@ -48,7 +47,6 @@ class ConfigResult:
     name: str
     config: RunConfig
     n_parameters: int
-    has_aux: bool
     reported: Reported | None
     seeds: dict[int, SeedResult]
     missing: tuple[int, ...]
@@ -105,7 +103,6 @@ def collect(
                 name=config.name,
                 config=config.config,
                 n_parameters=config.n_parameters,
-                has_aux=config.has_aux,
                 reported=config.reported,
                 seeds=dict(sorted(done.items())),
                 missing=tuple(missing.values()),

@@ -1,12 +1,14 @@
 """A benchmark's results as a table of numbers; `dashboards.tables.formats` draws it.
 
-Errors are fractions of pairs, losses nats, times seconds.
+Metrics are in their own units, times in seconds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dashboards.numbers.results import ConfigResult
 from dashboards.statistics.means import Summary, summarise
@@ -17,29 +19,28 @@ from dashboards.statistics.verdicts import (
     compare_all,
     compare_to_report,
 )
-from space import MeanStd
+from space import MeanStd, RunConfig
+from space.config import ELSEWHERE, SEED_KEYS
 from space.errors import UsageError, nearest
+from space.identity import flat
+from space.metrics import Measured, Metric
 from space.words import count
 
 __all__ = [
-    "ERRORS",
     "BenchmarkTable",
-    "ReportedError",
+    "ReportedValue",
     "Row",
+    "against_report",
     "benchmark_table",
-    "reported_error",
 ]
-
-ERRORS = ("train_error", "val_error", "test_error")
-"""The errors of the state that a run keeps, in the report's order."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportedError:
-    """One of a config's errors beside what a publication reports for it.
+class ReportedValue:
+    """One of a config's metrics beside what a publication reports for it.
 
     Attributes:
-        metric: One of `ERRORS`.
+        metric: What is measured.
         reported: The publication's mean and standard deviation.
         reported_n: The runs that these are over.
         difference: Our mean minus the reported one; None where nothing has run.
@@ -48,7 +49,7 @@ class ReportedError:
             seeds ("4 seeds") or reported runs ("3 reported"), "reported without a spread".
     """
 
-    metric: str
+    metric: Metric
     reported: MeanStd
     reported_n: int
     difference: float | None
@@ -62,21 +63,22 @@ class Row:
 
     Attributes:
         result: Its runs, seed by seed, and the seeds that are missing.
-        errors: Each of `ERRORS` summarised over the seeds; empty where none has finished.
+        means: Name of a metric -> its values summarised over the seeds, of those that are finite
+            on every seed; empty where none has finished.
         train_seconds: Seconds that a run trained for; None where none has finished.
-        comparison: Its test errors against the reference's; None for the reference itself, for a
-            table of one config, and where the two have fewer than 2 seeds in common.
+        comparison: What the table compares by, against the reference's; None for the reference
+            itself, for a table of one config, and where the two have fewer than 2 seeds in common.
         verdict: The comparison's in words (see `compare_all`), "reference", or "not compared: n
             common seeds"; empty in a table of one config.
-        reported: Each of `ERRORS` beside the reported one; empty where nothing is reported.
+        reported: Each metric for which something is reported, beside that.
     """
 
     result: ConfigResult
-    errors: dict[str, Summary]
+    means: dict[str, Summary]
     train_seconds: Summary | None
     comparison: Comparison | None
     verdict: str
-    reported: tuple[ReportedError, ...]
+    reported: tuple[ReportedValue, ...]
 
     @property
     def name(self) -> str:
@@ -88,11 +90,6 @@ class Row:
         """How many of the seeds asked for have finished."""
         return len(self.result.seeds)
 
-    @property
-    def aux_weight(self) -> float | None:
-        """Weight of the auxiliary losses; None for a network without auxiliary heads."""
-        return self.result.config.value("training.aux_weight") if self.result.has_aux else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkTable:
@@ -100,11 +97,13 @@ class BenchmarkTable:
 
     Attributes:
         title: What the table is headed with, on one line; may be empty.
+        measured: What is measured of the runs.
         reference: The config that the others are compared with.
         rows: The rows.
     """
 
     title: str
+    measured: Measured
     reference: str
     rows: tuple[Row, ...]
 
@@ -113,14 +112,42 @@ class BenchmarkTable:
         return next(row for row in self.rows if row.name == name)
 
     @property
+    def metric(self) -> Metric:
+        """What the rows are compared by."""
+        return self.measured.judged_by
+
+    def decimals(self, metric: Metric | None = None) -> int:
+        """Digits after the point that a metric's values are shown with, on any split.
+
+        Args:
+            metric: The metric; default: what the rows are compared by.
+        """
+        of = (metric or self.metric).of
+        alike = [each.name for each in self.measured.metrics if each.of == of]
+        means = [row.means[name].mean for row in self.rows for name in alike if name in row.means]
+        return (metric or self.metric).decimals(means)
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Dotted paths of the settings in which the configs that have them differ, but for what is
+        trained, which names say; of a config alone, of its numbers that are no counts."""
+        trees = [_settings(row.result.config) for row in self.rows]
+        paths = dict.fromkeys(path for tree in trees for path in tree)
+        if len(trees) == 1:
+            return tuple(path for path in paths if isinstance(trees[0][path], float))
+        values = {path: {str(tree[path]) for tree in trees if path in tree} for path in paths}
+        return tuple(path for path in paths if len(values[path]) > 1)
+
+    @property
     def ranked(self) -> tuple[Row, ...]:
-        """The rows with every seed that any row has, the lowest mean test error first.
+        """The rows with every seed that any row has, the best mean first.
 
         Means over unlike seeds are no comparison: a config that failed on the hard ones would win.
         """
         seeds = {seed for row in self.rows for seed in row.result.seeds}
         full = [row for row in self.rows if row.n and row.result.seeds.keys() == seeds]
-        return tuple(sorted(full, key=lambda row: row.errors["test_error"].mean))
+        metric = self.metric
+        return tuple(sorted(full, key=lambda row: metric.rank(row.means[metric.name].mean)))
 
     @property
     def best(self) -> Row | None:
@@ -130,12 +157,17 @@ class BenchmarkTable:
 
 
 def benchmark_table(
-    results: Sequence[ConfigResult], *, reference: str | None = None, title: str = ""
+    results: Sequence[ConfigResult],
+    measured: Measured,
+    *,
+    reference: str | None = None,
+    title: str = "",
 ) -> BenchmarkTable:
     """Summarise a benchmark, finished or not, and compare its configs.
 
     Args:
         results: At least one config's results; names are distinct.
+        measured: What is measured of the runs.
         reference: The config that the others are compared with; default: the first.
         title: What the table is headed with.
 
@@ -156,47 +188,58 @@ def benchmark_table(
             f"--reference: there is no config '{reference}' (there are: {', '.join(names)})"
             f"{nearest(reference, names)}"
         )
-    compared = _compared(results, reference)
+    compared = _compared(results, measured.judged_by, reference)
     return BenchmarkTable(
         title=" ".join(title.split()),
+        measured=measured,
         reference=reference,
-        rows=tuple(_row(result, names, reference, compared) for result in results),
+        rows=tuple(_row(result, measured, names, reference, compared) for result in results),
     )
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """A config's settings by path, but for its seeds, for where it is trained and for what is."""
+    apart = {*SEED_KEYS, *ELSEWHERE, "training.protocol"}
+    tree = flat(config.model_dump(mode="json"))
+    return {path: value for path, value in tree if path not in apart and value != config.what}
 
 
 def _row(
     result: ConfigResult,
+    measured: Measured,
     names: Sequence[str],
     reference: str,
     compared: dict[str, tuple[Comparison | None, str]],
 ) -> Row:
-    errors, train_seconds = {}, None
+    means, train_seconds = {}, None
     if result.seeds:
-        errors = {metric: summarise(list(result.by_seed(metric).values())) for metric in ERRORS}
-        seconds = [seed.run.train_seconds for seed in result.seeds.values()]
-        train_seconds = summarise(seconds)
+        for metric in measured.metrics:
+            values = list(result.by_seed(metric.name).values())
+            if all(map(math.isfinite, values)):
+                means[metric.name] = summarise(values)
+        train_seconds = summarise([seed.run.train_seconds for seed in result.seeds.values()])
     comparison, verdict = compared.get(result.name, (None, ""))
     if len(names) > 1 and result.name == reference:
         verdict = "reference"
     return Row(
         result=result,
-        errors=errors,
+        means=means,
         train_seconds=train_seconds,
         comparison=comparison,
         verdict=verdict,
-        reported=_against_report(result, errors),
+        reported=_against_report(result, measured, means),
     )
 
 
 def _compared(
-    results: Sequence[ConfigResult], reference: str
+    results: Sequence[ConfigResult], metric: Metric, reference: str
 ) -> dict[str, tuple[Comparison | None, str]]:
     """Every config but the reference: its comparison, and the verdict or why there is none."""
-    test_errors = {result.name: result.by_seed("test_error") for result in results}
+    measured = {result.name: result.by_seed(metric.name) for result in results}
     found: dict[str, tuple[Comparison | None, str]] = {}
-    family = {reference: test_errors[reference]}
-    for name, values in test_errors.items():
-        n_common = len(values.keys() & test_errors[reference].keys())
+    family = {reference: measured[reference]}
+    for name, values in measured.items():
+        n_common = len(values.keys() & measured[reference].keys())
         if name == reference:
             continue
         if n_common < 2:
@@ -204,57 +247,75 @@ def _compared(
         else:
             family[name] = values
     failed = {result.name: len(result.failed) for result in results}
-    for comparison in compare_all(family, reference, failed=failed):
+    for comparison in compare_all(family, reference, failed=failed, maximize=metric.maximize):
         found[comparison.name] = comparison, comparison.verdict
     return found
 
 
-def _against_report(result: ConfigResult, errors: dict[str, Summary]) -> tuple[ReportedError, ...]:
-    """Each of `ERRORS` beside the reported one; none where nothing is reported."""
+def _against_report(
+    result: ConfigResult, measured: Measured, means: dict[str, Summary]
+) -> tuple[ReportedValue, ...]:
+    """Each metric for which something is reported, beside that."""
     reported = result.reported
     if reported is None:
         return ()
-    n_test_pairs = result.config.value("data.n_test_pairs")
     return tuple(
-        reported_error(
+        against_report(
             metric,
-            errors.get(metric),
-            getattr(reported, metric),
+            means.get(metric.name),
+            reported.metrics[metric.name],
             reported.n,
-            # Only test pairs are trained on by no run and choose none: their noise is known.
-            n_pairs=n_test_pairs if metric == "test_error" else None,
+            # Only test samples are trained on by no run and choose none: their noise is known.
+            n_fresh=_n_fresh(result.config) if metric == measured.judged_by else None,
         )
-        for metric in ERRORS
+        for metric in measured.metrics
+        if metric.name in reported.metrics
     )
 
 
-def reported_error(
-    metric: str, ours: Summary | None, reported: MeanStd, reported_n: int, *, n_pairs: int | None
-) -> ReportedError:
-    """Put an error beside the reported one, with a verdict where both sides suffice for one.
+def _n_fresh(config: RunConfig) -> int | None:
+    """The test samples that each run draws afresh, where its data say how many; see `AnyData`."""
+    settings = config.model_dump(mode="json")["data"]
+    return next((n for name, n in settings.items() if name.startswith("n_test_")), None)
+
+
+def against_report(
+    metric: Metric,
+    ours: Summary | None,
+    reported: MeanStd,
+    reported_n: int,
+    *,
+    n_fresh: int | None,
+) -> ReportedValue:
+    """Put a value beside the reported one, with a verdict where both sides suffice for one.
 
     Args:
-        metric: One of `ERRORS`.
+        metric: What is measured.
         ours: Ours over the seeds; None where nothing has run.
         reported: What is reported.
         reported_n: Over how many runs.
-        n_pairs: See `compare_to_report`.
+        n_fresh: See `compare_to_report`; of no matter where the metric is no share.
     """
-    comparison = None
+    comparison, n_fresh = None, n_fresh if metric.is_share else None
     if ours is None:
         verdict = "not run"
     elif ours.n < FEWEST_FOR_REPORT:
         verdict = count(ours.n, "seed")
     elif reported_n < 2 or (ours.std == 0 and reported.std == 0):
         verdict = "reported without a spread"
-    elif n_pairs is None and reported_n < FEWEST_FOR_REPORT:
+    elif n_fresh is None and reported_n < FEWEST_FOR_REPORT:
         verdict = f"{reported_n} reported"
     else:
         comparison = compare_to_report(
-            ours, mean=reported.mean, std=reported.std, n=reported_n, n_pairs=n_pairs
+            ours,
+            mean=reported.mean,
+            std=reported.std,
+            n=reported_n,
+            is_share=metric.is_share,
+            n_fresh=n_fresh,
         )
         verdict = comparison.verdict
-    return ReportedError(
+    return ReportedValue(
         metric=metric,
         reported=reported,
         reported_n=reported_n,

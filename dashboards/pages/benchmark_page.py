@@ -41,14 +41,17 @@ def benchmark_document(
     ]
     running = any(is_alive(launches[launch_id]) for launch_id in trained)
     sheets = benchmark_sheets(view.table)
-    if any(row.reported for row in view.table.rows):
-        sheets.append(report_sheet(view.table, metrics=("train_error", "val_error")))
+    reported = {each.metric for row in view.table.rows for each in row.reported}
+    if reported - {view.table.metric}:
+        sheets.append(report_sheet(view.table, others=True))
     outcome = benchmark_outcome(view)
     context = {
         "view": view,
         "running": running,
         "terms": benchmark_terms(view),
         "outcome": outcome,
+        "metric": view.table.metric,
+        "decimals": view.table.decimals(),
         "best": view.table.best,
         "reference": view.table.row(view.table.reference),
         "missing": {

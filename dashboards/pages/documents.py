@@ -18,7 +18,7 @@ from dashboards.figures.template import DARK, LIGHT, STATE_COLOURS
 from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.words import show_mean
-from space.words import STATES, count, duration, number
+from space.words import STATES, capitalised, count, duration, number
 
 __all__ = ["STATIC", "Document", "drawn", "figure_templates", "render", "static"]
 
@@ -115,6 +115,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(STATES=STATES, STATE_COLOURS=STATE_COLOURS)
     environment.filters.update(
+        capitalised=capitalised,
         count=count,
         number=number,
         duration=duration,

@@ -11,7 +11,7 @@ from dashboards.pages.documents import Document, drawn, render
 from dashboards.story import confirmation_outcome, how_it_went, question, study_outcome
 from dashboards.tables.provenance import provenance_sheets
 from dashboards.tables.study import confirmation_sheet, space_sheet, terms_sheet
-from dashboards.words import KEPT_EPOCH
+from dashboards.words import kept_epoch_note
 from storage import Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
@@ -65,7 +65,7 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         "failed": failed[-N_FAILED:],
         "n_failed": len(failed),
         "confirmation": drawn([] if found is None else [confirmation_sheet(found)]),
-        "kept_epoch": KEPT_EPOCH[0].upper() + KEPT_EPOCH[1:],
+        "kept_epoch": kept_epoch_note(view.measured, (each.name for each in view.metrics)),
         "space": drawn(space),
         "together": together_note(view.n_together, view.n_runs),
         "commands": _commands(view, status, store.name) if is_served and status else {},
@@ -108,7 +108,7 @@ def _commands(view: StudyView, status: str, store: str) -> dict[str, str]:
             "Write the best config to a file": command_line(
                 "search.export", [*named, "--output", file]
             ),
-            "Train it on ten seeds, for its test error": command_line(
+            "Train it on ten seeds, and read the test split": command_line(
                 "search.benchmark", benchmark
             ),
         }

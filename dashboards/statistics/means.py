@@ -1,4 +1,4 @@
-"""Means, intervals and paired comparisons of a few seeds' errors.
+"""Means, intervals and paired comparisons of a few seeds' values.
 
 Everything is a pure function of arrays. What the data cannot answer is None, never a number that
 looks like an answer. `dashboards.statistics.verdicts` turns these numbers into words.
@@ -30,7 +30,7 @@ __all__ = [
 
 POWER = 0.8
 # Rounding separates numbers that are equal on paper (0.3 - 0.2 and 0.2 - 0.1). Relative to the
-# largest value, differences below this are rounding; an error rate's own steps are far above it.
+# largest value, differences below this are rounding; a share's own steps are far above it.
 ROUNDING = 1e-12
 
 
@@ -59,22 +59,23 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class PairedComparison:
-    """A config against a reference on the same seeds; lower values are better.
+    """A config against a reference on the same seeds.
 
     Attributes:
-        n: Pairs, at least 2.
+        n: Seeds that both have, at least 2.
         confidence: Level of ``interval``; ``1 - confidence`` is the level of the test.
         n_comparisons: Size K of the family that the comparison belongs to.
-        mean_difference: Mean of value minus reference: negative is better.
+        mean_difference: Mean of value minus reference.
         std_difference: Standard deviation of the differences, ddof 1.
         interval: Of the mean difference, of this comparison alone (see `SignFlips`): it
             leaves zero out just where ``p_value`` is at most ``1 - confidence``. None where so few
-            pairs have none at this level, and where all differences are equal.
-        probability_better: Share of the pairs with the lower value, ties counting half: the
-            estimate of P(D < 0) + P(D = 0) / 2, where D is the difference on a fresh seed that both
-            configs share. It moves in steps of 1 / (2 n), so that 1.0 means "on all n seeds".
+            seeds have none at this level, and where all differences are equal.
+        probability_better: Share of the seeds on which the value was better, ties counting half:
+            the estimate of P(D < 0) + P(D = 0) / 2 where lower is better, D being the difference on
+            a fresh seed that both configs share. It moves in steps of 1 / (2 n), so that 1.0 means
+            "on all n seeds".
         p_value: Two-sided, of the sign-flip test; not corrected for the family.
-        detectable_difference: Smallest true difference that n such pairs find with power 0.8 in
+        detectable_difference: Smallest true difference that n such seeds find with power 0.8 in
             spite of the family's correction at its strictest, ``(1 - confidence) / K``. None where
             no difference could be found, however large, or where the scatter is not known because
             all differences are equal.
@@ -120,27 +121,29 @@ def compare_paired(
     reference_N: ArrayLike,
     *,
     confidence: float = 0.95,
+    maximize: bool = False,
     n_comparisons: int = 1,
     seed: int = 0,
 ) -> PairedComparison:
-    """Compare errors with a reference's, seed by seed; lower is better.
+    """Compare values with a reference's, seed by seed.
 
     Test and interval are those of `SignFlips`, which keep their level where the two configs are
     exchangeable on every seed, or more generally where the differences are symmetric about their
     mean.
 
     Args:
-        values_N: Errors of the config, shape (N,), finite, N at least 2.
-        reference_N: Errors of the reference on the same seeds in the same order, shape (N,).
+        values_N: Values of the config, shape (N,), finite, N at least 2.
+        reference_N: Values of the reference on the same seeds in the same order, shape (N,).
         confidence: Level of the interval, in (0, 1).
+        maximize: Whether higher values are better, not lower ones.
         n_comparisons: Size of the family that the result will be corrected for, at least 1.
-        seed: Seed of the random sign patterns beyond 13 pairs.
+        seed: Seed of the random sign patterns beyond 13 seeds.
 
     Returns:
         The comparison. Swapping the arms mirrors it.
 
     Raises:
-        ValueError: If the shapes differ, there are fewer than 2 pairs, a number is not finite, or
+        ValueError: If the shapes differ, there are fewer than 2 seeds, a number is not finite, or
             an option is out of range.
 
     Source:
@@ -168,6 +171,7 @@ def compare_paired(
     if not is_constant:
         detectable = detectable_difference(std, n, alpha=(1 - confidence) / n_comparisons)
     flips = SignFlips.of(differences, seed=seed)
+    is_better = differences > 0 if maximize else differences < 0
     return PairedComparison(
         n=n,
         confidence=confidence,
@@ -175,7 +179,7 @@ def compare_paired(
         mean_difference=float(np.mean(differences)),
         std_difference=std,
         interval=flips.interval(confidence),
-        probability_better=float(np.mean(differences < 0) + np.mean(differences == 0) / 2),
+        probability_better=float(np.mean(is_better) + np.mean(differences == 0) / 2),
         p_value=flips.p_value(0.0),
         detectable_difference=detectable,
     )
@@ -189,7 +193,7 @@ def detectable_difference(
     It solves P(T > t) = power for the noncentral T of the two-sided paired t test with n - 1
     degrees of freedom and noncentrality ``difference * sqrt(n) / std``; the far tail, a verdict
     with the wrong sign, adds less than 1e-5 and is left out. In place of alpha stands the largest
-    level not above it that the sign-flip test attains (25 / 512 for alpha 0.05 and 10 pairs). Where
+    level not above it that the sign-flip test attains (25 / 512 for alpha 0.05 and 10 seeds). Where
     it attains only its smallest, it rejects if all n differences have one sign, which normal
     differences do with probability ``Phi(difference / std)**n``: that is solved instead. Where few
     patterns reject, the sign-flip test finds the result up to 6 % less often than ``power``.
@@ -197,13 +201,13 @@ def detectable_difference(
     Args:
         std: Standard deviation of the differences, at least 0; where it is estimated from the same
             n seeds, the result is as uncertain as the estimate (some 25 % for n = 10).
-        n: Pairs, at least 2.
+        n: Seeds, at least 2.
         alpha: Two-sided level, in (0, 1).
         power: Probability of finding the difference, in (0, 1), above ``alpha / 2``.
 
     Returns:
         The difference in the unit of std, or None where no difference can be found because the
-        smallest p-value of n pairs lies above alpha.
+        smallest p-value of n seeds lies above alpha.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -216,7 +220,7 @@ def detectable_difference(
     if not (math.isfinite(std) and std >= 0):
         raise ValueError(f"std is {std}, but a standard deviation is finite and at least 0")
     if n < 2:
-        raise ValueError(f"n is {n}, but a paired comparison has at least 2 pairs")
+        raise ValueError(f"n is {n}, but a paired comparison has at least 2 seeds")
     if power <= alpha / 2:
         raise ValueError(f"power {power} is no more than alpha {alpha} gives for no difference")
     smallest = 2 / 2**n if n <= LARGEST_EXACT else 1 / (N_RANDOM + 1)

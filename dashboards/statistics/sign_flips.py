@@ -46,7 +46,7 @@ class SignFlips(NamedTuple):
 
     The interval is made of the centres that the test does not reject, so the two cannot disagree.
     It holds the centre of symmetric values with at least its level (95.1 % for 10 values without
-    ties, 96.9 % for 6), and ends within the values, so it never names what an error cannot be.
+    ties, 96.9 % for 6), and ends within the values, so it never names what a value cannot be.
 
     What neither forgives is skewness: where a config fails rarely and badly, false alarms can
     exceed the level, and the interval holds the mean less often, as any of so few values. How often

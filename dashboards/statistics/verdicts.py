@@ -73,7 +73,7 @@ class ReportComparison:
 
     Attributes:
         difference: Our mean minus the reported one.
-        interval: Its Welch interval, within -1 and 1: both sides are fractions of pairs.
+        interval: Its Welch interval; of a share within -1 and 1.
         p_value: Two-sided, of Welch's t test.
         degrees_of_freedom: Of the Welch-Satterthwaite approximation.
         confidence: Level of the interval.
@@ -94,14 +94,14 @@ class Optimism:
     """How much better a search's winner looked in the search than on fresh seeds.
 
     Attributes:
-        search_value: The error that the search reported for its winner.
-        confirmed: The same config's errors on fresh seeds.
-        difference: Confirmed mean minus search value: positive where the search was optimistic.
+        search_value: The value that the search reported for its winner.
+        confirmed: The same config's values on fresh seeds.
+        worse_by: How much worse the confirmed mean is: positive where the search was optimistic.
     """
 
     search_value: float
     confirmed: Summary
-    difference: float
+    worse_by: float
 
 
 def verdict(
@@ -146,7 +146,7 @@ def compare_all(
     can be compared too; the p-values are Holm-corrected over all configs but the reference.
 
     Args:
-        results: For each config its errors by seed, finite. The order is kept.
+        results: For each config its values by seed, finite. The order is kept.
         reference: The name of the config to compare with.
         failed: Of each config, on how many seeds it failed, if on any. The seeds that are left say
             nothing of those, so neither side is called the better one if it failed elsewhere: the
@@ -161,7 +161,7 @@ def compare_all(
 
     Raises:
         ValueError: If the reference is not among the results, a config has fewer than 2 seeds in
-            common with it, or an error that is compared is not finite.
+            common with it, or a value that is compared is not finite.
     """
     if reference not in results:
         raise ValueError(
@@ -174,6 +174,7 @@ def compare_all(
             [results[name][shared] for shared in seeds[name]],
             [results[reference][shared] for shared in seeds[name]],
             confidence=confidence,
+            maximize=maximize,
             n_comparisons=len(names),
             seed=seed,
         )
@@ -208,22 +209,25 @@ def compare_to_report(
     mean: float,
     std: float,
     n: int,
-    n_pairs: int | None = None,
+    is_share: bool = False,
+    n_fresh: int | None = None,
     confidence: float = 0.95,
 ) -> ReportComparison:
-    """Compare our mean error with a reported mean ± std by Welch's test, from summaries alone.
+    """Compare our mean with a reported mean ± std by Welch's test, from summaries alone.
 
-    A few runs may scatter by luck less than they can: errors on P fresh pairs a run have at least
-    the variance of P draws, ``mean * (1 - mean) / P``. Where P is given, either side's variance is
+    A few runs may scatter by luck less than they can: shares of B fresh samples a run have at least
+    the variance of B draws, ``mean * (1 - mean) / B``. Where B is given, either side's variance is
     taken to be no less.
 
     Args:
-        ours: The errors of our runs, fractions of pairs; at least 2 runs.
-        mean: The reported mean error.
+        ours: The values of our runs; at least 2 runs.
+        mean: The reported mean.
         std: The reported standard deviation, at least 0, taken to be with ddof 1.
         n: The reported number of runs, at least 2.
-        n_pairs: Pairs that each run, reported or ours, draws afresh and neither trains on nor is
-            chosen by: test pairs. None where there are no such.
+        is_share: Whether the values are shares, from 0 to 1.
+        n_fresh: The samples that a share is of, where each run, reported or ours, draws them afresh
+            and neither trains on them nor is chosen by them: test samples. None where there are no
+            such.
         confidence: Level of the interval, in (0, 1).
 
     Returns:
@@ -247,8 +251,8 @@ def compare_to_report(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}, but lies between 0 and 1")
     stds = [
-        given if n_pairs is None else max(given, math.sqrt(error * (1 - error) / n_pairs))
-        for given, error in ((ours.std, ours.mean), (std, mean))
+        given if n_fresh is None else max(given, math.sqrt(share * (1 - share) / n_fresh))
+        for given, share in ((ours.std, ours.mean), (std, mean))
     ]
     ours_squared_error, reported_squared_error = stds[0] ** 2 / ours.n, stds[1] ** 2 / n
     squared_error = ours_squared_error + reported_squared_error
@@ -260,12 +264,15 @@ def compare_to_report(
     difference = ours.mean - mean
     quantile = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))
     half_width = quantile * math.sqrt(squared_error)
+    widest = 1.0 if is_share else math.inf
     test = scipy.stats.ttest_ind_from_stats(
         ours.mean, stds[0], ours.n, mean, stds[1], n, equal_var=False
     )
     return ReportComparison(
         difference=difference,
-        interval=Interval(max(difference - half_width, -1.0), min(difference + half_width, 1.0)),
+        interval=Interval(
+            max(difference - half_width, -widest), min(difference + half_width, widest)
+        ),
         p_value=float(test.pvalue),
         degrees_of_freedom=degrees_of_freedom,
         confidence=confidence,
@@ -285,12 +292,15 @@ def seeds_needed(n_configs: int) -> int:
     return math.ceil(1 + math.log2((n_configs - 1) / ALPHA))
 
 
-def optimism(search_value: float, confirmed_values_R: ArrayLike) -> Optimism:
-    """Compare what a search reported for its winner with the winner's errors on fresh seeds.
+def optimism(
+    search_value: float, confirmed_values_R: ArrayLike, *, maximize: bool = False
+) -> Optimism:
+    """Compare what a search reported for its winner with the winner's values on fresh seeds.
 
     Args:
-        search_value: The error by which the winner was picked, finite.
-        confirmed_values_R: Its errors on R fresh seeds, shape (R,), finite, R at least 1.
+        search_value: The value by which the winner was picked, finite.
+        confirmed_values_R: Its values on R fresh seeds, shape (R,), finite, R at least 1.
+        maximize: Whether higher values are better, not lower ones.
 
     Returns:
         Both, and the difference.
@@ -304,7 +314,7 @@ def optimism(search_value: float, confirmed_values_R: ArrayLike) -> Optimism:
     return Optimism(
         search_value=search_value,
         confirmed=confirmed,
-        difference=confirmed.mean - search_value,
+        worse_by=(search_value - confirmed.mean) if maximize else (confirmed.mean - search_value),
     )
 
 

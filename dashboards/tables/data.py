@@ -7,30 +7,21 @@ from dataclasses import asdict
 from typing import Any
 
 from dashboards.numbers.shift import shift_from_report
-from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row
+from dashboards.numbers.tables import BenchmarkTable, Row
 from space.terminal import printing
 
 __all__ = ["as_csv", "as_json"]
 
-_LOSSES = ("train_loss", "val_loss", "test_loss")
-_COLUMNS = (
-    "name",
-    "seed",
-    "config_hash",
-    "run_id",
-    *ERRORS,
-    *_LOSSES,
-    "best_epoch",
-    "train_seconds",
-    "launch_id",
-    "data_fingerprint",
-)
-
 
 def as_csv(table: BenchmarkTable) -> str:
     """A line a config and finished seed, unrounded."""
-    raw = [each for row in table.rows for each in _raw(row)]
-    return printing.as_csv(_COLUMNS, [[each[column] for column in _COLUMNS] for each in raw])
+    raw = [each for row in table.rows for each in _raw(table, row)]
+    columns = (
+        *("name", "seed", "config_hash", "run_id"),
+        *(metric.name for metric in table.measured.metrics),
+        *("best_epoch", "train_seconds", "launch_id", "data_fingerprint"),
+    )
+    return printing.as_csv(columns, [[each[column] for column in columns] for each in raw])
 
 
 def as_json(table: BenchmarkTable) -> str:
@@ -39,35 +30,37 @@ def as_json(table: BenchmarkTable) -> str:
         "title": table.title,
         "reference": table.reference,
         "best": None if table.best is None else table.best.name,
-        "rows": [_row_as_json(row) for row in table.rows],
+        "measured": table.measured.as_json(),
+        "rows": [_row_as_json(table, row) for row in table.rows],
         "together": {
-            metric: None if found is None else asdict(found)
-            for metric in ERRORS
+            metric.name: None if found is None else asdict(found)
+            for metric in table.measured.metrics
+            if any(each.metric == metric for row in table.rows for each in row.reported)
             for found in [shift_from_report(table.rows, metric)]
         },
     }
     return printing.as_json(tree)
 
 
-def _row_as_json(row: Row) -> dict[str, Any]:
+def _row_as_json(table: BenchmarkTable, row: Row) -> dict[str, Any]:
     result = row.result
     return {
         "name": row.name,
         "n_parameters": result.n_parameters,
-        "aux_weight": row.aux_weight,
-        "learning_rate": result.config.value("training.learning_rate"),
-        "weight_decay": result.config.value("training.weight_decay"),
         "config": result.config.model_dump(mode="json"),
         "n": row.n,
         "missing": list(result.missing),
         "failed": {str(seed): reason for seed, reason in result.failed.items()},
-        **{metric: asdict(row.errors[metric]) if row.errors else None for metric in ERRORS},
+        **{
+            metric.name: asdict(row.means[metric.name]) if metric.name in row.means else None
+            for metric in table.measured.metrics
+        },
         "train_seconds": None if row.train_seconds is None else row.train_seconds.mean,
         "comparison": None if row.comparison is None else asdict(row.comparison),
         "verdict": row.verdict,
         "reported": _reported_as_json(row),
         "origin": _origin_as_json(row),
-        "seeds": list(_raw(row)),
+        "seeds": list(_raw(table, row)),
     }
 
 
@@ -75,16 +68,16 @@ def _reported_as_json(row: Row) -> dict[str, Any] | None:
     reported = row.result.reported
     if reported is None:
         return None
-    errors = {
-        error.metric: {
-            **error.reported.model_dump(),
-            "difference": error.difference,
-            "comparison": None if error.comparison is None else asdict(error.comparison),
-            "verdict": error.verdict,
+    values = {
+        each.metric.name: {
+            **each.reported.model_dump(),
+            "difference": each.difference,
+            "comparison": None if each.comparison is None else asdict(each.comparison),
+            "verdict": each.verdict,
         }
-        for error in row.reported
+        for each in row.reported
     }
-    return {"source": reported.source, "n": reported.n, **errors}
+    return {"source": reported.source, "n": reported.n, **values}
 
 
 def _origin_as_json(row: Row) -> dict[str, Any] | None:
@@ -94,7 +87,7 @@ def _origin_as_json(row: Row) -> dict[str, Any] | None:
     return {**asdict(origin), "settled_at": origin.settled_at.isoformat()}
 
 
-def _raw(row: Row) -> Iterator[dict[str, Any]]:
+def _raw(table: BenchmarkTable, row: Row) -> Iterator[dict[str, Any]]:
     """One flat record a finished seed."""
     for seed, found in row.result.seeds.items():
         run, result = found.run, found.result
@@ -103,7 +96,7 @@ def _raw(row: Row) -> Iterator[dict[str, Any]]:
             "seed": seed,
             "config_hash": run.config_hash,
             "run_id": run.run_id,
-            **{metric: result[metric] for metric in (*ERRORS, *_LOSSES)},
+            **{metric.name: result[metric.name] for metric in table.measured.metrics},
             "best_epoch": run.best_epoch,
             "train_seconds": run.train_seconds,
             "launch_id": run.launch_id,

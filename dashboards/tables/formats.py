@@ -6,16 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.shift import shift_from_report
-from dashboards.numbers.tables import ERRORS, BenchmarkTable, Row
+from dashboards.numbers.tables import BenchmarkTable, Row
 from dashboards.statistics.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.origins import origin_notes
-from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_seeds, show_signed
-from space import RunConfig
-from space.metrics import METRICS
+from dashboards.words import kept_epoch_note, show_interval, show_mean, show_seeds, show_signed
+from space.metrics import Metric
 from space.terminal.layout import Paper
-from space.words import NOTHING
+from space.words import NOTHING, capitalised, joined, number
 
 __all__ = [
     "FORMATS",
@@ -24,26 +23,14 @@ __all__ = [
     "render",
     "report_sheet",
     "results_sheet",
-    "settings",
     "shift_sentences",
     "unfinished_sheet",
 ]
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
-_RESULTS_COLUMNS = (
-    "model",
-    "parameters",
-    "aux",
-    "learning rate",
-    "weight decay",
-    "n",
-    *(METRICS[error].words for error in ERRORS),
-    "95 % interval",
-    "train s",
-)
 _COMPARISON_COLUMNS = (
-    "model",
+    "config",
     "n",
     "difference",
     "95 % interval",
@@ -54,8 +41,8 @@ _COMPARISON_COLUMNS = (
     "verdict",
 )
 _REPORT_COLUMNS = (
-    "model",
-    "error",
+    "config",
+    "metric",
     "n",
     "ours",
     "n reported",
@@ -79,16 +66,15 @@ _CONSISTENCY = (
     f"not consistent. Fewer than {FEWEST_FOR_REPORT} seeds get no verdict"
 )
 _FLOOR = (
-    "; a spread of test errors below the chance spread of the test pairs themselves is taken to be "
-    "that"
+    "; a spread below the chance spread of the test samples themselves is taken to be that, where "
+    "every run draws them afresh"
 )
 _INTERVAL = (
-    "the 95 % interval of the mean test error is what a sign-flip test does not reject: it covers "
-    "the true mean in 95 % of the cases or more if errors are symmetric about it, in fewer if they "
+    "the 95 % interval of the mean {words} is what a sign-flip test does not reject: it covers the "
+    "true mean in 95 % of the cases or more if the values are symmetric about it, in fewer if they "
     "are skewed (with 10 seeds, in 2 of 3 where 1 run in 10 does not learn at all); - for fewer "
-    "than 6 seeds or where all errors are equal"
+    "than 6 seeds or where all values are equal"
 )
-_SPLITS = {error: METRICS[error].words.removesuffix(" error") for error in ERRORS}
 _SURVIVORS = (
     "compared on the seeds that both have: whichever of the two failed on others is not called the "
     "better one"
@@ -130,21 +116,28 @@ def benchmark_sheets(table: BenchmarkTable) -> list[Sheet]:
 
 
 def results_sheet(table: BenchmarkTable) -> Sheet:
-    """The report's columns, n, the 95 % interval of the mean test error, and the time."""
+    """A row a config: the settings in which they differ, what was measured, and the time."""
+    shown, judged, settings = table.measured.tabled, table.metric, table.settings
     rows = [
         (
-            *settings(row),
+            row.name,
+            f"{row.result.n_parameters:,}",
+            *(_setting(row.result.config.value(path)) for path in settings),
             _of_asked(row.n, row),
-            *(show_mean(row.errors.get(metric)) for metric in ERRORS),
-            show_interval(row.errors["test_error"].interval if row.errors else None),
+            *(show_mean(row.means.get(each.name), table.decimals(each)) for each in shown),
+            show_interval(
+                row.means[judged.name].interval if judged.name in row.means else None,
+                table.decimals(),
+            ),
             NOTHING if row.train_seconds is None else f"{row.train_seconds.mean:.1f}",
         )
         for row in table.rows
     ]
+    units = dict.fromkeys(f"{each.of}: {each.unit}" for each in shown if each.unit)
+    kept = kept_epoch_note(table.measured, (each.name for each in shown))
     notes = [
-        "mean ± standard deviation (ddof 1) over n seeds; errors are fractions of the pairs; "
-        f"{KEPT_EPOCH}",
-        _INTERVAL,
+        "; ".join(["mean ± standard deviation (ddof 1) over n seeds", *units, *kept]),
+        _INTERVAL.format(words=judged.words),
     ]
     missing = [
         f"{row.name}: {show_seeds(seeds)}"
@@ -162,29 +155,25 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
     if failed:
         notes.append(f"failed, and so in no mean and no comparison: {'; '.join(failed)}")
     notes += origin_notes(table)
-    return Sheet(title=table.title, columns=_RESULTS_COLUMNS, rows=rows, notes=notes)
-
-
-def settings(row: Row) -> tuple[str, str, str, str, str]:
-    """A row's name, parameters, auxiliary weight, learning rate and weight decay."""
-    config = row.result.config
-    return (
-        row.name,
-        f"{row.result.n_parameters:,}",
-        NOTHING if row.aux_weight is None else f"{row.aux_weight:g}",
-        _setting(config, "training.learning_rate"),
-        _setting(config, "training.weight_decay"),
+    columns = (
+        "config",
+        "parameters",
+        *(path.rpartition(".")[2].replace("_", " ") for path in settings),
+        "n",
+        *(each.words for each in shown),
+        "95 % interval",
+        "train s",
     )
+    return Sheet(title=table.title, columns=columns, rows=rows, notes=notes)
 
 
-def _setting(config: RunConfig, path: str) -> str:
-    value = config.value(path)
-    return NOTHING if value is None else f"{value:g}"
+def _setting(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else number(value)
 
 
 def comparison_sheet(table: BenchmarkTable) -> Sheet:
-    """Each config's test error against the reference's, on the seeds that both have."""
-    rows = []
+    """What the configs are compared by, against the reference's, on the seeds that both have."""
+    rows, decimals, metric = [], table.decimals(), table.metric
     for row in table.rows:
         cells = [NOTHING] * 7
         if row.comparison is not None:
@@ -192,16 +181,17 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
             detectable = paired.detectable_difference
             cells = [
                 _of_asked(paired.n, row),
-                show_signed(paired.mean_difference),
-                show_interval(paired.interval),
+                show_signed(paired.mean_difference, decimals),
+                show_interval(paired.interval, decimals),
                 f"{paired.probability_better:.2f}",
                 f"{paired.p_value:.2g}",
                 f"{row.comparison.adjusted_p_value:.2g}",
-                NOTHING if detectable is None else f"{detectable:.4f}",
+                NOTHING if detectable is None else f"{detectable:.{decimals}f}",
             ]
         rows.append((row.name, *cells, row.verdict))
     return Sheet(
-        title=f"Test error against {table.reference}, seed by seed: negative is better",
+        title=f"{capitalised(metric.words)} against {table.reference}, seed by seed: "
+        f"{'positive' if metric.maximize else 'negative'} is better",
         columns=_COMPARISON_COLUMNS,
         left=frozenset({0, 8}),
         rows=rows,
@@ -209,87 +199,101 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
     )
 
 
-def report_sheet(
-    table: BenchmarkTable, *, metrics: Iterable[str] = ("test_error",), together: bool = True
-) -> Sheet:
-    """Some errors of every config for which something is reported, beside what is.
+def report_sheet(table: BenchmarkTable, *, others: bool = False, together: bool = True) -> Sheet:
+    """What the configs are compared by, beside what is reported of it.
 
     Args:
-        table: The table.
-        metrics: Of `ERRORS`; with several, each row says which one it is of.
+        table: The table; something is reported for one of its configs at least.
+        others: Whether all else that is reported is meant instead; each row says what it is of.
         together: Whether to say what all rows say together, which rows that stand beside one and
             the same reported row must not.
     """
-    wanted = tuple(metrics)
+    wanted = _reported(table, others=others)
     rows = []
     for row in table.rows:
-        for error in row.reported:
-            if error.metric not in wanted:
+        for found in row.reported:
+            if found.metric not in wanted:
                 continue
-            reported, compared = error.reported, error.comparison
+            reported, compared = found.reported, found.comparison
+            decimals = table.decimals(found.metric)
             rows.append(
                 (
                     row.name,
-                    _SPLITS[error.metric],
+                    found.metric.words,
                     str(row.n),
-                    show_mean(row.errors.get(error.metric)),
-                    str(error.reported_n),
-                    f"{_as_reported(reported.mean)} ± {_as_reported(reported.std)}",
-                    NOTHING if error.difference is None else show_signed(error.difference),
-                    show_interval(None if compared is None else compared.interval),
-                    error.verdict,
+                    show_mean(row.means.get(found.metric.name), decimals),
+                    str(found.reported_n),
+                    " ± ".join(
+                        _as_reported(each, decimals) for each in (reported.mean, reported.std)
+                    ),
+                    NOTHING
+                    if found.difference is None
+                    else show_signed(found.difference, decimals),
+                    show_interval(None if compared is None else compared.interval, decimals),
+                    found.verdict,
                 )
             )
     sources = {row.result.reported.source for row in table.rows if row.result.reported is not None}
     return Sheet(
-        title=f"{' and '.join(_SPLITS[each] for each in wanted).capitalize()} error beside the "
-        f"reported values ({', '.join(sorted(sources))})",
+        title=f"{capitalised(joined(each.words for each in wanted))} beside the reported values "
+        f"({', '.join(sorted(sources))})",
         columns=_REPORT_COLUMNS,
         left=frozenset({0, 1, 8}),
         rows=rows,
         notes=[
-            _CONSISTENCY + (_FLOOR if "test_error" in wanted else ""),
+            _CONSISTENCY + ("" if others or not table.metric.is_share else _FLOOR),
             *(shift_sentences(table.rows, wanted) if together else []),
         ],
     )
 
 
-def shift_sentences(rows: Sequence[Row], metrics: Iterable[str] = ("test_error",)) -> list[str]:
-    """What all rows together say beside the reported ones, a sentence an error.
+def _reported(table: BenchmarkTable, *, others: bool) -> list[Metric]:
+    """What the table compares by, or all else that is reported for any of its configs."""
+    found = {each.metric for row in table.rows for each in row.reported}
+    return [
+        each
+        for each in table.measured.metrics
+        if each in found and (each == table.metric) is not others
+    ]
+
+
+def shift_sentences(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]:
+    """What all rows together say beside the reported ones, a sentence a metric.
 
     Args:
         rows: Of one or several tables.
-        metrics: Of `ERRORS`.
+        metrics: What of all that is reported.
     """
     said = []
     for metric in metrics:
+        decimals = metric.decimals(each.reported.mean for row in rows for each in row.reported)
         found = shift_from_report(rows, metric)
         if found is None:
             continue
         sentence = (
-            f"all rows together: {found.n_lower} of {found.n_rows} {_SPLITS[metric]} errors are "
-            f"lower than reported{_equal(found.n_equal)} (sign test p = {found.p_value:.2g}, if "
-            "rows were independent; ours share the pairs of a seed)"
+            f"all rows together: in {found.n_lower} of {found.n_rows} the {metric.words} is lower "
+            f"than reported{_equal(found.n_equal)} (sign test p = {found.p_value:.2g}, if rows "
+            "were independent; ours share the draw of a seed)"
         )
         if found.average is not None:
             compared = found.average.comparison
             sentence += (
                 f"; the mean of {', '.join(found.average.names)} over the {found.average.n} seeds "
-                f"that they share differs by {show_signed(compared.difference)} "
-                f"{show_interval(compared.interval)}, p = {compared.p_value:.2g}, which holds "
-                "whatever the rows have in common, here or in the report"
+                f"that they share differs by {show_signed(compared.difference, decimals)} "
+                f"{show_interval(compared.interval, decimals)}, p = {compared.p_value:.2g}, which "
+                "holds whatever the rows have in common, here or in the report"
             )
         said.append(sentence)
     return said
 
 
 def _equal(n: int) -> str:
-    return f", {n} {'is' if n == 1 else 'are'} equal" if n else ""
+    return f", in {n} equal" if n else ""
 
 
-def _as_reported(number: float) -> str:
-    """Four decimals, or as many as were reported."""
-    return f"{number:.4f}" if round(number, 4) == number else f"{number}"
+def _as_reported(value: float, decimals: int) -> str:
+    """So many decimals, or as many as were reported."""
+    return f"{value:.{decimals}f}" if round(value, decimals) == value else f"{value}"
 
 
 def _of_asked(n: int, row: Row) -> str:
@@ -301,7 +305,7 @@ def unfinished_sheet(view: BenchmarkView) -> Sheet:
     """The latest run of each seed that was begun and has no result, with why, where it failed."""
     return Sheet(
         title="Begun, without a result yet",
-        columns=("model", "seed", "state", "epochs", "last heard of (UTC)", "reason"),
+        columns=("config", "seed", "state", "epochs", "last heard of (UTC)", "reason"),
         left=frozenset({0, 2, 4, 5}),
         rows=[
             (

@@ -26,7 +26,7 @@ def origin_notes(table: BenchmarkTable) -> list[str]:
 def study_launches_sheet(launches: Iterable[StudyLaunch]) -> Sheet:
     """When studies were begun or changed, and how often the test split had been read by then."""
     return Sheet(
-        columns=("study", "launch", "begun (UTC)", "what was new", "test errors known by then"),
+        columns=("study", "launch", "begun (UTC)", "what was new", "test results known by then"),
         left=frozenset({0, 2, 3, 4}),
         rows=[
             (
@@ -59,7 +59,7 @@ def _arose(origin: Origin) -> str:
 def known_words(reads: Reads) -> str:
     """What was known of the test split of a benchmark's seeds."""
     if not reads.n_runs:
-        return "no test error of these seeds had been read"
+        return "no test result of these seeds had been read"
     return f"the test split of the seeds {show_seeds(reads.seeds)} had been read by {_runs(reads)}"
 
 
@@ -71,12 +71,12 @@ def _shared(shared: SharedSeeds) -> str:
     parts = [
         f"{what} of the seeds {show_seeds(seeds)}"
         for what, seeds in (
-            ("the training pairs", shared.data),
+            ("the training samples", shared.data),
             ("the initialisations", shared.training),
         )
         if seeds
     ]
     return (
         f"{' and '.join(parts)} are not fresh: study '{shared.study}', which chose among configs "
-        "by them, holds this one too, so its errors and verdicts here may be too good"
+        "by them, holds this one too, so its values and verdicts here may be too good"
     )

@@ -39,7 +39,7 @@ def runs_sheet(traced: Iterable[Traced]) -> Sheet:
     for where, name, run in traced:
         by_row.setdefault((where, name, run.launch_id), []).append(run)
     return Sheet(
-        columns=("where", "model", "seeds", "launch", "trained"),
+        columns=("where", "config", "seeds", "launch", "trained"),
         left=frozenset({0, 1, 2, 4}),
         rows=[
             (where, name, _seeds(of_row), str(launch_id), _dates(of_row))

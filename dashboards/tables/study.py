@@ -11,7 +11,7 @@ from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet
-from dashboards.words import KEPT_EPOCH, show_interval, show_mean, show_signed
+from dashboards.words import kept_epoch_note, show_interval, show_mean, show_signed
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
 from space.config import ELSEWHERE, SEED_KEYS
 from space.files.messages import listed
@@ -128,7 +128,7 @@ def best_sheet(view: StudyView, n: int = 5) -> Sheet:
         columns=("", *(_heading(view, trial) for trial in trials)),
         rows=rows,
         notes=[
-            *([KEPT_EPOCH] if any(each.name == "val_error" for each in view.metrics) else []),
+            *kept_epoch_note(view.measured, (each.name for each in view.metrics)),
             *([_REPORTS] if any(trial.state != "COMPLETE" for trial in trials) else []),
         ],
     )
@@ -140,7 +140,7 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
     Args:
         found: The confirmation.
     """
-    rows = []
+    rows, decimals = [], found.decimals
     for trial in found.trials:
         compared = found.comparisons.get(trial.trial_number)
         summary = summarise(trial.values)
@@ -151,10 +151,12 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
                 f"trial {trial.trial_number}",
                 ", ".join(roles) or NOTHING,
                 number(trial.search_value) + (" (pruned)" if trial.was_pruned else ""),
-                show_mean(summary),
-                show_interval(summary.interval),
+                show_mean(summary, decimals),
+                show_interval(summary.interval, decimals),
                 str(summary.n),
-                NOTHING if compared is None else show_signed(compared.paired.mean_difference),
+                NOTHING
+                if compared is None
+                else show_signed(compared.paired.mean_difference, decimals),
                 NOTHING if compared is None else compared.verdict,
             )
         )
@@ -164,7 +166,7 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
         "the 95 % interval of a mean is what a sign-flip test does not reject, which assumes "
         "values that are symmetric about it; - for fewer than 6 seeds or where all are equal",
     ]
-    notes += [KEPT_EPOCH] if found.metric.name == "val_error" else []
+    notes += kept_epoch_note(found.measured, [found.metric.name])
     if found.seeds_needed is not None:
         notes.append(
             "so few seeds can show no difference from the baseline, however large: that takes "

@@ -30,7 +30,7 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
 
 @StoreCommand.of(
     "search.benchmark",
-    "Train configs on several seeds and compare their test errors.",
+    "Train configs on several seeds and compare them on the test split.",
     Option(
         "--config",
         nargs="+",

@@ -100,11 +100,6 @@ def settle_source(configs: Sequence[NamedConfig]) -> tuple[list[NamedConfig], Ru
                 f"--config: the configs are of {first.trainable} and of {other.trainable}, whose "
                 "results cannot be compared; benchmark them apart."
             )
-    if type(first).measured.judged_by.name != "test_error":
-        raise SpaceError(
-            f"--config: benchmarks compare test errors, and the first metric of {first.what} is "
-            "not named error: put such a one first, the smaller the better"
-        )
     sources = {config.value("data.source") or "auto" for config in (first, *others)} - {"auto"}
     if len(sources) > 1:
         raise SpaceError(
@@ -177,7 +172,6 @@ def benchmark_configs(
                 config=runs[0],
                 config_hashes=tuple(run.config_hash() for run in runs),
                 n_parameters=trainable.n_parameters(runs[0]),
-                has_aux=trainable.has_aux(runs[0]),
                 reported=named.reported,
             )
         )

@@ -72,7 +72,9 @@ def benchmark(request: Request) -> Outcome:
     store = open_store(default_storage(options.storage))
     try:
         before = collect(store, configs, fingerprint=data.fingerprint)
-        benchmark_table(before, reference=options.reference)  # A wrong name shows before any run.
+        measured = type(named[0].config).measured
+        # A wrong name shows before any run.
+        benchmark_table(before, measured, reference=options.reference)
         queue = _missing(before, named)
         status = "done"
         if not options.table_only:
@@ -87,7 +89,9 @@ def benchmark(request: Request) -> Outcome:
         results = collect(store, configs, fingerprint=data.fingerprint)
         return Outcome(
             status=status,
-            table=benchmark_table(results, reference=options.reference, title=request.title),
+            table=benchmark_table(
+                results, measured, reference=options.reference, title=request.title
+            ),
             fingerprint=data.fingerprint,
             n_missing=sum(len(result.missing) for result in results),
         )

@@ -286,9 +286,10 @@ def _values(named: NamedConfig) -> str:
     confirmed = named.provenance.get("confirmed")
     if confirmed is None:
         return searched
-    metric, std = named.provenance["objectives"][0]["metric"], confirmed["std"]
-    spread = "on one fresh seed" if std is None else f"± {std:.4f} on fresh seeds"
-    fresh = f"{metric} {confirmed['mean']:.4f} {spread}"
+    name, std = named.provenance["objectives"][0]["metric"], confirmed["std"]
+    decimals = named.config_type.measured.metric(name).decimals([confirmed["mean"]])
+    spread = "on one fresh seed" if std is None else f"± {std:.{decimals}f} on fresh seeds"
+    fresh = f"{name} {confirmed['mean']:.{decimals}f} {spread}"
     was_pruned = named.provenance["state"] == TrialState.PRUNED.name
     return f"{fresh}; the search {'stopped it at' if was_pruned else 'said'} {searched}"
 

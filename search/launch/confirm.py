@@ -1,7 +1,7 @@
 """Confirming a search's winners: its best configs and its baselines on seeds it has not seen.
 
-The best of many trials on one seed is partly luck. Trained again on fresh pairs, splits and
-initialisations, the configs show what they are worth, and the search how optimistic it was.
+The best of many trials on one seed is partly luck. Trained again on fresh draws of the data, splits
+and initialisations, the configs show what they are worth, and the search how optimistic it was.
 """
 
 from __future__ import annotations

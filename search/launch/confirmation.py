@@ -14,8 +14,9 @@ from dashboards.tables.drawing import draw
 from dashboards.tables.study import confirmation_sheet
 from dashboards.words import show_mean
 from search.launch.confirm import Unconfirmed
+from space.metrics import Metric
 from space.terminal.printing import paper_of, say, say_table, write
-from space.words import NOTHING, count
+from space.words import count
 
 __all__ = ["confirmation_as_json", "print_confirmation", "print_unconfirmed"]
 
@@ -28,25 +29,27 @@ def print_confirmation(found: Confirmation) -> None:
     say(confirmation_outcome(found))
 
 
-def print_unconfirmed(lacking: Sequence[Unconfirmed], metric: str) -> None:
+def print_unconfirmed(lacking: Sequence[Unconfirmed], metric: Metric) -> None:
     """Print which trials lack fresh seeds, and what those say that are there.
 
     Args:
         lacking: The trials, at least one.
         metric: The objective that decides.
     """
+    means = [summarise(each.values) if each.values else None for each in lacking]
+    decimals = metric.decimals(found.mean for found in means if found is not None)
     say()
     say("not ranked yet, as not every fresh seed is there:")
     say_table(
-        ("trial", "seeds there", "missing", f"{metric} so far"),
+        ("trial", "seeds there", "missing", f"{metric.name} so far"),
         [
             (
                 str(each.trial_number),
                 str(len(each.values)),
                 str(each.n_missing),
-                show_mean(summarise(each.values)) if each.values else NOTHING,
+                show_mean(found, decimals),
             )
-            for each in lacking
+            for each, found in zip(lacking, means, strict=True)
         ],
         left=frozenset(),
         n_keys=1,

@@ -11,7 +11,7 @@ from dashboards.going_on import search_command
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
 from dashboards.story import failures_on_fresh_seeds
-from dashboards.words import KEPT_EPOCH
+from dashboards.words import kept_epoch_note
 from search.export.config_text import check_output
 from search.launch.confirm import Unconfirmed, candidates, unconfirmed
 from search.launch.confirmation import confirmation_as_json, print_confirmation, print_unconfirmed
@@ -149,8 +149,9 @@ def print_result(result: Result) -> None:
     )
     if snapshot.leading:
         _print_table(plan, snapshot)
-        if any(objective.metric == "val_error" for objective in plan.space.objectives):
-            say(KEPT_EPOCH)
+        objectives = [objective.metric for objective in plan.space.objectives]
+        for note in kept_epoch_note(plan.space.config_type.measured, objectives):
+            say(note)
         say(_comparison(plan, snapshot))
     else:
         say("no trial has a value yet")
@@ -159,7 +160,8 @@ def print_result(result: Result) -> None:
     elif result.failed:
         say(" ".join(failures_on_fresh_seeds(result.failed)))
     if result.unconfirmed:
-        print_unconfirmed(result.unconfirmed, plan.space.objectives[0].metric)
+        measured = plan.space.config_type.measured
+        print_unconfirmed(result.unconfirmed, measured.metric(plan.space.objectives[0].metric))
     say()
     say(f"every trial and epoch: {result.store}, launch {outcome.launch_id}")
     # What is lacking may have been left to another launch by one that did all else.

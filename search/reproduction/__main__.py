@@ -130,7 +130,9 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
     for paper in papers:
         results = collect(store, configs[paper.label], fingerprint=fingerprint)
         names = {result.config.what: result.name for result in reversed(results)}
-        filled.append((paper, benchmark_table(results, reference=names.get(BASE_MODEL))))
+        measured = paper.file.configs[0].config_type.measured
+        reference = names.get(BASE_MODEL)
+        filled.append((paper, benchmark_table(results, measured, reference=reference)))
     tables = {paper.label: table for paper, table in filled}
     curves_text, figures = curves_section(store, tables)
     grid_text, grid_figures = grid_section(store)
@@ -183,7 +185,8 @@ def _status(filled: _Filled) -> str:
             f"{count(paper.n_seeds, 'seed')}, {len(table.rows) - n_full - n_none} with some, "
             f"{n_none} not yet run.\n"
         )
-    together = shift_sentences([_of(paper, row) for paper, table in filled for row in table.rows])
+    rows = [_of(paper, row) for paper, table in filled for row in table.rows]
+    together = shift_sentences(rows, {table.metric: None for _, table in filled})
     lines += [f"- Of all tables, {said}.\n" for said in together]
     results = [
         found.result
@@ -220,9 +223,8 @@ def _table_section(paper: PaperTable, table: BenchmarkTable) -> str:
         )
     blocks.append(draw(results_sheet(table), "markdown"))
     if any(row.reported for row in table.rows):
-        others = ("train_error", "val_error")
         blocks.append(draw(report_sheet(table), "markdown"))
-        blocks.append(draw(report_sheet(table, metrics=others), "markdown"))
+        blocks.append(draw(report_sheet(table, others=True), "markdown"))
         blocks.append(_KEPT)
     if any(row.comparison for row in table.rows):
         blocks.append(draw(comparison_sheet(table), "markdown"))

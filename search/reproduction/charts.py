@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards.numbers.grid import GridCurve
-from dashboards.numbers.loss_curves import Curves
+from dashboards.numbers.learning_curves import Curves
 
 __all__ = ["Chart", "curves_svg", "grid_curve_svg"]
 
@@ -118,17 +118,12 @@ def curves_svg(curves: Curves, title: str) -> str:
         curves: The curves.
         title: What the drawing is headed with.
     """
-    means = np.concatenate([curves.train_mean_E, curves.val_mean_E])
-    top = float(np.max(means, initial=0.0, where=np.isfinite(means))) * 1.15
     first, last = int(curves.epoch_E[0]), int(curves.epoch_E[-1])
-    chart = Chart(title, first, last, top)
+    chart = Chart(title, first, last, curves.highest() * 1.15)
     step = max(1, round(round_step(float(last))))
     ticks = [tick for tick in range(step, last + 1, step) if tick - first >= step / 2]
     chart.frame([first, *ticks], "epoch", "loss (nats)")
-    for colour, mean_E, low_E, high_E in (
-        (BLUE, curves.train_mean_E, curves.train_low_E, curves.train_high_E),
-        (ORANGE, curves.val_mean_E, curves.val_low_E, curves.val_high_E),
-    ):
+    for colour, (_, mean_E, low_E, high_E) in zip((BLUE, ORANGE), curves.bands, strict=True):
         for piece in _pieces(mean_E):
             epochs = curves.epoch_E[piece]
             line, low, high = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from dashboards.numbers.loss_curves import Curves, loss_curves
+from dashboards.numbers.learning_curves import Curves, learning_curves
 from dashboards.numbers.tables import BenchmarkTable
 from dashboards.tables.drawing import Sheet, draw, escape_markdown
 from search.reproduction.charts import curves_svg
@@ -46,7 +46,7 @@ def curves_section(
             key=lambda item: _figure_3_rank(item[1].result.config.what),
         )
         for line, row in rows:
-            curves = loss_curves(store, row.result)
+            curves = learning_curves(store, row.result, table.measured)
             if curves is None:
                 continue
             title = f"{row.name}, {label}, {count(curves.n_seeds, 'seed')}"
@@ -68,14 +68,14 @@ def _figure_3_rank(model: str) -> int:
 def _curves_sheet(curves: Sequence[tuple[str, Curves]]) -> Sheet:
     rows = []
     for title, found in curves:
-        val = found.val_mean_E.tolist()
+        train, val = (band.mean_E.tolist() for band in found.bands)
         finite = [(loss, index) for index, loss in enumerate(val) if loss == loss]
         lowest, at = min(finite, default=(float("nan"), 0))
         rows.append(
             (
                 title,
-                _loss(found.train_mean_E[0]),
-                _loss(found.train_mean_E[-1]),
+                _loss(train[0]),
+                _loss(train[-1]),
                 _loss(val[0]),
                 _loss(val[-1]),
                 _loss(lowest),

@@ -162,8 +162,9 @@ def _benchmark(view: BenchmarkView, rows: Sequence[BenchmarkConfig]) -> list[str
             )
         )
         results = [dataclasses.replace(each, reported=like.reported) for each, like in beside]
+        beside_report = benchmark_table(results, table.measured)
         # Several may stand beside one reported row, which is no more than one number.
-        blocks.append(draw(report_sheet(benchmark_table(results), together=False), "markdown"))
+        blocks.append(draw(report_sheet(beside_report, together=False), "markdown"))
     return blocks
 
 

@@ -24,9 +24,9 @@ from space.epochs import Epoch, kept_epoch
 from space.errors import UsageError
 from space.files.messages import refusal
 from space.files.reader import file_name, read_file
-from space.metrics import DIGIT_PAIRS
 from space.trainable import FilePart
 from space.words import count
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 __all__ = [
     "RECORDED_METRICS",

@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from space.config import DEFAULT_TRAINABLE, SEED_KEYS, FrozenModel, RunConfig
-from space.errors import SpaceError
+from space.errors import SpaceError, nearest
 from space.files.load import is_space_file, load_tree, parse_tree
 from space.files.messages import refusal
 from space.files.overrides import Override
@@ -27,8 +27,6 @@ __all__ = ["ConfigFile", "MeanStd", "NamedConfig", "Reported", "load_configs"]
 LONGEST_NAME = 100
 """Characters that a name may have."""
 
-_Share = Annotated[float, Field(ge=0, le=1)]
-
 
 def _plain_name(name: str) -> str:
     if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= LONGEST_NAME:
@@ -39,25 +37,27 @@ def _plain_name(name: str) -> str:
 class MeanStd(FrozenModel):
     """A mean and a standard deviation (ddof 1) over runs."""
 
-    mean: _Share
-    """The mean of the runs' errors."""
-    std: _Share
+    mean: float
+    """The mean of the runs' values."""
+    std: Annotated[float, Field(ge=0)]
     """Their standard deviation."""
 
 
 class Reported(FrozenModel):
-    """What a publication reports for a config."""
+    """What a publication reports for a config: beside these, metrics of the kept state by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, MeanStd] = Field(init=False)
 
     source: str
     """Where it is reported, e.g. ``"Table I"``."""
     n: Annotated[int, Field(ge=1)]
     """Runs that the numbers are over."""
-    train_error: MeanStd
-    """Training error of the kept state."""
-    val_error: MeanStd
-    """Validation error of the kept state."""
-    test_error: MeanStd
-    """Test error of the kept state."""
+
+    @property
+    def metrics(self) -> dict[str, MeanStd]:
+        """Name of a metric -> what is reported of it."""
+        return self.__pydantic_extra__
 
 
 class NamedConfig(ConfigHolder):
@@ -69,6 +69,18 @@ class NamedConfig(ConfigHolder):
     """What a publication reports for it."""
     provenance: dict[str, Any] = Field(default_factory=dict)
     """Where an exported config comes from: study, trial, code, libraries, data."""
+
+    @model_validator(mode="after")
+    def _reports_what_is_measured(self) -> Self:
+        known = [metric.name for metric in self.config_type.measured.metrics]
+        for name in self.reported.metrics if self.reported else ():
+            if name not in known:
+                raise refusal(
+                    f"not measured; expected one of {', '.join(known)}{nearest(name, known)}",
+                    "reported",
+                    name,
+                )
+        return self
 
     def with_seed(self, seed: int) -> RunConfig:
         """The config of one run: the seed fixes the data draw, the split, the initialisation and

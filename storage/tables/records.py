@@ -168,7 +168,7 @@ class TrialStep:
 class ResultRecord:
     """What a benchmark run ended in: the metrics of the state it kept, those on the test split too.
 
-    `data_fingerprint` is of the training and the test images together.
+    `data_fingerprint` is of the training and the test split together.
     """
 
     run_id: int
@@ -189,7 +189,6 @@ class BenchmarkConfig:
         config: The config, complete, with the seeds of seed 0.
         config_hashes: `RunConfig.config_hash()` of the run on each seed 0, 1, ...
         n_parameters: Trainable parameters.
-        has_aux: Whether the network has auxiliary heads.
         reported: What a publication reports for it, if anything.
     """
 
@@ -197,7 +196,6 @@ class BenchmarkConfig:
     config: RunConfig
     config_hashes: tuple[str, ...]
     n_parameters: int
-    has_aux: bool
     reported: Reported | None
 
 
@@ -209,7 +207,7 @@ class BenchmarkRecord:
         benchmark_id: Its number; None before it is in a store.
         name: What it is called: one row a name and data set.
         data_source: The data's source.
-        data_fingerprint: Of the training and the test images together.
+        data_fingerprint: Of the training and the test split together.
         title: What its table is headed with; may be empty.
         reference: The config that the others are compared with.
         n_seeds: The seeds asked for are 0 to n_seeds - 1.

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dashboards.numbers.shift import shift
-from dashboards.numbers.tables import reported_error
+from dashboards.numbers.tables import against_report
 from dashboards.statistics.means import summarise
 from dashboards.statistics.verdicts import compare_to_report
 from space import MeanStd
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 ALPHA = 0.05
 N_TEST_PAIRS = 1_000
@@ -60,7 +61,9 @@ def simulate_report(
             plain = compare_to_report(ours, mean=theirs.mean, std=theirs.std, n=n_reported)
             n_welch += plain.p_value <= ALPHA
         reported = MeanStd(mean=theirs.mean, std=theirs.std)
-        said = reported_error("test_error", ours, reported, n_reported, n_pairs=N_TEST_PAIRS)
+        said = against_report(
+            DIGIT_PAIRS.judged_by, ours, reported, n_reported, n_fresh=N_TEST_PAIRS
+        )
         n_false += said.verdict == "not consistent"
     return ReportResult(
         error=error,

@@ -198,7 +198,7 @@ def test_a_figure_that_fails_costs_that_figure_alone(
     (record,) = load_benchmarks(store)
     sound = {panel.key for panel in study_panels(read_study(store, "made"))}
     monkeypatch.setattr(study_figures, "contour_panel", broken)
-    monkeypatch.setattr(benchmark_figures, "losses_panel", broken)
+    monkeypatch.setattr(benchmark_figures, "curves_panel", broken)
 
     def said() -> list[str]:
         lines = failures(caplog)
@@ -208,7 +208,7 @@ def test_a_figure_that_fails_costs_that_figure_alone(
 
     for make, key in (
         (lambda: study_document(store, "made"), "contour"),
-        (lambda: benchmark_document(store, record), "benchmark-losses"),
+        (lambda: benchmark_document(store, record), "benchmark-curves"),
     ):
         document = make()
         assert named(list(document.panels), key).layout.annotations[0].text.endswith("drawn.")

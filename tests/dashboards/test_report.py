@@ -110,7 +110,7 @@ def test_the_story_is_told_in_order(page: Page) -> None:
         "5 of 9 runs have a result: 3 configs on the seeds 0-2 of mnist",
         "seeds not yet run: ConvNet: 2; ResNet: 0-2",
         "Test error beside the reported values (Table I)",
-        "Train and validation error beside the reported values (Table I)",
+        "Train error and validation error beside the reported values (Table I)",
         "python -m search.launch --space space/made.yaml",
         "0123456789ab with uncommitted changes",
         "Abacus 7, 2 CPUs, 8 GiB, GPUs: none",
@@ -122,8 +122,8 @@ def test_the_story_is_told_in_order(page: Page) -> None:
 def test_every_panel_is_in_it_with_an_element_of_its_own(page: Page) -> None:
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert {"chapter-1-history", "chapter-2-benchmark-test-errors"} <= page.figures.keys()
-    (errors,) = page.figures["chapter-2-benchmark-test-errors"]["figures"]
+    assert {"chapter-1-history", "chapter-2-benchmark-seeds"} <= page.figures.keys()
+    (errors,) = page.figures["chapter-2-benchmark-seeds"]["figures"]
     assert errors["data"][0]["x"] == [0.3, 0.32, 0.34, 0.2, 0.25]
     plots = [plot for panel in page.figures.values() for plot in panel["figures"]]
     assert all("template" not in plot["layout"] for plot in plots)

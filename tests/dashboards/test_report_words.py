@@ -18,7 +18,7 @@ from dashboards.tables.study import (
     space_sheet,
     terms_sheet,
 )
-from dashboards.words import KEPT_EPOCH
+from dashboards.words import kept_epoch_note
 from space import CategoricalParameter
 from space.words import joined
 from storage import Store
@@ -175,11 +175,12 @@ def test_the_confirmations_table_says_who_won_and_how_many_seeds_it_would_take(
     sheet = confirmation_sheet(found)
     assert [row[0] for row in sheet.rows] == [f"trial {each.trial_number}" for each in found.trials]
     assert sheet.rows[0][1].startswith("winner")
-    assert KEPT_EPOCH in sheet.notes
+    (kept,) = kept_epoch_note(view.measured, ["val_error"])
+    assert kept in sheet.notes
     assert any("95 % interval of a mean is what a sign-flip test" in note for note in sheet.notes)
-    assert KEPT_EPOCH in best_sheet(view).notes
+    assert kept in best_sheet(view).notes
     other = replace(found, metric=replace(found.metric, name="train_loss"))
-    assert KEPT_EPOCH not in confirmation_sheet(other).notes
+    assert kept not in confirmation_sheet(other).notes
     # Of 5 seeds the smallest p value is 2 / 2**5; two comparisons ask for 0.05 / 2.
     assert len(found.comparisons) == 2
     assert sheet.notes[-1].endswith("no difference from the baseline, however large: that takes 7")

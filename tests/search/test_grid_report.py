@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dashboards.numbers.grid import GridCurve, GridReport, curve_of, read_grid
 from dashboards.statistics.means import compare_paired, holm
 from dashboards.statistics.verdicts import seeds_needed
-from dashboards.tables.formats import KEPT_EPOCH
 from search.grid_report import main, render, sentence
 from search.launch.plan import Plan
 from search.runs.seeds import replicate_config
 from search.trials.study import resolved
 from space.epochs import Epoch
 from space.errors import UsageError, UserError
+from space.metrics import Metric
 from storage import NewRun, Store
 from tests.records import record_epoch
 from tests.search.conftest import new_launch, new_ledger, open_study
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 from .conftest import Recorder, work
 
@@ -91,11 +95,15 @@ def fill(plan: Plan, store: Store, errors: dict[Any, dict[int, float]]) -> optun
     return study
 
 
-def text_of(curve: GridCurve) -> str:
+ERROR = DIGIT_PAIRS.metric("val_error")
+
+
+def text_of(curve: GridCurve, metric: Metric = ERROR) -> str:
     report = GridReport(
         study="grid",
         storage="s",
-        metric="val_error",
+        measured=DIGIT_PAIRS,
+        metric=metric,
         parameter="aux_weight",
         reference=0.6,
         curves=(curve,),
@@ -114,12 +122,12 @@ def test_the_best_reference_is_called_best() -> None:
     found = curve.finding
     assert (found.verdict, found.n, found.n_points) == ("best", 10, 10)
     assert found.rival in (0.5, 0.7)
-    assert found.difference is not None
-    assert found.difference == pytest.approx(-0.01, abs=0.003)
+    assert found.behind is not None
+    assert found.behind == pytest.approx(-0.01, abs=0.003)
     assert found.n_worse == 9
     words = text_of(curve)
     assert words.startswith(
-        f"aux_weight 0.6 has the lowest mean of 10 points, {-found.difference:.4f} lower than the "
+        f"aux_weight 0.6 has the lowest mean of 10 points, {-found.behind:.4f} lower than the "
         f"next, {found.rival:g} (paired over 10 seeds, 95 % interval of 0.6 minus {found.rival:g} "
     )
     assert "9 of the other 9 points are distinguishably worse; 10 seeds would have shown" in words
@@ -129,9 +137,9 @@ def test_a_worse_reference_is_called_worse_and_by_how_much() -> None:
     curve = curve_of({}, noisy(bowl(0.2, 1.0), 10), 0.6)
     found = curve.finding
     assert (found.verdict, found.rival, found.n) == ("worse", 0.2, 10)
-    assert found.difference == pytest.approx(0.16, abs=0.003)
+    assert found.behind == pytest.approx(0.16, abs=0.003)
     words = text_of(curve)
-    assert words.startswith(f"aux_weight 0.6 is worse than 0.2 by {found.difference:.4f} (paired")
+    assert words.startswith(f"aux_weight 0.6 is worse than 0.2 by {found.behind:.4f} (paired")
     assert "3 of the other 9 points are distinguishably worse" in words
     # 0.7, 0.8 and 0.9 lie farther from the bottom.
     assert found.n_worse == 3
@@ -142,8 +150,8 @@ def test_noise_is_called_noise() -> None:
     found = curve.finding
     assert found.verdict == "within noise"
     assert found.rival == min(curve.points, key=lambda point: point.summary.mean).value
-    assert found.difference is not None
-    assert found.difference > 0
+    assert found.behind is not None
+    assert found.behind > 0
     assert "is within noise of the lowest mean of 10 points" in text_of(curve)
 
 
@@ -182,6 +190,29 @@ def test_the_seeds_needed_are_the_fewest_that_can_show_anything(n_points: int) -
     assert smallest(needed) <= 0.05 < smallest(needed - 1)
 
 
+@given(st.lists(st.lists(st.integers(0, 40), min_size=8, max_size=8), min_size=2, max_size=4))
+def test_negated_and_maximised_a_curve_says_the_same(values: list[list[int]]) -> None:
+    points = {0.5 + place: dict(enumerate(map(float, row))) for place, row in enumerate(values)}
+    negated = {at: {seed: -each for seed, each in row.items()} for at, row in points.items()}
+    down, up = curve_of({}, points, 0.5), curve_of({}, negated, 0.5, maximize=True)
+    assert down.finding == up.finding
+    for one, other in zip(down.points, up.points, strict=True):
+        if one.comparison is not None and other.comparison is not None:
+            assert one.comparison.verdict == other.comparison.verdict
+
+
+def test_a_maximised_metric_is_called_by_its_own_words() -> None:
+    accuracy = replace(ERROR, words="validation accuracy", maximize=True)
+    points = noisy(bowl(0.2, 1.0), 10)
+    worse = curve_of({}, points, 0.6, maximize=True)
+    assert text_of(worse, accuracy).startswith("aux_weight 0.6 is worse than 0.9 by 0.33")
+    best = replace(curve_of({}, points, 0.9, maximize=True), reference=0.9)
+    assert best.finding.verdict == "best"
+    assert "has the highest mean of 10 points, 0.1298 higher than the next, 0.8" in text_of(
+        best, accuracy
+    )
+
+
 def test_points_are_paired_over_the_seeds_they_share() -> None:
     points = {
         0.5: {0: 0.10, 1: 0.20, 2: 0.30, 7: 0.01},
@@ -195,7 +226,7 @@ def test_points_are_paired_over_the_seeds_they_share() -> None:
     assert first.comparison.paired.mean_difference == pytest.approx(-0.06)
     assert reference.comparison is lonely.comparison is None
     assert first.summary.n == 4
-    assert curve.finding.difference == pytest.approx(0.06)
+    assert curve.finding.behind == pytest.approx(0.06)
     assert (curve.finding.n, curve.finding.n_points) == (3, 2)
 
 
@@ -208,7 +239,7 @@ def test_without_a_shared_seed_nothing_is_said() -> None:
 
 def test_level_points_are_best() -> None:
     curve = curve_of({}, {w: {0: 0.1, 1: 0.2} for w in (0.5, 0.6)}, 0.6)
-    assert (curve.finding.verdict, curve.finding.difference) == ("best", 0.0)
+    assert (curve.finding.verdict, curve.finding.behind) == ("best", 0.0)
     assert "level with 0.5" in text_of(curve)
 
 
@@ -225,13 +256,13 @@ def test_a_study_gives_a_curve_for_each_group(plan_for: MakePlan, store: Store) 
     assert [curve.group for curve in report.curves] == [{"augment": False}, {"augment": True}]
     assert [curve.finding.verdict for curve in report.curves] == ["best", "worse"]
     assert report.curves[1].finding.rival == pytest.approx(0.3)
-    assert (report.metric, report.data_source, report.trials) == (
+    assert (report.metric.name, report.data_source, report.trials) == (
         "val_error", "none", {"COMPLETE": 20},
     )  # fmt: skip
     for curve in report.curves:
         assert [point.value for point in curve.points] == WEIGHTS
         for point in curve.points:
-            assert point.errors == errors[bool(curve.group["augment"]), point.value]
+            assert point.values == errors[bool(curve.group["augment"]), point.value]
             assert point.summary.mean == pytest.approx(
                 next(
                     trial.value
@@ -270,7 +301,7 @@ def test_a_point_that_was_trained_twice_counts_once(plan_for: MakePlan, store: S
     fill(plan, store, errors)
     fill(plan, store, {(False, 0.6): {0: 0.3, 1: 0.3, 2: 0.6}})
     (curve,) = read_grid(store, "grid", parameter="aux_weight", reference=0.6).curves
-    assert [point.errors for point in curve.points] == [
+    assert [point.values for point in curve.points] == [
         {0: 0.1, 1: 0.2},
         {0: 0.3, 1: 0.3, 2: 0.6},
     ]
@@ -282,11 +313,11 @@ def test_text_markdown_and_json_say_the_same(plan_for: MakePlan, store: Store) -
     report = read_grid(store, "grid", parameter="aux_weight", reference=0.6)
     (curve,) = report.curves
     text, markdown = render(report, "text"), render(report, "markdown")
-    assert (text + markdown).count(KEPT_EPOCH) == 2
+    assert (text + markdown).count("the validation error is optimistic") == 2
     tree = json.loads(render(report, "json"))
     assert tree["curves"][0]["sentence"] == sentence(report, curve)
     assert [point["value"] for point in tree["curves"][0]["points"]] == WEIGHTS
-    assert tree["curves"][0]["points"][0]["errors"]["8"] == errors[False, 0.0][8]
+    assert tree["curves"][0]["points"][0]["values"]["8"] == errors[False, 0.0][8]
     assert tree["curves"][0]["finding"]["verdict"] == "worse"
     for shown in (text, markdown):
         assert sentence(report, curve) in shown
@@ -360,10 +391,6 @@ def test_studies_without_a_curve_are_refused(plan_for: MakePlan, store: Store) -
     fill(plan_for(**GRID | {"study": "point"}), store, {(False, 0.6): {0: 0.1, 1: 0.2}})
     with pytest.raises(UsageError, match="no two complete trials differ in aux_weight alone"):
         read("point")
-    upwards = {"metric": "val_error", "direction": "maximize"}
-    fill(plan_for(**GRID | {"study": "up"}, objective=upwards), store, {(False, 0.6): {0: 0.1}})
-    with pytest.raises(UsageError, match="maximises val_error"):
-        read("up")
     optuna.create_study(study_name="theirs", storage=store.optuna_storage)
     with pytest.raises(UsageError, match=r"not begun by search\.launch"):
         read("theirs")

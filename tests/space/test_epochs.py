@@ -8,7 +8,8 @@ import math
 import pytest
 
 from space.epochs import Epoch, kept_epoch
-from space.metrics import DIGIT_PAIRS, Measured, Metric
+from space.metrics import Measured, Metric
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 FLOWERS = Measured(
     metrics=(

@@ -7,10 +7,9 @@ import dataclasses
 from space import Reported
 from space.config import RecordedConfig
 from space.files.load import parse_tree
-from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.benchmarks import load_benchmarks, save_benchmark
-from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS, DigitPairsConfig
 
 CONFIG = DigitPairsConfig.model_validate(
     {"model": {"name": "mlp"}, "training": {"learning_rate": 0.1}}
@@ -34,7 +33,6 @@ def record(**changes: object) -> BenchmarkRecord:
         config=CONFIG,
         config_hashes=("a", "b"),
         n_parameters=7,
-        has_aux=False,
         reported=REPORTED,
     )
     benchmark = BenchmarkRecord(

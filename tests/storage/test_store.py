@@ -12,13 +12,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError, StudyNotFoundError
-from space.metrics import DIGIT_PAIRS
 from storage import NewStudy, RunEpoch, RunRecord, Store, TrialStep, open_store
 from storage.connect import outage
 from storage.connect.engine import parse_url, redact
 from storage.tables.schema import metadata
 from tests import records
 from tests.records import epoch, new_launch
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 
 @pytest.fixture

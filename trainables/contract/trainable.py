@@ -92,10 +92,6 @@ class Trainable(Generic[C]):
         """
         raise NotImplementedError
 
-    def has_aux(self, config: C) -> bool:
-        """Whether a run of this config has auxiliary losses."""
-        return False
-
     def weight(self, config: C) -> tuple[float, ...]:
         """What grows with the memory that a run takes."""
         return ()

@@ -13,10 +13,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from space.epochs import Epoch, kept_epoch
-from space.metrics import DIGIT_PAIRS
 from trainables.failures import NonFiniteLossError
 from trainables.seeds import Stream
-from trainables.shipped.digit_pairs.config import DigitPairsConfig, PairTrainingConfig
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS, DigitPairsConfig, PairTrainingConfig
 
 __all__ = ["CLOSED_FORM", "ClosedForm", "ClosedFormOptions", "final_error"]
 

@@ -1,4 +1,4 @@
-"""What a config gets wrong against what it costs: parameters, and seconds of training."""
+"""What a config is worth against what it costs: parameters, and seconds of training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.together import together_note
 from dashboards.statistics.means import Summary
 from dashboards.words import show_mean
-from space.words import count
+from space.words import capitalised, count
 
 __all__ = ["parameters_panel", "seconds_panel"]
 
@@ -21,7 +21,7 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexag
 
 
 def parameters_panel(view: BenchmarkView) -> Panel | None:
-    """Mean test error against trainable parameters, on a logarithmic axis."""
+    """The mean against trainable parameters, on a logarithmic axis."""
     sizes = {row.name: row.result.n_parameters for row in view.table.rows if row.n}
     sizes = {name: n for name, n in sizes.items() if n > 0}
     if not sizes:
@@ -30,16 +30,16 @@ def parameters_panel(view: BenchmarkView) -> Panel | None:
     title = view.record.measured.metric("n_parameters").title
     drawn.update_xaxes(type="log", dtick="D2", title_text=title)
     return Panel(
-        key="benchmark-error-parameters",
-        title="Test error against parameters",
-        caption="Mean over the seeds with its 95 % interval, from 6 seeds on; the lower left is "
-        "better and smaller.",
+        key="benchmark-parameters",
+        title=f"{capitalised(view.table.metric.words)} against parameters",
+        caption="Mean over the seeds with its 95 % interval, from 6 seeds on; the "
+        f"{_best_corner(view)} is better and smaller.",
         figures=[drawn],
     )
 
 
 def seconds_panel(view: BenchmarkView) -> Panel | None:
-    """Mean test error against the seconds that a run trained for."""
+    """The mean against the seconds that a run trained for."""
     times = {row.name: row.train_seconds for row in view.table.rows if row.train_seconds}
     if not times:
         return None
@@ -51,8 +51,8 @@ def seconds_panel(view: BenchmarkView) -> Panel | None:
     drawn.update_xaxes(title_text="training time of a run (s)")
     drawn.update_xaxes(**({"type": "log"} if 0 < 10 * low < high else {"rangemode": "tozero"}))
     caption = (
-        "Means over the seeds with their 95 % intervals, from 6 seeds on; the lower left is better "
-        "and faster"
+        "Means over the seeds with their 95 % intervals, from 6 seeds on; the "
+        f"{_best_corner(view)} is better and faster"
     )
     machines = dict.fromkeys(each for row in view.table.rows for each in view.machines(row))
     if len(machines) > 1:
@@ -61,27 +61,31 @@ def seconds_panel(view: BenchmarkView) -> Panel | None:
             f"({', '.join(machines)}), whose seconds are no comparison"
         )
     return Panel(
-        key="benchmark-error-seconds",
-        title="Test error against training time",
+        key="benchmark-seconds",
+        title=f"{capitalised(view.table.metric.words)} against training time",
         caption=f"{caption}. {together_note(view.n_together, view.n_done)}".rstrip(),
         figures=[drawn],
     )
 
 
+def _best_corner(view: BenchmarkView) -> str:
+    return "upper left" if view.table.metric.maximize else "lower left"
+
+
 def _scatter(view: BenchmarkView, xs: Mapping[str, float]) -> go.Figure:
     """A point a config, each in the legend under its name."""
     drawn = figure(height=420, showlegend=True)
-    rows = view.table.rows
-    colours = config_colours({row.name: row.result.config.what for row in rows})
+    rows, metric, decimals = view.table.rows, view.table.metric, view.table.decimals()
+    colours = config_colours(row.name for row in rows)
     for place, row in enumerate(rows):
-        if row.name not in xs or row.train_seconds is None:
+        found = row.means.get(metric.name)
+        if row.name not in xs or row.train_seconds is None or found is None:
             continue
-        error = row.errors["test_error"]
         drawn.add_scatter(
             name=escape(shorten(row.name, 30)),
             x=[xs[row.name]],
-            y=[error.mean],
-            error_y={**_error_bar(error), "width": 4, "thickness": 1.5},
+            y=[found.mean],
+            error_y={**_error_bar(found), "width": 4, "thickness": 1.5},
             mode="markers",
             marker={
                 "size": 12,
@@ -89,11 +93,12 @@ def _scatter(view: BenchmarkView, xs: Mapping[str, float]) -> go.Figure:
                 "symbol": SYMBOLS[place % len(SYMBOLS)],
             },
             hoverinfo="text",
-            hovertext=f"{escape(row.name)}<br>test error {show_mean(error)} over "
-            f"{count(error.n, 'seed')}<br>{count(row.result.n_parameters, 'parameter')}<br>"
+            hovertext=f"{escape(row.name)}<br>{escape(metric.words)} "
+            f"{show_mean(found, decimals)} over {count(found.n, 'seed')}<br>"
+            f"{count(row.result.n_parameters, 'parameter')}<br>"
             f"{row.train_seconds.mean:.1f} s a run<br>{escape(', '.join(view.machines(row)))}",
         )
-    drawn.update_yaxes(title_text=view.record.measured.judged_by.title)
+    drawn.update_yaxes(title_text=escape(shorten(metric.title)))
     return drawn
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dashboards.figures.benchmark.costs import parameters_panel, seconds_panel
-from dashboards.figures.benchmark.errors import differences_panel, errors_panel
-from dashboards.figures.benchmark.losses import losses_panel
+from dashboards.figures.benchmark.curves import curves_panel
+from dashboards.figures.benchmark.seeds import differences_panel, seeds_panel
 from dashboards.figures.panel import Panel, draw_panels
 from dashboards.numbers.benchmark import BenchmarkView
 
@@ -18,16 +18,16 @@ def benchmark_panels(view: BenchmarkView) -> list[Panel]:
         view: The benchmark.
 
     Returns:
-        Test errors seed by seed, differences from the reference, loss curves, error against
-        parameters and against training time; those that there is nothing to show for are left out.
+        What is compared by seed by seed, differences from the reference, learning curves, means
+        against parameters and training time; those that there is nothing to show for are left out.
     """
     if not view.n_done:
         return []
     makers = {
-        "benchmark-test-errors": errors_panel,
+        "benchmark-seeds": seeds_panel,
         "benchmark-differences": differences_panel,
-        "benchmark-losses": losses_panel,
-        "benchmark-error-parameters": parameters_panel,
-        "benchmark-error-seconds": seconds_panel,
+        "benchmark-curves": curves_panel,
+        "benchmark-parameters": parameters_panel,
+        "benchmark-seconds": seconds_panel,
     }
     return draw_panels(makers, view, f"benchmark {view.name!r}")

@@ -1,12 +1,13 @@
-"""The curve of a grid search over the weight of the auxiliary losses."""
+"""The curve of a grid search over one parameter."""
 
 from __future__ import annotations
 
 from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import Drawing, axis_title, rounded
-from dashboards.figures.template import BASELINE_COLOUR, config_colours, escape, figure, shorten
+from dashboards.figures.template import BASELINE_COLOUR, PALETTE, escape, figure, shorten
 from dashboards.numbers.grid import Finding, GridReport
-from space.words import count, number
+from space.metrics import Metric
+from space.words import capitalised, count
 
 __all__ = ["grid_panel"]
 
@@ -14,7 +15,7 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 
 
 def grid_panel(drawing: Drawing) -> Panel | None:
-    """Error against the weight: mean, interval and every seed, with the report's choice marked."""
+    """The objective against the parameter: mean, interval and every seed, the reference marked."""
     report = drawing.view.grid
     if report is None:
         return None
@@ -22,16 +23,14 @@ def grid_panel(drawing: Drawing) -> Panel | None:
     n_curves = len(report.curves)
     values = [point.value for curve in report.curves for point in curve.points]
     step = (max(values) - min(values)) / max(1, len(set(values)) - 1)
-    models = [str(curve.group.get("model")) for curve in report.curves]
-    colours = config_colours({str(index): model for index, model in enumerate(models)})
     for index, curve in enumerate(report.curves):
         words = ", ".join(f"{value}" for value in curve.group.values())
         name = escape(shorten(words)) or escape(shorten(report.parameter))
-        colour = colours[str(index)]
+        colour = PALETTE[index % len(PALETTE)]
         symbol = SYMBOLS[index % len(SYMBOLS)]
         # Curves stand side by side, so that their intervals can be told apart.
         shift = 0.12 * step * (index - (n_curves - 1) / 2)
-        seeds = [(point.value, error) for point in curve.points for error in point.errors.values()]
+        seeds = [(point.value, value) for point in curve.points for value in point.values.values()]
         drawn.add_trace(
             {
                 "type": "scatter",
@@ -39,8 +38,8 @@ def grid_panel(drawing: Drawing) -> Panel | None:
                 "name": f"{name}, seeds",
                 "legendgroup": name,
                 "showlegend": False,
-                "x": rounded(value + shift for value, _ in seeds),
-                "y": rounded(error for _, error in seeds),
+                "x": rounded(place + shift for place, _ in seeds),
+                "y": rounded(value for _, value in seeds),
                 "marker": {"color": colour, "size": 4, "symbol": f"{symbol}-open"},
                 "hoverinfo": "skip",
             }
@@ -74,7 +73,7 @@ def grid_panel(drawing: Drawing) -> Panel | None:
                 "hoverinfo": "text",
                 "hovertext": [
                     f"<b>{name}</b><br>{escape(report.parameter)} {point.value:g}: mean "
-                    f"{number(point.summary.mean)} over "
+                    f"{point.summary.mean:.{report.decimals}f} over "
                     f"{count(point.summary.n, 'seed')}"
                     + (
                         f"<br>{_against(point.comparison.verdict)} {report.reference:g}"
@@ -85,23 +84,23 @@ def grid_panel(drawing: Drawing) -> Panel | None:
                 ],
             }
         )
-    drawn.add_vline(
-        x=report.reference,
-        line={"color": BASELINE_COLOUR, "width": 2, "dash": "dash"},
-        annotation={
-            "text": f"the report's choice: {report.reference:g}",
-            "y": 1,
-            "yanchor": "bottom",
-            "xanchor": "center",
-        },
-    )
-    title = {"aux_weight": "weight of the auxiliary losses"}.get(report.parameter)
-    drawn.update_xaxes(title_text=title or escape(shorten(report.parameter)))
+    if report.reference is not None:
+        drawn.add_vline(
+            x=report.reference,
+            line={"color": BASELINE_COLOUR, "width": 2, "dash": "dash"},
+            annotation={
+                "text": f"compared with {report.reference:g}",
+                "y": 1,
+                "yanchor": "bottom",
+                "xanchor": "center",
+            },
+        )
+    drawn.update_xaxes(title_text=escape(shorten(report.parameter)))
     drawn.update_yaxes(title_text=axis_title(drawing.view.metrics[0]))
     drawn.update_layout(margin={"t": 64}, legend={"y": 1.07})
     return Panel(
         key="grid",
-        title="The weight of the auxiliary losses",
+        title=capitalised(f"{report.metric.words} against {report.parameter}"),
         caption=_caption(report),
         figures=[drawn],
     )
@@ -112,31 +111,27 @@ def _caption(report: GridReport) -> str:
     words = [
         "A large mark is the mean over the seeds and its bar the 95 % interval of that mean, from "
         "6 seeds on; a "
-        "small mark is one seed. Lower is better.",
+        f"small mark is one seed. {capitalised(report.metric.better)} is better.",
     ]
-    if report.parameter == "aux_weight":
-        words.insert(
-            0,
-            "The auxiliary losses count in training with this weight, the main loss with the rest "
-            "up to 1.",
-        )
     for curve in report.curves:
         group = ", ".join(f"{value}" for value in curve.group.values())
-        words.append(f"{group + ': ' if group else ''}{_found(curve.finding, report.reference)}.")
+        if curve.reference is not None:
+            found = _found(curve.finding, curve.reference, report.metric)
+            words.append(f"{group + ': ' if group else ''}{found}.")
     return " ".join(words)
 
 
-def _found(finding: Finding, reference: float) -> str:
-    """What a curve says of the report's choice."""
+def _found(finding: Finding, reference: float, metric: Metric) -> str:
+    """What a curve says of the reference."""
     at, rival = f"{reference:g}", f"{finding.rival:g}" if finding.rival is not None else ""
     if finding.verdict == "not known":
-        return f"too few seeds to compare {at} with other weights"
+        return f"too few seeds to compare {at} with other values"
     if finding.verdict == "worse":
-        return f"{rival} has a lower mean than {at}, by more than chance explains"
+        return f"{rival} has a {metric.better} mean than {at}, by more than chance explains"
     if finding.verdict == "within noise":
-        said = f"{rival} has a lower mean than {at}, but chance may be the reason"
+        said = f"{rival} has a {metric.better} mean than {at}, but chance may be the reason"
     else:
-        said = f"no other weight has a lower mean than {at}"
+        said = f"no other value has a {metric.better} mean than {at}"
     n_others = finding.n_points - 1
     if finding.n_worse:
         return f"{said}; {finding.n_worse} of the {n_others} others are worse by more than chance"

@@ -26,16 +26,13 @@ from dashboards.numbers.study.trials import StudyTrial, read_trials
 from dashboards.numbers.together import trained_together
 from space import Space
 from space.errors import UsageError
-from space.metrics import UNKNOWN, Metric
+from space.metrics import UNKNOWN, Measured, Metric
 from space.words import STATES
 from storage import LaunchRecord, Store
 from storage.connect.engine import translated
 from storage.summaries.baselines import in_order
 
 __all__ = ["StudyView", "read_study"]
-
-GRID_PARAMETER, GRID_REFERENCE = "aux_weight", 0.6
-"""The report's grid search: which auxiliary weight is best? It chose 0.6, leaving 0.4."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +42,7 @@ class StudyView:
     Attributes:
         name: The study's name, as a user chose it: escape it.
         study_id: Optuna's number.
+        measured: What is measured of its runs.
         metrics: The objectives, in order; one decides, several trade off.
         data_source: The data set; None for a study that no launch of ours has begun.
         trials: Ascending by number.
@@ -59,7 +57,8 @@ class StudyView:
         front: Numbers of the trials on the Pareto front; of one objective, the best trial's.
         baseline: The baseline that counts; see `in_order`. None without one.
         confirmation: What fresh seeds say of the best trials, or None.
-        grid: The curve over the auxiliary weight, where the study is a grid search over it.
+        grid: The curve over the one parameter that is a number, where the study is a grid search
+            over it.
         cost: What the search has cost, without the confirmation.
         confirm_epochs: Epochs of the confirmation.
         confirm_seconds: Its seconds of training.
@@ -71,6 +70,7 @@ class StudyView:
 
     name: str
     study_id: int
+    measured: Measured
     metrics: tuple[Metric, ...]
     data_source: str | None
     trials: tuple[StudyTrial, ...]
@@ -162,6 +162,7 @@ def read_study(store: Store, name: str) -> StudyView:
     return StudyView(
         name=name,
         study_id=study_id,
+        measured=measured,
         metrics=metrics,
         data_source=record.data_source if record else None,
         trials=trials,
@@ -214,10 +215,9 @@ def _space(config: dict[str, Any]) -> Space | None:
 
 
 def _grid(store: Store, name: str, space: Space | None) -> GridReport | None:
-    is_grid = space is not None and space.sampler.name == "grid"
-    if space is None or not is_grid or GRID_PARAMETER not in space.parameters:
+    if space is None or space.sampler.name != "grid":
         return None
     try:
-        return read_grid(store, name, parameter=GRID_PARAMETER, reference=GRID_REFERENCE)
+        return read_grid(store, name)
     except UsageError:
-        return None  # The reference or a second point is not complete yet: there is no curve.
+        return None  # A second point is not complete yet, or it is over several numbers.

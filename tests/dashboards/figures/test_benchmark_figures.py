@@ -10,7 +10,7 @@ import pytest
 
 from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.figures.panel import Panel
-from dashboards.figures.template import LIGHT, MODEL_COLOURS, PALETTE, config_colours
+from dashboards.figures.template import LIGHT, PALETTE, config_colours
 from dashboards.numbers.benchmark import read_benchmark
 from storage import Store
 from tests.dashboards.made.reported_benchmark import (
@@ -26,11 +26,11 @@ from tests.dashboards.made.reported_benchmark import (
 from tests.dashboards.made.shelf import Shelf
 
 KEYS = [
-    "benchmark-test-errors",
+    "benchmark-seeds",
     "benchmark-differences",
-    "benchmark-losses",
-    "benchmark-error-parameters",
-    "benchmark-error-seconds",
+    "benchmark-curves",
+    "benchmark-parameters",
+    "benchmark-seconds",
 ]
 
 
@@ -47,7 +47,7 @@ def test_panels_come_in_order_in_the_house_template(shelf: Shelf) -> None:
 
 
 def test_every_seed_is_a_point_beside_mean_and_reported_value(shelf: Shelf) -> None:
-    drawn = shelf.benchmark_panels(ERRORS, reported=reported())["benchmark-test-errors"]
+    drawn = shelf.benchmark_panels(ERRORS, reported=reported())["benchmark-seeds"]
     found = traces(drawn)
     assert list(found["a seed"].x) == [0.30, 0.32, 0.34, 0.20, 0.25, 0.27, 0.1]
     # A seed has the same height in every row.
@@ -66,7 +66,7 @@ def test_every_seed_is_a_point_beside_mean_and_reported_value(shelf: Shelf) -> N
 
 
 def test_without_reported_values_there_are_none_and_empty_rows_go(shelf: Shelf) -> None:
-    drawn = shelf.benchmark_panels(ERRORS)["benchmark-test-errors"]
+    drawn = shelf.benchmark_panels(ERRORS)["benchmark-seeds"]
     assert list(traces(drawn)) == ["a seed", "mean, 95 % interval"]
     assert len(drawn.figures[0].layout.yaxis.ticktext) == 3
     assert "reported" not in drawn.caption
@@ -75,10 +75,10 @@ def test_without_reported_values_there_are_none_and_empty_rows_go(shelf: Shelf) 
 def test_no_interval_of_errors_leaves_what_errors_can_be(shelf: Shelf) -> None:
     low = dict(enumerate([0.0, 0.0, 0.0, 0.0, 0.01, 0.05]))
     found = shelf.benchmark_panels({"low": low, "high": {0: 0.96, 1: 0.98, 2: 1.0}}, n_seeds=6)
-    means = traces(found["benchmark-test-errors"])["mean, 95 % interval"]
+    means = traces(found["benchmark-seeds"])["mean, 95 % interval"]
     assert means.x[0] - means.error_x.arrayminus[0] == pytest.approx(0)
     assert means.x[0] + means.error_x.array[0] == pytest.approx(0.05)
-    for bars in found["benchmark-error-parameters"].figures[0].data:
+    for bars in found["benchmark-parameters"].figures[0].data:
         assert bars.y[0] - bars.error_y.arrayminus[0] >= -1e-9
         assert bars.y[0] + bars.error_y.array[0] <= 1 + 1e-9
 
@@ -111,23 +111,26 @@ def test_a_config_with_one_common_seed_has_a_point_and_no_interval(shelf: Shelf)
 
 
 def test_losses_have_a_band_and_a_line_a_split_and_config(shelf: Shelf) -> None:
-    drawn, *others = shelf.benchmark_panels(ERRORS)["benchmark-losses"].figures
+    drawn, *others = shelf.benchmark_panels(ERRORS)["benchmark-curves"].figures
     assert [len(each.data) for each in (drawn, *others)] == [6] * 3
     low, high, mean = drawn.data[:3]
     assert list(mean.x) == [1, 2, 3]
     assert list(low.y) == pytest.approx([train for train, _ in LOSSES])
     assert list(high.y) == pytest.approx([train + 0.02 for train, _ in LOSSES])
     assert list(mean.y) == pytest.approx([train + 0.01 for train, _ in LOSSES])
-    assert [trace.name for trace in drawn.data if trace.name] == ["training", "validation"]
+    assert [trace.name for trace in drawn.data if trace.name] == [
+        "train loss",
+        "validation loss",
+    ]
 
 
 def test_errors_against_costs_are_a_point_a_config(shelf: Shelf) -> None:
     found = shelf.benchmark_panels(ERRORS)
-    parameters = found["benchmark-error-parameters"].figures[0]
+    parameters = found["benchmark-parameters"].figures[0]
     assert [trace.x[0] for trace in parameters.data] == [1_000, 10_000, 100_000]
     assert [trace.y[0] for trace in parameters.data] == pytest.approx([0.32, 0.24, 0.1])
     assert parameters.layout.xaxis.type == "log"
-    seconds = found["benchmark-error-seconds"].figures[0]
+    seconds = found["benchmark-seconds"].figures[0]
     assert [trace.x[0] for trace in seconds.data] == pytest.approx([6.0, 6.0, 6.0])
     assert len({trace.marker.symbol for trace in seconds.data}) == 3
 
@@ -139,7 +142,7 @@ def test_seconds_of_unlike_machines_are_said_to_be_no_comparison(store: Store) -
         add_result(store, launch_id, config, 0, 0.2)
     view = read_benchmark(store, save(store, configs))
     captions = {panel.key: panel.caption for panel in benchmark_panels(view)}
-    assert "2 kinds of machine (Abacus 7, Abacus 8)" in captions["benchmark-error-seconds"]
+    assert "2 kinds of machine (Abacus 7, Abacus 8)" in captions["benchmark-seconds"]
 
 
 def test_nothing_is_drawn_of_a_benchmark_that_nobody_has_run(shelf: Shelf) -> None:
@@ -162,7 +165,7 @@ def test_every_axis_has_a_unit_or_a_count(shelf: Shelf) -> None:
             "number of parameters",
             "training time of a run (s)",
         }
-        assert panel.figures[0].layout.xaxis.title.text or panel.key == "benchmark-losses"
+        assert panel.figures[0].layout.xaxis.title.text or panel.key == "benchmark-curves"
 
 
 def test_a_hostile_name_is_shown_as_text(shelf: Shelf) -> None:
@@ -175,16 +178,14 @@ def test_a_hostile_name_is_shown_as_text(shelf: Shelf) -> None:
         assert "hovertemplate" not in panel.figures[0].to_dict()["data"][0]
 
 
-def test_configs_of_one_network_have_colours_of_their_own(shelf: Shelf) -> None:
+def test_configs_have_colours_of_their_own_the_same_in_every_figure(shelf: Shelf) -> None:
     errors = {name: {0: 0.3, 1: 0.2} for name in ("one", "two", "three", "four")}
-    found = shelf.benchmark_panels(errors, models=("siamese", "siamese", "mlp", "siamese"))
-    colours = [trace.marker.color for trace in found["benchmark-error-parameters"].figures[0].data]
-    assert len(set(colours)) == 4
-    assert colours[0] == MODEL_COLOURS["siamese"]
-    assert colours[2] == MODEL_COLOURS["mlp"]
-    seconds = found["benchmark-error-seconds"].figures[0].data
+    found = shelf.benchmark_panels(errors)
+    colours = [trace.marker.color for trace in found["benchmark-parameters"].figures[0].data]
+    assert colours == list(PALETTE[:4])
+    seconds = found["benchmark-seconds"].figures[0].data
     assert [trace.marker.color for trace in seconds] == colours
-    seeds = traces(found["benchmark-test-errors"])["a seed"]
+    seeds = traces(found["benchmark-seeds"])["a seed"]
     assert list(seeds.marker.color) == [colour for colour in colours for _ in range(2)]
 
 
@@ -197,11 +198,11 @@ def test_a_config_keeps_its_colour_while_others_are_missing(store: Store) -> Non
     add_result(store, begin_launch(store), two, 0, 0.2)
     view = read_benchmark(store, save(store, [one, two]))
     drawn = {panel.key: panel for panel in benchmark_panels(view)}
-    (only,) = drawn["benchmark-error-parameters"].figures[0].data
-    assert only.marker.color in set(PALETTE) - {MODEL_COLOURS["siamese"]}
+    (only,) = drawn["benchmark-parameters"].figures[0].data
+    assert only.marker.color == PALETTE[1]
 
 
 def test_more_configs_than_colours_use_them_again() -> None:
-    colours = list(config_colours({str(each): "mlp" for each in range(10)}).values())
+    colours = list(config_colours(map(str, range(10))).values())
     assert set(colours) == set(PALETTE)
     assert len(set(colours[:7])) == 7

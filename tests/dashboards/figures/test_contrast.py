@@ -10,7 +10,6 @@ import pytest
 
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import (
-    MODEL_COLOURS,
     PALETTE,
     SEQUENTIAL,
     SEQUENTIAL_ON_DARK,
@@ -73,7 +72,7 @@ def test_every_mark_and_the_palette_stand_out_from_either_paper(shelf: Shelf) ->
         (panel.key, *mark) for panels in drawn for panel in panels.values() for mark in marks(panel)
     }
     assert len({key for key, *_ in found}) >= 12
-    found |= {("palette", colour, 1.0) for colour in {*PALETTE, *MODEL_COLOURS.values()}}
+    found |= {("palette", colour, 1.0) for colour in PALETTE}
     too_dim = {
         (key, colour, paper, round(contrast(colour, paper, opacity), 2))
         for key, colour, opacity in found

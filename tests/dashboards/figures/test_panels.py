@@ -29,7 +29,7 @@ def test_plots_stand_for_themselves(shelf: Shelf, key: str, n: int) -> None:
 
 def test_losses_keep_the_title_of_each_config_above_its_plot(shelf: Shelf) -> None:
     errors = {name: {0: 0.3, 1: 0.2} for name in ("one", "two", "three", "four")}
-    panel = shelf.benchmark_panels(errors)["benchmark-losses"]
+    panel = shelf.benchmark_panels(errors)["benchmark-curves"]
     titles = [figure.layout.title.text for figure in panel.figures]
     assert titles == [f"{name}, 2 seeds" for name in errors]
     assert {figure.layout.xaxis.title.text for figure in panel.figures} == {"epoch"}
@@ -87,5 +87,5 @@ def test_short_trials_and_whole_parameters_have_no_fractions(store: Store) -> No
 
 
 def test_epochs_of_a_short_benchmark_have_no_fractions(shelf: Shelf) -> None:
-    panel = shelf.benchmark_panels({"one": {0: 0.3}, "two": {0: 0.3}})["benchmark-losses"]
+    panel = shelf.benchmark_panels({"one": {0: 0.3}, "two": {0: 0.3}})["benchmark-curves"]
     assert {figure.layout.xaxis.dtick for figure in panel.figures} == {1}

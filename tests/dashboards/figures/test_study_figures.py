@@ -178,13 +178,13 @@ def test_points_lead_to_their_trials(view: StudyView) -> None:
                 assert data[1] == f"/trials/{data[0]}"
 
 
-def test_a_grid_has_its_curves_with_intervals_and_the_reports_choice(shelf: Shelf) -> None:
+def test_a_grid_has_its_curves_with_intervals_and_the_baselines_value(shelf: Shelf) -> None:
     view, panels = shelf.study(grid=6), shelf.panels(grid=6)
     assert "contour" not in panels
     grid = panels["grid"].figures[0]
     (line,) = grid.layout.shapes
     assert line.x0 == line.x1 == 0.6
-    assert grid.layout.annotations[0].text == "the report's choice: 0.6"
+    assert grid.layout.annotations[0].text == "compared with 0.6"
     assert view.grid is not None
     means = [trace for trace in grid.data if trace.mode == "lines+markers"]
     assert [trace.name for trace in means] == ["deepconvnet-aux", "siamese-aux"]
@@ -203,10 +203,10 @@ def test_a_grid_has_its_curves_with_intervals_and_the_reports_choice(shelf: Shel
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"verdict": "not known"}, "too few seeds to compare 0.6 with other weights"),
+        ({"verdict": "not known"}, "too few seeds to compare 0.6 with other values"),
         (
             {"verdict": "best", "n_worse": 0},
-            "no other weight has a lower mean than 0.6; of the 5 others none is worse by more than "
+            "no other value has a lower mean than 0.6; of the 5 others none is worse by more than "
             "chance explains",
         ),
         (
@@ -226,7 +226,7 @@ def test_a_grids_caption_says_what_each_curve_shows(
     view = shelf.study(grid=6)
     assert view.grid is not None
     first, second = view.grid.curves
-    known = {"rival": 0.4, "difference": 0.0, "n": 10, "n_points": 6, "n_worse": 0, **changes}
+    known = {"rival": 0.4, "behind": 0.0, "n": 10, "n_points": 6, "n_worse": 0, **changes}
     curves = (replace(first, finding=Finding(**known)), second)
     view = replace(view, grid=replace(view.grid, curves=curves))
     (panel,) = (each for each in study_panels(view) if each.key == "grid")

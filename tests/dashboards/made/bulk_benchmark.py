@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from space import MeanStd, Reported
-from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.benchmarks import save_benchmark
 from storage.tables import schema
@@ -21,7 +20,7 @@ from tests.dashboards.made.bulk_rows import (
     Rows,
 )
 from tests.records import FINGERPRINT, begin_launch, result
-from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS, DigitPairsConfig
 
 __all__ = ["add_benchmark"]
 
@@ -73,7 +72,6 @@ def add_benchmark(
                 config=of_seed[0],
                 config_hashes=tuple(each.config_hash() for each in of_seed),
                 n_parameters=10_000 * 2**index,
-                has_aux=model.endswith("-aux"),
                 reported=_reported(mean) if reported else None,
             )
         )

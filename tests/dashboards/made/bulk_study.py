@@ -15,7 +15,6 @@ import numpy as np
 import optuna
 
 from space import Space
-from space.metrics import DIGIT_PAIRS
 from storage import NewStudy, Store
 from tests.dashboards.made.bulk_rows import (
     CONFIG,
@@ -33,7 +32,7 @@ from tests.dashboards.made.bulk_trials import (
     draw_trials,
 )
 from tests.records import FINGERPRINT, begin_launch
-from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS, DigitPairsConfig
 
 __all__ = ["add_study", "begin_study", "space_config", "store_trials"]
 

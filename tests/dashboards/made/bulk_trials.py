@@ -103,6 +103,7 @@ def draw_grid_trials(rng: np.random.Generator, replicates: int) -> list[MadeTria
             params=params,
             curves=[draw_curve(rng, params) for _ in range(replicates)],
             distributions=distributions,
+            is_baseline=params == {"model": "siamese-aux", "aux_weight": 0.6},
         )
         for name in names
         for params in [{"model": name, "aux_weight": step / 10} for step in range(10)]

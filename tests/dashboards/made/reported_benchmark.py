@@ -8,11 +8,11 @@ from typing import Any
 
 from space import NamedConfig, Reported
 from space.files.load import parse_tree
-from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, RunRecord, Store
 from storage.benchmarks import load_benchmarks, save_benchmark
 from tests import records
 from tests.records import FINGERPRINT
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 __all__ = [
     "ERRORS",
@@ -66,7 +66,6 @@ def benchmark_config(
         config=named.with_seed(0),
         config_hashes=tuple(named.with_seed(seed).config_hash() for seed in range(n_seeds)),
         n_parameters=n_parameters,
-        has_aux=False,
         reported=None,
     )
     return dataclasses.replace(known, **changes)

@@ -28,7 +28,7 @@ def test_per_seed_values_means_and_intervals(shelf: Shelf) -> None:
     assert {seed: each.result["test_error"] for seed, each in mlp.result.seeds.items()} == ERRORS[
         "MLP"
     ]
-    summary = mlp.errors["test_error"]
+    summary = mlp.means["test_error"]
     assert summary.mean == pytest.approx(0.32)
     assert summary.std == pytest.approx(0.02)
     assert summary.interval is None
@@ -55,9 +55,11 @@ def test_curves_are_means_and_bands_over_the_seeds(shelf: Shelf) -> None:
     curves = view.curves["MLP"]
     assert curves.n_seeds == 3
     assert curves.epoch_E.tolist() == [1, 2, 3]
-    assert curves.train_mean_E == pytest.approx([0.71, 0.51, 0.31])
-    assert curves.val_low_E == pytest.approx([0.8, 0.6, 0.7])
-    assert curves.val_high_E == pytest.approx([0.82, 0.62, 0.72])
+    train, val = curves.bands
+    assert (train.metric.name, val.metric.name) == ("train_loss", "val_loss")
+    assert train.mean_E == pytest.approx([0.71, 0.51, 0.31])
+    assert val.low_E == pytest.approx([0.8, 0.6, 0.7])
+    assert val.high_E == pytest.approx([0.82, 0.62, 0.72])
 
 
 def test_costs_are_of_what_ran_and_name_the_machines(store: Store) -> None:
@@ -176,4 +178,4 @@ def test_a_failure_is_told_and_its_config_not_called_the_best(store: Store) -> N
 
 def test_one_config_is_not_the_best_of_several(shelf: Shelf) -> None:
     alone = benchmark_outcome(shelf.benchmark({"MLP": {0: 0.3, 1: 0.32}}))
-    assert alone == "MLP has a mean test error of 0.3100 ± 0.0141 over 2 seeds."
+    assert alone == "The mean test error of MLP is 0.3100 ± 0.0141 over 2 seeds."

@@ -14,7 +14,6 @@ from dashboards.tables.formats import render
 from dashboards.tables.origins import study_launches_sheet
 from dashboards.words import show_changes
 from space import Space
-from space.metrics import DIGIT_PAIRS
 from storage import BenchmarkConfig, BenchmarkRecord, NewStudy, Store
 from storage.tables.attributes import BASELINE
 from tests.conftest import BACKENDS
@@ -26,7 +25,7 @@ from tests.dashboards.made.reported_benchmark import (
     save,
 )
 from tests.records import begin_run
-from trainables.shipped.digit_pairs.config import DigitPairsConfig
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS, DigitPairsConfig
 
 BASE = {"learning_rate": 1e-3}
 GIVEN = {"learning_rate": 5e-4}
@@ -189,7 +188,7 @@ def test_a_baseline_from_the_start_and_a_proposal_are_told_apart(store: Store) -
     text = render(read_benchmark(store, record).table, "text")
     assert "base was first trained by study 's', with settings that were given by hand (" in text
     assert "proposed was proposed by the sampler of study 's' (" in text
-    assert text.count("before that, no test error of these seeds had been read\n") == 2
+    assert text.count("before that, no test result of these seeds had been read\n") == 2
     assert "were given by hand when" not in benchmark_outcome(read_benchmark(store, record))
 
 
@@ -244,7 +243,7 @@ def test_seeds_that_the_configs_search_had_seen_are_marked(
     text = render(read_benchmark(store, record).table, "text")
     (note,) = [line for line in text.splitlines() if "not fresh: study 's'" in line]
     assert note.startswith("MLP: ")
-    assert ("the training pairs of the seeds" in note) == bool(data)
+    assert ("the training samples of the seeds" in note) == bool(data)
     assert ("the initialisations of the seeds" in note) == bool(training)
 
 

@@ -69,7 +69,7 @@ def test_a_benchmark_says_so_wherever_it_shows_times(store: Store) -> None:
     view = read_benchmark(store, record)
     note = "2 of 3 runs were trained together with others"
     assert view.n_together == 2
-    (panel,) = (each for each in benchmark_panels(view) if each.key == "benchmark-error-seconds")
+    (panel,) = (each for each in benchmark_panels(view) if each.key == "benchmark-seconds")
     assert note in panel.caption
     assert note in benchmark_document(store, record).summary
     assert note in story.benchmark_terms(view)

@@ -261,7 +261,7 @@ def test_names_are_text_and_no_page_is_wider_than_the_screen(watched: Watched) -
         assert page.locator("img[src=x], main b, .plot b").count() == 0
     _, study, benchmark = drawn
     assert study
-    assert max(trace["n"] for trace in benchmark["benchmark-test-errors"]["traces"]) == 3 * 6
+    assert max(trace["n"] for trace in benchmark["benchmark-seeds"]["traces"]) == 3 * 6
     watched.open(study_path(watched, "empty"))
     expect(page.locator("#summary")).to_contain_text("no trials yet")
     assert page.locator(".panel").count() == 0
@@ -373,7 +373,7 @@ def test_a_report_is_one_file(browser: Browser, searched: str, tmp_path: Path) -
     figures = seen.draw_all()
     assert len(figures) > 8
     assert all(figure["traces"] for figure in figures.values())
-    assert {"chapter-1-history", "chapter-2-history", "chapter-3-benchmark-losses"} <= set(figures)
+    assert {"chapter-1-history", "chapter-2-history", "chapter-3-benchmark-curves"} <= set(figures)
     assert seen.page.locator("img[src=x], main b, .plot b").count() == 0
     expect(seen.page.locator("body")).to_contain_text(HOSTILE)
     # On paper all of it is there, though nobody has scrolled to it.

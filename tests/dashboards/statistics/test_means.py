@@ -223,7 +223,7 @@ class TestDetectableDifference:
         [
             ((-1.0, 10), {}, "std"),
             ((math.nan, 10), {}, "std"),
-            ((1.0, 1), {}, "at least 2 pairs"),
+            ((1.0, 1), {}, "at least 2 seeds"),
             ((1.0, 10), {"alpha": 0.0}, "alpha"),
             ((1.0, 10), {"power": 1.0}, "power"),
             ((1.0, 10), {"alpha": 0.05, "power": 0.02}, "power"),

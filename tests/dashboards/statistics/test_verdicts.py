@@ -220,7 +220,7 @@ class TestCompareToReport:
     def test_a_lucky_scatter_counts_no_less_than_the_test_pairs_noise(self) -> None:
         ours = summarise([0.162, 0.166, 0.164, 0.163, 0.165])
         plain = compare_to_report(ours, mean=0.18, std=0.002, n=5)
-        floored = compare_to_report(ours, mean=0.18, std=0.002, n=5, n_pairs=1_000)
+        floored = compare_to_report(ours, mean=0.18, std=0.002, n=5, n_fresh=1_000)
         assert (plain.verdict, floored.verdict) == ("not consistent", "consistent")
         stds = [math.sqrt(error * (1 - error) / 1_000) for error in (0.164, 0.18)]
         expected = stats.ttest_ind_from_stats(0.164, stds[0], 5, 0.18, stds[1], 5, equal_var=False)
@@ -228,11 +228,11 @@ class TestCompareToReport:
         # A scatter that is larger than the noise of the pairs stays what it is.
         wide = summarise([0.1, 0.2, 0.3, 0.1, 0.2])
         assert compare_to_report(wide, mean=0.18, std=0.05, n=5) == compare_to_report(
-            wide, mean=0.18, std=0.05, n=5, n_pairs=1_000
+            wide, mean=0.18, std=0.05, n=5, n_fresh=1_000
         )
 
-    def test_no_interval_leaves_what_a_difference_of_errors_can_be(self) -> None:
-        compared = compare_to_report(summarise([0.0, 1.0]), mean=0.5, std=0.5, n=2)
+    def test_no_interval_leaves_what_a_difference_of_shares_can_be(self) -> None:
+        compared = compare_to_report(summarise([0.0, 1.0]), mean=0.5, std=0.5, n=2, is_share=True)
         assert compared.interval == (-1, 1)
 
     def test_one_side_without_scatter_is_judged_by_the_other(self) -> None:
@@ -261,11 +261,11 @@ class TestOptimism:
         result = optimism(0.08, [0.10, 0.11, 0.126])
         assert result.search_value == 0.08
         assert result.confirmed == summarise([0.10, 0.11, 0.126])
-        assert result.difference == pytest.approx(0.032)
+        assert result.worse_by == pytest.approx(0.032)
 
     def test_one_confirmation_has_no_scatter(self) -> None:
         assert optimism(0.08, [0.07]).confirmed.std is None
-        assert optimism(0.08, [0.07]).difference < 0
+        assert optimism(0.08, [0.07]).worse_by < 0
 
     @pytest.mark.parametrize(("search_value", "confirmed"), [(math.nan, [0.1]), (0.1, [])])
     def test_refuses(self, search_value: float, confirmed: list[float]) -> None:
@@ -343,7 +343,31 @@ class TestCalibration:
         assert "wrong sign" in printed
 
 
-def test_where_higher_is_better_the_words_turn_round() -> None:
+values_of_three = st.lists(
+    st.lists(st.integers(0, 30), min_size=8, max_size=8), min_size=3, max_size=3
+)
+
+
+@given(values_of_three)
+@settings(max_examples=40, deadline=None)
+def test_negated_values_that_are_maximised_get_the_same_verdicts(values: list[list[int]]) -> None:
+    down = {str(n): dict(enumerate(map(float, each))) for n, each in enumerate(values)}
+    up = {name: {seed: -each for seed, each in own.items()} for name, own in down.items()}
+    found = (compare_all(down, "0"), compare_all(up, "0", maximize=True))
+    for one, other in zip(*found, strict=True):
+        assert (one.verdict, one.adjusted_p_value) == (other.verdict, other.adjusted_p_value)
+        ours, theirs = one.paired, other.paired
+        assert ours.probability_better == theirs.probability_better
+        assert ours.detectable_difference == theirs.detectable_difference
+        assert ours.mean_difference == -theirs.mean_difference
+        negated = None if theirs.interval is None else [-end for end in reversed(theirs.interval)]
+        assert (None if ours.interval is None else list(ours.interval)) == negated
+    searched, fresh = down["0"][0], list(down["1"].values())
+    lower = optimism(searched, fresh).worse_by
+    assert optimism(-searched, [-each for each in fresh], maximize=True).worse_by == lower
+
+
+def test_where_higher_is_better_more_is_better() -> None:
     low = {seed: 0.1 + 0.001 * seed for seed in range(10)}
     high = {seed: value + 0.05 + 0.0003 * seed for seed, value in low.items()}
     for maximize, expected in ((False, "worse"), (True, "better")):

@@ -16,13 +16,14 @@ from dashboards.numbers.results import ConfigResult, collect, usual_fingerprint
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.tables.drawing import Sheet, draw, escape_latex, escape_markdown
 from dashboards.tables.formats import FORMATS, render, report_sheet
-from dashboards.words import KEPT_EPOCH, show_seeds
+from dashboards.words import show_seeds
 from search.benchmark.configs import benchmark_configs, resolved
 from space import NamedConfig, Reported
 from space.errors import UsageError
 from storage import NewRun, Store
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
 from trainables.seeds import PROTOCOL
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 NASTY = "a|b & c_d <e> 100% $x$ {é} ~^# \\ *[日本]*"
 REPORTED = {
@@ -61,6 +62,7 @@ def table(store: Store) -> BenchmarkTable:
                 (named_config("none_yet", "resnet", reported=REPORTED), {}),
             ],
         ),
+        DIGIT_PAIRS,
         title="Table I,\n  restated",
     )
 
@@ -69,22 +71,22 @@ class TestNumbers:
     def test_summaries_are_those_of_the_seeds(self, store: Store) -> None:
         values = [0.10, 0.13, 0.16]
         (result,) = filled(store, [(named_config("a"), dict(enumerate(values)))], n_seeds=4)
-        (row,) = benchmark_table([result]).rows
-        test = row.errors["test_error"]
+        (row,) = benchmark_table([result], DIGIT_PAIRS).rows
+        test = row.means["test_error"]
         assert (test.n, row.n, row.result.missing) == (3, 3, (3,))
         assert test.mean == pytest.approx(0.13)
         assert test.std == pytest.approx(0.03)  # ddof 1; ddof 0 gives 0.0245.
         assert test.interval is None  # Three values have none at 95 %.
-        assert row.errors["train_error"].mean == pytest.approx(0.03)
-        assert row.errors["val_error"].mean == pytest.approx(0.08)
+        assert row.means["train_error"].mean == pytest.approx(0.03)
+        assert row.means["val_error"].mean == pytest.approx(0.08)
         assert row.train_seconds is not None
         assert row.train_seconds.mean == pytest.approx(6.0)
 
     def test_row_describes_its_config(self, table: BenchmarkTable) -> None:
         mlp, siamese, *_ = table.rows
         assert mlp.result.n_parameters == 9_235
-        assert mlp.aux_weight is None
-        assert siamese.aux_weight == 0.6
+        assert siamese.result.config.value("training.aux_weight") == 0.6
+        assert table.settings == ("training.aux_weight",)
         assert table.title == "Table I, restated"
 
     def test_comparison_is_paired_by_seed(self, store: Store) -> None:
@@ -94,7 +96,7 @@ class TestNumbers:
         results = filled(
             store, [(named_config("ref"), theirs), (named_config("b", "convnet"), ours)]
         )
-        reference, row = benchmark_table(results).rows
+        reference, row = benchmark_table(results, DIGIT_PAIRS).rows
         assert (reference.comparison, reference.verdict) == (None, "reference")
         assert row.comparison is not None
         assert row.comparison.seeds == (0, 1, 2, 3, 4, 5, 6, 8)
@@ -117,8 +119,11 @@ class TestNumbers:
 
     def test_reference_may_be_any_config(self, store: Store) -> None:
         results = filled(store, [(named_config("a"), BETTER), (named_config("b", "convnet"), TEN)])
-        assert [row.verdict for row in benchmark_table(results).rows] == ["reference", "worse"]
-        other = benchmark_table(results, reference="b")
+        assert [row.verdict for row in benchmark_table(results, DIGIT_PAIRS).rows] == [
+            "reference",
+            "worse",
+        ]
+        other = benchmark_table(results, DIGIT_PAIRS, reference="b")
         assert [row.verdict for row in other.rows] == ["better", "reference"]
 
     def test_few_seeds_are_never_called_different(self, store: Store) -> None:
@@ -126,11 +131,11 @@ class TestNumbers:
             (named_config("a"), {0: 0.5, 1: 0.5, 2: 0.51}),
             (named_config("b", "convnet"), {0: 0.1, 1: 0.12, 2: 0.1}),
         ]
-        row = benchmark_table(filled(store, runs, n_seeds=3)).rows[1]
+        row = benchmark_table(filled(store, runs, n_seeds=3), DIGIT_PAIRS).rows[1]
         assert row.verdict == "not distinguishable with 3 seeds"
 
     def test_one_config_is_compared_with_nothing(self, store: Store) -> None:
-        (row,) = benchmark_table(filled(store, [(named_config("a"), TEN)])).rows
+        (row,) = benchmark_table(filled(store, [(named_config("a"), TEN)]), DIGIT_PAIRS).rows
         assert (row.comparison, row.verdict, row.reported) == (None, "", ())
 
     def test_reported_values_are_compared_by_welch(self, table: BenchmarkTable) -> None:
@@ -151,14 +156,16 @@ class TestNumbers:
 
     def test_values_close_to_the_report_are_consistent(self, store: Store) -> None:
         near = {seed: 0.22 + 0.01 * (-1) ** seed for seed in range(10)}
-        (row,) = benchmark_table(filled(store, [(named_config("a", reported=REPORTED), near)])).rows
+        (row,) = benchmark_table(
+            filled(store, [(named_config("a", reported=REPORTED), near)]), DIGIT_PAIRS
+        ).rows
         assert row.reported[2].verdict == "consistent"
 
     @pytest.mark.parametrize("n", [2, 4])
     def test_few_seeds_get_no_verdict_beside_a_report(self, store: Store, n: int) -> None:
         lucky = {seed: 0.164 + 0.002 * (-1) ** seed for seed in range(n)}
         named = named_config("a", reported=REPORTED)
-        (row,) = benchmark_table(filled(store, [(named, lucky)])).rows
+        (row,) = benchmark_table(filled(store, [(named, lucky)]), DIGIT_PAIRS).rows
         for error in row.reported:
             assert (error.comparison, error.verdict) == (None, f"{n} seeds")
         assert row.reported[2].difference == pytest.approx(0.164 - 0.22)
@@ -166,7 +173,7 @@ class TestNumbers:
     def test_few_reported_runs_get_a_verdict_of_test_errors_alone(self, store: Store) -> None:
         values = {seed: 0.22 + 0.01 * (-1) ** seed for seed in range(6)}
         named = named_config("a", reported={**REPORTED, "n": 3})
-        (row,) = benchmark_table(filled(store, [(named, values)])).rows
+        (row,) = benchmark_table(filled(store, [(named, values)]), DIGIT_PAIRS).rows
         verdicts = [error.verdict for error in row.reported]
         assert verdicts == ["3 reported", "3 reported", "consistent"]
 
@@ -176,7 +183,8 @@ class TestNumbers:
     ) -> None:
         reported = Reported.model_validate({**REPORTED, **change}).model_dump()
         named = named_config("a", reported=reported)
-        (row,) = benchmark_table(filled(store, [(named, dict.fromkeys(range(5), 0.25))])).rows
+        results = filled(store, [(named, dict.fromkeys(range(5), 0.25))])
+        (row,) = benchmark_table(results, DIGIT_PAIRS).rows
         assert row.reported[2].verdict == "reported without a spread"
         assert row.reported[2].comparison is None
 
@@ -202,9 +210,9 @@ class TestNumbers:
             )
             store.end_run(run.run_id, "failed", "lost its finite loss")
         results = collect(store, benchmark_configs([named for named, _ in runs], 10))
-        table = benchmark_table(results)
+        table = benchmark_table(results, DIGIT_PAIRS)
         a, b = table.rows
-        assert b.errors["test_error"].mean < a.errors["test_error"].mean
+        assert b.means["test_error"].mean < a.means["test_error"].mean
         assert b.comparison is not None
         assert b.comparison.paired.n == 8
         assert b.verdict == "not ranked: failed on 2 seeds"
@@ -215,7 +223,7 @@ class TestNumbers:
         assert compared.split()[:4] == ["b", "8", "of", "10"]
         assert "compared on the seeds that both have" in text
         # Nor does the config that is compared with it lose to a reference that failed.
-        other, reference = benchmark_table(results, reference="b").rows
+        other, reference = benchmark_table(results, DIGIT_PAIRS, reference="b").rows
         assert (other.verdict, reference.verdict) == (
             "not ranked: the reference failed on 2 seeds",
             "reference",
@@ -230,24 +238,25 @@ class TestNumbers:
                 (named_config("c", "siamese"), {3: 0.001}),
             ],
         )
-        table = benchmark_table(results)
+        table = benchmark_table(results, DIGIT_PAIRS)
         assert [row.name for row in table.ranked] == ["b", "a"]
         assert table.best is table.rows[1]
-        alone = benchmark_table(results[2:])
+        alone = benchmark_table(results[2:], DIGIT_PAIRS)
         assert alone.best is alone.rows[0]
-        assert benchmark_table(filled(store, [(named_config("d", "resnet"), {})])).best is None
+        none = filled(store, [(named_config("d", "resnet"), {})])
+        assert benchmark_table(none, DIGIT_PAIRS).best is None
 
     def test_unknown_reference_suggests_the_nearest(self, store: Store) -> None:
         results = filled(store, [(named_config("Siamese"), {}), (named_config("MLP"), {})])
         with pytest.raises(UsageError, match=r"no config 'Siamse'.*did you mean 'Siamese'"):
-            benchmark_table(results, reference="Siamse")
+            benchmark_table(results, DIGIT_PAIRS, reference="Siamse")
 
     def test_names_are_distinct(self, store: Store) -> None:
         results = filled(store, [(named_config("a"), {}), (named_config("a", "convnet"), {})])
         with pytest.raises(ValueError, match="distinct"):
-            benchmark_table(results)
+            benchmark_table(results, DIGIT_PAIRS)
         with pytest.raises(ValueError, match="distinct"):
-            benchmark_table([])
+            benchmark_table([], DIGIT_PAIRS)
 
 
 class TestData:
@@ -296,7 +305,7 @@ class TestFormats:
     @pytest.mark.parametrize("format", FORMATS)
     def test_unfinished_benchmark_can_be_drawn(self, store: Store, format: str) -> None:
         results = filled(store, [(named_config("a"), {}), (named_config("b", "convnet"), {})])
-        assert render(benchmark_table(results), format)
+        assert render(benchmark_table(results, DIGIT_PAIRS), format)
 
     def test_unknown_format_is_refused(self, table: BenchmarkTable) -> None:
         with pytest.raises(ValueError, match="yaml"):
@@ -313,12 +322,12 @@ class TestFormats:
         assert "seeds not yet run: =one: 0-2, 4-9; none_yet: 0-9" in lines
         assert sum(line.startswith("better, worse: ") for line in lines) == 1
         (said,) = [line for line in lines if line.startswith("consistent: ")]
-        floor = "a spread of test errors below the chance spread of the test pairs"
+        floor = "a spread below the chance spread of the test samples"
         assert floor in said
-        (others, *_) = report_sheet(table, metrics=("train_error", "val_error")).notes
+        (others, *_) = report_sheet(table, others=True).notes
         assert others.endswith("Fewer than 5 seeds get no verdict")
-        assert sum(KEPT_EPOCH in line for line in lines) == 1
-        assert sum("all rows together: 0 of 3 test errors" in line for line in lines) == 1
+        assert sum("the validation error is optimistic" in line for line in lines) == 1
+        assert sum("all rows together: in 0 of 3 the test error" in line for line in lines) == 1
 
     def test_text_counts_wide_characters(self) -> None:
         sheet = Sheet(columns=("name", "n"), rows=[("日本", "1"), ("ab", "2")])
@@ -340,7 +349,7 @@ class TestFormats:
     def test_reported_values_keep_their_decimals(self, store: Store) -> None:
         reported = {**REPORTED, "test_error": {"mean": 0.2, "std": 0.04335}}
         results = filled(store, [(named_config("a", reported=reported), {})])
-        assert "0.2000 ± 0.04335" in render(benchmark_table(results), "text")
+        assert "0.2000 ± 0.04335" in render(benchmark_table(results, DIGIT_PAIRS), "text")
 
     def test_latex_is_balanced_and_escaped(self, table: BenchmarkTable) -> None:
         drawn = render(table, "latex")
@@ -412,7 +421,7 @@ class TestFormats:
     def test_tiny_differences_have_no_negative_zero(self, store: Store) -> None:
         nearly = {seed: value - 1e-6 for seed, value in TEN.items()}
         results = filled(store, [(named_config("a"), TEN), (named_config("b", "convnet"), nearly)])
-        assert "-0.0000" not in render(benchmark_table(results), "text")
+        assert "-0.0000" not in render(benchmark_table(results, DIGIT_PAIRS), "text")
 
 
 @pytest.mark.parametrize(

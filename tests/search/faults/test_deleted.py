@@ -27,11 +27,11 @@ from search.workers.ray_session import Slots
 from search.workers.train_queue import QueueProgress
 from space.epochs import Epoch
 from space.errors import DeletedError
-from space.metrics import DIGIT_PAIRS
 from storage import Store, open_store
 from storage.admin.check import check_store
 from storage.tables import schema
 from tests.search.conftest import opened, run_search
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 from ...conftest import BACKENDS
 from ..conftest import Recorder, new_ledger, work

@@ -49,7 +49,7 @@ def test_optimism_is_that_of_the_searchs_best_trial_not_of_the_winner(
     assert found.search_best is not None
     assert found.search_best.trial_number == lucky == study.best_trial.number
     assert found.optimism is not None
-    assert found.optimism.difference == pytest.approx(0.3 - study.best_value)
+    assert found.optimism.worse_by == pytest.approx(0.3 - study.best_value)
     text = printed(found)
     assert f"Of its own best, trial {lucky}, the search had said" in text
     assert "; 3 fresh seeds say 0.3000 ± 0.1000, which is " in text

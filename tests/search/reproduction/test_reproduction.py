@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 import pytest
 
-from dashboards.numbers.loss_curves import Curves, loss_curves
+from dashboards.numbers.learning_curves import Band, Curves, learning_curves
 from dashboards.numbers.results import collect
 from dashboards.numbers.study.view import read_study
 from search.benchmark.configs import benchmark_configs
@@ -24,12 +24,12 @@ from search.reproduction.charts import curves_svg
 from space import ConfigFile, NamedConfig
 from space.epochs import Epoch
 from space.errors import StorageError, UsageError
-from space.metrics import DIGIT_PAIRS
 from storage import NewRun, NewStudy, Store, open_store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.made.reported_benchmark import save
 from tests.records import record_epoch
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 REPORTED = {
     "source": "Table I",
@@ -134,12 +134,12 @@ class TestDocument:
         assert reproduction(store, [TABLE_I, TABLE_II]) == document
 
     def test_rows_stand_beside_the_reports(self, document: Document) -> None:
-        (mlp,) = lines_with(document, r"| MLP \| small | test |")
+        (mlp,) = lines_with(document, r"| MLP \| small | test error |")
         assert "| 10 | 0.2200 ± 0.0105 | 10 | 0.2200 ± 0.0200 | 0.0000 | [-0.01" in mlp
         assert mlp.endswith("| consistent |")
-        (deep,) = lines_with(document, "| DeepConvNet | test |")
+        (deep,) = lines_with(document, "| DeepConvNet | test error |")
         assert deep.endswith("| not consistent |")
-        assert len(lines_with(document, "| DeepConvNet | validation |")) == 1
+        assert len(lines_with(document, "| DeepConvNet | validation error |")) == 1
 
     def test_rows_are_tested_together_and_validation_called_optimistic(
         self, document: Document
@@ -147,7 +147,8 @@ class TestDocument:
         # The report gives 0.22: MLP equals it, DeepConvNet lies above, Siamese's one seed below.
         (together,) = lines_with(document, "- Of all tables, all rows together: ")
         assert (
-            "1 of 3 test errors are lower than reported, 1 is equal (sign test p = 1," in together
+            "in 1 of 3 the test error is lower than reported, in 1 equal (sign test p = 1,"
+            in together
         )
         both = "MLP | small (Table I), DeepConvNet (Table I)"
         assert f"the mean of {both} over the 10 seeds that they share differs by +0.0" in together
@@ -160,7 +161,7 @@ class TestDocument:
     def test_what_alone_lowers_our_validation_errors_is_said_below_them(
         self, document: Document
     ) -> None:
-        below = document.text.partition("**Train and validation error beside")[2]
+        below = document.text.partition("**Train error and validation error beside")[2]
         kept = below.partition("**Test error against")[0]
         assert "Ours keep the epoch of the lowest validation error." in kept
         assert document.text.count("Ours keep the epoch of the lowest validation error.") == 1
@@ -169,9 +170,9 @@ class TestDocument:
         assert "EE-559: Deep Learning - Project 1" in document.text.partition("\n- ")[0]
 
     def test_rows_not_run_say_so(self, document: Document) -> None:
-        (resnet,) = lines_with(document, "| ResNet | test |")
+        (resnet,) = lines_with(document, "| ResNet | test error |")
         assert resnet.endswith("| not run |")
-        (siamese,) = lines_with(document, "| Siamese + aux | test |")
+        (siamese,) = lines_with(document, "| Siamese + aux | test error |")
         assert siamese.endswith("| 1 seed |")
         assert (
             "- Table I: of 4 rows, 2 with all of 10 seeds, 1 with some, 1 not yet run.\n"
@@ -360,7 +361,7 @@ class TestCurves:
         launch_id = begin_launch(store)
         for seed, run in enumerate(losses):
             add_run(store, launch_id, MLP, seed, (0.1, 0.1, 0.1), losses=run)
-        found = loss_curves(store, collect(store, benchmark_configs([MLP], 10))[0])
+        found = learning_curves(store, collect(store, benchmark_configs([MLP], 10))[0], DIGIT_PAIRS)
         assert found is not None
         return found
 
@@ -368,30 +369,31 @@ class TestCurves:
         curves = self.curves(store, [(0.6, 0.9), (0.2, 0.8)], [(0.8, 0.7), (0.3, 0.2)])
         assert curves.n_seeds == 2
         assert curves.epoch_E.tolist() == [1, 2]
-        assert curves.train_mean_E == pytest.approx([0.7, 0.25])
-        assert curves.train_low_E.tolist() == [0.6, 0.2]
-        assert curves.train_high_E.tolist() == [0.8, 0.3]
-        assert curves.val_mean_E == pytest.approx([0.8, 0.5])
-        assert (curves.val_low_E[1], curves.val_high_E[1]) == (0.2, 0.8)
+        assert curves.bands[0].mean_E == pytest.approx([0.7, 0.25])
+        assert curves.bands[0].low_E.tolist() == [0.6, 0.2]
+        assert curves.bands[0].high_E.tolist() == [0.8, 0.3]
+        assert curves.bands[1].mean_E == pytest.approx([0.8, 0.5])
+        assert (curves.bands[1].low_E[1], curves.bands[1].high_E[1]) == (0.2, 0.8)
 
     def test_epoch_without_a_finite_loss_is_a_gap(self, store: Store) -> None:
         run = [(0.6, 0.9), (0.2, math.nan), (0.1, 0.7), (0.1, 0.6)]
         curves = self.curves(store, run, [(0.6, 0.8)] * 4)
-        assert np.isnan(curves.val_mean_E).tolist() == [False, True, False, False]
+        assert np.isnan(curves.bands[1].mean_E).tolist() == [False, True, False, False]
         svg = curves_svg(curves, "t")
         assert "nan" not in svg
         # A line and a band each: one stretch of training loss, two of validation loss.
         assert svg.count('clip-path="url(#plot)"') == 3
 
     def test_no_seed_no_curves(self, store: Store) -> None:
-        assert loss_curves(store, collect(store, benchmark_configs([MLP], 2))[0]) is None
+        (result,) = collect(store, benchmark_configs([MLP], 2))
+        assert learning_curves(store, result, DIGIT_PAIRS) is None
 
     @pytest.mark.parametrize("n_epochs", [1, 2, 25, 200])
     @pytest.mark.parametrize("scale", [0.0, 1e-3, 1.0, 40.0])
     def test_drawing_is_well_formed_and_inside_its_frame(self, n_epochs: int, scale: float) -> None:
         mean = scale * np.linspace(1.0, 0.5, n_epochs)
-        losses = (mean, 0.5 * mean, 3 * mean)
-        curves = Curves(2, np.arange(1, n_epochs + 1), *losses, *losses)
+        bands = (Band(metric, mean, 0.5 * mean, 3 * mean) for metric in DIGIT_PAIRS.curves)
+        curves = Curves(2, np.arange(1, n_epochs + 1), tuple(bands))
         svg = curves_svg(curves, "A < B & 'C' \"日本\"")
         assert svg == curves_svg(curves, "A < B & 'C' \"日本\"")
         root = ET.fromstring(svg)

@@ -20,14 +20,18 @@ from search.launch.study import Outcome, _is_done
 from search.runs.protocol import Report
 from search.runs.queue import QueuedRun, RunQueue
 from search.workers.workers import Workers
-from space.metrics import DIGIT_PAIRS
 from storage import NewRun, Store
 from storage.tables.attributes import BASELINE
 from tests.harness.configs import PairsNamed
 from tests.search.conftest import new_ledger, opened
 from trainables.contract.run_data import RunData
 from trainables.contract.split_data import SplitData
-from trainables.shipped.digit_pairs.config import DataConfig, ModelConfig, PairTrainingConfig
+from trainables.shipped.digit_pairs.config import (
+    DIGIT_PAIRS,
+    DataConfig,
+    ModelConfig,
+    PairTrainingConfig,
+)
 from trainables.shipped.digit_pairs.data.sources import load_source
 from trainables.worker.assigned import AssignedRun
 

@@ -16,13 +16,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError
-from space.metrics import DIGIT_PAIRS
 from storage import open_store
 from storage.__main__ import main
 from storage.admin.upgrade import upgrade_store
 from storage.connect.engine import parse_url
 from storage.connect.versions import current_version, known_versions, migrate
 from storage.tables.schema import metadata, utc_now
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 
 def first_store(url: str, *, alive: bool = False) -> None:

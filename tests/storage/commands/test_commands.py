@@ -13,7 +13,6 @@ import optuna
 import pytest
 
 from space.errors import UsageError
-from space.metrics import DIGIT_PAIRS
 from storage import NewStudy, open_store
 from storage.__main__ import main
 from storage.commands.kit import storage_arguments
@@ -21,6 +20,7 @@ from storage.summaries.confirmed import confirmed_trials
 from storage.tables.schema import launches, utc_now
 from tests.dashboards.made.bulk_study import add_study
 from tests.records import begin_launch, begin_run, epoch, record_epoch
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from space.config import FrozenModel
 from space.errors import DataError, ModelError
-from space.metrics import DIGIT_PAIRS
 from tests.trainables.conftest import in_float64
 from tests.trainables.loop.tasks import Classes, Progression, open_task
 from trainables.contract.split_data import Batch, Split
 from trainables.contract.task import Task
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 from trainables.shipped.digit_pairs.task import DigitPairs
 from trainables.worker.checkpoint import load_checkpoint, save_checkpoint
 

@@ -80,14 +80,6 @@ class DigitPairs(Trainable[DigitPairsConfig]):
             return 0
         return _count(config.model.model_dump_json())
 
-    def has_aux(self, config: DigitPairsConfig) -> bool:
-        """Whether its network predicts the digits too."""
-        if config.model.name == CLOSED_FORM:
-            return True
-        from trainables.shipped.digit_pairs.models.registry import model_class
-
-        return model_class(config.model.name).has_aux
-
     def weight(self, config: DigitPairsConfig) -> tuple[float, ...]:
         """The wider and the more pairs a step, the more memory."""
         return (config.model.width, config.training.batch_size)

@@ -1,4 +1,4 @@
-"""Test errors of a benchmark seed by seed, and their differences from the reference's."""
+"""What a benchmark compares by, seed by seed, and its differences from the reference's."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.tables import Row
 from dashboards.statistics.sign_flips import Interval
 from dashboards.words import show_interval, show_signed
-from space.words import count, number
+from space.metrics import Metric
+from space.words import capitalised, count, number
 
-__all__ = ["differences_panel", "errors_panel"]
+__all__ = ["differences_panel", "seeds_panel"]
 
 ROW_HEIGHT, FRAME_HEIGHT = 68, 120
 """In pixels."""
@@ -56,24 +57,24 @@ class Line(NamedTuple):
     """Colour and symbol of the mean."""
 
 
-def errors_panel(view: BenchmarkView) -> Panel:
-    """Every seed's test error, the mean with its interval, and what a publication reports."""
+def seeds_panel(view: BenchmarkView) -> Panel:
+    """Every seed's value, the mean with its interval, and what a publication reports."""
     rows = [row for row in view.table.rows if row.n or row.reported]
-    judged_by = view.record.measured.judged_by
-    colours = config_colours({r.name: r.result.config.what for r in view.table.rows})
+    metric = view.table.metric
+    colours = config_colours(row.name for row in view.table.rows)
     lines = [
         Line(
             row,
             _progress(row),
-            row.result.by_seed(judged_by.name),
-            row.errors["test_error"].interval if row.errors else None,
+            row.result.by_seed(metric.name),
+            row.means[metric.name].interval if metric.name in row.means else None,
             colours[row.name],
         )
         for row in rows
     ]
-    drawn = _draw(lines, view.record.n_seeds)
-    drawn.add_traces(_reported(rows))
-    drawn.update_xaxes(title_text=judged_by.title)
+    drawn = _draw(lines, view)
+    drawn.add_traces(_reported(rows, metric))
+    drawn.update_xaxes(title_text=escape(shorten(metric.title)))
     caption = (
         "A dot is a seed, at the same height in every row; the bar below is their mean with its "
         "95 % interval, from 6 seeds on"
@@ -81,8 +82,8 @@ def errors_panel(view: BenchmarkView) -> Panel:
     if any(row.reported for row in rows):
         caption += ", the diamond the reported mean with its standard deviation over runs"
     return Panel(
-        key="benchmark-test-errors",
-        title="Test error, seed by seed",
+        key="benchmark-seeds",
+        title=f"{capitalised(metric.words)}, seed by seed",
         caption=f"{caption}.",
         figures=[drawn],
     )
@@ -99,24 +100,30 @@ def differences_panel(view: BenchmarkView) -> Panel | None:
             lines.append(Line(row, row.verdict, seeds, interval, mark[0], mark))
     if not lines:
         return None
-    drawn = _draw(lines, view.record.n_seeds, signed=True)
+    metric = view.table.metric
+    drawn = _draw(lines, view, signed=True)
     drawn.add_vline(x=0, line={"width": 1, "dash": "dot"})
-    drawn.update_xaxes(title_text=f"difference in {view.record.measured.judged_by.title}")
+    drawn.update_xaxes(title_text=f"difference in {escape(shorten(metric.title))}")
     return Panel(
         key="benchmark-differences",
         title=f"Against {shorten(view.table.reference)}, seed by seed",
-        caption="A dot is a seed that both were trained on; left of zero is better. The bar is the "
-        "mean difference with its 95 % interval, from 6 seeds on, and the verdict below the name "
-        "counts every comparison of the benchmark.",
+        caption="A dot is a seed that both were trained on; "
+        f"{'right' if metric.maximize else 'left'} of zero is better. The bar is the mean "
+        "difference with its 95 % interval, from 6 seeds on, and the verdict below the name counts "
+        "every comparison of the benchmark.",
         figures=[drawn],
     )
 
 
-def _draw(lines: Sequence[Line], n_seeds: int, *, signed: bool = False) -> go.Figure:
+def _draw(lines: Sequence[Line], view: BenchmarkView, *, signed: bool = False) -> go.Figure:
     """A row a config, named at the left: its seeds, and their mean with its interval."""
-    show = show_signed if signed else number
+    decimals = view.table.decimals()
+
+    def show(value: float) -> str:
+        return show_signed(value, decimals) if signed else f"{value:.{decimals}f}"
+
     drawn = figure(height=FRAME_HEIGHT + ROW_HEIGHT * len(lines), showlegend=True)
-    step = (SEEDS_TO - SEEDS_FROM) / n_seeds
+    step = (SEEDS_TO - SEEDS_FROM) / view.record.n_seeds
     points = [
         (
             value,
@@ -162,7 +169,7 @@ def _draw(lines: Sequence[Line], n_seeds: int, *, signed: bool = False) -> go.Fi
         hoverinfo="text",
         hovertext=[
             f"{escape(line.row.name)}<br>mean {show(mean)}<br>95 % interval "
-            f"{show_interval(line.interval)}{_p_value(line.row) if signed else ''}"
+            f"{show_interval(line.interval, decimals)}{_p_value(line.row) if signed else ''}"
             f"<br>{escape(line.said)}"
             for _, line, mean in means
         ],
@@ -179,12 +186,12 @@ def _draw(lines: Sequence[Line], n_seeds: int, *, signed: bool = False) -> go.Fi
     return drawn
 
 
-def _reported(rows: Sequence[Row]) -> list[go.Scatter]:
+def _reported(rows: Sequence[Row], metric: Metric) -> list[go.Scatter]:
     found = [
-        (place, row, error)
+        (place, row, each)
         for place, row in enumerate(rows)
-        for error in row.reported
-        if error.metric == "test_error"
+        for each in row.reported
+        if each.metric == metric
     ]
     if not found:
         return []
@@ -192,10 +199,10 @@ def _reported(rows: Sequence[Row]) -> list[go.Scatter]:
         go.Scatter(
             name="reported, standard deviation",
             mode="markers",
-            x=[error.reported.mean for *_, error in found],
+            x=[each.reported.mean for *_, each in found],
             y=[place + REPORTED_AT for place, *_ in found],
             error_x={
-                "array": [error.reported.std for *_, error in found],
+                "array": [each.reported.std for *_, each in found],
                 "thickness": 1.5,
                 "width": 4,
                 "color": BASELINE_COLOUR,
@@ -208,10 +215,10 @@ def _reported(rows: Sequence[Row]) -> list[go.Scatter]:
             },
             hoverinfo="text",
             hovertext=[
-                f"{escape(row.name)}<br>reported {number(error.reported.mean)} ± "
-                f"{number(error.reported.std)} over {count(error.reported_n, 'run')}"
-                f"<br>ours: {error.verdict}"
-                for _, row, error in found
+                f"{escape(row.name)}<br>reported {number(each.reported.mean)} ± "
+                f"{number(each.reported.std)} over {count(each.reported_n, 'run')}"
+                f"<br>ours: {each.verdict}"
+                for _, row, each in found
             ],
         )
     ]
