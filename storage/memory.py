@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Any
 
 import optuna
 import sqlalchemy as sa
@@ -142,12 +143,18 @@ class MemoryStore(Store):
         for said in values:
             self.optuna_storage.set_trial_intermediate_value(said.trial_id, said.step, said.value)
 
-    def end_runs(self, run_ids: Iterable[int], state: str, reason: str | None = None) -> None:
+    def end_runs(
+        self,
+        run_ids: Iterable[int],
+        state: str,
+        reason: str | None = None,
+        traceback: str | None = None,
+    ) -> None:
         """Record that some runs ended alike, and why."""
         for run_id in run_ids:
             run = self._runs[run_id - 1]
-            now = schema.utc_now()
-            self._runs[run_id - 1] = replace(run, state=state, reason=reason, ended_at=now)
+            how: dict[str, Any] = {"state": state, "reason": reason, "traceback": traceback}
+            self._runs[run_id - 1] = replace(run, **how, ended_at=schema.utc_now())
 
     def runs(
         self, study_id: int | None = None, purpose: str | None = None, *, state: str | None = None

@@ -64,7 +64,8 @@ class RunTables(Database):
             "n_epochs": 0,
             "train_seconds": 0.0,
         }
-        again = {"launch_id": run.launch_id, "state": "running", "reason": None, "ended_at": None}
+        again = {"launch_id": run.launch_id, "state": "running", "ended_at": None}
+        again |= {"reason": None, "traceback": None}
         if run.trial_id is not None:
             key = (
                 (table.c.trial_id == run.trial_id)
@@ -166,14 +167,23 @@ class RunTables(Database):
         self.transaction(record)
         self._trials.note_steps(values)
 
-    def end_run(self, run_id: int, state: str, reason: str | None = None) -> None:
-        """Record how a run ended: one of `RUN_STATES` but for running, and why."""
-        self.end_runs([run_id], state, reason)
+    def end_run(
+        self, run_id: int, state: str, reason: str | None = None, traceback: str | None = None
+    ) -> None:
+        """Record how a run ended: one of `RUN_STATES` but for running, why, and by which error."""
+        self.end_runs([run_id], state, reason, traceback)
 
-    def end_runs(self, run_ids: Iterable[int], state: str, reason: str | None = None) -> None:
+    def end_runs(
+        self,
+        run_ids: Iterable[int],
+        state: str,
+        reason: str | None = None,
+        traceback: str | None = None,
+    ) -> None:
         """Record that some runs ended alike: all of them, or none."""
         query = schema.runs.update().where(schema.runs.c.run_id == sa.bindparam("of_run"))
-        query = query.values(state=state, reason=reason, ended_at=schema.utc_now())
+        how = {"state": state, "reason": reason, "traceback": traceback}
+        query = query.values(**how, ended_at=schema.utc_now())
         ended = [{"of_run": run_id} for run_id in run_ids]
         if ended:
             self.transaction(lambda connection: connection.execute(query, ended))

@@ -10,10 +10,8 @@ A study goes on after these. Each survives a journey between processes by pickle
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from space.epochs import Epoch
 
@@ -22,7 +20,6 @@ __all__ = [
     "NonFiniteLossError",
     "OutOfMemoryFailure",
     "TrialFailure",
-    "describe",
     "first_line",
     "is_device_lost",
     "out_of_memory_translated",
@@ -91,12 +88,6 @@ def out_of_memory_translated(model_name: str) -> Iterator[None]:
 def is_device_lost(error: Exception) -> bool:
     """Whether an error means that this process can use its GPU no more."""
     return "CUDA error" in str(error)
-
-
-def describe(error: Exception) -> str:
-    """A bug in one line: what it is, and the place in the code that raised it."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
 
 
 def first_line(text: str) -> str:

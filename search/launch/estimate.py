@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from search.launch.plan import Plan
 from search.trials.study import examples
 from search.workers.ray_session import Slots
+from space.errors import TrainingError
 from trainables.finding.find import trainable_of
+from trainables.tracebacks import mistakes_told
 
 __all__ = ["Estimate", "measure"]
 
@@ -54,9 +56,10 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
-        run = trainable.open_run(short, plan.place.data)
-        run.run_epoch()  # The first epoch pays for PyTorch's warm-up.
-        step_seconds = run.run_epoch().seconds
+        with mistakes_told(TrainingError):
+            run = trainable.open_run(short, plan.place.data)
+            run.run_epoch()  # The first epoch pays for PyTorch's warm-up.
+            step_seconds = run.run_epoch().seconds
     finally:
         torch.set_num_threads(before)
     return Estimate(

@@ -174,7 +174,8 @@ def _probe(space: Space, path: str) -> None:
     """
     for index, params in enumerate(space.baseline_params()):
         try:
-            resolved(space, params)
+            config = resolved(space, params)
+            trainable_of(config).n_parameters(config)
         except IMPOSSIBLE as error:
             raise SpaceError(
                 f"{path}: baselines.{index}: with {_shown(params)}: {error}"

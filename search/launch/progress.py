@@ -23,6 +23,8 @@ from space import format_duration
 from space.terminal.layout import table_lines
 from space.terminal.printing import error_console, paper_of, say_error, say_event
 from space.words import count, duration, number, show_params
+from storage.commands.command_line import command_line
+from storage.commands.kit import storage_arguments
 
 __all__ = ["LineProgress", "LiveProgress", "Pace", "on_terminal"]
 
@@ -78,11 +80,13 @@ class LineProgress:
         self._plan = plan
         self._metrics = [objective.metric for objective in plan.space.objectives]
         self._rungs = set(plan.space.rungs())
+        self._show = ""
 
     def on_launch(
         self, opened: OpenedStudy, slots: Slots, n_reclaimed: int, changes: list[str]
     ) -> None:
         """Announce the study, the machine and the budget."""
+        self._show = _command_to_show(opened)
         for line in announcement(self._plan, opened, slots, n_reclaimed, changes):
             say_event(line)
 
@@ -104,7 +108,7 @@ class LineProgress:
 
     def on_trial_end(self, trial: OpenTrial) -> None:
         """Report a trial's fate."""
-        reason = f" ({trial.reason})" if trial.reason and trial.state.name == "FAIL" else ""
+        reason = f" ({_why(trial, self._show)})" if trial.state.name == "FAIL" else ""
         say_event(
             f"trial {trial.number} {trial.state.name} after {count(trial.n_epochs, 'epoch')}: "
             f"{self._values(trial)}{reason}"
@@ -171,11 +175,13 @@ class LiveProgress:
         self._study: optuna.Study | None = None
         self._screen = screen
         self._drawn_at = 0.0
+        self._show = ""
 
     def on_launch(
         self, opened: OpenedStudy, slots: Slots, n_reclaimed: int, changes: list[str]
     ) -> None:
         """Announce the launch and draw the first table."""
+        self._show = _command_to_show(opened)
         for line in announcement(self._plan, opened, slots, n_reclaimed, changes):
             self._screen.say(line)
         self._study = opened.study
@@ -193,7 +199,7 @@ class LiveProgress:
         """A row less; a failure stays on the screen."""
         self._running.pop(trial.number, None)
         if trial.state.name == "FAIL":
-            self._screen.say(f"trial {trial.number} FAIL: {trial.reason}")
+            self._screen.say(f"trial {trial.number} FAIL: {_why(trial, self._show)}")
 
     def on_tick(self) -> None:
         """Draw again once a second."""
@@ -245,6 +251,17 @@ class LiveProgress:
             left=frozenset({4 if rungs else 3}),
         )
         return Group(head, best, *(Text(line, no_wrap=True) for line, _ in table))
+
+
+def _command_to_show(opened: OpenedStudy) -> str:
+    """The command that shows a study, tracebacks and all."""
+    name = opened.space.study
+    return command_line("storage", ["show", name, *storage_arguments(opened.store.name)])
+
+
+def _why(trial: OpenTrial, command: str) -> str:
+    """Why a trial failed, and where more of it stands."""
+    return f"{trial.reason}; its traceback: {command}" if trial.traceback else str(trial.reason)
 
 
 def _leader(row: Any) -> str:

@@ -41,6 +41,7 @@ class Report:
         evaluation: The metrics that a `ResultRecord` has of the state that the run kept, where that
             was asked for and the epoch is its last.
         failure: Why the run cannot go on, or None.
+        traceback: Of the error that it failed with, the part that its user is to see.
         warning: What did not stop the run but should be known, or None.
         worker: Where the epoch was trained.
     """
@@ -49,6 +50,7 @@ class Report:
     epoch: Epoch | None
     evaluation: dict[str, float] | None = None
     failure: str | None = None
+    traceback: str | None = None
     warning: str | None = None
     worker: str
 

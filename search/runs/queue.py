@@ -160,7 +160,7 @@ class RunQueue(RunLedger[_Open]):
 
     def _goes_on(self, report: Report, *, is_news: bool) -> bool:
         if report.failure is not None:
-            self.fail(report.run_id, report.failure)
+            self.fail(report.run_id, report.failure, report.traceback)
             return False
         n_epochs = self._by_run[report.run_id].queued.config.training.epochs
         if report.epoch is None or report.epoch.epoch < n_epochs:
@@ -178,10 +178,10 @@ class RunQueue(RunLedger[_Open]):
         self._end(report.run_id, "complete")
         return False
 
-    def fail(self, run_id: int, reason: str) -> None:
+    def fail(self, run_id: int, reason: str, traceback: str | None = None) -> None:
         """Close a run that cannot go on."""
         if self.is_open(run_id):
-            self._end(run_id, "failed", reason)
+            self._end(run_id, "failed", reason, traceback)
 
     def interrupt(self, reason: str) -> int:
         """Leave every open run to go on from its checkpoint; say how many there were."""
@@ -191,6 +191,8 @@ class RunQueue(RunLedger[_Open]):
         self._by_run.clear()
         return n_open
 
-    def _end(self, run_id: int, state: str, reason: str | None = None) -> None:
-        self._store.end_run(run_id, state, reason)
+    def _end(
+        self, run_id: int, state: str, reason: str | None = None, traceback: str | None = None
+    ) -> None:
+        self._store.end_run(run_id, state, reason, traceback)
         self._observer.on_end(self._by_run.pop(run_id).queued, reason)

@@ -61,8 +61,8 @@ class RunLedger(ABC, Generic[T]):
         """
 
     @abstractmethod
-    def fail(self, run_id: int, reason: str) -> None:
-        """Close a run that cannot go on."""
+    def fail(self, run_id: int, reason: str, traceback: str | None = None) -> None:
+        """Close a run that cannot go on, for a reason and by an error."""
 
     @abstractmethod
     def interrupt(self, reason: str) -> int:

@@ -225,7 +225,7 @@ class Ledger(RunLedger[OpenTrial]):
         if is_news:
             self._observer.on_trial_report(opened, report)
         if report.failure is not None:
-            self.fail(report.run_id, report.failure)
+            self.fail(report.run_id, report.failure, report.traceback)
             return False
         n_epochs = opened.runs[report.run_id].n_epochs
         with self._letting_go():
@@ -264,11 +264,12 @@ class Ledger(RunLedger[OpenTrial]):
         """The trial of a run that is open."""
         return self._by_run[run_id]
 
-    def fail(self, run_id: int, reason: str) -> None:
+    def fail(self, run_id: int, reason: str, traceback: str | None = None) -> None:
         """Close a run that cannot go on: its trial is FAIL, for this reason."""
         opened = self._by_run.get(run_id)
         if opened is not None:
             with self.holding(), self._letting_go():
+                opened.traceback = traceback
                 self._fail(opened, reason)
 
     def _fail(self, opened: OpenTrial, reason: str) -> None:
@@ -313,7 +314,7 @@ class Ledger(RunLedger[OpenTrial]):
         self._end(opened, state, reason)
 
     def _end(self, opened: OpenTrial, state: TrialState, reason: str | None) -> None:
-        self._store.end_runs(opened.runs, STATE_OF_RUNS[state], reason)
+        self._store.end_runs(opened.runs, STATE_OF_RUNS[state], reason, opened.traceback)
         self._close(opened, state, reason)
 
     def _close(self, opened: OpenTrial, state: TrialState, reason: str | None) -> None:

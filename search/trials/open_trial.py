@@ -53,6 +53,8 @@ class OpenTrial:
     state: TrialState = TrialState.RUNNING
     reason: str | None = None
     """Why it failed or was stopped."""
+    traceback: str | None = None
+    """Of the error that it failed with."""
 
     @classmethod
     def of(

@@ -13,10 +13,12 @@ from search.workers.ray_session import Slots
 from search.workers.workers import GroupSize
 from search.workers.workplace import OpenWorkplace
 from space import RunConfig, Space
+from space.errors import TrainingError
 from space.words import joined
 from trainables.contract.run_data import RunData
 from trainables.failures import TrialFailure
 from trainables.finding.find import install, read_config, trainable_of
+from trainables.tracebacks import mistakes_told
 
 if TYPE_CHECKING:
     from trainables.contract.group_speed import GroupSpeed
@@ -134,7 +136,7 @@ def _measured_where_it_pays(config: RunConfig, most: int, place: OpenWorkplace) 
         return most  # What takes no time: the more at once, the fewer messages.
     try:
         return _measure(config, most, place)
-    except TrialFailure:
+    except (TrialFailure, TrainingError):
         return 1  # Not even one goes, for want of memory, say; its trial will tell.
 
 
@@ -158,7 +160,7 @@ def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed |
     try:
         result: GroupSpeed | int = ray.get(remote.remote(*arguments))
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, TrialFailure):
+        if isinstance(error.cause, TrialFailure | TrainingError):
             raise error.cause from error
         raise
     return result
@@ -173,7 +175,8 @@ def _measured(
     config = read_config(tree)
     torch.set_num_threads(n_threads)
     config = config.with_values({"training.device": device})
-    return trainable_of(config).measure_together(config, data, most=most)
+    with mistakes_told(TrainingError):
+        return trainable_of(config).measure_together(config, data, most=most)
 
 
 def _announce(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from space.metrics import Metric
-from space.terminal.printing import say, say_command, say_table
-from space.words import count, number, show_params
+from space.terminal.printing import say, say_command, say_table, say_whole
+from space.words import count, joined, number, show_params
 from storage.admin.removal import Removal
 
 __all__ = ["in_words", "print_benchmark", "print_list", "print_study"]
+
+N_TRACEBACKS = 3
+"""What more there are, ``--format json`` has."""
 
 
 def print_list(studies: list[dict[str, Any]], benchmarks: list[dict[str, Any]], name: str) -> None:
@@ -111,6 +114,7 @@ def print_study(study: dict[str, Any]) -> None:
             ],
             left=frozenset(range(5)),
         )
+    _print_tracebacks(study["tracebacks"])
 
 
 def _confirmed(winner: dict[str, Any] | None) -> str:
@@ -156,6 +160,7 @@ def print_benchmark(benchmark: dict[str, Any], metric: Metric) -> None:
         ],
         left=frozenset(range(7)),
     )
+    _print_tracebacks(benchmark["tracebacks"])
 
 
 def in_words(removal: Removal) -> str:
@@ -199,6 +204,17 @@ def _print_launches(launches: list[dict[str, Any]]) -> None:
             *(("changed", change) for change in launch["changes"]),
         ):
             say(f"  {what:8} {text}", indent=" " * 11)
+
+
+def _print_tracebacks(tracebacks: list[dict[str, Any]]) -> None:
+    """Print the latest, the last of them last."""
+    for each in tracebacks[-N_TRACEBACKS:]:
+        first, *others = each["of"]
+        more = f" and {len(others)} more" if len(others) > 3 else ""
+        say()
+        say(f"{joined([first, *others]) if not more else first + more} failed:")
+        for line in each["traceback"].splitlines():
+            say_whole(f"  {line}")
 
 
 def _states(counts: dict[str, int], none: str = "none") -> str:

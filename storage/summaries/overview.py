@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from optuna.study import StudyDirection
@@ -85,6 +85,14 @@ def describe_benchmark(store: Store, benchmark_id: int) -> dict[str, Any]:
         "reference": glance.record.reference,
         "configs": [_config(glance, config, runs) for config in glance.record.configs],
         "launches": [_launch(launch) for launch in glance.launches],
+        "tracebacks": _tracebacks(
+            [
+                (f"{config.name}, seed {seed}", run)
+                for config in glance.record.configs
+                for seed, each in enumerate(config.config_hashes)
+                for run in runs.get(each, [])
+            ]
+        ),
     }
 
 
@@ -147,6 +155,7 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
     storage = store.optuna_storage
     trials = storage.get_all_trials(study_id, deepcopy=False)
     abandoned = abandoned_trials(store).get(study_id, set())
+    numbers: dict[int | None, int] = {trial._trial_id: trial.number for trial in trials}
     states = [INTERRUPTED if trial._trial_id in abandoned else trial.state.name for trial in trials]
     record = store.study_records().get(study_id)
     runs: dict[int | None, list[RunRecord]] = {}
@@ -179,6 +188,13 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
             }
             for trial, state in zip(trials, states, strict=True)
         ],
+        "tracebacks": _tracebacks(
+            [
+                (f"trial {numbers.get(run.trial_id)}{on_fresh_seeds}", run)
+                for purpose, on_fresh_seeds in (("search", ""), ("confirm", " on fresh seeds"))
+                for run in store.runs(study_id, purpose, state="failed")
+            ]
+        ),
     }
 
 
@@ -203,6 +219,16 @@ def _confirmation(store: Store, record: StudyRecord | None) -> list[dict[str, An
 
 def _winner(confirmation: list[dict[str, Any]]) -> dict[str, Any] | None:
     return next((each for each in confirmation if each["finished"]), None)
+
+
+def _tracebacks(runs: Iterable[tuple[str, RunRecord]]) -> list[dict[str, Any]]:
+    """Each traceback once, with what failed by it, in the order of their last."""
+    found: dict[str, list[str]] = {}
+    for label, run in sorted(runs, key=lambda each: each[1].run_id):
+        if run.state == "failed" and run.traceback:
+            labels = found.pop(run.traceback, [])
+            found[run.traceback] = list(dict.fromkeys([*labels, label]))
+    return [{"of": labels, "traceback": text} for text, labels in found.items()]
 
 
 def _counts(states: Sequence[str]) -> dict[str, int]:

@@ -117,6 +117,7 @@ class NewRun:
 class RunRecord(NewRun):
     """One training run; `n_epochs` of its epochs are in the store, taking `train_seconds`.
 
+    Where an exception ended it, `traceback` is what its user is to see of that.
     Its `uid` belongs to no other run of any store, and names its checkpoint.
     """
 
@@ -130,6 +131,7 @@ class RunRecord(NewRun):
     n_epochs: int
     best_epoch: int | None
     train_seconds: float
+    traceback: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

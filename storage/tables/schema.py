@@ -184,6 +184,7 @@ runs = sa.Table(
     sa.Column("best_epoch", sa.Integer),
     sa.Column("train_seconds", sa.Float, nullable=False),
     sa.Column("n_parameters", sa.Integer),
+    sa.Column("traceback", LongText),
     sa.UniqueConstraint("trial_id", "purpose", "replicate"),
     sqlite_autoincrement=True,
 )

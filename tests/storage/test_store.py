@@ -201,7 +201,7 @@ def test_any_text_and_long_ones_come_back(store: Store) -> None:
     text = "ü 漢 '; DROP TABLE x; -- \\" + "x" * 100_000
     launch_id = store.begin_launch(new_launch(3, command=text))
     run = begin_run(store, launch_id)
-    store.end_run(run.run_id, "failed", text)
+    store.end_run(run.run_id, "failed", text, traceback=text)
     assert store.launches()[0].command == text
     assert store.runs()[0].reason == text
 

@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
+import linecache
 import sys
 import tempfile
 import traceback
@@ -18,25 +19,26 @@ from typing import Any
 from space.errors import SpaceError, nearest
 from trainables.contract.own_code import OwnCode
 from trainables.contract.trainable import Trainable
+from trainables.tracebacks import OURS, SENT_TEXT
 
 __all__ = ["load_own", "load_text"]
-
-OURS = ("space", "trainables", "storage", "dashboards", "search")
-"""Packages that are no user's, also where a user's file lies beside them."""
 
 
 def load_text(own: OwnCode) -> Trainable[Any]:
     """The trainable of a text, from that alone."""
-    with tempfile.TemporaryDirectory(prefix="trainable-") as folder:
+    with tempfile.TemporaryDirectory(prefix=SENT_TEXT) as folder:
         for path, text in own.files.items():
             (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
-            (Path(folder) / path).write_text(text, encoding="utf-8")
-        file = Path(own.name.partition(":")[0]).name
+            file = Path(folder) / path
+            file.write_text(text, encoding="utf-8")
+            # For tracebacks, once the folder is gone; without a time it counts as never changed.
+            linecache.cache[str(file)] = len(text), None, text.splitlines(keepends=True), str(file)
+        name = Path(own.name.partition(":")[0]).name
         with _first_on_path(folder):
-            found = _loaded(own.name, Path(folder) / file, own)
+            found = _loaded(own.name, Path(folder) / name, own)
             for path in own.files:  # What a function imports later would be gone by then.
                 module = path.removesuffix(".py").removesuffix("/__init__")
-                if path != file:
+                if path != name:
                     with contextlib.suppress(ImportError):
                         importlib.import_module(module.replace("/", "."))
     return found

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 from trainables.contract.group_speed import GroupSpeed
-from trainables.failures import OutOfMemoryFailure, describe, first_line, is_device_lost
+from trainables.failures import OutOfMemoryFailure, first_line, is_device_lost
 from trainables.loop.batch import TRACE_AFTER, TrainingBatch
 from trainables.loop.training import Training
+from trainables.tracebacks import describe
 
 __all__ = ["measure_group_speed"]
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, create_model
 
 from space.config import DataSettings, NetworkConfig, Options, TrainingConfig
-from space.errors import SpaceError, TrainingError
+from space.errors import DataError, ModelError, SpaceError, TrainingError
 from trainables.contract.run_data import RunData
 from trainables.contract.stacked import STACKED
 from trainables.contract.task import Task
@@ -17,6 +17,7 @@ from trainables.contract.trainable import Grouping, Trainable
 from trainables.device import check_device, pick_device
 from trainables.loop.training import Training, draw_parts
 from trainables.seeds import PROTOCOL
+from trainables.tracebacks import mistakes_told
 
 if TYPE_CHECKING:
     from trainables.contract.group_speed import GroupSpeed
@@ -86,10 +87,11 @@ class TaskTrainable(Trainable[TaskConfig]):
         self, config: TaskConfig, *, source: str | None = None, with_test: bool = False
     ) -> tuple[TaskConfig, RunData]:
         """Load the splits; too few samples are found out before any run."""
-        task = self.task(config)
-        train = task.load("train")
-        draw_parts(task, train, config.data.data_seed)
-        test = task.load("test") if with_test else None
+        with mistakes_told(DataError):
+            task = self.task(config)
+            train = task.load("train")
+            draw_parts(task, train, config.data.data_seed)
+            test = task.load("test") if with_test else None
         config = config.model_copy(update={"trainable": self.pinned})
         return config, RunData(train=train, test=test, own=self.own)
 
@@ -114,7 +116,8 @@ class TaskTrainable(Trainable[TaskConfig]):
         """The network's numbers that have gradients."""
         key = config.options.model_dump_json()
         if key not in self._counts:
-            parameters = self.task(config).network().parameters()
+            with mistakes_told(ModelError):
+                parameters = list(self.task(config).network().parameters())
             self._counts[key] = sum(each.numel() for each in parameters if each.requires_grad)
         return self._counts[key]
 

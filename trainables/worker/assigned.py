@@ -5,7 +5,8 @@ An assignment and a report are plain dictionaries, so that they travel between a
     assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3,
                  "evaluate": False, "together": False}
     report      {"run_id": 7, "epoch": {...} | None, "evaluation": {...} | None,
-                 "failure": "..." | None, "warning": "..." | None, "worker": "host 4711"}
+                 "failure": "..." | None, "traceback": "..." | None, "warning": "..." | None,
+                 "worker": "host 4711"}
 
 ``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
 `Epoch`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
@@ -31,11 +32,11 @@ from trainables.failures import (
     LONGEST_REASON,
     NonFiniteLossError,
     TrialFailure,
-    describe,
     is_device_lost,
     out_of_memory_translated,
 )
 from trainables.finding.find import read_config, trainable_of
+from trainables.tracebacks import describe, traceback_of
 from trainables.worker.checkpoint import load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class AssignedRun:
 
     Attributes:
         closed: Whether the run has reported its last.
+        failed: Whether that was a failure.
         together: Whether it may be trained as one model with others.
     """
 
@@ -87,6 +89,7 @@ class AssignedRun:
         self._saved_at = time.monotonic()
         self._save_seconds = 0.0
         self.closed = False
+        self.failed = False
 
     @property
     def training(self) -> Training | None:
@@ -155,7 +158,7 @@ class AssignedRun:
         except Exception as error:  # the study must survive any trial's bug
             if is_device_lost(error):
                 raise  # It outlives the run that met it, so this process must end.
-            return self._fail(describe(error))
+            return self._fail(describe(error), told=traceback_of(error))
 
     def _conclude(self, metrics: Epoch) -> dict[str, Any]:
         run = self._opened()
@@ -202,14 +205,17 @@ class AssignedRun:
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - started
 
-    def _fail(self, reason: str, metrics: Epoch | None = None) -> dict[str, Any]:
-        self.closed = True
-        return self._report(metrics, " ".join(reason.split())[:LONGEST_REASON])
+    def _fail(
+        self, reason: str, metrics: Epoch | None = None, told: str | None = None
+    ) -> dict[str, Any]:
+        self.closed = self.failed = True
+        return self._report(metrics, " ".join(reason.split())[:LONGEST_REASON], told)
 
     def _report(
         self,
         metrics: Epoch | None,
         failure: str | None = None,
+        told: str | None = None,
         evaluation: dict[str, float] | None = None,
     ) -> dict[str, Any]:
         warning, self._warning = self._warning, None
@@ -218,6 +224,7 @@ class AssignedRun:
             "epoch": None if metrics is None else asdict(metrics),
             "evaluation": evaluation,
             "failure": failure,
+            "traceback": told,
             "warning": warning,
             "worker": f"{socket.gethostname()} {os.getpid()}",
         }

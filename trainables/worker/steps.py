@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainables.failures import describe, first_line, is_device_lost
+from trainables.failures import first_line, is_device_lost
+from trainables.tracebacks import describe
 from trainables.worker.assigned import AssignedRun
 
 if TYPE_CHECKING:
@@ -80,13 +81,16 @@ class BatchedSteps:
                 self._pass_on_warnings(key, members[0][0])
                 return [run.conclude(outcomes[training]) for run, training in members]
             # Here the error is gone, and with it the device's memory that its traceback held.
-            self._unfit.add(key)
             self._batches.pop(key, None)
             for run, _ in members:
                 run.start_over()
-            members[0][0].warn(
-                f"runs like it are trained alone, since they cannot be trained as one: {failure}"
-            )
+            reports = [run.step() for run, _ in members]
+            if not any(run.failed for run, _ in members):  # Else it may have been that one alone.
+                self._unfit.add(key)
+                said = "runs like it are trained alone, since they cannot be trained as one"
+                known = reports[0]["warning"]
+                reports[0]["warning"] = f"{f'{known}; ' if known else ''}{said}: {failure}"
+            return reports
         return [run.step() for run, _ in members]
 
     def _pass_on_warnings(self, key: Hashable, run: AssignedRun) -> None:

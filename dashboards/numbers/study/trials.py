@@ -32,6 +32,7 @@ class StudyTrial:
         params: Parameter -> value.
         is_baseline: Whether the space file asked for it.
         reason: Why it failed, if it did.
+        traceback: Of the error that it failed by, if it did.
         reports: What it reported of its objective: by epoch, from 1; under the Wilcoxon pruner by
             replicate; in another tool's study by any step. A value need not be finite.
         n_epochs: Epochs trained, over its replicates; without runs in the store, its reports.
@@ -46,6 +47,7 @@ class StudyTrial:
     params: dict[str, Value]
     is_baseline: bool
     reason: str | None
+    traceback: str | None
     reports: Mapping[int, float]
     n_epochs: int
     seconds: float
@@ -66,7 +68,7 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
     Args:
         store: The store.
         study_id: The study.
-        runs: Its search runs, which know epochs and seconds.
+        runs: Its search runs, which know epochs, seconds and errors.
 
     Returns:
         Its trials.
@@ -77,9 +79,12 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
     with translated(store.url):
         known = store.optuna_storage.get_all_trials(study_id, deepcopy=False)
     work: dict[int | None, tuple[int, float]] = {}
+    tracebacks: dict[int | None, str] = {}
     for run in runs:
         n_epochs, seconds = work.get(run.trial_id, (0, 0.0))
         work[run.trial_id] = n_epochs + run.n_epochs, seconds + run.train_seconds
+        if run.traceback is not None:
+            tracebacks[run.trial_id] = run.traceback
     distributions: dict[str, BaseDistribution] = {}
     trials = []
     for trial in sorted(known, key=lambda each: each.number):
@@ -96,6 +101,7 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
                 params=trial.params,
                 is_baseline=BASELINE in trial.user_attrs,
                 reason=trial.user_attrs.get(FAIL_REASON),
+                traceback=tracebacks.get(trial._trial_id),
                 reports=reports,
                 n_epochs=n_epochs,
                 seconds=seconds,

@@ -51,6 +51,7 @@ def trial(number: int, values: tuple[float, ...] = (), **changes: object) -> Stu
         "params": {},
         "is_baseline": False,
         "reason": None,
+        "traceback": None,
         "n_epochs": 0,
         "seconds": 0.0,
         "reports": {},

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from dashboards.numbers.study.view import read_study
+from dashboards.pages.study_page import study_document
 from search.benchmark.__main__ import main as benchmark
 from search.export.__main__ import main as export
 from search.launch.__main__ import main as launch
 from space import load_configs, load_space
 from space.errors import SpaceError
 from storage import Store
+from storage.__main__ import main as storage
 from storage.admin.check import check_store
 from trainables.finding.find import _KNOWN, find_trainable, install
 
@@ -89,6 +91,41 @@ def test_a_users_task_goes_all_the_way(
     _forget()
     with pytest.raises(SpaceError, match="has another text"):
         load_configs("best.yaml")
+
+
+def test_an_exception_in_an_epoch_is_that_trials_and_its_traceback_is_kept(
+    folder: Path, here: Here, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--storage", str(store.url.database)]
+    raising = """        if self.options.width == 4:
+            raise ValueError("<b>too wide</b>")
+        logits = network("""
+    text = TASK.read_text().replace("        logits = network(", raising)
+    (folder / "mine.py").write_text(text)
+    parameters = {"width": {"type": "categorical", "choices": [2, 4]}}
+    changes = {"parameters": parameters, "sampler": {"name": "grid"}, "baselines": []}
+    (folder / "own.yaml").write_text(json.dumps({**SPACE, **changes, "confirm": {"top": 0}}))
+    assert launch(["--space", "own.yaml", *where]) == 0
+    number = 1 + text.splitlines().index('            raise ValueError("<b>too wide</b>")')
+    said = " ".join(capsys.readouterr().err.split())
+    sentence = f"mine.py, line {number}: ValueError: <b>too wide</b>"
+    assert f"({sentence}; its traceback: " in said
+    assert "storage show own" in said
+
+    (failed,) = store.runs(state="failed")
+    assert failed.reason == sentence
+    assert failed.traceback is not None
+    assert 'raise ValueError("<b>too wide</b>")' in failed.traceback
+    assert failed.traceback.count("File ") == 1
+    assert storage(["show", "own", *where]) == 0
+    shown = capsys.readouterr().out
+    (trial,) = (each for each in read_study(store, "own").trials if each.state == "FAIL")
+    assert f"trial {trial.number} failed:\n  Traceback" in shown
+    assert f'File "mine.py", line {number}, in loss' in shown
+    details = study_document(store, "own").details
+    assert "<details><summary>traceback</summary>" in details
+    assert "ValueError: &lt;b&gt;too wide&lt;/b&gt;" in details
+    assert "<b>too" not in details
 
 
 @pytest.mark.parametrize(
