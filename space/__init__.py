@@ -16,7 +16,7 @@ from space.files.load import (
 )
 from space.files.overrides import Override, parse_override
 from space.files.schema import json_schema
-from space.parameters import (
+from space.study.parameters import (
     CategoricalParameter,
     Condition,
     FloatParameter,
@@ -24,10 +24,10 @@ from space.parameters import (
     Parameter,
     Value,
 )
-from space.pruners import Pruner
-from space.samplers import Sampler
-from space.space import Space
-from space.terms import Budget, Confirm, Objective, Resources
+from space.study.pruners import Pruner
+from space.study.samplers import Sampler
+from space.study.space import Space
+from space.study.terms import Budget, Confirm, Objective, Resources
 
 __all__ = [
     "Budget",

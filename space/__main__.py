@@ -12,8 +12,8 @@ from space.files.configs import ConfigFile
 from space.files.load import is_config_file, load_tree, parse_tree, read_space_file
 from space.files.reader import file_name
 from space.files.schema import config_schema_text, json_schema_text
-from space.identity import WITHOUT_GPU
-from space.space import Space
+from space.study.identity import WITHOUT_GPU
+from space.study.space import Space
 from space.terminal.command import EXIT_DONE, EXIT_USER, SET, Command, Option
 from space.terminal.printing import say, say_error, write
 from space.words import count

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from space.errors import SpaceError
-from space.files.messages import describe, refusal
+from space.messages import describe, refusal
 
 __all__ = ["LONGEST", "Duration", "format_duration", "parse_duration"]
 

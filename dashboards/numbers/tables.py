@@ -22,8 +22,8 @@ from dashboards.statistics.verdicts import (
 from space import MeanStd, RunConfig
 from space.config import ELSEWHERE, SEED_KEYS
 from space.errors import UsageError, nearest
-from space.identity import flat
 from space.metrics import Measured, Metric
+from space.study.identity import flat
 from space.words import count
 
 __all__ = [

@@ -14,8 +14,8 @@ from dashboards.tables.drawing import Sheet
 from dashboards.words import kept_epoch_note, show_interval, show_mean, show_signed
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
 from space.config import ELSEWHERE, SEED_KEYS
-from space.files.messages import listed
-from space.identity import flat
+from space.messages import listed
+from space.study.identity import flat
 from space.words import NOTHING, count, number
 from storage.summaries.best import best_first
 

@@ -10,7 +10,7 @@ import yaml
 from search.launch.estimate import Estimate
 from search.launch.plan import Plan
 from search.workers.ray_session import Slots
-from space.identity import WITHOUT_GPU
+from space.study.identity import WITHOUT_GPU
 from space.terminal.printing import say, say_json, write
 from space.words import count, duration
 

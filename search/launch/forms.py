@@ -9,8 +9,8 @@ from search.runs.provenance import gpu_names
 from search.workers.ray_session import has_gpus, ray_session
 from space import Space, SpaceFile
 from space.files.load import WHOLE
-from space.files.messages import listed
-from space.identity import WITHOUT_GPU
+from space.messages import listed
+from space.study.identity import WITHOUT_GPU
 from storage import StudyRecord
 
 __all__ = ["choose_form", "gpu_finder"]

@@ -22,8 +22,8 @@ from space import CategoricalParameter, FloatParameter, IntParameter, Space, Val
 from space.config import FrozenModel
 from space.epochs import Epoch, kept_epoch
 from space.errors import UsageError
-from space.files.messages import refusal
 from space.files.reader import file_name, read_file
+from space.messages import refusal
 from space.trainable import FilePart
 from space.words import count
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS

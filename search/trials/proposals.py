@@ -26,9 +26,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.trials.foreign import brief, safely
 from space import CategoricalParameter, FloatParameter, IntParameter, Space
-from space.checks import MOST_GRID_POINTS
 from space.errors import ModelError, SpaceError, TrainingError, nearest
-from space.files.messages import describe, listed
+from space.messages import describe, listed
+from space.study.checks import MOST_GRID_POINTS
 
 __all__ = ["IMPOSSIBLE", "QUEUED", "Proposer", "Tried", "distribution", "queued_values"]
 

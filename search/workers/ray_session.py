@@ -20,7 +20,7 @@ from search.workers.scratch import scratch_directory
 from space import Resources, TrainingConfig
 from space.config import AnyTraining
 from space.errors import ClusterError, TrainingError
-from space.files.messages import describe
+from space.messages import describe
 from space.words import count
 
 __all__ = [

@@ -17,9 +17,9 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from space.config import DEFAULT_TRAINABLE, SEED_KEYS, FrozenModel, RunConfig
 from space.errors import SpaceError, nearest
 from space.files.load import is_space_file, load_tree, parse_tree
-from space.files.messages import refusal
 from space.files.overrides import Override
 from space.files.reader import file_name
+from space.messages import refusal
 from space.trainable import ConfigHolder, FilePart
 
 __all__ = ["ConfigFile", "MeanStd", "NamedConfig", "Reported", "load_configs"]

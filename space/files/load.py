@@ -12,12 +12,12 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from space.errors import SpaceError
-from space.files.messages import Mistake, describe, dotted, mistakes
 from space.files.overrides import Override, apply_overrides, parse_override
 from space.files.reader import Lines, file_name, read_yaml
 from space.files.shipped import located
-from space.identity import WITHOUT_GPU
-from space.space import Space
+from space.messages import Mistake, describe, dotted, mistakes
+from space.study.identity import WITHOUT_GPU
+from space.study.space import Space
 from space.trainable import FilePart
 
 __all__ = [

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from space.errors import SpaceError
-from space.files.messages import describe, dotted
 from space.files.reader import DEEPEST, parse_yaml
+from space.messages import describe, dotted
 
 __all__ = ["Override", "apply_overrides", "parse_override"]
 

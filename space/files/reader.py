@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 import yaml
 
 from space.errors import SpaceError
-from space.files.messages import describe
 from space.files.shipped import shipped_files
+from space.messages import describe
 
 __all__ = ["DEEPEST", "LARGEST", "Lines", "file_name", "parse_yaml", "read_yaml"]
 

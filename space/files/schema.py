@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from space.checks import searched_metrics
 from space.config import DEFAULT_TRAINABLE
 from space.files.configs import ConfigFile
-from space.identity import WITHOUT_GPU
-from space.space import Space
+from space.study.checks import searched_metrics
+from space.study.identity import WITHOUT_GPU
+from space.study.space import Space
 
 __all__ = ["config_schema", "config_schema_text", "json_schema", "json_schema_text"]
 

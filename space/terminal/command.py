@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Self
 
 from space.errors import SpaceError, UsageError, UserError
-from space.files.messages import describe
+from space.messages import describe
 from space.terminal.layout import Paper, command_lines
 from space.terminal.printing import ConsoleHandler, say_error
 from space.terminal.program import words_of

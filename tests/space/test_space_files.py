@@ -111,7 +111,7 @@ def test_every_setting_is_described() -> None:
 def _tagged(section: str) -> dict[str, Any]:
     """The members of a section's union by name."""
     mapping = json_schema()["properties"][section]["anyOf"][0]["discriminator"]["mapping"]
-    modules = vars(sys.modules[f"space.{section}s"])
+    modules = vars(sys.modules[f"space.study.{section}s"])
     return {name: modules[path.rsplit("/", 1)[-1]] for name, path in mapping.items()}
 
 

@@ -12,7 +12,7 @@ from search.launch.__main__ import main as launch
 from space import Space, parse_space
 from space.__main__ import main as space_command
 from space.errors import SpaceError
-from space.files.messages import describe
+from space.messages import describe
 from space.terminal.command import run_command
 from trainables.shipped.digit_pairs.config import PairTrainingConfig
 

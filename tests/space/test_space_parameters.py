@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from space import CategoricalParameter, Condition, FloatParameter, IntParameter
-from space.checks import ordered
+from space.study.checks import ordered
 from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 

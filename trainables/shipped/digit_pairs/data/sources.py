@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from space.errors import DataError
-from space.files.messages import describe
+from space.messages import describe
 from space.terminal.command import is_url
 from trainables.contract.split_data import SplitData
 from trainables.shipped.digit_pairs.config import DataConfig

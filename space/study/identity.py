@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from space.files.messages import describe
+from space.messages import describe
 
 __all__ = ["WITHOUT_GPU", "difference", "flat"]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from space.config import FrozenModel, by_name
-from space.files.messages import describe, refusal
+from space.messages import describe, refusal
 
 __all__ = [
     "AshaPruner",

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from space.config import FrozenModel, Seed
-from space.files.messages import refusal
+from space.messages import refusal
 
 __all__ = [
     "CmaEsSampler",

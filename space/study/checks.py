@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from space.config import RunConfig
 from space.errors import nearest
-from space.files.messages import describe, listed, phrase, refusal, together
+from space.messages import describe, listed, phrase, refusal, together
 from space.metrics import Measured
-from space.parameters import (
+from space.study.parameters import (
     CategoricalParameter,
     Condition,
     FloatParameter,
@@ -20,7 +20,7 @@ from space.parameters import (
     Parameter,
     Value,
 )
-from space.pruners import (
+from space.study.pruners import (
     AshaPruner,
     HyperbandPruner,
     NoPruner,
@@ -28,8 +28,8 @@ from space.pruners import (
     Pruner,
     WilcoxonPruner,
 )
-from space.samplers import CmaEsSampler, GridSampler, Sampler
-from space.terms import Objective
+from space.study.samplers import CmaEsSampler, GridSampler, Sampler
+from space.study.terms import Objective
 
 __all__ = [
     "MOST_GRID_POINTS",

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from space.config import FrozenModel
-from space.files.messages import describe, listed, refusal
+from space.messages import describe, listed, refusal
 
 __all__ = [
     "CategoricalParameter",

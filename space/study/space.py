@@ -17,7 +17,6 @@ from pydantic import (
     model_validator,
 )
 
-from space import checks
 from space.config import (
     BENCHMARK_SEEDS,
     ELSEWHERE,
@@ -27,12 +26,13 @@ from space.config import (
     by_name,
 )
 from space.errors import SpaceError, nearest
-from space.files.messages import describe, dotted, listed, mistakes, refusal, together
-from space.identity import WITHOUT_GPU, difference, flat
-from space.parameters import CategoricalParameter, IntParameter, Parameter, Value
-from space.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner, PrunerName
-from space.samplers import GridSampler, Sampler, SamplerName, TPESampler
-from space.terms import Budget, Confirm, Objective, Resources
+from space.messages import describe, dotted, listed, mistakes, refusal, together
+from space.study import checks
+from space.study.identity import WITHOUT_GPU, difference, flat
+from space.study.parameters import CategoricalParameter, IntParameter, Parameter, Value
+from space.study.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner, PrunerName
+from space.study.samplers import GridSampler, Sampler, SamplerName, TPESampler
+from space.study.terms import Budget, Confirm, Objective, Resources
 from space.trainable import ConfigHolder
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from space.config import FrozenModel
 from space.durations import Duration
-from space.files.messages import describe, refusal
+from space.messages import describe, refusal
 
 __all__ = ["Budget", "Confirm", "Objective", "Resources"]
 

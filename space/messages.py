@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from space.errors import nearest
-from space.files.locations import tags, tags_at, walk
+from space.locations import tags, tags_at, walk
 from space.words import joined
 
 __all__ = ["Mistake", "describe", "dotted", "listed", "mistakes", "phrase", "refusal", "together"]

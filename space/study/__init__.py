@@ -1,0 +1,1 @@
+"""What a study searches, how, towards what and for how long."""
