@@ -135,15 +135,16 @@ class Measured:
         return (*own, judging, *others)
 
     @property
+    def of_epochs(self) -> tuple[Metric, ...]:
+        """What each epoch says: all but what is measured on the test split."""
+        return tuple(each for each in self.metrics if not each.name.startswith("test_"))
+
+    @property
     def curves(self) -> tuple[Metric, ...]:
         """What is drawn against epochs: the last metric of `kept_by`, which tells most of them
         apart, on the training and the validation split."""
         last = self.rule[-1]
-        return tuple(
-            each
-            for each in self.metrics
-            if each.of == last.of and not each.name.startswith("test_")
-        )
+        return tuple(each for each in self.of_epochs if each.of == last.of)
 
     def as_json(self) -> dict[str, Any]:
         """As plain types."""

@@ -87,7 +87,7 @@ class CostTable:
         grid_epochs: Epochs of a full grid on one seed: every point once, to its end.
         n_scored_seeds: Of these the runs that a winner is judged by: those that its search did not
             see, or all where it saw all.
-        best: What the best point is worth over all seeds.
+        best: The objective of the best point, the mean over all seeds.
         n_within: Points that are within the tolerance of it, the best included.
         tolerance: How much worse than the best point a good winner may be.
         n_seeds: Simulated searches of each way.
@@ -162,7 +162,7 @@ def measure(
         n_recorded_seeds=curves.n_seeds,
         n_scored_seeds=len(_left_out(curves, 0, ways[0].replicates)),
         grid_epochs=grid_epochs,
-        best=best,
+        best=curves.metric.rank(best),
         n_within=int((worth_P <= best + tolerance).sum()),
         tolerance=tolerance,
         n_seeds=n_seeds,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from dashboards.tables.drawing import Sheet, draw
 from search.runs.provenance import collect_provenance
 from search.simulate.cost import EVERY_POINT, CostTable, Row
@@ -64,20 +66,26 @@ def cost_sheet(curves: LearningCurves, table: CostTable) -> Sheet:
             "trials",
         ),
         left=frozenset({0, 1}),
-        rows=[_cells(row) for row in table.rows],
+        rows=[_cells(row, _decimals(curves)) for row in table.rows],
         notes=notes(curves, table),
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, decimals: int) -> tuple[str, ...]:
     return (
         row.sampler,
         row.pruner,
         f"{row.good_share:.0%}",
-        NOTHING if row.behind is None else f"{row.behind:.4f}",
+        NOTHING if row.behind is None else f"{row.behind:.{decimals}f}",
         *(NOTHING if each is None else f"{each:,}" for each in (row.quarter_by, row.half_by)),
         f"{sum(row.trials.values()):.0f}",
     )
+
+
+def _decimals(curves: LearningCurves) -> int:
+    """Digits after the point that what points are worth is shown with."""
+    worth = curves.true_values()
+    return curves.metric.decimals(worth[np.isfinite(worth)].tolist())
 
 
 def notes(curves: LearningCurves, table: CostTable) -> list[str]:
@@ -93,8 +101,9 @@ def notes(curves: LearningCurves, table: CostTable) -> list[str]:
     )
     lines = [
         f"the full grid is {table.n_points} points x {count(curves.epochs, 'epoch')}{seeds} = "
-        f"{table.grid_epochs * replicates:,} epochs; the best point is worth {table.best:.4f}, and "
-        f"{table.n_within} of the points are within {table.tolerance:g} of it",
+        f"{table.grid_epochs * replicates:,} epochs; the best point is worth "
+        f"{table.best:.{_decimals(curves)}f}, and {table.n_within} of the points are within "
+        f"{table.tolerance:g} of it",
         f"worth: {curves.truth}; a trial is trained on {replicates} of the "
         f"{curves.n_seeds} recorded seeds, the same for all trials of a search; {scored}",
         f"{count(table.n_seeds, 'search')} a row, {count(table.n_workers, 'trial')} at a time, "
@@ -125,7 +134,7 @@ def _of_stopped(curves: LearningCurves, table: CostTable) -> list[str]:
     given = curves.provenance
     trained = [each for each in (point.n_trained for point in curves.points) if each is not None]
     n_good = sum(
-        point.n_trained is not None and worth <= table.best + table.tolerance
+        point.n_trained is not None and worth <= curves.metric.rank(table.best) + table.tolerance
         for point, worth in zip(curves.points, curves.true_values(), strict=True)
     )
     n_points = len(curves.points)
@@ -136,8 +145,8 @@ def _of_stopped(curves: LearningCurves, table: CostTable) -> list[str]:
         f"{_range(trained)} of {count(curves.epochs, 'epoch')}"
         f"{f'; left out: {others}' if others else ''}",
         f"assumed of the {len(trained)} stopped trials: after its last recorded epoch the "
-        "validation error of each stays what it last was, and its further epochs take as long as "
-        "those before and count in full",
+        f"{curves.metric.words} of each stays what it last was, and its further epochs take as "
+        "long as those before and count in full",
         "the assumption favours settings that stop early: whatever the study stopped is rightly "
         "stopped here, so beside settings that train on they look better than they are; it is "
         "conservative for quality: a stopped trial is worth what it had shown by then, and would "

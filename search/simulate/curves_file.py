@@ -24,44 +24,44 @@ from space.epochs import Epoch, kept_epoch
 from space.errors import UsageError
 from space.files.reader import file_name, read_file
 from space.messages import refusal
+from space.metrics import Measured, Metric
 from space.trainable import FilePart
 from space.words import count
-from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 __all__ = [
-    "RECORDED_METRICS",
     "LearningCurves",
     "RecordedPoint",
     "RecordedRun",
     "Surrogate",
     "read_curves",
+    "replayed_objective",
 ]
 
-RECORDED_METRICS = (["val_error"], ["val_loss"])
-"""The objectives of a space whose searches can be replayed."""
 LARGEST = 50_000_000
 """Bytes that a file of curves may have."""
 _NO_CURVES = (
     "not a file of learning curves; `python -m search.simulate --study NAME --save` makes one."
 )
 
-_Error = Annotated[float, Field(ge=0, le=1)]
-_PerEpoch = Annotated[float, Field(ge=0)]
+_Values = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
 
 
 class RecordedRun(FrozenModel):
     """The curve of one run; one that lost its finite loss ends with the epoch before."""
 
-    val_error: Annotated[tuple[_Error, ...], Field(strict=False)]
-    """Validation error after each epoch."""
-    val_loss: Annotated[tuple[float, ...], Field(strict=False)]
-    """Validation loss (nats) after each epoch."""
-    epoch_seconds: _PerEpoch
+    metrics: Annotated[dict[str, _Values], Field(min_length=1)]
+    """Metric -> its value after each epoch."""
+    epoch_seconds: Annotated[float, Field(ge=0)]
     """Mean wall time of an epoch."""
-    fresh_error: _Error | None = None
-    """Error of the state kept at the end, on pairs that the run never saw."""
+    fresh: float | None = None
+    """The objective of the state kept at the end, on samples that the run never saw."""
     n_trained: Annotated[int, Field(ge=1)] | None = None
     """Epochs that were trained, where a pruner stopped the run; those after them are assumed."""
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs there are."""
+        return len(next(iter(self.metrics.values())))
 
     @cached_property
     def epochs(self) -> tuple[Epoch, ...]:
@@ -69,26 +69,25 @@ class RecordedRun(FrozenModel):
         return tuple(
             Epoch(
                 epoch=number,
-                metrics={"val_error": error, "val_loss": loss},
+                metrics=dict(zip(self.metrics, values, strict=True)),
                 seconds=self.epoch_seconds,
             )
-            for number, (error, loss) in enumerate(
-                zip(self.val_error, self.val_loss, strict=True), start=1
-            )
+            for number, values in enumerate(zip(*self.metrics.values(), strict=True), start=1)
         )
 
     @model_validator(mode="after")
     def _as_long(self) -> Self:
-        if len(self.val_loss) != len(self.val_error):
+        first = next(iter(self.metrics))
+        for name, values in self.metrics.items():
+            if len(values) != self.n_epochs:
+                raise refusal(
+                    f"found {count(len(values), 'epoch')}; expected as many as {first} has, "
+                    f"{self.n_epochs}",
+                    *("metrics", name),
+                )
+        if self.n_trained is not None and self.n_trained >= self.n_epochs:
             raise refusal(
-                f"found {count(len(self.val_loss), 'epoch')}; expected as many as val_error has, "
-                f"{len(self.val_error)}",
-                "val_loss",
-            )
-        if self.n_trained is not None and self.n_trained >= len(self.val_error):
-            raise refusal(
-                f"found {self.n_trained}; expected fewer than the epochs of val_error, "
-                f"{len(self.val_error)}",
+                f"found {self.n_trained}; expected fewer than the epochs recorded, {self.n_epochs}",
                 "n_trained",
             )
         return self
@@ -108,19 +107,19 @@ class RecordedPoint(FrozenModel):
         trained = [run.n_trained for run in self.runs]
         if all(each is None for each in trained):
             return None
-        return max(each or len(run.val_error) for each, run in zip(trained, self.runs, strict=True))
+        return max(each or run.n_epochs for each, run in zip(trained, self.runs, strict=True))
 
 
 class LearningCurves(FilePart):
     """A file of curves."""
 
-    format: Literal["learning-curves/1"] = "learning-curves/1"
+    format: Literal["learning-curves/2"] = "learning-curves/2"
     """What the file is."""
     provenance: dict[str, Any]
     """Command, code, libraries, machine and data behind the curves."""
     truth: str
-    """What a point is judged by, in words: the mean over its runs of the fresh errors or, where
-    there are none, of the objective's final values."""
+    """What a point is judged by, in words: the mean over its runs of the objective on fresh samples
+    or, where that is not known, of its final values."""
     space: SerializeAsAny[Space]
     """What the points are points of; its epochs are those of every run."""
     points: Annotated[tuple[RecordedPoint, ...], Field(strict=False, min_length=2)]
@@ -142,6 +141,13 @@ class LearningCurves(FilePart):
     def _consistent(self) -> Self:
         n_seeds = len(self.points[0].runs)
         epochs = self.space.training.epochs
+        objective = replayed_objective(self.space)
+        if objective is None:
+            raise refusal(
+                f"expected one of {', '.join(_names(self.space))} alone, which is what epochs say",
+                *("space", "objective"),
+            )
+        needed = {objective.name, *self.measured.kept_by}
         for index, point in enumerate(self.points):
             expected = self.space.active(point.params)
             if sorted(point.params) != sorted(expected):
@@ -155,20 +161,27 @@ class LearningCurves(FilePart):
                     *("points", index, "runs"),
                 )
             for seed, run in enumerate(point.runs):
-                if len(run.val_error) > epochs:
+                lacking = sorted(needed - run.metrics.keys())
+                if run.n_epochs > epochs or lacking:
                     raise refusal(
-                        f"found {count(len(run.val_error), 'epoch')}; expected at most "
-                        f"training.epochs, {epochs}",
-                        *("points", index, "runs", seed, "val_error"),
+                        f"found {count(run.n_epochs, 'epoch')} of {', '.join(run.metrics)}; "
+                        f"expected at most training.epochs, {epochs}, of {', '.join(needed)}",
+                        *("points", index, "runs", seed, "metrics"),
                     )
-        metrics = [objective.metric for objective in self.space.objectives]
-        if metrics not in RECORDED_METRICS:
-            raise refusal(
-                f"found {' and '.join(metrics)}; expected val_error or val_loss alone, which is "
-                "what curves are recorded of",
-                *("space", "objective"),
-            )
         return self
+
+    @property
+    def measured(self) -> Measured:
+        """What is measured of the runs."""
+        return self.space.config_type.measured
+
+    @property
+    def metric(self) -> Metric:
+        """The objective."""
+        objective = replayed_objective(self.space)
+        if objective is None:
+            raise ValueError("the space has no objective that can be replayed")
+        return objective
 
     @property
     def n_seeds(self) -> int:
@@ -188,7 +201,7 @@ class LearningCurves(FilePart):
     def true_values(self, seeds: Collection[int] | None = None) -> NDArray[np.float64]:
         """What each point is worth, (P,): see `truth`. Infinite where a run did not reach its end.
 
-        Lower is better: with an objective that is maximised, its negative.
+        Lower is better: see `Metric.rank`.
 
         Args:
             seeds: The recorded seeds whose runs count, at least one; default: all.
@@ -202,14 +215,11 @@ class LearningCurves(FilePart):
         return np.array([[self._worth(run) for run in point.runs] for point in self.points])
 
     def _worth(self, run: RecordedRun) -> float:
-        if len(run.val_error) < self.epochs:
+        if run.n_epochs < self.epochs:
             return math.inf
-        if run.fresh_error is not None:
-            return run.fresh_error
-        [objective] = self.space.objectives
-        kept = kept_epoch(run.epochs, DIGIT_PAIRS.rule)
-        value = math.nan if kept is None else kept[objective.metric]
-        return value if objective.direction == "minimize" else -value
+        kept = kept_epoch(run.epochs, self.measured.rule)
+        value = math.nan if kept is None else kept[self.metric.name]
+        return self.metric.rank(value if run.fresh is None else run.fresh)
 
     def to_text(self) -> str:
         """The file's text: a line for each point."""
@@ -220,6 +230,19 @@ class LearningCurves(FilePart):
             for point in self.points
         )
         return f'{head},\n "points": [\n{lines}\n]}}\n'
+
+
+def replayed_objective(space: Space) -> Metric | None:
+    """The objective of a space whose searches can be replayed: one, that every epoch says."""
+    (objective, *others), names = space.objectives, _names(space)
+    if others or objective.metric not in names:
+        return None
+    maximize = objective.direction == "maximize"
+    return space.config_type.measured.metric(objective.metric, maximize=maximize)
+
+
+def _names(space: Space) -> list[str]:
+    return [metric.name for metric in space.config_type.measured.of_epochs]
 
 
 def read_curves(path: Path) -> LearningCurves:

@@ -1,10 +1,10 @@
 """A study's trials as learning curves, to be replayed under other settings.
 
 Of a trial that the pruner stopped only the first epochs are known. What it would have done after
-them is assumed: its validation error stays what it last was, and an epoch takes as long as its
-others did. Stopping such a trial again then never costs anything, which favours settings that stop
-early; its worth is what it had shown by then, which is conservative for quality: a setting gains
-nothing by training it on, also where it would have ended as the best.
+them is assumed: its metrics stay what they last were, and an epoch takes as long as its others did.
+Stopping such a trial again then never costs anything, which favours settings that stop early; its
+worth is what it had shown by then, which is conservative for quality: a setting gains nothing by
+training it on, also where it would have ended as the best.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.simulate.curves_file import RECORDED_METRICS, LearningCurves, RecordedPoint, RecordedRun
+from search.simulate.curves_file import (
+    LearningCurves,
+    RecordedPoint,
+    RecordedRun,
+    replayed_objective,
+)
 from space import Space, parse_space
 from space.epochs import Epoch
 from space.errors import UsageError
@@ -66,11 +71,12 @@ def study_curves(store: Store, name: str) -> LearningCurves:
     if not launches:
         raise UsageError(f"--study {name}: not begun by search.launch; name another study.")
     space = parse_space(launches[-1].config, f"study '{name}'")
-    metrics = [objective.metric for objective in space.objectives]
-    if metrics not in RECORDED_METRICS:
+    metric = replayed_objective(space)
+    if metric is None:
+        found = " and ".join(objective.metric for objective in space.objectives)
         raise UsageError(
-            f"--study {name}: its objective is {' and '.join(metrics)}; a replay needs val_error "
-            "or val_loss alone."
+            f"--study {name}: its objective is {found}; a replay needs one alone, that every epoch "
+            "says."
         )
     with translated(store.url):
         study = optuna.load_study(study_name=name, storage=store.optuna_storage)
@@ -88,7 +94,7 @@ def study_curves(store: Store, name: str) -> LearningCurves:
             "trials_left_out": left_out,
             **_origin(launches[-1]),
         },
-        truth=_truth(space, n_stopped),
+        truth=_truth(metric.words, space.replicates, n_stopped),
         space=space,
         points=tuple(points),
     )
@@ -105,9 +111,8 @@ def _origin(launch: LaunchRecord) -> dict[str, Any]:
     }
 
 
-def _truth(space: Space, n_stopped: int) -> str:
-    seeds = count(space.replicates, "seed")
-    said = f"the trial's own {space.objectives[0].metric} on {seeds}, luck included"
+def _truth(words: str, replicates: int, n_stopped: int) -> str:
+    said = f"the trial's own {words} on {count(replicates, 'seed')}, luck included"
     return said + ("; a stopped trial's as far as it was trained" if n_stopped else "")
 
 
@@ -172,8 +177,12 @@ def _point(
         space.parameters[key].contains(value) for key, value in params.items()
     ):
         return "outside its present ranges"
+    measured = space.config_type.measured
+    names = dict.fromkeys([space.objectives[0].metric, *measured.kept_by])
     curves = [
-        _run(epochs, space.training.epochs, was_stopped=trial.state == TrialState.PRUNED)
+        _run(
+            epochs, list(names), space.training.epochs, was_stopped=trial.state == TrialState.PRUNED
+        )
         for epochs in recorded
     ]
     whole = [curve for curve in curves if curve is not None]
@@ -182,24 +191,25 @@ def _point(
     return RecordedPoint(params=params, runs=tuple(whole))
 
 
-def _run(epochs: Sequence[Epoch], n_epochs: int, *, was_stopped: bool) -> RecordedRun | None:
+def _run(
+    epochs: Sequence[Epoch], names: Sequence[str], n_epochs: int, *, was_stopped: bool
+) -> RecordedRun | None:
     """A run's curve, or None where it has none that can be replayed.
 
     Args:
         epochs: Its epochs in order.
+        names: The metrics of which the curve is.
         n_epochs: Epochs of a whole run.
         was_stopped: Whether its last epoch is repeated up to these.
     """
-    recorded = takewhile(lambda each: math.isfinite(each["val_error"] + each["val_loss"]), epochs)
-    known = list(recorded)
-    errors = [each["val_error"] for each in known]
-    losses = [each["val_loss"] for each in known]
+    known = list(takewhile(lambda each: all(math.isfinite(each[name]) for name in names), epochs))
     n_missing = n_epochs - len(known)
     if not known or n_missing < 0 or (n_missing and not was_stopped):
         return None
     return RecordedRun(
-        val_error=tuple(errors + errors[-1:] * n_missing),
-        val_loss=tuple(losses + losses[-1:] * n_missing),
+        metrics={
+            name: tuple(each[name] for each in [*known, *known[-1:] * n_missing]) for name in names
+        },
         epoch_seconds=math.fsum(each.seconds for each in known) / len(known),
         n_trained=len(known) if n_missing else None,
     )

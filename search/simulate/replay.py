@@ -204,7 +204,7 @@ def _seconds(curves: Mapping[int, RecordedRun]) -> float:
 def _report(run_id: int, curve: RecordedRun, number: int) -> Report:
     """What a worker says of a run's epoch, or that it lost its finite loss in it."""
     epoch = failure = None
-    if number > len(curve.val_error):
+    if number > curve.n_epochs:
         failure = f"the loss is not finite in epoch {number}"
     else:
         epoch = curve.epochs[number - 1]

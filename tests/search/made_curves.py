@@ -26,10 +26,9 @@ SPACE: dict[str, Any] = {
 def a_run(*errors: float, seconds: float = 1.0, fresh: float | None = None) -> RecordedRun:
     """A run with these validation errors, an epoch each."""
     return RecordedRun(
-        val_error=errors,
-        val_loss=tuple(1 + error for error in errors),
+        metrics={"val_error": errors, "val_loss": tuple(1 + error for error in errors)},
         epoch_seconds=seconds,
-        fresh_error=fresh,
+        fresh=fresh,
     )
 
 
@@ -69,7 +68,8 @@ def _trained(config: DigitPairsConfig) -> RecordedRun:
     while not run.finished:
         run.run_epoch()
     return RecordedRun(
-        val_error=tuple(each["val_error"] for each in run.history),
-        val_loss=tuple(each["val_loss"] for each in run.history),
+        metrics={
+            name: tuple(each[name] for each in run.history) for name in ("val_error", "val_loss")
+        },
         epoch_seconds=1.0,
     )

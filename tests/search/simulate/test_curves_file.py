@@ -59,9 +59,18 @@ def test_a_file_that_is_wrong_is_refused_in_one_sentence(
             lambda point: point["params"].update(width=1),
             r"points.1.params: found weight_decay, width; expected",
         ),
-        (lambda point: point["runs"][0]["val_loss"].pop(), r"val_loss: found 1 epoch; expected"),
-        (lambda point: point["runs"][1].update(val_error=[0.5] * 5, val_loss=[1.0] * 5), "at most"),
-        (lambda point: point["runs"][1].update(fresh_error=2.0), "fresh_error: found 2"),
+        (
+            lambda point: point["runs"][0]["metrics"]["val_loss"].pop(),
+            r"val_loss: found 1 epoch; expected",
+        ),
+        (
+            lambda point: point["runs"][1].update(
+                metrics={"val_error": [0.5] * 5, "val_loss": [1.0] * 5}
+            ),
+            "expected at most training.epochs, 4",
+        ),
+        (lambda point: point["runs"][1]["metrics"].pop("val_loss"), "expected .* val_loss"),
+        (lambda point: point["runs"][1].update(fresh="low"), "fresh: found 'low'"),
     ],
 )
 def test_a_point_that_does_not_fit_the_others_is_named(

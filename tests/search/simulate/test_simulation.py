@@ -11,6 +11,8 @@ from optuna.trial import FrozenTrial
 
 from search.launch.plan import Plan
 from search.runs.protocol import Report
+from search.simulate.cost import Way, measure
+from search.simulate.cost_sheet import notes
 from search.simulate.curves_file import Surrogate
 from search.simulate.replay import Incumbent, Replay
 from search.trials.ledger import Ledger
@@ -180,6 +182,10 @@ def test_the_highest_is_the_best_where_that_is_the_objective() -> None:
     found = Replay(curves, n_workers=1).run(space, MemoryStore(), recorded_seed=0, max_epochs=100)
     assert [each.point for each in found.incumbents] == [0, 1]
     assert curves.true_values().argmin() == 1
+    every = Way(sampler=None, pruner={"name": "none"})
+    table = measure(curves, [every], n_seeds=1, n_workers=1, tolerance=0.01)
+    assert (table.best, table.n_within, table.rows[0].behind) == (0.3, 1, 0.0)
+    assert "the best point is worth 0.3000" in notes(curves, table)[0]
 
 
 def test_the_nearest_point_answers_on_each_parameters_own_scale() -> None:

@@ -86,8 +86,8 @@ def test_a_stopped_trial_stays_what_it_last_was(
             assert run.n_trained == n < N_EPOCHS
             errors = [each["val_error"] for each in epochs]
             losses = [each["val_loss"] for each in epochs]
-            assert list(run.val_error) == errors + errors[-1:] * (N_EPOCHS - n)
-            assert list(run.val_loss) == losses + losses[-1:] * (N_EPOCHS - n)
+            assert list(run.metrics["val_error"]) == errors + errors[-1:] * (N_EPOCHS - n)
+            assert list(run.metrics["val_loss"]) == losses + losses[-1:] * (N_EPOCHS - n)
             assert run.epoch_seconds == pytest.approx(sum(each.seconds for each in epochs) / n)
 
 
@@ -186,13 +186,13 @@ def test_a_finished_study_is_replayed_from_its_complete_trials(
     for trial, point in zip(study.trials, curves.points, strict=True):
         assert point.params == trial.params
         for run, epochs in zip(point.runs, recorded(store, trial), strict=True):
-            assert list(run.val_error) == [each["val_error"] for each in epochs]
-            assert list(run.val_loss) == [each["val_loss"] for each in epochs]
+            assert list(run.metrics["val_error"]) == [each["val_error"] for each in epochs]
+            assert list(run.metrics["val_loss"]) == [each["val_loss"] for each in epochs]
     options = ["--study", "closed", "--storage", store.name, "--seeds", "2", "--sampler", "qmc"]
     assert main(options) == 0
     shown = capsys.readouterr().out
     assert "the points are 10 complete trials of the 10 of study 'closed'" in shown
-    assert "val_error on 2 seeds, luck included; a trial is trained on" in shown
+    assert "validation error on 2 seeds, luck included; a trial is trained on" in shown
     assert "30 epochs a search" in shown
     assert "stopped" not in shown
     assert "assumed" not in shown
@@ -304,15 +304,21 @@ def test_a_study_of_which_one_trial_was_trained_to_its_end_says_so(
 def test_an_objective_without_curves_is_refused(
     plan_for: MakePlan, store: Store, recorder: Recorder
 ) -> None:
-    objective = {"metric": "train_error", "direction": "minimize"}
+    objective = [
+        {"metric": "val_error", "direction": "minimize"},
+        {"metric": "train_seconds", "direction": "minimize"},
+    ]
     plan = plan_for(budget={"trials": 2}, training={"epochs": 1}, objective=objective)
     work(new_ledger(plan, store, recorder)[0], plan)
-    with pytest.raises(UserError, match="--study closed: its objective is train_error"):
+    with pytest.raises(UserError, match="--study closed: its objective is val_error and train"):
         study_curves(store, "closed")
 
 
 def test_a_run_that_was_stopped_has_fewer_trained_epochs_than_its_curve() -> None:
-    given: dict[str, Any] = {"val_error": (0.5, 0.5), "val_loss": (1.0, 1.0), "epoch_seconds": 1.0}
+    given: dict[str, Any] = {
+        "metrics": {"val_error": (0.5, 0.5), "val_loss": (1.0, 1.0)},
+        "epoch_seconds": 1.0,
+    }
     assert RecordedRun(**given, n_trained=1).n_trained == 1
     with pytest.raises(ValueError, match="found 2; expected fewer than the epochs"):
         RecordedRun(**given, n_trained=2)
