@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -132,7 +132,11 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
         else:
             options["address"] = address
         try:
-            with _own_signal_handlers(), _loopback() if address is None else nullcontext():
+            with ExitStack() as stack:
+                stack.enter_context(_own_signal_handlers())
+                if address is None:
+                    stack.enter_context(_loopback())
+                    stack.enter_context(_without_monitors(verbose=verbose))
                 ray.init(**options)
         except (OSError, RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
@@ -231,6 +235,25 @@ def _loopback() -> Iterator[None]:
             del os.environ[variable]
         else:
             os.environ[variable] = before[0]
+
+
+@contextmanager
+def _without_monitors(*, verbose: bool) -> Iterator[None]:
+    """Let the Ray that is started inside do without processes that nobody here asks.
+
+    `ray.init` always starts a server for the dashboard, also where there is none, a monitor for
+    machines to be added, and one that sends the workers' output to a driver that wants it: together
+    almost two CPU seconds, and half of the time until Ray is ready. Only `ray start` has options
+    against them.
+    """
+    from ray._private.node import Node
+
+    with ExitStack() as stack:
+        for name in ("start_api_server", "start_monitor", "start_log_monitor"):
+            if name != "start_log_monitor" or not verbose:
+                stack.callback(setattr, Node, name, getattr(Node, name))
+                setattr(Node, name, lambda *_, **__: None)
+        yield
 
 
 @contextmanager

@@ -78,3 +78,8 @@ def test_ray_of_our_own_listens_on_loopback_alone_and_wants_its_token(one_ray: P
     if own_address != host:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((own_address, int(port)), timeout=5)
+
+
+def test_ray_of_our_own_starts_nothing_that_nobody_asks(one_ray: Path) -> None:
+    started = ray._private.worker._global_node.all_processes
+    assert started.keys() & {"gcs_server", "raylet"} == started.keys() - {"reaper"}
