@@ -17,6 +17,7 @@ import pytest
 import space
 from space import Space, load_space, load_tree
 from space.__main__ import main
+from space.config import DEFAULT_TRAINABLE
 from space.files.schema import json_schema, json_schema_text
 
 _FILES = sorted(Path("space").glob("*.yaml"))
@@ -67,14 +68,26 @@ def test_the_siamese_ranges_hold_what_is_known_to_be_good(without_gpu: bool) -> 
     assert list(parameters) == ["batch_size", *good, "aux_weight"]
 
 
-def test_the_committed_schema_is_current() -> None:
-    assert Path("space/space.schema.json").read_text() == json_schema_text()
+def _trainable_and_schema(path: Path) -> tuple[str, str]:
+    """What a file is about, and the name of its schema."""
+    name = load_tree(path).get("trainable", DEFAULT_TRAINABLE)
+    return name, "space.schema.json" if name == DEFAULT_TRAINABLE else f"{name}.schema.json"
+
+
+def test_the_committed_schemas_are_current() -> None:
+    known = {_trainable_and_schema(path) for path in _FILES}
+    assert {schema for _, schema in known} | {"configs.schema.json"} == {
+        path.name for path in Path("space").glob("*.json")
+    }
+    for name, schema in known:
+        assert Path("space", schema).read_text() == json_schema_text(name), name
 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
 def test_shipped_files_agree_with_the_schema_they_name(path: Path) -> None:
-    assert path.read_text().startswith("# yaml-language-server: $schema=space.schema.json\n")
-    jsonschema.validate(load_tree(path), json_schema())
+    name, schema = _trainable_and_schema(path)
+    assert path.read_text().startswith(f"# yaml-language-server: $schema={schema}\n")
+    jsonschema.validate(load_tree(path), json_schema(name))
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,20 @@ import pytest
 
 from space.errors import UsageError
 from trainables import __main__ as listing
+from trainables.finding.find import SHIPPED
 from trainables.shipped.digit_pairs.models import MODELS
 from trainables.shipped.digit_pairs.models.layers import scaled
 
 
 def test_listing_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert listing.main(["--width", "4", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)
+    rows = found["models"]
     assert [row["name"] for row in rows] == list(MODELS)
+    assert [row["name"] for row in found["trainables"]] == list(SHIPPED)
+    table = next(row for row in found["trainables"] if row["name"] == "table-mlp")
+    assert table["metrics"] == ["mae", "r2", "loss"]
+    assert {"learning_rate", "width", "csv"} <= set(table["searchable"])
     sizes = [392, *(scaled(n, 4) for n in (350, 250, 200, 20)), 2]
     n_weights = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
     assert rows[0] == {
@@ -32,6 +38,9 @@ def test_listing_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_listing_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert listing.main(["--width", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    first, lines = lines[: len(SHIPPED) + 1], lines[len(SHIPPED) + 2 :]
+    assert [line.split()[0] for line in first] == ["trainable", *SHIPPED]
+    assert "Which of ten digits" in " ".join(first)
     assert len(lines) == 1 + len(MODELS)
     assert " ".join(lines[0].split()) == "model parameters forward FLOPs a pair aux heads"
     assert lines[-1].startswith("siamese-aux")

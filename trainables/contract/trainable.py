@@ -27,12 +27,14 @@ class Trainable(Generic[C]):
     Attributes:
         name: What files call it.
         own: Its text, where it is a user's own.
+        about: What it is, in a sentence.
         grouping: How many of its runs a worker trains at once: alone, one; free, as many as there
             are, since they take no time; measured, as many as `measure_together` finds to pay.
     """
 
     name: str = ""
     own: OwnCode | None = None
+    about: str = ""
     grouping: Grouping = "alone"
     config_type: type[C]
 

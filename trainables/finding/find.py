@@ -9,12 +9,16 @@ from space.config import DEFAULT_TRAINABLE, RunConfig
 from space.errors import SpaceError, nearest
 from trainables.contract.own_code import OwnCode
 from trainables.contract.trainable import Trainable
-from trainables.finding.own import load_own, load_text
+from trainables.finding.own import load_own, load_text, wrapped
 
 __all__ = ["SHIPPED", "find_trainable", "install", "read_config", "trainable_of"]
 
-SHIPPED = {DEFAULT_TRAINABLE: "trainables.shipped.digit_pairs.trainable:DigitPairs"}
-"""Name -> where its class is. None of these modules waits for PyTorch."""
+SHIPPED = {
+    DEFAULT_TRAINABLE: "trainables.shipped.digit_pairs.trainable:DigitPairs",
+    "digits-cnn": "trainables.shipped.digits_cnn:Digits",
+    "table-mlp": "trainables.shipped.table_mlp:Table",
+}
+"""Name -> where its class is."""
 
 
 def find_trainable(name: str) -> Trainable[Any]:
@@ -50,7 +54,8 @@ def _shipped(name: str) -> Trainable[Any]:
             f"{nearest(name, SHIPPED)}; one of your own is named with its file, as in mine.py:Name"
         )
     module, _, attribute = SHIPPED[name].partition(":")
-    found: Trainable[Any] = getattr(importlib.import_module(module), attribute)()
+    found = wrapped(getattr(importlib.import_module(module), attribute), name)
+    found.name = name
     return found
 
 

@@ -21,7 +21,7 @@ from trainables.contract.own_code import OwnCode
 from trainables.contract.trainable import Trainable
 from trainables.tracebacks import OURS, SENT_TEXT
 
-__all__ = ["load_own", "load_text"]
+__all__ = ["load_own", "load_text", "wrapped"]
 
 
 def load_text(own: OwnCode) -> Trainable[Any]:
@@ -76,7 +76,7 @@ def _loaded(name: str, path: Path | None, own: OwnCode | None) -> Trainable[Any]
         module = importlib.import_module(where) if path is None else _of_file(path)
         found = vars(module).get(attribute)
         if found is not None:
-            trainable = _wrapped(found, name)
+            trainable = wrapped(found, name)
             trainable.name, trainable.own = name, own
             return trainable
     except SpaceError:
@@ -163,16 +163,21 @@ def _broken(where: str, error: Exception) -> SpaceError:
     return SpaceError(f"{place}: {type(error).__name__}: {said}")
 
 
-def _wrapped(found: Any, name: str) -> Trainable[Any]:
+def wrapped(found: Any, name: str) -> Trainable[Any]:
     """A trainable of what a user's file defines."""
     if inspect.isclass(found) and issubclass(found, Trainable):
-        return found()
+        return _described(found(), found)
     if inspect.isclass(found) and "trainables.contract.task" in sys.modules:
         from trainables.contract.task import Task
         from trainables.loop.task_trainable import TaskTrainable
 
         if issubclass(found, Task):
-            return TaskTrainable(found, name)
+            return _described(TaskTrainable(found, name), found)
     raise SpaceError(
         f"{name} is a {type(found).__name__}; expected a class that derives from trainables.Task"
     )
+
+
+def _described(trainable: Trainable[Any], found: Any) -> Trainable[Any]:
+    trainable.about = (inspect.getdoc(found) or "").partition("\n")[0]
+    return trainable
