@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from dashboards.statistics.verdicts import Comparison, Optimism, compare_all, optimism, seeds_needed
 from space.metrics import Measured, Metric
 from storage import Store
+from storage.summaries.best import objectives
 from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 
 __all__ = ["Confirmation", "read_confirmation"]
@@ -73,38 +73,36 @@ class Confirmation:
         return needed if len(self.trials[0].values) < needed else None
 
 
-def read_confirmation(
-    store: Store, study_id: int, metric: str, baselines: Sequence[int]
-) -> Confirmation | None:
+def read_confirmation(store: Store, study_id: int, baselines: Sequence[int]) -> Confirmation | None:
     """Read what is confirmed of a study.
 
     Args:
         store: The store.
-        study_id: The study.
-        metric: The objective that decides.
+        study_id: The study, whose first objective decides.
         baselines: Numbers of the trials that are baselines, the one that counts first.
 
     Returns:
         The confirmation, or None while no trial has all its fresh seeds.
     """
-    trials = [trial for trial in confirmed_trials(store, study_id, metric) if trial.is_finished]
+    trials = [trial for trial in confirmed_trials(store, study_id) if trial.is_finished]
     if not trials:
         return None
     numbers = {trial.trial_number for trial in trials}
     baseline = next((number for number in baselines if number in numbers), None)
     measured = store.study_records()[study_id].measured
-    objective, best_value = _of_search(store, study_id, metric)
+    metric, *_ = objectives(store, study_id)
+    best_value = _best_value(store, study_id, metric)
     comparisons = {}
     if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
         results = {
             str(trial.trial_number): dict(zip(trial.replicates, trial.values, strict=True))
             for trial in trials
         }
-        for comparison in compare_all(results, str(baseline), maximize=objective.maximize):
+        for comparison in compare_all(results, str(baseline), maximize=metric.maximize):
             comparisons[int(comparison.name)] = comparison
     return Confirmation(
         measured=measured,
-        metric=objective,
+        metric=metric,
         trials=tuple(trials),
         search_best=min(
             (each for each in trials if each.search_value == best_value and not each.was_pruned),
@@ -117,16 +115,11 @@ def read_confirmation(
     )
 
 
-def _of_search(store: Store, study_id: int, metric: str) -> tuple[Metric, float]:
-    """An objective, and the best value that a complete trial has of it."""
-    record = store.study_records()[study_id]
-    index = record.metrics.index(metric)
+def _best_value(store: Store, study_id: int, metric: Metric) -> float:
+    """The best value that a complete trial has of the first objective."""
     with store.guarded():
-        direction = store.optuna_storage.get_study_directions(study_id)[index]
         complete = store.optuna_storage.get_all_trials(
             study_id, deepcopy=False, states=(TrialState.COMPLETE,)
         )
-    objective = record.measured.metric(metric, maximize=direction == StudyDirection.MAXIMIZE)
-    worst = -math.inf if objective.maximize else math.inf
-    values = [trial.values[index] for trial in complete]
-    return objective, min(values, key=objective.rank, default=worst)
+    worst = -math.inf if metric.maximize else math.inf
+    return min((trial.values[0] for trial in complete), key=metric.rank, default=worst)

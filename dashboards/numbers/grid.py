@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from dashboards.statistics.means import Summary, summarise
@@ -22,6 +21,7 @@ from space.errors import UsageError, nearest
 from space.metrics import Measured, Metric, rank
 from storage import Store, StudyRecord
 from storage.connect.engine import translated
+from storage.summaries.best import objectives
 from storage.summaries.confirmed import final_values
 from storage.tables.attributes import BASELINE
 
@@ -160,10 +160,7 @@ def read_grid(
     with translated(store.url):
         loaded = optuna.load_study(study_name=study, storage=store.optuna_storage)
         trials = loaded.get_trials(deepcopy=False)
-        direction = loaded.directions[0]
-    metric = record.measured.metric(
-        record.metrics[0], maximize=direction == StudyDirection.MAXIMIZE
-    )
+    metric, *_ = objectives(store, study_id)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         raise UsageError(f"--study {study}: no trial is complete yet; search on, then ask again.")

@@ -85,7 +85,7 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
 def _leading(view: StudyView) -> list[StudyTrial]:
     """The best trials, complete ones first; the winner on fresh seeds and the baseline anyhow."""
     may_lead = (trial for trial in view.trials if trial.state != "FAIL")
-    ranked = best_first(may_lead, view.metrics[0].maximize)
+    ranked = best_first(may_lead, view.metrics[0])
     kept = {trial.number for trial in ranked[:N_LEADING]}
     kept |= set() if view.confirmation is None else {view.confirmation.winner.trial_number}
     kept |= set() if view.baseline is None else {view.baseline.number}

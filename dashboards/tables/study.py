@@ -98,7 +98,7 @@ def best_trials(view: StudyView, n: int) -> list[StudyTrial]:
     complete = [trial for trial in view.trials if trial.state == "COMPLETE"]
     if len(view.metrics) > 1:
         complete = [trial for trial in complete if trial.number in view.front]
-    found = best_first(complete, view.metrics[0].maximize)[:n]
+    found = best_first(complete, view.metrics[0])[:n]
     winner = None if view.confirmation is None else view.confirmation.winner.trial_number
     also = [trial for trial in view.trials if trial.number == winner]
     also += [] if view.baseline is None else [view.baseline]

@@ -19,7 +19,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.export.config_text import check_output, config_text, write_configs
-from search.export.selection import BASELINE_ALONE, Choice, after_baseline, choose, study_metrics
+from search.export.selection import BASELINE_ALONE, Choice, after_baseline, choose
 from space import ConfigFile, NamedConfig
 from space.config import SEED_KEYS
 from space.errors import UsageError
@@ -41,6 +41,7 @@ from storage.commands.kit import (
     storage_arguments,
 )
 from storage.connect.engine import parse_url, redact, translated
+from storage.summaries.best import objectives
 from storage.tables.attributes import STANDARD_ERROR
 from trainables.finding.find import read_config
 
@@ -267,13 +268,13 @@ def _objectives(store: Store, study: optuna.Study, trial: FrozenTrial) -> list[d
     errors = trial.user_attrs.get(STANDARD_ERROR)
     return [
         {
-            "metric": metric,
-            "direction": direction.name.lower(),
+            "metric": metric.name,
+            "direction": "maximize" if metric.maximize else "minimize",
             "value": value,
             **({} if errors is None else {"standard_error": errors[index]}),
         }
-        for index, (metric, direction, value) in enumerate(
-            zip(study_metrics(store, study), study.directions, trial.values, strict=True)
+        for index, (metric, value) in enumerate(
+            zip(objectives(store, study._study_id), trial.values, strict=True)
         )
     ]
 

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import UsageError
+from space.metrics import Metric
 from space.words import count
 from storage import Store
 from storage.summaries.baselines import in_order
-from storage.summaries.best import best_first
+from storage.summaries.best import best_first, objectives, pareto_front
 from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
 from storage.tables.attributes import BASELINE
 
-__all__ = ["BASELINE_ALONE", "Choice", "after_baseline", "choose", "study_metrics"]
+__all__ = ["BASELINE_ALONE", "Choice", "after_baseline", "choose"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def choose(
         UsageError: If there is no complete trial, or the one named is not.
     """
     trials = study.get_trials(deepcopy=False)
-    found = _tried(store, study)
+    found = confirmed_trials(store, study._study_id)
     if any(not each.is_finished for each in found):
         logger.warning("not every confirmation run is done; those of unfinished trials are unused")
     confirmed = _finished(found)
@@ -80,8 +80,9 @@ def choose(
             "name another study."
         )
     n_tried = len({run.trial_id for run in store.runs(study._study_id, "confirm")})
-    ranked = _ranked(store, study, complete, confirmed, n_tried)
-    wanted = top or (1 if len(study.directions) == 1 else len(ranked))
+    metrics = objectives(store, study._study_id)
+    ranked = _ranked(store, study, metrics, complete, confirmed, n_tried)
+    wanted = top or (1 if len(metrics) == 1 else len(ranked))
     distinct: list[Choice] = []
     for choice in ranked:
         if all(choice.trial.params != other.trial.params for other in distinct):
@@ -122,15 +123,10 @@ def after_baseline(store: Store, study: optuna.Study, choices: list[Choice]) -> 
         else Choice(
             trial=found,
             selection=BASELINE_ALONE,
-            confirmed=_finished(_tried(store, study)).get(found.number),
+            confirmed=_finished(confirmed_trials(store, study._study_id)).get(found.number),
         )
     )
     return [first, *others]
-
-
-def _tried(store: Store, study: optuna.Study) -> list[ConfirmedTrial]:
-    metrics = study_metrics(store, study)
-    return confirmed_trials(store, study._study_id, metrics[0]) if metrics else []
 
 
 def _finished(tried: Sequence[ConfirmedTrial]) -> dict[int, ConfirmedTrial]:
@@ -141,17 +137,17 @@ def _finished(tried: Sequence[ConfirmedTrial]) -> dict[int, ConfirmedTrial]:
 def _ranked(
     store: Store,
     study: optuna.Study,
+    metrics: Sequence[Metric],
     complete: Sequence[FrozenTrial],
     confirmed: dict[int, ConfirmedTrial],
     n_tried: int,
 ) -> list[Choice]:
     """Every trial that may be exported, best first, with the rule that puts it there."""
-    maximize = study.directions[0] == StudyDirection.MAXIMIZE
     failed = failed_seeds(store, study._study_id)
-    pool = sorted(best_first(complete, maximize), key=lambda trial: trial.number in failed)
+    pool = sorted(best_first(complete, metrics[0]), key=lambda trial: trial.number in failed)
     complete_trials = count(len(complete), "complete trial")
-    if len(study.directions) > 1:
-        front = {trial.number for trial in study.best_trials}
+    if len(metrics) > 1:
+        front = {trial.number for trial in pareto_front(complete, metrics)}
         return [
             Choice(
                 trial=trial,
@@ -208,9 +204,3 @@ def _named_trial(study: str, trials: Sequence[FrozenTrial], number: int) -> Froz
 def _counts(trials: Sequence[FrozenTrial]) -> str:
     states = [trial.state.name for trial in trials]
     return ", ".join(f"{states.count(each)} {each}" for each in dict.fromkeys(states)) or "none"
-
-
-def study_metrics(store: Store, study: optuna.Study) -> list[str]:
-    """What a study's objectives measure; nothing of a study that another tool made."""
-    record = store.study_records().get(study._study_id)
-    return [] if record is None else record.metrics

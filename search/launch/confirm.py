@@ -7,10 +7,8 @@ and initialisations, the configs show what they are worth, and the search how op
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.runs.lease import reclaim_runs
@@ -21,7 +19,7 @@ from search.trials.proposals import IMPOSSIBLE
 from search.trials.study import OpenedStudy
 from search.workers.train_queue import QueueProgress, train_queue
 from search.workers.workplace import OpenWorkplace
-from storage.summaries.best import best_first
+from storage.summaries.best import best_first, pareto_front
 from storage.summaries.confirmed import confirmed_trials
 from storage.tables.attributes import BASELINE
 from trainables.finding.find import trainable_of
@@ -66,7 +64,7 @@ def candidates(opened: OpenedStudy) -> Candidates:
         opened: The study; of several objectives the Pareto front is taken, in the first one's
             order.
     """
-    study = opened.study
+    metrics = opened.objectives
     chosen: list[FrozenTrial] = []
     skipped: dict[int, str] = {}
 
@@ -84,14 +82,13 @@ def candidates(opened: OpenedStudy) -> Candidates:
 
     ended = opened.trials(TrialState.COMPLETE, TrialState.PRUNED)
     complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
-    maximize = study.directions[0] == optuna.study.StudyDirection.MAXIMIZE
     pool = complete
-    if len(study.directions) > 1:
-        pool = _front(study, complete)
+    if len(metrics) > 1:
+        pool = pareto_front(complete, metrics)
         while len([trial for trial in pool if is_possible(trial)]) < len(pool):
             complete = [trial for trial in complete if trial.number not in skipped]
-            pool = _front(study, complete)
-    for trial in best_first(pool, maximize):
+            pool = pareto_front(complete, metrics)
+    for trial in best_first(pool, metrics[0]):
         if len(chosen) == opened.space.confirm.top:
             break
         choose(trial)
@@ -99,13 +96,6 @@ def candidates(opened: OpenedStudy) -> Candidates:
         if BASELINE in trial.user_attrs:
             choose(trial)
     return Candidates(trials=chosen, skipped=skipped)
-
-
-def _front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The Pareto front of some of a study's complete trials."""
-    apart = optuna.create_study(directions=study.directions)
-    apart.add_trials([optuna.trial.create_trial(values=trial.values) for trial in trials])
-    return [trials[found.number] for found in apart.best_trials]
 
 
 def confirm_queue(opened: OpenedStudy) -> list[QueuedRun]:
@@ -140,10 +130,7 @@ def confirm_queue(opened: OpenedStudy) -> list[QueuedRun]:
 def unconfirmed(opened: OpenedStudy) -> list[Unconfirmed]:
     """The trials whose confirmation still asks for runs, and what is there of it, best first."""
     n_missing = Counter(queued.trial_id for queued in confirm_queue(opened))
-    metric = opened.space.objectives[0].metric
-    there = {
-        each.trial_id: each.values for each in confirmed_trials(opened.store, opened.id, metric)
-    }
+    there = {each.trial_id: each.values for each in confirmed_trials(opened.store, opened.id)}
     return [
         Unconfirmed(
             trial_number=trial.number,

@@ -6,14 +6,14 @@ import datetime
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-import optuna
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
 from dashboards.numbers.snapshot import Snapshot, take_snapshot
+from dashboards.numbers.study.trials import StudyTrial
 from search.launch.plan import Plan
 from search.runs.protocol import Report
 from search.trials.open_trial import OpenTrial
@@ -172,7 +172,7 @@ class LiveProgress:
         self._plan = plan
         self._pace = Pace(plan)
         self._running: dict[int, OpenTrial] = {}
-        self._study: optuna.Study | None = None
+        self._opened: OpenedStudy | None = None
         self._screen = screen
         self._drawn_at = 0.0
         self._show = ""
@@ -184,7 +184,7 @@ class LiveProgress:
         self._show = _command_to_show(opened)
         for line in announcement(self._plan, opened, slots, n_reclaimed, changes):
             self._screen.say(line)
-        self._study = opened.study
+        self._opened = opened
         self._draw()
 
     def on_trial_start(self, trial: OpenTrial) -> None:
@@ -211,9 +211,11 @@ class LiveProgress:
         self._screen.close()
 
     def _draw(self) -> None:
-        if self._study is not None:
+        opened = self._opened
+        if opened is not None:
             self._drawn_at = time.monotonic()
-            self._screen.draw(self._render(take_snapshot(self._study)))
+            snapshot = take_snapshot(opened.store, opened.id, opened.objectives)
+            self._screen.draw(self._render(snapshot))
 
     def _render(self, snapshot: Snapshot) -> Group:
         counts = snapshot.counts
@@ -264,10 +266,10 @@ def _why(trial: OpenTrial, command: str) -> str:
     return f"{trial.reason}; its traceback: {command}" if trial.traceback else str(trial.reason)
 
 
-def _leader(row: Any) -> str:
+def _leader(row: StudyTrial | None) -> str:
     if row is None:
         return "-"
-    note = "" if row.state == "COMPLETE" else f", {row.state.lower()} at epoch {row.n_epochs}"
+    note = "" if row.state == "COMPLETE" else f", {row.state.lower()} at epoch {row.longest}"
     return f"{number(row.values[0])} (trial {row.number}{note})"
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from dashboards.going_on import search_command
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
-from dashboards.numbers.snapshot import Snapshot, TrialRow, take_snapshot
+from dashboards.numbers.snapshot import Snapshot, take_snapshot
+from dashboards.numbers.study.trials import StudyTrial
 from dashboards.story import failures_on_fresh_seeds
 from dashboards.words import kept_epoch_note
 from search.export.config_text import check_output
@@ -64,14 +65,14 @@ def read_result(opened: OpenedStudy, plan: Plan, outcome: Outcome) -> Result:
     """Read what a launch has come to."""
     store = opened.store
     with store.guarded():
-        snapshot = take_snapshot(opened.study, store.runs(opened.id, "search"))
+        runs = store.runs(opened.id, "search")
+        snapshot = take_snapshot(store, opened.id, opened.objectives, runs)
         tried = Tried(plan.space)
         trials = opened.trials()
         tried.look(trials)
     has_room = plan.space.max_trials is None or len(trials) < plan.space.max_trials
     baselines = in_order({row.number: row.state for row in snapshot.leading if row.is_baseline})
-    metric = plan.space.objectives[0].metric
-    found = read_confirmation(store, opened.id, metric, baselines)
+    found = read_confirmation(store, opened.id, baselines)
     if plan.space.confirm.top:
         _say_skipped(candidates(opened).skipped)
     return Result(
@@ -110,14 +111,26 @@ def result_as_json(result: Result) -> Any:
         "metrics": [objective.metric for objective in plan.space.objectives],
         "trials": snapshot.counts,
         "interrupted": outcome.n_interrupted,
-        "best": [asdict(row) for row in snapshot.best],
-        "baseline": None if snapshot.baseline is None else asdict(snapshot.baseline),
-        "leading": [asdict(row) for row in snapshot.leading[:N_SHOWN]],
+        "best": [_as_json(row) for row in snapshot.best],
+        "baseline": None if snapshot.baseline is None else _as_json(snapshot.baseline),
+        "leading": [_as_json(row) for row in snapshot.leading[:N_SHOWN]],
         "confirmation": confirmation_as_json(result.confirmation),
         "unconfirmed": [asdict(each) for each in result.unconfirmed],
         "unconfirmed_runs": sum(each.n_missing for each in result.unconfirmed),
         "failed_seeds": result.failed,
         "continue": plan.command,
+    }
+
+
+def _as_json(row: StudyTrial) -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "state": row.state,
+        "values": row.values,
+        "params": row.params,
+        "n_epochs": row.longest,
+        "is_baseline": row.is_baseline,
+        "reason": row.reason,
     }
 
 
@@ -194,7 +207,7 @@ def _print_table(plan: Plan, snapshot: Snapshot) -> None:
                 _role(row, best),
                 str(row.number),
                 *values,
-                str(row.n_epochs),
+                str(row.longest),
                 row.state.lower(),
                 show_params(row.params),
             )
@@ -203,7 +216,7 @@ def _print_table(plan: Plan, snapshot: Snapshot) -> None:
     say_table(columns, rows, left=frozenset({0, n - 2, n - 1}), n_keys=2)
 
 
-def _role(row: TrialRow, best: set[int]) -> str:
+def _role(row: StudyTrial, best: set[int]) -> str:
     if row.number in best:
         return "best, baseline" if row.is_baseline else "best"
     return "baseline" if row.is_baseline else ""
@@ -233,11 +246,11 @@ def _comparison(plan: Plan, snapshot: Snapshot) -> str:
     )
 
 
-def _unfinished(baseline: TrialRow | None) -> str:
+def _unfinished(baseline: StudyTrial | None) -> str:
     """Why there is nothing to compare with."""
     if baseline is None:
         return "the baseline has no value"
-    epochs = count(baseline.n_epochs, "epoch")
+    epochs = count(baseline.longest, "epoch")
     match baseline.state:
         case "PRUNED":
             return f"the baseline was pruned after {epochs}"

@@ -15,7 +15,7 @@ from search.trials.proposals import IMPOSSIBLE
 from search.trials.sampling import make_pruner, make_sampler, random_points
 from space import RunConfig, Space
 from space.errors import StudyMismatchError
-from space.metrics import Measured
+from space.metrics import Measured, Metric
 from storage import NewStudy, Store
 from storage.tables.attributes import BASELINE
 from trainables.contract.run_data import RunData
@@ -46,6 +46,14 @@ class OpenedStudy:
     def id(self) -> int:
         """Optuna's number of the study."""
         return self.study._study_id
+
+    @property
+    def objectives(self) -> tuple[Metric, ...]:
+        """What the search makes small or large."""
+        return tuple(
+            self.measured.metric(each.metric, maximize=each.direction == "maximize")
+            for each in self.space.objectives
+        )
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states, or all: as they are, not to be changed."""

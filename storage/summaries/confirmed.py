@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from space.metrics import Measured, rank
+from space.metrics import Measured
 from storage.connect.engine import translated
 from storage.kept_epoch import RunProgress
 from storage.store import Store
+from storage.summaries.best import objectives
 from storage.tables.records import RunRecord
 
 __all__ = ["ConfirmedTrial", "confirmed_trials", "failed_seeds", "final_values"]
@@ -50,49 +50,40 @@ class ConfirmedTrial:
         return fmean(self.values)
 
 
-def confirmed_trials(store: Store, study_id: int, metric: str) -> list[ConfirmedTrial]:
+def confirmed_trials(store: Store, study_id: int) -> list[ConfirmedTrial]:
     """The trials of a study that were confirmed, best first.
 
     Args:
         store: The store.
-        study_id: The study.
-        metric: One of the study's objectives.
+        study_id: The study, whose first objective decides.
 
     Returns:
         The finished ones, ordered by their mean over the fresh seeds, then those that are not:
         means over unlike seeds are no comparison. Equal ones are in the order of their numbers.
-
-    Raises:
-        ValueError: If the metric is none of the study's objectives.
     """
     runs, n_seeds = _asked_for(store, study_id)
     if not runs:
         return []
-    record = store.study_records()[study_id]
-    metrics = record.metrics
-    if metric not in metrics:
-        raise ValueError(f"'{metric}' is no objective of the study: {', '.join(metrics)}")
-    index = metrics.index(metric)
+    metric, *_ = objectives(store, study_id)
     with translated(store.url):
         trials = {
             trial._trial_id: trial
             for trial in store.optuna_storage.get_all_trials(study_id, deepcopy=False)
         }
-        direction = store.optuna_storage.get_study_directions(study_id)[index]
-    maximize = direction == StudyDirection.MAXIMIZE
     complete: dict[int, list[RunRecord]] = {}
     for run in sorted(runs, key=lambda run: run.replicate):
         if run.state == "complete" and run.trial_id is not None:
             complete.setdefault(run.trial_id, []).append(run)
     every = [run for of in complete.values() for run in of]
-    values = final_values(store, every, metric, record.measured)
+    measured = store.study_records()[study_id].measured
+    values = final_values(store, every, metric.name, measured)
     found = [
         ConfirmedTrial(
             trial_number=trials[trial_id].number,
             trial_id=trial_id,
             replicates=tuple(run.replicate for run in of),
             values=tuple(values[run.run_id] for run in of),
-            search_value=trials[trial_id].values[index],
+            search_value=trials[trial_id].values[0],
             was_pruned=trials[trial_id].state == TrialState.PRUNED,
             is_finished=len(of) == n_seeds,
         )
@@ -102,7 +93,7 @@ def confirmed_trials(store: Store, study_id: int, metric: str) -> list[Confirmed
         found,
         key=lambda each: (
             not each.is_finished,
-            rank(each.mean, maximize),
+            metric.rank(each.mean),
             each.trial_number,
         ),
     )

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from storage.leases import is_alive, status_of
 from storage.store import Store
 from storage.summaries.benchmark import BenchmarkGlance, glance_at_benchmarks
-from storage.summaries.best import best_first
+from storage.summaries.best import best_first, objectives
 from storage.summaries.confirmed import confirmed_trials, failed_seeds
 from storage.summaries.study import INTERRUPTED, abandoned_trials, glance_at_studies
 from storage.tables.records import BenchmarkConfig, LaunchRecord, RunRecord, StudyRecord
@@ -164,7 +163,7 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
     every = [run for own in runs.values() for run in own]
     directions = storage.get_study_directions(study_id)
     complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
-    best = best_first(complete, directions[0] == StudyDirection.MAXIMIZE)
+    best = best_first(complete, objectives(store, study_id)[0])
     return {
         "study": name,
         "created_at": None if record is None else record.created_at.isoformat(timespec="seconds"),
@@ -213,7 +212,7 @@ def _confirmation(store: Store, record: StudyRecord | None) -> list[dict[str, An
             "finished": each.is_finished,
             "failed": failed.get(each.trial_number, 0),
         }
-        for each in confirmed_trials(store, record.study_id, record.metrics[0])
+        for each in confirmed_trials(store, record.study_id)
     ]
 
 

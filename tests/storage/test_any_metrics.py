@@ -83,7 +83,7 @@ def test_larger_values_are_better_where_a_study_says_so(
     study_id = add_flowers(store, [(60.0, 80.0, 70.0), (90.0, 50.0, 50.0), (10.0, 20.0, 30.0)])
     assert [run.best_epoch for run in store.runs(study_id, "search")] == [2, 1, 3]
     assert check_store(store).findings == []
-    confirmed = confirmed_trials(store, study_id, "val_accuracy")
+    confirmed = confirmed_trials(store, study_id)
     assert [(each.trial_number, each.mean) for each in confirmed] == [
         (1, 89.0),
         (0, 79.0),

@@ -1,4 +1,4 @@
-"""How a search went, from its trials alone: best so far, Pareto front, cost."""
+"""How a search went, from its trials alone: best so far, cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dashboards.numbers.study.trials import StudyTrial
 from space.metrics import Metric
 
-__all__ = ["BestSoFar", "Cost", "best_so_far", "cost", "pareto_front"]
+__all__ = ["BestSoFar", "Cost", "best_so_far", "cost"]
 
 
 class BestSoFar(NamedTuple):
@@ -59,33 +59,6 @@ def best_so_far(trials: Sequence[StudyTrial], metric: Metric) -> BestSoFar:
             numbers.append(trial.number)
             values.append(value)
     return BestSoFar(np.array(numbers, dtype=np.int64), np.array(values, dtype=np.float64))
-
-
-def pareto_front(trials: Sequence[StudyTrial], metrics: Sequence[Metric]) -> tuple[int, ...]:
-    """The complete trials that no other is at least as good as in every objective, better in one.
-
-    Args:
-        trials: The trials.
-        metrics: The objectives.
-
-    Returns:
-        Their numbers, ordered by the first objective, best first.
-    """
-    points = sorted(
-        (tuple(m.rank(value) for m, value in zip(metrics, trial.values, strict=True)), trial.number)
-        for trial in trials
-        if trial.state == "COMPLETE" and len(trial.values) == len(metrics)
-    )
-    front_FO = np.empty((len(points), len(metrics)))
-    numbers: list[int] = []
-    for point_O, number in points:
-        # Sorted, nothing that comes later dominates what is on the front already.
-        known_FO = front_FO[: len(numbers)]
-        no_worse_F = np.all(known_FO <= point_O, axis=1)
-        if not np.any(no_worse_F & np.any(known_FO < point_O, axis=1)):
-            front_FO[len(numbers)] = point_O
-            numbers.append(number)
-    return tuple(numbers)
 
 
 def cost(trials: Sequence[StudyTrial], full_epochs: int) -> Cost:

@@ -36,6 +36,7 @@ class StudyTrial:
         reports: What it reported of its objective: by epoch, from 1; under the Wilcoxon pruner by
             replicate; in another tool's study by any step. A value need not be finite.
         n_epochs: Epochs trained, over its replicates; without runs in the store, its reports.
+        longest: Epochs of its longest run; without runs in the store, its last report.
         seconds: Seconds of training, over its replicates.
     """
 
@@ -50,6 +51,7 @@ class StudyTrial:
     traceback: str | None
     reports: Mapping[int, float]
     n_epochs: int
+    longest: int
     seconds: float
 
 
@@ -78,11 +80,15 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
     """
     with translated(store.url):
         known = store.optuna_storage.get_all_trials(study_id, deepcopy=False)
-    work: dict[int | None, tuple[int, float]] = {}
+    work: dict[int | None, tuple[int, int, float]] = {}
     tracebacks: dict[int | None, str] = {}
     for run in runs:
-        n_epochs, seconds = work.get(run.trial_id, (0, 0.0))
-        work[run.trial_id] = n_epochs + run.n_epochs, seconds + run.train_seconds
+        n_epochs, longest, seconds = work.get(run.trial_id, (0, 0, 0.0))
+        work[run.trial_id] = (
+            n_epochs + run.n_epochs,
+            max(longest, run.n_epochs),
+            seconds + run.train_seconds,
+        )
         if run.traceback is not None:
             tracebacks[run.trial_id] = run.traceback
     distributions: dict[str, BaseDistribution] = {}
@@ -90,7 +96,9 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
     for trial in sorted(known, key=lambda each: each.number):
         distributions.update(trial.distributions)
         reports = dict(sorted(trial.intermediate_values.items()))
-        n_epochs, seconds = work.get(trial._trial_id, (len(reports), 0.0))
+        n_epochs, longest, seconds = work.get(
+            trial._trial_id, (len(reports), max(reports, default=0), 0.0)
+        )
         trials.append(
             StudyTrial(
                 number=trial.number,
@@ -104,6 +112,7 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
                 traceback=tracebacks.get(trial._trial_id),
                 reports=reports,
                 n_epochs=n_epochs,
+                longest=longest,
                 seconds=seconds,
             )
         )

@@ -8,19 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from optuna.study import StudyDirection
 from pydantic import ValidationError
 
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.grid import GridReport, read_grid
 from dashboards.numbers.study.importances import Importances, importances
-from dashboards.numbers.study.progress import (
-    BestSoFar,
-    Cost,
-    best_so_far,
-    cost,
-    pareto_front,
-)
+from dashboards.numbers.study.progress import BestSoFar, Cost, best_so_far, cost
 from dashboards.numbers.study.timeline import Segment, read_timeline
 from dashboards.numbers.study.trials import StudyTrial, read_trials
 from dashboards.numbers.together import trained_together
@@ -29,8 +22,8 @@ from space.errors import UsageError
 from space.metrics import UNKNOWN, Measured, Metric
 from space.words import STATES
 from storage import LaunchRecord, Store
-from storage.connect.engine import translated
 from storage.summaries.baselines import in_order
+from storage.summaries.best import objectives, pareto_front
 
 __all__ = ["StudyView", "read_study"]
 
@@ -138,16 +131,9 @@ def read_study(store: Store, name: str) -> StudyView:
         StorageError: If the store cannot be read.
     """
     study_id = store.study_id(name)
-    with translated(store.url):
-        directions = store.optuna_storage.get_study_directions(study_id)
-        attributes = store.optuna_storage.get_study_system_attrs(study_id)
     record = store.study_records().get(study_id)
     measured = record.measured if record else UNKNOWN
-    names = _names(record.metrics if record else None, attributes, len(directions))
-    metrics = tuple(
-        measured.metric(name, maximize=direction == StudyDirection.MAXIMIZE)
-        for name, direction in zip(names, directions, strict=True)
-    )
+    metrics = objectives(store, study_id)
     launches = tuple(store.launches(study_id))
     space = _space(launches[-1].config) if launches else None
     launch_ids = [launch.launch_id for launch in launches]
@@ -158,7 +144,6 @@ def read_study(store: Store, name: str) -> StudyView:
     confirm_runs = store.runs(study_id, "confirm")
     by_number = {trial.number: trial for trial in trials}
     baselines = in_order({trial.number: trial.state for trial in trials if trial.is_baseline})
-    front = pareto_front(trials, metrics)
     return StudyView(
         name=name,
         study_id=study_id,
@@ -173,11 +158,9 @@ def read_study(store: Store, name: str) -> StudyView:
         full_epochs=full_epochs,
         replicates=replicates,
         best_so_far=best_so_far(trials if len(metrics) == 1 else (), metrics[0]),
-        front=front[:1] if len(metrics) == 1 else front,
+        front=tuple(trial.number for trial in pareto_front(trials, metrics)),
         baseline=by_number[baselines[0]] if baselines else None,
-        confirmation=(
-            read_confirmation(store, study_id, names[0], baselines) if confirm_runs else None
-        ),
+        confirmation=read_confirmation(store, study_id, baselines),
         grid=_grid(store, name, space),
         cost=cost(trials, full_epochs * replicates),
         confirm_epochs=sum(run.n_epochs for run in confirm_runs),
@@ -187,18 +170,6 @@ def read_study(store: Store, name: str) -> StudyView:
         timeline=read_timeline(store, study_id, runs),
         launches=launches,
     )
-
-
-def _names(
-    recorded: list[str] | None, attributes: dict[str, Any], n_objectives: int
-) -> tuple[str, ...]:
-    """The objectives' names: ours, else those that Optuna was told, else numbered ones."""
-    known = recorded or attributes.get("study:metric_names")
-    if known:
-        return tuple(known)
-    if n_objectives == 1:
-        return ("objective",)
-    return tuple(f"objective {index}" for index in range(n_objectives))
 
 
 def _step_name(space: Space | None, *, is_ours: bool) -> str:

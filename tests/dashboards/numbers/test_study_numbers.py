@@ -11,13 +11,14 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from dashboards.numbers.study.importances import importances
-from dashboards.numbers.study.progress import best_so_far, cost, pareto_front
+from dashboards.numbers.study.progress import best_so_far, cost
 from dashboards.numbers.study.surface import surface
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView, read_study
 from space.errors import StudyNotFoundError
 from space.metrics import Metric
 from storage import Store, open_store
+from storage.summaries.best import pareto_front
 from tests.dashboards.made.bulk_rows import HOSTILE, MadeTrial
 from tests.dashboards.made.bulk_study import begin_study, space_config, store_trials
 from tests.dashboards.made.shelf import Shelf
@@ -53,6 +54,7 @@ def trial(number: int, values: tuple[float, ...] = (), **changes: object) -> Stu
         "reason": None,
         "traceback": None,
         "n_epochs": 0,
+        "longest": 0,
         "seconds": 0.0,
         "reports": {},
     }
@@ -223,10 +225,15 @@ def test_the_front_holds_what_nothing_dominates() -> None:
         trial(5, (0.0, 0.0), state="PRUNED"),
         trial(6, (1.0, 6.0)),
     ]
-    assert pareto_front(trials, (LOW, LOW)) == (0, 1, 2, 4)
-    assert pareto_front(trials, (LOW, HIGH)) == (6,)
-    assert pareto_front(trials[:1], (HIGH, HIGH)) == (0,)
-    assert pareto_front([], (LOW, LOW)) == ()
+
+    def front(*metrics: Metric) -> list[int]:
+        return [each.number for each in pareto_front(trials, metrics)]
+
+    assert front(LOW, LOW) == [0, 1, 2, 4]
+    assert front(LOW, HIGH) == [6]
+    assert (front(LOW), front(HIGH)) == ([0], [4])
+    assert pareto_front(trials[:1], (HIGH, HIGH)) == trials[:1]
+    assert pareto_front([], (LOW, LOW)) == []
 
 
 @pytest.mark.parametrize("maximize", [(False, False), (True, False)])
@@ -239,7 +246,7 @@ def test_the_front_is_optunas(maximize: tuple[bool, bool]) -> None:
         [trial(number, each) for number, each in enumerate(values)],
         [(LOW, HIGH)[m] for m in maximize],
     )
-    assert set(ours) == {each.number for each in study.best_trials}
+    assert {each.number for each in ours} == {each.number for each in study.best_trials}
 
 
 def test_a_trial_that_trained_nothing_costs_nothing() -> None:

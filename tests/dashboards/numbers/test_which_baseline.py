@@ -47,7 +47,7 @@ def test_everything_names_the_same_baseline(store: Store) -> None:
     _confirm(store, study_id, trials, launches[-1], np.random.default_rng(0))
     view = read_study(store, "made")
     study = optuna.load_study(study_name="made", storage=store.optuna_storage)
-    shown = take_snapshot(study).baseline
+    shown = take_snapshot(store, study_id, view.metrics).baseline
     assert view.baseline is not None
     assert shown is not None
     assert view.confirmation is not None

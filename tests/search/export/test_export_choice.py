@@ -94,7 +94,7 @@ def test_a_confirmed_config_goes_before_a_lucky_one(
     confirm(plan, store, study, lucky, [0.2, 0.3, 0.4])
     confirm(plan, store, study, steady, [0.2, 0.1, 0.15])
     confirm(plan, store, study, failing, [0.01, 0.01, None])
-    found = confirmed_trials(store, study._study_id, "val_error")
+    found = confirmed_trials(store, study._study_id)
     assert [each.trial_number for each in found] == [steady, lucky, failing]
     assert [each.is_finished for each in found] == [True, True, False]
     assert found[0].values == (0.2, 0.1, 0.15)
@@ -130,7 +130,7 @@ def test_an_unfinished_confirmation_does_not_choose(
     first, second = best_first(study)[:2]
     confirm(plan, store, study, first, [0.5, 0.5])
     confirm(plan, store, study, second, [0.1])
-    found = confirmed_trials(store, study._study_id, "val_error")
+    found = confirmed_trials(store, study._study_id)
     assert not any(each.is_finished for each in found)
     (named,) = export_study(store, "closed", rerun="again").configs
     assert named.provenance["trial"] == first
@@ -150,7 +150,7 @@ def test_seeds_of_two_protocols_are_not_compared(plan_for: MakePlan, store: Stor
             config = {**run.config, "training": {**run.config["training"], "protocol": 2}}
             changed = table.update().where(table.c.run_id == run.run_id).values(config=config)
             store.transaction(lambda connection, changed=changed: connection.execute(changed))
-    found = confirmed_trials(store, study._study_id, "val_error")
+    found = confirmed_trials(store, study._study_id)
     assert [each.trial_number for each in found] == [new]
 
 
@@ -161,10 +161,8 @@ def test_confirmed_trials_follow_the_direction(plan_for: MakePlan, store: Store)
     study = search(plan, store)
     confirm(plan, store, study, 0, [0.1, 0.2])
     confirm(plan, store, study, 1, [0.3, 0.4])
-    found = confirmed_trials(store, study._study_id, "val_error")
+    found = confirmed_trials(store, study._study_id)
     assert [each.trial_number for each in found] == [1, 0]
-    with pytest.raises(ValueError, match="'train_loss' is no objective"):
-        confirmed_trials(store, study._study_id, "train_loss")
 
 
 def test_the_baseline_is_written_before_the_winner(

@@ -43,7 +43,7 @@ def test_optimism_is_that_of_the_searchs_best_trial_not_of_the_winner(
     confirm(plan, store, study, lucky, [0.2, 0.3, 0.4])
     confirm(plan, store, study, second, [0.0, 0.0, 0.0])
     confirm(plan, store, study, third, [0.3, 0.3, 0.3])
-    found = read_confirmation(store, study._study_id, METRIC, [])
+    found = read_confirmation(store, study._study_id, [])
     assert found is not None
     assert found.winner.trial_number == second
     assert found.search_best is not None
@@ -79,7 +79,7 @@ def test_it_ends_with_the_verdict_beside_the_baseline(
     # The larger shift has one sign on all seeds, the smaller one is lost among them.
     signs = [1] * 7 if verdict == "better" else [1, -1, 1, -1, 1, -1, -2]
     confirm(plan, store, study, best, [0.2 + sign * shift for sign in signs])
-    found = read_confirmation(store, study._study_id, METRIC, [0])
+    found = read_confirmation(store, study._study_id, [0])
     assert found is not None
     text = printed(found)
     assert f"On 7 fresh seeds trial {best} does best: its" in text
@@ -96,7 +96,7 @@ def test_the_optimism_of_a_search_that_maximizes_follows_its_direction(
     study = search(plan, store)
     lucky = study.best_trial.number
     confirm(plan, store, study, lucky, [0.0, 0.0])
-    found = read_confirmation(store, study._study_id, METRIC, [])
+    found = read_confirmation(store, study._study_id, [])
     assert found is not None
     assert found.search_best is not None
     assert found.search_best.trial_number == lucky
@@ -109,7 +109,7 @@ def test_one_seed_has_no_spread(
     plan = plan_for(confirm={"top": 1, "seeds": 2})
     study = search(plan, store)
     confirm(plan, store, study, study.best_trial.number, [0.25, 0.35])
-    found = read_confirmation(store, study._study_id, METRIC, [])
+    found = read_confirmation(store, study._study_id, [])
     assert found is not None
     # As earlier releases allowed it.
     once = replace(found.winner, values=(0.25,))
@@ -140,13 +140,13 @@ def test_trials_are_ranked_and_paired_on_the_seeds_that_are_asked_for_last(
     better, steady, other = [number for number in best_first(study) if number][:3]
     confirm(plan, store, study, 0, [0.1, 0.2, 0.3, 0.4, 0.5])
     confirm(plan, store, study, better, [0.09, 0.19, None, 0.39, 0.49])
-    before = read_confirmation(store, study._study_id, METRIC, [0])
+    before = read_confirmation(store, study._study_id, [0])
     assert before is not None
     assert before.failed == {better: 1}
     fewer = plan_for(**terms, confirm={"top": 3, "seeds": 2})
     confirm(fewer, store, study, steady, [0.2, 0.2])
     confirm(fewer, store, study, other, [0.3])
-    found = read_confirmation(store, study._study_id, METRIC, [0])
+    found = read_confirmation(store, study._study_id, [0])
     assert found is not None
     assert [each.trial_number for each in found.trials] == [better, 0, steady]
     assert {each.replicates for each in found.trials} == {(0, 1)}
@@ -174,7 +174,7 @@ def test_a_trial_without_a_seed_that_others_have_is_not_ranked_however_many_it_h
     first, second = best_first(study)[:2]
     confirm(plan, store, study, first, [0.1, None, 0.3, 0.4])
     confirm(plan, store, study, second, [0.3, 0.3, 0.3])
-    found = confirmed_trials(store, study._study_id, METRIC)
+    found = confirmed_trials(store, study._study_id)
     assert [(each.trial_number, each.replicates, each.is_finished) for each in found] == [
         (second, (0, 1, 2), True),
         (first, (0, 2), False),
@@ -190,7 +190,7 @@ def test_a_trial_that_fails_on_a_fresh_seed_does_not_win_on_the_others(
     confirm(plan, store, study, lucky, [0.0, None, 0.0])
     confirm(plan, store, study, steady, [0.3, 0.3, 0.3])
     confirm(plan, store, study, hopeless, [None, None, None])
-    found = read_confirmation(store, study._study_id, METRIC, [])
+    found = read_confirmation(store, study._study_id, [])
     assert found is not None
     assert [each.trial_number for each in found.trials] == [steady]
     assert found.failed == {lucky: 1, hopeless: 3}
@@ -202,7 +202,7 @@ def test_a_trial_that_fails_on_a_fresh_seed_does_not_win_on_the_others(
     assert confirmation_as_json(found)["optimism"] is None
     # What is trained again and succeeds is no failure any more.
     confirm(plan, store, study, lucky, [0.0, 0.1, 0.0])
-    again = read_confirmation(store, study._study_id, METRIC, [])
+    again = read_confirmation(store, study._study_id, [])
     assert again is not None
     assert again.failed == {hopeless: 3}
     assert again.winner.trial_number == lucky

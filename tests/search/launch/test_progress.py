@@ -25,6 +25,7 @@ from search.workers.ray_session import Slots
 from search.workers.workplace import OpenWorkplace
 from space.words import count
 from storage import Store
+from storage.summaries.best import objectives
 from tests.search.conftest import new_ledger, open_study, opened
 
 from ..conftest import best_first, work
@@ -73,7 +74,7 @@ def test_live_table(plan_for: MakePlan, store: Store) -> None:
     plan = plan_for(**CHANGES)
     progress = LiveProgress(plan)
     study = follow(plan, store, progress)
-    snapshot = take_snapshot(study)
+    snapshot = take_snapshot(store, study._study_id, objectives(store, study._study_id))
     shown = Console(file=io.StringIO(), width=120)
     shown.print(progress._render(snapshot))
     text = shown.file.getvalue()  # type: ignore[attr-defined]
@@ -93,7 +94,7 @@ def test_estimate_is_the_epochs_left_at_the_pace_so_far(
     study = open_study(plan, store)
     pace = Pace(plan)
     monkeypatch.setattr(Pace, "elapsed", 30.0)
-    snapshot = take_snapshot(study)
+    snapshot = take_snapshot(store, study._study_id, objectives(store, study._study_id))
     assert pace.remaining(snapshot, 0, 0) == 970  # nothing measured: the time limit
     for _ in range(15):
         pace.epoch()

@@ -307,7 +307,7 @@ def test_confirmation_is_trained_after_the_search_and_only_once(
     runs = store.runs(study._study_id, "confirm")
     assert len(runs) == 9
     assert {run.state for run in runs} == {"complete"}
-    found = read_confirmation(store, study._study_id, "val_error", [0])
+    found = read_confirmation(store, study._study_id, [0])
     assert found is not None
     assert found.baseline == 0
     assert found.trials[-1].trial_number == 0
@@ -329,7 +329,7 @@ def test_of_several_baselines_the_first_is_compared_with(
         budget={"trials": 2},
     )
     _, study = launch(plan, store, tmp_path)
-    found = read_confirmation(store, study._study_id, "val_error", [0, 1])
+    found = read_confirmation(store, study._study_id, [0, 1])
     assert found is not None
     assert found.winner.trial_number == 1
     assert found.baseline == 0

@@ -127,7 +127,7 @@ def test_list_and_show_have_what_fresh_seeds_say(
     path = str(tmp_path / "s.db")
     with closing(open_store(path)) as store:
         study_id = add_study(store, "made", 20, confirmed=True)
-        best, *_ = confirmed_trials(store, study_id, "val_error")
+        best, *_ = confirmed_trials(store, study_id)
     assert main(["list", "--storage", path, "--format", "json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["confirmed"]["trial"] == best.trial_number
