@@ -16,7 +16,7 @@ from rich.console import Console
 from dashboards.numbers.snapshot import take_snapshot
 from search.launch.confirm import candidates, confirm
 from search.launch.plan import Plan
-from search.launch.progress import LineProgress, LiveProgress, Pace
+from search.launch.progress import LineProgress, LiveProgress, Pace, Terminal
 from search.launch.result import print_result, read_result, result_as_json
 from search.launch.study import Outcome
 from search.runs.queue import QueuedRun
@@ -72,7 +72,7 @@ def test_one_line_an_event(
 
 def test_live_table(plan_for: MakePlan, store: Store) -> None:
     plan = plan_for(**CHANGES)
-    progress = LiveProgress(plan)
+    progress = LiveProgress(plan, Terminal())
     study = follow(plan, store, progress)
     snapshot = take_snapshot(store, study._study_id, objectives(store, study._study_id))
     shown = Console(file=io.StringIO(), width=120)
