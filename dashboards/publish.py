@@ -156,7 +156,7 @@ def _n_pieces(text: str) -> int:
     STUDY,
     STORAGE,
     format_of("the result on stdout"),
-    examples=("--study siamese", "--study siamese --format json"),
+    examples=("--study mlp", "--study mlp --format json"),
 )
 def main(options: Namespace) -> None:
     """Publish, and say what."""

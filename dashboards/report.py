@@ -84,7 +84,7 @@ def report(store: Store, studies: Sequence[str], benchmarks: Sequence[str]) -> s
     STORAGE,
     OUTPUT.but(help="the HTML file; replaced if it is there"),
     examples=(
-        "--study siamese --output report.html",
+        "--study mlp --output report.html",
         "--benchmark table1 --storage docs/reproduction.db --output table1.html",
     ),
     epilog="`python -m storage list` names the studies of a store.",

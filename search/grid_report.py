@@ -37,8 +37,8 @@ FORMATS = ("text", "markdown", "json")
     format_of("the report on stdout", FORMATS),
     VERBOSE,
     examples=(
-        "--study aux-weight-grid --reference 0.6",
-        "--study widths --parameter width --reference 64",
+        "--study widths --reference 64",
+        "--study widths --parameter width --format markdown",
     ),
 )
 def main(options: Namespace) -> None:

@@ -37,7 +37,7 @@ def _name(text: str) -> str:
            help="of the study and the files; default: mine"),
     Option("--like", default=LIKE, metavar="NAME",
            help=f"the shipped file that it begins as; default: {LIKE}"),
-    examples=("", "siamese-wide --like siamese"),
+    examples=("", "wide --like convnet"),
 )  # fmt: skip
 def main(options: Namespace) -> None:
     """Write the files, and say what to do with them."""

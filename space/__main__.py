@@ -21,7 +21,7 @@ from space.words import count
 main = Command(
     "space",
     "Search-space files and config files.",
-    examples=("check space/siamese.yaml", "schema --configs"),
+    examples=("check space/mlp.yaml", "schema --configs"),
 )
 
 
@@ -33,7 +33,7 @@ main = Command(
         help="lay a setting over each file's, e.g. training.epochs=10; default: none",
     ),
     help="check files, an exit status of 2 if one is wrong",
-    examples=("space/siamese.yaml", "space/mlp.yaml --set training.epochs=10"),
+    examples=("space/convnet.yaml", "space/mlp.yaml --set training.epochs=10"),
 )
 def _check(options: Namespace) -> int:
     status = EXIT_DONE

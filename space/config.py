@@ -45,7 +45,7 @@ SEARCH_SEEDS = range(1_000, 1_000_000)
 CONFIRM_OFFSET = SEARCH_SEEDS.stop
 """A confirmation's seeds lie so far above its search's, and so above every search's."""
 SEED_KEYS = ("data.data_seed", "training.training_seed")
-"""Where a config has its seeds: that of its pairs and their split, that of the training."""
+"""Where a config has its seeds: that of its data and their split, that of the training."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 

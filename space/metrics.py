@@ -60,9 +60,10 @@ class Metric:
         return rank(value, self.maximize)
 
     def decimals(self, values: Iterable[float]) -> int:
-        """Digits after the point that some values, their differences and spreads are shown with.
+        """Decimals that some values, their differences and spreads are shown with.
 
-        Four of a share, two of per cent. Of all else as many as give the largest value four digits.
+        Four of a share, two of per cent. Of all else as many as leave the largest value four
+        figures.
 
         Args:
             values: Finite values that stand together.

@@ -24,7 +24,7 @@ class KnownTrainable(Protocol):
 
     @property
     def pinned(self) -> str:
-        """Its name, with an @ and the digits of its text behind it where it is a user's own."""
+        """Its name, with an @ and the hash of its text behind it where it is a user's own."""
 
 
 def find_trainable(name: str) -> KnownTrainable:

@@ -33,12 +33,12 @@ _EXACT = 2**53
 """Whole numbers below it are exact as floats."""
 
 
-def number(value: object, digits: int = 4) -> str:
+def number(value: object, figures: int = 4) -> str:
     """A value as people read it: numbers rounded, other things as they are.
 
     Args:
         value: A number, a text, or None for nothing.
-        digits: How many of a number that is not whole.
+        figures: How many of a number that is not whole.
     """
     if value is None:
         return NOTHING
@@ -46,7 +46,7 @@ def number(value: object, digits: int = 4) -> str:
         return str(value)
     if isinstance(value, int) or (value.is_integer() and abs(value) < _EXACT):
         return f"{value:,.0f}"
-    return f"{value:.{digits}g}" if math.isfinite(value) else "not finite"
+    return f"{value:.{figures}g}" if math.isfinite(value) else "not finite"
 
 
 def show_params(params: Mapping[str, object]) -> str:

@@ -58,7 +58,7 @@ NAMED = (
 main = StoreCommand(
     "storage",
     __doc__,
-    examples=("list", "show siamese --storage results/search.db"),
+    examples=("list", "show mlp --storage results/search.db"),
 )
 
 
@@ -82,7 +82,7 @@ def _list(options: Namespace) -> None:
     "show",
     *NAMED,
     help="one study or benchmark",
-    examples=("siamese", "table1 --storage docs/reproduction.db"),
+    examples=("mlp", "table1 --storage docs/reproduction.db"),
 )
 def _show(options: Namespace) -> None:
     with opened(options.storage) as store:
@@ -110,7 +110,7 @@ def _show(options: Namespace) -> None:
     Option("--yes", action="store_true", help="do not ask"),
     help="remove one study or benchmark for good, after asking",
     description=_REMOVE,
-    examples=("siamese", "table1 --kind benchmark --yes"),
+    examples=("mlp", "table1 --kind benchmark --yes"),
 )
 def _remove(options: Namespace) -> int:
     with opened(options.storage, look=False) as store:
@@ -203,7 +203,7 @@ def _check(options: Namespace) -> int:
     Option("--replace", action="store_true", help="replace what is there under the same name"),
     FORMAT,
     help="studies and benchmarks from one store to another",
-    examples=("--from a.db --to b.db", "--from a.db --to b.db --study siamese --benchmarks"),
+    examples=("--from a.db --to b.db", "--from a.db --to b.db --study mlp --benchmarks"),
 )
 def _copy(options: Namespace) -> None:
     with (

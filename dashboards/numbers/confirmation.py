@@ -50,7 +50,7 @@ class Confirmation:
 
     @property
     def decimals(self) -> int:
-        """Digits after the point that the trials' values are shown with."""
+        """Decimals that the trials' values are shown with."""
         return self.metric.decimals(trial.mean for trial in self.trials)
 
     @property

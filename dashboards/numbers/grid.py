@@ -1,7 +1,7 @@
 """The curve of a grid search over one parameter, and what it says of a reference value.
 
 Numbers alone; `search.grid_report` prints them. Every point is trained on the same seeds, so points
-are compared in pairs, seed by seed, and corrected for how many of them are compared.
+are compared seed by seed, and corrected for how many of them are compared.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ __all__ = [
     "read_grid",
 ]
 
-N_DIGITS = 12
-"""Values of a parameter that agree in so many digits are one: 0.1 + 0.2 and 0.3, say."""
+FIGURES = 12
+"""Values of a parameter that agree in so many figures are one: 0.1 + 0.2 and 0.3, say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ class GridReport:
 
     @property
     def decimals(self) -> int:
-        """Digits after the point that the metric's values are shown with."""
+        """Decimals that the metric's values are shown with."""
         return self.metric.decimals(
             point.summary.mean for curve in self.curves for point in curve.points
         )
@@ -283,7 +283,7 @@ def _values(
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.{N_DIGITS}g}")
+    return float(f"{value:.{FIGURES}g}")
 
 
 def _parameter(study: str, parameter: str | None, complete: Sequence[FrozenTrial]) -> str:

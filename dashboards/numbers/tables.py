@@ -117,7 +117,7 @@ class BenchmarkTable:
         return self.measured.judged_by
 
     def decimals(self, metric: Metric | None = None) -> int:
-        """Digits after the point that a metric's values are shown with, on any split.
+        """Decimals that a metric's values are shown with, on any split.
 
         Args:
             metric: The metric; default: what the rows are compared by.

@@ -19,7 +19,7 @@ SHORTEST_SECONDS = 1e-3
 def trained_together(store: Store, launch_ids: Iterable[int]) -> frozenset[int]:
     """The runs that had an epoch in a batch with other runs.
 
-    Each run of a batch is given the same share of an epoch's wall time, to the last digit, and all
+    Each run of a batch is given the same share of an epoch's wall time, to the last figure, and all
     are recorded at once; epochs that were timed one by one agree in no such way.
 
     Args:

@@ -143,7 +143,7 @@ def benchmark(
         reference: The config that others are compared with; default: the first.
         storage: As for `search.launch`.
         epochs: Epochs of every config; default: its own.
-        augment: Pair augmentation for every config.
+        augment: Augmentation for every config.
         set: Dotted path -> value, laid over every config.
         time_limit: When to stop, in seconds or as in ``"10m"``; default: never.
         cpus: CPUs for a worker; default: 1.

@@ -50,7 +50,7 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
     Option("--reference", metavar="NAME", help="that others are compared with; default: the first"),
     STORAGE,
     count_of("--epochs", "epochs of every config; default: its own"),
-    Option("--augment", action="store_true", help="pair augmentation for every config"),
+    Option("--augment", action="store_true", help="augmentation for every config"),
     SET.but(help="override in every config; default: none"),
     TIME_LIMIT.but(help="stop after e.g. 90s, 10m or 1h30m; default: never"),
     Option("--cpus", default="1", metavar="N", help="CPUs for a worker; default: 1"),
@@ -63,7 +63,7 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
     format_of("the table on stdout", FORMATS),
     VERBOSE,
     examples=(
-        "--config best/siamese.yaml --seeds 10",
+        "--config best/mlp.yaml --seeds 10",
         "--config space/paper/table1.yaml --table-only --format markdown",
     ),
     epilog="The same command later runs only the seeds that are missing.",

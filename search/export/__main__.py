@@ -80,8 +80,8 @@ def _number(text: str) -> int:
     format_of("what stdout says"),
     VERBOSE,
     examples=(
-        "--study siamese --output best/siamese.yaml",
-        "--study siamese --baseline --top 3 --output best/three.yaml",
+        "--study mlp --output best/mlp.yaml",
+        "--study mlp --baseline --top 3 --output best/three.yaml",
     ),
 )
 def main(options: Namespace) -> None:

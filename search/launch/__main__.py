@@ -1,4 +1,4 @@
-"""Run a search: ``python -m search.launch --space space/siamese.yaml``."""
+"""Run a search: ``python -m search.launch --space space/mlp.yaml``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ environment: SEARCH_STORAGE for --storage, SEARCH_DATA_ROOT for data.root
     format_of("the result on stdout"),
     VERBOSE,
     examples=(
-        "--space space/siamese.yaml --time-limit 10m",
+        "--space space/mlp.yaml --time-limit 10m",
         "--space space/mlp.yaml --trials 20 --set training.epochs=10",
     ),
     epilog=_EPILOG,

@@ -158,8 +158,8 @@ def make_plan(
 def settle_data(space: Space, record: StudyRecord | None) -> tuple[Space, RunData]:
     """Load the data; the space says what they were found to be.
 
-    From here on ``auto`` means the same also when the study goes on elsewhere: one that began on
-    the digits goes on with them also once MNIST can be had.
+    From here on ``auto`` means the same also when the study goes on elsewhere, where other data can
+    be had.
     """
     source = None if record is None else record.data_source
     config, data = trainable_of(space.config).settle(space.config, source=source)

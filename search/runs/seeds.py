@@ -16,7 +16,7 @@ def replicate_config(config: RunConfig, replicate: int) -> RunConfig:
         replicate: From 0, which is the config itself.
 
     Returns:
-        The config with other pairs, split, initialisation and order.
+        The config with another draw of the data, split, initialisation and order.
     """
     return config.with_seeds_shifted(replicate)
 

@@ -119,7 +119,7 @@ def _tried(name: str) -> Option:
     format_of("the table on stdout", FORMATS),
     VERBOSE,
     examples=(
-        "--study siamese --save curves.json",
+        "--study mlp --save curves.json",
         "--curves curves.json --sampler tpe --sampler random --pruner none",
     ),
 )
@@ -187,7 +187,7 @@ def choose_ways(
     """
     own_pruner = _own(curves.space.pruner, {IN_TURN: "none"})
     own_sampler = _own(curves.space.sampler, {"grid": "tpe"})  # A grid is every point.
-    pairs: list[tuple[Mapping[str, Any] | None, Mapping[str, Any]]] = [
+    tried: list[tuple[Mapping[str, Any] | None, Mapping[str, Any]]] = [
         (None, {"name": "none"}),
         ({"name": "random"}, {"name": "none"}),
     ]
@@ -195,7 +195,7 @@ def choose_ways(
         for sampler in _settings("sampler", samplers) or [own_sampler]:
             for pruner in _settings("pruner", pruners) or [own_pruner]:
                 _check(curves, sampler, pruner)
-                pairs.append((sampler, pruner))
+                tried.append((sampler, pruner))
     else:
         standard = [(own_sampler, own_pruner)]
         standard += [(each, own_pruner) for each in _settings("sampler", SAMPLERS)]
@@ -206,8 +206,8 @@ def choose_ways(
             except SpaceError as error:
                 logger.info("left out of the standard list: %s", error)
             else:
-                pairs.append((sampler, pruner))
-    ways = [Way(sampler=each, pruner=pruner, replicates=replicates) for each, pruner in pairs]
+                tried.append((sampler, pruner))
+    ways = [Way(sampler=each, pruner=pruner, replicates=replicates) for each, pruner in tried]
     return _distinct(curves, ways)
 
 

@@ -83,7 +83,7 @@ def _cells(row: Row, decimals: int) -> tuple[str, ...]:
 
 
 def _decimals(curves: LearningCurves) -> int:
-    """Digits after the point that what points are worth is shown with."""
+    """Decimals that what points are worth is shown with."""
     worth = curves.true_values()
     return curves.metric.decimals(worth[np.isfinite(worth)].tolist())
 

@@ -55,7 +55,7 @@ CONNECT_SECONDS = 5.0
 """For an answer from the address that is to be joined: Ray itself would wait for half a minute."""
 
 OBJECT_STORE_BYTES = 300 * 2**20
-"""For a Ray of our own: it holds one copy of the training images."""
+"""For a Ray of our own: it holds one copy of the data."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ class NamedConfig(ConfigHolder):
 
     def with_seed(self, seed: int) -> RunConfig:
         """The config of one run: the seed fixes the data draw, the split, the initialisation and
-        the order, so that configs compared on the same seeds are compared in pairs.
+        the order, so that configs are compared seed by seed.
         """
         return self.config.with_values(dict.fromkeys(SEED_KEYS, seed))
 

@@ -186,7 +186,7 @@ class _Builder:
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
         if any("\ud800" <= character <= "\udfff" for character in text):
-            self._refuse(event, "half a surrogate pair is no character")
+            self._refuse(event, "half a surrogate is no character")
         if event.style is not None:
             return text
         if text in _WORDS:

@@ -19,7 +19,7 @@ def located(path: str | Path) -> Path:
     """Where a file lies.
 
     Args:
-        path: A path, or the name of a shipped file, such as ``siamese``. What is there under this
+        path: A path, or the name of a shipped file, such as ``mlp``. What is there under this
             name goes first.
     """
     path = Path(path)

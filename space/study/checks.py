@@ -114,8 +114,8 @@ def check_objectives(objectives: Sequence[Objective], measured: Measured) -> Non
             raise refusal(f"found {describe(metric)} a second time", "objective", index, "metric")
     if all(metric in _COSTS for metric in metrics):
         raise refusal(
-            f"found {' and '.join(metrics)} alone, which say nothing of how well a network does; "
-            "expected an error or a loss beside them",
+            f"found {' and '.join(metrics)} alone, which say nothing of how well a run does; "
+            "expected a metric of the epochs beside them",
             "objective",
         )
 

@@ -55,7 +55,7 @@ class Confirm(FrozenModel):
     top: Annotated[int, Field(ge=0)] = 0
     """So many distinct configs, and the baselines beside them; 0: none."""
     seeds: Annotated[int, Field(ge=2)] = 5
-    """Fresh seeds for each: other pairs, splits and initialisations than the search saw."""
+    """Fresh seeds for each: other draws, splits and initialisations than the search saw."""
 
 
 class Resources(FrozenModel):

@@ -18,8 +18,8 @@ launches and runs are never handed out again.
     search_benchmarks      one row a benchmark and data set: its configs, in their table's order
 
 Studies and benchmarks say what is `measured` of their runs: names, words, units, directions, and
-which epoch's state a run keeps. The view `search_curves` has the losses and errors of digit pairs
-side by side, an epoch a row. Times are UTC. A metric that is not finite is stored as NULL.
+which epoch's state a run keeps. The view `search_curves` has losses and errors side by side, an
+epoch a row. Times are UTC. A metric that is not finite is stored as NULL.
 """
 
 from __future__ import annotations

@@ -158,8 +158,8 @@ _BAD: list[tuple[str, Any, str]] = [
     (
         "objective",
         {"metric": "train_seconds"},
-        "objective: found train_seconds alone, which say nothing of how well a network does; "
-        "expected an error or a loss beside them",
+        "objective: found train_seconds alone, which say nothing of how well a run does; "
+        "expected a metric of the epochs beside them",
     ),
     (
         "objective",

@@ -82,7 +82,7 @@ def test_nan_is_read() -> None:
             "99999999999999999999999",
             "line 1, column 1: the integer '99999999999999999999999' is too large",
         ),
-        ('"\\ud800"', "line 1, column 1: half a surrogate pair is no character"),
+        ('"\\ud800"', "line 1, column 1: half a surrogate is no character"),
         (
             "a: [1",
             "line 1, column 6: not valid YAML: while parsing a flow sequence expected ',' or "

@@ -1,6 +1,8 @@
-"""The objective over pairs of parameters."""
+"""The objective over two parameters at a time."""
 
 from __future__ import annotations
+
+import itertools
 
 import plotly.graph_objects as go
 
@@ -19,24 +21,22 @@ from dashboards.numbers.study.surface import Surface, surface
 __all__ = ["contour_panel"]
 
 MAX_POINTS = 500
-PAIRS = (("learning_rate", "learning_rate_decay"), ("learning_rate", "weight_decay"))
-"""The learning rate against the decays that the report tuned with it."""
+MOST = 2
+"""So many plots: the first parameter that is a number, against each that follows."""
 WHITE, BLACK = "#ffffff", "#1f2328"
 
 
 def contour_panel(drawing: Drawing) -> Panel | None:
-    """The smoothed objective over the learning rate and each decay.
-
-    A study that searches no such pair shows its first two numeric parameters.
-    """
+    """The smoothed objective over the first parameters that are numbers, in the file's order."""
     view = drawing.view
-    numeric = [name for name, each in view.distributions.items() if is_numeric(each)]
-    pairs = [pair for pair in PAIRS if set(pair) <= set(numeric)]
-    title = "Learning rate and decay" if pairs else "Two parameters together"
-    if not pairs and len(numeric) >= 2:
-        pairs = [(numeric[0], numeric[1])]
+    names = view.distributions if view.space is None else view.space.parameters
+    numeric = [
+        name
+        for name in names
+        if name in view.distributions and is_numeric(view.distributions[name])
+    ]
     figures = []
-    for x, y in pairs:
+    for x, y in itertools.product(numeric[:1], numeric[1 : MOST + 1]):
         log_x, log_y = (is_log(view.distributions[name]) for name in (x, y))
         found = surface(view.trials, x, y, log_x=log_x, log_y=log_y)
         if found is not None:
@@ -45,7 +45,7 @@ def contour_panel(drawing: Drawing) -> Panel | None:
         return None
     return Panel(
         key="contour",
-        title=title,
+        title="Two parameters together",
         caption="The mean of complete trials nearby, weighted by their distance; blank where no "
         "trial is near.",
         figures=figures,

@@ -48,7 +48,8 @@ N_CATEGORIES = 20
 """An axis names so many choices at the most."""
 N_PARAMS = 12
 """A hover text names so many parameters at the most."""
-DIGITS = 5
+FIGURES = 5
+"""Of a number that is drawn."""
 
 
 class Group(NamedTuple):
@@ -199,8 +200,8 @@ def hover(view: StudyView, trial: StudyTrial, only: str | None = None) -> str:
 
 
 def rounded(values: Iterable[float]) -> list[float | None]:
-    """Numbers with five digits, which no eye can tell from more and a page loads sooner."""
-    return [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in values]
+    """Numbers with five figures, which no eye can tell from more and a page loads sooner."""
+    return [float(f"{value:.{FIGURES}g}") if math.isfinite(value) else None for value in values]
 
 
 def is_numeric(distribution: BaseDistribution) -> bool:
