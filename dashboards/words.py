@@ -13,6 +13,7 @@ from space.words import NOTHING, count
 __all__ = [
     "kept_epoch_note",
     "show_changes",
+    "show_code",
     "show_interval",
     "show_mean",
     "show_seeds",
@@ -59,6 +60,13 @@ def show_signed(number: float, decimals: int) -> str:
     """A difference with its sign but where it is zero; see `Metric.decimals`."""
     rounded = round(number, decimals) + 0.0
     return f"{rounded:{'+' if rounded else ''}.{decimals}f}"
+
+
+def show_code(commit: str | None, is_dirty: bool | None) -> str:
+    """Which code ran: a commit, and whether files differed from it."""
+    if commit is None:
+        return "no git checkout"
+    return commit[:12] + (" with uncommitted changes" if is_dirty else "")
 
 
 def show_changes(changes: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dashboards.tables.drawing import Sheet
-from dashboards.words import show_changes, show_seeds
+from dashboards.words import show_changes, show_code, show_seeds
 from space.words import NOTHING, count
 from storage import LaunchRecord, RunRecord
 from storage.leases import status_of
@@ -67,7 +67,7 @@ def launches_sheet(launches: Sequence[LaunchRecord], traced: Iterable[Traced]) -
                 str(used[launch.launch_id]) if launch.launch_id in used else NOTHING,
                 launch.started_at.date().isoformat(),
                 show_machine(launch.hardware),
-                _code(launch),
+                show_code(launch.git_commit, launch.git_dirty),
                 str(versions.index(_versions(launch)) + 1),
                 f"{launch.data_source}, {launch.data_fingerprint}",
             )
@@ -133,13 +133,6 @@ def _dates(runs: Sequence[RunRecord]) -> str:
     times = [time for run in runs for time in (run.started_at, run.ended_at) if time is not None]
     first, last = min(times).date(), max(times).date()
     return first.isoformat() if first == last else f"{first.isoformat()} to {last.isoformat()}"
-
-
-def _code(launch: LaunchRecord) -> str:
-    if launch.git_commit is None:
-        return "no git checkout"
-    dirty = " with uncommitted changes" if launch.git_dirty else ""
-    return launch.git_commit[:12] + dirty
 
 
 def _distinct_versions(launches: Sequence[LaunchRecord]) -> list[str]:

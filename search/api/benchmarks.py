@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dashboards.numbers.benchmark import BenchmarkView, find_benchmark, read_benchmark
 from dashboards.numbers.tables import BenchmarkTable
@@ -13,7 +13,7 @@ from dashboards.pages.documents import Document
 from dashboards.tables.formats import render
 from search.api.arguments import Paths, Settings, options_of
 from search.api.frames import frame
-from search.api.notebook import as_html, quiet, show
+from search.api.notebook import Shown, quiet
 from search.benchmark.__main__ import main as benchmark_command
 from search.benchmark.request import read_request
 from search.benchmark.run import benchmark as run_benchmark
@@ -21,13 +21,10 @@ from space.terminal.layout import Paper
 from storage.commands.kit import default_storage, opened
 from storage.connect.engine import parse_url, redact
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 __all__ = ["Benchmark", "benchmark"]
 
 
-class Benchmark:
+class Benchmark(Shown):
     """A benchmark in a store. Whatever is asked of it is read anew.
 
     Attributes:
@@ -61,11 +58,6 @@ class Benchmark:
         """A row a config: its runs, means and verdict."""
         return self.view.table
 
-    @property
-    def verdict(self) -> str:
-        """What it found, in a few sentences."""
-        return self._document().outcome
-
     def runs(self) -> Any:
         """A row a finished run: config, seed, each metric of the kept state, epochs, seconds.
 
@@ -85,14 +77,6 @@ class Benchmark:
         ]
         return frame(rows)
 
-    def figures(self) -> dict[str, go.Figure]:
-        """Every figure of its page, by key."""
-        return {
-            f"{panel.key}{'' if index == 0 else f'-{index + 1}'}": figure
-            for panel in self._document().panels
-            for index, figure in enumerate(panel.figures)
-        }
-
     def text(self, output_format: str = "text") -> str:
         """Its table: "text", "markdown", "latex", "csv" or "json"."""
         return render(self.table, output_format, Paper(width=None))
@@ -101,13 +85,8 @@ class Benchmark:
         """Its table as text."""
         return f"Benchmark '{self.name}' in {self.storage}\n{self.text()}"
 
-    def _repr_html_(self) -> str:
-        return as_html(self._document())
-
-    def _ipython_display_(self) -> None:
-        show(self._document())
-
     def _document(self) -> Document:
+        """See `Shown._document`."""
         with opened(self._url) as store:
             record = find_benchmark(store, f"{self.name}@{self._data}")
             return benchmark_document(store, record, is_served=False)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from rich.console import Console, Group
@@ -25,7 +25,10 @@ from search.trials.open_trial import OpenTrial
 from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots
 
-__all__ = ["Silent", "as_html", "display_for", "in_notebook", "quiet", "show"]
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["Shown", "Silent", "display_for", "in_notebook", "quiet"]
 
 N_FIGURES = 2
 """Panels that stand below a result; `figures` of the result has all."""
@@ -47,23 +50,44 @@ def display_for(progress: bool) -> Callable[[Plan], LaunchObserver]:
     return (lambda plan: LiveProgress(plan, Cell())) if in_notebook() else on_terminal
 
 
-def show(document: Document) -> None:
-    """Show a document below a notebook's cell: its summary, and its first figures by Plotly."""
-    from IPython.display import display
+class Shown:
+    """A result that shows itself in a notebook as its page does."""
 
-    display({"text/html": _framed(document), "text/plain": document.outcome}, raw=True)
-    if find_spec("nbformat") is not None:  # Plotly shows nothing without it.
-        for figure in first_figures(document.panels):
-            display(figure)
+    def _document(self) -> Document:
+        """The content of its page, read anew."""
+        raise NotImplementedError
 
+    @property
+    def verdict(self) -> str:
+        """What was found, and what fresh seeds say of it, in a few sentences."""
+        return self._document().outcome
 
-def as_html(document: Document) -> str:
-    """A document's summary and first figures as HTML that needs nothing else."""
-    figures = [
-        figure.to_html(full_html=False, include_plotlyjs=index == 0)
-        for index, figure in enumerate(first_figures(document.panels))
-    ]
-    return "\n".join([_framed(document), *figures])
+    def figures(self) -> dict[str, go.Figure]:
+        """Every figure of its page, by key."""
+        return {
+            f"{panel.key}{'' if index == 0 else f'-{index + 1}'}": figure
+            for panel in self._document().panels
+            for index, figure in enumerate(panel.figures)
+        }
+
+    def _repr_html_(self) -> str:
+        """Its page's summary and first figures as HTML that needs nothing else."""
+        document = self._document()
+        figures = [
+            figure.to_html(full_html=False, include_plotlyjs=index == 0)
+            for index, figure in enumerate(first_figures(document.panels))
+        ]
+        return "\n".join([_framed(document), *figures])
+
+    def _ipython_display_(self) -> None:
+        """Show the same below a notebook's cell, the figures by Plotly."""
+        from IPython.display import display
+
+        document = self._document()
+        display({"text/html": _framed(document), "text/plain": document.outcome}, raw=True)
+        if find_spec("nbformat") is not None:  # Plotly shows nothing without it.
+            for figure in first_figures(document.panels):
+                display(figure)
 
 
 def _framed(document: Document) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.study.trials import StudyTrial
@@ -16,7 +16,7 @@ from dashboards.pages.documents import Document
 from dashboards.pages.study_page import study_document
 from search.api.arguments import Settings, options_of
 from search.api.frames import frame
-from search.api.notebook import as_html, display_for, quiet, show
+from search.api.notebook import Shown, display_for, quiet
 from search.api.trials import AskedTrial, Asking
 from search.export.__main__ import export_study
 from search.launch.__main__ import main as launch_command
@@ -29,9 +29,6 @@ from storage import Store
 from storage.commands.kit import default_storage, opened
 from storage.connect.engine import parse_url, redact
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 __all__ = ["SpaceLike", "Study", "launch", "open_study"]
 
 SpaceLike = str | Path | Mapping[str, Any]
@@ -43,7 +40,7 @@ FROM_PYTHON = "search.launch(...)"
 """What the store has for the command of a launch whose space is in no file."""
 
 
-class Study:
+class Study(Shown):
     """A study in a store. Whatever is asked of it is read anew, also while a launch works on it.
 
     Attributes:
@@ -100,11 +97,6 @@ class Study:
         """What fresh seeds say of the best trials; None while nothing is confirmed."""
         return self.view.confirmation
 
-    @property
-    def verdict(self) -> str:
-        """What the search found, and what fresh seeds say of it, in a few sentences."""
-        return self._document().outcome
-
     def trials(self) -> Any:
         """A row a trial.
 
@@ -152,14 +144,6 @@ class Study:
             for epoch in epochs[run.run_id]
         ]
         return frame(rows)
-
-    def figures(self) -> dict[str, go.Figure]:
-        """Every figure of its page, by key."""
-        return {
-            f"{panel.key}{'' if index == 0 else f'-{index + 1}'}": figure
-            for panel in self._document().panels
-            for index, figure in enumerate(panel.figures)
-        }
 
     def config(self, trial: int | None = None) -> RunConfig:
         """The complete config of a trial.
@@ -264,13 +248,8 @@ class Study:
         trials = f"{count(len(view.trials), 'trial')}" + (f": {joined(states)}" if states else "")
         return f"Study '{self.name}' in {self.storage}: {trials}. {self.verdict}"
 
-    def _repr_html_(self) -> str:
-        return as_html(self._document())
-
-    def _ipython_display_(self) -> None:
-        show(self._document())
-
     def _document(self) -> Document:
+        """See `Shown._document`."""
         with self._opened() as store:
             return study_document(store, self.name, is_served=False)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from dashboards.words import show_code
 from search.runs.provenance import Provenance
+from space.study.identity import flat
 from storage import LaunchRecord
 
 __all__ = ["changes_between", "changes_since"]
+
+_ABSENT = "not given"
 
 
 def changes_since(before: LaunchRecord, config: dict[str, Any], code: Provenance) -> list[str]:
@@ -18,18 +22,12 @@ def changes_since(before: LaunchRecord, config: dict[str, Any], code: Provenance
         config: The space now, as JSON.
         code: The code now.
     """
-    old = _show_code(before.git_commit, before.git_dirty)
-    new = _show_code(code.git_commit, code.git_dirty)
+    old = show_code(before.git_commit, before.git_dirty)
+    new = show_code(code.git_commit, code.git_dirty)
     of_code = [f"code: {old}, now {new}"] if old != new else []
     if not of_code and code.git_dirty:
         of_code = [f"code: {old}, which may be other changes now"]
     return of_code + changes_between(before.config, config)
-
-
-def _show_code(commit: str | None, is_dirty: bool | None) -> str:
-    if commit is None:
-        return "no git checkout"
-    return commit[:12] + (" with uncommitted changes" if is_dirty else "")
 
 
 def changes_between(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
@@ -39,26 +37,9 @@ def changes_between(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         before: A space as JSON (`Space.model_dump(mode="json")`).
         after: Another.
     """
-    old, new = _flatten(before), _flatten(after)
-    lines = []
-    for key in [*old, *(key for key in new if key not in old)]:
-        if old.get(key, _ABSENT) != new.get(key, _ABSENT):
-            lines.append(f"{key}: {_show(old, key)}, now {_show(new, key)}")
-    return lines
-
-
-_ABSENT = object()
-
-
-def _show(tree: dict[str, Any], key: str) -> str:
-    return str(tree[key]) if key in tree else "not given"
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    old, new = dict(flat(before)), dict(flat(after))
+    return [
+        f"{key}: {old.get(key, _ABSENT)}, now {new.get(key, _ABSENT)}"
+        for key in dict.fromkeys([*old, *new])
+        if (key in old, old.get(key)) != (key in new, new.get(key))
+    ]

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
-from search.launch.progress import LiveProgress
+from search.launch.progress import LiveProgress, Terminal
 from search.runs.lease import HEARTBEAT_SECONDS, sweep_checkpoints
 from search.runs.protocol import Report
 from search.runs.queue import RunQueue
@@ -189,7 +189,7 @@ def test_whatever_meets_it_first_a_launch_says_that_its_study_was_deleted(
     top: int,
 ) -> None:
     plan = plan_for(budget=HALF, confirm={"top": top})
-    observer = LiveProgress(plan) if is_live else Recorder()
+    observer = LiveProgress(plan, Terminal()) if is_live else Recorder()
 
     def run_tune(ledger: Ledger, _: object, __: object, on_step: Callable[[], str | None]) -> str:
         assert ledger.next_assignment() is not None
