@@ -6,29 +6,33 @@ A metric is data: whoever measures something else adds an entry, and no code.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, replace
+from typing import Any, Protocol
 
 __all__ = ["UNKNOWN", "Measured", "Metric", "rank"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Metric:
     """Something that is measured of a run.
 
     Attributes:
         name: What files, stores and programs call it.
-        words: What people call it.
+        words: What people call it; default: its name.
         unit: What it is measured in; empty for what has none. One that begins with "fraction" or
             "share" is of a metric from 0 to 1.
         maximize: Whether the larger of two values is the better one.
     """
 
     name: str
-    words: str
+    _: KW_ONLY
+    words: str = ""
     unit: str = ""
     maximize: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", self.words or self.name.replace("_", " "))
 
     @property
     def title(self) -> str:
@@ -76,11 +80,24 @@ class Metric:
         return min(max(3 - math.floor(math.log10(largest)), 0), 12)
 
 
+_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+"""Split -> what people call it."""
+
 OF_RUN = (
     Metric(name="train_seconds", words="training time", unit="s"),
     Metric(name="n_parameters", words="number of parameters"),
 )
 """What is known of a run whatever it trains."""
+
+
+class Aim(Protocol):
+    """A metric that is to be made small or large."""
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def direction(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +113,33 @@ class Measured:
 
     metrics: tuple[Metric, ...]
     kept_by: tuple[str, ...]
+
+    @classmethod
+    def of(cls, metrics: Sequence[Metric]) -> Measured:
+        """What is measured on each split, for metrics whose names carry none.
+
+        Args:
+            metrics: The first of them, on the validation split, decides which epoch is kept; of
+                equal ones the loss does, where there is a metric of that name.
+        """
+        of_splits = tuple(
+            replace(metric, name=f"{split}_{metric.name}", words=f"{words} {metric.words}")
+            for metric in metrics
+            for split, words in _SPLITS.items()
+        )
+        decisive = dict.fromkeys(m.name for m in metrics if m in metrics[:1] or m.name == "loss")
+        return cls(metrics=of_splits, kept_by=tuple(f"val_{name}" for name in decisive))
+
+    @classmethod
+    def of_objectives(cls, objectives: Sequence[Aim]) -> Measured:
+        """What is known to be measured where only the objectives say so."""
+        of_run = [metric.name for metric in OF_RUN]
+        metrics = tuple(
+            Metric(each.metric, maximize=each.direction == "maximize")
+            for each in objectives
+            if each.metric not in of_run
+        )
+        return cls(metrics=metrics, kept_by=(metrics[0].name,))
 
     @property
     def by_name(self) -> dict[str, Metric]:

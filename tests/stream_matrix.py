@@ -39,7 +39,7 @@ ESCAPED = "red\x1b[31m \u202eright\nnewline é中 " + "longname" * 40
 """What a study of another tool may be called."""
 SPACE = {
     "study": "closed",
-    "model": {"name": "closed-form"},
+    "trainable": "closed-form",
     "training": {"epochs": 3},
     "parameters": {
         "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},

@@ -168,7 +168,7 @@ from trainables.contract.run_data import RunData
 from trainables.worker.assigned import AssignedRun
 
 path = Path(sys.argv[1]) / "space.json"
-path.write_text(json.dumps({"study": "closed", "model": {"name": "closed-form"}, "parameters": {
+path.write_text(json.dumps({"study": "closed", "trainable": "closed-form", "parameters": {
     "learning_rate": {"type": "float", "low": 0.001, "high": 0.01}},
     "training": {"epochs": 2}, "budget": {"trials": 1}}))
 plan = make_plan(read_space_file(path), None, Workplace(checkpoints=path), command="c",

@@ -1,6 +1,6 @@
 """What can be trained, and how. Whoever brings something of their own finds here all they need:
 
-    from trainables import Metric, Options, Task
+    from trainables import Loop, Metric, Options, Task
 
 Loading this loads none of it, and PyTorch only with `Task`, which is a network's.
 """
@@ -19,20 +19,38 @@ if TYPE_CHECKING:
     from space.config import Options
     from space.errors import DataError
     from space.metrics import Metric
+    from trainables.contract.function import FunctionRun, measures
+    from trainables.contract.loop import Loop, RunInfo
     from trainables.contract.split_data import Batch, Split
     from trainables.contract.stacked import STACKED
     from trainables.contract.task import Task
 
-__all__ = ["STACKED", "Batch", "DataError", "Metric", "Options", "Split", "Task"]
+__all__ = [
+    "STACKED",
+    "Batch",
+    "DataError",
+    "FunctionRun",
+    "Loop",
+    "Metric",
+    "Options",
+    "RunInfo",
+    "Split",
+    "Task",
+    "measures",
+]
 
 _WHERE = {
     "STACKED": "trainables.contract.stacked",
     "Batch": "trainables.contract.split_data",
     "DataError": "space.errors",
+    "FunctionRun": "trainables.contract.function",
+    "Loop": "trainables.contract.loop",
     "Metric": "space.metrics",
     "Options": "space.config",
+    "RunInfo": "trainables.contract.loop",
     "Split": "trainables.contract.split_data",
     "Task": "trainables.contract.task",
+    "measures": "trainables.contract.function",
 }
 
 

@@ -1,7 +1,7 @@
 """What ends one run without being anyone's mistake.
 
 TrialFailure
-├── NonFiniteLossError    the loss of an epoch is infinite or not a number
+├── NonFiniteLossError    a metric of an epoch is infinite or not a number
 └── OutOfMemoryFailure    the device has too little memory for the run
 
 A study goes on after these. Each survives a journey between processes by pickle.
@@ -9,6 +9,7 @@ A study goes on after these. Each survives a journey between processes by pickle
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ class TrialFailure(Exception):  # noqa: N818 - an end that a study expects, no e
 
 
 class NonFiniteLossError(TrialFailure):
-    """The training or validation loss of an epoch is infinite or not a number."""
+    """A metric of an epoch, most often the loss, is infinite or not a number."""
 
     def __init__(self, metrics: Epoch) -> None:
         """
@@ -48,11 +49,13 @@ class NonFiniteLossError(TrialFailure):
         self.metrics = metrics
 
     def __str__(self) -> str:
-        m = self.metrics
-        return (
-            f"the loss is not finite in epoch {m.epoch} "
-            f"(train_loss {m['train_loss']:g}, val_loss {m['val_loss']:g})"
-        )
+        found = self.metrics.metrics
+        shown = [name for name in ("train_loss", "val_loss") if name in found]
+        what = "the loss" if any(not math.isfinite(found[name]) for name in shown) else "a metric"
+        if what != "the loss":
+            shown = [name for name, value in found.items() if not math.isfinite(value)]
+        values = ", ".join(f"{name} {found[name]:g}" for name in shown)
+        return f"{what} is not finite in epoch {self.metrics.epoch} ({values})"
 
 
 class OutOfMemoryFailure(TrialFailure):

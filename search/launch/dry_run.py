@@ -64,7 +64,7 @@ def print_dry_run(
     if limit is not None and limit < estimate.trial_seconds:
         _say(
             "note:      no trial reaches its last epoch within the time limit of one launch; the "
-            "same command goes on, and a narrower model (--set model.width=16) is faster"
+            "same command goes on"
         )
 
 

@@ -20,7 +20,7 @@ class Estimate:
 
     Attributes:
         n_threads: Threads that a trial gets.
-        step_seconds: Seconds for an optimizer step.
+        step_seconds: Seconds for an optimizer step, or for an epoch where there are no such steps.
         epoch_seconds: Seconds for an epoch.
         trial_seconds: Seconds for a trial that is not pruned, all its replicates included.
     """
@@ -32,7 +32,7 @@ class Estimate:
 
 
 def measure(plan: Plan, slots: Slots) -> Estimate:
-    """Train two single-step epochs of the space's first config and multiply the second's time.
+    """Measure what an epoch of the space's first config costs.
 
     Args:
         plan: The plan; what is measured is its first baseline, or a random point
@@ -48,23 +48,20 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
     import torch
 
     config = examples(plan.space)[0]
-    trainable = trainable_of(config)
     if not slots.gpus_per_trial:
         config = config.with_values({"training.device": "cpu"})
-    short, times = trainable.shortened(config)
     n_threads = max(1, int(plan.space.resources.cpus))
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
         with mistakes_told(TrainingError):
-            run = trainable.open_run(short, plan.place.data)
-            run.run_epoch()  # The first epoch pays for PyTorch's warm-up.
-            step_seconds = run.run_epoch().seconds
+            cost = trainable_of(config).measure_epoch(config, plan.place.data)
     finally:
         torch.set_num_threads(before)
+    epoch_seconds = cost.step_seconds * cost.n_steps
     return Estimate(
         n_threads=n_threads,
-        step_seconds=step_seconds,
-        epoch_seconds=step_seconds * times,
-        trial_seconds=step_seconds * times * config.training.epochs * plan.space.replicates,
+        step_seconds=cost.step_seconds,
+        epoch_seconds=epoch_seconds,
+        trial_seconds=epoch_seconds * config.training.epochs * plan.space.replicates,
     )

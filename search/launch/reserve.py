@@ -132,7 +132,7 @@ class Reserve:
             return 0.0
         n_runs = Counter(run.trial_id for run in confirm_queue(self._opened))
         asked = space.resources.runs_per_trainable
-        is_measured = asked == "auto" and trainable_of(space.config).is_measured(space.config)
+        is_measured = asked == "auto" and trainable_of(space.config).batched
         return confirmation_seconds(
             [
                 (n_runs[trial._trial_id], space.training.epochs * self._epoch_seconds(trial.number))

@@ -69,6 +69,8 @@ class Ledger(RunLedger[OpenTrial]):
         self._epochs = opened.space.training.epochs
         self._max_epochs = opened.space.budget.epochs
         self._is_single = len(opened.space.objectives) == 1
+        of_epochs = {metric.name for metric in opened.measured.metrics}
+        self._aims = [o.metric for o in opened.space.objectives if o.metric in of_epochs]
         self._observer = observer
         self._asking = Asking(opened, launch_id, self._lease)
         self._judge = Judge(opened)
@@ -226,6 +228,11 @@ class Ledger(RunLedger[OpenTrial]):
             self._observer.on_trial_report(opened, report)
         if report.failure is not None:
             self.fail(report.run_id, report.failure, report.traceback)
+            return False
+        missing = [name for name in self._aims if report.epoch and name not in report.epoch.metrics]
+        if missing:
+            found = ", ".join(report.epoch.metrics) if report.epoch else ""
+            self.fail(report.run_id, f"it is judged by {missing[0]}, and measures {found}")
             return False
         n_epochs = opened.runs[report.run_id].n_epochs
         with self._letting_go():

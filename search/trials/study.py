@@ -117,7 +117,7 @@ def open_study(
                 study_id=study._study_id,
                 identity=space.identity(),
                 metrics=metrics,
-                measured=space.config_type.measured,
+                measured=space.measured,
                 data_source=data.source,
                 data_fingerprint=data.fingerprint,
             )

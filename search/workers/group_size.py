@@ -129,18 +129,15 @@ def _differing(kinds: Iterable[str]) -> list[str]:
 def _measured_where_it_pays(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed | int:
     """What was measured of runs like this one, or the number where there is nothing to measure."""
     most = min(most, MOST)
-    grouping = trainable_of(config).grouping
-    if grouping == "alone":
+    if most == 1 or not trainable_of(config).batched:
         return 1
-    if most == 1 or grouping == "free":
-        return most  # What takes no time: the more at once, the fewer messages.
     try:
         return _measure(config, most, place)
     except (TrialFailure, TrainingError):
         return 1  # Not even one goes, for want of memory, say; its trial will tell.
 
 
-def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed | int:
+def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed:
     """Measure on a worker, or here where a worker would find the same."""
     gpus = place.slots.gpus_per_trial
     device: Literal["auto", "cpu"] = "auto" if gpus else "cpu"
@@ -158,7 +155,7 @@ def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed |
     # A worker sees the GPUs that it was given.
     remote: Any = ray.remote(num_cpus=place.resources.cpus, num_gpus=gpus)(_measured)
     try:
-        result: GroupSpeed | int = ray.get(remote.remote(*arguments))
+        result: GroupSpeed = ray.get(remote.remote(*arguments))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, TrialFailure | TrainingError):
             raise error.cause from error
@@ -168,7 +165,7 @@ def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed |
 
 def _measured(
     tree: dict[str, Any], data: RunData, most: int, n_threads: int, device: Literal["auto", "cpu"]
-) -> GroupSpeed | int:
+) -> GroupSpeed:
     import torch
 
     install(data.own)

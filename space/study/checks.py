@@ -105,6 +105,11 @@ def check_objectives(objectives: Sequence[Objective], measured: Measured) -> Non
     metrics = [objective.metric for objective in objectives]
     known = searched_metrics(measured)
     for index, metric in enumerate(metrics):
+        if not measured.metrics and metric.startswith("test_"):
+            raise refusal(
+                f"found {describe(metric)}; a search never sees the test split",
+                *(("objective", index, "metric") if index else ("objective", "metric")),
+            )
         if measured.metrics and metric not in known:
             raise refusal(
                 f"found {describe(metric)}; allowed: {listed(known)}{nearest(metric, known)}",

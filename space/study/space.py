@@ -27,6 +27,7 @@ from space.config import (
 )
 from space.errors import SpaceError, nearest
 from space.messages import describe, dotted, listed, mistakes, refusal, together
+from space.metrics import Measured
 from space.study import checks
 from space.study.identity import WITHOUT_GPU, difference, flat
 from space.study.parameters import CategoricalParameter, IntParameter, Parameter, Value
@@ -167,6 +168,12 @@ class Space(ConfigHolder):
     def what(self) -> str:
         """What is trained, in a word or two: a network where the trainable has several."""
         return self.config.what
+
+    @property
+    def measured(self) -> Measured:
+        """What is measured of its runs: the objectives, where the trainable does not say."""
+        known = self.config_type.measured
+        return known if known.metrics else Measured.of_objectives(self.objectives)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

@@ -49,17 +49,16 @@ from search.trials.sampling import make_sampler, propose
 from search.trials.study import open_study
 from search.workers.ray_session import ray_session
 from search.workers.workplace import Workplace
-from space import Space, SpaceFile
+from space import RunConfig, Space, SpaceFile
 from space.words import count
 from storage import open_store
 from storage.commands.kit import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
-from tests.harness.configs import open_run
-from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
+from tests.harness.configs import closed_form, open_run
 
 SPACE: dict[str, Any] = {
     "study": "overhead",
-    "model": {"name": "closed-form"},
+    "trainable": "closed-form",
     "parameters": {
         "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
         "weight_decay": {"type": "float", "low": 1e-6, "high": 1e-1, "log": True},
@@ -67,7 +66,7 @@ SPACE: dict[str, Any] = {
     "sampler": {"name": "tpe", "seed": 0},
     "pruner": {"name": "none"},
     "objective": {"metric": "val_error", "direction": "minimize"},
-    "resources": {"cpus": 1, "gpus": 0},
+    "resources": {"cpus": 1, "gpus": 0, "runs_per_trainable": 32},
 }
 
 
@@ -179,10 +178,9 @@ def run_ours(work: Search, growth: Growth) -> None:
         search(plan, opened, growth, place, Stopping())
 
 
-def config_of(params: dict[str, Any], n_reports: int) -> DigitPairsConfig:
+def config_of(params: dict[str, Any], n_reports: int) -> RunConfig:
     """The run that every peer trains for a trial."""
-    training = PairTrainingConfig(epochs=n_reports, aux_weight=0.0, **params)
-    return DigitPairsConfig(model=ModelConfig(name="closed-form"), training=training)
+    return closed_form(training__epochs=n_reports, **params)
 
 
 def run_optuna(work: Search, *, wal: bool) -> None:

@@ -73,7 +73,8 @@ def kill_a_node(
     """
     space = {
         "study": "cluster",
-        "model": {"name": "closed-form", "options": {"sleep": 0.3}},
+        "trainable": "closed-form",
+        "options": {"sleep": 0.3},
         "training": {"epochs": epochs},
         "parameters": PARAMETERS,
         "sampler": {"name": "random", "seed": 0},

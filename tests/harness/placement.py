@@ -98,7 +98,8 @@ def place(cluster: Cluster, directory: Path, *, cpus: float, gpus: float) -> Pla
     """
     space = {
         "study": f"cpus-{cpus:g}-gpus-{gpus:g}",
-        "model": {"name": "closed-form", "options": {"sleep": 0.25}},
+        "trainable": "closed-form",
+        "options": {"sleep": 0.25},
         "training": {"epochs": 10_000},
         "parameters": PARAMETERS,
         "sampler": {"name": "random", "seed": 0},

@@ -42,7 +42,7 @@ PROVENANCE = Provenance(
 
 SPACE: dict[str, Any] = {
     "study": "closed",
-    "model": {"name": "closed-form"},
+    "trainable": "closed-form",
     "training": {"epochs": 9},
     "parameters": {
         "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
@@ -104,11 +104,15 @@ def plan_of(path: Path, url: str) -> Plan:
 
 @pytest.fixture
 def plan_for(tmp_path: Path) -> Callable[..., Plan]:
-    """Makes a plan from the closed-form space with some top-level keys replaced."""
+    """Makes a plan from the closed-form space with some top-level keys replaced.
+
+    One with a model is of pairs of digits.
+    """
 
     def make(**changes: Any) -> Plan:
         path = tmp_path / "space.yaml"
-        path.write_text(json.dumps({**SPACE, **changes}))
+        of_pairs = {"trainable": "digit-pairs"} if "model" in changes else {}
+        path.write_text(json.dumps({**SPACE, **of_pairs, **changes}))
         return plan_of(path, str(tmp_path / "s.db"))
 
     return make

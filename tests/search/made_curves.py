@@ -8,14 +8,12 @@ from typing import Any
 
 from search.runs.seeds import replicate_config
 from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
-from space import CategoricalParameter, Space, parse_space
-from trainables.shipped.closed_form import ClosedForm
-from trainables.shipped.digit_pairs.config import DigitPairsConfig
-from trainables.shipped.digit_pairs.resolve import resolve_config
+from space import CategoricalParameter, RunConfig, Space, parse_space
+from tests.harness.configs import open_run
 
 SPACE: dict[str, Any] = {
     "study": "recorded",
-    "model": {"name": "closed-form"},
+    "trainable": "closed-form",
     "training": {"epochs": 4},
     "parameters": {"weight_decay": {"type": "float", "low": 0.0, "high": 1.0}},
     "sampler": {"name": "random"},
@@ -57,14 +55,14 @@ def closed_form_curves(space: Space, n_seeds: int = 1) -> LearningCurves:
     points = []
     for values in itertools.product(*axes):
         params = dict(zip(space.parameters, values, strict=True))
-        config = resolve_config(space.resolve(params))
+        config = space.resolve(params)
         runs = tuple(_trained(replicate_config(config, seed)) for seed in range(n_seeds))
         points.append(RecordedPoint(params=params, runs=runs))
     return LearningCurves(provenance={}, truth="t", space=space, points=tuple(points))
 
 
-def _trained(config: DigitPairsConfig) -> RecordedRun:
-    run = ClosedForm(config)
+def _trained(config: RunConfig) -> RecordedRun:
+    run = open_run(config)
     while not run.finished:
         run.run_epoch()
     return RecordedRun(

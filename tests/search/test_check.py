@@ -40,7 +40,7 @@ def found(store: Store) -> list[str]:
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "pruned": {"pruner": ASHA, "budget": {"trials": 20}},
-    "failing": {"parameters": {"options.nan_at": {"type": "categorical", "choices": [0, 3]}}},
+    "failing": {"parameters": {"nan_at": {"type": "categorical", "choices": [0, 3]}}},
     "replicates": {"replicates": 3, "budget": {"trials": 5}, "pruner": ASHA},
     "wilcoxon": {
         "replicates": 4,

@@ -24,7 +24,7 @@ Command = Callable[[str], int]
 
 SPACE = """
 study: made
-model: {name: closed-form}
+trainable: closed-form
 parameters: {learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2}}
 budget: {trials: 1}
 """

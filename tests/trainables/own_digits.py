@@ -8,22 +8,23 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
-import trainables
-from trainables import Metric, Task
+from trainables import Metric, Options, Task
+
+
+class DigitsOptions(Options):
+    """What a file may set and search."""
+
+    width: Annotated[int, Field(ge=1)] = 4
+    """Channels."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of the features that is dropped."""
 
 
 class Digits(Task):
     """Which of ten digits an image of 8 x 8 shows."""
 
-    metrics = (Metric(name="accuracy", words="accuracy", maximize=True),)
-
-    class Options(trainables.Options):
-        """What a file may set and search."""
-
-        width: Annotated[int, Field(ge=1)] = 4
-        """Channels."""
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-        """Share of the features that is dropped."""
+    options: DigitsOptions
+    metrics = (Metric("accuracy", maximize=True),)
 
     def data(self, split):
         """The first 300 images are trained on, 200 others are the test."""

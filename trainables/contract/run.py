@@ -1,52 +1,76 @@
-"""What a study steps through, whichever trainable it is of."""
+"""A run: what workers step through, an epoch at a time, whoever trains it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from space.config import RunConfig
-from space.epochs import Epoch
+from space.epochs import Epoch, kept_epoch
+from space.metrics import Metric
+from trainables.failures import NonFiniteLossError
 
 __all__ = ["Run"]
 
 
-class Run(Protocol):
-    """One training run, an epoch at a time."""
+class Run(ABC):
+    """One training run and its books: its epochs, and the state of the one that is kept.
 
-    history: list[Epoch]
-    """The completed epochs."""
-    kept: Epoch | None
-    """The one whose state is kept."""
-    fingerprint: str
-    """16 hexadecimal digits that identify the data; empty where there are none."""
+    A run that raised a `TrialFailure` is over.
 
-    @property
-    def config(self) -> RunConfig:
-        """The resolved config."""
+    Attributes:
+        config: The resolved config.
+        fingerprint: 16 hexadecimal digits that identify the data; empty where there are none.
+        history: The completed epochs.
+        kept: The one whose state is kept; None before the first epoch's end.
+        notice: What did not stop the run but should be known; whoever reports it takes it away.
+    """
+
+    def __init__(self, config: RunConfig, rule: Sequence[Metric], fingerprint: str) -> None:
+        """
+        Args:
+            config: The resolved config.
+            rule: Which epoch's state is kept; see `Epoch.replaces`.
+            fingerprint: Identifies the data.
+        """
+        self.config = config
+        self.fingerprint = fingerprint
+        self.history: list[Epoch] = []
+        self.kept: Epoch | None = None
+        self.notice: str | None = None
+        self._rule = rule
+        self._kept_state: Any = None
 
     @property
     def n_parameters(self) -> int:
-        """Trainable parameters."""
+        """Trainable parameters; 0 where there are none."""
+        return 0
 
     @property
     def epoch(self) -> int:
         """Completed epochs."""
+        return len(self.history)
 
     @property
     def finished(self) -> bool:
         """Whether all epochs of the config are completed."""
+        return self.epoch >= self.config.training.epochs
 
+    @abstractmethod
     def run_epoch(self) -> Epoch:
-        """Runs one epoch.
+        """Trains one epoch, and keeps its state if it is the best so far.
 
         Returns:
             Its numbers.
 
         Raises:
+            RuntimeError: If the run is finished.
             TrialFailure: If the run cannot go on.
         """
 
+    @abstractmethod
     def evaluate(self, test: Any) -> Mapping[str, float]:
         """The kept state's metrics on all parts of the data; only benchmarks ask for them.
 
@@ -57,8 +81,37 @@ class Run(Protocol):
             Metric with its split, such as ``"test_error"`` -> value.
 
         Raises:
+            RuntimeError: If no epoch is completed yet.
             TrialFailure: If it cannot be evaluated.
         """
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]:
+        """What the next epoch starts from; see `state_dict`."""
+
+    @abstractmethod
+    def _load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes to what `_state` gave; the epochs and the kept state are there already."""
+
+    @abstractmethod
+    def _evaluable_state(self) -> Any:
+        """A copy of what `evaluate` needs of the state as it is now."""
+
+    def complete_epoch(self, epoch: Epoch) -> None:
+        """Records an epoch's numbers, and keeps the state if it is the best so far.
+
+        Args:
+            epoch: The epoch that follows the last completed one.
+
+        Raises:
+            NonFiniteLossError: If a metric is not finite.
+        """
+        if not epoch.is_finite():
+            raise NonFiniteLossError(epoch)
+        if epoch.replaces(self.kept, self._rule):
+            self.kept = epoch
+            self._kept_state = self._evaluable_state()
+        self.history.append(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the epochs to come depend on besides config and data.
@@ -66,10 +119,19 @@ class Run(Protocol):
         Returns:
             Tensors and plain types, possibly live: save them before the next epoch.
         """
+        return {
+            **self._state(),
+            "history": [asdict(epoch) for epoch in self.history],
+            "kept_model": self._kept_state,
+        }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes back, or on, to a state.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes back, or on, to a state; what follows is the same to the bit as without it.
 
         Args:
             state: What `state_dict` gave in a run of the same config; left untouched.
         """
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.kept = kept_epoch(self.history, self._rule)
+        self._kept_state = state["kept_model"]
+        self._load_state(state)

@@ -21,11 +21,13 @@ class RunData:
     Attributes:
         train: The training part, or None where no run needs any.
         test: The test part, for benchmarks alone.
+        with_test: Whether runs may use the test split.
         own: The text of the trainable, where it is a user's own.
     """
 
     train: Any = None
     test: Any = None
+    with_test: bool = False
     own: OwnCode | None = None
 
     @property

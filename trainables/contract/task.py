@@ -16,9 +16,8 @@ from trainables.contract.split_data import Batch, Split, SplitData
 
 __all__ = ["LOSS", "Task"]
 
-LOSS = Metric(name="loss", words="loss", unit="nats")
+LOSS = Metric("loss", unit="nats")
 """What every task is measured by, unless its own metrics have one of this name."""
-_WORDS = {"train": "train", "val": "validation", "test": "test"}
 
 
 class Task(ABC):
@@ -44,7 +43,8 @@ class Task(ABC):
     Attributes:
         metrics: What is measured beside the loss, without a split in the names; the first decides
             which epoch's state is kept, where there is none the loss.
-        options: The task's options.
+        options: The task's options. A subclass says of which type they are, one derived from
+            `space.Options`: ``options: MyOptions``.
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -53,6 +53,10 @@ class Task(ABC):
         """
         Args:
             options: The options; their numbers marked `STACKED` may differ within a batch of runs.
+
+        Raises:
+            ValueError: If no run can be made with them, because they do not go together, say: a
+                trial of theirs fails for that reason, and the search goes on.
         """
         self.options = options
 
@@ -153,18 +157,7 @@ class Task(ABC):
         metrics = self.metrics
         if LOSS.name not in [metric.name for metric in metrics]:
             metrics = (*metrics, LOSS)
-        of_splits = tuple(
-            Metric(
-                name=f"{split}_{metric.name}",
-                words=f"{words} {metric.words}",
-                unit=metric.unit,
-                maximize=metric.maximize,
-            )
-            for metric in metrics
-            for split, words in _WORDS.items()
-        )
-        decisive = dict.fromkeys([metrics[0].name, LOSS.name])
-        return Measured(metrics=of_splits, kept_by=tuple(f"val_{name}" for name in decisive))
+        return Measured.of(metrics)
 
     def load(self, split: Split) -> SplitData:
         """A split with its fingerprint; the training split with the validation split beside it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Literal, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from space.config import RunConfig
 from trainables.contract.group_speed import GroupSpeed
@@ -10,11 +10,18 @@ from trainables.contract.own_code import OwnCode
 from trainables.contract.run import Run
 from trainables.contract.run_data import RunData
 
-__all__ = ["Grouping", "Trainable"]
-
-Grouping = Literal["alone", "free", "measured"]
+__all__ = ["EpochCost", "Trainable"]
 
 C = TypeVar("C", bound=RunConfig)
+
+
+class EpochCost(NamedTuple):
+    """What an epoch costs."""
+
+    step_seconds: float
+    """Of an optimizer step; of a whole epoch where there are no such steps."""
+    n_steps: float
+    """Steps that an epoch takes, the validation counted in."""
 
 
 class Trainable(Generic[C]):
@@ -28,14 +35,14 @@ class Trainable(Generic[C]):
         name: What files call it.
         own: Its text, where it is a user's own.
         about: What it is, in a sentence.
-        grouping: How many of its runs a worker trains at once: alone, one; free, as many as there
-            are, since they take no time; measured, as many as `measure_together` finds to pay.
+        batched: Whether its runs can be trained many as one, as many as `measure_together` finds
+            to pay.
     """
 
     name: str = ""
     own: OwnCode | None = None
     about: str = ""
-    grouping: Grouping = "alone"
+    batched: bool = False
     config_type: type[C]
 
     @property
@@ -98,25 +105,21 @@ class Trainable(Generic[C]):
         """What grows with the memory that a run takes."""
         return ()
 
-    def shortened(self, config: C) -> tuple[C, float]:
-        """A run by which the cost of an epoch is measured.
+    def measure_epoch(self, config: C, data: RunData) -> EpochCost:
+        """What an epoch costs here and now. Default: the first is trained.
 
         Args:
             config: A resolved config.
-
-        Returns:
-            The config of a run of two short epochs, and how many of these an epoch of the given
-            config takes.
+            data: What its runs are trained on.
         """
-        return config.with_values({"training.epochs": 2}), 1.0
+        return EpochCost(self.open_run(config, data).run_epoch().seconds, 1.0)
 
-    def is_measured(self, config: C) -> bool:
-        """Whether `measure_together` takes time for it."""
-        return self.grouping == "measured"
+    def measure_together(self, config: C, data: RunData, *, most: int) -> GroupSpeed:
+        """How fast runs of one config are trained together; only asked where they are `batched`.
 
-    def measure_together(self, config: C, data: RunData, *, most: int) -> GroupSpeed | int:
-        """How fast runs of one config are trained together, or how many for nothing.
-
-        Only asked where `grouping` is "measured".
+        Args:
+            config: A resolved config.
+            data: What its runs are trained on.
+            most: The most to try together, at least 1.
         """
         raise NotImplementedError

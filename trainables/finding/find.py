@@ -17,8 +17,9 @@ SHIPPED = {
     DEFAULT_TRAINABLE: "trainables.shipped.digit_pairs.trainable:DigitPairs",
     "digits-cnn": "trainables.shipped.digits_cnn:Digits",
     "table-mlp": "trainables.shipped.table_mlp:Table",
+    "closed-form": "trainables.shipped.closed_form:ClosedForm",
 }
-"""Name -> where its class is."""
+"""Name -> where its class or function is."""
 
 
 def find_trainable(name: str) -> Trainable[Any]:

@@ -17,6 +17,9 @@ from types import ModuleType
 from typing import Any
 
 from space.errors import SpaceError, nearest
+from trainables.contract.function import loop_of_function
+from trainables.contract.loop import Loop
+from trainables.contract.loop_trainable import LoopTrainable
 from trainables.contract.own_code import OwnCode
 from trainables.contract.trainable import Trainable
 from trainables.tracebacks import OURS, SENT_TEXT
@@ -75,14 +78,19 @@ def _loaded(name: str, path: Path | None, own: OwnCode | None) -> Trainable[Any]
     try:
         module = importlib.import_module(where) if path is None else _of_file(path)
         found = vars(module).get(attribute)
-        if found is not None:
-            trainable = wrapped(found, name)
-            trainable.name, trainable.own = name, own
-            return trainable
     except SpaceError:
         raise
     except Exception as error:  # whatever its code does
         raise _broken(where, error) from error
+    if found is not None:
+        try:
+            trainable = wrapped(found, attribute)
+        except SpaceError as error:
+            line = _line_of(found)
+            place = f"{where}, line {line}" if line else where
+            raise SpaceError(f"{place}: {error}") from error
+        trainable.name, trainable.own = name, own
+        return trainable
     defined = [key for key, value in vars(module).items() if _is_own(value, module)]
     raise SpaceError(
         f"{where} has no '{attribute}'; it defines {', '.join(defined) or 'nothing'}"
@@ -164,9 +172,22 @@ def _broken(where: str, error: Exception) -> SpaceError:
 
 
 def wrapped(found: Any, name: str) -> Trainable[Any]:
-    """A trainable of what a user's file defines."""
+    """The trainable of a class or a function.
+
+    Args:
+        found: A `Task`, a `Loop` or a generator function.
+        name: What files call it.
+
+    Raises:
+        SpaceError: If it is none of these, or not complete.
+    """
     if inspect.isclass(found) and issubclass(found, Trainable):
-        return _described(found(), found)
+        trainable: Trainable[Any] = found()
+        return _described(trainable, found)
+    if inspect.isclass(found) and issubclass(found, Loop):
+        return _described(LoopTrainable(found, name), found)
+    if inspect.isfunction(found):
+        return _described(LoopTrainable(loop_of_function(found, name), name), found)
     if inspect.isclass(found) and "trainables.contract.task" in sys.modules:
         from trainables.contract.task import Task
         from trainables.loop.task_trainable import TaskTrainable
@@ -174,10 +195,19 @@ def wrapped(found: Any, name: str) -> Trainable[Any]:
         if issubclass(found, Task):
             return _described(TaskTrainable(found, name), found)
     raise SpaceError(
-        f"{name} is a {type(found).__name__}; expected a class that derives from trainables.Task"
+        f"{name} is a {type(found).__name__}; expected a class that derives from trainables.Task "
+        "or trainables.Loop, or a function that yields each epoch's metrics"
     )
 
 
 def _described(trainable: Trainable[Any], found: Any) -> Trainable[Any]:
     trainable.about = (inspect.getdoc(found) or "").partition("\n")[0]
     return trainable
+
+
+def _line_of(found: Any) -> int | None:
+    """Where a file defines it."""
+    try:
+        return inspect.getsourcelines(found)[1]
+    except (OSError, TypeError):
+        return None

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 
 from trainables.contract.group_speed import GroupSpeed
+from trainables.contract.trainable import EpochCost
 from trainables.failures import OutOfMemoryFailure, first_line, is_device_lost
 from trainables.loop.batch import TRACE_AFTER, TrainingBatch
+from trainables.loop.samples import n_samples
 from trainables.loop.training import Training
 from trainables.tracebacks import describe
 
-__all__ = ["measure_group_speed"]
+__all__ = ["measure_epoch", "measure_group_speed"]
 
 N_STEPS = 3
 """Steps of an epoch that is timed."""
@@ -22,6 +24,21 @@ TIMED_SECONDS = 0.2
 MOST_TIMED = 100
 ARITHMETIC_SECONDS = 0.1
 """A step on a CPU that takes longer is arithmetic alone, of which a batch has no less."""
+
+
+def measure_epoch(run: Training) -> EpochCost:
+    """Trains two epochs of hardly any samples, and counts how many steps a whole one has.
+
+    Args:
+        run: A run of two epochs at its beginning; it is of no further use.
+    """
+    run.begin_epoch()
+    n_steps, n_val = run.n_steps, n_samples(run.parts["val"])
+    run.shorten(1)
+    run.run_epoch()  # The first epoch pays for PyTorch's warm-up.
+    seconds = run.run_epoch().seconds / run.n_steps
+    # A forward pass is a third of a step.
+    return EpochCost(seconds, n_steps + n_val / run.config.training.batch_size / 3)
 
 
 def measure_group_speed(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import Field, create_model
+from pydantic import Field
 
 from space.config import DataSettings, NetworkConfig, Options, TrainingConfig
 from space.errors import DataError, ModelError, SpaceError, TrainingError
+from trainables.contract.options import check_metrics, config_with, made_of, options_of_class
 from trainables.contract.run_data import RunData
 from trainables.contract.stacked import STACKED
 from trainables.contract.task import Task
-from trainables.contract.trainable import Grouping, Trainable
+from trainables.contract.trainable import EpochCost, Trainable
 from trainables.device import check_device, pick_device
 from trainables.loop.training import Training, draw_parts
 from trainables.seeds import PROTOCOL
@@ -48,40 +48,33 @@ class TaskConfig(NetworkConfig):
 class TaskTrainable(Trainable[TaskConfig]):
     """Runs of a `Task`: the loop trains them, many as one model where that pays."""
 
-    grouping: Grouping = "measured"
+    batched = True
 
     def __init__(self, task: type[Task], name: str) -> None:
         """
         Args:
-            task: The task's class; its ``Options``, if it has any, are an `Options` class.
+            task: The task's class.
             name: What files call it.
 
         Raises:
-            SpaceError: If the class is not complete, or its options are none.
+            SpaceError: If the class is not complete, or its options or metrics are none.
         """
         missing = sorted(getattr(task, "__abstractmethods__", ()))
         if missing:
             raise SpaceError(f"{name} lacks the method {' and the method '.join(missing)}")
-        options = getattr(task, "Options", Options)
-        if not (inspect.isclass(options) and issubclass(options, Options)):
-            raise SpaceError(f"{name}.Options must derive from space.Options")
-        for key in options.model_fields:
-            if key in TrainingConfig.model_fields:
-                raise SpaceError(
-                    f"{name}.Options has '{key}', which is a setting of training, too: call it "
-                    "something else"
-                )
+        check_metrics(task.metrics, name)
         self._task = task
-        is_required = any(field.is_required() for field in options.model_fields.values())
-        default = Field() if is_required else Field(default_factory=options)
-        fields: Any = {"options": (options, default)}
-        self.config_type = create_model("TaskConfig", __base__=TaskConfig, **fields)
+        self.config_type = config_with(TaskConfig, options_of_class(task, name), name)
         self.config_type.measured = task.__new__(task).measured  # Of no run: of the class.
         self._counts: dict[str, int] = {}
 
     def task(self, config: TaskConfig) -> Task:
-        """The task of one run."""
-        return self._task(config.options)
+        """The task of one run.
+
+        Raises:
+            TrainingError: If it refuses its options.
+        """
+        return made_of(self._task, config.options)
 
     def settle(
         self, config: TaskConfig, *, source: str | None = None, with_test: bool = False
@@ -93,7 +86,7 @@ class TaskTrainable(Trainable[TaskConfig]):
             draw_parts(task, train, config.data.data_seed)
             test = task.load("test") if with_test else None
         config = config.model_copy(update={"trainable": self.pinned})
-        return config, RunData(train=train, test=test, own=self.own)
+        return config, RunData(train=train, test=test, own=self.own, with_test=with_test)
 
     def resolve(self, config: TaskConfig) -> TaskConfig:
         """The config with today's protocol and the text of its file."""
@@ -104,6 +97,7 @@ class TaskTrainable(Trainable[TaskConfig]):
             )
         if config.training.device == "cpu":
             check_device(config.training, torch.device("cpu"))
+        self.task(config)
         training = config.training.model_copy(update={"protocol": PROTOCOL})
         return config.model_copy(update={"training": training, "trainable": self.pinned})
 
@@ -124,6 +118,13 @@ class TaskTrainable(Trainable[TaskConfig]):
     def weight(self, config: TaskConfig) -> tuple[float, ...]:
         """The more samples a step and parameters, the more memory."""
         return (self.n_parameters(config), config.training.batch_size)
+
+    def measure_epoch(self, config: TaskConfig, data: RunData) -> EpochCost:
+        """A step of the network, measured."""
+        from trainables.loop.group_speed import measure_epoch
+
+        long = config.with_values({"training.epochs": 2})
+        return measure_epoch(self.open_run(long, data))
 
     def measure_together(self, config: TaskConfig, data: RunData, *, most: int) -> GroupSpeed:
         """Steps of the network, measured."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from space.config import NetworkConfig
-from space.epochs import Epoch, kept_epoch
+from space.epochs import Epoch
 from space.errors import DataError, ModelError
+from trainables.contract.run import Run
 from trainables.contract.split_data import Batch, SplitData
 from trainables.contract.task import Task
 from trainables.device import check_device, prepare_device
@@ -73,13 +73,15 @@ def draw_test(task: Task, data: SplitData, data_seed: int) -> Batch:
     return task.draw(data.tensors, "test", generator(data_seed, Stream.TEST_DRAW))
 
 
-class Training:
+class Training(Run):
     """One run: a task's samples, network and optimizer, trained an epoch at a time.
 
     The same config on the same machine with the same number of threads gives the same numbers, in
-    whatever process and after whatever else. A run that raised a `TrialFailure` is over. The steps
-    themselves are those of `TrainingBatch`, of which a run alone is one of one run.
+    whatever process and after whatever else. The steps themselves are those of `TrainingBatch`, of
+    which a run alone is one of one run.
     """
+
+    config: NetworkConfig
 
     def __init__(
         self, task: Task, config: NetworkConfig, data: SplitData, device: torch.device
@@ -99,18 +101,11 @@ class Training:
         """
         check_device(config.training, device)
         prepare_device(config.training, device)
+        super().__init__(config, task.measured.rule, data.fingerprint)
         self.task = task
-        self.config = config
         self.device = device
-        self.fingerprint = data.fingerprint
-        """Identifies the data trained on."""
-        self.history: list[Epoch] = []
-        """The numbers of every completed epoch."""
-        self.kept: Epoch | None = None
-        """The epoch whose state is kept; None before the first epoch's end."""
         self.n_steps = 0
         """Steps of the epoch begun last."""
-        self._rule = task.measured.rule
         parts = draw_parts(task, data, config.data.data_seed)
         with out_of_memory_translated(self.name):
             self.parts = {split: on_device(part, device) for split, part in parts.items()}
@@ -128,16 +123,6 @@ class Training:
     def name(self) -> str:
         """What is trained, in a word."""
         return self.config.what
-
-    @property
-    def epoch(self) -> int:
-        """Completed epochs."""
-        return len(self.history)
-
-    @property
-    def finished(self) -> bool:
-        """Whether all epochs of the config are completed."""
-        return self.epoch >= self.config.training.epochs
 
     @property
     def n_parameters(self) -> int:
@@ -202,22 +187,6 @@ class Training:
         seed = role_seed(self.config.training, Stream.DROPOUT)
         return derive_seed(seed, Stream.DROPOUT, self.epoch + 1, 1)
 
-    def complete_epoch(self, epoch: Epoch) -> None:
-        """Records an epoch's numbers, and keeps the state if it is the best so far.
-
-        Args:
-            epoch: The epoch that follows the last completed one.
-
-        Raises:
-            NonFiniteLossError: If a metric is not finite.
-        """
-        if not epoch.is_finite():
-            raise NonFiniteLossError(epoch)
-        if epoch.replaces(self.kept, self._rule):
-            self.kept = epoch
-            self._kept_state = self._network_state()
-        self.history.append(epoch)
-
     def measure(self, part: Batch, *, kept: bool = False) -> dict[str, float]:
         """The loss and the metrics of the network as it is now, or as it was kept.
 
@@ -257,30 +226,16 @@ class Training:
             for name, value in self.measure(part, kept=True).items()
         }
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that the epochs to come depend on besides config and data.
+    def _state(self) -> dict[str, Any]:
+        return {"model": self._network_state(), "optimizer": self.optimizer.state_dict()}
 
-        Returns:
-            Tensors and plain types. Tensors may be live: save them before the next epoch.
-        """
-        return {
-            "model": self._network_state(),
-            "optimizer": self.optimizer.state_dict(),
-            "history": [asdict(epoch) for epoch in self.history],
-            "kept_model": self._kept_state,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes back, or on, to a state; what follows is the same to the bit as without it.
-
-        Args:
-            state: What `state_dict` gave in a run of the same config; left untouched.
-        """
+    def _load_state(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.history = [Epoch(**epoch) for epoch in state["history"]]
-        self.kept = kept_epoch(self.history, self._rule)
         self._kept_state = on_device(copy.deepcopy(state["kept_model"]), self.device)
+
+    def _evaluable_state(self) -> dict[str, Tensor]:
+        return self._network_state()
 
     def _network_state(self) -> dict[str, Tensor]:
         """A copy of the network's state, each tensor with memory of its own.

@@ -94,7 +94,7 @@ class AssignedRun:
     @property
     def training(self) -> Training | None:
         """The run, once it is prepared, where it is one of those that are trained as one model."""
-        is_one = trainable_of(self._config).is_measured(self._config)
+        is_one = trainable_of(self._config).batched
         return cast("Training | None", self._run if is_one else None)
 
     def step(self) -> dict[str, Any]:
@@ -218,6 +218,9 @@ class AssignedRun:
         told: str | None = None,
         evaluation: dict[str, float] | None = None,
     ) -> dict[str, Any]:
+        if self._run is not None and self._run.notice is not None:
+            self.warn(self._run.notice)
+            self._run.notice = None
         warning, self._warning = self._warning, None
         return {
             "run_id": self.run_id,

@@ -11,6 +11,7 @@ that one process with its libraries and data warm trains as many runs as there a
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -46,9 +47,8 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._data = data or RunData()
         install(self._data.own)
-        if self._data.train is not None and n_threads is not None:
-            import torch  # Runs that need no data need no PyTorch either.
-
+        torch = sys.modules.get("torch")  # There where the data or the trainable need it.
+        if torch is not None and n_threads is not None:
             torch.set_num_threads(n_threads)
         self._open(config)
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.browser
 N_TRIALS = 6
 SPACE = {
     "study": "seen",
-    "model": {"name": "closed-form"},
+    "trainable": "closed-form",
     "training": {"epochs": 2},
     "parameters": {
         "learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True},

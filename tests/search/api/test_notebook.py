@@ -41,7 +41,8 @@ search.launch("lanch")
 SLOW = {
     **SPACE,
     "training": {"epochs": 4},
-    "model": {"name": "closed-form", "options": {"sleep": 0.2}},
+    "trainable": "closed-form",
+    "options": {"sleep": 0.2},
     "budget": {"trials": 1000},
 }
 

@@ -176,7 +176,7 @@ def test_the_baseline_is_written_before_the_winner(
     file = load_configs(command("--baseline"))
     assert [named.provenance["trial"] for named in file.configs] == [0, winner]
     assert file.configs[0].provenance["selection"] == "baseline"
-    assert file.configs[0].training.learning_rate == 1e-4
+    assert file.configs[0].config.value("options.learning_rate") == 1e-4
     named = load_configs(command("--baseline", "--trial", str(winner)))
     assert [each.config for each in named.configs] == [each.config for each in file.configs]
 

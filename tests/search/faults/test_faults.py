@@ -33,7 +33,7 @@ from ..launch.test_launch import ROOT, command, wait_for_epochs
 
 SPACE: dict[str, Any] = {
     "study": "faulty",
-    "model": {"name": "closed-form"},
+    "trainable": "closed-form",
     "training": {"epochs": 30},
     "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True}},
     "sampler": {"name": "random", "seed": 0},
@@ -142,7 +142,8 @@ def test_a_disk_too_full_for_checkpoints_costs_no_trial(
 def test_results_deleted_in_mid_search(tmp_path: Path, one_ray: Path, here: Here) -> None:
     database, path = tmp_path / "results" / "s.db", tmp_path / "space.json"
     slow = {
-        "model": {"name": "closed-form", "options": {"sleep": 0.1}},
+        "trainable": "closed-form",
+        "options": {"sleep": 0.1},
         "training": {"epochs": 300},
     }
     path.write_text(json.dumps({**SPACE, **slow}))

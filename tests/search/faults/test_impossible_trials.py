@@ -31,7 +31,7 @@ from ..conftest import SPACE, Recorder, best_first, confirm, new_ledger, search,
 
 MakePlan = Callable[..., Plan]
 RATE = SPACE["parameters"]["learning_rate"]
-SOMETIMES = {"learning_rate": RATE, "options.nan_at": {"type": "int", "low": -9, "high": 0}}
+SOMETIMES = {"learning_rate": RATE, "nan_at": {"type": "int", "low": -9, "high": 0}}
 """The closed form takes no negative epoch."""
 
 
@@ -52,8 +52,8 @@ def test_a_proposal_that_cannot_be_trained_fails_and_the_search_goes_on(
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAIL}
     assert len(trials) == 20
     for trial in failed:
-        assert trial.params["options.nan_at"] < 0
-        assert "options.nan_at" in trial.user_attrs[FAIL_REASON]
+        assert trial.params["nan_at"] < 0
+        assert "nan_at" in trial.user_attrs[FAIL_REASON]
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,15 @@ def test_a_proposal_that_cannot_be_trained_fails_and_the_search_goes_on(
         ({"learning_rate": None}, "learning_rate null"),
         ({"learning_rate": True}, "learning_rate true"),
         ({"learning_rat": 0.001}, "did you mean 'learning_rate'"),
-        ({"options.nan_at": 1.5}, "options.nan_at 1.5"),
-        ({"options.nan_at": -3}, "model.options.nan_at"),
+        ({"nan_at": 1.5}, "nan_at 1.5"),
+        ({"nan_at": -3}, "options.nan_at"),
     ],
 )
 def test_a_queued_trial_that_cannot_become_a_run_fails_with_its_reason(
     plan_for: MakePlan, store: Store, queued: dict[str, Any], reason: str
 ) -> None:
-    never = {**SOMETIMES["options.nan_at"], "high": 9}
-    plan = plan_for(
-        parameters={"learning_rate": RATE, "options.nan_at": never}, budget={"trials": 3}
-    )
+    never = {**SOMETIMES["nan_at"], "high": 9}
+    plan = plan_for(parameters={"learning_rate": RATE, "nan_at": never}, budget={"trials": 3})
     first, *others = searched(plan, store, queued)
     assert first.state == TrialState.FAIL
     assert reason in first.user_attrs[FAIL_REASON]
@@ -92,7 +90,7 @@ def test_a_queued_trial_is_read_as_the_space_spells_it_and_completed(
     assert first.state == empty.state == TrialState.COMPLETE
     assert first.params["batch_size"] == 32
     config = store.runs(store.study_id("closed"))[0].config
-    assert repr(config["training"]["batch_size"]) == "32"
+    assert repr(config["options"]["batch_size"]) == "32"
     assert set(first.params) == set(empty.params) == set(parameters)
 
 
@@ -134,10 +132,10 @@ def test_a_study_with_trials_of_another_tool_is_searched_on(
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 14
 
 
-LATE = {"learning_rate": RATE, "options.nan_at": {"type": "int", "low": 50, "high": 60}}
+LATE = {"learning_rate": RATE, "nan_at": {"type": "int", "low": 50, "high": 60}}
 FOREIGN = [
     ({"other": 1}, {"other": IntDistribution(1, 5)}, "parameter 'other' is not searched"),
-    ({"options.nan_at": -3}, {"options.nan_at": IntDistribution(-9, 9)}, "model.options.nan_at"),
+    ({"nan_at": -3}, {"nan_at": IntDistribution(-9, 9)}, "options.nan_at"),
 ]
 """Parameters, their distributions and why no run can be trained with them."""
 
@@ -196,7 +194,7 @@ def test_a_front_without_the_trials_that_cannot_be_trained_is_confirmed(
     assert list(found.skipped) == [12]
 
 
-@pytest.mark.parametrize(("low", "reason"), [(-9, "options.nan_at"), (1, "the loss is not finite")])
+@pytest.mark.parametrize(("low", "reason"), [(-9, "nan_at"), (1, "the loss is not finite")])
 def test_a_search_of_which_every_trial_fails_stops_and_says_so(
     plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch, low: int, reason: str
 ) -> None:
@@ -204,7 +202,7 @@ def test_a_search_of_which_every_trial_fails_stops_and_says_so(
     monkeypatch.setattr("search.launch.plan._probe", lambda plan, path: None)
     broken = {"type": "int", "low": low, "high": low + 8}
     plan = plan_for(
-        parameters={"learning_rate": RATE, "options.nan_at": broken}, budget={"time_limit": "1h"}
+        parameters={"learning_rate": RATE, "nan_at": broken}, budget={"time_limit": "1h"}
     )
     for _ in range(2):  # Nothing is blocked for good: the next launch tries as many.
         ledger, study = new_ledger(plan, store, Recorder())
@@ -261,15 +259,15 @@ def test_points_that_cannot_be_trained_are_announced_before_any_trial(
     with caplog.at_level(logging.WARNING):
         plan = plan_for(parameters=SOMETIMES)
     assert "of 64 random points" in caplog.text
-    assert "options.nan_at=-" in caplog.text
+    assert "nan_at=-" in caplog.text
     found = examples(plan.space)
     assert found
-    assert all(config.model.options["nan_at"] == 0 for config in found)
-    with pytest.raises(SpaceError, match=r"space\.yaml: with .*options\.nan_at=-"):
-        plan_for(parameters={**SOMETIMES, "options.nan_at": {"type": "int", "low": -9, "high": -1}})
-    with pytest.raises(SpaceError, match=r"baselines\.1: with .*options\.nan_at=-1"):
+    assert all(config.value("options.nan_at") == 0 for config in found)
+    with pytest.raises(SpaceError, match=r"space\.yaml: with .*nan_at=-"):
+        plan_for(parameters={**SOMETIMES, "nan_at": {"type": "int", "low": -9, "high": -1}})
+    with pytest.raises(SpaceError, match=r"baselines\.1: with .*nan_at=-1"):
         plan_for(
             parameters=SOMETIMES,
-            baselines=[{"options.nan_at": nan_at} for nan_at in (0, -1)],
-            training={"epochs": 9, "learning_rate": 0.01},
+            baselines=[{"nan_at": nan_at} for nan_at in (0, -1)],
+            options={"learning_rate": 0.01},
         )

@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
 SPACE = {
     **make_space(n_trials=4, epochs=60),
     "data": {},
-    "model": {"name": "closed-form", "options": {"sleep": 0.05}},
+    "trainable": "closed-form",
+    "options": {"sleep": 0.05},
     "training": {"epochs": 60},
     "concurrency": 1,
 }

@@ -33,7 +33,7 @@ SECRET = PASSWORD.partition(":")[0]
 
 SPACE = {
     "study": "guarded",
-    "model": {"name": "closed-form"},
+    "trainable": "closed-form",
     "training": {"epochs": 2},
     "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}},
     "budget": {"trials": 3},

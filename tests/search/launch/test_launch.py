@@ -44,7 +44,8 @@ budget: {trials: 4}
 
 SLOW = """
 study: slow
-model: {name: closed-form, options: {sleep: 0.2}}
+trainable: closed-form
+options: {sleep: 0.2}
 training: {epochs: 30}
 parameters:
   learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2, log: true}

@@ -40,12 +40,16 @@ SPACE: dict[str, Any] = {
 }
 
 
-CLASS = (
-    (TASK.read_text().partition("width: Annotated")[0] + "{}\n")
-    + """
+CLASS = """
+from trainables import Options, Task
+
+class Own(Options):
+    {}
+
+class Digits(Task):
+    options: Own
     data = network = loss = lambda self, *_: None
 """
-)
 
 
 @pytest.fixture

@@ -61,15 +61,15 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
         ),
         (
             {
-                "parameters": {"options.fail_at": {"type": "categorical", "choices": [0, 3]}},
-                "baselines": [{"options.fail_at": 3}],
+                "parameters": {"fail_at": {"type": "categorical", "choices": [0, 3]}},
+                "baselines": [{"fail_at": 3}],
             },
             r"best val_error [\d.]+ on 1 seed; the baseline failed after 2 epochs\n",
         ),
         (
             {
-                "parameters": {"options.fail_at": {"type": "categorical", "choices": [0, 1]}},
-                "baselines": [{"options.fail_at": 1}],
+                "parameters": {"fail_at": {"type": "categorical", "choices": [0, 1]}},
+                "baselines": [{"fail_at": 1}],
             },
             r"best val_error [\d.]+ on 1 seed; the baseline has no value\n",
         ),

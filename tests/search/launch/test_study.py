@@ -123,7 +123,7 @@ def test_search_to_the_end_of_its_budget(plan_for: MakePlan, store: Store, scrat
 def test_bad_trials_and_those_whose_workers_always_die_do_not_end_the_study(
     plan_for: MakePlan, store: Store, scratch: Path
 ) -> None:
-    options = ("options.nan_at", "options.fail_at", "options.exit_at")
+    options = ("nan_at", "fail_at", "exit_at")
     bad = {"type": "categorical", "choices": [0, 2]}
     plan = plan_for(
         parameters=dict.fromkeys(options, bad),
@@ -149,8 +149,7 @@ def test_stopped_and_gone_on_with_a_search_comes_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ray's workers are stopped; the rest is trained in this process."""
-    slow = {"name": "closed-form", "options": {"sleep": 0.5}}
-    plan = plan_for(model=slow, budget={"trials": 2}, concurrency=2)
+    plan = plan_for(options={"sleep": 0.5}, budget={"trials": 2}, concurrency=2)
     (plan.place.checkpoints / "closed").mkdir(parents=True)
     foreign = plan.place.checkpoints / "closed" / "of-another-store.pt"
     foreign.touch()
@@ -187,8 +186,7 @@ def test_time_limit_stops_a_launch_in_time(
     clock = SimpleNamespace(monotonic=lambda: 3600.0 if recorder.events else 0.0)
     for module in ("launch.study", "runs.stopping"):
         monkeypatch.setattr(f"search.{module}.time", clock)
-    slow = {"name": "closed-form", "options": {"sleep": 3000.0}}
-    plan = plan_for(model=slow, budget={"trials": 2, "time_limit": "1h"})
+    plan = plan_for(options={"sleep": 3000.0}, budget={"trials": 2, "time_limit": "1h"})
     outcome, study = launch(plan, store, scratch, recorder, deadline=3600.0)
     assert outcome.status == "time limit"
     assert outcome.seconds == 3600  # It does not wait for the epochs of 50 minutes in flight.
@@ -279,7 +277,7 @@ def test_replicates_whose_worker_dies_once_go_on_and_are_trained_no_second_time(
 ) -> None:
     options = {"exit_at": 5, "exit_marker": str(tmp_path / "died")}
     plan = plan_for(
-        model={"name": "closed-form", "options": options},
+        options=options,
         replicates=3,
         pruner={"name": "wilcoxon"},
         budget={"trials": 1},

@@ -16,13 +16,12 @@ from search.benchmark.__main__ import main as benchmark
 from search.launch.plan import Plan
 from search.runs.seeds import confirm_config, replicate_config
 from search.trials.study import resolved
+from space import NamedConfig, RunConfig
 from space.__main__ import main as space_command
 from space.config import BENCHMARK_SEEDS, SEARCH_SEEDS
 from space.errors import SpaceError, StorageError, StudyMismatchError, UsageError
 from storage import open_store
-from tests.harness.configs import PairsNamed
 from tests.search.conftest import open_study, plan_of
-from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 from ...conftest import BACKENDS
 from ..conftest import SPACE
@@ -30,7 +29,7 @@ from ..conftest import SPACE
 MakePlan = Callable[..., Plan]
 
 
-def seeds(config: DigitPairsConfig) -> set[int]:
+def seeds(config: RunConfig) -> set[int]:
     """The seeds of a run: those of its data and of its training."""
     return {config.data.data_seed, config.training.training_seed}
 
@@ -58,7 +57,7 @@ def test_a_file_without_seeds_shares_none_with_a_benchmark(plan_for: MakePlan) -
     config = resolved(plan.space, {"learning_rate": 1e-2, "weight_decay": 1e-3})
     searched = set.union(*(seeds(replicate_config(config, each)) for each in range(3)))
     confirmed = set.union(*(seeds(confirm_config(config, each)) for each in range(100)))
-    named = PairsNamed(name="n", **config.model_dump())
+    named = NamedConfig.of_config(config, name="n")
     measured = set.union(*(seeds(named.with_seed(each)) for each in BENCHMARK_SEEDS))
     assert searched == {1000, 1001, 1002}
     assert min(confirmed) == 1_001_000
@@ -173,7 +172,7 @@ def test_a_file_that_is_no_store_is_named_before_the_seeds(
 def test_a_benchmark_takes_no_seeds_of_searches(tmp_path: Path) -> None:
     file = tmp_path / "configs.yaml"
     file.write_text(
-        json.dumps({"name": "b", "configs": [{"name": "x", "model": {"name": "closed-form"}}]})
+        json.dumps({"name": "b", "configs": [{"name": "x", "trainable": "closed-form"}]})
     )
     with pytest.raises(UsageError, match="--seeds: found 1001; expected at most 1000"):
         benchmark(["--config", str(file), "--seeds", "1001", "--storage", str(tmp_path / "s.db")])

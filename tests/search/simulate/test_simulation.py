@@ -216,7 +216,6 @@ def test_the_nearest_point_answers_on_each_parameters_own_scale() -> None:
 
 
 def test_choices_and_parameters_that_are_absent_count_in_full() -> None:
-
     space = parse_space(
         {
             **SPACE,
@@ -229,6 +228,7 @@ def test_choices_and_parameters_that_are_absent_count_in_full() -> None:
                     "when": {"parameter": "model", "in": ["siamese-aux"]},
                 },
             },
+            "trainable": "digit-pairs",
             "model": {"name": "siamese-aux"},
         },
         "space",

@@ -172,7 +172,7 @@ def test_stopped_trials_have_their_active_parameters_alone(searched: Searched) -
         },
         "learning_rate_decay": {"type": "float", "low": 0.8, "high": 1.0},
     }
-    _, curves = searched(parameters=parameters, training={"epochs": 9, "learning_rate": 1e-2})
+    _, curves = searched(parameters=parameters, options={"learning_rate": 1e-2})
     stopped = [point.params for point in curves.points if point.n_trained is not None]
     assert {len(params) for params in stopped} == {2, 3}
     assert all(("learning_rate" in each) == (each["weight_decay"] == 1e-4) for each in stopped)

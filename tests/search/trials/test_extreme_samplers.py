@@ -23,7 +23,7 @@ from ..conftest import Recorder, new_ledger, work
 MakePlan = Callable[..., Plan]
 FILE: dict[str, Any] = {
     "study": "walk",
-    "model": {"name": "closed-form"},
+    "trainable": "closed-form",
     "training": {"epochs": 9},
     "budget": {"trials": 30},
 }

@@ -35,7 +35,7 @@ def reports_of(assignment: Assignment, epoch: int) -> list[Report]:
                     "train_loss": 1.0,
                     "val_loss": 1.0,
                     "train_error": 0.5,
-                    "val_error": config.training.learning_rate,
+                    "val_error": config.value("options.learning_rate"),
                 },
                 seconds=1.0,
             ),

@@ -63,7 +63,7 @@ def test_a_failing_trial_is_fail_with_its_reason_and_the_study_goes_on(
     plan_for: MakePlan, store: Store, recorder: Recorder, option: str, reason: str, n_reports: int
 ) -> None:
     poisonous = {"type": "categorical", "choices": [0, 3]}
-    parameters = {f"options.{option}": poisonous, **SPACE["parameters"]}
+    parameters = {option: poisonous, **SPACE["parameters"]}
     plan = plan_for(parameters=parameters, budget={"trials": 10})
     ledger, study = new_ledger(plan, store, recorder)
     work(ledger, plan)
@@ -78,7 +78,7 @@ def test_a_failing_trial_is_fail_with_its_reason_and_the_study_goes_on(
         assert run.n_epochs == n_reports
         assert trial.values is None
     for trial in study.get_trials(states=(TrialState.COMPLETE,)):
-        assert trial.params[f"options.{option}"] == 0
+        assert trial.params[option] == 0
 
 
 def test_reports_said_twice_count_once(
@@ -126,7 +126,7 @@ def test_conditional_parameters_are_there_only_when_active(
     assert 0 < len(with_condition) < 12
     for trial in study.trials:
         assert ("aux_weight" in trial.params) == (trial.params["weight_decay"] == 0.1)
-    configs = {run.trial_id: run.config["training"] for run in store.runs(study._study_id)}
+    configs = {run.trial_id: run.config["options"] for run in store.runs(study._study_id)}
     for trial in study.trials:
         expected = trial.params.get("aux_weight", 0.6)
         assert configs[trial._trial_id]["aux_weight"] == expected

@@ -153,7 +153,7 @@ def test_loss_that_was_not_finite_is_not_forgotten_with_its_driver(
     plan_for: MakePlan, store: Store, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_for(
-        parameters={"options.nan_at": {"type": "categorical", "choices": [9]}},
+        parameters={"nan_at": {"type": "categorical", "choices": [9]}},
         budget={"trials": 1},
     )
     ledger, study = new_ledger(plan, store, recorder)
@@ -188,7 +188,7 @@ def test_two_launches_at_a_time_propose_different_trials(
     plan = plan_for()
     ledgers = [new_ledger(plan, store, recorder)[0] for _ in range(2)]
     proposals = [
-        assignment.runs[0][1].training.learning_rate
+        assignment.runs[0][1].value("options.learning_rate")
         for ledger in ledgers
         if (assignment := ledger.next_assignment()) is not None
     ]

@@ -87,13 +87,13 @@ def test_a_failing_replicate_fails_its_trial_alone(
 ) -> None:
     plan = plan_for(
         replicates=2,
-        parameters={"options.nan_at": {"type": "categorical", "choices": [0, 3]}},
+        parameters={"nan_at": {"type": "categorical", "choices": [0, 3]}},
         budget={"trials": 6},
     )
     ledger, study = new_ledger(plan, store, recorder)
     work(ledger, plan)
     for trial in study.trials:
-        bad = trial.params["options.nan_at"] == 3
+        bad = trial.params["nan_at"] == 3
         assert trial.state == (TrialState.FAIL if bad else TrialState.COMPLETE)
         runs = [run for run in store.runs() if run.trial_id == trial._trial_id]
         assert {run.state for run in runs} == {"failed" if bad else "complete"}

@@ -16,7 +16,7 @@ from ...harness.placement import launch, place
 
 SPACE = {
     "study": "strange",
-    "model": {"name": "closed-form"},
+    "trainable": "closed-form",
     "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1}},
     "budget": {"trials": 1},
 }

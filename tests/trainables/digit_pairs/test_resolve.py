@@ -48,7 +48,6 @@ def test_what_is_given_stays() -> None:
 
 def test_what_was_trained_under_another_protocol_is_refused() -> None:
     assert resolve_config(_config("mlp"), "digits").training.protocol == PROTOCOL
-    assert resolve_config(_config("closed-form")).training.protocol is None
     with pytest.raises(TrainingError, match=r"training\.protocol is 1, and this release"):
         resolve_config(_config("mlp", training__protocol=1), "digits")
 
@@ -56,7 +55,6 @@ def test_what_was_trained_under_another_protocol_is_refused() -> None:
 def test_source_is_looked_up_where_it_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "resolve_source", lambda data: "mnist")
     assert resolve_config(_config("mlp")).data.source == "mnist"
-    assert resolve_config(_config("closed-form")).data.source == "digits"
 
 
 @pytest.mark.parametrize("name", ["mlp", "convnet", "deepconvnet", "resnet", "siamese"])
@@ -89,8 +87,10 @@ def test_bfloat16_is_for_cpus_that_have_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_model_is_checked() -> None:
-    with pytest.raises(ModelError, match="did you mean 'closed-form'"):
-        resolve_config(_config("closedform"), "digits")
+    with pytest.raises(ModelError, match="did you mean 'convnet'"):
+        resolve_config(_config("convnett"), "digits")
+    with pytest.raises(ModelError, match="say trainable: closed-form"):
+        resolve_config(_config("closed-form"), "digits")
 
 
 @pytest.mark.parametrize("augment", [False, True])

@@ -13,11 +13,10 @@ import torch
 
 from space.epochs import Epoch
 from space.errors import CheckpointError
-from tests.harness.configs import open_run
+from tests.harness.configs import closed_form, open_run
 from trainables.contract.run import Run
 from trainables.contract.split_data import SplitData
 from trainables.loop.training import Training
-from trainables.shipped.closed_form import ClosedForm
 from trainables.shipped.digit_pairs.config import DigitPairsConfig
 from trainables.worker.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
 
@@ -95,9 +94,9 @@ def test_state_in_memory_is_not_shared(make_training: MakeTraining) -> None:
     assert _history(one) == _history(two)
 
 
-def test_closed_form_resumes(make_config: MakeConfig, tmp_path: Path) -> None:
-    config = make_config("closed-form", training__epochs=9)
-    whole, first, resumed = (ClosedForm(config) for _ in range(3))
+def test_closed_form_resumes(tmp_path: Path) -> None:
+    config = closed_form(training__epochs=9)
+    whole, first, resumed = (open_run(config) for _ in range(3))
     _finish(whole)
     for _ in range(5):
         first.run_epoch()
@@ -228,16 +227,17 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(
 
 
 def test_a_checkpoint_of_an_older_release_is_read(
-    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = ClosedForm(make_config("closed-form", training__epochs=3))
+    run = open_run(closed_form(training__epochs=3))
     run.run_epoch()
     run.run_epoch()
     history = [
         {"epoch": each.epoch, **each.metrics, "seconds": each.seconds} for each in run.history
     ]
-    monkeypatch.setattr(run, "state_dict", lambda: {"history": history, "kept": None})
+    state = run.state_dict()
+    monkeypatch.setattr(run, "state_dict", lambda: {**state, "history": history})
     save_checkpoint(run, tmp_path / "old.ckpt")
-    again = ClosedForm(run.config)
+    again = open_run(run.config)
     load_checkpoint(again, tmp_path / "old.ckpt")
     assert (again.history, again.kept) == (run.history, run.kept)

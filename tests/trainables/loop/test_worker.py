@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
+from space.config import RunConfig
+from tests.harness.configs import closed_form
 from trainables.contract.run_data import RunData
 from trainables.contract.split_data import SplitData
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
-from trainables.shipped.closed_form import CLOSED_FORM
-from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 from trainables.shipped.digit_pairs.models import MODELS
 from trainables.shipped.digit_pairs.models.base import Output, PairModel
-from trainables.shipped.digit_pairs.resolve import resolve_config
 from trainables.worker import assigned as worker_module
 from trainables.worker.assigned import AssignedRun
 from trainables.worker.ray_trainable import RunTrainable
@@ -38,9 +38,9 @@ def make_run(
     def make(i: int, checkpoint: Path | None = None, n_epochs: int = 0, **values: Any) -> Any:
         name, together = values.pop("name", "convnet"), values.pop("together", True)
         values = {"training__training_seed": i, "training__epochs": 3} | values
-        if name == CLOSED_FORM:
-            config = resolve_config(DigitPairsConfig(model=ModelConfig(name=name)))
-            config = config.with_values({"training.epochs": 3})
+        config: RunConfig
+        if name == "closed-form":
+            config = closed_form(training__epochs=3)
         else:
             config = make_config(name, 16, **values)
         assignment = {
@@ -48,13 +48,13 @@ def make_run(
             "config": config.model_dump(mode="json"),
             "checkpoint": None if checkpoint is None else str(checkpoint),
             "n_epochs": n_epochs,
-            "evaluate": name != CLOSED_FORM,
+            "evaluate": name != "closed-form",
             "together": together,
         }
         # What travels between processes is plain JSON.
         return AssignedRun(
             json.loads(json.dumps(assignment)),
-            RunData(train=digits, test=digits_test),
+            RunData() if name == "closed-form" else RunData(train=digits, test=digits_test),
             n_together=3,
         )
 
@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_stepped_in_turn(
         make_run(1),
         make_run(2),
         make_run(3, name="mlp"),
-        make_run(4, name=CLOSED_FORM),
+        make_run(4, name="closed-form"),
         make_run(5, training__batch_size=12),
     ]
     reports = _finish(BatchedSteps(), runs)

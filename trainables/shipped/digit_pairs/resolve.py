@@ -5,14 +5,12 @@ from __future__ import annotations
 from space.errors import TrainingError
 from trainables.loop.held_out import n_held_out
 from trainables.seeds import PROTOCOL
-from trainables.shipped.closed_form import CLOSED_FORM, ClosedFormOptions
 from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig
 from trainables.shipped.digit_pairs.data.counts import (
     SourceName,
     default_n_pairs,
     n_epoch_pairs,
 )
-from trainables.shipped.digit_pairs.options import check_options
 
 __all__ = ["DEFAULT_AUX_WEIGHT", "resolve_config"]
 
@@ -25,8 +23,7 @@ def resolve_config(config: DigitPairsConfig, source: SourceName | None = None) -
 
     Args:
         config: A config. A resolved one comes back equal.
-        source: What ``data.source: auto`` means here; looked up where it is not given. Runs of
-            ``closed-form`` need no data: for them it is the digits.
+        source: What ``data.source: auto`` means here; looked up where it is not given.
 
     Returns:
         The config with its source, numbers of pairs, auxiliary weight, model options and protocol
@@ -37,11 +34,6 @@ def resolve_config(config: DigitPairsConfig, source: SourceName | None = None) -
         ModelError: If the model's name or an option is wrong.
         TrainingError: If the model or the device cannot honour a training setting.
     """
-    if config.model.name == CLOSED_FORM:  # Without PyTorch, which takes a second to load.
-        options = check_options(config.model, ClosedFormOptions)
-        model = config.model.model_copy(update={"options": options})
-        return _complete(config, model, source or "digits", has_aux=True, protocol=None)
-
     from trainables.shipped.digit_pairs.data.sources import resolve_source
     from trainables.shipped.digit_pairs.models.registry import check_model, model_class
 
@@ -54,7 +46,7 @@ def resolve_config(config: DigitPairsConfig, source: SourceName | None = None) -
             f"training.protocol is {config.training.protocol}, and this release trains under "
             f"version {PROTOCOL} alone: leave it out, for runs that are not to be paired with those"
         )
-    resolved = _complete(config, model, source, has_aux=network.has_aux, protocol=PROTOCOL)
+    resolved = _complete(config, model, source, has_aux=network.has_aux)
     if resolved.training.device == "cpu":
         import torch
 
@@ -72,7 +64,6 @@ def _complete(
     source: SourceName | None,
     *,
     has_aux: bool,
-    protocol: int | None,
 ) -> DigitPairsConfig:
     """The config with all filled in that it left open."""
     named = config.data.source if config.data.source != "auto" else source
@@ -88,7 +79,7 @@ def _complete(
     aux_weight = config.training.aux_weight
     if aux_weight is None:
         aux_weight = DEFAULT_AUX_WEIGHT if has_aux else 0.0
-    training = config.training.model_copy(update={"aux_weight": aux_weight, "protocol": protocol})
+    training = config.training.model_copy(update={"aux_weight": aux_weight, "protocol": PROTOCOL})
     if aux_weight > 0 and not has_aux:
         raise TrainingError(
             f"training.aux_weight is {aux_weight:g}, but '{model.name}' does not predict the "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from space.errors import ModelError, nearest
-from trainables.shipped.closed_form import CLOSED_FORM
 from trainables.shipped.digit_pairs.config import ModelConfig
 from trainables.shipped.digit_pairs.models.base import PairModel
 from trainables.shipped.digit_pairs.models.convnet import ConvNet
@@ -49,9 +48,11 @@ def model_class(name: str) -> type[PairModel]:
     try:
         return MODELS[name]
     except KeyError:
+        hint = nearest(name, MODELS)
+        if name == "closed-form":  # A model in earlier releases.
+            hint = "; closed-form is a trainable of its own: say trainable: closed-form"
         raise ModelError(
-            f"model.name: there is no model '{name}' (there are: {', '.join(MODELS)})"
-            f"{nearest(name, [*MODELS, CLOSED_FORM])}"
+            f"model.name: there is no model '{name}' (there are: {', '.join(MODELS)}){hint}"
         ) from None
 
 
