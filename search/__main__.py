@@ -30,7 +30,7 @@ COMMANDS = {
     "grid-report": ("search.grid_report", "print a grid search's curves"),
     "storage": ("storage.__main__", "list, show, check, copy and remove what a store holds"),
     "space": ("space.__main__", "check search-space files, print their schema"),
-    "trainables": ("trainables.__main__", "list what can be trained"),
+    "trainables": ("trainables.__main__", "list what can be trained, try out one's own"),
 }
 """What one types -> the module and what it does. Only what is asked for is loaded."""
 

@@ -82,6 +82,7 @@ ROOMS = {
         ("loop",),
         ("finding", "shipped"),
         ("worker",),
+        ("check",),
         ("__main__",),
     ),
 }

@@ -1,11 +1,12 @@
-"""``python -m trainables``: what can be trained, and the networks of digit pairs."""
+"""``python -m trainables``: what is shipped to be trained, and whether one's own can be."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import asdict, dataclass
 
-from space.terminal.command import JSON, Command, count_of
+from space.files.overrides import parse_override
+from space.terminal.command import EXIT_DONE, EXIT_NOTHING, JSON, SET, Command, Option, count_of
 from space.terminal.printing import say, say_json, say_table
 from trainables.finding.find import SHIPPED, find_trainable
 from trainables.shipped.digit_pairs.config import ModelConfig
@@ -69,15 +70,7 @@ def trainable_rows() -> list[TrainableRow]:
     return rows
 
 
-@Command.of(
-    "trainables",
-    "List what is shipped to be trained, and the networks of digit pairs.",
-    count_of("--width", "width of the networks; default: 128", default=128),
-    JSON,
-    examples=("", "--width 32 --json"),
-)
-def main(options: Namespace) -> None:
-    """Print the trainables and the networks."""
+def _list(options: Namespace) -> None:
     rows, trainables = model_rows(options.width), trainable_rows()
     if options.json:
         say_json({"trainables": list(map(asdict, trainables)), "models": list(map(asdict, rows))})
@@ -95,6 +88,36 @@ def main(options: Namespace) -> None:
             for r in rows
         ],
     )
+
+
+main = Command(
+    "trainables",
+    "List what is shipped to be trained, and the networks of digit pairs.",
+    count_of("--width", "width of the networks; default: 128", default=128),
+    JSON,
+    examples=("", "--width 32 --json", "check mine.py:Flowers"),
+    work=_list,
+)
+
+
+@main.part(
+    "check",
+    Option("name", metavar="NAME", help="a shipped trainable, file.py:Name or package.module:Name"),
+    SET.but(help="a setting that is not to be the default, e.g. options.width=8; default: none"),
+    JSON,
+    help="try out whether something can be trained, an exit status of 1 if not",
+    examples=("mine.py:Flowers", "digit-pairs --set model.name=mlp --json"),
+)
+def _check(options: Namespace) -> int:
+    from trainables.check.checks import check_trainable
+
+    found = check_trainable(options.name, [parse_override(each) for each in options.set])
+    if options.json:
+        say_json([asdict(each) for each in found])
+    else:
+        for each in found:
+            say(f"{'ok' if each.ok else 'FAIL':<4}  {each.what}: {each.said}")
+    return EXIT_DONE if all(each.ok for each in found) else EXIT_NOTHING
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ class Command:
             options: Its options, in the order of its help.
             examples: As for `Parser`.
             epilog: As for `Parser`.
-            work: What it does; None where it is made of parts.
+            work: What it does where none of its parts is named; None where one must be.
         """
         self.module = module
         self._help: dict[str, Any] = {
@@ -216,13 +216,13 @@ class Command:
         for option in self._options:
             option.add_to(parser)
         if self._parts:
-            parts = parser.add_subparsers(dest="command", required=True)
+            parts = parser.add_subparsers(dest="command", required=self._work is None)
             for name, options, how, work in self._parts:
                 part = parts.add_parser(name, **how)
                 for option in options:
                     option.add_to(part)
                 part.set_defaults(work=work)
-        else:
+        if self._work is not None:
             parser.set_defaults(work=self._work)
         return parser
 

@@ -46,7 +46,11 @@ class Linear(Loop):
     def train_epoch(self) -> Mapping[str, float]:
         """One pass over the images."""
         self.model.partial_fit(self.x[60:], self.y[60:], classes=range(10))
-        return {"val_error": 1 - self.model.score(self.x[:60], self.y[:60])}
+        parts = {"train": slice(60, None), "val": slice(0, 60)}
+        return {
+            f"{split}_error": 1 - self.model.score(self.x[rows], self.y[rows])
+            for split, rows in parts.items()
+        }
 
     def evaluate(self, test: Mapping[str, Any]) -> Mapping[str, float]:
         """The share of the test images that are said to be another digit."""

@@ -1,4 +1,4 @@
-"""The command that lists the networks."""
+"""The command that lists what can be trained."""
 
 from __future__ import annotations
 

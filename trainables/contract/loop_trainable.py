@@ -16,10 +16,16 @@ from space.metrics import UNKNOWN, Measured
 from trainables.contract.function import FunctionLoop, FunctionRun
 from trainables.contract.loaded import Loaded
 from trainables.contract.loop import Loop, RunInfo, packed
-from trainables.contract.options import check_metrics, config_with, made_of, options_of_class
+from trainables.contract.options import (
+    check_metrics,
+    config_with,
+    made_of,
+    options_of_class,
+)
 from trainables.contract.run import Run
 from trainables.contract.run_data import RunData
 from trainables.contract.trainable import Trainable
+from trainables.tracebacks import mistakes_told
 
 __all__ = ["LoopConfig", "LoopRun", "LoopTrainable"]
 
@@ -53,7 +59,7 @@ class LoopTrainable(Trainable[LoopConfig]):
         metrics = check_metrics(loop.metrics, name)
         if not metrics and not issubclass(loop, FunctionLoop):
             raise SpaceError(f"{name} measures nothing; expected metrics = (Metric('error'),), say")
-        self.loop_type = loop
+        self.loop_type = self.written = loop
         self.config_type = config_with(LoopConfig, options_of_class(loop, name), name)
         self.config_type.measured = Measured.of(metrics) if metrics else UNKNOWN
 
@@ -67,8 +73,9 @@ class LoopTrainable(Trainable[LoopConfig]):
         ):
             wanted = "@measures(Metric('error'))" if self._is_function else "a method evaluate"
             raise DataError(f"{self.name} cannot be benchmarked: it needs {wanted}")
-        train = self._loaded(loop, "train")
-        test = self._loaded(loop, "test") if with_test else None
+        with mistakes_told(DataError):
+            train = self._loaded(loop, "train")
+            test = self._loaded(loop, "test") if with_test else None
         config = config.model_copy(update={"trainable": self.pinned})
         return config, RunData(train=train, test=test, own=self.own, with_test=with_test)
 

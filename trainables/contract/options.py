@@ -13,7 +13,13 @@ from space.config import Options, RunConfig
 from space.errors import SpaceError, TrainingError
 from space.metrics import Metric
 
-__all__ = ["check_metrics", "config_with", "made_of", "options_of_class", "options_of_function"]
+__all__ = [
+    "check_metrics",
+    "config_with",
+    "made_of",
+    "options_of_class",
+    "options_of_function",
+]
 
 C = TypeVar("C", bound=RunConfig)
 T = TypeVar("T")

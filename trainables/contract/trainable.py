@@ -35,6 +35,7 @@ class Trainable(Generic[C]):
         name: What files call it.
         own: Its text, where it is a user's own.
         about: What it is, in a sentence.
+        written: The class that somebody wrote, whose `data` or `load` loads a split.
         batched: Whether its runs can be trained many as one, as many as `measure_together` finds
             to pay.
     """
@@ -42,6 +43,7 @@ class Trainable(Generic[C]):
     name: str = ""
     own: OwnCode | None = None
     about: str = ""
+    written: type | None = None
     batched: bool = False
     config_type: type[C]
 

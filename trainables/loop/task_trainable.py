@@ -63,7 +63,7 @@ class TaskTrainable(Trainable[TaskConfig]):
         if missing:
             raise SpaceError(f"{name} lacks the method {' and the method '.join(missing)}")
         check_metrics(task.metrics, name)
-        self._task = task
+        self._task = self.written = task
         self.config_type = config_with(TaskConfig, options_of_class(task, name), name)
         self.config_type.measured = task.__new__(task).measured  # Of no run: of the class.
         self._counts: dict[str, int] = {}

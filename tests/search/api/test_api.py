@@ -87,7 +87,7 @@ def test_a_search_a_look_and_an_export(url: str, tmp_path: Path) -> None:
     assert table["val_error"].idxmin() == best.number
     assert len(study.epochs()) == 12
     assert "history" in study.figures()
-    assert study.config(0).training.learning_rate == 0.001  # type: ignore[attr-defined]
+    assert study.config(0).value("options.learning_rate") == 0.001  # type: ignore[attr-defined]
     assert "3 complete" in repr(study)
     assert f"trial {best.number}" in study.verdict
     html = study._repr_html_()
@@ -117,7 +117,7 @@ def test_what_the_user_can_mend_is_one_sentence(url: str, tmp_path: Path) -> Non
 def test_trials_by_hand_are_counted_like_any(asked: search.Study) -> None:
     states = []
     while (trial := asked.ask()) is not None:
-        assert trial.config.value("training.learning_rate") == trial.params["learning_rate"]
+        assert trial.config.value("options.learning_rate") == trial.params["learning_rate"]
         states.append(finish(asked, trial, value=trial.number / 10))
     assert states == ["COMPLETE"] * 4
     assert list(asked.trials()["val_error"]) == [0.0, 0.1, 0.2, 0.3]

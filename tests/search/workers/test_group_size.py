@@ -22,6 +22,7 @@ from search.workers.workplace import OpenWorkplace, Workplace
 from space import Resources
 from tests.harness.configs import PairsNamed
 from trainables.contract.group_speed import GroupSpeed
+from trainables.contract.loop_trainable import LoopConfig, LoopTrainable
 from trainables.contract.run_data import RunData
 from trainables.failures import OutOfMemoryFailure
 from trainables.shipped.digit_pairs.config import DataConfig, ModelConfig
@@ -70,6 +71,14 @@ def pays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(packing, "_measure", measure)
     return measured
+
+
+@pytest.fixture
+def all_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The more runs together, the faster."""
+    monkeypatch.setattr(LoopTrainable, "batched", True)
+    monkeypatch.setattr(LoopConfig, "kind", lambda _: {})
+    monkeypatch.setattr(packing, "_measure", lambda _, most, *__: GroupSpeed({1: 2.0, most: 1.0}))
 
 
 def test_each_architecture_of_a_queue_is_measured_once(
@@ -194,6 +203,7 @@ def test_a_config_that_does_not_fit_at_all_is_left_to_its_trial(
     assert group_size_of_queue(configs, place_of())(configs[0]) == 1
 
 
+@pytest.mark.usefixtures("all_pay")
 @pytest.mark.parametrize(
     ("sampler", "budget", "replicates", "asked", "expected"),
     [
@@ -220,6 +230,7 @@ def test_a_sampler_that_learns_is_not_outrun(
     assert size(of_trial(plan.space, {"learning_rate": 0.1, "weight_decay": 0.1})) == expected
 
 
+@pytest.mark.usefixtures("all_pay")
 def test_a_grid_is_shared_out_by_its_points(plan_for: MakePlan) -> None:
     choices = {"type": "categorical", "choices": [0.001, 0.01, 0.1]}
     grid = {"learning_rate": choices, "weight_decay": choices}

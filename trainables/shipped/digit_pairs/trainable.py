@@ -23,6 +23,7 @@ class DigitPairs(Trainable[DigitPairsConfig]):
     """See the module's docstring."""
 
     name = DEFAULT_TRAINABLE
+    about = "Pairs of digits: is the first at most the second?"
     config_type = DigitPairsConfig
     batched = True
 
