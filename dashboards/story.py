@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.grid import GridCurve, GridReport
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.together import together_note
 from dashboards.statistics.means import summarise
+from dashboards.statistics.verdicts import seeds_needed
 from dashboards.tables.origins import known_words
-from dashboards.words import show_mean, show_seeds
+from dashboards.words import show_mean, show_seeds, show_signed
 from space.words import STATES, count, duration, joined, number
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "confirmation_caveats",
     "confirmation_outcome",
     "failures_on_fresh_seeds",
+    "grid_outcome",
     "how_it_went",
     "question",
     "study_outcome",
@@ -182,6 +185,37 @@ def benchmark_outcome(view: BenchmarkView) -> str:
     return " ".join(said)
 
 
+def grid_outcome(report: GridReport, curve: GridCurve) -> str:
+    """What a curve says of the value that is asked about, with its uncertainty."""
+    found, metric, decimals = curve.finding, report.metric, report.decimals
+    name = f"{report.parameter} {report.reference:g}"
+    if found.rival is None or found.behind is None:
+        return f"{name} cannot be judged: no other point shares 2 or more seeds with it."
+    against = {point.value: point.comparison for point in curve.points if point.comparison}
+    comparison = against[found.rival]
+    paired = comparison.paired
+    by = f"{abs(found.behind):.{decimals}f}"
+    evidence = f"paired over {found.n} seeds"
+    if paired.interval is not None:
+        low, high = sorted((-paired.interval.low, -paired.interval.high))
+        evidence += f", 95 % interval of {report.reference:g} minus {found.rival:g} "
+        evidence += f"{show_signed(low, decimals)} to {show_signed(high, decimals)}"
+    evidence += f", Holm-corrected p = {comparison.adjusted_p_value:.2g}"
+    match found.verdict:
+        case "best" if found.behind == 0:
+            words = f"{name} has the {metric.extreme} mean of {found.n_points} points, level with "
+            words += f"{found.rival:g}"
+        case "best":
+            words = f"{name} has the {metric.extreme} mean of {found.n_points} points, {by} "
+            words += f"{metric.better} than the next, {found.rival:g}"
+        case "worse":
+            words = f"{name} is worse than {found.rival:g} by {by}"
+        case _:
+            words = f"{name} is within noise of the {metric.extreme} mean of {found.n_points} "
+            words += f"points, that of {found.rival:g}, which is {by} {metric.better}"
+    return f"{words} ({evidence}). {_seen_by_seeds(curve, decimals)}"
+
+
 def _against_baseline(found: Confirmation) -> str:
     """The baseline's mean and the winner's verdict beside it; nothing where there is no other."""
     winner = found.winner
@@ -224,3 +258,29 @@ def _stated(trial: StudyTrial) -> str:
 
 def _counted(n: int, one: str, several: str) -> str:
     return f"{n} {one if n == 1 else several}"
+
+
+def _seen_by_seeds(curve: GridCurve, decimals: int) -> str:
+    """What the seeds could have shown."""
+    found = curve.finding
+    needed = seeds_needed(found.n_points)
+    if found.n < needed:
+        return (
+            f"With {found.n} seeds no difference between {found.n_points} points could have been "
+            f"shown, however large: that takes {needed} or more."
+        )
+    said = f"{found.n_worse} of the other {found.n_points - 1} points are distinguishably worse"
+    if found.n_points == 2:
+        said = f"The other point is {'' if found.n_worse else 'not '}distinguishably worse"
+    comparisons = [point.comparison for point in curve.points if point.comparison is not None]
+    detectable = [
+        each.paired.detectable_difference
+        for each in comparisons
+        if each.paired.detectable_difference is not None
+    ]
+    if not detectable:
+        return f"{said}."
+    return (
+        f"{said}; {found.n} seeds would have shown a difference of "
+        f"{max(detectable):.{decimals}f} at any point in 4 of 5 cases."
+    )

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from dashboards.numbers.grid import GridCurve, GridReport, curve_of, read_grid
 from dashboards.statistics.means import compare_paired, holm
 from dashboards.statistics.verdicts import seeds_needed
-from search.grid_report import main, render, sentence
+from dashboards.story import grid_outcome
+from dashboards.tables.drawing import escape_markdown
+from search.grid_report import main, render
 from search.launch.plan import Plan
 from search.runs.seeds import replicate_config
 from search.trials.study import resolved
@@ -110,7 +112,7 @@ def text_of(curve: GridCurve, metric: Metric = ERROR) -> str:
         data_source="mnist",
         trials={"COMPLETE": len(curve.points)},
     )
-    return sentence(report, curve)
+    return grid_outcome(report, curve)
 
 
 def bowl(best: float, depth: float) -> dict[float, float]:
@@ -315,12 +317,13 @@ def test_text_markdown_and_json_say_the_same(plan_for: MakePlan, store: Store) -
     text, markdown = render(report, "text"), render(report, "markdown")
     assert (text + markdown).count("the validation error is optimistic") == 2
     tree = json.loads(render(report, "json"))
-    assert tree["curves"][0]["sentence"] == sentence(report, curve)
+    assert tree["curves"][0]["sentence"] == grid_outcome(report, curve)
     assert [point["value"] for point in tree["curves"][0]["points"]] == WEIGHTS
     assert tree["curves"][0]["points"][0]["values"]["8"] == errors[False, 0.0][8]
     assert tree["curves"][0]["finding"]["verdict"] == "worse"
+    assert grid_outcome(report, curve) in text
+    assert escape_markdown(grid_outcome(report, curve)) in markdown
     for shown in (text, markdown):
-        assert sentence(report, curve) in shown
         assert "augment False" in shown
         for point in curve.points:
             assert f"{point.summary.mean:.4f}" in shown

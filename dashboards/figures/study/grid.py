@@ -5,8 +5,8 @@ from __future__ import annotations
 from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import Drawing, axis_title, rounded
 from dashboards.figures.template import BASELINE_COLOUR, PALETTE, escape, figure, shorten
-from dashboards.numbers.grid import Finding, GridReport
-from space.metrics import Metric
+from dashboards.numbers.grid import GridReport
+from dashboards.story import grid_outcome
 from space.words import capitalised, count
 
 __all__ = ["grid_panel"]
@@ -113,29 +113,10 @@ def _caption(report: GridReport) -> str:
         "6 seeds on; a "
         f"small mark is one seed. {capitalised(report.metric.better)} is better.",
     ]
-    for curve in report.curves:
+    for curve in report.curves if report.reference is not None else ():
         group = ", ".join(f"{value}" for value in curve.group.values())
-        if curve.reference is not None:
-            found = _found(curve.finding, curve.reference, report.metric)
-            words.append(f"{group + ': ' if group else ''}{found}.")
+        words.append(f"{group + ': ' if group else ''}{grid_outcome(report, curve)}")
     return " ".join(words)
-
-
-def _found(finding: Finding, reference: float, metric: Metric) -> str:
-    """What a curve says of the reference."""
-    at, rival = f"{reference:g}", f"{finding.rival:g}" if finding.rival is not None else ""
-    if finding.verdict == "not known":
-        return f"too few seeds to compare {at} with other values"
-    if finding.verdict == "worse":
-        return f"{rival} has a {metric.better} mean than {at}, by more than chance explains"
-    if finding.verdict == "within noise":
-        said = f"{rival} has a {metric.better} mean than {at}, but chance may be the reason"
-    else:
-        said = f"no other value has a {metric.better} mean than {at}"
-    n_others = finding.n_points - 1
-    if finding.n_worse:
-        return f"{said}; {finding.n_worse} of the {n_others} others are worse by more than chance"
-    return f"{said}; of the {n_others} others none is worse by more than chance explains"
 
 
 def _against(verdict: str) -> str:
