@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -33,23 +33,45 @@ __all__ = [
 ]
 
 M = TypeVar("M", bound=BaseModel)
-_Placed = tuple[tuple[str | int, ...], Override]
+_Path = tuple[str | int, ...]
 
 WHOLE = ("sampler", "pruner", "objective")
 """Mappings whose keys depend on one another: ``without_gpu`` replaces them as a whole."""
 
 
+class Said(NamedTuple):
+    """Where a value was said."""
+
+    line: int | None = None
+    """Its line in the file, from 1."""
+    label: str | None = None
+    """What the user wrote, where an override said it."""
+    of_part: bool = False
+    """Whether the file's ``without_gpu`` said it, under the same keys below that one."""
+
+
 class FileTree(dict[str, Any]):
-    """A file's values, which know where they stand.
+    """A file's values, which know where they were said.
 
     Attributes:
-        lines: Keys and list indices that lead to a value -> its line, from 1.
+        said: Keys and list indices that lead to a value -> where it was said. What says nothing of
+            itself was said where the nearest value around it was.
     """
 
-    def __init__(self, values: Mapping[str, Any], lines: Lines) -> None:
+    def __init__(self, values: Mapping[str, Any], said: Mapping[_Path, Said]) -> None:
         """Keep both."""
         super().__init__(values)
-        self.lines = lines
+        self.said = dict(said)
+
+    def laid(self, path: _Path, said: Said) -> None:
+        """A value was laid over whatever was at a path."""
+        self.said = {each: at for each, at in self.said.items() if each[: len(path)] != path}
+        self.said[path] = said
+
+    def where(self, path: _Path) -> tuple[_Path, Said]:
+        """The nearest value at or around a path that was said somewhere, and where it was."""
+        around = (path[:n] for n in range(len(path), 0, -1))
+        return next(((at, self.said[at]) for at in around if at in self.said), ((), Said()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +107,7 @@ class SpaceFile:
                 )
         return cls(
             name=name,
-            tree=FileTree(changed, tree.lines if isinstance(tree, FileTree) else {}),
+            tree=FileTree(changed, tree.said if isinstance(tree, FileTree) else {}),
             part=part,
             overrides=tuple(each for each in parsed if each not in of_part),
         )
@@ -117,17 +139,17 @@ class SpaceFile:
         """
         if self.part is None:
             return parse_space(self.tree, self.name, self.overrides)
-        tree, paths = FileTree(self.tree, self.tree.lines), list[tuple[str, ...]]()
+        tree = FileTree(self.tree, self.tree.said)
         for key, value in self.part.items() if without_gpu else ():
             there = tree.get(key)
+            laid: list[_Path] = [(key,)]
             if isinstance(value, dict) and isinstance(there, dict) and key not in WHOLE:
-                tree[key] = {**there, **value}
-                paths += [(key, name) for name in value]
-            else:
-                tree[key] = value
-                paths.append((key,))
+                laid, value = [(key, name) for name in value], {**there, **value}
+            tree[key] = value
+            for path in laid:
+                tree.laid(path, Said(of_part=True))
         tree[WITHOUT_GPU] = without_gpu
-        return parse_tree(Space, tree, self.name, self.overrides, of_part=paths)
+        return parse_tree(Space, tree, self.name, self.overrides)
 
 
 def load_space(
@@ -214,7 +236,7 @@ def load_tree(path: str | Path) -> FileTree:
         raise SpaceError(
             f"{file_name(path)}: found {describe(tree)}; expected a mapping of settings"
         )
-    return FileTree(tree, lines)
+    return FileTree(tree, {path: Said(line=line) for path, line in lines.items()})
 
 
 def parse_tree(
@@ -222,8 +244,6 @@ def parse_tree(
     tree: Mapping[str, Any],
     source: str,
     overrides: Sequence[str | Override] = (),
-    *,
-    of_part: Sequence[tuple[str, ...]] = (),
 ) -> M:
     """Check plain values against a type.
 
@@ -232,74 +252,43 @@ def parse_tree(
         tree: The values; left as they are.
         source: What to call them in an error.
         overrides: As in `load_space`.
-        of_part: Paths whose values come from the file's ``without_gpu``.
 
     Raises:
         SpaceError: As in `load_space`.
     """
-    changed = copy.deepcopy(dict(tree))
+    plain = copy.deepcopy(dict(tree))
     placed = apply_overrides(
-        changed, [parse_override(each) if isinstance(each, str) else each for each in overrides]
+        plain, [parse_override(each) if isinstance(each, str) else each for each in overrides]
     )
+    changed = FileTree(plain, tree.said if isinstance(tree, FileTree) else {})
+    for path, override in placed:
+        changed.laid(path, Said(label=override.label))
     typed: type[M] = model
     if issubclass(model, FilePart):
         try:
-            typed = model.of(changed)
+            typed = model.of(plain)
         except SpaceError as error:
             raise SpaceError(*(f"{source}: trainable: {line}" for line in error.lines)) from error
     try:
-        return typed.model_validate(changed)
+        return typed.model_validate(plain)
     except ValidationError as error:
-        found = mistakes(error, typed, changed)
-        said = [f"{_where(each, source, placed, of_part)}: {each.problem}" for each in found]
-        if len(found) > 1 and isinstance(tree, FileTree):
-            said = [
-                f"{sentence}{_line(each, tree, placed, of_part)}"
-                for sentence, each in zip(said, found, strict=True)
-            ]
+        found = mistakes(error, typed, plain)
+        said = (_sentence(each, source, changed, with_line=len(found) > 1) for each in found)
         raise SpaceError(*said) from error
 
 
-def _where(
-    mistake: Mistake,
-    source: str,
-    placed: Sequence[_Placed],
-    of_part: Sequence[tuple[str, ...]],
-) -> str:
-    """The file and the key path, or the override that brought the mistake in."""
-    override = _override(mistake, placed)
-    if override is not None:
-        path, given = override
-        return given.label if mistake.path == path else f"{given.label}: {dotted(mistake.path)}"
-    if _is_of_part(mistake, of_part):
-        return f"{source}: {WITHOUT_GPU}.{dotted(mistake.path)}"
-    if of_part:
-        source = f"{source} with its {WITHOUT_GPU}"
-    return f"{source}: {dotted(mistake.path)}" if mistake.path else source
-
-
-def _override(mistake: Mistake, placed: Sequence[_Placed]) -> _Placed | None:
-    """The override that brought a mistake in, with the place where it was laid."""
-    return next(
-        (each for each in reversed(placed) if mistake.path[: len(each[0])] == each[0]), None
-    )
-
-
-def _is_of_part(mistake: Mistake, of_part: Sequence[tuple[str, ...]]) -> bool:
-    """Whether the file's ``without_gpu`` brought a mistake in."""
-    return any(mistake.path[: len(path)] == path for path in of_part)
-
-
-def _line(
-    mistake: Mistake,
-    tree: FileTree,
-    placed: Sequence[_Placed],
-    of_part: Sequence[tuple[str, ...]],
-) -> str:
-    """The line of a mistake, or of what lacks a key; nothing for an override's."""
-    if _override(mistake, placed) is not None:
-        return ""
-    place = (WITHOUT_GPU, *mistake.path) if _is_of_part(mistake, of_part) else mistake.path
-    parents = (place[:n] for n in range(len(place), 0, -1))
-    line = next((tree.lines[path] for path in parents if path in tree.lines), None)
-    return "" if line is None else f" (line {line})"
+def _sentence(mistake: Mistake, source: str, tree: FileTree, *, with_line: bool) -> str:
+    """A mistake after the file and the key path, or the override that brought it in."""
+    at, said = tree.where(mistake.path)
+    path = dotted(mistake.path)
+    if said.label is not None:
+        where = said.label if mistake.path == at else f"{said.label}: {path}"
+    elif said.of_part:
+        where = f"{source}: {WITHOUT_GPU}.{path}"
+        said = tree.where((WITHOUT_GPU, *mistake.path))[1]
+    else:
+        if any(each.of_part for each in tree.said.values()):
+            source = f"{source} with its {WITHOUT_GPU}"
+        where = f"{source}: {path}" if path else source
+    line = f" (line {said.line})" if with_line and said.line is not None else ""
+    return f"{where}: {mistake.problem}{line}"
