@@ -15,7 +15,7 @@ from space.errors import DataError, SpaceError, TrainingError
 from tests.trainables import own_loop
 from trainables import FunctionRun, Loop, Metric, Options
 from trainables.contract.loaded import Loaded
-from trainables.contract.loop_trainable import LoopConfig, LoopRun, LoopTrainable
+from trainables.contract.loop_trainable import LoopConfig, LoopRun
 from trainables.contract.run_data import RunData
 from trainables.failures import NonFiniteLossError
 from trainables.finding.find import find_trainable
@@ -297,7 +297,3 @@ def test_a_mistake_in_a_class_or_function_is_a_sentence_with_its_line(
     with pytest.raises(SpaceError, match=problem) as caught:
         find_trainable("mine.py:X")
     assert str(caught.value).startswith("mine.py")
-
-
-def test_what_is_public_loads_only_what_is_asked_for() -> None:
-    assert isinstance(wrapped(own_loop.Linear, "x"), LoopTrainable)
