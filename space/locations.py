@@ -23,14 +23,13 @@ def walk(
     here: Any = root
     owner, node, path = root, tree, []
     for key in location:
-        here = _bare(here)
-        models = _models(here)
+        models, inner = _parts(here)
         if len(models) > 1:
             here = next((model for model in models if key in tags(model)), None)
             continue
         if models:
             owner = models[0]
-        elif get_origin(here) not in (dict, tuple):
+        elif inner is None:
             break
         here = _below(here, key)
         if isinstance(key, int) and not isinstance(node, list | tuple):
@@ -50,34 +49,28 @@ def _child(node: object, key: str | int) -> object:
 
 def _below(here: Any, key: str | int) -> Any:
     """The annotation of a key of a model, a dict or a tuple; None for a key it does not have."""
-    for model in _models(here):
+    models, inner = _parts(here)
+    for model in models:
         for name, field in model.model_fields.items():
             if key == (field.alias or name):
                 return field.annotation
-    here = _bare(here)
-    arguments = [each for each in get_args(here) if each not in (str, Ellipsis)]
-    return arguments[0] if get_origin(here) in (dict, tuple) and arguments else None
+    return inner
 
 
-def _bare(here: Any) -> Any:
-    """An annotation without its metadata and without ``| None``."""
-    if get_origin(here) is Annotated:
-        return _bare(get_args(here)[0])
-    if get_origin(here) in (Union, types.UnionType):
-        others = [each for each in get_args(here) if each is not types.NoneType]
-        return _bare(others[0]) if len(others) == 1 else here
-    return here
-
-
-def _models(here: Any) -> list[type[BaseModel]]:
-    """The models that an annotation allows, those of a union's members included."""
+def _parts(here: Any) -> tuple[list[type[BaseModel]], Any]:
+    """The models that an annotation allows, and what is in the dicts or tuples that it allows."""
     if inspect.isclass(here) and issubclass(here, BaseModel):
-        return [here]
-    if get_origin(here) is Annotated:
-        return _models(get_args(here)[0])
-    if get_origin(here) in (Union, types.UnionType):
-        return [model for each in get_args(here) for model in _models(each)]
-    return []
+        return [here], None
+    origin, arguments = get_origin(here), get_args(here)
+    if origin is Annotated:
+        return _parts(arguments[0])
+    if origin in (dict, tuple):
+        return [], next((each for each in arguments if each not in (str, Ellipsis)), str)
+    if origin not in (Union, types.UnionType):
+        return [], None
+    members = [_parts(each) for each in arguments]
+    models = [model for found, _ in members for model in found]
+    return models, next((inner for _, inner in members if inner is not None), None)
 
 
 def tags(model: type[BaseModel]) -> tuple[str, ...]:
@@ -94,4 +87,4 @@ def tags_at(owner: type[BaseModel], location: Sequence[str | int]) -> list[str]:
     here: Any = owner
     for key in location:
         here = _below(here, key)
-    return [tag for model in _models(here) for tag in tags(model)]
+    return [tag for model in _parts(here)[0] for tag in tags(model)]

@@ -5,25 +5,18 @@ from __future__ import annotations
 import math
 import time
 from argparse import Namespace
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from pydantic import ValidationError
-
-from space import Override, Resources, load_configs, parse_duration
+from space import Override, Resources, load_configs, parse_duration, parse_tree
 from space.config import BENCHMARK_SEEDS
 from space.errors import SpaceError, UsageError
+from space.files.reader import parse_yaml
 from storage.benchmark_names import benchmark_name, config_changes
 
 __all__ = ["Request", "read_request"]
 
-_RESOURCES = {
-    "cpus": "a number of CPUs: more than 0, and above 1 a whole one",
-    "gpus": "auto or a number of GPUs: at least 0, and above 1 a whole one",
-    "runs_per_trainable": "auto or a whole number of at least 1",
-}
-"""The options of what a worker occupies, and what each takes."""
+_RESOURCES = ("cpus", "gpus", "runs_per_trainable")
+"""The options of what a worker occupies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,20 +69,12 @@ def read_request(options: Namespace) -> Request:
 
 def _resources(options: Namespace) -> Resources:
     """What a worker occupies, as the command line says it."""
-    given: dict[str, Any] = {}
-    for key, wanted in _RESOURCES.items():
+    said = []
+    for key in _RESOURCES:
         text = getattr(options, key)
-        value: Any = text
-        for kind in (float, int):  # A whole number is an integer.
-            with suppress(ValueError):
-                value = kind(text)
-        try:
-            Resources.model_validate({key: value})
-        except ValidationError as error:
-            option = "--" + key.replace("_", "-")
-            raise UsageError(f"{option}: '{text}' is not {wanted}.") from error
-        given[key] = value
-    return Resources.model_validate(given)
+        label = f"--{key.replace('_', '-')} {text}"
+        said.append(Override(key=key, value=parse_yaml(text, label), label=label))
+    return parse_tree(Resources, {}, "the command line", said)
 
 
 def _deadline(options: Namespace) -> float:
