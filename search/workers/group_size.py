@@ -57,7 +57,7 @@ def group_size_of_study(
     if asked != "auto":
         return lambda config: asked
     n_runs = space.replicates * _trials_at_once(space, place.slots)
-    if n_runs == 1:
+    if n_runs == 1 or not trainable_of(space.config).batched:
         return lambda config: 1
     kinds = {_kind_of(config): config for config in reversed(examples())}
     # Runs of several kinds are shared out among as many batches.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from space.config import DEFAULT_TRAINABLE
 from space.messages import describe
 
 __all__ = ["WITHOUT_GPU", "difference", "flat"]
@@ -19,8 +20,11 @@ def difference(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[str
 
     Returns:
         A line for each term, such as ``"training.epochs: 25 before, 10 now"``; empty where
-        nothing changed.
+        nothing changed. Where something else is trained, all terms differ, and only that is said.
     """
+    one, other = (terms.get("trainable", DEFAULT_TRAINABLE) for terms in (earlier, later))
+    if one != other:
+        return [f"trainable: {describe(one)} before, {describe(other)} now"]
     return [
         f"{term}: {_words(earlier, term)} before, {_words(later, term)} now"
         for term in dict.fromkeys([*earlier, *later])

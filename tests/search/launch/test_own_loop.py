@@ -14,7 +14,7 @@ from search.benchmark.__main__ import main as benchmark
 from search.export.__main__ import main as export
 from search.launch.__main__ import main as launch
 from space import load_space
-from space.errors import SpaceError
+from space.errors import DataError, SpaceError, StudyMismatchError
 from storage import Store
 from storage.admin.check import check_store
 from storage.tables.attributes import FAIL_REASON
@@ -75,15 +75,24 @@ def test_a_function_that_says_nothing_is_measured_by_the_objective(
     folder: Path, here: Here, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aim = {"metric": "val_accuracy", "direction": "maximize"}
+    with (folder / "mine.py").open("a") as file:
+        file.write("\n\nsilent = plain\n")
     assert searched(folder, store, trainable="mine.py:plain", objective=aim) == 0
     capsys.readouterr()
     study = store.optuna_storage.get_all_trials(store.study_id("own"))
     best = max(study, key=lambda trial: trial.values[0])
     assert best.params["eta"] == min(trial.params["eta"] for trial in study)
     assert check_store(store).findings == []
+    where = ["--storage", str(store.url.database)]
+    assert export(["--study", "own", "--output", "best.yaml", *where]) == 0
+    with pytest.raises(DataError, match=r"cannot be benchmarked: it needs @measures\(Metric"):
+        benchmark(["--config", "best.yaml", *where])
     # The kept epoch is the one of the highest accuracy, which is the last.
     runs = store.runs(store.study_id("own"), "search")
     assert {run.best_epoch for run in runs} == {3}
+
+    with pytest.raises(StudyMismatchError, match=r"'mine\.py:plain' before, 'mine\.py:silent' now"):
+        searched(folder, store, trainable="mine.py:silent", objective=aim)
 
     assert searched(folder, store, study="other", trainable="mine.py:plain", confirm={}) == 1
     trials = store.optuna_storage.get_all_trials(store.study_id("other"))

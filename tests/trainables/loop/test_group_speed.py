@@ -142,3 +142,23 @@ def test_architectures_differ_in_what_a_batch_shares(make_config: MakeConfig) ->
     same = make_config("mlp", training__learning_rate=0.5, training__training_seed=3)
     other = make_config("mlp", training__batch_size=8)
     assert same.kind() == make_config("mlp").kind() != other.kind()
+
+
+@pytest.mark.parametrize(("augment", "n_steps"), [(False, 3), (True, 5)])
+def test_what_an_epoch_costs_is_told_from_steps_of_hardly_any_samples(
+    make_training: MakeTraining, augment: bool, n_steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_training(training__epochs=2, data__augment=augment)  # 36 to train, 4 to validate.
+    seen: list[int] = []
+    begin = Training.begin_epoch
+
+    def counted(self: Training) -> Any:
+        found = begin(self)
+        seen.append(self.n_steps)
+        return found
+
+    monkeypatch.setattr(Training, "begin_epoch", counted)
+    cost = group_speed.measure_epoch(run)
+    assert seen == [n_steps, 1 + augment, 1 + augment]
+    assert cost.n_steps == pytest.approx(n_steps + 4 / 16 / 3)
+    assert cost.step_seconds * seen[-1] == pytest.approx(run.history[-1].seconds)
