@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 import math
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from space.config import Options
-from space.epochs import Epoch
 from space.errors import SpaceError, TrainingError
 from space.metrics import Metric
 from trainables.contract.loop import Loop, RunInfo, packed
@@ -70,28 +69,28 @@ class FunctionLoop(Loop):
     """A function as a loop. One that leaves no checkpoint is begun anew where its run goes on."""
 
     function: Callable[[Any, FunctionRun], Iterator[Mapping[str, float]]]
+    run_type = FunctionRun
     run: FunctionRun
 
     def __init__(self, options: Options) -> None:
         """See `Loop`."""
         super().__init__(options)
-        self.recorded: Sequence[Epoch] = ()
-        """The run's epochs that are known: those after the checkpoint are only passed over."""
-        self.notice: str | None = None
-        """What should be known of them."""
         self._steps: Iterator[Any] | None = None
         self._test: Mapping[str, float] = {}
+        self._since: list[Mapping[str, float]] = []
+        """What was yielded since the checkpoint."""
+        self._known: list[Mapping[str, float]] = []
+        """What an earlier process had yielded since: it comes again, and is passed over."""
 
     def train_epoch(self) -> Mapping[str, float]:
-        """The function's next yield; those of epochs that are recorded are passed over.
+        """The function's next yield.
 
         Raises:
             TrainingError: If the function has ended, or yields what it must not.
         """
         steps = self._steps = self._steps or type(self).function(self.options, self.run)
-        while self.run.epoch < len(self.recorded):
-            recorded = self.recorded[self.run.epoch]
-            self._compare(recorded, self._next(steps))
+        while self._known:
+            self._compare(self._known.pop(0), self._next(steps))
         return self._next(steps)
 
     def evaluate(self, test: Any) -> Mapping[str, float]:
@@ -99,12 +98,15 @@ class FunctionLoop(Loop):
         return self._test
 
     def state_dict(self) -> Mapping[str, Any]:
-        """What the function left as its checkpoint."""
-        return {"saved": self.run.saved, "epoch": self.run.saved_epoch, "test": self._test}
+        """What the function left as its checkpoint, and what it has yielded since."""
+        since = [*self._since, *self._known]
+        run = self.run
+        return {"saved": run.saved, "epoch": run.saved_epoch, "since": since, "test": self._test}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Have the function begin again, from its checkpoint if it left one."""
         self._steps, self._test = None, state["test"]
+        self._since, self._known = [], list(state["since"])
         self.run.saved, self.run.saved_epoch = state["saved"], state["epoch"]
         self.run.epoch = self.run.saved_epoch
 
@@ -122,24 +124,24 @@ class FunctionLoop(Loop):
                 f"the function yields a {type(found).__name__}; expected metrics, as in "
                 "yield {'val_error': 0.1}"
             )
-        test = {name: value for name, value in found.items() if name.startswith("test_")}
-        if test and not self.run.with_test:
+        self._test = {name: found[name] for name in found if name.startswith("test_")}
+        if self._test and not self.run.with_test:
             raise TrainingError(
-                f"the function yields {', '.join(test)} in a search, which never sees the test "
-                "split: yield that only where run.with_test is true"
+                f"the function yields {', '.join(self._test)} in a search, which never sees the "
+                "test split: yield that only where run.with_test is true"
             )
-        self._test = test
-        return {name: value for name, value in found.items() if name not in test}
+        metrics = {name: found[name] for name in found if name not in self._test}
+        self._since = [] if self.run.saved_epoch == self.run.epoch else [*self._since, metrics]
+        return metrics
 
-    def _compare(self, recorded: Epoch, found: Mapping[str, float]) -> None:
-        for name, value in recorded.metrics.items():
-            if self.notice is None and not math.isclose(
-                found.get(name, math.nan), value, rel_tol=_SAME, abs_tol=1e-12
-            ):
+    def _compare(self, known: Mapping[str, float], found: Mapping[str, float]) -> None:
+        for name, value in known.items():
+            again = found.get(name, math.nan)
+            if self.notice is None and not math.isclose(again, value, rel_tol=_SAME, abs_tol=1e-12):
                 self.notice = (
-                    f"begun anew, the run has {name} {found.get(name, math.nan):g} in epoch "
-                    f"{recorded.epoch}, where {value:g} is recorded: let all that is random in the "
-                    "function follow from run.training_seed and run.data_seed"
+                    f"begun anew, the run has {name} {again:g} in epoch {self.run.epoch}, where "
+                    f"{value:g} is recorded: let all that is random in the function follow from "
+                    "run.training_seed and run.data_seed"
                 )
 
 

@@ -47,11 +47,14 @@ class Loop(ABC):
         options: The options. A subclass says of which type they are, one derived from
             `space.Options`: ``options: MyOptions``. Every field can be set and searched by name.
         run: The run's epochs, seeds and device.
+        notice: What does not stop the run but should be known, to be said with its next epoch.
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    run_type: ClassVar[type[RunInfo]] = RunInfo
     options: Options
     run: RunInfo
+    notice: str | None = None
 
     def __init__(self, options: Options) -> None:
         """
@@ -125,7 +128,11 @@ class Loop(ABC):
         Returns:
             What pickle can write.
         """
-        return {key: value for key, value in vars(self).items() if key not in ("options", "run")}
+        return {
+            key: value
+            for key, value in vars(self).items()
+            if key not in ("options", "run", "notice")
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go to a state.

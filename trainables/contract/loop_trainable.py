@@ -13,9 +13,9 @@ from space.config import DataSettings, Options, RunConfig, TrainingSettings
 from space.epochs import Epoch
 from space.errors import DataError, SpaceError, TrainingError, nearest
 from space.metrics import UNKNOWN, Measured
-from trainables.contract.function import FunctionLoop, FunctionRun
+from trainables.contract.function import FunctionLoop
 from trainables.contract.loaded import Loaded
-from trainables.contract.loop import Loop, RunInfo, packed
+from trainables.contract.loop import Loop, packed
 from trainables.contract.options import (
     check_metrics,
     config_with,
@@ -119,8 +119,7 @@ class LoopRun(Run):
         super().__init__(config, config.measured.rule, fingerprint)
         self.loop = loop
         self._measured = config.measured
-        kind = FunctionRun if isinstance(loop, FunctionLoop) else RunInfo
-        loop.run = kind(
+        loop.run = loop.run_type(
             epochs=config.training.epochs,
             training_seed=config.training.training_seed,
             data_seed=config.data.data_seed,
@@ -146,8 +145,7 @@ class LoopRun(Run):
         started = time.perf_counter()
         metrics = self._checked(self.loop.train_epoch(), ("val", "train"))
         seconds = time.perf_counter() - started
-        if isinstance(self.loop, FunctionLoop):
-            self.notice, self.loop.notice = self.loop.notice, None
+        self.notice, self.loop.notice = self.loop.notice, None
         epoch = Epoch(epoch=self.epoch + 1, metrics=metrics, seconds=seconds)
         self.complete_epoch(epoch)
         return epoch
@@ -164,8 +162,6 @@ class LoopRun(Run):
         return {"loop": packed(self.loop.state_dict())}
 
     def _load_state(self, state: Mapping[str, Any]) -> None:
-        if isinstance(self.loop, FunctionLoop):
-            self.loop.recorded = list(self.history)
         self.loop.load_state_dict(pickle.loads(state["loop"]))  # noqa: S301 - its own
 
     def _evaluable_state(self) -> bytes | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from space.config import DEFAULT_TRAINABLE, RunConfig
 from space.errors import SpaceError, nearest
+from space.messages import describe
 from trainables.contract.own_code import OwnCode
 from trainables.contract.trainable import Trainable
 from trainables.finding.own import load_own, load_text, wrapped
@@ -33,6 +34,8 @@ def find_trainable(name: str) -> Trainable[Any]:
         SpaceError: If there is none of that name, or its file is wrong.
     """
     bare = name.partition("@")[0]
+    if not bare.isprintable():
+        raise SpaceError(f"no trainable is named {describe(bare)}")
     if bare not in _KNOWN:
         _KNOWN[bare] = load_own(bare) if ":" in bare else _shipped(bare)
     return _KNOWN[bare]

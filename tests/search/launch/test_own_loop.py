@@ -123,3 +123,14 @@ def test_a_mistake_is_a_sentence(folder: Path, changes: dict[str, Any], problem:
     (line,) = caught.value.lines
     assert line.startswith("own.yaml: ")
     assert problem in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Linear", "train"])
+def test_rays_workers_get_the_file(folder: Path, one_ray: Path, store: Store, name: str) -> None:
+    changes = {"confirm": {}, "budget": {"trials": 2}}
+    assert searched(folder, store, trainable=f"mine.py:{name}", **changes) == 0
+    runs = store.runs(store.study_id("own"))
+    assert [(run.state, run.n_epochs) for run in runs] == [("complete", 3)] * 2
+    fingerprint = store.study_records()[store.study_id("own")].data_fingerprint
+    assert (fingerprint == "none") == (name == "train")
