@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 import sqlalchemy as sa
+from optuna.trial import TrialState
 
 from space.epochs import Epoch
 from storage.database import Database
@@ -17,10 +18,16 @@ from storage.tables.ownership import require_launch, require_trial
 from storage.tables.parts import in_parts
 from storage.tables.records import NewRun, ResultRecord, RunEpoch, RunRecord, TrialStep
 
-__all__ = ["RUN_STATES", "RunTables"]
+__all__ = ["RUN_STATES", "STATE_OF_RUNS", "RunTables"]
 
 RUN_STATES = ("running", "complete", "pruned", "failed", "interrupted")
 """interrupted: stopped before its end and waiting to go on from its last checkpoint."""
+STATE_OF_RUNS = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+"""Trial state -> the state of its runs, where it has ended; of any other, interrupted."""
 
 _RUNS = schema.runs.c
 _PROGRESS = (

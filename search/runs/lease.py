@@ -16,13 +16,13 @@ from space.errors import LeaseLostError
 from storage import RunRecord, Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import LEASE_SECONDS, is_alive
+from storage.runs import STATE_OF_RUNS
 from storage.tables.records import LaunchRecord
 from trainables.worker.checkpoint import delete_checkpoint
 
 __all__ = [
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
-    "STATE_OF_RUNS",
     "TOUCH_SECONDS",
     "Lease",
     "Unheld",
@@ -36,13 +36,6 @@ HEARTBEAT_SECONDS = 5.0
 TOUCH_SECONDS = LEASE_SECONDS - OUTAGE_SECONDS
 """A launch must have been in touch with the store for so long to call others dead that are silent:
 what cut it off for as long may have cut them off as well."""
-
-STATE_OF_RUNS = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
-"""Trial state -> the state of its runs."""
 
 
 class Lease:

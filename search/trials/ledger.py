@@ -24,7 +24,6 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from search.runs.lease import STATE_OF_RUNS
 from search.runs.protocol import Assignment, Report
 from search.runs.run_ledger import RunLedger
 from search.runs.seeds import replicate_config
@@ -38,6 +37,7 @@ from search.trials.study import OpenedStudy
 from space import RunConfig
 from space.epochs import Epoch
 from storage import RunEpoch, RunRecord, TrialStep
+from storage.runs import STATE_OF_RUNS
 from storage.tables.attributes import FAIL_REASON, STANDARD_ERROR
 from trainables.finding.find import trainable_of
 

@@ -18,6 +18,7 @@ from space.metrics import Measured
 from space.words import count
 from storage.kept_epoch import RunProgress
 from storage.optuna_rows.trial_reading import read_trials
+from storage.runs import STATE_OF_RUNS
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
 from storage.tables.metric_rows import read_epochs
@@ -31,11 +32,6 @@ DISTRUST = (
     "its numbers were changed by hand, or by a fault of this program: do not build on it; "
     "restore a backup or leave it out"
 )
-STATE_OF_RUNS = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
 TOLERANCE = 1e-6
 """Relative; sums of seconds were added up in another order."""
 

@@ -201,6 +201,7 @@ def test_too_little_memory_fails_the_trial_and_not_the_study(
         status = launch(
             tmp_path,
             database,
+            trainable="digit-pairs",
             model={"name": "mlp"},
             data={"source": "digits", "n_train_pairs": 60, "n_test_pairs": 50},
             training={"epochs": 1},
