@@ -121,7 +121,6 @@ class _Checks:
         return f"measures {joined(names)}" if names else "measures what a study's objective says"
 
     def _options(self) -> str:
-        known = list(type(self._config).searchable())
         own = [name for name, path in type(self._config).searchable().items() if "options." in path]
         for name in own:
             value = self._config.value(f"options.{name}")
@@ -130,7 +129,8 @@ class _Checks:
                     f"options.{name} is a {type(value).__name__}, which no parameter can search: "
                     "make it a number, a text, or true or false"
                 )
-        return f"a file may search {joined(own or known)}"
+        known = own or list(type(self._config).searchable())
+        return f"a file may search {joined(known)}" if known else "none, so nothing can be searched"
 
     def _settles(self) -> str:
         self._config, self._data = self._trainable.settle(self._config)

@@ -150,3 +150,26 @@ def test_a_failure_is_exit_status_1(folder: Path, capsys: pytest.CaptureFixture[
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("FAIL  data: model.name: there is no model 'mlpp'")
     assert "did you mean 'mlp'" in last
+
+
+def test_a_checkpoint_that_is_left_too_late_is_found(folder: Path) -> None:
+    text = """
+from trainables import Metric, measures
+
+@measures(Metric("error"))
+def mine(options, run):
+    n = run.checkpoint or 0
+    while True:
+        n += 1
+        yield {"val_error": 1 / n}
+        run.checkpoint = n
+"""
+    (folder / "mine.py").write_text(text)
+    *_, bad = check_trainable("mine.py:mine")
+    assert (bad.what, bad.ok) == ("resumes", False)
+    assert "goes on from its checkpoint has val_error 0.5 in epoch 3 instead of 0.333" in bad.said
+    early = "        run.checkpoint = n\n        yield"
+    text = text.replace("        run.checkpoint = n\n", "").replace("        yield", early)
+    (folder / "mine.py").write_text(text)
+    _KNOWN.clear()
+    assert check_trainable("mine.py:mine")[4].ok
