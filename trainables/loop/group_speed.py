@@ -36,9 +36,10 @@ def measure_epoch(run: Training) -> EpochCost:
     n_steps, n_val = run.n_steps, n_samples(run.parts["val"])
     run.shorten(1)
     run.run_epoch()  # The first epoch pays for PyTorch's warm-up.
-    seconds = run.run_epoch().seconds / run.n_steps
     # A forward pass is a third of a step.
-    return EpochCost(seconds, n_steps + n_val / run.config.training.batch_size / 3)
+    a_sample = 1 / run.config.training.batch_size / 3
+    seconds = run.run_epoch().seconds / (run.n_steps + n_samples(run.parts["val"]) * a_sample)
+    return EpochCost(seconds, n_steps + n_val * a_sample)
 
 
 def measure_group_speed(
@@ -91,9 +92,10 @@ def _seconds_a_step(
     batch = TrainingBatch(runs, trace_after=trace_after)
     times: list[float] = []
     for n in range(MOST_TIMED + 1):
-        if n > n_timed and sum(times[1:]) > TIMED_SECONDS:
+        is_enough = n > n_timed and sum(times[1:]) > TIMED_SECONDS
+        if is_enough or not batch.runs:  # One leaves with a metric that is not finite.
             break
         started = time.perf_counter()
         batch.run_epoch()
         times.append(time.perf_counter() - started)
-    return min(times[1:]) / runs[0].n_steps
+    return min(times[1:] or times) / runs[0].n_steps

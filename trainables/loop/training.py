@@ -150,14 +150,15 @@ class Training(Run):
 
         Args:
             n_steps: Whole batches that are left of the training samples, or as many as there are;
-                less than one stays as it is. One validation sample is left.
+                less than one stays as it is. Of the validation samples one batch is left: of fewer
+                some metrics are not defined.
         """
         size = self.config.training.batch_size
         n = min(n_steps, n_samples(self.parts["train"]) // size) * size
         train, val = self.parts["train"], self.parts["val"]
         self.parts = {
             "train": {name: tensor[: n or None] for name, tensor in train.items()},
-            "val": {name: tensor[:1] for name, tensor in val.items()},
+            "val": {name: tensor[:size] for name, tensor in val.items()},
         }
 
     def begin_epoch(self) -> tuple[Batch, Tensor]:

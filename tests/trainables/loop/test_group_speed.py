@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from space.config import FrozenModel
+from tests.trainables.loop.tasks import Progression, open_task
 from trainables.contract.group_speed import GroupSpeed
 from trainables.failures import OutOfMemoryFailure
 from trainables.loop import group_speed
-from trainables.loop.group_speed import MOST_TIMED, measure_group_speed
+from trainables.loop.group_speed import MOST_TIMED, measure_epoch, measure_group_speed
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
@@ -126,15 +128,15 @@ def test_long_steps_on_a_cpu_are_not_tried_together(
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "n_train", "n_steps"), [(8, 16, 2), (16, 32, 2), (50, 36, 1)]
+    ("batch_size", "n_train", "n_val", "n_steps"), [(2, 4, 2, 2), (8, 16, 4, 2), (50, 36, 4, 1)]
 )
 def test_a_shortened_run_has_whole_batches(
-    batch_size: int, n_train: int, n_steps: int, make_training: MakeTraining
+    batch_size: int, n_train: int, n_val: int, n_steps: int, make_training: MakeTraining
 ) -> None:
     run = make_training("convnet", training__batch_size=batch_size)
     run.shorten(2)
     run.run_epoch()
-    assert (len(run.parts["train"]["x"]), len(run.parts["val"]["x"])) == (n_train, 1)
+    assert (len(run.parts["train"]["x"]), len(run.parts["val"]["x"])) == (n_train, n_val)
     assert run.n_steps == n_steps
 
 
@@ -161,4 +163,13 @@ def test_what_an_epoch_costs_is_told_from_steps_of_hardly_any_samples(
     cost = group_speed.measure_epoch(run)
     assert seen == [n_steps, 1 + augment, 1 + augment]
     assert cost.n_steps == pytest.approx(n_steps + 4 / 16 / 3)
-    assert cost.step_seconds * seen[-1] == pytest.approx(run.history[-1].seconds)
+    # Of these the last epoch had so many, and a forward pass of the 4 to validate.
+    n_timed = seen[-1] + 4 / 16 / 3
+    assert cost.step_seconds * n_timed == pytest.approx(run.history[-1].seconds)
+
+
+def test_metrics_that_one_sample_does_not_define_are_measured_with() -> None:
+    task = Progression(FrozenModel())
+    found = measure_group_speed(lambda: open_task(task, epochs=MOST_TIMED + 1), most=2)
+    assert set(found.seconds) == {1, 2}
+    assert measure_epoch(open_task(task, epochs=2)).n_steps > 6
