@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import Drawing
 from dashboards.figures.template import STATE_COLOURS, escape, figure, shorten
-from dashboards.numbers.study.timeline import Idle, Segment, idle_times
+from dashboards.numbers.study.timeline import Segment, Timeline, latest
 from dashboards.numbers.study.trials import StudyTrial
 from space.words import STATES, count, duration
 
@@ -33,12 +33,9 @@ def timeline_panel(drawing: Drawing) -> Panel | None:
     view = drawing.view
     if not view.timeline:
         return None
-    n_bars = min(MAX_BARS, drawing.max_trials)
-    latest = view.timeline[-n_bars:]
-    workers = list(dict.fromkeys(_worker(segment) for segment in latest))
-    shown = set(workers[-MAX_WORKERS:])
-    segments = [segment for segment in latest if _worker(segment) in shown]
-    rows = {worker: row for row, worker in enumerate(workers[-MAX_WORKERS:])}
+    shown = latest(view.timeline, min(MAX_BARS, drawing.max_trials), MAX_WORKERS)
+    segments = shown.segments
+    rows = {worker: row for row, worker in enumerate(shown.workers)}
     trials = {trial.trial_id: trial for trial in view.trials}
     drawn = figure(height=130 + 26 * max(4, len(rows)))
     for state, word in STATES.items():
@@ -55,7 +52,7 @@ def timeline_panel(drawing: Drawing) -> Panel | None:
                     max(1, round(1000 * (each.ended_at - each.started_at).total_seconds()))
                     for each in own
                 ],
-                "y": [rows[_worker(segment)] for segment in own],
+                "y": [rows[segment.worker] for segment in own],
                 "width": 0.78,
                 "marker": {"color": STATE_COLOURS[state], "line": DIVIDER},
                 "customdata": drawing.links(trials[segment.trial_id] for segment in own),
@@ -72,43 +69,41 @@ def timeline_panel(drawing: Drawing) -> Panel | None:
         drawn.update_layout(uniformtext={"minsize": 10, "mode": "hide"})
     drawn.update_layout(barmode="overlay")
     drawn.update_xaxes(type="date", title_text="time (UTC)")
-    idle = idle_times(segments)
-    _leave_out(drawn, segments, idle)
+    _leave_out(drawn, shown)
     drawn.update_yaxes(
         title_text="worker",
         tickvals=list(rows.values()),
-        ticktext=[escape(shorten(worker, 24)) for worker in rows],
+        ticktext=[escape(shorten(_worker(worker), 24)) for worker in rows],
         showgrid=False,
         range=[len(rows) - 0.4, -0.6],
     )
     caption = "A bar is what one launch trained of a trial, coloured by what became of the trial."
-    if idle:
-        cuts = "A dotted line marks" if len(idle) == 1 else f"{len(idle)} dotted lines mark"
-        longest = max(each.ended_at - each.started_at for each in idle)
-        long = f"{'' if len(idle) == 1 else 'up to '}{duration(longest.total_seconds())}"
+    if shown.idle:
+        n_cuts = len(shown.idle)
+        cuts = "A dotted line marks" if n_cuts == 1 else f"{n_cuts} dotted lines mark"
+        longest = max(each.ended_at - each.started_at for each in shown.idle)
+        long = f"{'' if n_cuts == 1 else 'up to '}{duration(longest.total_seconds())}"
         caption += f" {cuts} where idle time ({long}) is left out."
     if len(segments) < len(view.timeline):
         caption += f" The latest {len(segments):,} of {len(view.timeline):,} bars are drawn."
     return Panel(key="timeline", title="Trials on their workers", caption=caption, figures=[drawn])
 
 
-def _leave_out(drawn: go.Figure, segments: Sequence[Segment], idle: Sequence[Idle]) -> None:
+def _leave_out(drawn: go.Figure, shown: Timeline) -> None:
     """Cut idle time out of the axis, mark where it was, and choose ticks for what is left."""
-    if not idle:
+    if not shown.idle:
         return
-    first = min(segment.started_at for segment in segments)
-    last = max(segment.ended_at for segment in segments)
-    starts, ends = [first, *(i.ended_at for i in idle)], [*(i.started_at for i in idle), last]
-    busy = sum((end - start for start, end in zip(starts, ends, strict=True)), start=first - first)
+    spans = shown.busy
+    busy = sum((end - start for start, end in spans), start=datetime.timedelta())
     edge = 0.02 * busy
-    ticks = _ticks(list(zip(starts, ends, strict=True)), busy)
+    ticks = _ticks(spans, busy)
     drawn.update_xaxes(
-        rangebreaks=[{"bounds": [_text(i.started_at), _text(i.ended_at)]} for i in idle],
-        range=[_text(first - edge), _text(last + edge)],
+        rangebreaks=[{"bounds": [_text(i.started_at), _text(i.ended_at)]} for i in shown.idle],
+        range=[_text(spans[0][0] - edge), _text(spans[-1][1] + edge)],
         tickvals=[_text(tick) for tick, _ in ticks],
         ticktext=[label for _, label in ticks],
     )
-    for each in idle:
+    for each in shown.idle:
         drawn.add_vline(x=_text(each.ended_at), line={"width": 2, "dash": "dot"})
 
 
@@ -147,8 +142,8 @@ def _text(time: datetime.datetime) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def _worker(segment: Segment) -> str:
-    return EARLIER if segment.worker is None else segment.worker
+def _worker(worker: str | None) -> str:
+    return EARLIER if worker is None else worker
 
 
 def _hover(drawing: Drawing, segment: Segment, trial: StudyTrial) -> str:
@@ -157,5 +152,5 @@ def _hover(drawing: Drawing, segment: Segment, trial: StudyTrial) -> str:
     return (
         f"<b>trial {trial.number}</b> {STATES[trial.state]}{again}<br>"
         f"{count(segment.n_epochs, 'epoch')} in {seconds:.1f} s, launch {segment.launch_id}<br>"
-        f"{escape(shorten(_worker(segment), 60))}"
+        f"{escape(shorten(_worker(segment.worker), 60))}"
     )

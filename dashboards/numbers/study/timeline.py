@@ -13,7 +13,7 @@ from storage import RunRecord, Store
 from storage.connect.engine import translated
 from storage.tables import schema
 
-__all__ = ["Idle", "Segment", "idle_times", "read_timeline"]
+__all__ = ["Idle", "Segment", "Timeline", "idle_times", "latest", "read_timeline"]
 
 IDLE_SHARE = 0.1
 """Nobody needs to see idle time that is longer than this share of the busy time."""
@@ -51,6 +51,39 @@ class Idle(NamedTuple):
 
     started_at: datetime.datetime
     ended_at: datetime.datetime
+
+
+class Timeline(NamedTuple):
+    """What is shown of some segments."""
+
+    segments: list[Segment]
+    """The latest, oldest first."""
+    workers: list[str | None]
+    """Who trained them, in the order of their first; see `Segment.worker`."""
+    idle: tuple[Idle, ...]
+    """What is left out between them; see `idle_times`."""
+
+    @property
+    def busy(self) -> list[tuple[datetime.datetime, datetime.datetime]]:
+        """From when to when there is something to see, the idle times lying between."""
+        first = min(each.started_at for each in self.segments)
+        last = max(each.ended_at for each in self.segments)
+        starts = [first, *(each.ended_at for each in self.idle)]
+        return list(zip(starts, [*(each.started_at for each in self.idle), last], strict=True))
+
+
+def latest(segments: Sequence[Segment], most: int, most_workers: int) -> Timeline:
+    """The latest segments, of the latest workers.
+
+    Args:
+        segments: Oldest first, at least one.
+        most: At the most so many, at least one.
+        most_workers: Of the workers of these, at the most so many, at least one.
+    """
+    last = segments[-most:]
+    workers = list(dict.fromkeys(each.worker for each in last))[-most_workers:]
+    shown = [each for each in last if each.worker in workers]
+    return Timeline(shown, workers, idle_times(shown))
 
 
 def idle_times(segments: Sequence[Segment]) -> tuple[Idle, ...]:

@@ -10,7 +10,7 @@ import pytest
 from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import Drawing
 from dashboards.figures.study.timeline import timeline_panel
-from dashboards.numbers.study.timeline import Segment, idle_times
+from dashboards.numbers.study.timeline import Segment, idle_times, latest
 from dashboards.numbers.study.view import StudyView
 from tests.dashboards.made.shelf import Shelf
 
@@ -44,6 +44,16 @@ def test_short_gaps_and_those_of_one_worker_stay() -> None:
     assert idle_times([segment(0, 50), segment(55, 105)]) == ()
     assert idle_times([segment(0, 10), segment(90, 100), segment(5, 95, worker="b 2")]) == ()
     assert idle_times([]) == ()
+
+
+def test_the_latest_are_shown_of_the_latest_workers_with_what_lies_between() -> None:
+    every = [segment(0, 50), segment(700, 750, worker="b 2"), segment(760, 790, worker="c 3")]
+    assert latest(every, 2, 32).segments == every[1:]
+    assert latest(every, 3, 2).workers == ["b 2", "c 3"]
+    shown = latest(every, 3, 3)
+    assert shown.segments == every
+    assert [start for start, _ in shown.busy] == [START, shown.idle[0].ended_at]
+    assert [end for _, end in shown.busy] == [shown.idle[0].started_at, every[2].ended_at]
 
 
 def test_only_the_longest_are_left_out_oldest_first() -> None:
