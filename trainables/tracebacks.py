@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from space.errors import UserError
 from trainables.failures import LONGEST_REASON, TrialFailure
 
-__all__ = ["OURS", "SENT_TEXT", "describe", "mistakes_told", "traceback_of"]
+__all__ = ["OURS", "SENT_TEXT", "describe", "mistakes_told", "traceback_of", "where"]
 
 OURS = ("space", "trainables", "storage", "dashboards", "search")
 """Packages that are no user's, also where a user's file lies beside them."""
@@ -33,6 +35,14 @@ def describe(error: BaseException) -> str:
     frame = ([each for each in stack if _is_users(each.filename)] or list(stack))[-1]
     place = f"{Path(frame.filename).name}, line {frame.lineno}"
     return f"{place}: {type(error).__name__}: {error}".removesuffix(": ")
+
+
+def where(method: Callable[..., Any]) -> str:
+    """Where a method of a user's stands, as the beginning of a sentence on what it gives."""
+    function = inspect.unwrap(getattr(method, "__func__", method))
+    code = getattr(function, "__code__", None)
+    place = "" if code is None else f"{Path(code.co_filename).name}, line {code.co_firstlineno}: "
+    return f"{place}{function.__qualname__}"
 
 
 @contextmanager

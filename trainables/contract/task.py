@@ -13,6 +13,7 @@ from space.config import FrozenModel
 from space.errors import DataError
 from space.metrics import Measured, Metric
 from trainables.contract.split_data import Batch, Split, SplitData
+from trainables.tracebacks import where
 
 __all__ = ["LOSS", "Task"]
 
@@ -179,7 +180,7 @@ class Task(ABC):
         if not tensors or len(set(lengths.values())) != 1 or 0 in lengths.values():
             said = ", ".join(f"{n} of '{name}'" for name, n in lengths.items()) or "nothing"
             raise DataError(
-                f"{type(self).__name__}.data gives {said} for the split '{split}': give tensors "
+                f"{where(self.data)} gives {said} for the split '{split}': give tensors "
                 "whose first dimension counts the same samples, one at least"
             )
         return SplitData.build(self.source, split, tensors, beside)

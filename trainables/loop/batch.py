@@ -16,6 +16,7 @@ from torch import Tensor
 
 from space.config import TrainingConfig
 from space.epochs import Epoch
+from space.errors import TrainingError
 from trainables.contract.split_data import Batch
 from trainables.contract.stacked import stacked_options
 from trainables.contract.task import Task
@@ -32,6 +33,7 @@ from trainables.loop.network import (
 from trainables.loop.samples import n_samples, rows_of, side_by_side
 from trainables.loop.stack import Stack
 from trainables.loop.traced import TracedFunction
+from trainables.tracebacks import where
 
 if TYPE_CHECKING:
     from trainables.loop.training import Training
@@ -123,13 +125,14 @@ def _metrics(task: Task, means: Mapping[str, Tensor]) -> dict[str, float]:
     """A split's metrics by name.
 
     Raises:
-        ValueError: If the task gives others than it says.
+        TrainingError: If the task gives others than it says.
     """
     found = dict(task.summary(means))
     wanted = {"loss", *(metric.name for metric in task.metrics)}
     if found.keys() != wanted:
-        raise ValueError(
-            f"{type(task).__name__} measures {', '.join(sorted(found))}, but says that it measures "
+        raise TrainingError(
+            f"{where(task.loss)} measures {', '.join(sorted(found))}, but its class says that it "
+            "measures "
             f"{', '.join(sorted(wanted))}: let its metrics, its loss and its summary name the same"
         )
     return found

@@ -12,14 +12,31 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from space.config import TrainingConfig
+from space.errors import ModelError, TrainingError
 from trainables.contract.split_data import Batch
 from trainables.contract.task import Task
 from trainables.loop.dropout import SeededDropout
 from trainables.loop.operators import RunOperators
 from trainables.loop.stack import Stack, state_tensors
 from trainables.seeds import Stream, derive_seed
+from trainables.tracebacks import where
 
 __all__ = ["AloneNetwork", "RunLoss", "RunsFunctions", "RunsNetwork", "build_network"]
+
+
+def checked_network(task: Task) -> nn.Module:
+    """What a task gives as its network.
+
+    Raises:
+        ModelError: If it is none, or has nothing to train.
+    """
+    network = task.network()
+    if not isinstance(network, nn.Module):
+        kind = type(network).__name__
+        raise ModelError(f"{where(task.network)} gives a {kind}; expected a torch.nn.Module")
+    if not any(each.requires_grad for each in network.parameters()):
+        raise ModelError(f"{where(task.network)} gives a network without a parameter to train")
+    return network
 
 
 def build_network(task: Task, seed: int, device: torch.device) -> nn.Module:
@@ -36,7 +53,7 @@ def build_network(task: Task, seed: int, device: torch.device) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed every GPU as well, beyond what the fork restores.
         torch.default_generator.manual_seed(derive_seed(seed, Stream.WEIGHTS))
-        network = task.network()
+        network = checked_network(task)
     if device.type == "cpu":
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)
@@ -98,12 +115,12 @@ class RunLoss:
         """
         with SeededDropout(key), self._autocast(key.device):
             if state is None:
-                loss, scores = self._loss(self._task, batch)
+                found = self._loss(self._task, batch)
             else:
                 named = {f"network.{name}": tensor for name, tensor in state.items()}
-                loss, scores = functional_call(self._loss, named, (self._task, batch))
+                found = functional_call(self._loss, named, (self._task, batch))
         n = len(next(iter(batch.values())))
-        self._check(loss, scores, n)
+        loss, scores = self._checked(found, n)
         sums = [score.double().sum(0).flatten() for score in scores.values()]
         return loss, torch.cat([loss.detach().double().reshape(1) * n, *sums])
 
@@ -120,22 +137,33 @@ class RunLoss:
             for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
         }
 
-    def _check(self, loss: Tensor, scores: Mapping[str, Tensor], n: int) -> None:
-        """Notes of what shape the loss and one sample's scores are.
+    def _checked(self, found: Any, n: int) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The loss and the scores of n samples, with a note of their shapes.
 
         Raises:
-            ValueError: If they are not what `Task.loss` should give.
+            TrainingError: If they are not what `Task.loss` should give.
         """
-        wrong = [name for name, score in scores.items() if score.shape[:1] != (n,)]
-        if loss.dim() or wrong:
-            what = f"the scores '{wrong[0]}'" if wrong else "the loss"
-            shape = tuple(scores[wrong[0]].shape if wrong else loss.shape)
-            raise ValueError(
-                f"{type(self._task).__name__}.loss gives {what} of {n} samples in the shape "
-                f"{shape}: the mean loss is a scalar, and every sample has its score"
+        gives = f"{where(self._task.loss)} gives"
+        are_two = isinstance(found, tuple) and len(found) == 2
+        if not (are_two and isinstance(found[1], Mapping)):
+            kinds = ", ".join(type(each).__name__ for each in found) if type(found) is tuple else ""
+            raise TrainingError(
+                f"{gives} {f'({kinds})' if kinds else type(found).__name__}; expected the mean "
+                "loss and a mapping of scores, as in return loss, {'error': wrong}"
             )
-        shapes = {name: score.shape[1:] for name, score in scores.items()}
+        loss, scores = found
+        for name, each in {"the loss": loss, **scores}.items():
+            what = name if each is loss else f"the scores '{name}'"
+            if not isinstance(each, Tensor):
+                raise TrainingError(f"{gives} {what} as {type(each).__name__}; expected a Tensor")
+            if each.dim() if each is loss else each.shape[:1] != (n,):
+                raise TrainingError(
+                    f"{gives} {what} of {n} samples in the shape {tuple(each.shape)}: the mean "
+                    "loss is a scalar, and every sample has its score"
+                )
+        shapes = {name: each.shape[1:] for name, each in scores.items()}
         self._shapes = {"loss": loss.shape, **shapes}
+        return loss, scores
 
     def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         if self._precision == "bfloat16":

@@ -15,6 +15,7 @@ from trainables.contract.stacked import STACKED
 from trainables.contract.task import Task
 from trainables.contract.trainable import EpochCost, Trainable
 from trainables.device import check_device, pick_device
+from trainables.loop.network import checked_network
 from trainables.loop.training import Training, draw_parts
 from trainables.seeds import PROTOCOL
 from trainables.tracebacks import mistakes_told
@@ -111,7 +112,7 @@ class TaskTrainable(Trainable[TaskConfig]):
         key = config.options.model_dump_json()
         if key not in self._counts:
             with mistakes_told(ModelError):
-                parameters = list(self.task(config).network().parameters())
+                parameters = list(checked_network(self.task(config)).parameters())
             self._counts[key] = sum(each.numel() for each in parameters if each.requires_grad)
         return self._counts[key]
 

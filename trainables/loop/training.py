@@ -12,7 +12,7 @@ from torch import Tensor
 
 from space.config import NetworkConfig
 from space.epochs import Epoch
-from space.errors import DataError, ModelError
+from space.errors import DataError, TrainingError
 from trainables.contract.run import Run
 from trainables.contract.split_data import Batch, SplitData
 from trainables.contract.task import Task
@@ -24,6 +24,7 @@ from trainables.loop.network import build_network
 from trainables.loop.optimizer import Optimizer
 from trainables.loop.samples import n_samples, on_device
 from trainables.seeds import Stream, derive_seed, generator, role_seed
+from trainables.tracebacks import where
 
 __all__ = ["Training", "draw_parts", "draw_test"]
 
@@ -112,10 +113,6 @@ class Training(Run):
             """The samples trained on, "train", and validated with, "val", on the device."""
             seed = role_seed(config.training, Stream.WEIGHTS)
             self.network = build_network(task, seed, device)
-            if not self.n_parameters:
-                raise ModelError(
-                    f"{type(task).__name__}.network gives a network without a parameter to train"
-                )
             self.optimizer = Optimizer(list(self.network.parameters()), config.training)
         self._kept_state: dict[str, Tensor] = {}
 
@@ -176,8 +173,8 @@ class Training(Run):
         )
         samples = self.task.epoch(self.parts["train"], order, augmentation)
         if list(samples) != list(self.parts["train"]):
-            raise ValueError(
-                f"{type(self.task).__name__}.epoch gives {', '.join(samples)}: give the same names "
+            raise TrainingError(
+                f"{where(self.task.epoch)} gives {', '.join(samples)}: give the same names "
                 f"as its training samples have, {', '.join(self.parts['train'])}"
             )
         self.n_steps = math.ceil(n_samples(samples) / training.batch_size)

@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score, mean_absolute_error, r2_score
 from torch import Tensor, nn
 
 from space.config import FrozenModel
-from space.errors import DataError, ModelError
+from space.errors import DataError, ModelError, TrainingError
 from tests.trainables.conftest import in_float64
 from tests.trainables.loop.tasks import Classes, Progression, open_task
 from trainables.contract.split_data import Batch, Split
@@ -228,12 +228,15 @@ class _OtherNames(_Odd):
     [
         (_NoScores, r"_NoScores\.loss gives the scores 'error' of 32 samples in the shape \(\): "),
         (_NoMean, r"_NoMean\.loss gives the loss of 32 samples in the shape \(32,\): "),
-        (_Unsaid, r"_Unsaid measures error, loss, but says that it measures loss: "),
+        (
+            _Unsaid,
+            r"_Unsaid\.loss measures error, loss, but its class says that it measures loss: ",
+        ),
         (_OtherNames, r"_OtherNames\.epoch gives x: give the same names .* have, x, y"),
     ],
 )
 def test_a_task_that_gives_something_else_is_told_so(kind: type[_Odd], text: str) -> None:
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(TrainingError, match=text):
         open_task(kind(lambda: nn.Linear(6, 2))).run_epoch()
 
 
