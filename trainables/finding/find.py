@@ -16,6 +16,7 @@ __all__ = ["SHIPPED", "find_trainable", "install", "read_config", "trainable_of"
 
 SHIPPED = {
     DEFAULT_TRAINABLE: "trainables.shipped.digit_pairs.trainable:DigitPairs",
+    "boosting": "trainables.shipped.boosting:Boosting",
     "digits-cnn": "trainables.shipped.digits_cnn:Digits",
     "table-mlp": "trainables.shipped.table_mlp:Table",
     "closed-form": "trainables.shipped.closed_form:ClosedForm",

@@ -152,11 +152,11 @@ class RunLoss:
                 "loss and a mapping of scores, as in return loss, {'error': wrong}"
             )
         loss, scores = found
-        for name, each in {"the loss": loss, **scores}.items():
-            what = name if each is loss else f"the scores '{name}'"
+        named = {f"the scores '{name}'": score for name, score in scores.items()}
+        for what, each in {"the loss": loss, **named}.items():
             if not isinstance(each, Tensor):
                 raise TrainingError(f"{gives} {what} as {type(each).__name__}; expected a Tensor")
-            if each.dim() if each is loss else each.shape[:1] != (n,):
+            if each.shape[:1] != (() if what == "the loss" else (n,)):
                 raise TrainingError(
                     f"{gives} {what} of {n} samples in the shape {tuple(each.shape)}: the mean "
                     "loss is a scalar, and every sample has its score"

@@ -30,7 +30,6 @@ class Digits(Task):
     """Which of ten digits an image of 8 x 8 shows, of scikit-learn's 1,797."""
 
     options: DigitsOptions
-    Options = DigitsOptions
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(name="error", words="error", unit="fraction of images"),
         Metric(name="accuracy", words="accuracy", unit="fraction of images", maximize=True),

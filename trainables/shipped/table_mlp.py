@@ -33,7 +33,6 @@ class Table(Task):
     """A column of a table from the others; every fifth row is the test."""
 
     options: TableOptions
-    Options = TableOptions
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(name="mae", words="mean absolute error"),
         Metric(name="r2", words="R2", maximize=True),

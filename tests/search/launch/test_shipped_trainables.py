@@ -18,7 +18,7 @@ from trainables.finding.find import find_trainable
 
 from ..here import Here
 
-EXAMPLES = ("digits-cnn", "table-mlp")
+EXAMPLES = ("digits-cnn", "table-mlp", "boosting")
 SHORT = ["--set", "training.epochs=3", "--set", "confirm={}", "--set", "pruner={name: none}"]
 
 
