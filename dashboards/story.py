@@ -155,10 +155,11 @@ def benchmark_outcome(view: BenchmarkView) -> str:
     else:
         found = f"{show_mean(best.means[metric.name], decimals)} over {count(best.n, 'seed')}"
         if len(rows) == 1:
-            said = [f"The mean {metric.words} of {best.name} is {found}."]
+            said = [f"{best.name} has in the mean a {metric.words} of {found}."]
         else:
             among = "" if len(ranked) == len(rows) else f" of the {len(ranked)} configs with all"
-            said = [f"{best.name} has the {metric.extreme} mean {metric.words}{among}, {found}."]
+            lead = f"{best.name} has in the mean the {metric.extreme} {metric.words}"
+            said = [f"{lead}{among}, {found}."]
     said += [
         f"{row.name} failed on {count(len(row.result.failed), 'seed')}."
         for row in view.table.rows

@@ -70,10 +70,10 @@ _FLOOR = (
     "every run draws them afresh"
 )
 _INTERVAL = (
-    "the 95 % interval of the mean {words} is what a sign-flip test does not reject: it covers the "
-    "true mean in 95 % of the cases or more if the values are symmetric about it, in fewer if they "
-    "are skewed (with 10 seeds, in 2 of 3 where 1 run in 10 does not learn at all); - for fewer "
-    "than 6 seeds or where all values are equal"
+    "the 95 % interval is of the {words}, of its mean over seeds: what a sign-flip test does not "
+    "reject, which covers the true mean in 95 % of the cases or more if the values are symmetric "
+    "about it, in fewer if they are skewed (with 10 seeds, in 2 of 3 where 1 run in 10 does not "
+    "learn at all); - for fewer than 6 seeds or where all values are equal"
 )
 _SURVIVORS = (
     "compared on the seeds that both have: whichever of the two failed on others is not called the "

@@ -17,7 +17,7 @@ from trainables.tracebacks import where
 
 __all__ = ["LOSS", "Task"]
 
-LOSS = Metric("loss", unit="nats")
+LOSS = Metric("loss")
 """What every task is measured by, unless its own metrics have one of this name."""
 
 

@@ -83,7 +83,7 @@ def test_the_verdicts_are_the_same_in_either_direction(
 def test_words_and_figures_follow_the_metric(both: tuple[BenchmarkView, BenchmarkView]) -> None:
     _, view = both
     outcome = benchmark_outcome(view)
-    assert outcome.startswith("two has the highest mean test F1 score, -0.2")
+    assert outcome.startswith("two has in the mean the highest test F1 score, -0.2")
     assert outcome.endswith("Against one, two is better; three is worse.")
     assert "for the state with the highest val F1 score" in benchmark_terms(view)
     results, comparison = benchmark_sheets(view.table)

@@ -45,6 +45,7 @@ class DigitPairs(Task):
 
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(name="error", words="error", unit="fraction of pairs"),
+        Metric("loss", unit="nats"),
     )
     options: PairOptions
 
