@@ -16,8 +16,7 @@ from ...postgresql import PostgresqlServer
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
 
 SPACE = {
-    **make_space(n_trials=4, epochs=60),
-    "data": {},
+    **{key: part for key, part in make_space(n_trials=4).items() if key not in ("model", "data")},
     "trainable": "closed-form",
     "options": {"sleep": 0.05},
     "training": {"epochs": 60},
