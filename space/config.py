@@ -328,6 +328,8 @@ class RecordedConfig(RunConfig):
 
     data: _RecordedData = Field(default_factory=_RecordedData)
     """The data."""
+    options: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda found: not found)
+    """The options of a user's own."""
     training: _RecordedTraining = Field(default_factory=_RecordedTraining)
     """The training."""
 

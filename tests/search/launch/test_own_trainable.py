@@ -79,6 +79,8 @@ def test_a_users_task_goes_all_the_way(
     view = read_study(store, "own")
     assert [metric.name for metric in view.metrics] == ["val_accuracy"]
     assert view.metrics[0].maximize
+    assert view.space is not None
+    assert view.space.config.value("options.width") == 4
     best = max(trial.values[0] for trial in view.trials if trial.state == "COMPLETE")
     assert view.trials[view.front[0]].values[0] == best
 
