@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from space.terminal.streams import shown, spelled
 
-from .stream_matrix import ESCAPED, STREAMS
+from .harness.stream_matrix import ESCAPED, STREAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 BOLD = re.compile(r"\x1b\[[01]m")
@@ -30,7 +30,12 @@ JSON = ("launch again", "export json", "benchmark json", "list json", "show fore
 def matrix(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, Any]]]:
     """Stream and encoding -> command -> its exit status, stdout and stderr as bytes."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.stream_matrix", str(tmp_path_factory.mktemp("streams"))],
+        [
+            sys.executable,
+            "-m",
+            "tests.harness.stream_matrix",
+            str(tmp_path_factory.mktemp("streams")),
+        ],
         cwd=ROOT,
         capture_output=True,
         check=False,

@@ -39,7 +39,7 @@ from tests.dashboards.made.bulk_study import add_study
 from trainables.shipped.digit_pairs.data import sources
 from trainables.shipped.digit_pairs.data.download import DownloadError
 
-from .fuzzing import examples
+from .harness.fuzzing import examples
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "hunter2hunter2"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from space import Space, load_space, load_tree, parse_space
 from space.errors import SpaceError
 
-from ..fuzzing import examples
+from ..harness.fuzzing import examples
 
 _FILES = sorted(Path("space").glob("*.yaml"))
 _TREES = [load_tree(path) for path in _FILES]

@@ -18,7 +18,7 @@ from space.errors import StorageError
 from storage import __main__ as storage_command
 from storage import open_store
 
-from ..disks import Disk, mounted
+from ..harness.disks import Disk, mounted
 
 Command = Callable[[str], int]
 

@@ -27,7 +27,7 @@ from space.terminal.command import run_command
 from storage import open_store
 from storage.admin.check import check_store
 
-from ...disks import mounted
+from ...harness.disks import mounted
 from ..here import Here
 from ..launch.test_launch import ROOT, command, wait_for_epochs
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +18,6 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
 from dashboards.numbers.confirmation import read_confirmation
-from dashboards.pages.study_page import study_document
 from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
 from search.launch.reserve import Reserve
@@ -27,8 +25,7 @@ from search.launch.study import Outcome, run_study
 from search.runs.protocol import Report
 from search.runs.stopping import Stopping
 from search.trials.open_trial import OpenTrial
-from search.workers.ray_session import Slots, _fit, n_startable
-from space.errors import ClusterError, DeletedError, StorageError, StudyMismatchError
+from space.errors import DeletedError, StorageError
 from storage import Store
 from storage.tables.attributes import FAIL_REASON
 from tests.search.conftest import open_study, opened, run_search
@@ -239,13 +236,6 @@ def test_a_launch_with_nothing_left_to_train_starts_no_ray(
         )
 
 
-def test_study_begun_under_other_terms_is_refused(plan_for: MakePlan, store: Store) -> None:
-    open_study(plan_for(), store)
-    open_study(plan_for(budget={"trials": 99}), store)
-    with pytest.raises(StudyMismatchError, match=r"training.epochs: 9 before, 8 now.*--study"):
-        open_study(plan_for(training={"epochs": 8}), store)
-
-
 def test_store_that_fails_in_mid_search_is_one_sentence(
     plan_for: MakePlan, store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,88 +323,6 @@ def test_of_several_baselines_the_first_is_compared_with(
     assert found.baseline == 0
     assert list(found.comparisons) == [1]
     assert [trial.was_pruned for trial in found.trials] == [False, False]
-
-
-def test_changes_between_launches_are_recorded_and_shown(
-    plan_for: MakePlan, store: Store, here: Here, tmp_path: Path, recorder: Recorder
-) -> None:
-    launch(plan_for(budget={"trials": 1}), store, tmp_path)
-    launch(plan_for(budget={"trials": 2}), store, tmp_path, recorder)
-    changes = ["budget.trials: 1, now 2"]
-    assert store.launches()[1].changes == changes
-    assert recorder.launches == [(0, changes)]
-
-
-def test_other_code_under_a_study_is_recorded_and_shown(
-    plan_for: MakePlan, store: Store, here: Here, tmp_path: Path, recorder: Recorder
-) -> None:
-    for n_trials, commit in enumerate("ab", start=1):
-        plan = plan_for(budget={"trials": n_trials})
-        provenance = replace(plan.provenance, git_commit=commit * 40, git_dirty=False)
-        launch(replace(plan, provenance=provenance), store, tmp_path, recorder)
-    said = f"code: {'a' * 12}, now {'b' * 12}"
-    (_, first), (_, second) = recorder.launches
-    assert first == []
-    assert second == [said, "budget.trials: 1, now 2"] == store.launches()[1].changes
-    assert said in study_document(store, "closed").details
-
-
-def test_trial_that_fits_nowhere_is_one_sentence(plan_for: MakePlan, scratch: Path) -> None:
-    plan = plan_for(resources={"cpus": 10_000})
-    with pytest.raises(ClusterError, match=r"10,000 CPUs .* lower resources.cpus"):
-        plan.place.find_slots()
-
-
-def test_concurrency_is_bounded_by_the_file_and_the_machine(
-    plan_for: MakePlan, scratch: Path
-) -> None:
-    cpus = int(ray.cluster_resources()["CPU"])
-    assert plan_for().place.find_slots().concurrency == cpus
-    assert plan_for(concurrency=1).place.find_slots().concurrency == 1
-    assert plan_for(resources={"cpus": 0.5}).place.find_slots().concurrency == 2 * cpus
-
-
-@pytest.mark.parametrize(
-    ("node", "cpus", "gpus", "expected"),
-    [
-        ({"CPU": 8.0}, 1, 0, 8),
-        ({"CPU": 8.0}, 3, 0, 2),
-        ({"CPU": 8.0, "GPU": 2.0}, 1, 0.5, 4),
-        ({"CPU": 8.0, "GPU": 2.0}, 1, 0.3, 6),
-        ({"CPU": 2.0, "GPU": 2.0}, 1, 0.25, 2),
-        ({"CPU": 8.0, "GPU": 2.0}, 1, 2, 1),
-        ({"CPU": 8.0}, 1, 1, 0),
-        ({"CPU": 8.0}, 0.1, 0, 80),
-    ],
-)
-def test_how_many_trials_fit_on_a_machine(
-    node: dict[str, float], cpus: float, gpus: float, expected: int
-) -> None:
-    assert _fit(node, cpus, gpus) == expected
-
-
-def test_study_of_another_direction_is_refused(plan_for: MakePlan, store: Store) -> None:
-    optuna.create_study(study_name="closed", storage=store.optuna_storage, direction="maximize")
-    with pytest.raises(StudyMismatchError, match="was begun to maximize, not to minimize"):
-        open_study(plan_for(), store)
-
-
-@pytest.mark.parametrize(
-    ("free", "gpus", "expected"),
-    [
-        ({"CPU": 64.0}, 0, 8),
-        ({"CPU": 5.0}, 0, 5),
-        ({}, 0, 1),
-        ({"CPU": 64.0, "GPU": 3.0}, 1, 3),
-        ({"CPU": 64.0}, 1, 1),
-    ],
-)
-def test_no_more_workers_are_asked_for_at_once_than_can_start(
-    free: dict[str, float], gpus: float, expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ray, "available_resources", lambda: free)
-    slots = Slots(cpus=64, gpus=8, nodes=1, concurrency=8, gpus_per_trial=gpus)
-    assert n_startable(slots, 1) == expected
 
 
 def test_a_time_limit_ends_the_search_in_time_for_its_confirmation(

@@ -2,127 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shutil
-import xml.etree.ElementTree as ET
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 
-from dashboards.numbers.learning_curves import Band, Curves, learning_curves
-from dashboards.numbers.results import collect
 from dashboards.numbers.study.view import read_study
 from search.benchmark.configs import benchmark_configs
 from search.reproduction import __main__ as module
-from search.reproduction.__main__ import Document, PaperTable, main, reproduction
-from search.reproduction.aux_weight import grid_section
-from search.reproduction.charts import curves_svg
-from space import ConfigFile, NamedConfig
-from space.epochs import Epoch
+from search.reproduction.__main__ import Document, main, reproduction
 from space.errors import StorageError, UsageError
-from storage import NewRun, NewStudy, Store, open_store
+from storage import Store, open_store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.made.reported_benchmark import save
-from tests.records import record_epoch
-from tests.search.results_store import add_run, add_runs, begin_launch, named_config
-from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
+from tests.search.results_store import add_runs, begin_launch, named_config
 
-REPORTED = {
-    "source": "Table I",
-    "n": 10,
-    "train_error": {"mean": 0.05, "std": 0.01},
-    "val_error": {"mean": 0.2, "std": 0.02},
-    "test_error": {"mean": 0.22, "std": 0.02},
-}
-MLP = named_config("MLP | small", reported=REPORTED)
-DEEP = named_config("DeepConvNet", "deepconvnet", reported=REPORTED)
-SIAMESE = named_config("Siamese + aux", "siamese-aux", reported=REPORTED)
-RESNET = named_config("ResNet", "resnet", reported=REPORTED)
-NEAR = {seed: 0.22 + 0.01 * (-1) ** seed for seed in range(10)}
-
-
-def paper(number: str, *configs: NamedConfig, n_seeds: int = 10) -> PaperTable:
-    file = ConfigFile.of_configs("table", configs).model_copy(
-        update={"title": "Without augmentation"}
-    )
-    path = f"space/paper/table{len(number)}.yaml"
-    return PaperTable(label=f"Table {number}", path=path, file=file, n_seeds=n_seeds)
-
-
-TABLE_I = paper("I", MLP, DEEP, SIAMESE, RESNET)
-TABLE_II = paper("II", named_config("MLP", training={"epochs": 4}), n_seeds=3)
-
-
-@pytest.fixture
-def document(store: Store) -> Document:
-    cpu = begin_launch(store)
-    add_runs(store, cpu, MLP, NEAR)
-    add_runs(store, cpu, DEEP, {seed: 0.4 + 0.001 * seed for seed in range(4)})
-    gpu = begin_launch(
-        store,
-        git_commit="fedcba9876543210",
-        git_dirty=True,
-        versions={"torch": "2.10"},
-        hardware={"processor": "P", "cpus": 8, "gpus": ["Volt 9", "Volt 9"]},
-    )
-    add_runs(store, gpu, DEEP, {seed: 0.4 + 0.001 * seed for seed in range(4, 10)})
-    add_runs(store, gpu, SIAMESE, {0: 0.2})
-    add_run(store, begin_launch(store), SIAMESE, 1, (0.9, 0.9, 0.9), fingerprint="other")
-    return reproduction(store, [TABLE_I, TABLE_II])
+from .conftest import MLP, SIAMESE, TABLE_I, TABLE_II, begin_grid, paper
 
 
 def lines_with(document: Document, start: str) -> list[str]:
     return [line for line in document.text.splitlines() if line.startswith(start)]
-
-
-def begin_grid(
-    store: Store, name: str, errors: dict[float, list[float]], parameter: str = "aux_weight"
-) -> None:
-    """Record a study with a complete trial a point, a replicate an error."""
-    study = optuna.create_study(study_name=name, storage=store.optuna_storage)
-    store.add_study(
-        NewStudy(
-            study_id=study._study_id,
-            identity={},
-            metrics=["val_error"],
-            measured=DIGIT_PAIRS,
-            data_source="mnist",
-            data_fingerprint="g" * 16,
-        )
-    )
-    launch_id = begin_launch(store, study_id=study._study_id, data_fingerprint="g" * 16)
-    for value, of_point in errors.items():
-        trial = study.ask({parameter: optuna.distributions.FloatDistribution(value, value)})
-        for replicate, error in enumerate(of_point):
-            config = SIAMESE.with_seed(1000 + replicate)
-            run = store.begin_run(
-                NewRun(
-                    launch_id=launch_id,
-                    study_id=study._study_id,
-                    trial_id=trial._trial_id,
-                    purpose="search",
-                    replicate=replicate,
-                    config_hash=config.config_hash(),
-                    config=config.model_dump(mode="json"),
-                )
-            )
-            epoch = Epoch(
-                epoch=1,
-                metrics={
-                    "train_loss": 0.1,
-                    "val_loss": 0.1,
-                    "train_error": 0.1,
-                    "val_error": error,
-                },
-                seconds=1.0,
-            )
-            record_epoch(store, run, epoch)
-            store.end_run(run.run_id, "complete")
-        study.tell(trial, float(np.mean(of_point)))
 
 
 class TestDocument:
@@ -226,65 +127,6 @@ class TestDocument:
         assert "1 with some" in document.text
 
 
-class TestGrid:
-    def test_not_yet_run(self, store: Store) -> None:
-        text, figures = grid_section(store)
-        assert "Not yet run: no run of a study `aux-weight-grid` is complete." in text
-        begin_grid(store, "aux-weight-grid", {})
-        assert "Not yet run" in grid_section(store)[0]
-        assert figures == {}
-
-    def test_points_are_shown_with_their_provenance(self, store: Store) -> None:
-        errors = {0.5: [0.30, 0.31, 0.32], 0.6: [0.10, 0.11, 0.12], 0.7: [0.20, 0.21, 0.22]}
-        begin_grid(store, "aux-weight-grid-128", errors)
-        begin_grid(store, "another", {0.6: [0.4]})
-        document = reproduction(store, [TABLE_I])
-        assert "**Study aux-weight-grid-128: width 8, 3 epochs**" in document.text
-        assert "| 0.6 | 0.1100 |" in document.text
-        assert "3 complete trials in the store" in document.text
-        (figure,) = [name for name in document.figures if name.startswith("aux-weight-grid")]
-        assert f"](figures/{figure})" in document.text
-        root = ET.fromstring(document.figures[figure])
-        name = "{http://www.w3.org/2000/svg}"
-        heights = [float(circle.get("cy", "")) for circle in root.iter(f"{name}circle")]
-        # Errors of 0.31, 0.11 and 0.21: equally far from each other, the lowest one lowest down.
-        assert heights[1] - heights[2] == pytest.approx(heights[2] - heights[0], abs=0.2)
-        assert heights[1] > heights[2] > heights[0]
-        colours = [circle.get("fill") for circle in root.iter(f"{name}circle")]
-        assert colours[0] == colours[2] != colours[1]
-        assert "s.db" not in document.text
-        assert re.search(
-            r"\| aux-weight-grid-128 \| siamese-aux \| 1000-1002 \| 1 \|", document.text
-        )
-        grid = document.text.partition("## Weight of")[2].partition("\n## ")[0]
-        assert "another" not in grid
-
-    def test_another_width_than_the_reports_is_owned_up_to(
-        self, store: Store, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        begin_grid(store, "aux-weight-grid", {0.5: [0.3, 0.31], 0.6: [0.1, 0.11]})
-        assert "The report's networks have width 128, 16 times this" in grid_section(store)[0]
-        monkeypatch.setattr("search.reproduction.aux_weight.REPORTED_WIDTH", 8)
-        assert "The report's networks" not in grid_section(store)[0]
-
-    def test_what_was_known_when_it_began_is_said(self, store: Store) -> None:
-        add_runs(store, begin_launch(store), MLP, {0: 0.2, 1: 0.3})
-        begin_grid(store, "aux-weight-grid", {0.5: [0.3, 0.31], 0.6: [0.1, 0.11]})
-        begin_grid(store, "aux-weight-grid-64", {})
-        known = (
-            reproduction(store, [TABLE_I])
-            .text.partition("### What was known when")[2]
-            .partition("\n## ")[0]
-        )
-        (row,) = [line for line in known.splitlines() if line.startswith("| aux-weight-grid |")]
-        assert row.endswith("| the study itself | 2 runs of 1 config, seeds 0-1 |")
-        assert "| aux-weight-grid-64 |" not in known
-
-    def test_study_that_is_no_grid_says_why(self, store: Store) -> None:
-        begin_grid(store, "aux-weight-grid", {0.6: [0.1]}, parameter="learning_rate")
-        assert "Not shown: --parameter aux\\_weight: study" in grid_section(store)[0]
-
-
 class TestSearches:
     def test_not_yet_run(self, document: Document) -> None:
         section = document.text.partition("## Searches and the benchmarks")[2]
@@ -354,68 +196,6 @@ class TestSearches:
         assert re.search(r"\| again \| too \| 0-1 \| 1 \|", text)
         assert re.search(r"^\| 1 \| 6 \| 2", text, re.MULTILINE)
         assert re.search(r"\| ours \| longer \| 0-1 \| 1 \|", text)
-
-
-class TestCurves:
-    def curves(self, store: Store, *losses: Sequence[tuple[float, float]]) -> Curves:
-        launch_id = begin_launch(store)
-        for seed, run in enumerate(losses):
-            add_run(store, launch_id, MLP, seed, (0.1, 0.1, 0.1), losses=run)
-        found = learning_curves(store, collect(store, benchmark_configs([MLP], 10))[0], DIGIT_PAIRS)
-        assert found is not None
-        return found
-
-    def test_mean_and_band_over_seeds(self, store: Store) -> None:
-        curves = self.curves(store, [(0.6, 0.9), (0.2, 0.8)], [(0.8, 0.7), (0.3, 0.2)])
-        assert curves.n_seeds == 2
-        assert curves.epoch_E.tolist() == [1, 2]
-        assert curves.bands[0].mean_E == pytest.approx([0.7, 0.25])
-        assert curves.bands[0].low_E.tolist() == [0.6, 0.2]
-        assert curves.bands[0].high_E.tolist() == [0.8, 0.3]
-        assert curves.bands[1].mean_E == pytest.approx([0.8, 0.5])
-        assert (curves.bands[1].low_E[1], curves.bands[1].high_E[1]) == (0.2, 0.8)
-
-    def test_epoch_without_a_finite_loss_is_a_gap(self, store: Store) -> None:
-        run = [(0.6, 0.9), (0.2, math.nan), (0.1, 0.7), (0.1, 0.6)]
-        curves = self.curves(store, run, [(0.6, 0.8)] * 4)
-        assert np.isnan(curves.bands[1].mean_E).tolist() == [False, True, False, False]
-        svg = curves_svg(curves, "t")
-        assert "nan" not in svg
-        # A line and a band each: one stretch of training loss, two of validation loss.
-        assert svg.count('clip-path="url(#plot)"') == 3
-
-    def test_no_seed_no_curves(self, store: Store) -> None:
-        (result,) = collect(store, benchmark_configs([MLP], 2))
-        assert learning_curves(store, result, DIGIT_PAIRS) is None
-
-    @pytest.mark.parametrize("n_epochs", [1, 2, 25, 200])
-    @pytest.mark.parametrize("scale", [0.0, 1e-3, 1.0, 40.0])
-    def test_drawing_is_well_formed_and_inside_its_frame(self, n_epochs: int, scale: float) -> None:
-        mean = scale * np.linspace(1.0, 0.5, n_epochs)
-        bands = (Band(metric, mean, 0.5 * mean, 3 * mean) for metric in DIGIT_PAIRS.curves)
-        curves = Curves(2, np.arange(1, n_epochs + 1), tuple(bands))
-        svg = curves_svg(curves, "A < B & 'C' \"日本\"")
-        assert svg == curves_svg(curves, "A < B & 'C' \"日本\"")
-        root = ET.fromstring(svg)
-        name = "{http://www.w3.org/2000/svg}"
-        assert root.findtext(f"{name}title") == "A < B & 'C' \"日本\""
-        labels = [element.text or "" for element in root.iter(f"{name}text")]
-        assert {"1", str(n_epochs) if n_epochs < 3 else "1", "0", "epoch"} <= set(labels)
-        lines = [e.get("d", "") for e in root.iter(f"{name}path") if e.get("stroke-linecap")]
-        assert len(lines) == 2
-        points = [list(map(float, p.split())) for p in lines[0][1:].removesuffix("h0").split("L")]
-        assert len(points) == n_epochs
-        assert all(64 <= x <= 624 and 60 <= y <= 312 for x, y in points)
-        assert points[0][1] <= points[-1][1]  # A falling loss goes down the page.
-
-    def test_figure_3_comes_first(self, document: Document) -> None:
-        figures = re.findall(r"\]\(figures/(.*?)\)", document.text)
-        assert figures == [
-            "table-i-2-deepconvnet.svg",
-            "table-i-3-siamese-aux.svg",
-            "table-i-1-mlp-small.svg",
-        ]
-        assert figures == list(document.figures)
 
 
 class TestCommand:

@@ -10,7 +10,6 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable
-from typing import Any
 
 import optuna
 import pytest
@@ -31,17 +30,15 @@ from search.runs.lease import (
 from search.runs.protocol import Report
 from search.trials.open_trial import OpenTrial
 from space.errors import LeaseLostError
-from storage import NewRun, RunRecord, Store
+from storage import NewRun, Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import process_mark
 from storage.tables import schema
-from storage.tables.records import LaunchRecord
 from storage.tables.schema import utc_now
 from tests.search.conftest import new_launch, open_study
 
 from ...conftest import BACKENDS
 from ..conftest import Recorder, new_ledger, reports_in_our_tables, work
-from ..results_store import begin_launch
 
 MakePlan = Callable[..., Plan]
 NO_PROCESS = 2**22 + 1  # above Linux's highest process number
@@ -350,64 +347,6 @@ def test_a_beat_that_waited_for_the_database_is_an_absence(
     monkeypatch.setattr(store, "beat", beat_after_an_outage)
     lease.renew()
     assert lease.allowed_silence == math.inf
-
-
-def begin_benchmark(store: Store, *, pid: int) -> int:
-    return begin_launch(store, host=platform.node(), pid=pid, process=process_mark(pid))
-
-
-def train_benchmark(store: Store, launch_id: int, config_hash: str) -> int:
-    """Let a launch have a benchmark's run in hand; say which."""
-    return store.begin_run(
-        NewRun(
-            launch_id=launch_id,
-            study_id=None,
-            trial_id=None,
-            purpose="benchmark",
-            replicate=0,
-            config_hash=config_hash,
-            config={},
-        )
-    ).run_id
-
-
-def test_of_two_launches_that_free_a_run_at_once_the_slower_leaves_it_to_the_faster(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_id = train_benchmark(store, begin_benchmark(store, pid=NO_PROCESS), "x")
-    read, taken = store.runs, []
-
-    def read_slowly(*args: Any, **options: Any) -> list[RunRecord]:
-        found = read(*args, **options)
-        monkeypatch.undo()
-        assert reclaim_runs(store, "benchmark") == 1
-        taken.append(begin_benchmark(store, pid=os.getpid()))
-        assert train_benchmark(store, taken[0], "x") == run_id
-        return found
-
-    monkeypatch.setattr(store, "runs", read_slowly)
-    assert reclaim_runs(store, "benchmark") == 0
-    (run,) = store.runs()
-    assert (run.state, run.reason, run.launch_id) == ("running", None, taken[0])
-    assert [launch.status for launch in store.launches()] == ["died", "running"]
-
-
-def test_a_launch_that_begins_while_others_are_looked_at_is_not_taken_for_dead(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begin_benchmark(store, pid=NO_PROCESS)
-    read = store.launches
-
-    def read_slowly(*args: Any, **options: Any) -> list[LaunchRecord]:
-        found = read(*args, **options)
-        monkeypatch.undo()
-        train_benchmark(store, begin_benchmark(store, pid=os.getpid()), "x")
-        return found
-
-    monkeypatch.setattr(store, "launches", read_slowly)
-    assert reclaim_runs(store, "benchmark") == 0
-    assert [launch.status for launch in store.launches()] == ["died", "running"]
-    assert [run.state for run in store.runs()] == ["running"]
 
 
 def test_another_studys_dead_launch_is_left_to_its_own_study(

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from search.launch.__main__ import main as launch
-from space import Space, parse_space
+from space import Space
 from space.__main__ import main as space_command
 from space.errors import SpaceError
-from space.messages import describe
 from space.terminal.command import run_command
 from trainables.shipped.digit_pairs.config import PairTrainingConfig
 
-from .conftest import refusal
+from ..conftest import refusal
 
 Build = Callable[..., Space]
 
@@ -359,30 +358,6 @@ def test_sections_that_contradict_each_other(
     with pytest.raises(SpaceError) as caught:
         build(*overrides)
     assert str(caught.value) == sentence
-
-
-def test_long_and_unprintable_values_are_shortened(tree: dict[str, Any]) -> None:
-    tree["study"] = "\x00\n" + "x" * 500
-    with pytest.raises(SpaceError) as caught:
-        parse_space(tree, "f")
-    assert str(caught.value).isprintable()
-    assert len(str(caught.value)) < 250
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (2**64 - 1, "18446744073709551615"),
-        (2**64, "a very large integer"),
-        ("x" * 60, repr("x" * 60)),
-        ("x" * 61, repr("x" * 57 + "...")),
-        (1e14, "100000000000000"),
-        (1e15, "1000000000000000.0"),
-        ({1, 2}, "a set"),
-    ],
-)
-def test_values_in_sentences(value: object, words: str) -> None:
-    assert describe(value) == words
 
 
 def test_check_names_the_mistakes_of_both_forms_of_a_file(

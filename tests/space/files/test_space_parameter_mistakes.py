@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import refusal
+from ..conftest import refusal
 
 # Where a value is put, the value (... removes the key), and what the sentence says after the file.
 _BAD: list[tuple[str, Any, str]] = [

@@ -1,7 +1,7 @@
 """Runs every command under every stream and encoding, each in a child of one process.
 
-``python -m tests.stream_matrix DIRECTORY`` prints a JSON object: what each command wrote to stdout
-and stderr, and its exit status, under each of `STREAMS`.
+``python -m tests.harness.stream_matrix DIRECTORY`` prints a JSON object: what each command wrote to
+stdout and stderr, and its exit status, under each of `STREAMS`.
 """
 
 from __future__ import annotations

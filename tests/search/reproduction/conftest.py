@@ -1,0 +1,104 @@
+"""A store with some runs of two tables, and its document."""
+
+from __future__ import annotations
+
+import numpy as np
+import optuna
+import pytest
+
+from search.reproduction.__main__ import Document, PaperTable, reproduction
+from space import ConfigFile, NamedConfig
+from space.epochs import Epoch
+from storage import NewRun, NewStudy, Store
+from tests.records import record_epoch
+from tests.search.results_store import add_run, add_runs, begin_launch, named_config
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
+
+REPORTED = {
+    "source": "Table I",
+    "n": 10,
+    "train_error": {"mean": 0.05, "std": 0.01},
+    "val_error": {"mean": 0.2, "std": 0.02},
+    "test_error": {"mean": 0.22, "std": 0.02},
+}
+MLP = named_config("MLP | small", reported=REPORTED)
+DEEP = named_config("DeepConvNet", "deepconvnet", reported=REPORTED)
+SIAMESE = named_config("Siamese + aux", "siamese-aux", reported=REPORTED)
+RESNET = named_config("ResNet", "resnet", reported=REPORTED)
+NEAR = {seed: 0.22 + 0.01 * (-1) ** seed for seed in range(10)}
+
+
+def paper(number: str, *configs: NamedConfig, n_seeds: int = 10) -> PaperTable:
+    file = ConfigFile.of_configs("table", configs).model_copy(
+        update={"title": "Without augmentation"}
+    )
+    path = f"space/paper/table{len(number)}.yaml"
+    return PaperTable(label=f"Table {number}", path=path, file=file, n_seeds=n_seeds)
+
+
+TABLE_I = paper("I", MLP, DEEP, SIAMESE, RESNET)
+TABLE_II = paper("II", named_config("MLP", training={"epochs": 4}), n_seeds=3)
+
+
+@pytest.fixture
+def document(store: Store) -> Document:
+    cpu = begin_launch(store)
+    add_runs(store, cpu, MLP, NEAR)
+    add_runs(store, cpu, DEEP, {seed: 0.4 + 0.001 * seed for seed in range(4)})
+    gpu = begin_launch(
+        store,
+        git_commit="fedcba9876543210",
+        git_dirty=True,
+        versions={"torch": "2.10"},
+        hardware={"processor": "P", "cpus": 8, "gpus": ["Volt 9", "Volt 9"]},
+    )
+    add_runs(store, gpu, DEEP, {seed: 0.4 + 0.001 * seed for seed in range(4, 10)})
+    add_runs(store, gpu, SIAMESE, {0: 0.2})
+    add_run(store, begin_launch(store), SIAMESE, 1, (0.9, 0.9, 0.9), fingerprint="other")
+    return reproduction(store, [TABLE_I, TABLE_II])
+
+
+def begin_grid(
+    store: Store, name: str, errors: dict[float, list[float]], parameter: str = "aux_weight"
+) -> None:
+    """Record a study with a complete trial a point, a replicate an error."""
+    study = optuna.create_study(study_name=name, storage=store.optuna_storage)
+    store.add_study(
+        NewStudy(
+            study_id=study._study_id,
+            identity={},
+            metrics=["val_error"],
+            measured=DIGIT_PAIRS,
+            data_source="mnist",
+            data_fingerprint="g" * 16,
+        )
+    )
+    launch_id = begin_launch(store, study_id=study._study_id, data_fingerprint="g" * 16)
+    for value, of_point in errors.items():
+        trial = study.ask({parameter: optuna.distributions.FloatDistribution(value, value)})
+        for replicate, error in enumerate(of_point):
+            config = SIAMESE.with_seed(1000 + replicate)
+            run = store.begin_run(
+                NewRun(
+                    launch_id=launch_id,
+                    study_id=study._study_id,
+                    trial_id=trial._trial_id,
+                    purpose="search",
+                    replicate=replicate,
+                    config_hash=config.config_hash(),
+                    config=config.model_dump(mode="json"),
+                )
+            )
+            epoch = Epoch(
+                epoch=1,
+                metrics={
+                    "train_loss": 0.1,
+                    "val_loss": 0.1,
+                    "train_error": 0.1,
+                    "val_error": error,
+                },
+                seconds=1.0,
+            )
+            record_epoch(store, run, epoch)
+            store.end_run(run.run_id, "complete")
+        study.tell(trial, float(np.mean(of_point)))
