@@ -173,7 +173,7 @@ def test_failed_run_is_missing_still(store: Store, images: tuple[SplitData, Spli
     (result,) = collect(store, benchmark_configs([named], 2))
     assert result.missing == (0, 1)
     assert list(result.failed) == [0]
-    text = render(benchmark_table([result]), "text")
+    text = render(benchmark_table([result], DIGIT_PAIRS), "text")
     assert "seeds not yet run: x: 1\n" in text.replace(named.name, "x")
     assert f"failed, and so in no mean and no comparison: {named.name}, seed 0 (" in text
     assert "the loss is not finite" in text
