@@ -95,7 +95,7 @@ main = Command(
     "List what is shipped to be trained, and the networks of digit pairs.",
     count_of("--width", "width of the networks; default: 128", default=128),
     JSON,
-    examples=("", "--width 32 --json", "check mine.py:Flowers"),
+    examples=("--width 32 --json", "check mine.py:Flowers"),
     work=_list,
 )
 
