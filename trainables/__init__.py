@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trainables.contract.split_data import Batch, Split
     from trainables.contract.stacked import STACKED
     from trainables.contract.task import Task
+    from trainables.worker.weights import load_weights
 
 __all__ = [
     "STACKED",
@@ -36,6 +37,7 @@ __all__ = [
     "RunInfo",
     "Split",
     "Task",
+    "load_weights",
     "measures",
 ]
 
@@ -50,6 +52,7 @@ _WHERE = {
     "RunInfo": "trainables.contract.loop",
     "Split": "trainables.contract.split_data",
     "Task": "trainables.contract.task",
+    "load_weights": "trainables.worker.weights",
     "measures": "trainables.contract.function",
 }
 

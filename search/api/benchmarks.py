@@ -108,6 +108,7 @@ def benchmark(
     concurrency: int | None = None,
     ray_address: str | None = None,
     checkpoints: str | Path | None = None,
+    keep_weights: bool = False,
     table_only: bool = False,
     verbose: bool = False,
 ) -> Benchmark:
@@ -130,6 +131,7 @@ def benchmark(
         concurrency: The most workers at once; default: as many as fit.
         ray_address: A Ray cluster to join.
         checkpoints: Where unfinished runs lie.
+        keep_weights: Keep every run's weights, in ``benchmark/weights`` below the checkpoints.
         table_only: Train nothing.
         verbose: Let the libraries' own messages through.
 
@@ -155,6 +157,7 @@ def benchmark(
         concurrency=concurrency,
         ray_address=ray_address,
         checkpoints=checkpoints,
+        keep_weights=keep_weights,
         table_only=table_only,
         verbose=verbose,
     )

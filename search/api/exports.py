@@ -21,6 +21,8 @@ def export(
     top: int | None = None,
     trial: int | None = None,
     baseline: bool = False,
+    weights: str | Path | None = None,
+    checkpoints: str | Path | None = None,
 ) -> ConfigFile:
     """Write the best config of a study, complete and with its provenance.
 
@@ -32,6 +34,9 @@ def export(
             objectives.
         trial: This trial's; default: the best's.
         baseline: Put the study's baseline first, to compare with it.
+        weights: A file for the weights of the best config's best run; they were kept where the
+            space says ``keep_weights: true``.
+        checkpoints: Where they were kept; default: where the study's launches kept them.
 
     Returns:
         What the file holds, as `search.benchmark` takes it.
@@ -48,6 +53,7 @@ def export(
         top=top,
         trial=trial,
         baseline=baseline,
+        weights=weights,
+        checkpoints=checkpoints,
     )
-    file, _ = write_best(options)
-    return file
+    return write_best(options).file

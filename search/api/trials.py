@@ -17,7 +17,8 @@ from typing import Any
 from search.api.notebook import Silent, quiet
 from search.launch.forms import choose_form, gpu_finder
 from search.launch.open_launch import OpenLaunch
-from search.launch.plan import Plan, checkpoint_directory, known_study, settle_data
+from search.launch.plan import Plan, known_study, settle_data
+from search.runs.checkpoints import checkpoint_directory
 from search.runs.protocol import Report
 from search.runs.provenance import collect_provenance
 from search.trials.ledger import Ledger

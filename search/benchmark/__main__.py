@@ -59,6 +59,11 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
     CONCURRENCY,
     RAY_ADDRESS,
     CHECKPOINTS,
+    Option(
+        "--keep-weights",
+        action="store_true",
+        help="keep every run's weights, in benchmark/weights/ below the checkpoints",
+    ),
     Option("--table-only", action="store_true", help="train nothing; show what the store has"),
     format_of("the table on stdout", FORMATS),
     VERBOSE,

@@ -18,7 +18,7 @@ from search.benchmark.configs import (
     settled,
 )
 from search.benchmark.request import Request
-from search.launch.plan import checkpoint_directory, require_writable
+from search.runs.checkpoints import checkpoint_directory, require_writable
 from search.runs.lease import reclaim_runs
 from search.runs.provenance import collect_provenance
 from search.runs.queue import QueuedRun
@@ -173,6 +173,7 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: RunData) 
             training=queue[0].config.training,
             data=data,
             checkpoints=checkpoint_directory(store.url, options.checkpoints) / "benchmark",
+            keep_weights=options.keep_weights,
             ray_address=options.ray_address,
             verbose=options.verbose,
         )

@@ -11,6 +11,7 @@ import argparse
 import shlex
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import stdev
 from typing import Any
@@ -20,16 +21,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.export.config_text import check_output, config_text, write_configs
 from search.export.selection import BASELINE_ALONE, Choice, after_baseline, choose
+from search.export.weights import write_weights
 from space import ConfigFile, NamedConfig
 from space.config import SEED_KEYS
 from space.errors import UsageError
 from space.files.configs import LONGEST_NAME
-from space.terminal.command import OneOf, Option, count_of
+from space.terminal.command import OneOf, Option, count_of, local_path
 from space.terminal.printing import say, say_command, say_json, say_whole
 from space.words import count, number
 from storage import LaunchRecord, RunRecord, Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import (
+    CHECKPOINTS,
     OUTPUT,
     STORAGE,
     STUDY,
@@ -45,7 +48,7 @@ from storage.summaries.best import objectives
 from storage.tables.attributes import STANDARD_ERROR
 from trainables.finding.find import read_config
 
-__all__ = ["export_study", "main", "write_best"]
+__all__ = ["Exported", "export_study", "main", "write_best"]
 
 N_SEEDS = 10
 BASELINE_IS_BEST = "The baseline is the best trial, so there is nothing to compare with it."
@@ -77,6 +80,13 @@ def _number(text: str) -> int:
     Option(
         "--baseline", action="store_true", help="the study's baseline first: to compare with it"
     ),
+    Option(
+        "--weights",
+        type=local_path,
+        metavar="FILE",
+        help="write the weights of the best config's best run, too, as safetensors; default: none",
+    ),
+    CHECKPOINTS.but(help="where they were kept; default: where the study's launches kept them"),
     format_of("what stdout says"),
     VERBOSE,
     examples=(
@@ -86,8 +96,8 @@ def _number(text: str) -> int:
 )
 def main(options: Namespace) -> None:
     """Write the file, and say what is in it."""
-    file, note = write_best(options)
-    output = options.output
+    written = write_best(options)
+    file, note, output = written.file, written.note, options.output
     store = redact(parse_url(default_storage(options.storage)))
     benchmark = command_line(
         "search.benchmark",
@@ -99,6 +109,7 @@ def main(options: Namespace) -> None:
             "output": output,
             "configs": [{"name": each.name, **each.provenance} for each in file.configs],
             "note": note,
+            "weights": written.weights,
             "next": benchmark,
         }
         say_json(found)
@@ -108,17 +119,31 @@ def main(options: Namespace) -> None:
         if note is not None:
             say(note)
         say_whole(f"written to:    {output}")
+        if written.weights is not None:
+            say_whole(f"weights:       {options.weights} ({written.weights})")
         say_command("benchmark it:  ", benchmark)
 
 
-def write_best(options: Namespace) -> tuple[ConfigFile, str | None]:
-    """Write the file.
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        file: The config file's content.
+        note: What is to be said of a baseline that has nothing beside it.
+        weights: Which run's weights were written, in words; None where none were asked for.
+    """
+
+    file: ConfigFile
+    note: str | None
+    weights: str | None
+
+
+def write_best(options: Namespace) -> Exported:
+    """Write the config file, and the weights where they are asked for.
 
     Args:
         options: The command line's.
-
-    Returns:
-        What it holds, and what is to be said of a baseline that has nothing beside it.
 
     Raises:
         UserError: What the user can mend.
@@ -137,6 +162,11 @@ def write_best(options: Namespace) -> tuple[ConfigFile, str | None]:
             baseline=options.baseline,
             rerun=rerun,
         )
+        weights = None
+        if options.weights is not None:
+            best = file.configs[1 if options.baseline and len(file.configs) > 1 else 0]
+            trial, path = best.provenance["trial"], Path(options.weights)
+            weights = write_weights(store, options.study, trial, path, options.checkpoints)
     held, note = file.configs[0].provenance["selection"], None
     if options.baseline and len(file.configs) > 1:
         held = _beside_baseline(file, is_named=options.trial is not None)
@@ -144,7 +174,7 @@ def write_best(options: Namespace) -> tuple[ConfigFile, str | None]:
         note = BASELINE_IS_BEST if options.trial is None else BASELINE_IS_NAMED
     lines = [f"Study '{options.study}': {held}.", note, f"Run it again: {rerun}"]
     write_configs(output, config_text(file, "\n".join(line for line in lines if line is not None)))
-    return file, note
+    return Exported(file=file, note=note, weights=weights)
 
 
 def export_study(

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-
-import sqlalchemy as sa
 
 from search.launch.forms import choose_form, gpu_finder
 from search.runs.provenance import Provenance
@@ -19,8 +14,7 @@ from search.trials.sampling import N_PROBES, random_points
 from search.trials.study import resolved
 from search.workers.workplace import Workplace
 from space import Space, SpaceFile
-from space.errors import CheckpointError, SpaceError, StudyNotFoundError, UserError
-from space.terminal.command import FULL_DISK
+from space.errors import SpaceError, StudyNotFoundError, UserError
 from storage import Store, StudyRecord
 from trainables.contract.run_data import RunData
 from trainables.finding.find import trainable_of
@@ -28,10 +22,8 @@ from trainables.finding.find import trainable_of
 __all__ = [
     "DATA_VARIABLE",
     "Plan",
-    "checkpoint_directory",
     "known_study",
     "make_plan",
-    "require_writable",
     "settle_data",
 ]
 
@@ -57,42 +49,6 @@ class Plan:
     place: Workplace
     command: str
     provenance: Provenance
-
-
-def checkpoint_directory(url: sa.URL, option: str | None = None) -> Path:
-    """Where the state of unfinished runs lies.
-
-    Args:
-        url: The store.
-        option: What ``--checkpoints`` says: a directory that all machines of a cluster share.
-
-    Returns:
-        That, else a directory beside an SQLite file, else one under ``results/``.
-    """
-    if option is not None:
-        return Path(os.path.expanduser(option)).resolve()
-    if url.get_backend_name() == "sqlite":
-        return Path(str(url.database)).parent / "checkpoints"
-    return Path("results/checkpoints").resolve()
-
-
-def require_writable(directory: Path) -> None:
-    """Make the directory of unfinished runs' state, or refuse a place that cannot be one.
-
-    A full disk is let pass: whatever has no checkpoint is trained all the same.
-
-    Raises:
-        CheckpointError: If it is no directory, cannot be made or cannot be written.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=directory).close()
-    except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise CheckpointError(
-                f"checkpoints {directory}: cannot be written ({error.strerror}); name another "
-                "directory with --checkpoints, or make this one writable."
-            ) from error
 
 
 def known_study(store: Store | None, name: str) -> StudyRecord | None:
@@ -149,6 +105,7 @@ def make_plan(
             training=space.training,
             data=data,
             checkpoints=place.checkpoints / space.study,
+            keep_weights=space.keep_weights,
         ),
         command=command,
         provenance=provenance,

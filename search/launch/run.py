@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from search.launch.dry_run import print_dry_run
 from search.launch.estimate import measure
-from search.launch.plan import Plan, checkpoint_directory, known_study, make_plan
+from search.launch.plan import Plan, known_study, make_plan
 from search.launch.result import Result, read_result
 from search.launch.study import LaunchObserver, run_study
+from search.runs.checkpoints import checkpoint_directory
 from search.runs.provenance import collect_provenance
 from search.trials.study import open_study
 from search.workers.workplace import Workplace

@@ -14,8 +14,9 @@ from optuna.trial import TrialState
 
 from search.launch.confirm import confirm, confirm_queue
 from search.launch.open_launch import OpenLaunch
-from search.launch.plan import Plan, require_writable
+from search.launch.plan import Plan
 from search.launch.reserve import Reserve
+from search.runs.checkpoints import require_writable
 from search.runs.stopping import Stopping
 from search.trials.ledger import Ledger
 from search.trials.open_trial import Observer

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -13,6 +13,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import LeaseLostError
+from space.files.places import Place, reaching
 from storage import RunRecord, Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import LEASE_SECONDS, is_alive
@@ -31,6 +32,8 @@ __all__ = [
     "reclaim_stale",
     "sweep_checkpoints",
 ]
+
+logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5.0
 TOUCH_SECONDS = LEASE_SECONDS - OUTAGE_SECONDS
@@ -209,7 +212,7 @@ def _close(store: Store, dead: Sequence[LaunchRecord], study_id: int | None) -> 
             store.end_launch(launch.launch_id, "died")
 
 
-def sweep_checkpoints(directory: Path, store: Store, study_id: int) -> None:
+def sweep_checkpoints(directory: Place, store: Store, study_id: int) -> None:
     """Delete what a killed launch left of runs that need no checkpoint any more.
 
     Args:
@@ -217,7 +220,16 @@ def sweep_checkpoints(directory: Path, store: Store, study_id: int) -> None:
         store: The store.
         study_id: The study.
     """
-    paths = list(directory.rglob("*.pt*")) if directory.is_dir() else []
+    try:
+        with reaching(directory):
+            paths: list[Any] = [
+                path
+                for pattern in ("*.pt*", ".*.safetensors.*")
+                for path in (directory.rglob(pattern) if directory.is_dir() else ())
+            ]
+    except OSError as error:
+        logger.warning("checkpoints in %s cannot be looked through (%s)", directory, error)
+        return
     ended = store.ended_uids(study_id) if paths else set()
     for path in paths:
         if path.name.lstrip(".").partition(".")[0] in ended:

@@ -39,9 +39,7 @@ def run_tune(
     from trainables.worker.ray_trainable import RunTrainable
 
     slots, cpus = place.slots, place.resources.cpus
-    workers = Workers(
-        ledger, n_workers=slots.concurrency, size=group_size, checkpoint_path=place.checkpoint
-    )
+    workers = Workers(ledger, n_workers=slots.concurrency, size=group_size, files=place.files)
     # Put into Ray's object store once, and read from shared memory by the workers of a machine.
     trainable: Any = tune.with_parameters(
         RunTrainable,

@@ -14,12 +14,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from search.runs.protocol import LOST_WORKER, Assignment, Report
 from search.runs.run_ledger import RunLedger
+from search.workers.workplace import RunFiles
 from space import RunConfig
+from space.files.places import Place
 from trainables.worker.checkpoint import delete_checkpoint
 
 __all__ = ["MAX_WORKER_DEATHS", "Change", "GroupSize", "Workers"]
@@ -48,7 +49,7 @@ class _Part:
     """An assignment, and what is left of it."""
 
     assignment: Assignment
-    path: Callable[[str], Path]
+    files: Callable[[str], RunFiles]
     n_deaths: int = 0
     open_runs: set[int] = field(default_factory=set)
     heard: dict[int, int] = field(default_factory=dict)
@@ -68,7 +69,8 @@ class _Part:
             {
                 "run_id": run.run_id,
                 "config": config.model_dump(mode="json"),
-                "checkpoint": str(self.path(run.uid)),
+                "checkpoint": str(self.files(run.uid).checkpoint),
+                "weights": _text(self.files(run.uid).weights),
                 "n_epochs": self.heard[run.run_id],
                 "evaluate": self.assignment.evaluate,
                 "together": together,
@@ -79,7 +81,7 @@ class _Part:
 
     def delete_checkpoints(self) -> None:
         for run, _ in self.assignment.runs:
-            delete_checkpoint(self.path(run.uid))
+            delete_checkpoint(self.files(run.uid).checkpoint)
 
 
 class Workers:
@@ -91,7 +93,7 @@ class Workers:
         *,
         n_workers: int,
         size: GroupSize,
-        checkpoint_path: Callable[[str], Path],
+        files: Callable[[str], RunFiles],
     ) -> None:
         """No worker has anything yet.
 
@@ -100,12 +102,12 @@ class Workers:
                 it, with all that is known by then.
             n_workers: How many workers there may be at once.
             size: How many runs a worker trains together.
-            checkpoint_path: A run's uid -> where its checkpoint lies.
+            files: A run's uid -> where its files lie.
         """
         self._ledger = ledger
         self._n_workers = n_workers
         self._size = size
-        self._checkpoint_path = checkpoint_path
+        self._files = files
         self._groups: dict[str, list[_Part]] = {}
         self._orphans: deque[_Part] = deque()
         """What the workers trained that died; each is then trained by a worker for itself, so that
@@ -226,4 +228,8 @@ class Workers:
         if assignment is None:
             self._dry_until[bool(group)] = now + PATIENCE_SECONDS
             return None
-        return _Part(assignment=assignment, path=self._checkpoint_path)
+        return _Part(assignment=assignment, files=self._files)
+
+
+def _text(place: Place | None) -> str | None:
+    return None if place is None else str(place)

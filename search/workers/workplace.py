@@ -8,12 +8,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from search.runs.checkpoints import weights_of
 from search.workers.ray_session import Slots, ray_session, slots_for
 from space import Resources, TrainingConfig
 from space.config import AnyTraining
+from space.files.places import Place
 from trainables.contract.run_data import RunData
 
-__all__ = ["OpenWorkplace", "Workplace"]
+__all__ = ["OpenWorkplace", "RunFiles", "Workplace"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFiles:
+    """Where a run's files lie.
+
+    Attributes:
+        checkpoint: Its state, until it is finished.
+        weights: Its weights, once it is finished; None where they are not kept.
+    """
+
+    checkpoint: Place
+    weights: Place | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +41,7 @@ class Workplace:
         training: The settings of training, some of which need a GPU.
         data: What runs are trained on; it goes to the workers as it is.
         checkpoints: The directory for the state of unfinished runs; all machines share it.
+        keep_weights: Whether the weights of finished runs are kept, below that directory.
         ray_address: The cluster to join, or None for a Ray of our own.
         verbose: Let the libraries' own messages through.
     """
@@ -34,13 +50,17 @@ class Workplace:
     concurrency: int | Literal["auto"] = "auto"
     training: AnyTraining = field(default_factory=TrainingConfig)
     data: RunData = field(default_factory=RunData)
-    checkpoints: Path
+    checkpoints: Place
+    keep_weights: bool = False
     ray_address: str | None = None
     verbose: bool = False
 
-    def checkpoint(self, uid: str) -> Path:
-        """Where a run's state lies until it is finished."""
-        return self.checkpoints / f"{uid}.pt"
+    def files(self, uid: str) -> RunFiles:
+        """Where a run's files lie."""
+        return RunFiles(
+            checkpoint=self.checkpoints / f"{uid}.pt",
+            weights=weights_of(self.checkpoints, uid) if self.keep_weights else None,
+        )
 
     def find_slots(self) -> Slots:
         """How many workers the Ray that is up takes at once.

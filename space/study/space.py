@@ -108,6 +108,9 @@ class Space(ConfigHolder):
     """Seeds that each trial is trained on; its objective is their mean."""
     confirm: Confirm = Confirm()
     """What is trained again on fresh seeds at the end."""
+    keep_weights: bool = False
+    """Whether the weights of every run that comes to its end are kept, in weights/ below the
+    directory of checkpoints: of complete trials and of confirmation runs."""
     budget: Budget
     """When the study ends."""
     resources: Resources = Resources()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Self
 
 from space.errors import SpaceError, UsageError, UserError
+from space.files.places import is_url
 from space.messages import describe
 from space.terminal.layout import Paper, command_lines
 from space.terminal.printing import ConsoleHandler, say_error
@@ -34,7 +35,6 @@ __all__ = [
     "Parser",
     "configure_logging",
     "count_of",
-    "is_url",
     "local_path",
     "positive_int",
     "run_command",
@@ -265,11 +265,6 @@ def seed(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 2**63):
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 2**63 - 1")
     return int(text)
-
-
-def is_url(text: str) -> bool:
-    """Whether a text that should be a path is a URL, such as ``s3://bucket/x`` or ``file:/x``."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) is not None
 
 
 def local_path(text: str) -> str:

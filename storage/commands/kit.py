@@ -15,6 +15,7 @@ from types import FrameType
 import optuna
 
 from space.errors import StorageError
+from space.files.places import place_of
 from space.terminal import command
 from space.terminal.command import Command, Option, count_of, local_path
 from storage.commands.command_line import command_line
@@ -58,10 +59,10 @@ RAY_ADDRESS = Option(
 )
 CHECKPOINTS = Option(
     "--checkpoints",
-    type=local_path,
+    type=place_of,
     metavar="DIR",
-    help="where unfinished runs lie, shared in a cluster; default: checkpoints/ beside an SQLite "
-    "store, else results/checkpoints",
+    help="where unfinished runs lie, shared in a cluster; a URL such as s3://BUCKET/DIR, too; "
+    "default: checkpoints/ beside an SQLite store, else results/checkpoints",
 )
 VERBOSE = Option(
     "-v", "--verbose", action="store_true", help="let the libraries' own messages through"

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from space.errors import NoStudiesError, StorageError
-from space.terminal.command import is_url
+from space.files.places import is_url
 
 __all__ = [
     "DEFAULT_URL",

@@ -13,9 +13,10 @@ from optuna.trial import TrialState
 
 from search.export.__main__ import main
 from search.launch import study as launches
-from search.launch.plan import Plan, checkpoint_directory, known_study, make_plan
+from search.launch.plan import Plan, known_study, make_plan
 from search.launch.run import open_existing
 from search.launch.study import Outcome
+from search.runs.checkpoints import checkpoint_directory
 from search.runs.protocol import Report
 from search.runs.provenance import Provenance
 from search.runs.seeds import confirm_config
@@ -216,7 +217,7 @@ def work(ledger: Ledger, plan: Plan, *, n_workers: int = 2, n_steps: int | None 
                 message = {
                     "run_id": run.run_id,
                     "config": config.model_dump(mode="json"),
-                    "checkpoint": str(plan.place.checkpoint(run.uid)),
+                    "checkpoint": str(plan.place.files(run.uid).checkpoint),
                     "n_epochs": run.n_epochs,
                     "evaluate": assignment.evaluate,
                     "together": False,

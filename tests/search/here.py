@@ -43,7 +43,7 @@ class Here:
             ledger,
             n_workers=place.slots.concurrency,
             size=group_size,
-            checkpoint_path=place.checkpoint,
+            files=place.files,
         )
         names = map(str, itertools.count())
         held: dict[str, RunTrainable] = {}

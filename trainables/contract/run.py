@@ -97,6 +97,14 @@ class Run(ABC):
     def _evaluable_state(self) -> Any:
         """A copy of what `evaluate` needs of the state as it is now."""
 
+    def weights(self) -> Mapping[str, Any]:
+        """The kept state's weights.
+
+        Returns:
+            Name -> tensor; empty where there are none, or none that are tensors.
+        """
+        return {}
+
     def complete_epoch(self, epoch: Epoch) -> None:
         """Records an epoch's numbers, and keeps the state if it is the best so far.
 

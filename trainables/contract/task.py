@@ -136,6 +136,19 @@ class Task(ABC):
         """
         raise NotImplementedError
 
+    def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """What a trained network says of new inputs, for ``search predict``.
+
+        Args:
+            network: The network, in evaluation mode.
+            inputs: (N, ...).
+
+        Returns:
+            (N, ...). Default: what the network gives for them.
+        """
+        output: Tensor = network(inputs)
+        return output
+
     def summary(self, means: Mapping[str, Tensor]) -> Mapping[str, float]:
         """The metrics of a whole split. Default: the means themselves.
 

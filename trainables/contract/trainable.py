@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from space.config import RunConfig
+from space.errors import CheckpointError
 from trainables.contract.group_speed import GroupSpeed
 from trainables.contract.own_code import OwnCode
 from trainables.contract.run import Run
@@ -94,6 +95,27 @@ class Trainable(Generic[C]):
             TrainingError: If the config's device is not there or cannot honour its settings.
         """
         raise NotImplementedError
+
+    def network(self, config: C) -> Any:
+        """A network of this config with any weights, for those of a finished run to be put in.
+
+        Raises:
+            CheckpointError: If its runs are of no network.
+        """
+        raise CheckpointError(f"the runs of '{self.name}' are of no network that weights fit")
+
+    def predict(self, config: C, network: Any, inputs: Any) -> Any:
+        """What a network says of some inputs.
+
+        Args:
+            config: The network's.
+            network: From `network`, with weights.
+            inputs: (N, ...) tensor.
+
+        Returns:
+            (N, ...) tensor.
+        """
+        return network(inputs)
 
     def n_parameters(self, config: C) -> int:
         """What a run of this config trains: the numbers in it; 0 for what has none.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import Field
+from torch import Tensor, nn
 
 from space.config import DataSettings, NetworkConfig, Options, TrainingConfig
 from space.errors import DataError, ModelError, SpaceError, TrainingError
@@ -106,6 +107,14 @@ class TaskTrainable(Trainable[TaskConfig]):
         """A `Training` on the device that the config means in this process."""
         device = pick_device(config.training.device)
         return Training(self.task(config), config, data.train, device)
+
+    def network(self, config: TaskConfig) -> nn.Module:
+        """As the task makes it."""
+        return self.task(config).network()
+
+    def predict(self, config: TaskConfig, network: nn.Module, inputs: Tensor) -> Tensor:
+        """As the task says."""
+        return self.task(config).predict(network, inputs)
 
     def n_parameters(self, config: TaskConfig) -> int:
         """The network's numbers that have gradients."""

@@ -224,6 +224,10 @@ class Training(Run):
             for name, value in self.measure(part, kept=True).items()
         }
 
+    def weights(self) -> Mapping[str, Tensor]:
+        """The kept state's weights and buffers, live; empty before the first epoch's end."""
+        return self._kept_state or {}
+
     def _state(self) -> dict[str, Any]:
         return {"model": self._network_state(), "optimizer": self.optimizer.state_dict()}
 

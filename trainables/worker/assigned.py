@@ -3,7 +3,7 @@
 An assignment and a report are plain dictionaries, so that they travel between any two processes:
 
     assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3,
-                 "evaluate": False, "together": False}
+                 "evaluate": False, "together": False, "weights": "/shared/7.safetensors" | None}
     report      {"run_id": 7, "epoch": {...} | None, "evaluation": {...} | None,
                  "failure": "..." | None, "traceback": "..." | None, "warning": "..." | None,
                  "worker": "host 4711"}
@@ -11,7 +11,8 @@ An assignment and a report are plain dictionaries, so that they travel between a
 ``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
 `Epoch`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
 errors and losses on the training, validation and test pairs; nothing else reads the test split.
-``together`` lets a worker train the run as one model with others of its architecture.
+``together`` lets a worker train the run as one model with others of its architecture; ``weights``
+says where the kept state's weights are written once the run is finished.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from upath import UPath
 
 from space.epochs import Epoch
 from space.errors import CheckpointError, UserError
@@ -37,7 +39,8 @@ from trainables.failures import (
 )
 from trainables.finding.find import read_config, trainable_of
 from trainables.tracebacks import describe, traceback_of
-from trainables.worker.checkpoint import load_checkpoint, save_checkpoint
+from trainables.worker.checkpoint import is_checkpoint, load_checkpoint, save_checkpoint
+from trainables.worker.weights import save_weights
 
 if TYPE_CHECKING:
     from trainables.loop.training import Training
@@ -79,7 +82,8 @@ class AssignedRun:
         self.together: bool = assignment["together"]
         self.run_id: int = assignment["run_id"]
         self._config = read_config(assignment["config"])
-        self._path = None if assignment["checkpoint"] is None else Path(assignment["checkpoint"])
+        self._path = None if assignment["checkpoint"] is None else UPath(assignment["checkpoint"])
+        self._weights = UPath(assignment["weights"]) if assignment.get("weights") else None
         self._n_reported: int = assignment["n_epochs"]
         self._data = data
         self._n_together = n_together
@@ -171,6 +175,11 @@ class AssignedRun:
                 evaluation = dict(run.evaluate(self._data.test))
             except TrialFailure as failure:
                 return self._fail(str(failure), metrics)
+        if self.closed and self._weights is not None:
+            try:
+                save_weights(run, self._weights)
+            except CheckpointError as error:
+                self.warn(str(error))
         return self._report(metrics, evaluation=evaluation)
 
     def _opened(self) -> Run:
@@ -178,11 +187,11 @@ class AssignedRun:
         if self._run is not None:
             return self._run
         run = trainable_of(self._config).open_run(self._config, self._data)
-        if self._path is not None and self._path.exists():
-            try:
+        try:
+            if self._path is not None and is_checkpoint(self._path):
                 load_checkpoint(run, self._path)
-            except CheckpointError as error:
-                self._warning = f"{error}; the run starts from its first epoch"
+        except CheckpointError as error:
+            self._warning = f"{error}; the run starts from its first epoch"
         self._run = run
         return run
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from pathlib import Path
 from typing import Any
 
 from space.errors import CheckpointError
+from space.files.places import Place, found, read_place, retried
 from space.files.writing import write_whole
 from trainables.contract.run import Run
 
-__all__ = ["delete_checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["delete_checkpoint", "is_checkpoint", "load_checkpoint", "save_checkpoint"]
 
 _log = logging.getLogger(__name__)
 
 _MAGIC = b"trainables-checkpoint-1 "
 
 
-def save_checkpoint(run: Run, path: Path) -> None:
+def save_checkpoint(run: Run, path: Place) -> None:
     """Writes a run's state, so that the file is at every moment either the old one or the new one.
 
     Args:
@@ -53,7 +53,7 @@ def save_checkpoint(run: Run, path: Path) -> None:
         ) from error
 
 
-def load_checkpoint(run: Run, path: Path) -> None:
+def load_checkpoint(run: Run, path: Place) -> None:
     """Brings a run to a saved state; its epochs to come are those of the run that was saved.
 
     Args:
@@ -81,7 +81,25 @@ def load_checkpoint(run: Run, path: Path) -> None:
     run.load_state_dict({**state, "history": [_of_any_release(each) for each in state["history"]]})
 
 
-def delete_checkpoint(path: Path) -> None:
+def is_checkpoint(path: Place) -> bool:
+    """Whether there is a file to go on from.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CheckpointError: If it cannot be told.
+    """
+    try:
+        return found(path)
+    except OSError as error:
+        raise CheckpointError(
+            f"the checkpoint {path} cannot be looked for ({error.strerror or error}): check that "
+            "its place can be reached"
+        ) from error
+
+
+def delete_checkpoint(path: Place) -> None:
     """Deletes the checkpoint of a run that needs none any more, if there is one.
 
     Where it cannot be deleted it stays, and a warning says so: it is in nobody's way.
@@ -89,10 +107,9 @@ def delete_checkpoint(path: Path) -> None:
     Args:
         path: The file.
     """
-    if not path.is_file():
-        return
     try:
-        path.unlink(missing_ok=True)
+        if found(path):
+            retried(path, lambda: path.unlink(missing_ok=True))
     except OSError as error:
         _log.warning("the checkpoint %s cannot be deleted (%s)", path, error.strerror or error)
 
@@ -105,9 +122,9 @@ def _of_any_release(epoch: dict[str, Any]) -> dict[str, Any]:
     return {**others, "metrics": {key: epoch[key] for key in epoch.keys() - others.keys()}}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Place) -> dict[str, Any]:
     try:
-        data = path.read_bytes()
+        data = read_place(path)
     except OSError as error:
         raise CheckpointError(
             f"the checkpoint {path} cannot be read ({error.strerror or error}): check its path, or "

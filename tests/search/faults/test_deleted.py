@@ -271,7 +271,7 @@ def test_a_deleted_studys_checkpoint_is_used_by_no_other(
     plan = plan_for()
     ledger, study = new_ledger(plan, store, Recorder())
     work(ledger, plan, n_steps=2)
-    left = {plan.place.checkpoint(run.uid) for run in store.runs()}
+    left = {plan.place.files(run.uid).checkpoint for run in store.runs()}
     delete_all(store)
     ledger, study = new_ledger(plan, store, Recorder())
     sweep_checkpoints(plan.place.checkpoints, store, study._study_id)
@@ -279,6 +279,6 @@ def test_a_deleted_studys_checkpoint_is_used_by_no_other(
     assert assignment is not None
     ((run, _),) = assignment.runs
     assert run.n_epochs == 0
-    assert plan.place.checkpoint(run.uid) not in left
+    assert plan.place.files(run.uid).checkpoint not in left
     with sqlite3.connect(str(store.url.database)) as connection:
         assert connection.execute("SELECT COUNT(*) FROM search_runs").fetchone() == (1,)

@@ -20,7 +20,7 @@ import ray
 from optuna.trial import TrialState
 
 from search.launch.__main__ import main
-from search.launch.plan import require_writable
+from search.runs.checkpoints import require_writable
 from search.workers.ray_session import ray_session
 from space.errors import CheckpointError, ClusterError, StorageError
 from space.terminal.command import run_command

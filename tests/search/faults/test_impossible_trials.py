@@ -229,7 +229,7 @@ def test_an_interrupted_trial_that_cannot_become_a_run_again_ends_with_its_runs(
     work(ledger, plan, n_steps=2)
     ledger.interrupt("stopped")
     store.end_launch(1, "interrupted")
-    checkpoints = [plan.place.checkpoint(run.uid) for run in store.runs()]
+    checkpoints = [plan.place.files(run.uid).checkpoint for run in store.runs()]
     assert len(checkpoints) == 2 * replicates
     for path in checkpoints:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -104,7 +104,7 @@ def done_but_for_its_end(plan: Plan, store: Store) -> Path:
         left = schema.runs.update().where(schema.runs.c.run_id == last.run_id)
         connection.execute(left.values(state="running", ended_at=None))
         connection.execute(schema.launches.update().values(heartbeat_at=silent))
-    checkpoint = plan.place.checkpoint(last.uid)
+    checkpoint = plan.place.files(last.uid).checkpoint
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.write_bytes(b"of its last epoch")
     assert {each.table for each in check_store(store).findings} == {

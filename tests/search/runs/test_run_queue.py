@@ -20,6 +20,7 @@ from search.launch.study import Outcome, _is_done
 from search.runs.protocol import Report
 from search.runs.queue import QueuedRun, RunQueue
 from search.workers.workers import Workers
+from search.workers.workplace import RunFiles
 from storage import NewRun, Store
 from storage.tables.attributes import BASELINE
 from tests.harness.configs import PairsNamed
@@ -315,7 +316,10 @@ def test_a_confirmation_run_that_failed_is_done_unless_its_workers_died(
     ended: list[str] = []
     queue = new_queue(store, listed, ended, purpose="confirm")
     workers = Workers(
-        queue, n_workers=1, size=lambda _: 1, checkpoint_path=lambda uid: tmp_path / uid
+        queue,
+        n_workers=1,
+        size=lambda _: 1,
+        files=lambda uid: RunFiles(checkpoint=tmp_path / uid, weights=None),
     )
     first = queue.next_assignment()
     assert first is not None

@@ -12,6 +12,7 @@ import pytest
 from search.runs.protocol import Assignment, Report
 from search.workers import workers as workers
 from search.workers.workers import MAX_WORKER_DEATHS, Workers
+from search.workers.workplace import RunFiles
 from storage import RunRecord
 from storage.tables.schema import utc_now
 from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
@@ -95,7 +96,7 @@ def make(tmp_path: Path) -> Callable[..., Workers]:
             ledger,
             n_workers=n_workers,
             size=lambda config: size,
-            checkpoint_path=lambda uid: tmp_path / uid,
+            files=lambda uid: RunFiles(checkpoint=tmp_path / uid, weights=None),
         )
 
     return make

@@ -109,6 +109,11 @@ class DigitPairs(Task):
         """The network that the config names."""
         return build_model(self.options.model)
 
+    def predict(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """Of (N, 2, 14, 14) float32 intensities from 0 to 255: the (N, 2) logits of the comparison,
+        the second of which says that the first digit is at most the second."""
+        return cast(Output, network(inputs)).comparison_N2
+
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See `pair_loss`; the error is the share of pairs that are compared wrongly."""
         output = cast(Output, network(batch["x"]))

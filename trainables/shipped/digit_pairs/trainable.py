@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from space.config import DEFAULT_TRAINABLE
 from trainables.contract.run_data import RunData
@@ -68,6 +68,18 @@ class DigitPairs(Trainable[DigitPairsConfig]):
         if config.data.source != train.source or config != resolve_config(config):
             raise ValueError(f"the config is not resolved for data of '{train.source}'")
         return Training(task, config, train, pick_device(config.training.device))
+
+    def network(self, config: DigitPairsConfig) -> Any:
+        """The network that the config names."""
+        from trainables.shipped.digit_pairs.task import DigitPairs as PairTask
+
+        return PairTask.of(config).network()
+
+    def predict(self, config: DigitPairsConfig, network: Any, inputs: Any) -> Any:
+        """As the task says."""
+        from trainables.shipped.digit_pairs.task import DigitPairs as PairTask
+
+        return PairTask.of(config).predict(network, inputs)
 
     def n_parameters(self, config: DigitPairsConfig) -> int:
         """The network's parameters, counted without giving it memory."""

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from space.errors import DataError
+from space.files.places import is_url
 from space.messages import describe
-from space.terminal.command import is_url
 from trainables.contract.split_data import SplitData
 from trainables.shipped.digit_pairs.config import DataConfig
 from trainables.shipped.digit_pairs.data.counts import SourceName, Split
