@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import html
-import io
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from rich.console import Console, Group
+from rich.console import Group
 
 from dashboards.figures.panel import Panel
 from dashboards.pages.documents import Document, static
@@ -24,6 +22,7 @@ from search.runs.protocol import Report
 from search.trials.open_trial import OpenTrial
 from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots
+from space.terminal.printing import as_text, say
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -121,13 +120,11 @@ class Cell:
 
     def say(self, line: str) -> None:
         """Write a line that stays."""
-        sys.stdout.write(f"{line}\n")
+        say(line)
 
     def draw(self, table: Group) -> None:
         """Put a table in the place of the last one."""
-        console = Console(file=io.StringIO(), width=120, record=True, force_jupyter=False)
-        console.print(table)
-        text = console.export_text()
+        text = as_text(table)
         both = {"text/plain": text, "text/html": f"<pre>{html.escape(text)}</pre>"}
         self._place.update(both, raw=True)
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from space.terminal.layout import Line, Paper, command_lines, table_lines, wrapped
@@ -23,6 +23,7 @@ __all__ = [
     "ConsoleHandler",
     "as_csv",
     "as_json",
+    "as_text",
     "error_console",
     "paper_of",
     "say",
@@ -44,6 +45,18 @@ def paper_of(stream: TextIO) -> Paper:
     stream = getattr(stream, "rich_proxied_file", stream)  # What a bar puts in its place is none.
     width = Console(file=stream).width if stream.isatty() else None
     return Paper(width=width, encoding=getattr(stream, "encoding", None) or "utf-8")
+
+
+def as_text(drawing: RenderableType, width: int = 120) -> str:
+    """What rich would draw on a terminal, without colours.
+
+    Args:
+        drawing: A table, say.
+        width: Columns.
+    """
+    console = Console(file=io.StringIO(), width=width, record=True, force_jupyter=False)
+    console.print(drawing)
+    return console.export_text()
 
 
 def write(text: str) -> None:
