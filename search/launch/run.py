@@ -10,8 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from search.launch.dry_run import print_dry_run
-from search.launch.estimate import measure
+from search.launch.dry_run import measure, print_dry_run
 from search.launch.plan import Plan, known_study, make_plan
 from search.launch.result import Result, read_result
 from search.launch.study import LaunchObserver, run_study

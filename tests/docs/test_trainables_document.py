@@ -10,11 +10,10 @@ import pytest
 from search.__main__ import main
 from storage import open_store
 from storage.admin.check import check_store
+from tests.search.here import Here
 from trainables.finding.find import _KNOWN
 
-from ..here import Here
-
-PAGE = Path(__file__).parents[3] / "docs" / "guide" / "trainables.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "trainables.md"
 
 
 def test_the_tutorial_from_an_empty_directory(
