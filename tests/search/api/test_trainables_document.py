@@ -13,7 +13,7 @@ from storage.admin.check import check_store
 from tests.search.here import Here
 from trainables.finding.find import _KNOWN
 
-PAGE = Path(__file__).parents[2] / "docs" / "guide" / "trainables.md"
+PAGE = Path(__file__).parents[3] / "docs" / "guide" / "trainables.md"
 
 
 def test_the_tutorial_from_an_empty_directory(
