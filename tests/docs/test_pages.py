@@ -150,3 +150,26 @@ def test_every_guide_is_reached_from_the_readme() -> None:
 
 def test_there_are_commands_to_check() -> None:
     assert len(LINES) >= 20
+
+
+FAQ = "docs/guide/faq.md"
+HEADS = re.findall(r"^## `(.*)`$", PAGES[FAQ], re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def source() -> str:
+    """The code, with texts of several lines as one."""
+    packages = ("space", "trainables", "storage", "dashboards", "search")
+    files = [path for each in packages for path in sorted((ROOT / each).rglob("*.py"))]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return re.sub(r'"\s*\n\s*f?"', "", code)
+
+
+def test_every_question_of_the_faq_is_headed_with_a_refusal() -> None:
+    assert len(HEADS) > 10
+    assert len(HEADS) == len(re.findall(r"^## ", PAGES[FAQ], re.MULTILINE))
+
+
+@pytest.mark.parametrize("words", HEADS)
+def test_a_refusal_in_the_faq_is_one_of_the_code(words: str, source: str) -> None:
+    assert words in source
