@@ -69,7 +69,7 @@ ROOMS = {
     ),
     "search": (
         ("runs",),
-        ("trials", "workers", "export"),
+        ("trials", "workers", "export", "callbacks"),
         ("launch",),
         ("benchmark", "simulate"),
         ("",),

@@ -11,10 +11,12 @@ from typing import Any
 
 from storage.commands.kit import StoreCommand
 
-__all__ = ["Paths", "Settings", "options_of"]
+__all__ = ["Callbacks", "Paths", "Settings", "options_of"]
 
 Settings = Mapping[str, Any]
 """Dotted path -> value, as ``--set`` takes them one by one."""
+Callbacks = Iterable[str | Mapping[str, Any]]
+"""Names, or mappings with a name and options."""
 Paths = str | Path | Iterable[str | Path]
 """A file, or several."""
 
@@ -25,7 +27,8 @@ def options_of(command: StoreCommand, **given: Any) -> Namespace:
     Args:
         command: The command.
         given: Its options: None and False leave one out, True is a switch, a mapping gives
-            ``KEY=VALUE`` for each key, another collection the option once for each element.
+            ``KEY=VALUE`` for each key, another collection the option once for each element, with a
+            mapping among these as JSON.
 
     Returns:
         Its options, with ``typed`` as the command line that does the same.
@@ -48,7 +51,7 @@ def _words(name: str, value: Any) -> Iterator[str]:
     elif isinstance(value, str | os.PathLike | int | float):
         values = [str(value)]
     else:
-        values = [str(each) for each in value]
+        values = [json.dumps(each) if isinstance(each, Mapping) else str(each) for each in value]
     for each in values:
         # A value that begins with a dash would be taken for an option.
         yield from [f"{option}={each}"] if each.startswith("-") else [option, each]

@@ -11,7 +11,7 @@ from dashboards.numbers.tables import BenchmarkTable
 from dashboards.pages.benchmark_page import benchmark_document
 from dashboards.pages.documents import Document
 from dashboards.tables.formats import render
-from search.api.arguments import Paths, Settings, options_of
+from search.api.arguments import Callbacks, Paths, Settings, options_of
 from search.api.frames import frame
 from search.api.notebook import Shown, quiet
 from search.benchmark.__main__ import main as benchmark_command
@@ -103,6 +103,7 @@ def benchmark(
     augment: bool = False,
     set: Settings | None = None,
     time_limit: str | float | None = None,
+    callbacks: Callbacks = (),
     cpus: float | None = None,
     gpus: float | str | None = None,
     concurrency: int | None = None,
@@ -126,6 +127,7 @@ def benchmark(
         augment: Augmentation for every config.
         set: Dotted path -> value, laid over every config.
         time_limit: When to stop, in seconds or as in ``"10m"``; default: never.
+        callbacks: Who is told of the runs beside the store, as for `search.launch`.
         cpus: CPUs for a worker; default: 1.
         gpus: GPUs for a worker; default: what pays.
         concurrency: The most workers at once; default: as many as fit.
@@ -152,6 +154,7 @@ def benchmark(
         augment=augment,
         set=set,
         time_limit=f"{time_limit}s" if isinstance(time_limit, int | float) else time_limit,
+        callbacks=callbacks,
         cpus=cpus,
         gpus=gpus,
         concurrency=concurrency,

@@ -14,7 +14,7 @@ from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.pages.documents import Document
 from dashboards.pages.study_page import study_document
-from search.api.arguments import Settings, options_of
+from search.api.arguments import Callbacks, Settings, options_of
 from search.api.frames import frame
 from search.api.notebook import Shown, display_for, quiet
 from search.api.trials import AskedTrial, Asking
@@ -274,6 +274,7 @@ def launch(
     concurrency: int | None = None,
     confirm: int | None = None,
     confirm_seeds: int | None = None,
+    callbacks: Callbacks = (),
     ray_address: str | None = None,
     checkpoints: str | Path | None = None,
     progress: bool = True,
@@ -296,6 +297,8 @@ def launch(
         concurrency: The most workers at once; default: the file's, else as many as fit.
         confirm: How many of the best configs are confirmed on fresh seeds; default: the file's.
         confirm_seeds: On how many seeds each; default: the file's.
+        callbacks: Who is told of the runs beside the store: names such as "tensorboard", or
+            mappings with a name and options; default: the file's, else nobody.
         ray_address: A Ray cluster to join; default: a Ray of its own on this machine.
         checkpoints: Where unfinished runs lie; default: beside an SQLite store, else below
             ``results``.
@@ -321,6 +324,7 @@ def launch(
         concurrency=concurrency,
         confirm=confirm,
         confirm_seeds=confirm_seeds,
+        callbacks=callbacks,
         ray_address=ray_address,
         checkpoints=checkpoints,
         verbose=verbose,

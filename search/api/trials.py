@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search.api.notebook import Silent, quiet
+from search.callbacks.find import makers
 from search.launch.forms import choose_form, gpu_finder
 from search.launch.open_launch import OpenLaunch
 from search.launch.plan import Plan, known_study, settle_data
@@ -106,6 +107,7 @@ class Asking(Silent):
                 space = Space.recorded(launches[-1].config)
             if record is not None:
                 space = space.keep_seeds(record.identity)
+            makers(space.callbacks)
             space, data = settle_data(space, record)
             place = Workplace(checkpoints=checkpoint_directory(url) / study, data=data)
             plan = Plan(space=space, place=place, command=COMMAND, provenance=collect_provenance())
@@ -201,6 +203,7 @@ class Asking(Silent):
             if self._lost is None:
                 n_open = self._ledger.interrupt("the program that trained it closed the study")
                 self._launch.end("interrupted" if n_open else "done")
+            self._launch.stop_telling()
 
     def _check(self, metrics: Mapping[str, float]) -> None:
         missing = [name for name in self._needed if name not in metrics]

@@ -13,6 +13,7 @@ from dashboards.tables.formats import FORMATS
 from search.benchmark.request import read_request
 from space.terminal.command import SET, Option, count_of
 from storage.commands.kit import (
+    CALLBACKS,
     CHECKPOINTS,
     CONCURRENCY,
     RAY_ADDRESS,
@@ -57,6 +58,7 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
     Option("--gpus", default="auto", metavar="N", help="GPUs for a worker; default: auto"),
     Option("--runs-per-trainable", default="auto", metavar="N", help=_TOGETHER),
     CONCURRENCY,
+    CALLBACKS.but(help=f"{CALLBACKS.settings['help']}; default: none"),
     RAY_ADDRESS,
     CHECKPOINTS,
     Option(

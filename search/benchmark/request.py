@@ -7,10 +7,12 @@ import time
 from argparse import Namespace
 from dataclasses import dataclass
 
+from search.callbacks.find import Maker, makers
 from space import Override, Resources, load_configs, parse_duration, parse_tree
 from space.config import BENCHMARK_SEEDS
 from space.errors import SpaceError, UsageError
 from space.files.reader import parse_yaml
+from space.study.callbacks import CallbackList
 from storage.benchmark_names import benchmark_name, config_changes
 
 __all__ = ["Request", "read_request"]
@@ -29,6 +31,7 @@ class Request:
         changes: What it changes in every config.
         name: What the benchmark is called.
         title: What heads its table: that of the one file, if it is of one as it stands.
+        callbacks: Who is told of its runs beside the store.
         resources: What a worker occupies.
         deadline: When to stop, in seconds of `time.monotonic`; infinite without a limit.
     """
@@ -38,6 +41,7 @@ class Request:
     changes: list[Override]
     name: str
     title: str
+    callbacks: list[Maker]
     resources: Resources
     deadline: float
 
@@ -54,6 +58,7 @@ def read_request(options: Namespace) -> Request:
             f"--seeds: found {options.seeds}; expected at most {len(BENCHMARK_SEEDS)}, since the "
             f"seeds from {BENCHMARK_SEEDS.stop} on are for searches."
         )
+    told = {"callbacks": [parse_yaml(each, "--callbacks") for each in options.callbacks]}
     changes = config_changes(options.set, epochs=options.epochs, augment=options.augment)
     files = [load_configs(path) for path in options.config]
     return Request(
@@ -62,6 +67,7 @@ def read_request(options: Namespace) -> Request:
         changes=changes,
         name=benchmark_name([file.name for file in files], changes),
         title=files[0].title if len(files) == 1 and not changes else "",
+        callbacks=makers(parse_tree(CallbackList, told, "--callbacks").callbacks),
         resources=resources,
         deadline=deadline,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashboards.numbers.results import ConfigResult, collect
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
@@ -18,6 +18,8 @@ from search.benchmark.configs import (
     settled,
 )
 from search.benchmark.request import Request
+from search.callbacks.source import Source
+from search.callbacks.telling import Telling
 from search.runs.checkpoints import checkpoint_directory, require_writable
 from search.runs.lease import reclaim_runs
 from search.runs.provenance import collect_provenance
@@ -29,7 +31,7 @@ from space import NamedConfig
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import paper_of, say_error, write
 from space.words import count
-from storage import BenchmarkRecord, Store, open_store
+from storage import BenchmarkConfig, BenchmarkRecord, Store, open_store
 from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.commands.kit import default_storage, stop_signals
 from trainables.contract.run_data import RunData
@@ -76,6 +78,7 @@ def benchmark(request: Request) -> Outcome:
         # A wrong name shows before any run.
         benchmark_table(before, measured, reference=options.reference)
         queue = _missing(before, named)
+        told = Source(group=request.name, labels=_labels(configs))
         status = "done"
         if not options.table_only:
             of_source = [
@@ -85,7 +88,9 @@ def benchmark(request: Request) -> Outcome:
             ]
             _record(store, settled(of_source, data.source), request, data)
         if queue and not options.table_only:
-            status = _run(store, queue, request, data)
+            status = _run(store, queue, request, data, told)
+        elif not options.table_only:
+            Telling(request.callbacks, told, store.url).close()
         results = collect(store, configs, fingerprint=data.fingerprint)
         return Outcome(
             status=status,
@@ -148,7 +153,18 @@ def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) ->
     ]
 
 
-def _run(store: Store, queue: list[QueuedRun], request: Request, data: RunData) -> str:
+def _labels(configs: Sequence[BenchmarkConfig]) -> dict[str, str]:
+    """Config's hash -> what callbacks are told that its run is called."""
+    return {
+        config_hash: f"{config.name}, seed {seed}"
+        for config in configs
+        for seed, config_hash in enumerate(config.config_hashes)
+    }
+
+
+def _run(
+    store: Store, queue: list[QueuedRun], request: Request, data: RunData, told: Source
+) -> str:
     """Train what is missing; say how it ended."""
     options = request.options
     reclaim_runs(store, "benchmark")
@@ -165,6 +181,7 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: RunData) 
         )
     )
     status, progress = "failed", None
+    telling = Telling(request.callbacks, replace(told, launch_id=launch_id), store.url)
     try:
         progress = QueueProgress(queue)
         place = Workplace(
@@ -195,6 +212,7 @@ def _run(store: Store, queue: list[QueuedRun], request: Request, data: RunData) 
         if progress is not None:
             progress.close()
         store.end_launch(launch_id, status)
+        telling.close()
     return status
 
 

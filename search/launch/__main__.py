@@ -7,6 +7,7 @@ from argparse import Namespace
 from search.launch.request import read_request
 from space.terminal.command import EXIT_DONE, SET, Option, count_of, seed
 from storage.commands.kit import (
+    CALLBACKS,
     CHECKPOINTS,
     CONCURRENCY,
     RAY_ADDRESS,
@@ -43,6 +44,7 @@ environment: SEARCH_STORAGE for --storage, SEARCH_DATA_ROOT for data.root
         "--confirm", "confirm the K best configs at the end; default: the file's, else none"
     ).but(metavar="K"),
     count_of("--confirm-seeds", "on R fresh seeds each; default: the file's").but(metavar="R"),
+    CALLBACKS.but(help=f"{CALLBACKS.settings['help']}; default: the file's, else none"),
     RAY_ADDRESS,
     CHECKPOINTS,
     Option("--dry-run", action="store_true", help="show the plan and an estimate; run nothing"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from search.callbacks.find import makers
+from search.callbacks.source import Source
+from search.callbacks.telling import Telling
 from search.launch.changes import changes_since
 from search.launch.plan import Plan
 from search.runs.lease import reclaim_stale, sweep_checkpoints
@@ -32,6 +35,7 @@ class OpenLaunch:
         """Record that a launch of a study begins."""
         self._checkpoints = plan.place.checkpoints
         self._study, self._store = opened.study, opened.store
+        self._callbacks = makers(plan.space.callbacks)
         earlier = self._store.launches(opened.id)
         now = plan.space.model_dump(mode="json")
         self.changes = changes_since(earlier[-1], now, plan.provenance) if earlier else []
@@ -45,17 +49,26 @@ class OpenLaunch:
             )
         )
         self.ledger: Ledger | None = None
+        self._telling: Telling | None = None
 
     def put_right(self) -> int:
-        """Mend what launches that died have left; say how many trials were put back."""
+        """Mend what launches that died have left; say how many trials were put back.
+
+        From here on the callbacks are told.
+        """
         n_reclaimed = reclaim_stale(self._study, self._store, launch_id=self.launch_id)
         self._sweep()
+        source = Source(
+            group=self._study.study_name, launch_id=self.launch_id, study_id=self._study._study_id
+        )
+        self._telling = Telling(self._callbacks, source, self._store.url)
         return n_reclaimed
 
     def end(self, status: str) -> None:
         """Record how the launch ended."""
         self._sweep()
         self._store.end_launch(self.launch_id, status)
+        self.stop_telling()
 
     def _sweep(self) -> None:
         sweep_checkpoints(self._checkpoints, self._store, self._study._study_id)
@@ -72,8 +85,13 @@ class OpenLaunch:
         Raises:
             DeletedError: If another program deleted the study: that is what the error came of.
         """
-        if error is None:
-            return
+        try:
+            if error is not None:
+                self._put_away(error)
+        finally:
+            self.stop_telling()
+
+    def _put_away(self, error: BaseException) -> None:
         if isinstance(error, StorageError) and is_unreachable(error):
             logger.warning(_NOT_TOLD)  # It was waited for long enough.
             return
@@ -97,3 +115,8 @@ class OpenLaunch:
             reclaim_stale(self._study, self._store, launch_id=self.launch_id)
         finally:
             self._store.end_launch(self.launch_id, status)
+
+    def stop_telling(self) -> None:
+        """Tell the callbacks the rest, as far as there is time; may be called more than once."""
+        if self._telling is not None:
+            self._telling.close()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from search.callbacks.find import makers
 from search.launch.forms import choose_form, gpu_finder
 from search.runs.provenance import Provenance
 from search.trials.proposals import IMPOSSIBLE
@@ -82,8 +83,8 @@ def make_plan(
         The plan.
 
     Raises:
-        UserError: If the model, the data or a new study's seed is wrong, or the space proposes what
-            no run can be trained with.
+        UserError: If the model, the data, a callback or a new study's seed is wrong, or the space
+            proposes what no run can be trained with.
     """
     space, form = choose_form(file, record, gpu_finder(place.ray_address, verbose=place.verbose))
     if record is not None:
@@ -93,6 +94,7 @@ def make_plan(
         raise SpaceError(f"{file.name}: {problem}")
     if problem:
         logger.warning("the study goes on with the seeds it was begun with, %s", problem)
+    makers(space.callbacks)
     space, data = settle_data(space, record)
     _probe(space, file.name)
     return Plan(

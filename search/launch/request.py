@@ -8,6 +8,7 @@ from typing import Any
 
 from space import Override, Space, SpaceFile, read_space_file
 from space.errors import UsageError
+from space.files.reader import parse_yaml
 
 __all__ = ["read_request"]
 
@@ -56,8 +57,10 @@ def _overrides(options: Namespace) -> list[str | Override]:
         "--confirm": ("confirm.top", options.confirm),
         "--confirm-seeds": ("confirm.seeds", options.confirm_seeds),
     }
+    told = [parse_yaml(each, "--callbacks") for each in options.callbacks]
     return [
         *options.set,
+        *([Override(key="callbacks", value=told, label="--callbacks")] if told else []),
         *(
             Override(key=key, value=value, label=f"{option} {value}")
             for option, (key, value) in given.items()

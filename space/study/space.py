@@ -29,6 +29,7 @@ from space.errors import SpaceError, nearest
 from space.messages import describe, dotted, listed, mistakes, refusal, together
 from space.metrics import Measured
 from space.study import checks
+from space.study.callbacks import Callbacks
 from space.study.identity import WITHOUT_GPU, difference, flat
 from space.study.parameters import CategoricalParameter, IntParameter, Parameter, Value
 from space.study.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner, PrunerName
@@ -117,6 +118,8 @@ class Space(ConfigHolder):
     """CPU cores and GPUs for each trial."""
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Trials at a time; auto: as many as the machine or cluster has room for."""
+    callbacks: Annotated[Callbacks, Field(exclude_if=lambda named: not named)] = ()
+    """Who is told of every run beside the store: names, or mappings with a name and options."""
     without_gpu: Annotated[bool | None, Field(exclude_if=lambda laid: laid is None)] = None
     """In a file a mapping of these keys, laid over the rest where trials get no GPU: a section's
     settings and single parameters one by one, a sampler, a pruner and lists as a whole. In a plan

@@ -23,6 +23,7 @@ from storage.connect.engine import DEFAULT_URL, parse_url, redact
 from storage.store import Store, open_store
 
 __all__ = [
+    "CALLBACKS",
     "CHECKPOINTS",
     "CONCURRENCY",
     "OUTPUT",
@@ -56,6 +57,15 @@ RAY_ADDRESS = Option(
     "--ray-address",
     metavar="ADDRESS",
     help="join a Ray cluster: auto or HOST:PORT; default: a Ray of its own on this machine",
+)
+CALLBACKS = Option(
+    "--callbacks",
+    nargs="+",
+    action="extend",
+    default=[],
+    metavar="NAME",
+    help="who is told of the runs, too: tensorboard, mlflow, wandb, FILE.py:CLASS, or {name: ..., "
+    "...} with options",
 )
 CHECKPOINTS = Option(
     "--checkpoints",

@@ -1,0 +1,96 @@
+"""From what a space file names to callbacks that can be made."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.callbacks.callback import Callback
+from space.errors import SpaceError, UsageError, nearest
+from space.study.callbacks import AnyCallback, OwnCallback
+
+__all__ = ["Maker", "makers"]
+
+_SHIPPED = {
+    "tensorboard": ("tensorboard", "search.callbacks.tensorboard:TensorBoard"),
+    "mlflow": ("mlflow", "search.callbacks.mlflow:MLflow"),
+    "wandb": ("wandb", "search.callbacks.wandb:Wandb"),
+}
+"""Name -> the library that has to be there, and the class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maker:
+    """Makes a callback, which loads its library: in a thread, so that no search waits for it.
+
+    Attributes:
+        name: What the callback is called.
+        make: Makes it.
+    """
+
+    name: str
+    make: Callable[[], Callback]
+
+
+def makers(callbacks: Iterable[AnyCallback]) -> list[Maker]:
+    """What makes some callbacks.
+
+    Args:
+        callbacks: As a space file names them.
+
+    Raises:
+        UsageError: If a library is not installed.
+        SpaceError: If a user's class cannot be loaded.
+    """
+    return [_own(each) if isinstance(each, OwnCallback) else _shipped(each) for each in callbacks]
+
+
+def _shipped(callback: AnyCallback) -> Maker:
+    library, where = _SHIPPED[callback.name]
+    if importlib.util.find_spec(library) is None:
+        raise UsageError(
+            f"callbacks: {callback.name} needs a library that is not installed here: pip install "
+            f"'digit-pair-search[{callback.name}]'"
+        )
+    options = callback.model_dump(exclude={"name"})
+
+    def make() -> Callback:
+        module, _, name = where.partition(":")
+        made: Callback = getattr(importlib.import_module(module), name)(**options)
+        return made
+
+    return Maker(name=callback.name, make=make)
+
+
+def _own(callback: OwnCallback) -> Maker:
+    where, _, name = callback.file.partition(":")
+    path = Path(where).resolve()
+    if not path.is_file():
+        raise SpaceError(f"callbacks: there is no file {where} in {Path.cwd()}")
+    spec = importlib.util.spec_from_file_location(f"_callback_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise SpaceError(f"callbacks: {where} cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever its code does
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SpaceError(f"callbacks: {where}: {said}") from error
+    found = vars(module).get(name)
+    if not (inspect.isclass(found) and issubclass(found, Callback)):
+        known = [
+            key
+            for key, value in vars(module).items()
+            if inspect.isclass(value) and issubclass(value, Callback) and value is not Callback
+        ]
+        raise SpaceError(
+            f"callbacks: {where} has no class '{name}' that derives from "
+            f"search.callbacks.Callback; it has {', '.join(known) or 'none'}{nearest(name, known)}"
+        )
+    return Maker(name=callback.file, make=lambda: found(**callback.options))
