@@ -69,7 +69,7 @@ class ToldRun:
 
     @property
     def slug(self) -> str:
-        """Its name and the first digits of its uid, as a folder may be called."""
+        """Its name and the beginning of its uid, as a folder may be called."""
         return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', self.name).strip('-')}-{self.uid[:8]}"
 
 

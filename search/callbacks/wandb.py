@@ -93,5 +93,10 @@ class Wandb(Callback):
         text = json.dumps([run.n_epochs, run.state])
         (Path(told.dir).parent / _TOLD).write_text(text, encoding="utf-8")
 
+    def close(self) -> None:
+        """See `Callback`."""
+        while self._runs:
+            self._runs.popitem()[1].finish()
+
     def _places(self, run: ToldRun) -> list[Path]:
         return sorted((self._folder / "wandb").glob(f"offline-run-*-{run.uid}"))
