@@ -46,6 +46,7 @@ parameters:
     "model": "model: {name: convnet, width: 64}",
     "data": "data: {source: digits, data_seed: 1000}",
     "training": "training: {epochs: 10, learning_rate: 0.002}",
+    "callbacks": "callbacks: [tensorboard, {name: mlflow, experiment: digits}]",
     "without_gpu": "without_gpu: {training: {epochs: 5}, budget: {trials: 20}}",
     "trainable": "trainable: digit-pairs",
     "study": "study: my-first.2",
