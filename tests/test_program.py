@@ -110,6 +110,24 @@ def test_a_file_to_begin_with(
     assert "$schema=first.schema.json" in Path("first.yaml").read_text().splitlines()[0]
 
 
+def test_a_trainables_file_to_begin_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert init(["flowers", "--task"]) == 0
+    assert "trainables check flowers.py:Digits" in capsys.readouterr().out
+    space = load_space("flowers.yaml")
+    assert space.config.trainable == "flowers.py:Digits"
+    assert "width" in json.loads(Path("flowers.schema.json").read_text())["$defs"][
+        "DigitsOptions"
+    ]["properties"]  # fmt: skip
+    with pytest.raises(UsageError, match="one file"):
+        init(["other", "--task", "--like", "mlp"])
+    with pytest.raises(UsageError, match="another name"):
+        init(["flowers", "--task"])
+    assert not Path("other.yaml").exists()
+
+
 def test_what_is_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.schema.json").write_text("mine")
