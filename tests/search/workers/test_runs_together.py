@@ -1,9 +1,7 @@
 """A search whose runs are trained as one model, stopped or killed: as if each was alone.
 
-Its pruner has a single rung, and its trials come in an order in which each is the best so far there
-or far behind, so that what is pruned depends neither on rounding nor on how many run at once. That
-is so with the training seed chosen here, with which no unit tips by rounding either (see
-`ROUNDING`); with the seeds 1000 to 1006 one or the other was not.
+Whatever the training seed: the network is smooth, so rounding stays as small as it is, and its
+pruner judges each trial alone, so what is pruned does not depend on how many run at once.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import sqlalchemy as sa
@@ -27,24 +26,27 @@ from storage import Store, open_store
 from storage.admin.check import check_store
 from storage.tables import schema
 
-from ...harness.searches import are_alike, curves, runs_of_steps
+from ...harness.searches import curves, runs_of_steps
 from ..conftest import Recorder, opened
 from ..here import Here
 
 pytestmark = pytest.mark.slow
 
+TASK = Path(__file__).parents[2] / "trainables" / "own_wave.py"
 N_TOGETHER = 4
 RUNG, EPOCHS = 12, 22
-GOOD, BAD = (1e-6, 3e-6, 1e-5, 3e-5), (1e-9, 3e-8, 1e-7, 3e-7)
-"""Learning rates with validation errors at the rung from 0.39 down to 0.22, and of 0.43."""
+GOOD, BAD = (0.006, 0.01, 0.015, 0.02), (1e-6, 2e-6, 3e-6, 4e-6)
+"""Learning rates with validation errors from the rung on of 0.1 or less, and of 0.69 or more."""
 RATES = (*GOOD[:2], *BAD[:2], *GOOD[2:], *BAD[2:])
+CLOSE = 1e-4
+"""By which share a number may differ. Over 16 training seeds rounding made 5e-6 at most; the rate
+of the trial before or after makes 6e-3 at least."""
 SPACE: dict[str, Any] = {
-    "model": {"name": "mlp", "width": 64},
-    "data": {"source": "digits", "n_train_pairs": 400, "validation_fraction": 0.25},
-    "training": {"epochs": EPOCHS, "batch_size": 10, "training_seed": 1010},
-    "parameters": {"learning_rate": {"type": "float", "low": 1e-9, "high": 1e-4, "log": True}},
+    "trainable": f"{TASK}:Wave",
+    "training": {"epochs": EPOCHS, "batch_size": 8, "optimizer": "sgd"},
+    "parameters": {"learning_rate": {"type": "float", "low": 1e-7, "high": 1e-1, "log": True}},
     "sampler": {"name": "random", "seed": 0},
-    "pruner": {"name": "asha", "min_resource": RUNG, "reduction_factor": 2},
+    "pruner": {"name": "threshold", "upper": 0.4, "n_warmup_steps": RUNG},
     "baselines": [{"learning_rate": rate} for rate in RATES],
     "prune_baselines": True,
     "budget": {"trials": len(RATES)},
@@ -84,6 +86,7 @@ def test_runs_trained_together_and_stopped_or_killed_are_those_trained_alone(
     def goes_on(plan: Plan, store: Store) -> None:
         """What was trained is kept, and the rest is trained as if each run was alone."""
         before = curves(store, "together")
+        n_before = here.n_epochs
         assert sum(map(len, before.values())) > N_TOGETHER * RUNG
         assert run_study(plan, opened(plan, store), Recorder()).status == "done"
         assert check_store(store).findings == []
@@ -91,8 +94,10 @@ def test_runs_trained_together_and_stopped_or_killed_are_those_trained_alone(
         found = curves(store, "together")
         assert found.keys() == expected.keys()
         for params, curve in found.items():
-            assert are_alike(curve, expected[params], exact=False), params
+            np.testing.assert_allclose(curve, expected[params], rtol=CLOSE, err_msg=params)
             assert curve[: len(before.get(params, ()))] == before.get(params, ())
+        n_recorded = sum(map(len, found.values())) - sum(map(len, before.values()))
+        assert here.n_epochs - n_before == n_recorded
 
     alone = plan("alone", 1)
     assert run_study(alone, opened(alone, store), Recorder()).status == "done"
@@ -120,7 +125,7 @@ def test_runs_trained_together_and_stopped_or_killed_are_those_trained_alone(
         assert list(two.intermediate_values) == list(range(1, (EPOCHS if is_good else RUNG) + 1))
         assert (two.state, two.params) == (one.state, one.params)
         assert list(two.intermediate_values) == list(one.intermediate_values)
-        assert two.value == pytest.approx(one.value, abs=0.011)  # One of 100 pairs may tip.
+        assert two.value == pytest.approx(one.value, rel=CLOSE)
 
     steps = runs_of_steps(store, "together")
     assert max(steps) == N_TOGETHER
