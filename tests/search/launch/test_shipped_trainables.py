@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from search.launch.__main__ import main as launch
 from space.errors import DataError
 from storage import Store
 from storage.admin.check import check_store
-from trainables.finding.find import find_trainable
+from trainables.finding.find import find_trainable, read_config
 
 from ..here import Here
 
@@ -40,6 +41,44 @@ def test_a_search_by_the_file_of_its_name(
             ("val_r2", True),
         ]
     assert check_store(store).findings == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    [
+        ("digits-cnn", "digits_cnn.Digits.data"),
+        ("table-mlp", "table_mlp.Table.data"),
+        ("boosting", "boosting.Boosting.load"),
+        ("mlp", "digit_pairs.data.sources.load_source"),
+    ],
+)
+def test_neither_a_search_nor_its_confirmation_reads_the_test_split(
+    name: str, reader: str, here: Here, store: Store, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    place, read = f"trainables.shipped.{reader}", []
+    reads = pkgutil.resolve_name(place)
+
+    def noted(what: Any, split: str) -> Any:
+        read.append(split)
+        return reads(what, split)
+
+    monkeypatch.setattr(place, noted)
+    of_digits = ["data.source=digits", "data.n_train_pairs=100"] if name == "mlp" else []
+    once = ["training.epochs=1", "pruner={name: none}", "confirm={top: 1, seeds: 2}"]
+    line = ["--space", name, "--trials", "2", "--storage", str(store.url.database)]
+    assert launch([*line, *(word for each in (*once, *of_digits) for word in ("--set", each))]) == 0
+    runs = store.runs(store.study_id(name))
+    assert {(run.purpose, run.state) for run in runs} == {
+        ("search", "complete"),
+        ("confirm", "complete"),
+    }
+    assert "train" in read
+    assert "test" not in read
+    config = read_config(runs[0].config)
+    find_trainable(config.trainable).settle(config, with_test=True)
+    assert "test" in read
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
