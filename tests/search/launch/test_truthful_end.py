@@ -12,9 +12,11 @@ import pytest
 from optuna.trial import TrialState
 
 import search.benchmark.run
+from search.callbacks.source import Source
 from search.launch.plan import Plan
 from search.launch.study import run_study
 from search.runs.lease import LEASE_SECONDS, reclaim_stale
+from search.runs.stopping import Stopping
 from search.trials.ledger import Ledger
 from search.workers.ray_session import Slots
 from storage import Store
@@ -23,9 +25,27 @@ from storage.tables import schema
 from tests.search.conftest import open_study, opened, run_search
 
 from ..conftest import Recorder, new_ledger, work
+from ..here import Here
 
 MakePlan = Callable[..., Plan]
 SLOTS = Slots(cpus=2, gpus=0, nodes=1, concurrency=1, gpus_per_trial=0)
+
+
+@pytest.mark.parametrize(
+    ("stopping", "status"),
+    [
+        (Stopping(requested=lambda: True), "interrupted"),
+        (Stopping(deadline=0.0), "time limit"),
+        (Stopping(), "done"),
+    ],
+)
+def test_a_launch_says_and_records_why_it_ended(
+    stopping: Stopping, status: str, plan_for: MakePlan, store: Store, here: Here, tmp_path: Path
+) -> None:
+    plan = plan_for(budget={"trials": 1})
+    outcome = run_search(plan, store, Recorder(), slots=SLOTS, scratch=tmp_path, stopping=stopping)
+    assert outcome.status == status
+    assert [launch.status for launch in store.launches()] == [status]
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -149,10 +169,11 @@ def test_a_benchmark_whose_display_fails_is_not_left_running(
         command="c",
         deadline=None,
         resources=None,
+        callbacks=[],
         options=types.SimpleNamespace(config=[], seeds=1, checkpoints=None),
     )
     data = types.SimpleNamespace(source="mnist", fingerprint="f" * 16)
     with pytest.raises(ValueError, match="no display"):
-        search.benchmark.run._run(store, [], request, data)  # type: ignore[arg-type]
+        search.benchmark.run._run(store, [], request, data, Source(group="b"))  # type: ignore[arg-type]
     (launch,) = store.launches()
     assert launch.status == "failed"
