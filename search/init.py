@@ -17,14 +17,12 @@ from space.files.writing import write_output
 from space.terminal.command import Command, Option
 from space.terminal.printing import say, say_command
 from space.terminal.program import words_of
-from trainables.finding.find import SHIPPED
+from trainables.finding.find import SHIPPED, TO_COPY
 
 __all__ = ["main"]
 
 LIKE = "mlp"
 """The shipped file that a new one is like where none is named: the quickest to search."""
-LIKE_TASK = "digits-cnn"
-"""Likewise, where what it trains is to be written, too."""
 
 
 def _name(text: str) -> str:
@@ -41,7 +39,7 @@ def _name(text: str) -> str:
     Option("name", type=_name, nargs="?", default="mine", metavar="NAME",
            help="of the study and the files; default: mine"),
     Option("--like", metavar="NAME",
-           help=f"the shipped file that it begins as; default: {LIKE}, with --task {LIKE_TASK}"),
+           help=f"the shipped file that it begins as; default: {LIKE}, with --task {TO_COPY}"),
     Option("--task", action="store_true",
            help="write a file with a network and data of your own to change, too"),
     examples=("", "wide --like convnet", "flowers --task"),
@@ -49,7 +47,7 @@ def _name(text: str) -> str:
 def main(options: Namespace) -> None:
     """Write the files, and say what to do with them."""
     name: str = options.name
-    like = options.like or (LIKE_TASK if options.task else LIKE)
+    like = options.like or (TO_COPY if options.task else LIKE)
     text, code = _text(like, name), _code(like) if options.task else None
     file, schema, task = (Path(f"{name}{suffix}") for suffix in (".yaml", ".schema.json", ".py"))
     for path in (file, schema, *((task,) if code else ())):
@@ -90,7 +88,7 @@ def _code(like: str) -> _Code:
     if not text or "trainables." in text:
         raise UsageError(
             f"--task: what '{like}' trains is not in one file of its own; leave --like out, for "
-            f"{LIKE_TASK}."
+            f"{TO_COPY}."
         )
     return _Code(text, attribute)
 

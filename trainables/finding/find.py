@@ -12,7 +12,7 @@ from trainables.contract.own_code import OwnCode
 from trainables.contract.trainable import Trainable
 from trainables.finding.own import load_own, load_text, wrapped
 
-__all__ = ["SHIPPED", "find_trainable", "install", "read_config", "trainable_of"]
+__all__ = ["SHIPPED", "TO_COPY", "find_trainable", "install", "read_config", "trainable_of"]
 
 SHIPPED = {
     DEFAULT_TRAINABLE: "trainables.shipped.digit_pairs.trainable:DigitPairs",
@@ -22,6 +22,8 @@ SHIPPED = {
     "closed-form": "trainables.shipped.closed_form:ClosedForm",
 }
 """Name -> where its class or function is."""
+TO_COPY = "digits-cnn"
+"""The one that is whole in a file and shows most: what a file of one's own may begin as."""
 
 
 def find_trainable(name: str) -> Trainable[Any]:
