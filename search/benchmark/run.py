@@ -180,9 +180,9 @@ def _run(
             data=data,
         )
     )
-    status, progress = "failed", None
-    telling = Telling(request.callbacks, replace(told, launch_id=launch_id), store.url)
+    status, telling, progress = "failed", None, None
     try:
+        telling = Telling(request.callbacks, replace(told, launch_id=launch_id), store.url)
         progress = QueueProgress(queue)
         place = Workplace(
             resources=request.resources,
@@ -212,7 +212,8 @@ def _run(
         if progress is not None:
             progress.close()
         store.end_launch(launch_id, status)
-        telling.close()
+        if telling is not None:
+            telling.close()
     return status
 
 

@@ -160,10 +160,11 @@ def test_a_launch_with_nothing_to_train_that_something_ends_is_not_left_running(
     assert [launch.status for launch in store.launches()] == ["died", "failed"]
 
 
-def test_a_benchmark_whose_display_fails_is_not_left_running(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("part", ["QueueProgress", "Telling"])
+def test_a_benchmark_that_cannot_be_shown_or_told_of_is_not_left_running(
+    part: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.benchmark.run.QueueProgress", raising(ValueError("no display")))
+    monkeypatch.setattr(f"search.benchmark.run.{part}", raising(ValueError("no display")))
     request = types.SimpleNamespace(
         name="b",
         command="c",
