@@ -9,7 +9,6 @@ from search.runs.checkpoints import checkpoint_directory, weights_of
 from space.errors import CheckpointError, UsageError
 from space.files.places import Place, found, place_of, read_place
 from space.files.writing import write_whole
-from space.metrics import rank
 from storage import RunRecord, Store
 from storage.commands.command_line import option_values
 from trainables.worker.weights import read_weights
@@ -23,7 +22,8 @@ def write_weights(
     """Copy the weights of a trial's best run to a file.
 
     Of a confirmed trial it is the best of its runs on fresh seeds, else the best of its own. "Best"
-    goes by the validation metric that the study is decided by.
+    goes by the study's first objective; where an epoch has none such, as the seconds of training,
+    by the metric that decides which epoch is kept.
 
     Args:
         store: The store.
@@ -41,14 +41,15 @@ def write_weights(
     """
     study_id = store.study_id(study)
     record = store.study_records()[study_id]
-    metric = record.measured.metric(record.metrics[0])
+    names = (record.metrics[0], *record.measured.kept_by)
     trial_id = store.optuna_storage.get_trial_id_from_study_id_trial_number(study_id, trial)
     for purpose, words in (("confirm", "fresh seed"), ("search", "replicate")):
         of_trial = [run for run in store.runs(study_id, purpose) if run.trial_id == trial_id]
         kept = [
-            (rank(weights.epoch.metrics[metric.name], metric.maximize), run.replicate, path)
+            (metric.rank(epoch.metrics[metric.name]), run.replicate, path)
             for run, path in _kept(store, study, of_trial, checkpoints)
-            for weights in [read_weights(path)]
+            for epoch in [read_weights(path).epoch]
+            for metric in [record.measured.metric(next(n for n in names if n in epoch.metrics))]
         ]
         if kept:
             _, replicate, path = min(kept)

@@ -13,9 +13,20 @@ from typing import TypeVar
 
 from upath import UPath
 
+from space.errors import CheckpointError
 from space.messages import describe
 
-__all__ = ["Place", "found", "is_remote", "is_url", "place_of", "reaching", "read_place", "retried"]
+__all__ = [
+    "Place",
+    "found",
+    "is_remote",
+    "is_url",
+    "place_of",
+    "place_option",
+    "reaching",
+    "read_place",
+    "retried",
+]
 
 Place = Path | UPath
 """A file or directory on this machine, or elsewhere."""
@@ -32,17 +43,29 @@ def is_url(text: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) is not None
 
 
-def place_of(text: str) -> Place:
-    """An option's directory: a path, with ``~`` as the user's own directory, or a URL.
+def place_option(text: str) -> Place:
+    """An option's place; see `place_of`.
 
     Raises:
-        argparse.ArgumentTypeError: If the URL is of a kind that is not known, needs a package that
-            is not installed, or has credentials in it.
+        argparse.ArgumentTypeError: Where that raises its error.
+    """
+    try:
+        return place_of(text)
+    except CheckpointError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def place_of(text: str) -> Place:
+    """What a path, with ``~`` as the user's own directory, or a URL names.
+
+    Raises:
+        CheckpointError: If the URL is of a kind that is not known, needs a package that is not
+            installed, or has credentials in it.
     """
     if not is_url(text):
         return Path(os.path.expanduser(text))
     if "@" in text:
-        raise argparse.ArgumentTypeError(
+        raise CheckpointError(
             "a URL with credentials in it would be recorded: leave them to the environment"
         )
     try:
@@ -51,10 +74,9 @@ def place_of(text: str) -> Place:
     except ImportError as error:
         name = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}.get(text.partition(":")[0])
         missing = f"install {name}" if name else str(error)
-        said = f"{describe(text)} cannot be reached: {missing}"
-        raise argparse.ArgumentTypeError(said) from error
+        raise CheckpointError(f"{describe(text)} cannot be reached: {missing}") from error
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{describe(text)} is of no kind that is known") from error
+        raise CheckpointError(f"{describe(text)} is of no kind that is known") from error
     return place
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 import optuna
 
 from space.errors import StorageError
-from space.files.places import place_of
+from space.files.places import place_option
 from space.terminal import command
 from space.terminal.command import Command, Option, count_of, local_path
 from storage.commands.command_line import command_line
@@ -69,7 +69,7 @@ CALLBACKS = Option(
 )
 CHECKPOINTS = Option(
     "--checkpoints",
-    type=place_of,
+    type=place_option,
     metavar="DIR",
     help="where unfinished runs lie, shared in a cluster; a URL such as s3://BUCKET/DIR, too; "
     "default: checkpoints/ beside an SQLite store, else results/checkpoints",

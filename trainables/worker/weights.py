@@ -16,7 +16,7 @@ from upath import UPath
 
 from space.epochs import Epoch
 from space.errors import CheckpointError
-from space.files.places import Place, is_url, place_of, read_place
+from space.files.places import Place, place_of, read_place
 from space.files.writing import write_whole
 from trainables.contract.run import Run
 from trainables.finding.find import read_config, trainable_of
@@ -85,7 +85,7 @@ def read_weights(path: str | Path | UPath) -> Weights:
     Raises:
         CheckpointError: If it cannot be read, or is none.
     """
-    place = place_of(path) if isinstance(path, str) and is_url(path) else UPath(path)
+    place = place_of(path) if isinstance(path, str) else path
     try:
         content = read_place(place)
     except OSError as error:

@@ -28,9 +28,9 @@ KILL_AFTER = 20
 """Epochs after which everything is killed."""
 
 SCRIPTS = {
-    "optuna": ("with_optuna.py",),
-    "ray": ("with_ray_tune.py",),
-    "ours": ("digits.py", "digits.yaml"),
+    "optuna": (HERE / "with_optuna.py",),
+    "ray": (HERE / "with_ray_tune.py",),
+    "ours": (ROOT / "trainables" / "shipped" / "digits_cnn.py", HERE / "digits.yaml"),
 }
 MARKS = {
     "optuna": "        model.train()\n",
@@ -41,9 +41,9 @@ MARKS = {
 
 def prepare(tool: str, folder: Path, *, high: str | None = None) -> list[str]:
     """A tool's files in a folder, their epochs counted; the command that searches."""
-    for name in SCRIPTS[tool]:
-        shutil.copy(HERE / name, folder)
-    script, mark = folder / SCRIPTS[tool][0], MARKS[tool]
+    for path in SCRIPTS[tool]:
+        shutil.copy(path, folder)
+    script, mark = folder / SCRIPTS[tool][0].name, MARKS[tool]
     line = f"        {TRACE.replace('epochs.log', str(folder / 'epochs.log'))}\n"
     if tool == "ours":
         method = "    def epoch(self, train, order, augmentation):\n"

@@ -81,6 +81,17 @@ def test_of_a_named_trial_the_searchs_own_run(study: search.Study, tmp_path: Pat
     assert read_weights(file).epoch.metrics["val_error"] == other.values[0]
 
 
+def test_of_a_study_whose_first_objective_no_epoch_has(here: Here, tmp_path: Path) -> None:
+    two = [{"metric": "n_parameters"}, {"metric": "val_error"}]
+    study = search.launch(
+        {**SPACE, "objective": two}, storage=f"sqlite:///{tmp_path / 's.db'}", progress=False
+    )
+    best = min(study.view.trials, key=lambda trial: trial.values[1])
+    file = tmp_path / "w.safetensors"
+    search.export(study, tmp_path / "o.yaml", trial=best.number, weights=file)
+    assert 0 <= read_weights(file).epoch.metrics["val_error"] <= 1
+
+
 def test_a_benchmarks_runs_keep_theirs(study: search.Study, tmp_path: Path) -> None:
     search.export(study, tmp_path / "b.yaml")
     place = tmp_path / "elsewhere"

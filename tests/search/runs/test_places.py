@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from space.files.places import place_of, read_place, retried
 from space.files.writing import write_whole
 from tests.search.conftest import SPACE
 from tests.search.here import Here
+from trainables import load_weights
 from trainables.worker import assigned
 
 pytest.importorskip("moto")
@@ -152,7 +152,9 @@ def test_what_passes_by_waiting_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_places_that_are_refused(text: str, said: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match=said):
+    with pytest.raises(CheckpointError, match=said):
         place_of(text)
+    with pytest.raises(CheckpointError, match=said):
+        load_weights(text)
     with pytest.raises(UsageError, match="--checkpoints"):
         search.launch("mlp", checkpoints=text)
