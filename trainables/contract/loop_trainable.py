@@ -17,6 +17,7 @@ from trainables.contract.function import FunctionLoop
 from trainables.contract.loaded import Loaded
 from trainables.contract.loop import Loop, packed
 from trainables.contract.options import (
+    check_complete,
     check_metrics,
     config_with,
     made_of,
@@ -53,9 +54,7 @@ class LoopTrainable(Trainable[LoopConfig]):
         Raises:
             SpaceError: If the class is not complete, or its options or metrics are none.
         """
-        missing = sorted(getattr(loop, "__abstractmethods__", ()))
-        if missing:
-            raise SpaceError(f"{name} lacks the method {' and the method '.join(missing)}")
+        check_complete(loop, name)
         metrics = check_metrics(loop.metrics, name)
         if not metrics and not issubclass(loop, FunctionLoop):
             raise SpaceError(f"{name} measures nothing; expected metrics = (Metric('error'),), say")

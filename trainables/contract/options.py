@@ -14,6 +14,7 @@ from space.errors import SpaceError, TrainingError
 from space.metrics import Metric
 
 __all__ = [
+    "check_complete",
     "check_metrics",
     "config_with",
     "made_of",
@@ -23,6 +24,17 @@ __all__ = [
 
 C = TypeVar("C", bound=RunConfig)
 T = TypeVar("T")
+
+
+def check_complete(found: type, name: str) -> None:
+    """Refuse a class that lacks a method.
+
+    Raises:
+        SpaceError: If it does.
+    """
+    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        raise SpaceError(f"{name} lacks the method {' and the method '.join(missing)}")
 
 
 def options_of_class(found: type, name: str) -> type[Options]:
@@ -36,7 +48,7 @@ def options_of_class(found: type, name: str) -> type[Options]:
         SpaceError: If that is no type of options.
     """
     for each in found.__mro__:
-        said = vars(each).get("__annotations__", {}).get("options")
+        said = inspect.get_annotations(each).get("options")
         if said is not None:
             return _checked(said, vars(sys.modules[each.__module__]), f"{name}: options")
     return Options

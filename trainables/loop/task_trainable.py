@@ -9,8 +9,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from space.config import DataSettings, NetworkConfig, Options, TrainingConfig
-from space.errors import DataError, ModelError, SpaceError, TrainingError
-from trainables.contract.options import check_metrics, config_with, made_of, options_of_class
+from space.errors import DataError, ModelError, TrainingError
+from trainables.contract.options import (
+    check_complete,
+    check_metrics,
+    config_with,
+    made_of,
+    options_of_class,
+)
 from trainables.contract.run_data import RunData
 from trainables.contract.stacked import STACKED
 from trainables.contract.task import Task
@@ -61,9 +67,7 @@ class TaskTrainable(Trainable[TaskConfig]):
         Raises:
             SpaceError: If the class is not complete, or its options or metrics are none.
         """
-        missing = sorted(getattr(task, "__abstractmethods__", ()))
-        if missing:
-            raise SpaceError(f"{name} lacks the method {' and the method '.join(missing)}")
+        check_complete(task, name)
         check_metrics(task.metrics, name)
         self._task = self.written = task
         self.config_type = config_with(TaskConfig, options_of_class(task, name), name)
