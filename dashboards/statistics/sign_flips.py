@@ -50,7 +50,7 @@ class SignFlips(NamedTuple):
 
     What neither forgives is skewness: where a config fails rarely and badly, false alarms can
     exceed the level, and the interval holds the mean less often, as any of so few values. How often
-    is simulated in ``tests/benchmarks/verdict_calibration.py``.
+    is simulated in ``tests/benchmarks/statistics/verdict_calibration.py``.
 
     Flipping the values of a set A about a centre gives a sum as extreme as the observed one just
     where the centre lies between the mean of A and the mean of the rest, both included. These spans

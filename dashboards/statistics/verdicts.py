@@ -42,7 +42,7 @@ ALPHA = 0.05
 """The level of the verdicts: how often one may be wrong where there is no difference."""
 FEWEST_FOR_REPORT = 5
 """With fewer of our runs beside reported ones Welch's test is wrong more often than it says (with
-2, in 10 % of the cases), as ``tests/benchmarks/verdict_calibration.py`` shows."""
+2, in 10 % of the cases), as ``tests/benchmarks/statistics/verdict_calibration.py`` shows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,7 +142,7 @@ def publish(
 
     Args:
         title: What was measured.
-        module: The benchmark's module, e.g. ``"tests.benchmarks.overhead"``.
+        module: The benchmark's module, e.g. ``"tests.benchmarks.searching.overhead"``.
         argv: The command's arguments.
         tables: The numbers.
         notes: See `Result`.

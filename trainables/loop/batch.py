@@ -240,8 +240,9 @@ class TrainingBatch:
 
     A run computes what it would in a batch of its own, but for rounding; training makes that
     larger, so that after many epochs its errors may be others
-    (``tests/benchmarks/batching_effect.py``). Each stays a `Training` like any other: between
-    epochs it may be evaluated, saved or restored, and it may leave the batch and go on alone.
+    (``tests/benchmarks/training/batching_effect.py``). Each stays a `Training` like any other:
+    between epochs it may be evaluated, saved or restored, and it may leave the batch and go on
+    alone.
 
     One run is trained by plain PyTorch, neither traced nor captured: any network will do.
 

@@ -14,8 +14,8 @@ from scipy import stats
 from dashboards.statistics.means import PairedComparison, compare_paired, summarise
 from dashboards.statistics.sign_flips import Interval
 from dashboards.statistics.verdicts import compare_all, compare_to_report, optimism, verdict
-from tests.benchmarks.report_calibration import REPORTS, simulate_report, simulate_shift
-from tests.benchmarks.verdict_calibration import (
+from tests.benchmarks.statistics.report_calibration import REPORTS, simulate_report, simulate_shift
+from tests.benchmarks.statistics.verdict_calibration import (
     MODELS,
     OUTSIDE,
     NullResult,
@@ -333,7 +333,7 @@ class TestCalibration:
         def always(comparison: PairedComparison, adjusted_p_value: float) -> str:
             return "better" if comparison.mean_difference < 0 else "worse"
 
-        monkeypatch.setattr("tests.benchmarks.verdict_calibration.verdict", always)
+        monkeypatch.setattr("tests.benchmarks.statistics.verdict_calibration.verdict", always)
         assert simulate_null("normal", 10, 50, seed=0).false_verdicts > allowed_share(50)
 
     def test_command_prints_the_tables(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,8 @@ from search.simulate.cost import CostTable, Row, Way, measure
 from search.simulate.curves_file import LearningCurves, RecordedRun
 from space import parse_space
 from space.errors import UsageError, UserError
-from tests.benchmarks import search_cost
 from tests.benchmarks.results import read_result
+from tests.benchmarks.searching import search_cost
 
 from ..made_curves import SPACE, a_run, made_curves
 

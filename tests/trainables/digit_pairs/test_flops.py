@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.benchmarks import steps
-from tests.benchmarks.steps import padding_share, step_flops
+from tests.benchmarks.training import steps
+from tests.benchmarks.training.steps import padding_share, step_flops
 from trainables.shipped.digit_pairs.config import ModelConfig
 from trainables.shipped.digit_pairs.flops import forward_flops
 from trainables.shipped.digit_pairs.models import build_model

@@ -1,6 +1,6 @@
 """Runs trained as one batched model, beside one after another and beside a DataLoader loop.
 
-    python -m tests.benchmarks.batched_training [--models mlp convnet] [--runs 1 2 4 8 16]
+    python -m tests.benchmarks.training.batched_training [--models mlp convnet] [--runs 1 2 4 8 16]
         [--together 10] [--rounds 3] [--threads N] [--device cpu|cuda] [--json FILE]
 
 All is at the report's settings: width 128, batches of 50, 900 training and 100 validation pairs, on
@@ -19,7 +19,7 @@ The DataLoader loop is the ordinary PyTorch way: a data set of tensors a sample,
 and put together by a DataLoader, contiguous images, torch's Adam as it comes.
 
 Bare products are those of a batch a core of a network of linear layers, and Adam's steps, with
-nothing between them: see `tests.benchmarks.bare_products`.
+nothing between them: see `tests.benchmarks.training.bare_products`.
 
 At the matrix rate, a training would take as long as its floating-point operations, without those
 on padding, take in the device's best square matrix product in float32; what the optimizer moves
@@ -48,10 +48,10 @@ import space
 from space import load_configs
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from space.words import count
-from tests.benchmarks.bare_products import is_linear, train_bare
-from tests.benchmarks.dataloader_loop import dataloader_epoch
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
-from tests.benchmarks.steps import matrix_products, padding_share, step_flops
+from tests.benchmarks.training.bare_products import is_linear, train_bare
+from tests.benchmarks.training.dataloader_loop import dataloader_epoch
+from tests.benchmarks.training.steps import matrix_products, padding_share, step_flops
 from tests.harness.configs import open_run
 from trainables.contract.split_data import SplitData
 from trainables.loop.batch import TrainingBatch
@@ -292,7 +292,9 @@ def the_report(rounds: int, device: torch.device) -> list[list[Cell]]:
 def main(argv: list[str]) -> int:
     """Measures and prints the tables."""
     found = "cuda" if torch.cuda.is_available() else "cpu"
-    parser = Parser(prog="python -m tests.benchmarks.batched_training", description=__doc__)
+    parser = Parser(
+        prog="python -m tests.benchmarks.training.batched_training", description=__doc__
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default=found)
     parser.add_argument("--models", nargs="+", choices=MODELS, help="default: by device")
     parser.add_argument("--runs", nargs="*", type=positive_int, help="of the sweep")
@@ -352,7 +354,7 @@ def main(argv: list[str]) -> int:
         )
     publish(
         title="Many runs trained as one batched model" + (without_avx512() if is_cpu else ""),
-        module="tests.benchmarks.batched_training",
+        module="tests.benchmarks.training.batched_training",
         argv=argv,
         tables=tables,
         notes=notes,

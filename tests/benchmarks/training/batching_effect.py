@@ -1,6 +1,7 @@
 """What training runs as one batch changes of their final numbers.
 
-    python -m tests.benchmarks.batching_effect [--models mlp convnet] [--seeds 20] [--json FILE]
+    python -m tests.benchmarks.training.batching_effect [--models mlp convnet]
+        [--seeds 20] [--json FILE]
 
 Each seed is trained for the 25 epochs of the report's Table I, with that table's settings, twice:
 alone, and as one batch with all the other seeds. Alone a run repeats to the bit on one machine, so
@@ -97,7 +98,7 @@ def row(
 
 def main(argv: list[str]) -> int:
     """Trains and prints the table."""
-    parser = Parser(prog="python -m tests.benchmarks.batching_effect", description=__doc__)
+    parser = Parser(prog="python -m tests.benchmarks.training.batching_effect", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=["mlp", "convnet"])
     parser.add_argument("--seeds", type=positive_int, default=20, metavar="N", help="at least 2")
     add_json_option(parser)
@@ -115,7 +116,7 @@ def main(argv: list[str]) -> int:
     columns += ["std of the differences", "largest", "mean test error alone", "mean difference"]
     publish(
         title="What batching changes of the final numbers",
-        module="tests.benchmarks.batching_effect",
+        module="tests.benchmarks.training.batching_effect",
         argv=argv,
         tables=[
             Table(

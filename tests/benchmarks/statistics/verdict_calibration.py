@@ -1,6 +1,7 @@
 """How often the verdicts of `dashboards.statistics.verdicts` are right, where the truth is known.
 
-    python -m tests.benchmarks.verdict_calibration [--simulations 1000] [--seed 0] [--json FILE]
+    python -m tests.benchmarks.statistics.verdict_calibration [--simulations 1000]
+        [--seed 0] [--json FILE]
 
 False verdicts: pairs without a difference, from several generating models; "better" or "worse" is
 wrong here, and may be said in 5 % of the comparisons. Beside them stand the coverage of the two
@@ -32,7 +33,8 @@ from dashboards.statistics.means import compare_paired, detectable_difference, s
 from dashboards.statistics.verdicts import compare_all, verdict
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from space.terminal.command import seed as seed_option
-from tests.benchmarks.report_calibration import (
+from tests.benchmarks.results import Table, add_json_option, publish
+from tests.benchmarks.statistics.report_calibration import (
     ALPHA,
     N_ROWS,
     N_TEST_PAIRS,
@@ -41,7 +43,6 @@ from tests.benchmarks.report_calibration import (
     simulate_report,
     simulate_shift,
 )
-from tests.benchmarks.results import Table, add_json_option, publish
 
 N_CONFIGS = 6
 RUN_STD = 0.01
@@ -250,7 +251,9 @@ def simulate_power(
 
 def main(argv: list[str]) -> int:
     """Simulate and print the tables."""
-    parser = Parser(prog="python -m tests.benchmarks.verdict_calibration", description=__doc__)
+    parser = Parser(
+        prog="python -m tests.benchmarks.statistics.verdict_calibration", description=__doc__
+    )
     parser.add_argument("--simulations", type=positive_int, default=1_000, metavar="N")
     parser.add_argument("--seed", type=seed_option, default=0)
     add_json_option(parser)
@@ -341,7 +344,7 @@ def main(argv: list[str]) -> int:
     ]
     publish(
         title="Verdicts where the truth is known",
-        module="tests.benchmarks.verdict_calibration",
+        module="tests.benchmarks.statistics.verdict_calibration",
         argv=argv,
         tables=tables,
         notes=[

@@ -1,6 +1,7 @@
 """How the store scales: ask, report, tell, list and resume at 100, 1,000 and 10,000 trials.
 
-    python -m tests.benchmarks.store_scale [--trials 100 1000 10000] [--repeats 20] [--json FILE]
+    python -m tests.benchmarks.searching.store_scale [--trials 100 1000 10000]
+        [--repeats 20] [--json FILE]
 
 A store is filled in bulk with complete trials of 25 reports. Then a launch goes on with it: the
 ledger of `search.trials.ledger` asks, hears reports and tells, with nothing of Ray, under a budget
@@ -233,7 +234,7 @@ def main(argv: list[str]) -> int:
     missing = [] if server is not None else ["There is no PostgreSQL on this machine."]
     publish(
         title="The store at scale",
-        module="tests.benchmarks.store_scale",
+        module="tests.benchmarks.searching.store_scale",
         argv=argv,
         tables=[
             Table(

@@ -1,6 +1,6 @@
 """How long a study's page takes to open, and what the server's memory does over many refreshes.
 
-    python -m tests.benchmarks.dashboard_load [--trials 100 2000 10000] [--refreshes 1000]
+    python -m tests.benchmarks.searching.dashboard_load [--trials 100 2000 10000] [--refreshes 1000]
 
 For each number of trials: the first answer with the page's content (the server has just started),
 the answer after one more trial, the answer when nothing has changed; all by HTTP, with the CPU

@@ -1,6 +1,6 @@
 """What a search takes before it trains and after it has: from a command to its answer.
 
-    python -m tests.benchmarks.launch_start [--rounds 5] [--json FILE]
+    python -m tests.benchmarks.searching.launch_start [--rounds 5] [--json FILE]
 
 Every command is a process of its own, on whose clock all is that a person waits for: Python, its
 libraries, Ray, the workers and their libraries. The search has as many trials as there are CPUs, of
@@ -134,7 +134,7 @@ def seconds_of(command: Sequence[str], status: int) -> float:
 
 def main(argv: list[str]) -> int:
     """Measures in turn and prints the tables."""
-    parser = Parser(prog="python -m tests.benchmarks.launch_start", description=__doc__)
+    parser = Parser(prog="python -m tests.benchmarks.searching.launch_start", description=__doc__)
     parser.add_argument("--rounds", type=positive_int, default=5)
     parser.add_argument("--peer", metavar="DIRECTORY", type=Path, help="be the peer's script")
     add_json_option(parser)
@@ -143,8 +143,8 @@ def main(argv: list[str]) -> int:
         tune_with_optuna_search(options.peer)
         return EXIT_DONE
     launch = [sys.executable, "-m", "search.launch", "--space"]
-    peer = [sys.executable, "-m", "tests.benchmarks.launch_start", "--peer"]
-    root = Path(__file__).resolve().parents[2]
+    peer = [sys.executable, "-m", "tests.benchmarks.searching.launch_start", "--peer"]
+    root = Path(__file__).resolve().parents[3]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
     searches: defaultdict[str, list[list[float]]] = defaultdict(list)
     short: defaultdict[str, list[float]] = defaultdict(list)
@@ -170,7 +170,7 @@ def main(argv: list[str]) -> int:
         rows.append([way, *map(statistics.median, taken), statistics.median(ratios)])
     publish(
         title="From the command to its answer",
-        module="tests.benchmarks.launch_start",
+        module="tests.benchmarks.searching.launch_start",
         argv=argv,
         tables=[
             Table(

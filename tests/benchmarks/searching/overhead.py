@@ -1,6 +1,6 @@
 """What a trial costs besides training: ours beside plain Optuna and Ray Tune + OptunaSearch.
 
-    python -m tests.benchmarks.overhead [--trials 1000] [--reports 10] [--json FILE]
+    python -m tests.benchmarks.searching.overhead [--trials 1000] [--reports 10] [--json FILE]
 
 All search the same closed-form objective with the same sampler, report after every epoch, prune
 nothing, and persist every trial into an SQLite file of their own:
@@ -285,7 +285,7 @@ def main(argv: list[str]) -> int:
         rows.append([way, n_trials, a_trial, statistics.median(ratios)])
     publish(
         title=f"Scheduling overhead, {count(options.trials, 'trial')}",
-        module="tests.benchmarks.overhead",
+        module="tests.benchmarks.searching.overhead",
         argv=argv,
         tables=[
             Table(

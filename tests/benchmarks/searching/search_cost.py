@@ -1,6 +1,6 @@
 """What samplers and pruners find in the same number of epochs, over recorded curves.
 
-    python -m tests.benchmarks.search_cost [--curves FILE ...] [--seeds 20] [--workers 2]
+    python -m tests.benchmarks.searching.search_cost [--curves FILE ...] [--seeds 20] [--workers 2]
         [--json FILE]
 
 `search.simulate` for every file of curves beside this one, as a benchmark's result: the standard
@@ -20,8 +20,8 @@ from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from storage.commands.kit import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 
-MODULE = "tests.benchmarks.search_cost"
-CURVES = Path(__file__).parent / "curves"
+MODULE = "tests.benchmarks.searching.search_cost"
+CURVES = Path(__file__).parents[1] / "curves"
 COLUMNS = [
     "sampler",
     "pruner",

@@ -1,6 +1,6 @@
 """Training steps of the deep networks beside the machine's matrix product, on the CPU.
 
-    python -m tests.benchmarks.step_rate [--models NAME ...] [--width 128] [--rounds 5]
+    python -m tests.benchmarks.training.step_rate [--models NAME ...] [--width 128] [--rounds 5]
         [--seconds 10] [--json FILE]
 
 The first table is the rate of floating-point operations of a step and of the best square matrix
@@ -24,7 +24,7 @@ import torch
 
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
-from tests.benchmarks.steps import benchmark_training, measure, padding_share
+from tests.benchmarks.training.steps import benchmark_training, measure, padding_share
 from tests.harness.configs import open_run
 from trainables.device import computes_in_bfloat16
 from trainables.loop.training import Training
@@ -126,7 +126,7 @@ def threads_row(model: str, width: int, n_rounds: int, seconds: float) -> list[C
 
 def main(argv: list[str]) -> int:
     """Measures and prints the tables."""
-    parser = Parser(prog="python -m tests.benchmarks.step_rate", description=__doc__)
+    parser = Parser(prog="python -m tests.benchmarks.training.step_rate", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(DEEP))
     parser.add_argument("--width", type=positive_int, default=128)
     parser.add_argument("--rounds", type=positive_int, default=5, help="steps of each kind")
@@ -177,7 +177,7 @@ def main(argv: list[str]) -> int:
         notes.append("With one thread there are no trials side by side to compare.")
     publish(
         title=f"A training step beside the machine's matrix product{without_avx512()}",
-        module="tests.benchmarks.step_rate",
+        module="tests.benchmarks.training.step_rate",
         argv=argv,
         tables=tables,
         notes=notes,

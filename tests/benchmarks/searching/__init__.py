@@ -1,0 +1,1 @@
+"""What searches, their store and its pages cost besides training, and what they find."""

@@ -1,0 +1,1 @@
+"""What training takes, alone and batched, and what batching changes."""
