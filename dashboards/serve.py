@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import signal
 import socket
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Iterator
-from types import FrameType
-from typing import Any, NoReturn
 
-import waitress
+import uvicorn
 
 from dashboards.pages.credentials import (
     PASSWORD_VARIABLE,
@@ -22,7 +20,7 @@ from dashboards.pages.credentials import (
     find_credentials,
 )
 from dashboards.pages.guard import Guard, is_loopback
-from dashboards.pages.site import Site
+from dashboards.pages.site import Site, load_dashboard
 from space.errors import UsageError
 from space.terminal.command import Option
 from space.terminal.printing import say
@@ -31,8 +29,8 @@ from storage.store import Store
 
 __all__ = ["main", "make_server"]
 
-THREADS = 8
-LARGEST_REQUEST_BYTES = 16 * 2**20
+SECONDS_TO_END = 5
+"""What is being answered when the server is told to stop has so long."""
 
 
 def _port(text: str) -> int:
@@ -59,33 +57,41 @@ def main(options: Namespace) -> None:
     credentials = find_credentials(options.credentials)
     _refuse_open_host(options.host, credentials)
     with opened(options.storage) as store, _listen(options.host, options.port) as listener:
-        server = make_server(store, listener, credentials)
-        # Waitress returns once it is interrupted; before that, nothing is to be tidied up.
+        server = make_server(store, credentials)
+        # Once the server has ended in good order, it passes on the signal that ended it.
         with contextlib.suppress(KeyboardInterrupt), _terminable():
             say(f"{_address(listener)}  (Ctrl-C ends it)")
             sys.stdout.flush()
-            server.run()
+            threading.Thread(target=load_dashboard, daemon=True).start()
+            server.run([listener])
 
 
-def make_server(store: Store, listener: socket.socket, credentials: Credentials | None) -> Any:
+def make_server(store: Store, credentials: Credentials | None) -> uvicorn.Server:
     """Make the server.
 
     Args:
         store: What it shows.
-        listener: The socket that it answers on.
         credentials: What every request must bring; None: nothing, which only loopback may do.
 
     Returns:
-        A server of waitress: `run` serves until it is interrupted, `close` ends it.
+        A server: `run` serves on the sockets that it is given, until it is interrupted.
     """
-    # Waitress warns of every request that has to wait for a moment.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    return waitress.create_server(
-        Guard(Site(store), credentials),
-        sockets=[listener],
-        threads=THREADS,
-        ident=None,
-        max_request_body_size=LARGEST_REQUEST_BYTES,
+    return uvicorn.Server(
+        uvicorn.Config(
+            Guard(Site(store), credentials),
+            # Whatever else is installed, this is what the tests ran with.
+            http="h11",
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            # Who asks is who is connected, whatever the request says.
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            log_level="error",
+            timeout_graceful_shutdown=SECONDS_TO_END,
+        )
     )
 
 
@@ -129,11 +135,10 @@ def _address(listener: socket.socket) -> str:
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
     """Let SIGTERM end what Ctrl-C ends, also where the shell had Ctrl-C ignored."""
-
-    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:

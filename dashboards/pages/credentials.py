@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import math
 import os
 import stat
+import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from space.errors import UsageError
 
-__all__ = ["PASSWORD_VARIABLE", "USER_VARIABLE", "Credentials", "find_credentials"]
+__all__ = ["PASSWORD_VARIABLE", "USER_VARIABLE", "Credentials", "Guesses", "find_credentials"]
 
 USER_VARIABLE = "SEARCH_DASHBOARD_USER"
 PASSWORD_VARIABLE = "SEARCH_DASHBOARD_PASSWORD"
@@ -42,6 +46,34 @@ class Credentials:
         except binascii.Error:
             return False
         return hmac.compare_digest(given, f"{self.user}:{self.password}".encode())
+
+
+class Guesses:
+    """Wrong passwords of late, by the address that they came from.
+
+    After `ALLOWED` of them within `SECONDS` an address has to wait, with the right password, too:
+    whether the next guess is right must not be told sooner.
+    """
+
+    ALLOWED = 10
+    SECONDS = 60.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with none."""
+        self._clock = clock
+        self._latest: deque[tuple[float, str]] = deque()
+
+    def note(self, address: str) -> None:
+        """Count a wrong password."""
+        self._latest.append((self._clock(), address))
+
+    def wait(self, address: str) -> int:
+        """The seconds after which an address may try again; 0 where it need not wait."""
+        now = self._clock()
+        while self._latest and self._latest[0][0] <= now - self.SECONDS:
+            self._latest.popleft()
+        own = [when for when, whose in self._latest if whose == address]
+        return math.ceil(own[0] + self.SECONDS - now) if len(own) >= self.ALLOWED else 0
 
 
 def find_credentials(path: str | None) -> Credentials | None:

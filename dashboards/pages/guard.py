@@ -7,35 +7,36 @@ loopback. It must neither read an answer (by a host name of its own that suddenl
 
 from __future__ import annotations
 
-import functools
 import ipaddress
-from collections.abc import Callable, Iterable
-from http import HTTPStatus
-from typing import Any
 from urllib.parse import urlsplit
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from dashboards.pages.credentials import Credentials
-from dashboards.pages.responses import Response, answer, plain
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboards.pages.credentials import Credentials, Guesses
 
 __all__ = ["Guard", "is_loopback"]
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "SAMEORIGIN"),
-    ("Referrer-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
-_POLICY = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'self'")
-"""Of answers that bring no policy of their own: they are no pages."""
+_HEADERS = {
+    # Kept by the browser, but never shown without asking whether it is still the same.
+    "Cache-Control": "private, no-cache",
+    # Of answers that bring no policy of their own: they are no pages.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'self'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+"""Of every answer that does not say otherwise."""
 
 
 class Guard:
     """Stands before an application; lets through what may pass, with headers that protect it."""
 
-    def __init__(self, app: WSGIApplication, credentials: Credentials | None) -> None:
+    def __init__(self, app: ASGIApp, credentials: Credentials | None) -> None:
         """Guard an application.
 
         Args:
@@ -45,35 +46,43 @@ class Guard:
         """
         self._app = app
         self._credentials = credentials
+        self._guesses = Guesses()
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
-        protected = functools.partial(_start_protected, start_response)
-        refusal = self._refusal(environ)
-        if refusal is not None:
-            return answer(refusal, environ, protected)
-        # Optuna Dashboard takes for granted that every client sends this header.
-        environ.setdefault("HTTP_ACCEPT_ENCODING", "identity")
-        return self._app(environ, protected)
 
-    def _refusal(self, environ: WSGIEnvironment) -> Response | None:
-        host = environ.get("HTTP_HOST", "")
+        async def send_protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        app = self._refusal(scope) or self._app
+        await app(scope, receive, send_protected)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
         if self._credentials is None:
-            if not is_loopback(_host_name(host)):
-                return plain(
-                    HTTPStatus.FORBIDDEN,
+            if not is_loopback(_host_name(headers.get("Host", ""))):
+                return _refuse(
+                    403,
                     "This dashboard answers only to the names of the machine itself, such as "
                     "localhost; give it a password to serve others.",
                 )
-        elif not self._credentials.allow(environ.get("HTTP_AUTHORIZATION", "")):
-            return plain(
-                HTTPStatus.UNAUTHORIZED,
-                "This dashboard needs a user and a password.",
-                ("WWW-Authenticate", 'Basic realm="dashboards", charset="UTF-8"'),
-            )
-        if environ["REQUEST_METHOD"] not in _READING and not _is_own(environ, host):
-            return plain(
-                HTTPStatus.FORBIDDEN,
+        else:
+            address, given = scope["client"][0], headers.get("Authorization")
+            if wait := self._guesses.wait(address):
+                text = "Too many wrong passwords came from your address."
+                return _refuse(429, text, {"Retry-After": str(wait)})
+            if given is None or not self._credentials.allow(given):
+                if given is not None:
+                    self._guesses.note(address)
+                challenge = {"WWW-Authenticate": 'Basic realm="dashboards", charset="UTF-8"'}
+                return _refuse(401, "This dashboard needs a user and a password.", challenge)
+        if scope["method"] not in _READING and not _is_own(headers):
+            return _refuse(
+                403,
                 "Only the dashboard's own pages may change anything; a proxy in front of it must "
                 "pass the Host header on.",
             )
@@ -90,6 +99,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _refuse(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return PlainTextResponse(f"{text}\n", status, headers)
+
+
 def _host_name(host: str) -> str:
     """``Host: name:port`` -> name; an IPv6 address without its brackets."""
     try:
@@ -98,20 +111,9 @@ def _host_name(host: str) -> str:
         return ""
 
 
-def _is_own(environ: WSGIEnvironment, host: str) -> bool:
+def _is_own(headers: Headers) -> bool:
     """Whether a request was made by a page of this server, or by no page at all (curl, say)."""
-    if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
+    if headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         return False
-    origin = environ.get("HTTP_ORIGIN")
-    return origin is None or origin.partition("://")[2].lower() == host.lower() != ""
-
-
-def _start_protected(
-    start_response: StartResponse,
-    status: str,
-    headers: list[tuple[str, str]],
-    exc_info: Any = None,
-) -> Callable[[bytes], object]:
-    present = {name.lower() for name, _ in headers}
-    wanted = [each for each in (*_HEADERS, _POLICY) if each[0].lower() not in present]
-    return start_response(status, [*headers, *wanted], exc_info)
+    origin, host = headers.get("Origin"), headers.get("Host", "").lower()
+    return origin is None or origin.partition("://")[2].lower() == host != ""

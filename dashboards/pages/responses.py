@@ -1,79 +1,73 @@
-"""Answers to requests, compressed and revalidated: the little of HTTP that our pages need."""
+"""What is sent in answer to a request: made once, named, compressed, and not sent twice."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Self
-from wsgiref.types import StartResponse, WSGIEnvironment
 
-__all__ = ["HTML", "JSON", "TEXT", "Response", "answer", "plain"]
+from starlette.requests import Request
+from starlette.responses import Response
+
+__all__ = ["HTML", "JSON", "Content"]
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
-TEXT = "text/plain; charset=utf-8"
 
 _WORTH_COMPRESSING = 1024
 
+# Figures drawn by WebGL compile their shaders, for which plotly needs 'unsafe-eval'; it also sets
+# styles in elements. Nothing comes from another host.
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    )
+)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Response:
-    """One answer.
+class Content:
+    """What an address shows, however often it is asked for.
 
     Attributes:
-        status: HTTP's.
         kind: The content type of the body.
         body: The content.
-        compressed: The same, by gzip; made once where an answer is given many times.
+        compressed: The same, by gzip.
         tag: Names the content: a browser that holds it already is told so, and gets no body.
-        headers: Further headers.
     """
 
-    status: HTTPStatus = HTTPStatus.OK
-    kind: str = HTML
-    body: bytes = b""
-    compressed: bytes | None = None
-    tag: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    kind: str
+    body: bytes
+    compressed: bytes
+    tag: str
 
     @classmethod
-    def fixed(cls, body: bytes, kind: str, *, tag: str | None = None) -> Self:
-        """An answer that is given many times: compressed once, named by its content."""
-        return cls(
-            kind=kind,
-            body=body,
-            compressed=gzip.compress(body, compresslevel=6, mtime=0),
-            tag=tag or hashlib.sha256(body).hexdigest()[:20],
-        )
+    def of(cls, body: bytes | str, kind: str = HTML, *, tag: str = "") -> Self:
+        """Compress and name a content; without a tag, by a hash of the body."""
+        body = body.encode() if isinstance(body, str) else body
+        compressed = gzip.compress(body, compresslevel=6, mtime=0)
+        tag = tag or hashlib.sha256(body).hexdigest()[:20]
+        return cls(kind=kind, body=body, compressed=compressed, tag=tag)
 
-
-def plain(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> Response:
-    """An answer of one sentence."""
-    return Response(status=status, kind=TEXT, body=f"{text}\n".encode(), headers=headers)
-
-
-def answer(
-    response: Response, environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
-    """Send an answer as the request would have it: not at all, compressed, or as it is."""
-    headers = [("Content-Type", response.kind), *response.headers]
-    # Kept by the browser, but never shown without asking whether it is still the same.
-    headers.append(("Cache-Control", "private, no-cache"))
-    if response.tag is not None:
-        quoted = f'"{response.tag}"'
-        headers.append(("ETag", quoted))
+    def answer(self, request: Request, status: int = 200) -> Response:
+        """Send it as the request would have it: not at all, compressed, or as it is."""
+        headers = {"ETag": f'"{self.tag}"', "Vary": "Accept-Encoding"}
+        if self.kind == HTML:
+            headers["Content-Security-Policy"] = _POLICY
         # A cache or proxy on the way may have marked the tag as a weak one.
-        known = environ.get("HTTP_IF_NONE_MATCH", "").replace("W/", "").split(",")
-        if quoted in (each.strip() for each in known):
-            start_response("304 Not Modified", headers)
-            return []
-    body = response.body
-    if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "") and len(body) > _WORTH_COMPRESSING:
-        body = response.compressed or gzip.compress(body, compresslevel=3, mtime=0)
-        headers.append(("Content-Encoding", "gzip"))
-    headers += [("Vary", "Accept-Encoding"), ("Content-Length", str(len(body)))]
-    start_response(f"{response.status.value} {response.status.phrase}", headers)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        known = request.headers.get("If-None-Match", "").replace("W/", "").split(",")
+        if status == 200 and headers["ETag"] in (each.strip() for each in known):
+            return Response(status_code=304, headers=headers)
+        body = self.body
+        accepted = request.headers.get("Accept-Encoding", "")
+        if "gzip" in accepted and len(body) > _WORTH_COMPRESSING:
+            body, headers["Content-Encoding"] = self.compressed, "gzip"
+        return Response(body, status, headers, self.kind)

@@ -10,6 +10,7 @@ from dashboards.pages.credentials import (
     PASSWORD_VARIABLE,
     USER_VARIABLE,
     Credentials,
+    Guesses,
     find_credentials,
 )
 from space.errors import UsageError
@@ -49,3 +50,18 @@ def test_credentials_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         find_credentials(str(path))
     with pytest.raises(UsageError, match="No such file"):
         find_credentials(str(tmp_path / "none"))
+
+
+def test_guesses_are_forgotten_in_time() -> None:
+    now = [0.0]
+    guesses = Guesses(lambda: now[0])
+    for _ in range(Guesses.ALLOWED):
+        assert guesses.wait("a") == 0
+        guesses.note("a")
+        now[0] += 1
+    assert guesses.wait("a") == Guesses.SECONDS - Guesses.ALLOWED
+    assert guesses.wait("b") == 0
+    now[0] = Guesses.SECONDS
+    assert guesses.wait("a") == 0
+    guesses.note("a")
+    assert guesses.wait("a") == 1

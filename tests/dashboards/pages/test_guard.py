@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dashboards.pages.credentials import Credentials
+from dashboards.pages.credentials import Credentials, Guesses
 from dashboards.pages.guard import Guard, is_loopback
 from dashboards.pages.site import Site
 from storage import Store
@@ -46,6 +46,20 @@ def test_everything_is_shown_with_it(closed_site: Guard) -> None:
         # Behind a proxy the server has another name; the password is protection enough.
         known_as = {**headers, "Host": "search.example"}
         assert request(closed_site, address, headers=known_as).status == 200
+
+
+def test_who_guesses_passwords_has_to_wait(closed_site: Guard) -> None:
+    right, wrong = basic(SECRET.user, SECRET.password), basic("anna", "wrong")
+    # A browser's first request, which brings none, is no guess.
+    given = [{}] * 20 + [wrong] * Guesses.ALLOWED
+    asked = [request(closed_site, "/", headers=each, client="10.0.0.1") for each in given]
+    assert {each.status for each in asked} == {401}
+    for headers in (wrong, right):
+        refused = request(closed_site, "/", headers=headers, client="10.0.0.1")
+        assert refused.status == 429
+        assert 0 < int(refused.headers["Retry-After"]) <= Guesses.SECONDS
+    # Nobody else does.
+    assert request(closed_site, "/", headers=right, client="10.0.0.2").status == 200
 
 
 def test_another_name_for_this_machine_is_refused_without_a_password(open_site: Guard) -> None:

@@ -26,7 +26,12 @@ def test_serves_until_it_is_told_to_stop(store_url: str, store: Store) -> None:
         assert server.address.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(f"{server.address}/data/overview") as answer:
             assert "made" in answer.read().decode()
-            assert "waitress" not in str(answer.headers)
+            assert "Server" not in answer.headers
+        asked = urllib.request.Request(f"{server.address}/", method="HEAD")
+        with urllib.request.urlopen(asked) as answer:
+            assert answer.status == 200
+            assert int(answer.headers["Content-Length"]) > 0
+            assert answer.read() == b""
         assert server.stop(signal.SIGTERM) == (0, "")
 
 

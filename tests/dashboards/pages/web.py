@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
-import io
 import json
 import os
 import re
@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from wsgiref.types import WSGIApplication
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Scope
 
 __all__ = ["EVERYWHERE", "Answer", "Server", "basic", "request", "serving"]
 
@@ -29,7 +31,7 @@ class Answer:
     """What came back."""
 
     status: int
-    headers: dict[str, str]
+    headers: Headers
     body: bytes
 
     @property
@@ -50,49 +52,44 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 def request(
-    app: WSGIApplication,
+    app: ASGIApp,
     address: str,
     *,
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
+    client: str = "127.0.0.1",
 ) -> Answer:
     """Ask an application as a server would that was reached as localhost."""
     split = urlsplit(address)
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote(split.path, encoding="latin-1"),
-        "QUERY_STRING": split.query,
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "8080",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "CONTENT_LENGTH": str(len(body)),
-        "HTTP_HOST": "localhost:8080",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
+    sent = {"Host": "localhost:8080", "Content-Length": str(len(body)), **(headers or {})}
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "root_path": "",
+        "path": unquote(split.path),
+        "query_string": split.query.encode(),
+        "headers": [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()
+        ],
+        "server": ("localhost", 8080),
+        "client": (client, 50000),
     }
-    for name, value in (headers or {}).items():
-        key = name.upper().replace("-", "_")
-        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
-    begun: list[tuple[str, list[tuple[str, str]]]] = []
+    received: list[Message] = []
 
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        begun.append((status, headers))
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
 
-    chunks = app(environ, start_response)
-    try:
-        content = b"".join(chunks)
-    finally:
-        if hasattr(chunks, "close"):
-            chunks.close()
-    status, received = begun[-1]
-    return Answer(int(status.split()[0]), dict(received), content)
+    async def send(message: Message) -> None:
+        received.append(message)
+
+    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    begun, *rest = received
+    content = b"".join(message.get("body", b"") for message in rest)
+    return Answer(begun["status"], Headers(scope=begun), content)
 
 
 @dataclass(frozen=True)
