@@ -68,7 +68,6 @@ class FrozenModel(BaseModel):
         strict=True,
         allow_inf_nan=False,
         protected_namespaces=(),
-        use_attribute_docstrings=True,
     )
 
 
