@@ -8,13 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from storage import Store, open_store
 
-from .postgresql import PostgresqlServer, programs
+if TYPE_CHECKING:
+    from .postgresql import PostgresqlServer
 
 # Tiny networks are slower with more threads, and much slower on a busy machine. This holds for what
 # tests start, too.
@@ -30,6 +32,8 @@ BACKENDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
     """A running PostgreSQL server."""
+    from .postgresql import PostgresqlServer, programs  # The driver may not be installed.
+
     binaries = programs()
     if binaries is None:
         pytest.skip("PostgreSQL's programs initdb and pg_ctl are not installed")

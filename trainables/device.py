@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
 
 from space.config import TrainingConfig
 from space.errors import TrainingError
 
-__all__ = ["check_device", "computes_in_bfloat16", "pick_device", "prepare_device"]
+__all__ = ["check_device", "computes_in_bfloat16", "device_settings", "pick_device"]
 
 
 def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -73,27 +76,46 @@ def check_device(training: TrainingConfig, device: torch.device) -> None:
         )
 
 
-def prepare_device(training: TrainingConfig, device: torch.device) -> None:
+@contextmanager
+def device_settings(training: TrainingConfig, device: torch.device) -> Iterator[None]:
     """Makes a GPU compute the same numbers every time, in the precision that the config names.
 
-    The settings are the process's; a run applies them before each epoch, as another run with other
-    settings may have computed in between. On a CPU nothing is changed.
+    The settings are the process's, and afterwards as they were, but for an environment variable
+    that cuBLAS reads once. On a CPU nothing is changed.
 
     Args:
         training: The training config.
         device: Where the run computes.
+
+    Yields:
+        Nothing.
     """
     if device.type != "cuda":
+        yield
         return
     # cuBLAS reads this when its first handle is made; without it, its results may differ.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Only a warning: the operators of the networks here are deterministic, yet torch cannot know
-    # that the windows of a pooling do not overlap.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Nothing here reads memory that it did not write, so none has to be filled to be repeatable.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
     precision = "tf32" if training.tf32 else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = precision
-    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+    # Nothing here reads memory that it did not write, so none has to be filled to be repeatable.
+    wanted: list[tuple[Any, str, Any]] = [
+        (torch.utils.deterministic, "fill_uninitialized_memory", False),
+        (torch.backends.cudnn, "deterministic", True),
+        (torch.backends.cudnn, "benchmark", False),
+        (torch.backends.cuda.matmul, "fp32_precision", precision),
+        (torch.backends.cudnn.conv, "fp32_precision", precision),  # type: ignore[attr-defined]
+    ]
+    before = [(where, name, getattr(where, name)) for where, name, _ in wanted]
+    was_strict = torch.are_deterministic_algorithms_enabled()
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        for where, name, value in wanted:
+            setattr(where, name, value)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        with warnings.catch_warnings():
+            # torch cannot know that the windows of a pooling do not overlap.
+            warnings.filterwarnings("ignore", message="max_pool2d_with_indices_backward_cuda")
+            yield
+    finally:
+        for where, name, value in before:
+            setattr(where, name, value)
+        torch.use_deterministic_algorithms(was_strict, warn_only=only_warned)

@@ -33,6 +33,10 @@ _CPU_ALLOCATOR = "DefaultCPUAllocator"
 """What names torch's allocator in a plain RuntimeError, after a place in its source code."""
 
 
+_OF_LIBRARIES = ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
+"""What CUDA, and cuBLAS and its kin, say where it is not torch's allocator that asks for memory."""
+
+
 class TrialFailure(Exception):  # noqa: N818 - an end that a study expects, no error
     """A run cannot go on; its text says why. The run is over: its state is not to be used."""
 
@@ -81,16 +85,28 @@ def out_of_memory_translated(model_name: str) -> Iterator[None]:
         said = str(error).partition("\n")[0]
         on_cpu = said.partition(_CPU_ALLOCATOR)[2]
         torch = sys.modules.get("torch")  # A run without PyTorch meets none of its errors.
-        on_gpu = torch is not None and isinstance(error, torch.OutOfMemoryError)
+        on_gpu = torch is not None and (
+            isinstance(error, torch.OutOfMemoryError) or any(each in said for each in _OF_LIBRARIES)
+        )
         if not (on_cpu or on_gpu or isinstance(error, MemoryError)):
             raise
         reason = on_cpu.strip(": ") or said or "the machine has no more"
         raise OutOfMemoryFailure(f"'{model_name}' ran out of memory: {reason}") from error
 
 
-def is_device_lost(error: Exception) -> bool:
-    """Whether an error means that this process can use its GPU no more."""
-    return "CUDA error" in str(error)
+def is_device_lost() -> bool:
+    """Whether this process can use its GPU no more, after whatever went wrong.
+
+    An error of a GPU that outlives what met it comes again with whatever is asked of it next.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def first_line(text: str) -> str:

@@ -102,7 +102,7 @@ class _Checks:
         except (_WrongError, UserError, TrialFailure) as error:
             return Check(what, False, " ".join(str(error).split()))
         except Exception as error:  # whatever a user's code does
-            if is_device_lost(error):
+            if is_device_lost():
                 raise
             return Check(what, False, describe(error))
 

@@ -20,9 +20,9 @@ from space.errors import TrainingError
 from trainables.contract.split_data import Batch
 from trainables.contract.stacked import stacked_options
 from trainables.contract.task import Task
-from trainables.device import prepare_device
+from trainables.device import device_settings
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
-from trainables.loop.captured import Capture, CapturedWork, capture_cuda_graph
+from trainables.loop.captured import Capture, CapturedWork, CudaGraphs
 from trainables.loop.network import (
     AloneNetwork,
     RunLoss,
@@ -31,7 +31,7 @@ from trainables.loop.network import (
     build_network,
 )
 from trainables.loop.samples import n_samples, rows_of, side_by_side
-from trainables.loop.stack import Stack
+from trainables.loop.stack import Stack, state_tensors
 from trainables.loop.traced import TracedFunction
 from trainables.tracebacks import where
 
@@ -113,11 +113,11 @@ def evaluate(run: Training, part: Batch, state: Mapping[str, Tensor] | None) -> 
         part: The samples, on its device.
         state: Its network's state; None for the one that it is in.
     """
-    prepare_device(run.config.training, run.device)
     network, sums = _alone(run), _Sums()
     batch = side_by_side([part])
-    for rows in rows_of(batch, EVALUATION_BATCH):
-        sums.add(network.evaluate(*rows, state=state))
+    with device_settings(run.config.training, run.device):
+        for rows in rows_of(batch, EVALUATION_BATCH):
+            sums.add(network.evaluate(*rows, state=state))
     return _metrics(run.task, network.loss.means(sums.total.cpu()[:, 0], n_samples(batch)))
 
 
@@ -177,10 +177,10 @@ class _Together:
         self._train: Callable[..., None] = self._train_on
         self._validate: Callable[..., None] = self._validate_on
         if capture is not None and isinstance(network, RunsNetwork):
-            changes = self._changes(network.stack)
-            self._train = CapturedWork(self._train, changes, capture=capture, warn=warn)
-            sums = {"sums": self._validated.parts}
-            self._validate = CapturedWork(self._validate, sums, capture=capture, warn=warn)
+            self._train = CapturedWork(self._train, self._trains, capture=capture, warn=warn)
+            self._validate = CapturedWork(
+                self._validate, self._validates, capture=capture, warn=warn
+            )
 
     def run_epoch(self) -> list[dict[str, float]]:
         """Trains and validates; gives each run's metrics."""
@@ -219,20 +219,34 @@ class _Together:
         """Every run evaluated on some samples."""
         self._validated.add(self._network.evaluate(*rows))
 
-    def _changes(self, stack: Stack) -> dict[str, list[Tensor]]:
-        """All that a training step changes, by its kind."""
-        state, trainable = stack.tensors, stack.trainable
-        kinds = dict.fromkeys(kind for each in self._optimizers for kind in each.moments)
-        return {
-            "parameters": [state[name] for name in trainable],
-            "buffers": [tensor for name, tensor in state.items() if name not in trainable],
-            **{
-                kind: [t for each in self._optimizers for t in each.moments.get(kind, ())]
-                for kind in kinds
-            },
-            "counts of steps": [each.count for each in self._optimizers],
-            "sums": self._trained.parts,
-        }
+    def _trains(self) -> dict[str, list[Tensor]]:
+        """All that a training step changes, by run and kind."""
+        found = _of_each_run("sums", self._trained)
+        for place, run in enumerate(self._runs):
+            parameters = list(run.network.parameters())
+            known = set(map(id, parameters))
+            state = state_tensors(run.network).values()
+            kinds: dict[str, list[Tensor]] = {
+                "parameters": [each for each in parameters if each.requires_grad],
+                "buffers": [each for each in state if id(each) not in known],
+                **run.optimizer.moments,
+                "count of steps": [run.optimizer.count],
+            }
+            found |= {_of_run(kind, place): tensors for kind, tensors in kinds.items()}
+        return found
+
+    def _validates(self) -> dict[str, list[Tensor]]:
+        """All that a step of the validation changes."""
+        return _of_each_run("sums", self._validated)
+
+
+def _of_each_run(kind: str, sums: _Sums) -> dict[str, list[Tensor]]:
+    parts = (part for whole in sums.parts for part in whole.unbind(1))
+    return {_of_run(kind, place): [part] for place, part in enumerate(parts)}
+
+
+def _of_run(kind: str, place: int) -> str:
+    return f"the {kind} of run {place + 1}"
 
 
 class TrainingBatch:
@@ -275,7 +289,7 @@ class TrainingBatch:
         self.warnings: list[str] = []
         """What did not stop the runs but should be known."""
         if capture is None and runs[0].device.type == "cuda":
-            capture = capture_cuda_graph
+            capture = CudaGraphs()
         self._capture = capture
         # What is captured asks for its operators once, however long it takes to find them.
         self._trace_after = trace_after if capture is None else None
@@ -332,8 +346,8 @@ class TrainingBatch:
             raise RuntimeError("there is no run in the batch, or a finished one")
         first = self._runs[0]
         started = time.perf_counter()
-        prepare_device(first.config.training, first.device)
-        with torch.no_grad(), out_of_memory_translated(first.name):
+        settings = device_settings(first.config.training, first.device)
+        with torch.no_grad(), out_of_memory_translated(first.name), settings:
             if self._together is None:
                 self._together = self._put_together()
             if len(self._runs) == 1:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import logging
+import random
+import warnings
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from trainables.failures import first_line
 from trainables.loop.layout import copies_of, layout_of
 
-__all__ = ["Capture", "CapturedWork", "capture_cuda_graph"]
+__all__ = ["Capture", "CapturedWork", "CudaGraphs"]
 
 _log = logging.getLogger(__name__)
 
 Work = Callable[..., object]
 Capture = Callable[[Callable[[], object]], Callable[[], None]]
 """Takes work without doing it; gives what does it, as often as it is called."""
+
+_Doubt = tuple[str, str]
+"""What is wrong with a recording, and how that shows."""
 
 WARM_UP = 3
 """Calls before a capture, in which libraries choose their algorithms and make their handles."""
@@ -32,23 +40,55 @@ reads or writes the wrong memory is off by about all of it."""
 _SLOWER = "so its operators are asked for one by one, which is slower"
 
 
-def capture_cuda_graph(work: Callable[[], object]) -> Callable[[], None]:
-    """Records what work asks of the current GPU.
+class CudaGraphs:
+    """Records work on the current GPU as CUDA graphs that share one pool of memory.
 
-    Args:
-        work: Waits for nothing, and draws no random numbers on the GPU.
-
-    Returns:
-        Asks for the same again, in one call.
+    What a graph computes with lies in the pool, where the next one overwrites it: work must leave
+    its results elsewhere.
     """
-    graph = torch.cuda.CUDAGraph()
-    stream = torch.cuda.current_stream()
+
+    def __init__(self) -> None:
+        """No memory is taken yet."""
+        self._first: torch.cuda.CUDAGraph | None = None  # For as long as one lives the pool does.
+
+    def __call__(self, work: Callable[[], object]) -> Callable[[], None]:
+        """Records what work asks for; whatever goes wrong, the process can go on as before.
+
+        Args:
+            work: Waits for nothing.
+
+        Returns:
+            Asks for the same again, in one call.
+        """
+        stream = torch.cuda.current_stream()
+        pool = torch.cuda.graph_pool_handle() if self._first is None else self._first.pool()
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+                work()
+        except BaseException:
+            torch.cuda.set_stream(stream)  # It leaves its own as the current one.
+            _clear_up(pool)
+            raise
+        self._first = self._first or graph
+        return graph.replay
+
+
+def _clear_up(pool: Any) -> None:
+    """Does what a capture leaves undone that CUDA found invalid at its end."""
+    device = torch.cuda.current_device()
     try:
-        with torch.cuda.graph(graph):
-            work()
-    finally:
-        torch.cuda.set_stream(stream)  # A capture that fails leaves its own as the current one.
-    return graph.replay
+        torch._C._cuda_endAllocateToPool(device, pool)
+    except RuntimeError:
+        pass  # It came to its end: the work itself refused, and the graph gives its memory back.
+    else:
+        torch._C._cuda_releasePool(device, pool)
+    with warnings.catch_warnings(), suppress(RuntimeError):
+        warnings.simplefilter("ignore")  # There is nothing in it.
+        # Otherwise the generator of random numbers would wait for the capture's end for ever.
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+            pass
+    torch.cuda.empty_cache()
 
 
 class CapturedWork:
@@ -56,16 +96,16 @@ class CapturedWork:
 
     A small network's kernels take less time than asking for them one by one. A graph is asked for
     at once. It is used only if its first replay changed what the function itself changed from the
-    same start; otherwise, or if it cannot be captured, a warning says so and the function stays in
-    use.
+    same start, for every run on its own; otherwise, or if it cannot be captured or finds no memory,
+    a warning says so and the function stays in use.
     """
 
     def __init__(
         self,
         work: Work,
-        changes: Mapping[str, Sequence[Tensor]],
+        changes: Callable[[], Mapping[str, Sequence[Tensor]]],
         *,
-        capture: Capture = capture_cuda_graph,
+        capture: Capture,
         warm_up: int = WARM_UP,
         warn: Callable[[str], object] = _log.warning,
     ) -> None:
@@ -73,15 +113,15 @@ class CapturedWork:
         Args:
             work: Takes tensors, which it leaves alone. All else that it reads or changes must stay
                 where it is in memory.
-            changes: All tensors that it changes for others, or later calls, to read: those of one
-                kind, whose changes are compared together, under the kind's name. What the first
-                calls make may be added to a list meanwhile.
+            changes: Gives, after the first calls, all tensors that it changes for others, or later
+                calls, to read: those whose changes are compared together, of one kind and one run,
+                under a name.
             capture: How to record it.
             warm_up: Calls with arguments of one layout before it is recorded for them.
             warn: Is told why the function stays in use.
         """
         self._work = work
-        self._changes = dict(changes)
+        self._changes = changes
         self._capture = capture
         self._warm_up = warm_up
         self._warn = warn
@@ -110,39 +150,44 @@ class CapturedWork:
 
     def _record(self, tensors: Sequence[Tensor]) -> _Recording | None:
         """Records the work and tries the recording; leaves what it changes as it was."""
-        inputs = copies_of(tensors)
         try:
-            recording = _Recording(inputs, self._capture(partial(self._work, *inputs)))
-        except torch.OutOfMemoryError:
-            raise
+            recording, doubt = self._tried(tensors)
         except RuntimeError as error:  # what torch raises for work that cannot be captured
-            self._warn(f"a training step cannot be captured, {_SLOWER}: {error}")
-            return None
-        before = self._copies()
-        self._work(*tensors)
-        wanted = self._copies()
-        self._put_back(before)
-        recording.repeat(tensors)
-        found = self._copies()
-        self._put_back(before)
-        for kind in self._changes:
-            change = _distance(wanted[kind], before[kind])
-            difference = _distance(wanted[kind], found[kind])
+            recording, doubt = None, _why_not(error)
+        if doubt is None:
+            return recording
+        what, why = doubt
+        self._warn(f"a training step {what}, {_SLOWER}: {why}")
+        return None
+
+    def _tried(self, tensors: Sequence[Tensor]) -> tuple[_Recording, _Doubt | None]:
+        """A recording, and what speaks against it."""
+        inputs = copies_of(tensors)
+        with _generators_kept():
+            recording = _Recording(inputs, self._capture(partial(self._work, *inputs)))
+        changes = self._changes()
+        live = [tensor for group in changes.values() for tensor in group]
+        before = [tensor.clone() for tensor in live]
+        old = _together(changes)
+        try:
+            with _generators_kept() as draws:
+                self._work(*tensors)
+                if draws():
+                    return recording, ("cannot be captured", "it draws random numbers on the CPU")
+            wanted = _together(changes)
+            _copy(live, before)
+            with _generators_kept():
+                recording.repeat(tensors)
+            found = _together(changes)
+        finally:
+            _copy(live, before)
+        for name, difference, change in zip(
+            old, _norms(wanted, found), _norms(wanted, old), strict=True
+        ):
             if difference > TOLERANCE * change:
-                self._warn(
-                    f"a captured training step changes something else, {_SLOWER}: its changes of "
-                    f"the {kind} are off by {difference:.3g} of {change:.3g}"
-                )
-                return None
-        return recording
-
-    def _copies(self) -> dict[str, list[Tensor]]:
-        return {kind: [t.clone() for t in tensors] for kind, tensors in self._changes.items()}
-
-    def _put_back(self, copies: Mapping[str, Sequence[Tensor]]) -> None:
-        for kind, tensors in self._changes.items():
-            for tensor, copy in zip(tensors, copies[kind], strict=True):
-                tensor.copy_(copy)
+                off = f"its changes of {name} are off by {difference:.3g} of {change:.3g}"
+                return recording, ("is captured as something else", off)
+        return recording, None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +203,53 @@ class _Recording:
         self.replay()
 
 
-def _distance(some: Sequence[Tensor], others: Sequence[Tensor]) -> float:
-    """The Euclidean norm of the differences, of those that are finite."""
-    norms = [
-        torch.nan_to_num(one.double() - other.double(), nan=0.0, posinf=0.0, neginf=0.0).norm()
-        for one, other in zip(some, others, strict=True)
-    ]
-    return float(torch.stack(norms).norm()) if norms else 0.0
+def _together(groups: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+    """Copies of the tensors of each group that has any, as one row of numbers."""
+    return {
+        name: torch.cat([tensor.detach().reshape(-1).double() for tensor in group])
+        for name, group in groups.items()
+        if group
+    }
+
+
+def _norms(some: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> list[float]:
+    """The Euclidean norm of the differences, of those that are finite, group by group."""
+    differences = (some[name] - others[name] for name in some)
+    found = [each.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).norm() for each in differences]
+    return torch.stack(found).tolist() if found else []
+
+
+def _copy(live: Sequence[Tensor], copies: Sequence[Tensor]) -> None:
+    for tensor, copy in zip(live, copies, strict=True):
+        tensor.detach().copy_(copy)
+
+
+@contextmanager
+def _generators_kept() -> Iterator[Callable[[], bool]]:
+    """All generators of random numbers afterwards as they were.
+
+    Yields:
+        Tells whether one on the CPU, whose numbers no graph could draw anew, was used.
+    """
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    of_python, of_torch = random.getstate(), torch.get_rng_state()
+    try:
+        with torch.random.fork_rng(devices):
+            yield (
+                lambda: (
+                    random.getstate() != of_python
+                    or not torch.equal(torch.get_rng_state(), of_torch)
+                )
+            )
+    finally:
+        random.setstate(of_python)
+
+
+def _why_not(error: RuntimeError) -> _Doubt:
+    """What an error says against a recording."""
+    met: BaseException | None = error
+    while met is not None:  # The end of a capture may fail after what failed within it.
+        if isinstance(met, torch.OutOfMemoryError):
+            return "finds no memory to be captured in", first_line(str(met))
+        met = met.__context__
+    return "cannot be captured", first_line(str(error))

@@ -73,7 +73,7 @@ def measure_group_speed(
         except OutOfMemoryFailure:
             return GroupSpeed(seconds, too_many=n_runs)
         except Exception as error:  # what cannot be trained as one model can be alone
-            if is_device_lost(error):
+            if is_device_lost():
                 raise
             return GroupSpeed(seconds, refused=first_line(describe(error)))
     return GroupSpeed(seconds)

@@ -16,7 +16,7 @@ from space.errors import DataError, TrainingError
 from trainables.contract.run import Run
 from trainables.contract.split_data import Batch, SplitData
 from trainables.contract.task import Task
-from trainables.device import check_device, prepare_device
+from trainables.device import check_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
 from trainables.loop.batch import TrainingBatch, evaluate
 from trainables.loop.held_out import n_held_out
@@ -101,7 +101,6 @@ class Training(Run):
             TrainingError: If the device cannot honour the config.
         """
         check_device(config.training, device)
-        prepare_device(config.training, device)
         super().__init__(config, task.measured.rule, data.fingerprint)
         self.task = task
         self.device = device

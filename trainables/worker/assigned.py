@@ -160,7 +160,7 @@ class AssignedRun:
         except (TrialFailure, UserError) as failure:
             return self._fail(str(failure))
         except Exception as error:  # the study must survive any trial's bug
-            if is_device_lost(error):
+            if is_device_lost():
                 raise  # It outlives the run that met it, so this process must end.
             return self._fail(describe(error), told=traceback_of(error))
 

@@ -74,7 +74,7 @@ class BatchedSteps:
             try:
                 outcomes = self._batch(key, members).run_epoch()
             except Exception as error:  # what fails together may succeed alone
-                if is_device_lost(error):
+                if is_device_lost():
                     raise
                 failure = first_line(describe(error))
             if failure is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from trainables.loop.batch import TrainingBatch
-from trainables.loop.captured import CapturedWork, capture_cuda_graph
+from trainables.loop.captured import CapturedWork, CudaGraphs
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.models import MODELS
 
@@ -59,7 +60,7 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 class Captures:
-    """Records work as `capture_cuda_graph` would, and counts how often it did, and was used."""
+    """Records work as `CudaGraphs` would, and counts how often it did, and was used."""
 
     def __init__(self) -> None:
         self.n_captures = 0
@@ -87,7 +88,7 @@ def add_to(total: Tensor, x: Tensor) -> None:
 def test_work_is_done_until_it_is_captured(warm_up: int) -> None:
     total, captures = torch.zeros(()), Captures()
     work = CapturedWork(
-        lambda x: add_to(total, x), {"sums": [total]}, capture=captures, warm_up=warm_up
+        lambda x: add_to(total, x), lambda: {"sums": [total]}, capture=captures, warm_up=warm_up
     )
     wanted = 0.0
     for i in range(6):
@@ -101,7 +102,9 @@ def test_work_is_done_until_it_is_captured(warm_up: int) -> None:
 
 def test_each_layout_is_captured_on_its_own() -> None:
     total, captures = torch.zeros(()), Captures()
-    work = CapturedWork(lambda x: add_to(total, x), {"sums": [total]}, capture=captures, warm_up=0)
+    work = CapturedWork(
+        lambda x: add_to(total, x), lambda: {"sums": [total]}, capture=captures, warm_up=0
+    )
     x = torch.arange(6.0).view(2, 3)
     for other in (x, x[:1], x.t(), x.double(), x + 1):
         before = total.item()
@@ -127,15 +130,19 @@ def test_a_capture_that_changes_something_else_is_named_and_not_used(
 
         return replay
 
-    changes = {"counts": [count], "sums": [total]}
-    captured = CapturedWork(step, changes, capture=wrong, warm_up=1)
+    captured = CapturedWork(
+        step,
+        lambda: {"the counts": [count], "the sums": [total]},
+        capture=wrong,
+        warm_up=1,
+    )
     with caplog.at_level(logging.WARNING):
         for i in range(5):
             captured(torch.full((2,), float(i)))
     assert total.item() == 4 * (0 + 1 + 2 + 3 + 4)
     assert count.item() == 5
     (message,) = [record.getMessage() for record in caplog.records]
-    assert "its changes of the sums are off by 24 of 4" in message
+    assert message.endswith("its changes of the sums are off by 24 of 4")
 
 
 def test_what_cannot_be_captured_is_done_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -144,7 +151,9 @@ def test_what_cannot_be_captured_is_done_as_it_is(caplog: pytest.LogCaptureFixtu
     def refuse(work: Callable[[], object]) -> Callable[[], None]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    work = CapturedWork(lambda x: add_to(total, x), {"sums": [total]}, capture=refuse, warm_up=1)
+    work = CapturedWork(
+        lambda x: add_to(total, x), lambda: {"sums": [total]}, capture=refuse, warm_up=1
+    )
     with caplog.at_level(logging.WARNING):
         for _ in range(4):
             work(torch.ones(2))
@@ -154,18 +163,108 @@ def test_what_cannot_be_captured_is_done_as_it_is(caplog: pytest.LogCaptureFixtu
     assert message.endswith("operation not permitted when stream is capturing")
 
 
-def test_memory_that_is_exhausted_is_not_hidden() -> None:
-    def exhaust(work: Callable[[], object]) -> Callable[[], None]:
+@pytest.mark.parametrize("run", [0, 17, 31])
+def test_a_run_that_is_left_out_is_seen_beside_many(run: int) -> None:
+    x_RF = torch.ones(32, 5)
+    told: list[str] = []
+
+    def step(x_RF: Tensor) -> None:
+        total_RF.add_(x_RF)
+
+    def wrong(work: Callable[[], object]) -> Callable[[], None]:
+        def replay() -> None:
+            left = total_RF[run].clone()
+            total_RF.add_(x_RF)
+            total_RF[run] = left
+
+        return replay
+
+    total_RF = torch.zeros(32, 5)
+    captured = CapturedWork(
+        step,
+        lambda: {f"the numbers of run {i}": [row] for i, row in enumerate(total_RF)},
+        capture=wrong,
+        warm_up=0,
+        warn=told.append,
+    )
+    captured(x_RF)
+    assert total_RF.unique().tolist() == [1.0]
+    assert told[0].endswith(f"its changes of the numbers of run {run} are off by 2.24 of 2.24")
+
+
+def exhaust(work: Callable[[], object]) -> Callable[[], None]:
+    raise torch.OutOfMemoryError("out of memory")
+
+
+def exhaust_and_fail(work: Callable[[], object]) -> Callable[[], None]:
+    try:
+        exhaust(work)
+    finally:
+        raise RuntimeError("operation failed due to a previous error during capture")
+
+
+@pytest.mark.parametrize("capture", [exhaust, exhaust_and_fail])
+def test_a_capture_without_memory_is_said_and_the_work_goes_on(capture: Any) -> None:
+    total, told = torch.zeros(()), list[str]()
+    work = CapturedWork(
+        lambda x: add_to(total, x),
+        lambda: {"sums": [total]},
+        capture=capture,
+        warm_up=0,
+        warn=told.append,
+    )
+    work(torch.ones(2))
+    work(torch.ones(2))
+    assert total.item() == 8
+    (message,) = told
+    assert "finds no memory to be captured in" in message
+    assert message.endswith(": out of memory")
+
+
+def test_work_without_memory_is_not_hidden_and_changes_nothing_more() -> None:
+    total = torch.zeros(())
+
+    def work(x: Tensor) -> None:
+        total.add_(1)
         raise torch.OutOfMemoryError("out of memory")
 
-    work = CapturedWork(lambda x: None, {}, capture=exhaust, warm_up=0)
+    captured = CapturedWork(
+        work, lambda: {"sums": [total]}, capture=lambda work: lambda: None, warm_up=0
+    )
     with pytest.raises(torch.OutOfMemoryError):
+        captured(torch.ones(2))
+    assert total.item() == 1  # Of the work itself, whose trial was undone.
+
+
+@pytest.mark.parametrize("draw", [lambda: torch.rand(()), lambda: torch.tensor(random.random())])
+def test_random_numbers_of_the_cpu_are_no_graphs(draw: Callable[[], Tensor]) -> None:
+    total, captures, told = torch.zeros(()), Captures(), list[str]()
+
+    def add(x: Tensor) -> None:
+        total.add_(draw())
+
+    work = CapturedWork(
+        add, lambda: {"sums": [total]}, capture=captures, warm_up=0, warn=told.append
+    )
+    torch.manual_seed(3)
+    random.seed(3)
+    wanted = torch.zeros(())
+    for _ in range(3):
+        wanted.add_(draw())
+    torch.manual_seed(3)
+    random.seed(3)
+    for _ in range(3):
         work(torch.ones(2))
+    assert total.item() == wanted.item()
+    (message,) = told
+    assert message.endswith("it draws random numbers on the CPU")
 
 
 def test_what_is_not_finite_is_no_reason_against_a_capture() -> None:
     total, captures = torch.full((2,), float("nan")), Captures()
-    work = CapturedWork(lambda x: total.add_(x), {"s": [total]}, capture=captures, warm_up=0)
+    work = CapturedWork(
+        lambda x: total.add_(x), lambda: {"s": [total]}, capture=captures, warm_up=0
+    )
     for _ in range(3):
         work(torch.ones(2))
     assert captures.n_replays == 4
@@ -260,12 +359,12 @@ def test_cuda_graphs_are_the_run_alone(
     name: str, make_run: MakeTraining, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = {**FOUR_STEPS, "training__device": "cuda"}
-    n_graphs = 0
+    n_graphs, graphs = 0, CudaGraphs()
 
     def capture(work: Callable[[], object]) -> Callable[[], None]:
         nonlocal n_graphs
         n_graphs += 1
-        return capture_cuda_graph(work)
+        return graphs(work)
 
     runs = [make_run(i, name, **values) for i in range(3)]
     finish(TrainingBatch(runs, capture=capture))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from space.config import RunConfig
@@ -247,15 +248,30 @@ def test_a_network_that_cannot_be_batched_leaves_the_others_in_their_batch(
 def test_a_lost_device_ends_the_process(
     make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lost(self: Any) -> None:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    def lost(*_: Any) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "synchronize", lost)
     monkeypatch.setattr(TrainingBatch, "run_epoch", lost)
-    with pytest.raises(RuntimeError, match="CUDA error"):
+    with pytest.raises(RuntimeError, match="illegal memory"):
         BatchedSteps().step([make_run(i) for i in range(2)])
     monkeypatch.setattr(Training, "run_epoch", lost)
-    with pytest.raises(RuntimeError, match="CUDA error"):
+    with pytest.raises(RuntimeError, match="illegal memory"):
         make_run(0).step()
+
+
+def test_an_error_that_leaves_the_device_alone_ends_one_run(
+    make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise torch.AcceleratorError("CUDA error: invalid configuration argument")
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(Training, "run_epoch", refuse)
+    assert "invalid configuration" in make_run(0).step()["failure"]
 
 
 def test_the_ray_trainable_lets_runs_go_and_takes_more_in(
