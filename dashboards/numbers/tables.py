@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dashboards.numbers.results import ConfigResult
+from dashboards.numbers.settings import differing_settings
 from dashboards.statistics.means import Summary, summarise
 from dashboards.statistics.verdicts import (
     FEWEST_FOR_REPORT,
@@ -20,10 +20,8 @@ from dashboards.statistics.verdicts import (
     compare_to_report,
 )
 from space import MeanStd, RunConfig
-from space.config import ELSEWHERE, SEED_KEYS
 from space.errors import UsageError, nearest
 from space.metrics import Measured, Metric
-from space.study.identity import flat
 from space.words import count
 
 __all__ = [
@@ -129,14 +127,8 @@ class BenchmarkTable:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """Dotted paths of the settings in which the configs that have them differ, but for what is
-        trained, which names say; of a config alone, of its numbers that are no counts."""
-        trees = [_settings(row.result.config) for row in self.rows]
-        paths = dict.fromkeys(path for tree in trees for path in tree)
-        if len(trees) == 1:
-            return tuple(path for path in paths if isinstance(trees[0][path], float))
-        values = {path: {str(tree[path]) for tree in trees if path in tree} for path in paths}
-        return tuple(path for path in paths if len(values[path]) > 1)
+        """See `differing_settings`."""
+        return differing_settings(row.result.config for row in self.rows)
 
     @property
     def ranked(self) -> tuple[Row, ...]:
@@ -195,13 +187,6 @@ def benchmark_table(
         reference=reference,
         rows=tuple(_row(result, measured, names, reference, compared) for result in results),
     )
-
-
-def _settings(config: RunConfig) -> dict[str, Any]:
-    """A config's settings by path, but for its seeds, for where it is trained and for what is."""
-    apart = {*SEED_KEYS, *ELSEWHERE, "training.protocol"}
-    tree = flat(config.model_dump(mode="json"))
-    return {path: value for path, value in tree if path not in apart and value != config.what}
 
 
 def _row(

@@ -64,6 +64,7 @@ def benchmark_document(
             benchmark_command(record, of_it, store.name) if is_served and not running else None
         ),
         "sheets": drawn(sheets),
+        "rows": f"/benchmark/{record.benchmark_id}/runs" if is_served else None,
         "provenance": drawn(provenance_sheets(view.launches, view.traced())),
     }
     return Document(

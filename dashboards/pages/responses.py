@@ -27,7 +27,7 @@ _POLICY = "; ".join(
         "img-src 'self' data: blob:",
         "connect-src 'self'",
         "base-uri 'none'",
-        "form-action 'none'",
+        "form-action 'self'",
         "frame-ancestors 'self'",
     )
 )

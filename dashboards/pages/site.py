@@ -2,9 +2,11 @@
 
 /                    overview of studies and benchmarks
 /study/ID            a study; also by its name, which leads to its number
+/study/ID/trials     all its trials as a table; with .csv the same as CSV
 /benchmark/ID        a benchmark
-/data/...            the content of each of these as JSON, which its page asks for again and
-                     again; answered with 304 and nothing as long as it is the same
+/benchmark/ID/runs   all its runs as a table; with .csv the same as CSV
+/data/...            the content of each page that follows the store, as JSON, which the page asks
+                     for again and again; answered with 304 and nothing while it is the same
 /pages/..., /plotly.js   files of ours, kept by the browser
 all others           Optuna Dashboard
 """
@@ -15,9 +17,7 @@ import contextlib
 import functools
 import importlib
 import logging
-import re
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -28,26 +28,25 @@ from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboards.pages.benchmark_page import benchmark_document
-from dashboards.pages.documents import STATIC, Document, figure_templates, render
+from dashboards.pages.addresses import ADDRESSES, STUDY, Shown
+from dashboards.pages.documents import STATIC, figure_templates, render
+from dashboards.pages.latest import Latest
 from dashboards.pages.overview_page import overview_document
 from dashboards.pages.responses import JSON, Content
-from dashboards.pages.study_page import study_document
+from dashboards.pages.row_pages import RowPages
 from space.errors import StorageError
-from storage import BenchmarkRecord, Store, open_store
-from storage.benchmarks import load_benchmarks
-from storage.summaries.study import benchmark_version, study_names, study_version
+from storage import Store, open_store
 
 __all__ = ["Site", "load_dashboard"]
 
 LARGEST_REQUEST_BYTES = 16 * 2**20
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _KINDS |= {".svg": "image/svg+xml"}
-_CACHED_DOCUMENTS = 16
+_Find = Callable[[Store, Request], Shown]
 
 
 class Id(Convertor[int]):
@@ -77,17 +76,20 @@ class Site:
             store: The store.
         """
         self._store = store
-        # One at a time: several browsers that find the same change wait for one answer.
-        self._making = threading.Lock()
-        self._kept: dict[str, Content] = {}
+        self._latest = Latest()
+        documents = [
+            Route(f"{before}{path}", functools.partial(show, find))
+            for path, find in ADDRESSES.items()
+            for before, show in (("", self._page), ("/data", self._data))
+        ]
         self._app = Starlette(
             routes=[
                 Route("/", self._overview),
-                Route("/study/{wanted:path}", self._study),
-                Route("/benchmark/{number:id}", self._benchmark),
                 Route("/data/overview", self._overview_data),
-                Route("/data/study/{number:id}", self._study_data),
-                Route("/data/benchmark/{number:id}", self._benchmark_data),
+                *documents,
+                *RowPages(store, self._latest).routes(),
+                # By its name; all there is to see lies under its number.
+                Route("/study/{number:path}", functools.partial(self._page, ADDRESSES[STUDY])),
                 Route("/pages/{name}", _file),
                 Route("/plotly.js", _plotly),
                 Mount("/", cast(ASGIApp, WSGIMiddleware(cast(Any, self._optuna)))),
@@ -120,56 +122,28 @@ class Site:
     # -- pages -------------------------------------------------------------------------------
 
     def _overview(self, request: Request) -> Response:
-        return _page(request, "Overview", here="overview")
-
-    def _study(self, request: Request) -> Response:
-        names, wanted = study_names(self._store), request.path_params["wanted"]
-        if re.fullmatch(Id.regex, wanted) and int(wanted) in names:
-            optuna = f"/dashboard/studies/{int(wanted)}"
-            return _page(request, names[int(wanted)], optuna=optuna)
-        by_name = {name: number for number, name in names.items()}
-        if wanted in by_name:
-            return RedirectResponse(f"/study/{by_name[wanted]}", 302)
-        raise HTTPException(404, f"The store has no study “{wanted}”.")
-
-    def _benchmark(self, request: Request) -> Response:
-        return _page(request, self._find_benchmark(request).name)
-
-    # -- their content -----------------------------------------------------------------------
+        return _frame(request, "Overview", "/data/overview", here="overview")
 
     def _overview_data(self, request: Request) -> Response:
         return Content.of(overview_document(self._store).as_json(), JSON).answer(request)
 
-    def _study_data(self, request: Request) -> Response:
-        number = request.path_params["number"]
-        name = study_names(self._store).get(number)
-        if name is None:
-            raise HTTPException(404, "The store has no study of this number.")
-        version = study_version(self._store, number)
-        return self._latest(request, version, lambda: study_document(self._store, name))
+    def _page(self, find: _Find, request: Request) -> Response:
+        shown = find(self._store, request)
+        return _frame(request, shown.title, f"/data{_address(request)}", optuna=shown.optuna)
 
-    def _benchmark_data(self, request: Request) -> Response:
-        benchmark = self._find_benchmark(request)
-        version = benchmark_version(self._store, benchmark)
-        return self._latest(request, version, lambda: benchmark_document(self._store, benchmark))
+    def _data(self, find: _Find, request: Request) -> Response:
+        shown = find(self._store, request)
+        version = shown.version()
 
-    def _latest(self, request: Request, version: str, make: Callable[[], Document]) -> Response:
-        """The answer for an address: the one that is kept, where it is of this version."""
-        address = request.scope["path"]
-        with self._making:
-            kept = self._kept.pop(address, None)
-            if kept is None or kept.tag != version:
-                kept = Content.of(make().as_json(), JSON, tag=version)
-            self._kept[address] = kept
-            if len(self._kept) > _CACHED_DOCUMENTS:
-                del self._kept[next(iter(self._kept))]
-        return kept.answer(request)
+        def make() -> Content:
+            return Content.of(shown.make().as_json(), JSON, tag=version)
 
-    def _find_benchmark(self, request: Request) -> BenchmarkRecord:
-        for record in load_benchmarks(self._store):
-            if record.benchmark_id == request.path_params["number"]:
-                return record
-        raise HTTPException(404, "The store has no benchmark of this number.")
+        return self._latest.get(_address(request), version, make).answer(request)
+
+
+def _address(request: Request) -> str:
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{request.scope['path']}?{query}" if query else str(request.scope["path"])
 
 
 def load_dashboard() -> Any:
@@ -186,10 +160,11 @@ def _dashboard(store: Store) -> WSGIApplication:
     return found
 
 
-def _page(request: Request, title: str, *, here: str = "", optuna: str = "/dashboard") -> Response:
-    """The frame of a page, which its script fills with the document at /data/ and its address."""
-    path = "/overview" if request.scope["path"] == "/" else request.scope["path"]
-    page = render("page.html", title=title, data=f"/data{path}", here=here, optuna=optuna)
+def _frame(
+    request: Request, title: str, data: str, *, here: str = "", optuna: str = "/dashboard"
+) -> Response:
+    """The frame of a page, which its script fills with the document at `data`."""
+    page = render("page.html", title=title, data=data, here=here, optuna=optuna)
     return Content.of(page).answer(request)
 
 
@@ -199,6 +174,8 @@ def _say(request: Request, status: int, title: str, text: str) -> Response:
 
 
 def _problem(request: Request, error: Any) -> Response:
+    if error.headers:
+        return Response(status_code=error.status_code, headers=error.headers)
     return _say(request, error.status_code, "Not here", error.detail)
 
 

@@ -15,6 +15,10 @@ from tests.dashboards.pages.web import EVERYWHERE, basic, request
 SECRET = Credentials("anna", "pässword: with colon")
 
 
+OF_ROWS = ("/study/1/trials?where=state", "/study/1/trials.csv", "/benchmark/1/runs")
+OF_ROWS += ("/benchmark/1/runs.csv",)
+
+
 @pytest.fixture
 def closed_site(store: Store) -> Guard:
     """A site with a password."""
@@ -32,8 +36,9 @@ def closed_site(store: Store) -> Guard:
     ],
 )
 def test_nothing_is_shown_without_the_password(closed_site: Guard, headers: dict[str, str]) -> None:
-    for address in (*EVERYWHERE, "/static/bundle.js", "/nowhere"):
-        refused = request(closed_site, address, headers=headers)
+    addresses = (*EVERYWHERE, *OF_ROWS, "/static/bundle.js", "/nowhere")
+    for number, address in enumerate(addresses):
+        refused = request(closed_site, address, headers=headers, client=f"10.0.0.{number}")
         assert refused.status == 401
         assert refused.headers["WWW-Authenticate"].startswith("Basic ")
         assert b"anna" not in refused.body

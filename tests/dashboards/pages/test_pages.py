@@ -11,8 +11,10 @@ import optuna
 import pytest
 
 from dashboards.numbers.study.view import read_study
-from dashboards.pages import site
+from dashboards.pages import addresses
 from dashboards.pages.documents import Document
+from dashboards.pages.latest import Latest
+from dashboards.pages.site import Site
 from dashboards.pages.study_page import study_document
 from dashboards.story import confirmation_caveats
 from space.words import duration, number
@@ -137,10 +139,10 @@ def test_an_answer_is_kept_while_it_is_the_same_and_the_oldest_goes(
         made.append(name)
         return study_document(store, name)
 
-    monkeypatch.setattr(site, "study_document", describe)
-    monkeypatch.setattr(site, "_CACHED_DOCUMENTS", 1)
+    monkeypatch.setattr(addresses, "study_document", describe)
+    monkeypatch.setattr(Latest, "SIZE", 1)
     ids = {name: add_study(store, name, 2) for name in "ab"}
-    app = site.Site(store)
+    app = Site(store)
 
     def ask(name: str) -> None:
         assert request(app, f"/data/study/{ids[name]}").status == 200

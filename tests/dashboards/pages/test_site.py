@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from dashboards.pages.guard import Guard
 from dashboards.pages.site import LARGEST_REQUEST_BYTES, Site
@@ -72,6 +73,50 @@ def test_names_are_text(store: Store, open_site: Guard) -> None:
         assert "&lt;img src=x" in found["summary"] + found["details"]
     assert "<img src=x" not in request(open_site, f"/study/{study_id}").text
     assert "49" not in request(open_site, f"/study/{study_id}").text.partition("<h1>")[2][:200]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tables_of_all_trials_and_runs(store: Store, open_site: Guard) -> None:
+    study_id = add_study(store, "made", 150)
+    record = add_benchmark(store, models=("mlp", "siamese"), n_seeds=3, n_done=2)
+    table = f"/study/{study_id}/trials"
+    page = request(open_site, f"{table}?sort=-val_error&columns=trial&columns=val_error")
+    assert page.status == 200
+    assert "page 1 of 2" in page.text
+    assert "form-action 'self'" in page.headers["Content-Security-Policy"]
+    where = quote("state == 'complete' and val_error < 0.3")
+    lines = request(open_site, f"{table}.csv?where={where}&sort=val_error&columns=val_error").text
+    values = [float(line) for line in lines.splitlines()[1:]]
+    study = optuna.load_study(study_name="made", storage=store.optuna_storage)
+    complete = [t.value for t in study.get_trials(states=(TrialState.COMPLETE,))]
+    assert values == sorted(value for value in complete if value < 0.3)
+    runs = f"/benchmark/{record.benchmark_id}/runs"
+    assert request(open_site, f"{runs}?group=config").text.count("compare config ") == 2
+    assert request(open_site, f"{runs}.csv?where=seed==2").text.count("not begun") == 2
+    # What cannot be read is said on the page, which can be mended there.
+    for address in (table, runs):
+        wrong = request(open_site, f"{address}?where=%3Cscript%3E")
+        assert wrong.status == 400
+        assert "The filter" in wrong.text
+        assert "<script>" not in wrong.text.partition("<main")[2]
+        assert request(open_site, f"{address}.csv?group=none").status == 400
+    for missing in ("/study/99/trials", "/study/99/trials.csv", "/benchmark/99/runs"):
+        assert request(open_site, missing).status == 404
+
+
+def test_names_in_tables_are_text(store: Store, open_site: Guard) -> None:
+    study_id = add_study(store, n_trials=12, hostile=True)
+    record = add_benchmark(store, hostile=True, models=("mlp", "convnet"), n_seeds=2)
+    columns = "&columns=trial&columns=reason&columns=worker"
+    for address in (
+        f"/study/{study_id}/trials?sort=trial",
+        f"/study/{study_id}/trials?{columns}",
+        f"/benchmark/{record.benchmark_id}/runs?group=config",
+        f"/study/{study_id}/trials?where={quote(HOSTILE)}&group={quote(HOSTILE)}",
+    ):
+        text = request(open_site, address).text
+        assert "<img src=x" not in text
+        assert "&lt;img src=x" in text
 
 
 def test_what_is_known_is_not_sent_again(store: Store, open_site: Guard) -> None:
