@@ -32,6 +32,9 @@ __all__ = [
     "Result",
     "Table",
     "add_json_option",
+    "draw_result",
+    "keep_result",
+    "make_result",
     "publish",
     "read_result",
     "sheet",
@@ -154,9 +157,24 @@ def publish(
     Raises:
         UsageError: If the file cannot be written.
     """
+    result = make_result(title=title, module=module, argv=argv, tables=tables, notes=notes)
+    draw_result(result)
+    keep_result(result, json_file)
+    return result
+
+
+def make_result(
+    *,
+    title: str,
+    module: str,
+    argv: Sequence[str],
+    tables: Sequence[Table] = (),
+    notes: Sequence[str] = (),
+) -> Result:
+    """What was found here; see `publish`."""
     provenance = collect_provenance()
     hardware = provenance.hardware
-    result = Result(
+    return Result(
         title=title,
         command=shlex.join(["python", "-m", module, *argv]),
         machine=Machine(
@@ -174,18 +192,32 @@ def publish(
         notes=list(notes),
         tables=list(tables),
     )
+
+
+def draw_result(result: Result) -> None:
+    """Prints what was found."""
     print(f"{where(result)}\n")
-    for table in tables:
+    for table in result.tables:
         print(draw_sheet(sheet(table), "text"))
-    for note in notes:
+    for note in result.notes:
         print(note)
-    if json_file is not None:
-        try:
-            json_file.parent.mkdir(parents=True, exist_ok=True)
-            json_file.write_text(result.model_dump_json(indent=1) + "\n")
-        except OSError as error:
-            raise UsageError(f"--json {json_file}: {error.strerror}; name another file.") from error
-    return result
+
+
+def keep_result(result: Result, json_file: Path | None) -> None:
+    """Writes what was found, where there is a file for it, in place of what the file held.
+
+    Raises:
+        UsageError: If the file cannot be written.
+    """
+    if json_file is None:
+        return
+    whole = json_file.with_name(f"{json_file.name}.part")
+    try:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        whole.write_text(result.model_dump_json(indent=1) + "\n")
+        whole.replace(json_file)
+    except OSError as error:
+        raise UsageError(f"--json {json_file}: {error.strerror}; name another file.") from error
 
 
 def read_result(file: Path) -> Result:

@@ -264,7 +264,7 @@ def training_seconds(
     runs = []
     for seed in range(n_runs):
         seeds = {"training.training_seed": seed, "data.data_seed": seed}
-        runs.append(Training(resolve_config(config.with_values(values | seeds)), images, device))
+        runs.append(_opened(resolve_config(config.with_values(values | seeds)), images))
     batch = TrainingBatch(runs, trace_after=0)
     first = seconds_of(batch.run_epoch, device)
     later = [seconds_of(batch.run_epoch, device) for _ in range(rounds)]

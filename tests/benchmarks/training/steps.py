@@ -89,7 +89,9 @@ def measure(model: str, width: int, batch_size: int, repeats: int) -> StepRate:
     )
 
 
-def matrix_products(n: int, device: torch.device) -> list[Callable[[], Tensor]]:
+def matrix_products(
+    n: int, device: torch.device, dtype: torch.dtype = torch.float32
+) -> list[Callable[[], Tensor]]:
     """The product of two square matrices by each of the libraries that networks are computed with.
 
     As a matrix product it is the BLAS library's, as the 1 x 1 convolution that it is, too, the
@@ -99,11 +101,12 @@ def matrix_products(n: int, device: torch.device) -> list[Callable[[], Tensor]]:
     Args:
         n: Rows and columns; a product takes 2 n**3 floating-point operations.
         device: Where.
+        dtype: In which numbers.
 
     Returns:
         Functions that compute it, each warm.
     """
-    a_NN, b_NN = torch.rand(n, n, device=device), torch.rand(n, n, device=device)
+    a_NN, b_NN = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     as_image = a_NN.t().reshape(1, n, n, 1).contiguous(memory_format=torch.channels_last)
     kernels = b_NN.t().reshape(n, n, 1, 1)
     products: list[Callable[[], Tensor]] = [

@@ -1,0 +1,211 @@
+"""A batched step asked for one operator at a time, as our CUDA graph, and by torch.compile.
+
+    python -m tests.benchmarks.training.compiled_steps [--models mlp convnet] [--runs 10]
+        [--width 128] [--precision float32|bfloat16] [--steps 50] [--budget 150]
+        [--device cpu|cuda] [--json FILE]
+
+Each way computes the same batched step of 50 pairs: losses and gradients of all runs, then the
+optimizers' steps. The compiled way is ``torch.compile(mode="reduce-overhead")`` over the flat list
+of operators that the gradients come to, since what finds them (`torch.vmap`, autograd, our rules)
+is no matter for a compiler; its optimizers' steps are asked for one by one. So the gradients alone
+are timed, too. "Seconds until warm" is what a way costs before its first fast step, whenever a
+layout is new.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
+from tests.benchmarks.results import (
+    Cell,
+    Table,
+    add_json_option,
+    draw_result,
+    keep_result,
+    make_result,
+)
+from tests.benchmarks.training.batched_training import random_images, seconds_of
+from tests.benchmarks.training.gpu_training import Case
+from tests.harness.configs import open_run
+from trainables.contract.stacked import stacked_options
+from trainables.device import device_settings
+from trainables.loop.batch import _options_of
+from trainables.loop.captured import WARM_UP, CapturedWork, CudaGraphs
+from trainables.loop.layout import copies_of
+from trainables.loop.network import RunLoss, RunsFunctions, RunsNetwork, build_network
+from trainables.loop.samples import rows_of, side_by_side
+from trainables.loop.training import Training
+from trainables.shipped.digit_pairs.models import MODELS
+
+WAYS = ("one by one", "captured", "compiled")
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The operators of a function, compiled at its first call."""
+    found: list[Callable[..., Any]] = []
+
+    def call(*tensors: Tensor) -> Any:
+        if not found:
+            module = make_fx(function)(*copies_of(tensors))
+            found.append(torch.compile(module, mode="reduce-overhead"))
+        torch.compiler.cudagraph_mark_step_begin()
+        return found[0](*tensors)
+
+    return call
+
+
+class Step:
+    """A step of some runs in one of the ways."""
+
+    def __init__(self, way: str, case: Case, device: torch.device) -> None:
+        """
+        Args:
+            way: One of `WAYS`.
+            case: The runs.
+            device: Where.
+        """
+        images = random_images()
+        runs = [
+            cast(Training, open_run(case.config(seed, device), images))
+            for seed in range(case.n_runs)
+        ]
+        first = runs[0]
+        loss = RunLoss(first.task, build_network(first.task, 0, device), first.config.training)
+        functions = RunsFunctions(
+            loss,
+            list(first.parts["train"]),
+            stacked_options(first.task.options),
+            _compiled if way == "compiled" else lambda function: function,
+        )
+        self._network = RunsNetwork(functions, [run.network for run in runs], _options_of(runs))
+        if way == "compiled":
+            # Else it would see inputs that change in place, and refuse to use graphs.
+            for tensor in self._network.stack.tensors.values():
+                torch._dynamo.mark_static_address(tensor)
+        self._optimizers = [run.optimizer for run in runs]
+        samples, keys = zip(*(run.begin_epoch() for run in runs), strict=True)
+        batch = side_by_side(samples)
+        self.key_R = torch.stack(keys, dim=1)[0]
+        self.rows = next(rows_of(batch, first.config.training.batch_size))
+        self.gradients: Callable[..., object] = self._network.train
+        self.whole: Callable[..., object] = self._step
+        if way == "captured":
+            capture, warnings = CudaGraphs(), list[str]()
+            self.warnings = warnings
+            self.gradients = CapturedWork(
+                self._network.train, dict, capture=capture, warn=warnings.append
+            )
+            self.whole = CapturedWork(self._step, dict, capture=capture, warn=warnings.append)
+
+    def _step(self, key_R: Tensor, *rows: Tensor) -> None:
+        _, of_runs = self._network.train(key_R, *rows)
+        for optimizer, gradients in zip(self._optimizers, of_runs, strict=True):
+            optimizer.step(gradients)
+
+
+def step_row(way: str, case: Case, device: torch.device, n_steps: int) -> list[Cell]:
+    """A row: milliseconds of a step, and what it took to get there."""
+    config = case.config(0, device)
+    with torch.no_grad(), device_settings(config.training, device):
+        step = Step(way, case, device)
+        found: list[float] = []
+        warm = 0.0
+        for work in (step.gradients, step.whole):
+
+            def steps(n: int, work: Callable[..., object] = work) -> None:
+                for _ in range(n):
+                    work(step.key_R, *step.rows)
+
+            def few(steps: Callable[[int], None] = steps) -> None:
+                steps(WARM_UP + 1)
+
+            def many(steps: Callable[[int], None] = steps) -> None:
+                steps(n_steps)
+
+            warm += seconds_of(few, device)
+            found.append(min(seconds_of(many, device) for _ in range(3)) / n_steps)
+    note = "; ".join(getattr(step, "warnings", []))
+    return [
+        case.model,
+        case.precision,
+        case.n_runs,
+        way,
+        *[1000 * each for each in found],
+        warm,
+        note,
+    ]
+
+
+def _not_measured(case: Case, way: str, why: str) -> list[Cell]:
+    return [case.model, case.precision, case.n_runs, way, None, None, None, why]
+
+
+def main(argv: list[str]) -> int:
+    """Measures, and writes the table as it grows."""
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    parser = Parser(prog="python -m tests.benchmarks.training.compiled_steps", description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=found)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--width", type=positive_int, default=128)
+    parser.add_argument("--runs", nargs="+", type=positive_int, default=[10])
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--steps", type=positive_int, default=50, help="timed at once")
+    parser.add_argument("--budget", type=float, default=150, help="seconds in which to begin cells")
+    add_json_option(parser)
+    options = parser.parse_args(argv)
+    device = torch.device(options.device)
+    ways: Sequence[str] = WAYS if device.type == "cuda" else ("one by one", "compiled")
+    ends = time.perf_counter() + options.budget
+    result = make_result(
+        title="A batched step captured and compiled",
+        module="tests.benchmarks.training.compiled_steps",
+        argv=argv,
+        notes=["The best of three times so many steps."],
+    )
+    rows: list[list[Cell]] = []
+    for model in options.models:
+        for n_runs in options.runs:
+            case = Case(model, options.width, options.precision, n_runs)
+            for way in ways:
+                started = time.perf_counter()
+                if started > ends:
+                    rows.append(_not_measured(case, way, "the time was over"))
+                    continue
+                try:
+                    rows.append(step_row(way, case, device, options.steps))
+                except Exception as error:  # noqa: BLE001 - what a compiler refuses is a result
+                    said = f"{type(error).__name__}: {error}".partition("\n")[0]
+                    rows.append(_not_measured(case, way, said[:200]))
+                torch.compiler.reset()
+                taken = time.perf_counter() - started
+                print(f"{case}, {way}: {taken:.1f} s", file=sys.stderr, flush=True)
+                table = Table(
+                    title=f"A step of 50 pairs at width {options.width}, milliseconds",
+                    columns=[
+                        "model",
+                        "precision",
+                        "runs",
+                        "way",
+                        "gradients",
+                        "whole step",
+                        "seconds until warm",
+                        "note",
+                    ],
+                    rows=rows,
+                )
+                result = result.model_copy(update={"tables": [table]})
+                keep_result(result, options.json)
+    draw_result(result)
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    run_command(main)
