@@ -10,11 +10,13 @@ from dashboards.numbers.grid import GridCurve, GridReport
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.together import together_note
-from dashboards.statistics.means import summarise
+from dashboards.statistics.means import Summary, summarise
 from dashboards.statistics.verdicts import seeds_needed
 from dashboards.tables.origins import known_words
-from dashboards.words import show_mean, show_seeds, show_signed
-from space.words import STATES, count, duration, joined, number
+from dashboards.words import show_mean, show_seeds
+from space.metrics import Metric
+from space.notation import Notation
+from space.words import STATES, count, duration, joined
 
 __all__ = [
     "benchmark_outcome",
@@ -89,13 +91,14 @@ def study_outcome(view: StudyView) -> str:
             f"{_counted(len(view.front), 'trial is', 'trials are')} on the Pareto front of "
             f"{joined(metric.words for metric in view.metrics)}."
         )
-    words, value = view.metrics[0].words, number(best.values[0])
+    metric = view.metrics[0]
+    words, value = metric.words, metric.show(best.values[0])
     said = f"The best is trial {best.number} with a {words} of {value}"
     if baseline is None or not baseline.values:
         return f"{said}."
     if baseline.number == best.number:
         return f"{said}, the baseline: no trial was better."
-    return f"{said}, against {_stated(baseline)} of the baseline, trial {baseline.number}."
+    return f"{said}, against {_stated(metric, baseline)} of the baseline, trial {baseline.number}."
 
 
 def confirmation_outcome(found: Confirmation) -> str:
@@ -104,7 +107,7 @@ def confirmation_outcome(found: Confirmation) -> str:
     itself = ", the baseline itself" if winner.trial_number == found.baseline else ""
     sentences = [
         f"On {count(summary.n, 'fresh seed')} trial {winner.trial_number} does best{itself}: its "
-        f"{found.metric.words} is {show_mean(summary, found.decimals)}{_against_baseline(found)}."
+        f"{found.metric.words} is {_alone(summary, found.notation)}{_against_baseline(found)}."
     ]
     return " ".join([*sentences, *confirmation_caveats(found)])
 
@@ -145,7 +148,7 @@ def benchmark_terms(view: BenchmarkView) -> str:
 
 def benchmark_outcome(view: BenchmarkView) -> str:
     """What a benchmark found, in a few sentences."""
-    metric, decimals = view.table.metric, view.table.decimals()
+    metric, notation = view.table.metric, view.table.notation()
     rows = [row for row in view.table.rows if row.means]
     if not rows:
         return "No run has finished yet."
@@ -153,7 +156,7 @@ def benchmark_outcome(view: BenchmarkView) -> str:
     if best is None:
         said = ["No two configs have the same seeds yet, so none is called the best."]
     else:
-        found = f"{show_mean(best.means[metric.name], decimals)} over {count(best.n, 'seed')}"
+        found = f"{_alone(best.means[metric.name], notation)} over {count(best.n, 'seed')}"
         if len(rows) == 1:
             said = [f"{best.name} has in the mean a {metric.words} of {found}."]
         else:
@@ -188,19 +191,19 @@ def benchmark_outcome(view: BenchmarkView) -> str:
 
 def grid_outcome(report: GridReport, curve: GridCurve) -> str:
     """What a curve says of the value that is asked about, with its uncertainty."""
-    found, metric, decimals = curve.finding, report.metric, report.decimals
+    found, metric, notation = curve.finding, report.metric, report.notation
     name = f"{report.parameter} {report.reference:g}"
     if found.rival is None or found.behind is None:
         return f"{name} cannot be judged: no other point shares 2 or more seeds with it."
     against = {point.value: point.comparison for point in curve.points if point.comparison}
     comparison = against[found.rival]
     paired = comparison.paired
-    by = f"{abs(found.behind):.{decimals}f}"
+    by = f"{notation.value(abs(found.behind))}{notation.of_difference}"
     evidence = f"paired over {found.n} seeds"
     if paired.interval is not None:
         low, high = sorted((-paired.interval.low, -paired.interval.high))
         evidence += f", 95 % interval of {report.reference:g} minus {found.rival:g} "
-        evidence += f"{show_signed(low, decimals)} to {show_signed(high, decimals)}"
+        evidence += f"{notation.signed(low)} to {notation.signed(high)}"
     evidence += f", Holm-corrected p = {comparison.adjusted_p_value:.2g}"
     match found.verdict:
         case "best" if found.behind == 0:
@@ -214,7 +217,7 @@ def grid_outcome(report: GridReport, curve: GridCurve) -> str:
         case _:
             words = f"{name} is within noise of the {metric.extreme} mean of {found.n_points} "
             words += f"points, that of {found.rival:g}, which is {by} {metric.better}"
-    return f"{words} ({evidence}). {_seen_by_seeds(curve, decimals)}"
+    return f"{words} ({evidence}). {_seen_by_seeds(curve, notation)}"
 
 
 def _against_baseline(found: Confirmation) -> str:
@@ -231,7 +234,7 @@ def _against_baseline(found: Confirmation) -> str:
         "one seed gives no verdict" if compared is None else f"the verdict: {compared.verdict}"
     )
     return (
-        f", against {show_mean(baseline, found.decimals)} of the baseline, trial {found.baseline}, "
+        f", against {_alone(baseline, found.notation)} of the baseline, trial {found.baseline}, "
         f"on {seeds}; {verdict}"
     )
 
@@ -243,25 +246,32 @@ def _optimism(found: Confirmation) -> str:
             "The trial that the search judged best has not every fresh seed, so how optimistic the "
             "search was is not known."
         )
-    verdict = f"{said.worse_by:.{found.decimals}f} worse" if said.worse_by > 0 else "no worse"
-    n = said.confirmed.n
+    notation = found.notation
+    worse = f"{notation.value(said.worse_by)}{notation.of_difference} worse"
+    verdict = worse if said.worse_by > 0 else "no worse"
+    n, stated = said.confirmed.n, found.metric.show(said.search_value)
     return (
         f"Of its own best, trial {best.trial_number}, the search had said "
-        f"{number(said.search_value)}; {count(n, 'fresh seed')} {'says' if n == 1 else 'say'} "
-        f"{show_mean(said.confirmed, found.decimals)}, which is {verdict}."
+        f"{stated}; {count(n, 'fresh seed')} {'says' if n == 1 else 'say'} "
+        f"{_alone(said.confirmed, notation)}, which is {verdict}."
     )
 
 
-def _stated(trial: StudyTrial) -> str:
-    shown = number(trial.values[0])
+def _stated(metric: Metric, trial: StudyTrial) -> str:
+    shown = metric.show(trial.values[0])
     return shown if trial.state == "COMPLETE" else f"{shown} ({STATES[trial.state]})"
+
+
+def _alone(summary: Summary, notation: Notation) -> str:
+    """A mean in a sentence, with its unit."""
+    return f"{show_mean(summary, notation)}{notation.unit}"
 
 
 def _counted(n: int, one: str, several: str) -> str:
     return f"{n} {one if n == 1 else several}"
 
 
-def _seen_by_seeds(curve: GridCurve, decimals: int) -> str:
+def _seen_by_seeds(curve: GridCurve, notation: Notation) -> str:
     """What the seeds could have shown."""
     found = curve.finding
     needed = seeds_needed(found.n_points)
@@ -283,5 +293,5 @@ def _seen_by_seeds(curve: GridCurve, decimals: int) -> str:
         return f"{said}."
     return (
         f"{said}; {found.n} seeds would have shown a difference of "
-        f"{max(detectable):.{decimals}f} at any point in 4 of 5 cases."
+        f"{notation.value(max(detectable))}{notation.of_difference} at any point in 4 of 5 cases."
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dashboards.statistics.means import Summary
 from dashboards.statistics.sign_flips import Interval
 from space.metrics import Measured
+from space.notation import Notation
 from space.words import NOTHING, count
 
 __all__ = [
@@ -17,7 +18,6 @@ __all__ = [
     "show_interval",
     "show_mean",
     "show_seeds",
-    "show_signed",
 ]
 
 
@@ -39,27 +39,14 @@ def kept_epoch_note(measured: Measured, shown: Iterable[str]) -> list[str]:
     ]
 
 
-def show_mean(summary: Summary | None, decimals: int) -> str:
-    """A mean and its standard deviation, as far as there are any; see `Metric.decimals`."""
-    if summary is None:
-        return NOTHING
-    spread = "" if summary.std is None else f" ± {summary.std:.{decimals}f}"
-    return f"{summary.mean:.{decimals}f}{spread}"
+def show_mean(summary: Summary | None, notation: Notation) -> str:
+    """A mean and its standard deviation, as far as there are any."""
+    return NOTHING if summary is None else notation.mean(summary.mean, summary.std)
 
 
-def show_interval(interval: Interval | None, decimals: int) -> str:
-    """An interval, where there is one; see `Metric.decimals`."""
-    if interval is None:
-        return NOTHING
-    # Adding zero turns a rounded -0.0 into 0.0.
-    low, high = (f"{round(end, decimals) + 0.0:.{decimals}f}" for end in interval)
-    return f"[{low}, {high}]"
-
-
-def show_signed(number: float, decimals: int) -> str:
-    """A difference with its sign but where it is zero; see `Metric.decimals`."""
-    rounded = round(number, decimals) + 0.0
-    return f"{rounded:{'+' if rounded else ''}.{decimals}f}"
+def show_interval(interval: Interval | None, notation: Notation) -> str:
+    """An interval, where there is one."""
+    return NOTHING if interval is None else notation.interval(*interval)
 
 
 def show_code(commit: str | None, is_dirty: bool | None) -> str:

@@ -14,7 +14,7 @@ from space.terminal.command import Command, Option, count_of, local_path
 from space.terminal.printing import say
 
 if TYPE_CHECKING:
-    from trainables.worker.weights import Weights
+    from space import RunConfig
 
 __all__ = ["main"]
 
@@ -45,10 +45,11 @@ def main(options: Namespace) -> None:
     inputs, output = _read(Path(options.input)), Path(options.output)
     if output.suffix not in (".npy", ".csv"):
         raise UsageError(f"--output {file_name(output)}: name a .npy or a .csv file.")
-    from trainables.worker.weights import read_weights
+    from trainables.worker.weights import loaded, read_weights
 
     weights = read_weights(options.weights)
-    said = _predict(weights, options.weights, inputs, options.batch)
+    config, network = loaded(weights, options.weights)
+    said = _predict(config, network, inputs, options.batch)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix == ".npy":
@@ -59,7 +60,11 @@ def main(options: Namespace) -> None:
         raise UsageError(
             f"--output {file_name(output)}: cannot be written ({error.strerror or error})."
         ) from error
-    found = ", ".join(f"{name} {value:.4g}" for name, value in weights.epoch.metrics.items())
+    measured = type(config).measured
+    found = ", ".join(
+        f"{name} {measured.metric(name).show(value)}"
+        for name, value in weights.epoch.metrics.items()
+    )
     say(f"{file_name(output)}: {said.shape}, of the state of epoch {weights.epoch.epoch} ({found})")
 
 
@@ -77,13 +82,11 @@ def _read(path: Path) -> Any:
         raise UsageError(said) from error
 
 
-def _predict(weights: Weights, name: str, inputs: Any, batch: int) -> Any:
+def _predict(config: RunConfig, network: Any, inputs: Any, batch: int) -> Any:
     import torch
 
     from trainables.finding.find import trainable_of
-    from trainables.worker.weights import loaded
 
-    config, network = loaded(weights, name)
     trainable = trainable_of(config)
     try:
         tensor = torch.as_tensor(inputs)

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from typing import Any, Protocol
 
+from space.notation import Notation
+from space.words import NOTHING
+
 __all__ = ["UNKNOWN", "Measured", "Metric", "rank"]
 
 
@@ -21,7 +24,8 @@ class Metric:
         name: What files, stores and programs call it.
         words: What people call it; default: its name.
         unit: What it is measured in; empty for what has none. One that begins with "fraction" or
-            "share" is of a metric from 0 to 1.
+            "share", such as "fraction of points", is of a metric from 0 to 1, which people are
+            shown in per cent; files and programs have it as it is.
         maximize: Whether the larger of two values is the better one.
     """
 
@@ -36,8 +40,14 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """Words and unit, as an axis or a column is headed."""
-        return f"{self.words} ({self.unit})" if self.unit else self.words
+        """Words and unit as people are shown them, as an axis is headed."""
+        unit = f"% {self.unit.partition(' ')[2]}".rstrip() if self.is_share else self.unit
+        return f"{self.words} ({unit})" if unit else self.words
+
+    @property
+    def heading(self) -> str:
+        """Words and unit in short, as a column is headed: what a share is of, is left out."""
+        return f"{self.words} (%)" if self.is_share else self.title
 
     @property
     def extreme(self) -> str:
@@ -63,21 +73,27 @@ class Metric:
         """See `rank`."""
         return rank(value, self.maximize)
 
-    def decimals(self, values: Iterable[float]) -> int:
-        """Decimals that some values, their differences and spreads are shown with.
+    def notation(self, values: Iterable[float | None]) -> Notation:
+        """How some values, their differences and spreads are written: the one place for it.
 
-        Four of a share, two of per cent. Of all else as many as leave the largest value four
-        figures.
+        In per cent with two decimals where they are shares or per cent. All else has as many
+        decimals as leave the largest value four figures, and none where all are whole.
 
         Args:
-            values: Finite values that stand together.
+            values: Values that stand together; what is None or not finite does not count.
         """
         if self.is_share:
-            return 4
+            return Notation(unit=" %", of_difference=" percentage points", scale=100.0)
         if self.unit == "%":
-            return 2
-        largest = max(map(abs, values), default=0.0) or 1.0
-        return min(max(3 - math.floor(math.log10(largest)), 0), 12)
+            return Notation(unit=" %", of_difference=" percentage points")
+        return Notation.of(values, f" {self.unit}" if self.unit else "")
+
+    def show(self, value: float | None) -> str:
+        """A value that stands alone, with its unit."""
+        if value is None:
+            return NOTHING
+        notation = self.notation([value])
+        return f"{notation.value(value)}{notation.unit if math.isfinite(value) else ''}"
 
 
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}

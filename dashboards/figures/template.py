@@ -18,6 +18,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from space.metrics import Metric
+
 __all__ = [
     "BASELINE_COLOUR",
     "BEST_COLOUR",
@@ -30,6 +32,7 @@ __all__ = [
     "count_axis",
     "escape",
     "figure",
+    "metric_axis",
     "shorten",
     "translucent",
 ]
@@ -183,6 +186,17 @@ def count_axis(lowest: float, highest: float) -> dict[str, Any]:
         highest: The highest.
     """
     return {"dtick": 1, "tick0": 0} if highest - lowest <= FEW else {}
+
+
+def metric_axis(metric: Metric, before: str = "") -> dict[str, Any]:
+    """Settings of an axis along which a metric's values lie: its title, the unit of its ticks.
+
+    Args:
+        metric: The metric; its values are drawn as they are.
+        before: What its title begins with.
+    """
+    ticks = {"tickformat": ".4~%"} if metric.is_share else {}
+    return {"title": {"text": f"{before}{escape(shorten(metric.title))}"}, **ticks}
 
 
 def escape(text: object) -> str:

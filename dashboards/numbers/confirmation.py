@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from dashboards.statistics.verdicts import Comparison, Optimism, compare_all, optimism, seeds_needed
 from space.metrics import Measured, Metric
+from space.notation import Notation
 from storage import Store
 from storage.summaries.best import objectives
 from storage.summaries.confirmed import ConfirmedTrial, confirmed_trials, failed_seeds
@@ -49,9 +50,9 @@ class Confirmation:
         return self.trials[0]
 
     @property
-    def decimals(self) -> int:
-        """Decimals that the trials' values are shown with."""
-        return self.metric.decimals(trial.mean for trial in self.trials)
+    def notation(self) -> Notation:
+        """How the trials' values are written."""
+        return self.metric.notation(trial.mean for trial in self.trials)
 
     @property
     def optimism(self) -> Optimism | None:

@@ -19,6 +19,7 @@ from dashboards.statistics.verdicts import Comparison, compare_all
 from space import Value
 from space.errors import UsageError, nearest
 from space.metrics import Measured, Metric, rank
+from space.notation import Notation
 from storage import Store, StudyRecord
 from storage.connect.engine import translated
 from storage.summaries.best import objectives
@@ -127,9 +128,9 @@ class GridReport:
     trials: dict[str, int]
 
     @property
-    def decimals(self) -> int:
-        """Decimals that the metric's values are shown with."""
-        return self.metric.decimals(
+    def notation(self) -> Notation:
+        """How the metric's values are written."""
+        return self.metric.notation(
             point.summary.mean for curve in self.curves for point in curve.points
         )
 

@@ -22,6 +22,7 @@ from dashboards.statistics.verdicts import (
 from space import MeanStd, RunConfig
 from space.errors import UsageError, nearest
 from space.metrics import Measured, Metric
+from space.notation import Notation
 from space.words import count
 
 __all__ = [
@@ -114,8 +115,8 @@ class BenchmarkTable:
         """What the rows are compared by."""
         return self.measured.judged_by
 
-    def decimals(self, metric: Metric | None = None) -> int:
-        """Decimals that a metric's values are shown with, on any split.
+    def notation(self, metric: Metric | None = None) -> Notation:
+        """How a metric's values are written, on any split.
 
         Args:
             metric: The metric; default: what the rows are compared by.
@@ -123,7 +124,7 @@ class BenchmarkTable:
         of = (metric or self.metric).of
         alike = [each.name for each in self.measured.metrics if each.of == of]
         means = [row.means[name].mean for row in self.rows for name in alike if name in row.means]
-        return (metric or self.metric).decimals(means)
+        return (metric or self.metric).notation(means)
 
     @property
     def settings(self) -> tuple[str, ...]:

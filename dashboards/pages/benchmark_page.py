@@ -51,7 +51,7 @@ def benchmark_document(
         "terms": benchmark_terms(view),
         "outcome": outcome,
         "metric": view.table.metric,
-        "decimals": view.table.decimals(),
+        "notation": view.table.notation(),
         "best": view.table.best,
         "reference": view.table.row(view.table.reference),
         "missing": {

@@ -53,6 +53,7 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
     outcome = [study_outcome(view)] + ([] if found is None else [confirmation_outcome(found)])
     failed = [trial for trial in view.trials if trial.state == "FAIL"]
     space = [space_sheet(view)] + ([] if view.space is None else [terms_sheet(view.space)])
+    leading = _leading(view)
     context = {
         "view": view,
         "running": running,
@@ -61,7 +62,11 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         "question": question(view),
         "outcome": outcome,
         "went": how_it_went(view, is_running=running),
-        "leading": _leading(view),
+        "leading": leading,
+        "notations": [
+            metric.notation(value for trial in leading for value in trial.values[place:][:1])
+            for place, metric in enumerate(view.metrics)
+        ],
         "failed": failed[-N_FAILED:],
         "n_failed": len(failed),
         "confirmation": drawn([] if found is None else [confirmation_sheet(found)]),

@@ -11,7 +11,7 @@ from dashboards.statistics.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.origins import origin_notes
-from dashboards.words import kept_epoch_note, show_interval, show_mean, show_seeds, show_signed
+from dashboards.words import kept_epoch_note, show_interval, show_mean, show_seeds
 from space.metrics import Metric
 from space.terminal.layout import Paper
 from space.words import NOTHING, capitalised, joined, number
@@ -124,19 +124,19 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
             f"{row.result.n_parameters:,}",
             *(_setting(row.result.config.value(path)) for path in settings),
             _of_asked(row.n, row),
-            *(show_mean(row.means.get(each.name), table.decimals(each)) for each in shown),
+            *(show_mean(row.means.get(each.name), table.notation(each)) for each in shown),
             show_interval(
                 row.means[judged.name].interval if judged.name in row.means else None,
-                table.decimals(),
+                table.notation(),
             ),
             NOTHING if row.train_seconds is None else f"{row.train_seconds.mean:.1f}",
         )
         for row in table.rows
     ]
-    units = dict.fromkeys(f"{each.of}: {each.unit}" for each in shown if each.unit)
+    shares = dict.fromkeys(f"{each.of}: {each.unit}" for each in shown if each.is_share)
     kept = kept_epoch_note(table.measured, (each.name for each in shown))
     notes = [
-        "; ".join(["mean ± standard deviation (ddof 1) over n seeds", *units, *kept]),
+        "; ".join(["mean ± standard deviation (ddof 1) over n seeds", *shares, *kept]),
         _INTERVAL.format(words=judged.words),
     ]
     missing = [
@@ -160,7 +160,7 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
         "parameters",
         *(path.rpartition(".")[2].replace("_", " ") for path in settings),
         "n",
-        *(each.words for each in shown),
+        *(each.heading for each in shown),
         "95 % interval",
         "train s",
     )
@@ -173,7 +173,7 @@ def _setting(value: object) -> str:
 
 def comparison_sheet(table: BenchmarkTable) -> Sheet:
     """What the configs are compared by, against the reference's, on the seeds that both have."""
-    rows, decimals, metric = [], table.decimals(), table.metric
+    rows, notation, metric = [], table.notation(), table.metric
     for row in table.rows:
         cells = [NOTHING] * 7
         if row.comparison is not None:
@@ -181,16 +181,16 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
             detectable = paired.detectable_difference
             cells = [
                 _of_asked(paired.n, row),
-                show_signed(paired.mean_difference, decimals),
-                show_interval(paired.interval, decimals),
+                notation.signed(paired.mean_difference),
+                show_interval(paired.interval, notation),
                 f"{paired.probability_better:.2f}",
                 f"{paired.p_value:.2g}",
                 f"{row.comparison.adjusted_p_value:.2g}",
-                NOTHING if detectable is None else f"{detectable:.{decimals}f}",
+                notation.value(detectable),
             ]
         rows.append((row.name, *cells, row.verdict))
     return Sheet(
-        title=f"{capitalised(metric.words)} against {table.reference}, seed by seed: "
+        title=f"{capitalised(metric.heading)} against {table.reference}, seed by seed: "
         f"{'positive' if metric.maximize else 'negative'} is better",
         columns=_COMPARISON_COLUMNS,
         left=frozenset({0, 8}),
@@ -215,21 +215,17 @@ def report_sheet(table: BenchmarkTable, *, others: bool = False, together: bool 
             if found.metric not in wanted:
                 continue
             reported, compared = found.reported, found.comparison
-            decimals = table.decimals(found.metric)
+            notation = table.notation(found.metric)
             rows.append(
                 (
                     row.name,
-                    found.metric.words,
+                    found.metric.heading,
                     str(row.n),
-                    show_mean(row.means.get(found.metric.name), decimals),
+                    show_mean(row.means.get(found.metric.name), notation),
                     str(found.reported_n),
-                    " ± ".join(
-                        _as_reported(each, decimals) for each in (reported.mean, reported.std)
-                    ),
-                    NOTHING
-                    if found.difference is None
-                    else show_signed(found.difference, decimals),
-                    show_interval(None if compared is None else compared.interval, decimals),
+                    " ± ".join(notation.quoted(each) for each in (reported.mean, reported.std)),
+                    notation.signed(found.difference),
+                    show_interval(None if compared is None else compared.interval, notation),
                     found.verdict,
                 )
             )
@@ -266,7 +262,7 @@ def shift_sentences(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]
     """
     said = []
     for metric in metrics:
-        decimals = metric.decimals(each.reported.mean for row in rows for each in row.reported)
+        notation = metric.notation(each.reported.mean for row in rows for each in row.reported)
         found = shift_from_report(rows, metric)
         if found is None:
             continue
@@ -279,8 +275,9 @@ def shift_sentences(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]
             compared = found.average.comparison
             sentence += (
                 f"; the mean of {', '.join(found.average.names)} over the {found.average.n} seeds "
-                f"that they share differs by {show_signed(compared.difference, decimals)} "
-                f"{show_interval(compared.interval, decimals)}, p = {compared.p_value:.2g}, which "
+                f"that they share differs by {notation.signed(compared.difference)}"
+                f"{notation.of_difference} {show_interval(compared.interval, notation)}, "
+                f"p = {compared.p_value:.2g}, which "
                 "holds whatever the rows have in common, here or in the report"
             )
         said.append(sentence)
@@ -289,11 +286,6 @@ def shift_sentences(rows: Sequence[Row], metrics: Iterable[Metric]) -> list[str]
 
 def _equal(n: int) -> str:
     return f", in {n} equal" if n else ""
-
-
-def _as_reported(value: float, decimals: int) -> str:
-    """So many decimals, or as many as were reported."""
-    return f"{value:.{decimals}f}" if round(value, decimals) == value else f"{value}"
 
 
 def _of_asked(n: int, row: Row) -> str:

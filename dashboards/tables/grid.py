@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.numbers.grid import GridPoint, GridReport
 from dashboards.story import grid_outcome
 from dashboards.tables.drawing import Sheet
-from dashboards.words import kept_epoch_note, show_interval, show_signed
+from dashboards.words import kept_epoch_note, show_interval
 from space.words import NOTHING, count
 
 __all__ = ["grid_sheets"]
@@ -14,7 +14,7 @@ __all__ = ["grid_sheets"]
 def grid_sheets(report: GridReport) -> list[Sheet]:
     """A table a curve, of a grid search with a value that is asked about."""
     title = (
-        f"study '{report.study}' on {report.data_source}: {report.metric.name} against "
+        f"study '{report.study}' on {report.data_source}: {report.metric.heading} against "
         f"{report.parameter}, mean over seeds"
     )
     columns = (
@@ -45,13 +45,13 @@ def grid_sheets(report: GridReport) -> list[Sheet]:
 
 
 def _row(report: GridReport, point: GridPoint) -> list[str]:
-    summary, decimals = point.summary, report.decimals
+    summary, notation = point.summary, report.notation
     row = [
         f"{point.value:g}",
-        f"{summary.mean:.{decimals}f}",
-        NOTHING if summary.std is None else f"{summary.std:.{decimals}f}",
+        notation.value(summary.mean),
+        notation.value(summary.std),
         str(summary.n),
-        show_interval(summary.interval, decimals),
+        show_interval(summary.interval, notation),
     ]
     if point.comparison is None:
         is_reference = point.value == report.reference
@@ -59,8 +59,8 @@ def _row(report: GridReport, point: GridPoint) -> list[str]:
     paired = point.comparison.paired
     return [
         *row,
-        show_signed(paired.mean_difference, decimals),
-        show_interval(paired.interval, decimals),
+        notation.signed(paired.mean_difference),
+        show_interval(paired.interval, notation),
         f"{paired.p_value:.2g}",
         f"{point.comparison.adjusted_p_value:.2g}",
         point.comparison.verdict,

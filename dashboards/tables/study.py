@@ -11,10 +11,11 @@ from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet
-from dashboards.words import kept_epoch_note, show_interval, show_mean, show_signed
+from dashboards.words import kept_epoch_note, show_interval, show_mean
 from space import CategoricalParameter, Condition, Parameter, Space, Value, format_duration
 from space.config import ELSEWHERE, SEED_KEYS
 from space.messages import listed
+from space.metrics import Metric
 from space.study.identity import flat
 from space.words import NOTHING, count, number
 from storage.summaries.best import best_first
@@ -114,7 +115,7 @@ def best_sheet(view: StudyView, n: int = 5) -> Sheet:
     rows = [
         ["state", *(trial.state.lower() for trial in trials)],
         *(
-            [metric.words, *(_objective(trial, place) for trial in trials)]
+            [metric.heading, *_objectives(trials, place, metric)]
             for place, metric in enumerate(view.metrics)
         ),
         ["epochs", *(str(trial.n_epochs) for trial in trials)],
@@ -140,7 +141,7 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
     Args:
         found: The confirmation.
     """
-    rows, decimals = [], found.decimals
+    rows, notation = [], found.notation
     for trial in found.trials:
         compared = found.comparisons.get(trial.trial_number)
         summary = summarise(trial.values)
@@ -150,18 +151,16 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
             (
                 f"trial {trial.trial_number}",
                 ", ".join(roles) or NOTHING,
-                number(trial.search_value) + (" (pruned)" if trial.was_pruned else ""),
-                show_mean(summary, decimals),
-                show_interval(summary.interval, decimals),
+                notation.value(trial.search_value) + (" (pruned)" if trial.was_pruned else ""),
+                show_mean(summary, notation),
+                show_interval(summary.interval, notation),
                 str(summary.n),
-                NOTHING
-                if compared is None
-                else show_signed(compared.paired.mean_difference, decimals),
+                NOTHING if compared is None else notation.signed(compared.paired.mean_difference),
                 NOTHING if compared is None else compared.verdict,
             )
         )
     notes = [
-        f"{found.metric.words}: mean ± standard deviation (ddof 1) over n seeds that the "
+        f"{found.metric.heading}: mean ± standard deviation (ddof 1) over n seeds that the "
         "search never saw",
         "the 95 % interval of a mean is what a sign-flip test does not reject, which assumes "
         "values that are symmetric about it; - for fewer than 6 seeds or where all are equal",
@@ -189,13 +188,15 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
     )
 
 
-def _objective(trial: StudyTrial, place: int) -> str:
-    if place >= len(trial.values):
-        return NOTHING
-    shown = number(trial.values[place])
-    if place < len(trial.standard_errors):
-        shown += f" ± {number(trial.standard_errors[place])}"
-    return shown
+def _objectives(trials: Sequence[StudyTrial], place: int, metric: Metric) -> list[str]:
+    """What some trials have of one objective."""
+    notation = metric.notation(value for trial in trials for value in trial.values[place:][:1])
+    return [
+        NOTHING
+        if place >= len(trial.values)
+        else notation.mean(trial.values[place], next(iter(trial.standard_errors[place:]), None))
+        for trial in trials
+    ]
 
 
 def _heading(view: StudyView, trial: StudyTrial) -> str:

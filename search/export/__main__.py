@@ -28,7 +28,7 @@ from space.errors import UsageError
 from space.files.configs import LONGEST_NAME
 from space.terminal.command import OneOf, Option, count_of, local_path
 from space.terminal.printing import say, say_command, say_json, say_whole
-from space.words import count, number
+from space.words import count
 from storage import LaunchRecord, RunRecord, Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import (
@@ -311,16 +311,18 @@ def _objectives(store: Store, study: optuna.Study, trial: FrozenTrial) -> list[d
 
 def _values(named: NamedConfig) -> str:
     """What the search said of a config, after what fresh seeds say of it."""
+    measured = named.config_type.measured
     searched = ", ".join(
-        f"{each['metric']} {number(each['value'])}" for each in named.provenance["objectives"]
+        f"{each['metric']} {measured.metric(each['metric']).show(each['value'])}"
+        for each in named.provenance["objectives"]
     )
     confirmed = named.provenance.get("confirmed")
     if confirmed is None:
         return searched
     name, std = named.provenance["objectives"][0]["metric"], confirmed["std"]
-    decimals = named.config_type.measured.metric(name).decimals([confirmed["mean"]])
-    spread = "on one fresh seed" if std is None else f"± {std:.{decimals}f} on fresh seeds"
-    fresh = f"{name} {confirmed['mean']:.{decimals}f} {spread}"
+    notation = measured.metric(name).notation([confirmed["mean"]])
+    seeds = "one fresh seed" if std is None else "fresh seeds"
+    fresh = f"{name} {notation.mean(confirmed['mean'], std)}{notation.unit} on {seeds}"
     was_pruned = named.provenance["state"] == TrialState.PRUNED.name
     return f"{fresh}; the search {'stopped it at' if was_pruned else 'said'} {searched}"
 

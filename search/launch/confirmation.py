@@ -37,17 +37,17 @@ def print_unconfirmed(lacking: Sequence[Unconfirmed], metric: Metric) -> None:
         metric: The objective that decides.
     """
     means = [summarise(each.values) if each.values else None for each in lacking]
-    decimals = metric.decimals(found.mean for found in means if found is not None)
+    notation = metric.notation(found.mean for found in means if found is not None)
     say()
     say("not ranked yet, as not every fresh seed is there:")
     say_table(
-        ("trial", "seeds there", "missing", f"{metric.name} so far"),
+        ("trial", "seeds there", "missing", f"{metric.heading} so far"),
         [
             (
                 str(each.trial_number),
                 str(len(each.values)),
                 str(each.n_missing),
-                show_mean(found, decimals),
+                show_mean(found, notation),
             )
             for each, found in zip(lacking, means, strict=True)
         ],

@@ -20,9 +20,10 @@ from search.trials.open_trial import OpenTrial
 from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots
 from space import format_duration
+from space.metrics import Metric
 from space.terminal.layout import table_lines
 from space.terminal.printing import error_console, paper_of, say_error, say_event
-from space.words import count, duration, number, show_params
+from space.words import count, duration, show_params
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 
@@ -78,7 +79,7 @@ class LineProgress:
     def __init__(self, plan: Plan) -> None:
         """Make the display; it writes to stderr."""
         self._plan = plan
-        self._metrics = [objective.metric for objective in plan.space.objectives]
+        self._metrics = plan.space.metrics
         self._rungs = set(plan.space.rungs())
         self._show = ""
 
@@ -123,9 +124,9 @@ class LineProgress:
     def _values(self, trial: OpenTrial) -> str:
         if trial.values is None:
             return "no value"
-        return " ".join(
-            f"{name}={number(value)}"
-            for name, value in zip(self._metrics, trial.values, strict=True)
+        return ", ".join(
+            f"{metric.name} {metric.show(value)}"
+            for metric, value in zip(self._metrics, trial.values, strict=True)
         )
 
 
@@ -221,7 +222,7 @@ class LiveProgress:
         counts = snapshot.counts
         total = self._plan.space.max_trials
         done = counts["COMPLETE"] + counts["PRUNED"] + counts["FAIL"]
-        metric = self._plan.space.objectives[0].metric
+        metric = self._plan.space.metrics[0]
         left = self._pace.remaining(
             snapshot, sum(t.n_epochs for t in self._running.values()), len(self._running)
         )
@@ -233,18 +234,18 @@ class LiveProgress:
             style="bold",
         )
         best = Text(
-            f"best {metric} {_leader(snapshot.best[0] if snapshot.best else None)}   "
-            f"baseline {_leader(snapshot.baseline)}"
+            f"best {metric.name} {_leader(metric, snapshot.best[0] if snapshot.best else None)}   "
+            f"baseline {_leader(metric, snapshot.baseline)}"
         )
         rungs = self._plan.space.rungs()
         table = table_lines(
-            ("trial", "epoch", *(["next rung"] if rungs else []), metric, "parameters"),
+            ("trial", "epoch", *(["next rung"] if rungs else []), metric.name, "parameters"),
             [
                 (
                     f"{place}{'*' if trial.is_baseline else ''}",
                     f"{trial.n_epochs}/{self._plan.space.training.epochs}",
                     *([next_rung(rungs, trial.n_epochs)] if rungs else []),
-                    "" if trial.values is None else number(trial.values[0]),
+                    "" if trial.values is None else metric.show(trial.values[0]),
                     show_params(trial.params),
                 )
                 for place, trial in sorted(self._running.items())
@@ -266,11 +267,11 @@ def _why(trial: OpenTrial, command: str) -> str:
     return f"{trial.reason}; its traceback: {command}" if trial.traceback else str(trial.reason)
 
 
-def _leader(row: StudyTrial | None) -> str:
+def _leader(metric: Metric, row: StudyTrial | None) -> str:
     if row is None:
         return "-"
     note = "" if row.state == "COMPLETE" else f", {row.state.lower()} at epoch {row.longest}"
-    return f"{number(row.values[0])} (trial {row.number}{note})"
+    return f"{metric.show(row.values[0])} (trial {row.number}{note})"
 
 
 def next_rung(rungs: Sequence[int], epoch: int) -> str:

@@ -23,7 +23,7 @@ from search.trials.study import OpenedStudy
 from space.errors import UsageError
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import say, say_command, say_json, say_table
-from space.words import count, duration, number, show_params
+from space.words import count, duration, show_params
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.summaries.baselines import in_order
@@ -173,8 +173,7 @@ def print_result(result: Result) -> None:
     elif result.failed:
         say(" ".join(failures_on_fresh_seeds(result.failed)))
     if result.unconfirmed:
-        measured = plan.space.config_type.measured
-        print_unconfirmed(result.unconfirmed, measured.metric(plan.space.objectives[0].metric))
+        print_unconfirmed(result.unconfirmed, plan.space.metrics[0])
     say()
     say(f"every trial and epoch: {result.store}, launch {outcome.launch_id}")
     # What is lacking may have been left to another launch by one that did all else.
@@ -192,15 +191,15 @@ def print_result(result: Result) -> None:
 
 
 def _print_table(plan: Plan, snapshot: Snapshot) -> None:
-    metrics = [objective.metric for objective in plan.space.objectives]
-    columns = ("", "trial", *metrics, "epochs", "state", "parameters")
+    metrics = plan.space.metrics
+    columns = ("", "trial", *(metric.name for metric in metrics), "epochs", "state", "parameters")
     rows = []
     shown = list(snapshot.leading[:N_SHOWN])
     if snapshot.baseline is not None and snapshot.baseline not in shown:
         shown.append(snapshot.baseline)
     best = {row.number for row in snapshot.best}
     for row in shown:
-        values = [number(value) for value in row.values]
+        values = [m.show(value) for m, value in zip(metrics, row.values, strict=False)]
         values += [""] * (len(metrics) - len(values))
         rows.append(
             (
@@ -230,10 +229,10 @@ def _comparison(plan: Plan, snapshot: Snapshot) -> str:
     if not snapshot.best:
         return "no trial has reached its full number of epochs yet"
     best = snapshot.best[0]
-    metric = plan.space.objectives[0].metric
+    metric = plan.space.metrics[0]
     n_seeds = plan.space.replicates
     seeds = count(n_seeds, "seed")
-    found = f"best {metric} {number(best.values[0])}"
+    found = f"best {metric.name} {metric.show(best.values[0])}"
     if baseline is None and not plan.space.baselines:
         return f"{found} on {seeds}: the best of many trials is partly luck"
     if baseline is None or baseline.state != "COMPLETE":
@@ -241,8 +240,8 @@ def _comparison(plan: Plan, snapshot: Snapshot) -> str:
     if baseline == best:
         return f"{found} on {seeds}, the baseline's: no trial was better"
     return (
-        f"{found} beside the baseline's {number(baseline.values[0])}, on {seeds} each: the best of "
-        "many trials is partly luck"
+        f"{found} beside the baseline's {metric.show(baseline.values[0])}, on {seeds} each: the "
+        "best of many trials is partly luck"
     )
 
 

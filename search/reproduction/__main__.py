@@ -196,10 +196,12 @@ def _status(filled: _Filled) -> str:
     ]
     if results:
         higher = fmean(result["test_error"] - result["val_error"] for result in results)
+        notation = filled[0][1].notation()
         lines.append(
             "- Validation errors are optimistic: each is the lowest of all epochs, chosen on the "
             f"same pairs. Over the {count(len(results), 'run')} of the tables the test error lies "
-            f"{abs(higher):.4f} {'above' if higher > 0 else 'below'} it in the mean.\n"
+            f"{notation.value(abs(higher))}{notation.of_difference} "
+            f"{'above' if higher > 0 else 'below'} it in the mean.\n"
         )
     return "".join(lines)
 

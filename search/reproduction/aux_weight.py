@@ -90,7 +90,7 @@ def _study(store: Store, study: str, runs: list[RunRecord], figures: dict[str, s
         title = ", ".join([study, *(str(value) for value in curve.group.values())])
         file = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") + ".svg"
         figures[file] = grid_curve_svg(
-            curve, title, parameter=report.parameter, metric=report.metric.name
+            curve, title, parameter=report.parameter, metric=report.metric
         )
         blocks.append(f"![Error of {escape_markdown(title)}](figures/{file})\n")
     return blocks

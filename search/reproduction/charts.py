@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dashboards.numbers.grid import GridCurve
 from dashboards.numbers.learning_curves import Curves
+from space.metrics import Metric
 
 __all__ = ["Chart", "curves_svg", "grid_curve_svg"]
 
@@ -31,7 +32,14 @@ class Chart:
     """
 
     def __init__(
-        self, title: str, first: float, last: float, top: float, *, inset: float = 0.0
+        self,
+        title: str,
+        first: float,
+        last: float,
+        top: float,
+        *,
+        inset: float = 0.0,
+        scale: float = 1.0,
     ) -> None:
         """
         Args:
@@ -40,10 +48,12 @@ class Chart:
             last: The value at the right end.
             top: The largest value upwards; where it is 0, the axis goes to 1.
             inset: Space left free at both sides.
+            scale: What the ticks upwards say times the value; see `Notation`.
         """
         self._title = title
         self.parts: list[str] = []
         self._first, self._last = first, last
+        self._scale = scale
         self._step = round_step(top if top > 0 else 1.0)
         self._n_ticks = math.ceil((top if top > 0 else 1.0) / self._step)
         self._left, self._right = LEFT + inset, WIDTH - RIGHT - inset
@@ -80,7 +90,7 @@ class Chart:
         for value in (index * self._step for index in range(self._n_ticks + 1)):
             level = self.y(value)
             self.path(f"M{LEFT} {level:.1f}H{WIDTH - RIGHT}", 'stroke="#dddddd" fill="none"')
-            self.label(LEFT - 8, level + 4, f"{value:.6g}", "end")
+            self.label(LEFT - 8, level + 4, f"{value * self._scale:.6g}", "end")
         for tick in ticks:
             self.label(self.x(tick), BELOW + 18, f"{tick:.6g}", "middle")
         middle = (TOP + BELOW) / 2
@@ -150,7 +160,7 @@ def _stroke(colour: str) -> str:
     return f'stroke="{colour}" stroke-width="2"{_DASHES[colour]} fill="none"'
 
 
-def grid_curve_svg(curve: GridCurve, title: str, *, parameter: str, metric: str) -> str:
+def grid_curve_svg(curve: GridCurve, title: str, *, parameter: str, metric: Metric) -> str:
     """Draw a grid search's error: the mean at each point with its 95 % interval.
 
     Args:
@@ -166,8 +176,9 @@ def grid_curve_svg(curve: GridCurve, title: str, *, parameter: str, metric: str)
         for point, mean in zip(curve.points, means, strict=True)
     ]
     top = max(high for _, high in spans) * 1.05
-    chart = Chart(title, values[0], values[-1], top, inset=24)
-    chart.frame(values, parameter, metric)
+    scale = metric.notation(means).scale
+    chart = Chart(title, values[0], values[-1], top, inset=24, scale=scale)
+    chart.frame(values, parameter, metric.title)
     line = f"M{'L'.join(chart.points(values, means))}"
     chart.path(line, f'stroke="{BLUE}" stroke-opacity="0.4" fill="none"')
     for value, mean, (low, high) in zip(values, means, spans, strict=True):

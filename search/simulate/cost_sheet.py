@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from dashboards.tables.drawing import Sheet, draw
 from search.runs.provenance import collect_provenance
 from search.simulate.cost import EVERY_POINT, CostTable, Row
 from search.simulate.curves_file import LearningCurves
 from space.errors import UsageError
+from space.notation import Notation
 from space.terminal.layout import Paper
 from space.terminal.printing import as_json
 from space.words import NOTHING, count
@@ -54,43 +53,47 @@ def cost_sheet(curves: LearningCurves, table: CostTable) -> Sheet:
     """The table to be drawn."""
     stopped = f", {curves.n_stopped} of them stopped early" if curves.n_stopped else ""
     return Sheet(
-        title=f"Winners within {table.tolerance:g} of the best of {table.n_points} recorded "
-        f"points{stopped}, after {table.max_epochs:,} epochs",
+        title=f"Winners within {_tolerance(curves, table)} of the best of {table.n_points} "
+        f"recorded points{stopped}, after {table.max_epochs:,} epochs",
         columns=(
             "sampler",
             "pruner",
             "good at the end",
-            "behind the best",
+            "behind the best" + (" (%)" if curves.metric.is_share else ""),
             "a quarter by",
             "half by",
             "trials",
         ),
         left=frozenset({0, 1}),
-        rows=[_cells(row, _decimals(curves)) for row in table.rows],
+        rows=[_cells(row, _notation(curves)) for row in table.rows],
         notes=notes(curves, table),
     )
 
 
-def _cells(row: Row, decimals: int) -> tuple[str, ...]:
+def _cells(row: Row, notation: Notation) -> tuple[str, ...]:
     return (
         row.sampler,
         row.pruner,
         f"{row.good_share:.0%}",
-        NOTHING if row.behind is None else f"{row.behind:.{decimals}f}",
+        notation.value(row.behind),
         *(NOTHING if each is None else f"{each:,}" for each in (row.quarter_by, row.half_by)),
         f"{sum(row.trials.values()):.0f}",
     )
 
 
-def _decimals(curves: LearningCurves) -> int:
-    """Decimals that what points are worth is shown with."""
-    worth = curves.true_values()
-    return curves.metric.decimals(worth[np.isfinite(worth)].tolist())
+def _notation(curves: LearningCurves) -> Notation:
+    """How what points are worth is written."""
+    return curves.metric.notation(curves.true_values().tolist())
+
+
+def _tolerance(curves: LearningCurves, table: CostTable) -> str:
+    notation = _notation(curves)
+    return f"{notation.quoted(table.tolerance)}{notation.of_difference}"
 
 
 def notes(curves: LearningCurves, table: CostTable) -> list[str]:
     """What the numbers are, and what they leave out."""
-    given = curves.provenance
+    given, notation = curves.provenance, _notation(curves)
     replicates = table.rows[0].replicates
     seeds = "" if replicates == 1 else f" x {replicates} seeds"
     left_out = replicates < table.n_recorded_seeds
@@ -102,8 +105,8 @@ def notes(curves: LearningCurves, table: CostTable) -> list[str]:
     lines = [
         f"the full grid is {table.n_points} points x {count(curves.epochs, 'epoch')}{seeds} = "
         f"{table.grid_epochs * replicates:,} epochs; the best point is worth "
-        f"{table.best:.{_decimals(curves)}f}, and {table.n_within} of the points are within "
-        f"{table.tolerance:g} of it",
+        f"{notation.value(table.best)}{notation.unit}, and {table.n_within} of the points are "
+        f"within {_tolerance(curves, table)} of it",
         f"worth: {curves.truth}; a trial is trained on {replicates} of the "
         f"{curves.n_seeds} recorded seeds, the same for all trials of a search; {scored}",
         f"{count(table.n_seeds, 'search')} a row, {count(table.n_workers, 'trial')} at a time, "
@@ -151,12 +154,12 @@ def _of_stopped(curves: LearningCurves, table: CostTable) -> list[str]:
         "stopped here, so beside settings that train on they look better than they are; it is "
         "conservative for quality: a stopped trial is worth what it had shown by then, and would "
         "rather have ended better, so a setting gains nothing by training it on",
-        f"points within {table.tolerance:g} of the best: {table.n_within}, of which {n_good} "
-        "stopped; a search is good by proposing what lies nearest to one of these, so with few of "
-        "them that is luck as well: 'behind the best' says more, and a larger --tolerance asks for "
-        "less; every point tries the study's own trials, its baselines included, which a "
-        "search has to find first; where the study searched little, whatever lies nearest answers, "
-        "which flatters a way that goes there",
+        f"points within {_tolerance(curves, table)} of the best: {table.n_within}, of which "
+        f"{n_good} stopped; a search is good by proposing what lies nearest to one of these, so "
+        "with few of them that is luck as well: 'behind the best' says more, and a larger "
+        "--tolerance asks for less; every point tries the study's own trials, its baselines "
+        "included, which a search has to find first; where the study searched little, whatever "
+        "lies nearest answers, which flatters a way that goes there",
     ]
 
 

@@ -27,7 +27,7 @@ from space.config import (
 )
 from space.errors import SpaceError, nearest
 from space.messages import describe, dotted, listed, mistakes, refusal, together
-from space.metrics import Measured
+from space.metrics import Measured, Metric
 from space.study import checks
 from space.study.callbacks import Callbacks
 from space.study.identity import WITHOUT_GPU, difference, flat
@@ -185,6 +185,14 @@ class Space(ConfigHolder):
     def objectives(self) -> tuple[Objective, ...]:
         """The objectives, also where there is but one."""
         return self.objective
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What the objectives measure, in order."""
+        return tuple(
+            self.measured.metric(each.metric, maximize=each.direction == "maximize")
+            for each in self.objectives
+        )
 
     @property
     def parameter_paths(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from space.metrics import Metric
 from space.terminal.printing import say, say_command, say_table, say_whole
-from space.words import count, joined, number, show_params
+from space.words import count, joined, show_params
 from storage.admin.removal import Removal
 
 __all__ = ["in_words", "print_benchmark", "print_list", "print_study"]
@@ -38,8 +38,8 @@ def print_list(studies: list[dict[str, Any]], benchmarks: list[dict[str, Any]], 
                     row["state"] or "-",
                     "-"
                     if row["best"] is None
-                    else " ".join([number(row["best"]), *row["metrics"][:1]]),
-                    _confirmed(row["confirmed"]),
+                    else " ".join([_metrics(row)[0].show(row["best"]), *row["metrics"][:1]]),
+                    _confirmed(_metrics(row)[0], row["confirmed"]),
                     row["data_source"] or "-",
                     str(row["launches"]),
                     row["last_launch"] or "-",
@@ -72,6 +72,7 @@ def print_list(studies: list[dict[str, Any]], benchmarks: list[dict[str, Any]], 
 
 def print_study(study: dict[str, Any]) -> None:
     """Print what `describe_study` found."""
+    metrics = _metrics(study)
     _say("study", study["study"])
     _say(
         "objective",
@@ -89,7 +90,7 @@ def print_study(study: dict[str, Any]) -> None:
             (
                 f"{trial['number']}{' best' if best and best['number'] == trial['number'] else ''}",
                 trial["state"],
-                _values(trial),
+                _values(metrics, trial),
                 str(trial["epochs"]),
                 show_params(trial["params"]),
                 trial["reason"] or "",
@@ -105,8 +106,8 @@ def print_study(study: dict[str, Any]) -> None:
             [
                 (
                     f"trial {each['trial']}",
-                    number(each["mean"]),
-                    number(each["search_value"]),
+                    metrics[0].show(each["mean"]),
+                    metrics[0].show(each["search_value"]),
                     str(len(each["values"])),
                     _how_far(each),
                 )
@@ -117,10 +118,10 @@ def print_study(study: dict[str, Any]) -> None:
     _print_tracebacks(study["tracebacks"])
 
 
-def _confirmed(winner: dict[str, Any] | None) -> str:
+def _confirmed(metric: Metric, winner: dict[str, Any] | None) -> str:
     if winner is None:
         return "-"
-    return f"{number(winner['mean'])} on {count(len(winner['values']), 'seed')}"
+    return f"{metric.show(winner['mean'])} on {count(len(winner['values']), 'seed')}"
 
 
 def _how_far(confirmed: dict[str, Any]) -> str:
@@ -152,7 +153,7 @@ def print_benchmark(benchmark: dict[str, Any], metric: Metric) -> None:
                 config["model"],
                 f"{config['parameters']:,}",
                 f"{config['runs_done']} of {config['runs_planned']}",
-                number(config[metric.name]),
+                metric.show(config[metric.name]),
                 _states(config["runs_open"], none="-"),
                 "; ".join(config["reasons"]),
             )
@@ -221,7 +222,10 @@ def _states(counts: dict[str, int], none: str = "none") -> str:
     return ", ".join(f"{n} {state.lower()}" for state, n in counts.items() if n) or none
 
 
-def _values(trial: dict[str, Any] | None) -> str:
-    if trial is None or not trial["values"]:
-        return "-"
-    return " ".join(number(value) for value in trial["values"])
+def _metrics(study: dict[str, Any]) -> list[Metric]:
+    return [Metric(**each) for each in study["objectives"]]
+
+
+def _values(metrics: list[Metric], trial: dict[str, Any]) -> str:
+    values = zip(metrics, trial["values"] or (), strict=False)
+    return ", ".join(metric.show(value) for metric, value in values) or "-"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -44,6 +45,7 @@ def list_studies(store: Store) -> list[dict[str, Any]]:
                 "best": study.best,
                 "confirmed": confirmed,
                 "metrics": [metric.name for metric in study.metrics],
+                "objectives": [asdict(metric) for metric in study.metrics or [study.objective]],
                 "data_source": study.data_source,
                 "state": study.status,
                 "launches": len(study.launches),
@@ -163,11 +165,13 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
     every = [run for own in runs.values() for run in own]
     directions = storage.get_study_directions(study_id)
     complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
-    best = best_first(complete, objectives(store, study_id)[0])
+    aims = objectives(store, study_id)
+    best = best_first(complete, aims[0])
     return {
         "study": name,
         "created_at": None if record is None else record.created_at.isoformat(timespec="seconds"),
         "metrics": [] if record is None else record.metrics,
+        "objectives": [asdict(metric) for metric in aims],
         "directions": [direction.name.lower() for direction in directions],
         "data_source": None if record is None else record.data_source,
         "data_fingerprint": None if record is None else record.data_fingerprint,

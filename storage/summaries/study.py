@@ -78,6 +78,11 @@ class StudyGlance:
     launches: tuple[LaunchRecord, ...]
 
     @property
+    def objective(self) -> Metric:
+        """The first objective, for what is shown of it."""
+        return self.metrics[0] if self.metrics else Metric("objective")
+
+    @property
     def status(self) -> str | None:
         """See `latest_status`."""
         return latest_status(self.launches)

@@ -10,7 +10,7 @@ import pytest
 from dashboards import story
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.study.view import StudyView, read_study
-from dashboards.statistics.means import summarise
+from dashboards.statistics.means import Summary, summarise
 from dashboards.tables.study import (
     best_sheet,
     best_trials,
@@ -71,8 +71,8 @@ def test_the_outcome_names_the_best_and_the_baseline(view: StudyView) -> None:
     complete = [trial for trial in view.trials if trial.state == "COMPLETE"]
     best = min(complete, key=lambda trial: trial.values[0])
     assert story.study_outcome(view) == (
-        f"The best is trial {best.number} with a validation error of {best.values[0]:.4g}, against "
-        f"{view.trials[0].values[0]:.4g} of the baseline, trial 0."
+        f"The best is trial {best.number} with a validation error of {100 * best.values[0]:.2f} %, "
+        f"against {100 * view.trials[0].values[0]:.2f} % of the baseline, trial 0."
     )
 
 
@@ -86,7 +86,7 @@ def test_the_best_trials_stand_beside_the_baseline(view: StudyView) -> None:
     assert sheet.columns[1] == f"trial {ranked[0].number} (best)"
     assert sheet.columns[-1] == "trial 0 (baseline)"
     rows = {row[0]: row[1:] for row in sheet.rows}
-    assert rows["validation error"][0] == f"{ranked[0].values[0]:.4g}"
+    assert rows["validation error (%)"][0] == f"{100 * ranked[0].values[0]:.2f}"
     assert {name: rows[name][-1] for name in BASELINE_PARAMS} == {
         name: f"{value:.4g}" for name, value in BASELINE_PARAMS.items()
     }
@@ -148,12 +148,13 @@ def test_the_search_is_called_optimistic_of_its_own_best_not_of_the_winner(
     own = replace(own, search_value=own.mean - 0.025)
     found = replace(found, trials=(*others, own), search_best=own)
     sentence = story.confirmation_outcome(found)
-    std = summarise(own.values).std
+    mean, std = 100 * own.mean, 100 * (summarise(own.values).std or 0)
     assert f"trial {others[0].trial_number} does best" in sentence
     assert f"chosen among {len(found.trials)} trials by these very seeds" in sentence
     assert sentence.endswith(
-        f"Of its own best, trial {best.number}, the search had said {own.search_value:.4g}; "
-        f"5 fresh seeds say {own.mean:.4f} ± {std:.4f}, which is 0.0250 worse."
+        f"Of its own best, trial {best.number}, the search had said "
+        f"{100 * own.search_value:.2f} %; 5 fresh seeds say {mean:.2f} ± {std:.2f} %, which is "
+        "2.50 percentage points worse."
     )
     lucky = replace(own, search_value=own.mean + 0.01)
     assert story.confirmation_outcome(replace(found, search_best=lucky)).endswith(
@@ -161,7 +162,7 @@ def test_the_search_is_called_optimistic_of_its_own_best_not_of_the_winner(
     )
     maximised = replace(found.metric, maximize=True)
     assert story.confirmation_outcome(replace(found, search_best=lucky, metric=maximised)).endswith(
-        "which is 0.0100 worse."
+        "which is 1.00 percentage points worse."
     )
     unknown = story.confirmation_outcome(replace(found, search_best=None))
     assert "how optimistic the search was is not known" in unknown
@@ -198,6 +199,11 @@ def test_a_trial_that_failed_on_a_fresh_seed_is_named_and_not_ranked(view: Study
     )
 
 
+def in_per_cent(summary: Summary) -> str:
+    assert summary.std is not None
+    return f"{100 * summary.mean:.2f} ± {100 * summary.std:.2f} %"
+
+
 @pytest.mark.parametrize("verdict", ["better", "not distinguishable with 5 seeds"])
 def test_the_confirmation_is_told_beside_the_baseline(view: StudyView, verdict: str) -> None:
     found = with_winner(view.confirmation, verdict)
@@ -206,7 +212,7 @@ def test_the_confirmation_is_told_beside_the_baseline(view: StudyView, verdict: 
     sentence = story.confirmation_outcome(found)
     assert sentence.startswith(
         f"On 5 fresh seeds trial {found.winner.trial_number} does best: its validation error is "
-        f"{winner.mean:.4f} ± {winner.std:.4f}, against {against.mean:.4f} ± {against.std:.4f} of "
+        f"{in_per_cent(winner)}, against {in_per_cent(against)} of "
         f"the baseline, trial 0, on the same seeds; the verdict: {verdict}. "
     )
 
@@ -242,7 +248,7 @@ def test_a_confirmed_baseline_that_was_pruned_is_marked(view: StudyView) -> None
     assert found is not None
     pruned = replace(found.winner, was_pruned=True)
     row, *others = confirmation_sheet(replace(found, trials=(pruned, *found.trials[1:]))).rows
-    assert row[2] == f"{pruned.search_value:.4g} (pruned)"
+    assert row[2] == f"{100 * pruned.search_value:.2f} (pruned)"
     assert not any("pruned" in other[2] for other in others)
 
 

@@ -127,10 +127,11 @@ def test_the_best_reference_is_called_best() -> None:
     assert found.behind is not None
     assert found.behind == pytest.approx(-0.01, abs=0.003)
     assert found.n_worse == 9
-    words = text_of(curve)
+    words, by = text_of(curve), -100 * found.behind
     assert words.startswith(
-        f"aux_weight 0.6 has the lowest mean of 10 points, {-found.behind:.4f} lower than the "
-        f"next, {found.rival:g} (paired over 10 seeds, 95 % interval of 0.6 minus {found.rival:g} "
+        f"aux_weight 0.6 has the lowest mean of 10 points, {by:.2f} percentage points lower than "
+        f"the next, {found.rival:g} (paired over 10 seeds, 95 % interval of 0.6 minus "
+        f"{found.rival:g} "
     )
     assert "9 of the other 9 points are distinguishably worse; 10 seeds would have shown" in words
 
@@ -141,7 +142,9 @@ def test_a_worse_reference_is_called_worse_and_by_how_much() -> None:
     assert (found.verdict, found.rival, found.n) == ("worse", 0.2, 10)
     assert found.behind == pytest.approx(0.16, abs=0.003)
     words = text_of(curve)
-    assert words.startswith(f"aux_weight 0.6 is worse than 0.2 by {found.behind:.4f} (paired")
+    assert words.startswith(
+        f"aux_weight 0.6 is worse than 0.2 by {100 * found.behind:.2f} percentage points (paired"
+    )
     assert "3 of the other 9 points are distinguishably worse" in words
     # 0.7, 0.8 and 0.9 lie farther from the bottom.
     assert found.n_worse == 3
@@ -207,11 +210,12 @@ def test_a_maximised_metric_is_called_by_its_own_words() -> None:
     accuracy = replace(ERROR, words="validation accuracy", maximize=True)
     points = noisy(bowl(0.2, 1.0), 10)
     worse = curve_of({}, points, 0.6, maximize=True)
-    assert text_of(worse, accuracy).startswith("aux_weight 0.6 is worse than 0.9 by 0.33")
+    assert text_of(worse, accuracy).startswith("aux_weight 0.6 is worse than 0.9 by 33.")
     best = replace(curve_of({}, points, 0.9, maximize=True), reference=0.9)
     assert best.finding.verdict == "best"
-    assert "has the highest mean of 10 points, 0.1298 higher than the next, 0.8" in text_of(
-        best, accuracy
+    assert (
+        "has the highest mean of 10 points, 12.98 percentage points higher than the next, 0.8"
+        in text_of(best, accuracy)
     )
 
 
@@ -326,7 +330,7 @@ def test_text_markdown_and_json_say_the_same(plan_for: MakePlan, store: Store) -
     for shown in (text, markdown):
         assert "augment False" in shown
         for point in curve.points:
-            assert f"{point.summary.mean:.4f}" in shown
+            assert f"{100 * point.summary.mean:.2f}" in shown
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + len(WEIGHTS)
     columns = [cell.strip() for cell in rows[0].split("|")]
@@ -356,9 +360,9 @@ def test_a_difference_of_zero_has_no_sign(plan_for: MakePlan, store: Store) -> N
     fill(plan_for(**GRID, replicates=3), store, errors)
     report = read_grid(store, "grid", parameter="aux_weight", reference=0.6)
     markdown = render(report, "markdown")
-    assert markdown.count("| 0.0000 |") == 2
-    assert "-0.0000" not in markdown
-    assert "+0.0000" not in markdown
+    assert markdown.count("| 0.00 |") == 2
+    assert "-0.00" not in markdown
+    assert "+0.00" not in markdown
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_larger_values_are_better_where_a_study_says_so(
     assert (glance.best, glance.metrics[0].words) == (90.0, "validation accuracy")
     url = store.url.render_as_string(hide_password=False)
     assert main(["list", "--storage", url]) == 0
-    assert "90 val_accuracy" in capsys.readouterr().out
+    assert "90.00 % val_accuracy" in capsys.readouterr().out
     again = open_store(url, create=False)
     assert again.study_records()[study_id].measured == FLOWERS
     again.close()

@@ -145,7 +145,7 @@ class _Checks:
         run = self._opened()
         self._whole = _epochs(run, N_EPOCHS)
         first = self._whole[0]
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in first.metrics.items())
+        shown = ", ".join(self._shown(name, value) for name, value in first.metrics.items())
         return f"{first.seconds:.2g} s for the first, which has {shown}"
 
     def _resumes(self) -> str:
@@ -214,7 +214,10 @@ class _Checks:
             raise _WrongError(
                 f"evaluate gives {joined(list(found)) or 'nothing'}, and lacks {wanted}"
             )
-        return f"{wanted} {found[wanted]:.4g}"
+        return self._shown(wanted, found[wanted])
+
+    def _shown(self, name: str, value: float) -> str:
+        return f"{name} {type(self._config).measured.metric(name).show(value)}"
 
     def _opened(self, config: RunConfig | None = None) -> Run:
         return self._trainable.open_run(config or self._config, self._data)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.template import config_colours, escape, figure, shorten
+from dashboards.figures.template import config_colours, escape, figure, metric_axis, shorten
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.together import together_note
 from dashboards.statistics.means import Summary
@@ -75,7 +75,7 @@ def _best_corner(view: BenchmarkView) -> str:
 def _scatter(view: BenchmarkView, xs: Mapping[str, float]) -> go.Figure:
     """A point a config, each in the legend under its name."""
     drawn = figure(height=420, showlegend=True)
-    rows, metric, decimals = view.table.rows, view.table.metric, view.table.decimals()
+    rows, metric, notation = view.table.rows, view.table.metric, view.table.notation()
     colours = config_colours(row.name for row in rows)
     for place, row in enumerate(rows):
         found = row.means.get(metric.name)
@@ -94,11 +94,11 @@ def _scatter(view: BenchmarkView, xs: Mapping[str, float]) -> go.Figure:
             },
             hoverinfo="text",
             hovertext=f"{escape(row.name)}<br>{escape(metric.words)} "
-            f"{show_mean(found, decimals)} over {count(found.n, 'seed')}<br>"
+            f"{show_mean(found, notation)}{notation.unit} over {count(found.n, 'seed')}<br>"
             f"{count(row.result.n_parameters, 'parameter')}<br>"
             f"{row.train_seconds.mean:.1f} s a run<br>{escape(', '.join(view.machines(row)))}",
         )
-    drawn.update_yaxes(title_text=escape(shorten(metric.title)))
+    drawn.update_yaxes(metric_axis(metric))
     return drawn
 
 

@@ -15,12 +15,13 @@ from dashboards.figures.template import (
     count_axis,
     escape,
     figure,
+    metric_axis,
     shorten,
     translucent,
 )
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.learning_curves import Curves
-from space.words import capitalised, count, joined, number
+from space.words import capitalised, count, joined
 
 __all__ = ["curves_panel"]
 
@@ -50,6 +51,8 @@ def _plot(name: str, curves: Curves) -> go.Figure:
         margin={"t": 84},
     )
     epochs = curves.epoch_E.tolist()
+    last = curves.bands[-1].metric
+    notation = last.notation([curves.highest()])
     for (metric, mean_E, low_E, high_E), (colour, dash) in zip(curves.bands, STYLES, strict=False):
         words = escape(shorten(metric.words))
         edge: dict[str, Any] = {"x": epochs, "mode": "lines", "line": {"width": 0}}
@@ -66,17 +69,17 @@ def _plot(name: str, curves: Curves) -> go.Figure:
             line={"color": colour, "dash": dash, "width": 2},
             hoverinfo="text",
             hovertext=[
-                f"{escape(name)}<br>epoch {epoch}: {words} {number(float(mean))}"
-                f"<br>seeds from {number(float(low))} to {number(float(high))}"
+                f"{escape(name)}<br>epoch {epoch}: {words} "
+                f"{notation.value(float(mean))}{notation.unit}"
+                f"<br>seeds from {notation.value(float(low))} to {notation.value(float(high))}"
                 for epoch, mean, low, high in zip(epochs, mean_E, low_E, high_E, strict=True)
             ],
         )
     drawn.update_xaxes(title_text="epoch", **count_axis(1, len(epochs)))
-    last = curves.bands[-1].metric
     low, high = HEADROOM * curves.lowest(), HEADROOM * curves.highest()
     # Where single seeds fly high, the means stay readable.
     drawn.update_yaxes(
-        title_text=escape(shorten(replace(last, words=last.of.replace("_", " ")).title)),
+        metric_axis(replace(last, words=last.of.replace("_", " "))),
         range=[low, high if high > low else 1.0],
     )
     return drawn

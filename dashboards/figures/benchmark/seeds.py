@@ -17,14 +17,16 @@ from dashboards.figures.template import (
     config_colours,
     escape,
     figure,
+    metric_axis,
     shorten,
 )
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.tables import Row
 from dashboards.statistics.sign_flips import Interval
-from dashboards.words import show_interval, show_signed
+from dashboards.words import show_interval
 from space.metrics import Metric
-from space.words import capitalised, count, number
+from space.notation import Notation
+from space.words import capitalised, count
 
 __all__ = ["differences_panel", "seeds_panel"]
 
@@ -73,8 +75,8 @@ def seeds_panel(view: BenchmarkView) -> Panel:
         for row in rows
     ]
     drawn = _draw(lines, view)
-    drawn.add_traces(_reported(rows, metric))
-    drawn.update_xaxes(title_text=escape(shorten(metric.title)))
+    drawn.add_traces(_reported(rows, metric, view.table.notation()))
+    drawn.update_xaxes(metric_axis(metric))
     caption = (
         "A dot is a seed, at the same height in every row; the bar below is their mean with its "
         "95 % interval, from 6 seeds on"
@@ -103,7 +105,7 @@ def differences_panel(view: BenchmarkView) -> Panel | None:
     metric = view.table.metric
     drawn = _draw(lines, view, signed=True)
     drawn.add_vline(x=0, line={"width": 1, "dash": "dot"})
-    drawn.update_xaxes(title_text=f"difference in {escape(shorten(metric.title))}")
+    drawn.update_xaxes(metric_axis(metric, "difference in "))
     return Panel(
         key="benchmark-differences",
         title=f"Against {shorten(view.table.reference)}, seed by seed",
@@ -117,10 +119,12 @@ def differences_panel(view: BenchmarkView) -> Panel | None:
 
 def _draw(lines: Sequence[Line], view: BenchmarkView, *, signed: bool = False) -> go.Figure:
     """A row a config, named at the left: its seeds, and their mean with its interval."""
-    decimals = view.table.decimals()
+    notation = view.table.notation()
 
     def show(value: float) -> str:
-        return show_signed(value, decimals) if signed else f"{value:.{decimals}f}"
+        if signed:
+            return f"{notation.signed(value)}{notation.of_difference}"
+        return f"{notation.value(value)}{notation.unit}"
 
     drawn = figure(height=FRAME_HEIGHT + ROW_HEIGHT * len(lines), showlegend=True)
     step = (SEEDS_TO - SEEDS_FROM) / view.record.n_seeds
@@ -169,7 +173,7 @@ def _draw(lines: Sequence[Line], view: BenchmarkView, *, signed: bool = False) -
         hoverinfo="text",
         hovertext=[
             f"{escape(line.row.name)}<br>mean {show(mean)}<br>95 % interval "
-            f"{show_interval(line.interval, decimals)}{_p_value(line.row) if signed else ''}"
+            f"{show_interval(line.interval, notation)}{_p_value(line.row) if signed else ''}"
             f"<br>{escape(line.said)}"
             for _, line, mean in means
         ],
@@ -186,7 +190,7 @@ def _draw(lines: Sequence[Line], view: BenchmarkView, *, signed: bool = False) -
     return drawn
 
 
-def _reported(rows: Sequence[Row], metric: Metric) -> list[go.Scatter]:
+def _reported(rows: Sequence[Row], metric: Metric, notation: Notation) -> list[go.Scatter]:
     found = [
         (place, row, each)
         for place, row in enumerate(rows)
@@ -215,8 +219,9 @@ def _reported(rows: Sequence[Row], metric: Metric) -> list[go.Scatter]:
             },
             hoverinfo="text",
             hovertext=[
-                f"{escape(row.name)}<br>reported {number(each.reported.mean)} ± "
-                f"{number(each.reported.std)} over {count(each.reported_n, 'run')}"
+                f"{escape(row.name)}<br>reported {notation.quoted(each.reported.mean)} ± "
+                f"{notation.quoted(each.reported.std)}{notation.unit} over "
+                f"{count(each.reported_n, 'run')}"
                 f"<br>ours: {each.verdict}"
                 for _, row, each in found
             ],

@@ -9,13 +9,12 @@ import plotly.graph_objects as go
 from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import (
     Drawing,
-    axis_title,
     is_log,
     is_numeric,
     param_axis,
     rounded,
 )
-from dashboards.figures.template import escape, figure, shorten
+from dashboards.figures.template import escape, figure, metric_axis, shorten
 from dashboards.numbers.study.surface import Surface, surface
 
 __all__ = ["contour_panel"]
@@ -85,6 +84,7 @@ def _contour(drawing: Drawing, x: str, y: str, found: Surface) -> go.Figure:
     ):
         axis = param_axis(view.distributions[name], place_G.tolist())
         update(title_text=escape(shorten(name, 30)), **axis)
-    title = {"title": {"text": axis_title(view.metrics[0])}}
-    drawn.update_coloraxes(reversescale=view.metrics[0].maximize, colorbar=title)
+    drawn.update_coloraxes(
+        reversescale=view.metrics[0].maximize, colorbar=metric_axis(view.metrics[0])
+    )
     return drawn

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study.drawing import Drawing, Group, axis_title, rounded, thinned
-from dashboards.figures.template import count_axis, figure
+from dashboards.figures.study.drawing import Drawing, Group, rounded, thinned
+from dashboards.figures.template import count_axis, figure, metric_axis
 
 __all__ = ["curves_panel"]
 
@@ -41,7 +41,7 @@ def curves_panel(drawing: Drawing) -> Panel | None:
     drawn.update_xaxes(
         title_text=view.step_name, range=[first - 0.5, last + 0.5], **count_axis(first, last)
     )
-    drawn.update_yaxes(title_text=axis_title(view.metrics[0]))
+    drawn.update_yaxes(metric_axis(view.metrics[0]))
     caption = "The objective of the state that a trial keeps, after each "
     caption += f"{view.step_name}; a mark stands where the trial ended."
     return Panel(
@@ -65,6 +65,7 @@ def _curves(drawing: Drawing, group: Group, *, width: float) -> list[dict[str, A
         # The last report may be of a loss that was no number: the mark stands at one that was.
         known = [each for each in trial.reports.items() if math.isfinite(each[1])]
         ends.append(known[-1] if known else (max(trial.reports), math.nan))
+    shown = ":.2%" if drawing.view.metrics[0].is_share else ""
     lines = {
         "type": "scatter",
         "mode": "lines",
@@ -75,7 +76,7 @@ def _curves(drawing: Drawing, group: Group, *, width: float) -> list[dict[str, A
         "line": {"color": group.marker["color"], "width": width},
         "customdata": numbers[:-1],
         "hovertemplate": "trial %{customdata[0]}<br>"
-        + f"{drawing.view.step_name} %{{x}}: %{{y}}<extra></extra>",
+        + f"{drawing.view.step_name} %{{x}}: %{{y{shown}}}<extra></extra>",
     }
     marks = drawing.points(
         group._replace(marker={**group.marker, "size": 6}),

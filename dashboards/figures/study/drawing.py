@@ -27,13 +27,11 @@ from dashboards.figures.template import (
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from space import Value
-from space.metrics import Metric
 from space.words import STATES, count, number
 
 __all__ = [
     "Drawing",
     "Group",
-    "axis_title",
     "choices",
     "hover",
     "is_log",
@@ -171,11 +169,6 @@ def thinned(
     return [trial for trial in trials if trial.number in chosen]
 
 
-def axis_title(metric: Metric) -> str:
-    """What an axis calls an objective, with its unit; escaped."""
-    return escape(shorten(metric.title))
-
-
 def hover(view: StudyView, trial: StudyTrial, only: str | None = None) -> str:
     """A trial's hover text: number, state, values, cost and parameters; escaped.
 
@@ -187,7 +180,7 @@ def hover(view: StudyView, trial: StudyTrial, only: str | None = None) -> str:
     role = ", baseline" if trial.is_baseline else ""
     lines = [f"<b>trial {trial.number}</b> {STATES[trial.state]}{role}"]
     for metric, value in zip(view.metrics, trial.values, strict=False):
-        lines.append(f"{escape(shorten(metric.words))} {number(value)}")
+        lines.append(f"{escape(shorten(metric.words))} {metric.show(value)}")
     lines.append(f"{count(trial.n_epochs, 'epoch')}, {trial.seconds:.1f} s")
     if trial.reason is not None:
         lines.append(escape(shorten(trial.reason, 80)))

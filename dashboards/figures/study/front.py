@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study.drawing import Drawing, axis_title
-from dashboards.figures.template import BEST_COLOUR, figure
+from dashboards.figures.study.drawing import Drawing
+from dashboards.figures.template import BEST_COLOUR, figure, metric_axis
 from space.words import count
 
 __all__ = ["front_panel"]
@@ -26,8 +26,8 @@ def front_panel(drawing: Drawing) -> Panel | None:
         x, y = zip(*(trial.values for trial in own), strict=True)
         joined = {"mode": "lines+markers", "line": line} if is_front else {}
         drawn.add_trace(drawing.points(group._replace(trials=own), x, y, **joined))
-    drawn.update_xaxes(title_text=axis_title(view.metrics[0]))
-    drawn.update_yaxes(title_text=axis_title(view.metrics[1]))
+    drawn.update_xaxes(metric_axis(view.metrics[0]))
+    drawn.update_yaxes(metric_axis(view.metrics[1]))
     words = ["higher" if each.maximize else "lower" for each in view.metrics]
     return Panel(
         key="pareto-front",

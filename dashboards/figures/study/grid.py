@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study.drawing import Drawing, axis_title, rounded
-from dashboards.figures.template import BASELINE_COLOUR, PALETTE, escape, figure, shorten
+from dashboards.figures.study.drawing import Drawing, rounded
+from dashboards.figures.template import (
+    BASELINE_COLOUR,
+    PALETTE,
+    escape,
+    figure,
+    metric_axis,
+    shorten,
+)
 from dashboards.numbers.grid import GridReport
 from dashboards.story import grid_outcome
 from space.words import capitalised, count
@@ -73,7 +80,7 @@ def grid_panel(drawing: Drawing) -> Panel | None:
                 "hoverinfo": "text",
                 "hovertext": [
                     f"<b>{name}</b><br>{escape(report.parameter)} {point.value:g}: mean "
-                    f"{point.summary.mean:.{report.decimals}f} over "
+                    f"{report.notation.value(point.summary.mean)}{report.notation.unit} over "
                     f"{count(point.summary.n, 'seed')}"
                     + (
                         f"<br>{_against(point.comparison.verdict)} {report.reference:g}"
@@ -96,7 +103,7 @@ def grid_panel(drawing: Drawing) -> Panel | None:
             },
         )
     drawn.update_xaxes(title_text=escape(shorten(report.parameter)))
-    drawn.update_yaxes(title_text=axis_title(drawing.view.metrics[0]))
+    drawn.update_yaxes(metric_axis(drawing.view.metrics[0]))
     drawn.update_layout(margin={"t": 64}, legend={"y": 1.07})
     return Panel(
         key="grid",

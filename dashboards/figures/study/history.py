@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.figures.panel import Panel
-from dashboards.figures.study.drawing import Drawing, axis_title, rounded
-from dashboards.figures.template import BASELINE_COLOUR, BEST_COLOUR, count_axis, figure
-from space.words import number
+from dashboards.figures.study.drawing import Drawing, rounded
+from dashboards.figures.template import (
+    BASELINE_COLOUR,
+    BEST_COLOUR,
+    count_axis,
+    figure,
+    metric_axis,
+)
 
 __all__ = ["history_panel"]
 
@@ -40,7 +45,7 @@ def history_panel(drawing: Drawing) -> Panel | None:
             )
         )
     drawn.add_traces(_lines(drawing))
-    drawn.update_yaxes(title_text=axis_title(view.metrics[0]))
+    drawn.update_yaxes(metric_axis(view.metrics[0]))
     valueless = [trial for trial in trials if not trial.values]
     if valueless:
         drawn.update_layout(
@@ -86,12 +91,12 @@ def _lines(drawing: Drawing) -> list[dict[str, Any]]:
     ends = [view.trials[0].number, view.trials[-1].number]
     line = {"type": "scatter", "mode": "lines", "hoverinfo": "name"}
     lines = []
-    baseline = view.baseline
+    baseline, show = view.baseline, view.metrics[0].show
     if baseline is not None and baseline.values and baseline.state == "COMPLETE":
         lines.append(
             {
                 **line,
-                "name": f"baseline (trial {baseline.number}): {number(baseline.values[0])}",
+                "name": f"baseline (trial {baseline.number}): {show(baseline.values[0])}",
                 "x": ends,
                 "y": rounded([baseline.values[0]] * 2),
                 "line": {"color": BASELINE_COLOUR, "dash": "dash", "width": 2},
@@ -102,7 +107,7 @@ def _lines(drawing: Drawing) -> list[dict[str, Any]]:
         lines.append(
             {
                 **line,
-                "name": f"best so far: {number(float(best.value_I[-1]))}",
+                "name": f"best so far: {show(float(best.value_I[-1]))}",
                 "x": [*best.number_I.tolist(), ends[1]],
                 "y": rounded([*best.value_I, best.value_I[-1]]),
                 "line": {"color": BEST_COLOUR, "shape": "hv", "width": 2.5},

@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import (
     Drawing,
-    axis_title,
     choices,
     hover,
     is_log,
@@ -19,8 +18,9 @@ from dashboards.figures.study.drawing import (
     param_axis,
     rounded,
 )
-from dashboards.figures.template import PALETTE, escape, figure, shorten
+from dashboards.figures.template import PALETTE, escape, figure, metric_axis, shorten
 from dashboards.numbers.study.trials import StudyTrial
+from space.metrics import Metric
 
 __all__ = ["importances_panel", "parallel_panel", "slices_panel"]
 
@@ -55,7 +55,7 @@ def parallel_panel(drawing: Drawing) -> Panel | None:
             "labelside": "top",
             "dimensions": [
                 *(_dimension(drawing, name, trials) for name in names),
-                {"label": axis_title(metric), "values": values},
+                _objective(metric, values),
             ],
         }
     )
@@ -105,7 +105,9 @@ def _slice(drawing: Drawing, name: str, trials: list[StudyTrial]) -> go.Figure:
     axis = param_axis(distribution, kinds or [trial.params[name] for trial in trials])
     drawn.update_xaxes(title_text=escape(shorten(name, 30)), **axis)
     # Beside a plot of this height a title has room for half of its words.
-    drawn.update_yaxes(title_text=axis_title(view.metrics[0]).replace(" (", "<br>("))
+    own = metric_axis(view.metrics[0])
+    own["title"]["text"] = own["title"]["text"].replace(" (", "<br>(")
+    drawn.update_yaxes(own)
     return drawn
 
 
@@ -161,6 +163,12 @@ def _varied(drawing: Drawing) -> list[str]:
     """The parameters that are not the same in every trial."""
     trials = drawing.view.trials
     return [name for name in drawing.view.distributions if len(choices(trials, name)) > 1]
+
+
+def _objective(metric: Metric, values: list[float | None]) -> dict[str, Any]:
+    axis = metric_axis(metric)
+    label = axis.pop("title")["text"]
+    return {"label": label, "values": values, **axis}
 
 
 def _dimension(drawing: Drawing, name: str, trials: list[StudyTrial]) -> dict[str, Any]:

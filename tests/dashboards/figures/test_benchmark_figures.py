@@ -158,8 +158,8 @@ def test_every_axis_has_a_unit_or_a_count(shelf: Shelf) -> None:
             if axis.title.text
         }
         assert titles <= {
-            "test error (fraction of pairs)",
-            "difference in test error (fraction of pairs)",
+            "test error (% of pairs)",
+            "difference in test error (% of pairs)",
             "epoch",
             "loss (nats)",
             "number of parameters",

@@ -92,7 +92,7 @@ def test_history_has_a_point_a_trial_and_two_lines(
     baseline = named(history, "baseline")
     assert view.baseline is not None
     assert set(baseline.y) == {view.baseline.values[0]}
-    assert history.figures[0].layout.yaxis.title.text == "validation error (fraction of pairs)"
+    assert history.figures[0].layout.yaxis.title.text == "validation error (% of pairs)"
 
 
 def test_trials_without_a_value_stand_in_a_strip(shelf: Shelf) -> None:
@@ -145,7 +145,7 @@ def test_parallel_coordinates_hold_the_complete_trials(
     (trace,) = panels["parallel-coordinates"].figures[0].data
     assert [each.label for each in trace.dimensions] == [
         *view.distributions,
-        "validation error (fraction of pairs)",
+        "validation error (% of pairs)",
     ]
     for dimension in trace.dimensions:
         assert len(dimension["values"]) == view.counts["COMPLETE"]

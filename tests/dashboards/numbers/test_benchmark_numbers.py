@@ -178,4 +178,4 @@ def test_a_failure_is_told_and_its_config_not_called_the_best(store: Store) -> N
 
 def test_one_config_is_not_the_best_of_several(shelf: Shelf) -> None:
     alone = benchmark_outcome(shelf.benchmark({"MLP": {0: 0.3, 1: 0.32}}))
-    assert alone == "MLP has in the mean a test error of 0.3100 ± 0.0141 over 2 seeds."
+    assert alone == "MLP has in the mean a test error of 31.00 ± 1.41 % over 2 seeds."

@@ -122,7 +122,7 @@ def test_a_search_in_light_and_dark(watched: Watched, searched: str) -> None:
     assert n_points(figures["slices"]) >= N_TRIALS
     text = page.locator("#summary").inner_text()
     assert f"{N_TRIALS} complete" in text
-    assert f"{best:.4g}" in text
+    assert f"{100 * best:.2f} %" in text
 
     def colours() -> tuple[str, str]:
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -138,7 +138,7 @@ def test_what_is_known_is_not_sent_again(store: Store, open_site: Guard) -> None
     study.tell(study.ask(), 0.001)
     changed = request(open_site, address, headers={"If-None-Match": tag})
     assert changed.status == 200
-    assert "0.001" in changed.json()["summary"]
+    assert "0.10 %" in changed.json()["summary"]
 
 
 def test_only_reading(open_site: Guard) -> None:

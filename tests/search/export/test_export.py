@@ -40,7 +40,9 @@ def test_the_best_complete_trial_is_written_whole(
     best = best_first(study)[0]
     path = command()
     printed = capsys.readouterr().out
-    assert f"closed trial {best}: val_error {study.trials[best].value:.4g}" in printed
+    assert (
+        f"closed trial {best}: val_error {100 * (study.trials[best].value or 0):.2f} %" in printed
+    )
     assert str(path) in printed
     assert f"python -m search.benchmark --config {path} --seeds 10" in printed
 

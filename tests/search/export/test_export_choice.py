@@ -234,8 +234,8 @@ def test_a_confirmed_baseline_has_its_fresh_numbers_beside_the_winners(
     assert first.provenance["trial"] == 0
     assert first.provenance["confirmed"]["values"] == [0.3, 0.4]
     assert second.provenance["confirmed"]["values"] == [0.1, 0.2]
-    searched = f"the search said val_error {study.trials[0].value:.4g}"
-    assert f"trial 0: val_error 0.3500 ± 0.0707 on fresh seeds; {searched} (baseline)\n" in (
+    searched = f"the search said val_error {100 * (study.trials[0].value or 0):.2f} %"
+    assert f"trial 0: val_error 35.00 ± 7.07 % on fresh seeds; {searched} (baseline)\n" in (
         capsys.readouterr().out
     )
     # Of one that was named, too, so that both lines say the same kind of number.
@@ -251,7 +251,7 @@ def test_one_fresh_seed_has_no_spread(
     # As earlier releases allowed it.
     confirmed = {"values": [0.25], "mean": 0.25, "std": None}
     once = named.model_copy(update={"provenance": named.provenance | {"confirmed": confirmed}})
-    assert _values(once).startswith("val_error 0.2500 on one fresh seed; the search said ")
+    assert _values(once).startswith("val_error 25.00 % on one fresh seed; the search said ")
 
 
 def test_a_baseline_with_a_missing_seed_has_no_fresh_numbers(
@@ -323,6 +323,6 @@ def test_a_pruned_baseline_that_is_best_on_fresh_seeds_is_the_winner(
     confirm(plan, store, study, best_first(study)[0], [0.3, 0.4])
     (named,) = load_configs(command()).configs
     assert named.provenance["trial"] == 0
-    assert "closed trial 0: val_error 0.1500 ± 0.0707 on fresh seeds; the search stopped it at" in (
+    assert "closed trial 0: val_error 15.00 ± 7.07 % on fresh seeds; the search stopped it at" in (
         capsys.readouterr().out
     )

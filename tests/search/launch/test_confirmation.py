@@ -52,8 +52,8 @@ def test_optimism_is_that_of_the_searchs_best_trial_not_of_the_winner(
     assert found.optimism.worse_by == pytest.approx(0.3 - study.best_value)
     text = printed(found)
     assert f"Of its own best, trial {lucky}, the search had said" in text
-    assert "; 3 fresh seeds say 0.3000 ± 0.1000, which is " in text
-    assert f"which is {0.3 - study.best_value:.4f} worse." in text
+    assert "; 3 fresh seeds say 30.00 ± 10.00 %, which is " in text
+    assert f"which is {30 - 100 * study.best_value:.2f} percentage points worse." in text
     assert "chosen among 3 trials by these very seeds" in text
     tree = json.loads(json.dumps(confirmation_as_json(found)))
     assert (tree["winner"], tree["search_best"]) == (second, lucky)
@@ -100,7 +100,7 @@ def test_the_optimism_of_a_search_that_maximizes_follows_its_direction(
     assert found is not None
     assert found.search_best is not None
     assert found.search_best.trial_number == lucky
-    assert f"which is {study.best_value:.4f} worse." in printed(found)
+    assert f"which is {100 * study.best_value:.2f} percentage points worse." in printed(found)
 
 
 def test_one_seed_has_no_spread(
@@ -114,9 +114,9 @@ def test_one_seed_has_no_spread(
     # As earlier releases allowed it.
     once = replace(found.winner, values=(0.25,))
     text = printed(replace(found, trials=(once,), search_best=once))
-    assert " 0.2500 - 1 " in text
+    assert " 25.00 - 1 " in text
     assert "±" not in text.replace("mean ± standard deviation", "")
-    assert "; 1 fresh seed says 0.2500, which is " in text
+    assert "; 1 fresh seed says 25.00 %, which is " in text
 
 
 def test_the_searchs_best_trial_is_always_among_those_to_be_confirmed(

@@ -66,7 +66,7 @@ def test_one_line_an_event(
         if trial.state.is_finished():
             epochs = count(trial.last_step, "epoch")
             ended = f"trial {trial.number} {trial.state.name} after {epochs}"
-            assert f"{ended}: val_error={trial.value:.4g}" in body
+            assert f"{ended}: val_error {100 * trial.value:.2f} %" in body
     assert sum(" starts: " in line for line in body) >= 12
 
 
@@ -82,9 +82,9 @@ def test_live_table(plan_for: MakePlan, store: Store) -> None:
     done = counts["COMPLETE"] + counts["PRUNED"]
     assert f"trials {done}/12: {counts['COMPLETE']} complete, {counts['PRUNED']} pruned" in text
     best = snapshot.best[0]
-    assert f"best val_error {best.values[0]:.4g} (trial {best.number})" in text
+    assert f"best val_error {100 * best.values[0]:.2f} % (trial {best.number})" in text
     assert snapshot.baseline is not None
-    assert f"baseline {snapshot.baseline.values[0]:.4g} (trial 0" in text
+    assert f"baseline {100 * snapshot.baseline.values[0]:.2f} % (trial 0" in text
 
 
 def test_estimate_is_the_epochs_left_at_the_pace_so_far(
@@ -113,8 +113,8 @@ def test_result_as_table_and_as_json(
     text = capsys.readouterr().out
     best = study.best_trial
     assert "study 'closed': the time limit was reached after 1 min 15 s" in text
-    assert f"best val_error {best.value:.4g} on 1 seed, the baseline's: no trial" in text
-    assert re.search(rf"^ *best\b.* {best.number} +{best.value:.4g}", text, re.MULTILINE)
+    assert f"best val_error {100 * best.value:.2f} % on 1 seed, the baseline's: no trial" in text
+    assert re.search(rf"^ *best\b.* {best.number} +{100 * best.value:.2f} %", text, re.MULTILINE)
     assert f"go on with:            {plan.command}" in text
     given = replace(plan, command="python -m search.launch --trials=20 --space a.yaml --trials 20")
     print_result(replace(result, plan=given, outcome=replace(outcome, status="done")))
@@ -161,7 +161,7 @@ def test_what_is_confirmed_so_far_is_shown_with_what_is_missing_and_how_to_add_i
     capsys.readouterr()
     print_result(result)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [str(first), "2", "1", "0.2500", "±", "0.0707"] in lines
+    assert [str(first), "2", "1", "25.00", "±", "7.07"] in lines
     assert [str(second), "0", "3", "-"] in lines
     assert ["go", "on", "with:", *plan.command.split()] in lines
 

@@ -42,14 +42,14 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({}, r"best val_error [\d.]+ on 1 seed: the best of many trials is partly luck"),
+        ({}, r"best val_error [\d.]+ % on 1 seed: the best of many trials is partly luck"),
         (
             {"baselines": [BAD]},
-            r"best val_error [\d.]+ beside the baseline's [\d.]+, on 1 seed each: the best of",
+            r"best val_error [\d.]+ % beside the baseline's [\d.]+ %, on 1 seed each: the best of",
         ),
         (
             {"baselines": [GOOD], "budget": {"trials": 1}},
-            r"best val_error [\d.]+ on 1 seed, the baseline's: no trial was better",
+            r"best val_error [\d.]+ % on 1 seed, the baseline's: no trial was better",
         ),
         (
             {
@@ -57,21 +57,21 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
                 "prune_baselines": True,
                 "pruner": {"name": "threshold", "upper": 0.45, "n_warmup_steps": 1},
             },
-            r"best val_error [\d.]+ on 1 seed; the baseline was pruned after 1 epoch\n",
+            r"best val_error [\d.]+ % on 1 seed; the baseline was pruned after 1 epoch\n",
         ),
         (
             {
                 "parameters": {"fail_at": {"type": "categorical", "choices": [0, 3]}},
                 "baselines": [{"fail_at": 3}],
             },
-            r"best val_error [\d.]+ on 1 seed; the baseline failed after 2 epochs\n",
+            r"best val_error [\d.]+ % on 1 seed; the baseline failed after 2 epochs\n",
         ),
         (
             {
                 "parameters": {"fail_at": {"type": "categorical", "choices": [0, 1]}},
                 "baselines": [{"fail_at": 1}],
             },
-            r"best val_error [\d.]+ on 1 seed; the baseline has no value\n",
+            r"best val_error [\d.]+ % on 1 seed; the baseline has no value\n",
         ),
     ],
     ids=["none", "worse", "best", "pruned", "failed", "failed at once"],

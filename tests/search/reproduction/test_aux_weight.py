@@ -29,7 +29,7 @@ class TestGrid:
         begin_grid(store, "another", {0.6: [0.4]})
         document = reproduction(store, [TABLE_I])
         assert "**Study aux-weight-grid-128: width 8, 3 epochs**" in document.text
-        assert "| 0.6 | 0.1100 |" in document.text
+        assert "| 0.6 | 11.00 |" in document.text
         assert "3 complete trials in the store" in document.text
         (figure,) = [name for name in document.figures if name.startswith("aux-weight-grid")]
         assert f"](figures/{figure})" in document.text

@@ -35,12 +35,12 @@ class TestDocument:
         assert reproduction(store, [TABLE_I, TABLE_II]) == document
 
     def test_rows_stand_beside_the_reports(self, document: Document) -> None:
-        (mlp,) = lines_with(document, r"| MLP \| small | test error |")
-        assert "| 10 | 0.2200 ± 0.0105 | 10 | 0.2200 ± 0.0200 | 0.0000 | [-0.01" in mlp
+        (mlp,) = lines_with(document, r"| MLP \| small | test error (%) |")
+        assert "| 10 | 22.00 ± 1.05 | 10 | 22.00 ± 2.00 | 0.00 | [-1." in mlp
         assert mlp.endswith("| consistent |")
-        (deep,) = lines_with(document, "| DeepConvNet | test error |")
+        (deep,) = lines_with(document, "| DeepConvNet | test error (%) |")
         assert deep.endswith("| not consistent |")
-        assert len(lines_with(document, "| DeepConvNet | validation error |")) == 1
+        assert len(lines_with(document, "| DeepConvNet | validation error (%) |")) == 1
 
     def test_rows_are_tested_together_and_validation_called_optimistic(
         self, document: Document
@@ -52,18 +52,20 @@ class TestDocument:
             in together
         )
         both = "MLP | small (Table I), DeepConvNet (Table I)"
-        assert f"the mean of {both} over the 10 seeds that they share differs by +0.0" in together
+        assert f"the mean of {both} over the 10 seeds that they share differs by +9.2" in together
         assert len(lines_with(document, "all rows together: ")) == 3
         # Made runs validate 0.05 better than they test.
         (optimistic,) = lines_with(document, "- Validation errors are optimistic")
         assert "Over the 21 runs of the tables" in optimistic
-        assert optimistic.endswith("the test error lies 0.0500 above it in the mean.")
+        assert optimistic.endswith(
+            "the test error lies 5.00 percentage points above it in the mean."
+        )
 
     def test_what_alone_lowers_our_validation_errors_is_said_below_them(
         self, document: Document
     ) -> None:
         below = document.text.partition("**Train error and validation error beside")[2]
-        kept = below.partition("**Test error against")[0]
+        kept = below.partition("**Test error (%) against")[0]
         assert "Ours keep the epoch of the lowest validation error." in kept
         assert document.text.count("Ours keep the epoch of the lowest validation error.") == 1
 
@@ -71,9 +73,9 @@ class TestDocument:
         assert "EE-559: Deep Learning - Project 1" in document.text.partition("\n- ")[0]
 
     def test_rows_not_run_say_so(self, document: Document) -> None:
-        (resnet,) = lines_with(document, "| ResNet | test error |")
+        (resnet,) = lines_with(document, "| ResNet | test error (%) |")
         assert resnet.endswith("| not run |")
-        (siamese,) = lines_with(document, "| Siamese + aux | test error |")
+        (siamese,) = lines_with(document, "| Siamese + aux | test error (%) |")
         assert siamese.endswith("| 1 seed |")
         assert (
             "- Table I: of 4 rows, 2 with all of 10 seeds, 1 with some, 1 not yet run.\n"
@@ -83,8 +85,8 @@ class TestDocument:
         assert f"`{command} --storage FILE` adds what is missing" in document.text
 
     def test_variants_are_compared_with_deepconvnet(self, document: Document) -> None:
-        assert "Test error against DeepConvNet, seed by seed" in document.text
-        assert lines_with(document, r"| MLP \| small | 10 | -0.18")[0].endswith("| better |")
+        assert "Test error (%) against DeepConvNet, seed by seed" in document.text
+        assert lines_with(document, r"| MLP \| small | 10 | -18.")[0].endswith("| better |")
 
     def test_every_table_has_equal_rows(self, document: Document) -> None:
         tables = re.findall(r"(?:^\|.*\n)+", document.text, re.MULTILINE)
@@ -144,7 +146,7 @@ class TestSearches:
         winner = view.confirmation.trials[0]
         (row,) = [line for line in section.splitlines() if "| winner" in line]
         assert row.startswith(f"| trial {winner.trial_number} | winner")
-        assert f"| {winner.search_value:.4g} | {np.mean(winner.values):.4f} ± " in row
+        assert f"| {100 * winner.search_value:.2f} | {100 * np.mean(winner.values):.2f} ± " in row
         assert "### Search aux" not in text
         assert "only a benchmark's read the test images" in text
         traced = [line for line in text.splitlines() if line.startswith("| made | siamese-aux, ")]
@@ -182,10 +184,10 @@ class TestSearches:
         text = reproduction(store, [TABLE_I]).text
         section = text.partition("### Benchmark ours")[2].partition("\n## ")[0]
         assert "6 of 6 runs have a result" in section
-        assert "Test error against like, seed by seed" in section
+        assert "Test error (%) against like, seed by seed" in section
         beside = section.partition("Beside what the report gives")[2]
         (row,) = [line for line in beside.splitlines() if line.startswith("| like |")]
-        assert "| 0.1200 ± 0.0141 | 10 | 0.2200 ± 0.0200 | -0.1000 | " in row
+        assert "| 12.00 ± 1.41 | 10 | 22.00 ± 2.00 | -10.00 | " in row
         assert not any(line.startswith("| longer |") for line in beside.splitlines())
         assert "a difference from the report is not the effect of the settings" in beside
         # Two rows beside one reported number are no two rows of a report.

@@ -185,7 +185,7 @@ def test_the_highest_is_the_best_where_that_is_the_objective() -> None:
     every = Way(sampler=None, pruner={"name": "none"})
     table = measure(curves, [every], n_seeds=1, n_workers=1, tolerance=0.01)
     assert (table.best, table.n_within, table.rows[0].behind) == (0.3, 1, 0.0)
-    assert "the best point is worth 0.3000" in notes(curves, table)[0]
+    assert "the best point is worth 30.00 %" in notes(curves, table)[0]
 
 
 def test_the_nearest_point_answers_on_each_parameters_own_scale() -> None:

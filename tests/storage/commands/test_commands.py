@@ -96,7 +96,7 @@ def test_list_as_text(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert "[bold]ours[/]" in lines[1]
     assert "1 complete, 1 fail" in lines[1]
-    assert "0.25 val_error" in lines[1]
+    assert "25.00 % val_error" in lines[1]
     assert "theirs" in lines[2]
 
 
@@ -137,14 +137,16 @@ def test_list_and_show_have_what_fresh_seeds_say(
     assert found[0]["values"] == list(best.values)
     assert {each["finished"] for each in found} == {True}
     assert main(["list", "--storage", path]) == 0
-    assert f"{best.mean:.4g} on 5 seeds" in " ".join(capsys.readouterr().out.split())
+    assert f"{100 * best.mean:.2f} % on 5 seeds" in " ".join(capsys.readouterr().out.split())
     assert main(["show", "made", "--storage", path]) == 0
     lines = capsys.readouterr().out.partition("on fresh seeds")[2].splitlines()
     assert lines[1].split() == [
         "trial",
         str(best.trial_number),
-        f"{best.mean:.4g}",
-        f"{best.search_value:.4g}",
+        f"{100 * best.mean:.2f}",
+        "%",
+        f"{100 * best.search_value:.2f}",
+        "%",
         "5",
     ]
 
