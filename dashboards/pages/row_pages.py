@@ -22,6 +22,7 @@ from dashboards.pages.documents import render
 from dashboards.pages.latest import Latest
 from dashboards.pages.responses import Content
 from space.errors import UsageError
+from space.notation import Notation
 from space.terminal.printing import as_csv
 from space.words import NOTHING, capitalised, number
 from storage import Store
@@ -167,7 +168,7 @@ def _heading(column: Column, query: Query) -> _Heading:
     order = {column.name: "ascending", f"-{column.name}": "descending"}.get(query.sort, "none")
     unit = f", {column.metric.unit}" if column.metric and column.metric.unit else ""
     return _Heading(
-        words=column.words,
+        words=column.metric.heading if column.metric else column.words,
         hover=f"{column.name}{unit}",
         address=query.address(sort=after),
         order=order,
@@ -197,8 +198,8 @@ class _Line:
 
 
 def _lines(found: Found, table: Table, *, compares: bool) -> list[_Line]:
-    decimals = {
-        column.name: column.metric.decimals(_numbers(found, column.name))
+    notations = {
+        column.name: column.metric.notation(_numbers(found, column.name))
         for column in found.columns
         if column.metric is not None
     }
@@ -207,7 +208,7 @@ def _lines(found: Found, table: Table, *, compares: bool) -> list[_Line]:
         ticked = row.values.get(table.ticked)
         lines.append(
             _Line(
-                cells=[_cell(row, each, decimals.get(each.name)) for each in found.columns],
+                cells=[_cell(row, each, notations.get(each.name)) for each in found.columns],
                 address=None if row.key is None else table.of_row(row.key),
                 tick=str(ticked) if compares and ticked is not None else None,
             )
@@ -220,7 +221,7 @@ def _numbers(found: Found, name: str) -> list[float]:
     return [value for value in values if isinstance(value, int | float)]
 
 
-def _cell(row: Row, column: Column, decimals: int | None) -> _Cell:
+def _cell(row: Row, column: Column, notation: Notation | None) -> _Cell:
     value = row.values.get(column.name)
     hover = NOTHING if value is None else str(value)
     if value is None:
@@ -230,11 +231,11 @@ def _cell(row: Row, column: Column, decimals: int | None) -> _Cell:
     elif column.is_label or isinstance(value, str):
         text = str(value)
     else:
-        text = number(value) if decimals is None else f"{value:,.{decimals}f}"
+        text = number(value) if notation is None else notation.value(value)
     if spread := row.spreads.get(column.name):
         hover = f"mean of {spread.n}: {value}, from {spread.low} to {spread.high}"
-        if decimals is not None and spread.std is not None:
-            text += f" ± {spread.std:.{decimals}f}"
+        if notation is not None and spread.std is not None:
+            text += f" ± {notation.value(spread.std)}"
             hover += f", standard deviation {spread.std}"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return _Cell(text=text, hover=hover, is_number=is_number)
