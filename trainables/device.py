@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import torch
 from space.config import TrainingConfig
 from space.errors import TrainingError
 
-__all__ = ["check_device", "computes_in_bfloat16", "device_settings", "pick_device"]
+__all__ = ["check_device", "computes_in_bfloat16", "device_settings", "free_memory", "pick_device"]
 
 
 def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -119,3 +120,10 @@ def device_settings(training: TrainingConfig, device: torch.device) -> Iterator[
         for where, name, value in before:
             setattr(where, name, value)
         torch.use_deterministic_algorithms(was_strict, warn_only=only_warned)
+
+
+def free_memory() -> None:
+    """Gives back the memory of a GPU that nothing needs any more."""
+    gc.collect()  # Captured work and what it is part of know of each other.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

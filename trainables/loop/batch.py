@@ -21,7 +21,7 @@ from trainables.contract.split_data import Batch
 from trainables.contract.stacked import stacked_options
 from trainables.contract.task import Task
 from trainables.device import device_settings
-from trainables.failures import NonFiniteLossError, out_of_memory_translated
+from trainables.failures import NonFiniteLossError, OutOfMemoryFailure, out_of_memory_translated
 from trainables.loop.captured import Capture, CapturedWork, CudaGraphs
 from trainables.loop.network import (
     AloneNetwork,
@@ -347,14 +347,18 @@ class TrainingBatch:
         first = self._runs[0]
         started = time.perf_counter()
         settings = device_settings(first.config.training, first.device)
-        with torch.no_grad(), out_of_memory_translated(first.name), settings:
-            if self._together is None:
-                self._together = self._put_together()
-            if len(self._runs) == 1:
-                with _global_generators(first.global_seed(), first.device):
+        try:
+            with torch.no_grad(), out_of_memory_translated(first.name), settings:
+                if self._together is None:
+                    self._together = self._put_together()
+                if len(self._runs) == 1:
+                    with _global_generators(first.global_seed(), first.device):
+                        found = self._together.run_epoch()
+                else:
                     found = self._together.run_epoch()
-            else:
-                found = self._together.run_epoch()
+        except OutOfMemoryFailure:
+            self._together = None  # Whoever goes on has need of its memory.
+            raise
         seconds = (time.perf_counter() - started) / len(self._runs)
         return {
             run: self._complete(run, Epoch(epoch=run.epoch + 1, metrics=metrics, seconds=seconds))

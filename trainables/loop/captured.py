@@ -18,7 +18,7 @@ from torch import Tensor
 from trainables.failures import first_line
 from trainables.loop.layout import copies_of, layout_of
 
-__all__ = ["Capture", "CapturedWork", "CudaGraphs"]
+__all__ = ["WARM_UP", "Capture", "CapturedWork", "CudaGraphs"]
 
 _log = logging.getLogger(__name__)
 

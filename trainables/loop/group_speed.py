@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import torch
+
 from trainables.contract.group_speed import GroupSpeed
 from trainables.contract.trainable import EpochCost
 from trainables.failures import OutOfMemoryFailure, first_line, is_device_lost
 from trainables.loop.batch import TRACE_AFTER, TrainingBatch
+from trainables.loop.captured import WARM_UP
 from trainables.loop.samples import n_samples
 from trainables.loop.training import Training
 from trainables.tracebacks import describe
@@ -17,6 +20,8 @@ __all__ = ["measure_epoch", "measure_group_speed"]
 
 N_STEPS = 3
 """Steps of an epoch that is timed."""
+GPU_STEPS = 10
+"""The same on a GPU, where a step takes so little time that an epoch's other work would hide it."""
 N_TIMED = 2
 """The fewest epochs that are timed, of which the fastest counts."""
 TIMED_SECONDS = 0.2
@@ -60,16 +65,18 @@ def measure_group_speed(
         OutOfMemoryFailure: If not even one run fits.
     """
     started = time.perf_counter()
-    if make().device.type == "cpu":
+    device = make().device
+    if device.type == "cpu":
         alone = _seconds_a_step(make, 1, n_steps=1, n_timed=1)
         if alone > ARITHMETIC_SECONDS:
             return GroupSpeed({1: alone})
-    seconds = {1: _seconds_a_step(make, 1)}
+    n_steps = N_STEPS if device.type == "cpu" else GPU_STEPS
+    seconds = {1: _seconds_a_step(make, 1, n_steps=n_steps)}
     n_runs = 1
     while n_runs < most and time.perf_counter() - started < budget_seconds:
         n_runs = min(2 * n_runs, most)
         try:
-            seconds[n_runs] = _seconds_a_step(make, n_runs) / n_runs
+            seconds[n_runs] = _seconds_a_step(make, n_runs, n_steps=n_steps) / n_runs
         except OutOfMemoryFailure:
             return GroupSpeed(seconds, too_many=n_runs)
         except Exception as error:  # what cannot be trained as one model can be alone
@@ -80,22 +87,26 @@ def measure_group_speed(
 
 
 def _seconds_a_step(
-    make: Callable[[], Training], n_runs: int, *, n_steps: int = N_STEPS, n_timed: int = N_TIMED
+    make: Callable[[], Training], n_runs: int, *, n_steps: int, n_timed: int = N_TIMED
 ) -> float:
-    """The wall time of one step of all runs, once the memory that it takes is at hand."""
+    """The wall time of one step of all runs, once all is done that only the first steps need."""
     runs = [make() for _ in range(n_runs)]
     for run in runs:
         run.shorten(n_steps)
+    device = runs[0].device
     # What counts is how steps go on. On a CPU only small networks come here, whose traces cost
-    # little; those of deep networks would leave no time for larger batches.
-    trace_after = 0 if runs[0].device.type == "cpu" else TRACE_AFTER
+    # little; those of deep networks would leave no time for larger batches. On a GPU all is
+    # captured after so many epochs, whose validation is one step.
+    trace_after, n_warm = (0, 1) if device.type == "cpu" else (TRACE_AFTER, WARM_UP + 1)
     batch = TrainingBatch(runs, trace_after=trace_after)
     times: list[float] = []
     for n in range(MOST_TIMED + 1):
-        is_enough = n > n_timed and sum(times[1:]) > TIMED_SECONDS
+        is_enough = n >= n_warm + n_timed and sum(times[n_warm:]) > TIMED_SECONDS
         if is_enough or not batch.runs:  # One leaves with a metric that is not finite.
             break
         started = time.perf_counter()
         batch.run_epoch()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
-    return min(times[1:] or times) / runs[0].n_steps
+    return min(times[n_warm:] or times) / runs[0].n_steps

@@ -17,11 +17,9 @@ that is not begun within the budget, or does not fit in memory, says so.
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -41,7 +39,7 @@ from tests.benchmarks.training.batched_training import random_images, seconds_of
 from tests.benchmarks.training.steps import matrix_products, padding_share, step_flops
 from tests.harness.configs import open_run
 from trainables.contract.split_data import SplitData
-from trainables.device import device_settings
+from trainables.device import device_settings, free_memory
 from trainables.failures import OutOfMemoryFailure, out_of_memory_translated
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.captured import WARM_UP
@@ -138,14 +136,6 @@ def _warm(runs: Sequence[Training], n_steps: int) -> TrainingBatch:
     return batch
 
 
-@contextmanager
-def _memory_given_back() -> Iterator[None]:
-    yield
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
 def matrix_rate(precision: str, device: torch.device) -> float:
     """Floating-point operations a second of the best of some large square products."""
     n = 8192 if device.type == "cuda" else 1024
@@ -169,10 +159,15 @@ def rows_of(
             yield [*row, *[None] * 6, "the time was over"]
             continue
         try:
-            with _memory_given_back(), out_of_memory_translated(case.model):
+            with out_of_memory_translated(case.model):
                 found = measure(case, images, device, window)
         except OutOfMemoryFailure as failure:
-            yield [*row, *[None] * 6, str(failure)]
+            why = str(failure)
+        else:
+            why = None
+        free_memory()
+        if why is not None:
+            yield [*row, *[None] * 6, why]
             continue
         a_run = found.step_seconds / case.n_runs
         if case.n_runs == 1:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
 from space.config import FrozenModel
 from tests.trainables.loop.tasks import Progression, open_task
 from trainables.contract.group_speed import GroupSpeed
 from trainables.failures import OutOfMemoryFailure
 from trainables.loop import group_speed
+from trainables.loop.batch import TrainingBatch
+from trainables.loop.captured import CudaGraphs
 from trainables.loop.group_speed import MOST_TIMED, measure_epoch, measure_group_speed
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.config import DigitPairsConfig
@@ -173,3 +176,34 @@ def test_metrics_that_one_sample_does_not_define_are_measured_with() -> None:
     found = measure_group_speed(lambda: open_task(task, epochs=MOST_TIMED + 1), most=2)
     assert set(found.seconds) == {1, 2}
     assert measure_epoch(open_task(task, epochs=2)).n_steps > 6
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_what_is_timed_on_a_gpu_is_captured(
+    maker: Callable[..., Callable[[], Training]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def captures() -> Any:
+        graphs = CudaGraphs()
+
+        def capture(work: Callable[[], object]) -> Any:
+            events.append("capture")
+            return graphs(work)
+
+        return capture
+
+    run_epoch = TrainingBatch.run_epoch
+
+    def counted(self: TrainingBatch) -> Any:
+        events.append("epoch")
+        return run_epoch(self)
+
+    monkeypatch.setattr("trainables.loop.batch.CudaGraphs", captures)
+    monkeypatch.setattr(TrainingBatch, "run_epoch", counted)
+    found = measure_group_speed(maker("mlp", training__device="cuda"), most=2, budget_seconds=60)
+    assert set(found.seconds) == {1, 2}
+    last = len(events) - 1 - events[::-1].index("capture")
+    assert events[last:].count("epoch") >= group_speed.N_TIMED
+    assert events.count("capture") >= 2

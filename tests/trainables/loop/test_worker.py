@@ -16,6 +16,7 @@ from space.config import RunConfig
 from tests.harness.configs import closed_form
 from trainables.contract.run_data import RunData
 from trainables.contract.split_data import SplitData
+from trainables.failures import OutOfMemoryFailure
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.config import DigitPairsConfig
@@ -211,6 +212,54 @@ def test_what_fails_as_a_batch_is_trained_in_turn(
     for i, found in reports.items():
         assert found[1]["warning"] is None
         _assert_alike(_alone(make_run(i)), found)
+
+
+@pytest.mark.parametrize(
+    ("fit", "sizes", "how"), [(3, [8, 4] + [2] * 12, "2 at a time"), (1, [8, 4, 2], "alone")]
+)
+def test_runs_that_do_not_fit_in_memory_go_on_in_smaller_batches(
+    fit: int,
+    sizes: list[int],
+    how: str,
+    make_run: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    batch_sizes: list[int],
+) -> None:
+    run_epoch = TrainingBatch.run_epoch
+
+    def limited(self: TrainingBatch) -> Any:
+        n_runs = len(self.runs)
+        found = run_epoch(self)
+        if n_runs > fit:
+            raise OutOfMemoryFailure("'mlp' ran out of memory: tried 2 GiB")
+        return found
+
+    monkeypatch.setattr(TrainingBatch, "run_epoch", limited)
+    reports = _finish(BatchedSteps(), [make_run(i, name="mlp") for i in range(8)])
+    assert batch_sizes == sizes
+    (warning,) = [r["warning"] for of_run in reports.values() for r in of_run if r["warning"]]
+    assert warning.startswith(f"runs like it are trained {how}, since more do not fit in memory: ")
+    reports[0][0]["warning"] = None
+    for i in (0, 7):
+        _assert_alike(_alone(make_run(i, name="mlp")), reports[i])
+
+
+def test_a_run_that_exhausts_the_memory_alone_is_a_failure_and_the_others_go_on(
+    make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, batch_sizes: list[int]
+) -> None:
+    run_epoch = TrainingBatch.run_epoch
+
+    def limited(self: TrainingBatch) -> Any:
+        if any(run.config.training.training_seed == 1 for run in self.runs):
+            raise OutOfMemoryFailure("'mlp' ran out of memory: tried 2 GiB")
+        return run_epoch(self)
+
+    monkeypatch.setattr(TrainingBatch, "run_epoch", limited)
+    reports = _finish(BatchedSteps(), [make_run(i, name="mlp") for i in range(4)])
+    assert "ran out of memory" in reports[1][0]["failure"]
+    assert [len(of_run) for of_run in reports.values()] == [3, 1, 3, 3]
+    # The limit was that one's alone: the others are a batch again.
+    assert batch_sizes[-1] == 3
 
 
 class _Branching(PairModel):
