@@ -11,7 +11,7 @@ from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.together import together_note
 from dashboards.statistics.means import Summary, summarise
-from dashboards.statistics.verdicts import seeds_needed
+from dashboards.statistics.verdicts import Answer, seeds_needed
 from dashboards.tables.origins import known_words
 from dashboards.words import show_mean, show_seeds
 from space.metrics import Metric
@@ -30,7 +30,7 @@ __all__ = [
     "study_outcome",
 ]
 
-_VERDICTS = ("better", "worse", "not distinguishable", "not ranked")
+_ANSWERS: tuple[Answer, ...] = ("better", "worse", "equivalent", "undecided", "not ranked")
 
 
 def question(view: StudyView) -> str:
@@ -174,15 +174,14 @@ def benchmark_outcome(view: BenchmarkView) -> str:
             f"The settings of {best.name} were given by hand when {known_words(origin.reads)}, so "
             f"its {metric.words} may be better than new samples would show."
         )
-    verdicts: dict[str, list[str]] = {}
+    names: dict[Answer, list[str]] = {}
     for row in view.table.rows:
         if row.comparison is not None:
-            plain = next(word for word in _VERDICTS if row.verdict.startswith(word))
-            verdicts.setdefault(plain, []).append(row.name)
+            names.setdefault(row.comparison.answer, []).append(row.name)
     parts = [
-        f"{joined(verdicts[verdict])} {'is' if len(verdicts[verdict]) == 1 else 'are'} {verdict}"
-        for verdict in _VERDICTS
-        if verdict in verdicts
+        f"{joined(names[answer])} {'is' if len(names[answer]) == 1 else 'are'} {answer}"
+        for answer in _ANSWERS
+        if answer in names
     ]
     if parts:
         said.append(f"Against {view.table.reference}, {'; '.join(parts)}.")

@@ -98,12 +98,15 @@ class BenchmarkTable:
         title: What the table is headed with, on one line; may be empty.
         measured: What is measured of the runs.
         reference: The config that the others are compared with.
+        margin: The margin of practical equivalence, in the unit of `metric`; None: equivalence was
+            not asked.
         rows: The rows.
     """
 
     title: str
     measured: Measured
     reference: str
+    margin: float | None
     rows: tuple[Row, ...]
 
     def row(self, name: str) -> Row:
@@ -154,6 +157,7 @@ def benchmark_table(
     measured: Measured,
     *,
     reference: str | None = None,
+    margin: float | None = None,
     title: str = "",
 ) -> BenchmarkTable:
     """Summarise a benchmark, finished or not, and compare its configs.
@@ -162,6 +166,7 @@ def benchmark_table(
         results: At least one config's results; names are distinct.
         measured: What is measured of the runs.
         reference: The config that the others are compared with; default: the first.
+        margin: The margin of practical equivalence; see `compare_all`.
         title: What the table is headed with.
 
     Returns:
@@ -181,11 +186,12 @@ def benchmark_table(
             f"--reference: there is no config '{reference}' (there are: {', '.join(names)})"
             f"{nearest(reference, names)}"
         )
-    compared = _compared(results, measured.judged_by, reference)
+    compared = _compared(results, measured.judged_by, reference, margin)
     return BenchmarkTable(
         title=" ".join(title.split()),
         measured=measured,
         reference=reference,
+        margin=margin,
         rows=tuple(_row(result, measured, names, reference, compared) for result in results),
     )
 
@@ -218,7 +224,7 @@ def _row(
 
 
 def _compared(
-    results: Sequence[ConfigResult], metric: Metric, reference: str
+    results: Sequence[ConfigResult], metric: Metric, reference: str, margin: float | None
 ) -> dict[str, tuple[Comparison | None, str]]:
     """Every config but the reference: its comparison, and the verdict or why there is none."""
     measured = {result.name: result.by_seed(metric.name) for result in results}
@@ -233,7 +239,9 @@ def _compared(
         else:
             family[name] = values
     failed = {result.name: len(result.failed) for result in results}
-    for comparison in compare_all(family, reference, failed=failed, maximize=metric.maximize):
+    for comparison in compare_all(
+        family, reference, failed=failed, margin=margin, maximize=metric.maximize
+    ):
         found[comparison.name] = comparison, comparison.verdict
     return found
 

@@ -75,6 +75,11 @@ class PairedComparison:
             a fresh seed that both configs share. It moves in steps of 1 / (2 n), so that 1.0 means
             "on all n seeds".
         p_value: Two-sided, of the sign-flip test; not corrected for the family.
+        margin: The margin of practical equivalence, above 0, in the values' unit: differences below
+            it do not matter. None where none was given.
+        equivalence_p_value: Of the hypothesis that the mean difference is ``margin`` or more, to
+            either side: the larger p-value of the two one-sided sign-flip tests. None without a
+            margin.
         detectable_difference: Smallest true difference that n such seeds find with power 0.8 in
             spite of the family's correction at its strictest, ``(1 - confidence) / K``. None where
             no difference could be found, however large, or where the scatter is not known because
@@ -89,6 +94,8 @@ class PairedComparison:
     interval: Interval | None
     probability_better: float
     p_value: float
+    margin: float | None
+    equivalence_p_value: float | None
     detectable_difference: float | None
 
 
@@ -123,6 +130,7 @@ def compare_paired(
     confidence: float = 0.95,
     maximize: bool = False,
     n_comparisons: int = 1,
+    margin: float | None = None,
     seed: int = 0,
 ) -> PairedComparison:
     """Compare values with a reference's, seed by seed.
@@ -137,6 +145,7 @@ def compare_paired(
         confidence: Level of the interval, in (0, 1).
         maximize: Whether higher values are better, not lower ones.
         n_comparisons: Size of the family that the result will be corrected for, at least 1.
+        margin: The margin of practical equivalence; see `PairedComparison`.
         seed: Seed of the random sign patterns beyond 13 seeds.
 
     Returns:
@@ -149,11 +158,16 @@ def compare_paired(
     Source:
         Probability of being better: P(A > B) over shared seeds, Bouthillier et al., Accounting for
         Variance in Machine Learning Benchmarks, MLSys 2021; ties count half as in Vargha & Delaney,
-        J. Educational and Behavioral Statistics 25(2), 2000.
+        J. Educational and Behavioral Statistics 25(2), 2000. Two one-sided tests: Schuirmann, A
+        Comparison of the Two One-Sided Tests Procedure and the Power Approach for Assessing the
+        Equivalence of Average Bioavailability, J. Pharmacokinetics and Biopharmaceutics 15(6),
+        1987.
     """
     _check_between_0_and_1(confidence, "confidence")
     if n_comparisons < 1:
         raise ValueError(f"n_comparisons is {n_comparisons}, but a family has at least 1")
+    if margin is not None and not (math.isfinite(margin) and margin > 0):
+        raise ValueError(f"margin is {margin}, but a margin of equivalence is finite and above 0")
     values, reference = _vector(values_N, "values"), _vector(reference_N, "reference")
     if len(values) != len(reference):
         raise ValueError(
@@ -163,8 +177,7 @@ def compare_paired(
     if n < 2:
         raise ValueError(f"a paired comparison needs at least 2 seeds in common, not {n}")
     rounding = ROUNDING * max(np.max(np.abs(values)), np.max(np.abs(reference)))
-    differences = values - reference
-    differences[np.abs(differences) <= rounding] = 0.0
+    differences = _rounded(values - reference, rounding)
     is_constant = bool(np.ptp(differences) <= rounding)
     std = 0.0 if is_constant else float(np.std(differences, ddof=1))
     detectable = None
@@ -181,6 +194,13 @@ def compare_paired(
         interval=flips.interval(confidence),
         probability_better=float(np.mean(is_better) + np.mean(differences == 0) / 2),
         p_value=flips.p_value(0.0),
+        margin=margin,
+        equivalence_p_value=None
+        if margin is None
+        else max(
+            _p_below_zero(_rounded(towards * differences - margin, rounding), seed)
+            for towards in (1, -1)
+        ),
         detectable_difference=detectable,
     )
 
@@ -259,6 +279,18 @@ def holm(p_values_K: ArrayLike) -> NDArray[np.float64]:
     adjusted = np.empty_like(p_values)
     adjusted[order] = np.minimum(np.maximum.accumulate(n_left * p_values[order]), 1.0)
     return adjusted
+
+
+def _p_below_zero(values_N: NDArray[np.float64], seed: int) -> float:
+    """The one-sided p-value by which values are said to lie below zero.
+
+    A pattern is as extreme to one side just where its opposite is to the other.
+    """
+    return SignFlips.of(values_N, seed=seed).p_value(0.0) / 2 if np.mean(values_N) < 0 else 1.0
+
+
+def _rounded(differences_N: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:
+    return np.where(np.abs(differences_N) <= rounding, 0.0, differences_N)
 
 
 @cache

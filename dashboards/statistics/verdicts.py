@@ -1,11 +1,19 @@
-"""Words for the numbers of `means`: better, worse, consistent, and how optimistic.
+"""Words for the numbers of `means`: better, worse or equivalent, consistent, and how optimistic.
+
+A comparison has one of three answers, or none. "better" and "worse": chance is ruled out as what
+made the difference. "equivalent": it is shown that the true difference, to whichever side, is below
+the margin that was given; this counts where both are shown, since whoever gave the margin said that
+less than it does not matter. "undecided" is all else, and every comparison of few seeds. Without a
+margin equivalence is not asked, and never the answer. Either question has an error rate of its own:
+at most 5 % of the tables in which no config differs from the reference call any better or worse,
+and at most 5 % of those in which all differ by the margin call any equivalent.
 
 How to read an interval beside a verdict. The interval says how large the difference may be, of one
 comparison alone: it leaves zero out just where the comparison's own p-value is at most 5 %. The
 verdict says whether chance is ruled out with every comparison of the table counted, so "better" and
 "worse" are only said where the interval, too, lies wholly on one side of zero. An interval that
-leaves zero out beside "not distinguishable with n seeds" is no contradiction but a reason to run
-more seeds, and `detectable_difference` says what these could have shown.
+leaves zero out beside "undecided with n seeds" is no contradiction but a reason to run more seeds,
+and `detectable_difference` says what these could have shown.
 """
 
 from __future__ import annotations
@@ -13,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import scipy
 from numpy.typing import ArrayLike
@@ -28,15 +37,18 @@ from dashboards.statistics.sign_flips import Interval
 from space.words import count
 
 __all__ = [
+    "Answer",
     "Comparison",
     "Optimism",
     "ReportComparison",
+    "answer",
     "compare_all",
     "compare_to_report",
     "optimism",
     "seeds_needed",
-    "verdict",
 ]
+
+Answer = Literal["better", "worse", "equivalent", "undecided", "not ranked"]
 
 ALPHA = 0.05
 """The level of the verdicts: how often one may be wrong where there is no difference."""
@@ -55,8 +67,10 @@ class Comparison:
         seeds: The seeds that both have, ascending; only these are compared.
         paired: The comparison's numbers.
         adjusted_p_value: The p-value, Holm-corrected for all comparisons of the benchmark.
-        verdict: "better", "worse", "not distinguishable with n seeds" or "not ranked: ..." (see
-            `compare_all`).
+        adjusted_equivalence_p_value: Likewise of equivalence; None where no margin was given.
+        answer: What is shown; "not ranked" where it would be said of failures (see `compare_all`).
+        verdict: The answer with what it lacks: "undecided with n seeds", "undecided with n seeds,
+            needs m" where so few can show nothing, "not ranked: failed on n seeds".
     """
 
     name: str
@@ -64,6 +78,8 @@ class Comparison:
     seeds: tuple[int, ...]
     paired: PairedComparison
     adjusted_p_value: float
+    adjusted_equivalence_p_value: float | None
+    answer: Answer
     verdict: str
 
 
@@ -104,31 +120,43 @@ class Optimism:
     worse_by: float
 
 
-def verdict(
-    comparison: PairedComparison, adjusted_p_value: float, *, maximize: bool = False
-) -> str:
-    """Put a comparison into words. The module's docstring says how to read it.
+def answer(
+    comparison: PairedComparison,
+    adjusted_p_value: float,
+    adjusted_equivalence_p_value: float | None = None,
+    *,
+    maximize: bool = False,
+) -> Answer:
+    """What a comparison shows. The module's docstring says how to read it.
 
     Args:
         comparison: The comparison.
         adjusted_p_value: Its p-value, corrected for the family, in [0, 1].
+        adjusted_equivalence_p_value: That of equivalence, likewise; None where it has none.
         maximize: Whether higher values are better, not lower ones.
 
     Returns:
-        "better" or "worse" where the adjusted p-value is at most ``1 - comparison.confidence``;
-        else "not distinguishable with n seeds".
+        "equivalent" where the adjusted p-value of equivalence is at most ``1 -
+        comparison.confidence``, else "better" or "worse" where the other is, else "undecided".
 
     Raises:
-        ValueError: If the adjusted p-value is below the comparison's own, or above 1.
+        ValueError: If an adjusted p-value is below the comparison's own, or above 1.
     """
-    if not comparison.p_value <= adjusted_p_value <= 1:
-        raise ValueError(
-            f"an adjusted p-value of {adjusted_p_value} does not lie between the raw one, "
-            f"{comparison.p_value}, and 1"
-        )
+    _check_adjusted(comparison.p_value, adjusted_p_value)
+    if comparison.equivalence_p_value is not None and adjusted_equivalence_p_value is not None:
+        _check_adjusted(comparison.equivalence_p_value, adjusted_equivalence_p_value)
+        if adjusted_equivalence_p_value <= 1 - comparison.confidence:
+            return "equivalent"
     if adjusted_p_value > 1 - comparison.confidence:
-        return f"not distinguishable with {count(comparison.n, 'seed')}"
+        return "undecided"
     return "better" if (comparison.mean_difference > 0) == maximize else "worse"
+
+
+def _check_adjusted(raw: float, adjusted: float) -> None:
+    if not raw <= adjusted <= 1:
+        raise ValueError(
+            f"an adjusted p-value of {adjusted} does not lie between the raw one, {raw}, and 1"
+        )
 
 
 def compare_all(
@@ -136,6 +164,7 @@ def compare_all(
     reference: str,
     *,
     failed: Mapping[str, int] | None = None,
+    margin: float | None = None,
     maximize: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
@@ -149,9 +178,10 @@ def compare_all(
         results: For each config its values by seed, finite. The order is kept.
         reference: The name of the config to compare with.
         failed: Of each config, on how many seeds it failed, if on any. The seeds that are left say
-            nothing of those, so neither side is called the better one if it failed elsewhere: the
-            verdict is then "not ranked: failed on n seeds", or "not ranked: the reference failed on
-            n seeds".
+            nothing of those, so neither side is called the better one, or as good as the other, if
+            it failed elsewhere: the verdict is then "not ranked: failed on n seeds", or "not
+            ranked: the reference failed on n seeds".
+        margin: The margin of practical equivalence, above 0; None asks for no equivalence.
         maximize: Whether higher values are better, not lower ones.
         confidence: Level of the intervals, in (0, 1); verdicts are at level ``1 - confidence``.
         seed: Seed of the random sign patterns beyond 13 seeds.
@@ -176,31 +206,47 @@ def compare_all(
             confidence=confidence,
             maximize=maximize,
             n_comparisons=len(names),
+            margin=margin,
             seed=seed,
         )
         for name in names
     }
     adjusted = holm([paired[name].p_value for name in names])
-    comparisons = []
-    for name, adjusted_p_value in zip(names, adjusted, strict=True):
-        said = verdict(paired[name], float(adjusted_p_value), maximize=maximize)
-        better = {"better": name, "worse": reference}.get(said)
-        n_failed = (failed or {}).get(better, 0) if better is not None else 0
-        if n_failed:
-            which = "the reference " if better == reference else ""
-            seeds_failed = "1 seed" if n_failed == 1 else f"{n_failed} seeds"
-            said = f"not ranked: {which}failed on {seeds_failed}"
-        comparisons.append(
+    equivalence = holm(
+        [
+            each.equivalence_p_value
+            for each in paired.values()
+            if each.equivalence_p_value is not None
+        ]
+    )
+    found = []
+    for place, name in enumerate(names):
+        p_value = float(adjusted[place])
+        equivalence_p_value = None if margin is None else float(equivalence[place])
+        shown = answer(paired[name], p_value, equivalence_p_value, maximize=maximize)
+        verdict: str = shown
+        if shown == "undecided":
+            n, needed = paired[name].n, seeds_needed(len(names) + 1, margin=margin)
+            verdict += f" with {count(n, 'seed')}" + (f", needs {needed}" if n < needed else "")
+        sides = {"better": (name,), "worse": (reference,), "equivalent": (name, reference)}
+        failing = [side for side in sides.get(shown, ()) if (failed or {}).get(side)]
+        if failed and failing:
+            which = "the reference " if failing[0] == reference else ""
+            shown = "not ranked"
+            verdict = f"not ranked: {which}failed on {count(failed[failing[0]], 'seed')}"
+        found.append(
             Comparison(
                 name=name,
                 reference=reference,
                 seeds=seeds[name],
                 paired=paired[name],
-                adjusted_p_value=float(adjusted_p_value),
-                verdict=said,
+                adjusted_p_value=p_value,
+                adjusted_equivalence_p_value=equivalence_p_value,
+                answer=shown,
+                verdict=verdict,
             )
         )
-    return comparisons
+    return found
 
 
 def compare_to_report(
@@ -280,16 +326,18 @@ def compare_to_report(
     )
 
 
-def seeds_needed(n_configs: int) -> int:
-    """The fewest seeds with which any of some configs could be told from the reference.
+def seeds_needed(n_configs: int, *, margin: float | None = None) -> int:
+    """The fewest seeds with which any of some configs could have an answer.
 
-    The paired test's smallest p-value is 2 / 2**n, and Holm's correction asks at its strictest for
-    0.05 divided by the number of comparisons.
+    The paired test's smallest p-value is 2 / 2**n, that of equivalence half of it, and Holm's
+    correction asks at its strictest for 0.05 divided by the number of comparisons.
 
     Args:
         n_configs: The configs, the reference included; at least 2.
+        margin: The margin of practical equivalence, if one was given.
     """
-    return math.ceil(1 + math.log2((n_configs - 1) / ALPHA))
+    for_equivalence = math.ceil(math.log2((n_configs - 1) / ALPHA))
+    return for_equivalence + (1 if margin is None else 0)
 
 
 def optimism(

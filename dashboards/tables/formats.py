@@ -53,13 +53,19 @@ _REPORT_COLUMNS = (
 )
 _VERDICTS = (
     "better, worse: chance is ruled out at the 5 % level with all comparisons of this table "
-    "counted (sign-flip test, Holm); P(better): the share of the seeds on which it was better, "
-    "ties half; detectable: the smallest true difference that so many seeds find 4 times in 5, "
-    "- where so few can find none. p and the interval are of one comparison alone: the interval is "
-    "what its test does not reject, leaves zero out just where p is at most 0.05, and covers the "
-    "true mean in 95 % of the cases or more if differences are symmetric, somewhat less if skewed; "
-    "- for fewer than 6 seeds or where all differences are equal"
+    "counted (sign-flip test, Holm); {equivalent}; undecided: none of these is shown; P(better): "
+    "the share of the seeds on which it was better, ties half; detectable: the smallest true "
+    "difference that so many seeds find 4 times in 5, - where so few can find none. p and the "
+    "interval are of one comparison alone: the interval is what its test does not reject, leaves "
+    "zero out just where p is at most 0.05, and covers the true mean in 95 % of the cases or more "
+    "if differences are symmetric, somewhat less if skewed; - for fewer than 6 seeds or where all "
+    "differences are equal"
 )
+_EQUIVALENT = (
+    "equivalent: it is likewise shown that the true difference is less than {margin}, to whichever "
+    "side (two one-sided sign-flip tests, Holm), which counts for more than better or worse"
+)
+_NOT_ASKED = "equivalence was not asked, which takes a margin"
 _CONSISTENCY = (
     "consistent: the 95 % interval of the difference (Welch) holds zero, and says how large a "
     "difference remains possible; of rows that truly agree, about 1 in 20 at the most is called "
@@ -195,8 +201,20 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
         columns=_COMPARISON_COLUMNS,
         left=frozenset({0, 8}),
         rows=rows,
-        notes=[_VERDICTS, *([_SURVIVORS] if any(row.result.failed for row in table.rows) else [])],
+        notes=[
+            _verdict_note(table),
+            *([_SURVIVORS] if any(row.result.failed for row in table.rows) else []),
+        ],
     )
+
+
+def _verdict_note(table: BenchmarkTable) -> str:
+    if table.margin is None:
+        return _VERDICTS.format(equivalent=_NOT_ASKED)
+    notation = table.notation()
+    margin = f"{notation.quoted(table.margin)}{notation.of_difference}"
+    equivalent = _EQUIVALENT.format(margin=margin)
+    return _VERDICTS.format(equivalent=equivalent)
 
 
 def report_sheet(table: BenchmarkTable, *, others: bool = False, together: bool = True) -> Sheet:

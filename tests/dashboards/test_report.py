@@ -106,7 +106,7 @@ def test_the_story_is_told_in_order(page: Page) -> None:
         "the lowest validation error within 25 epochs of training on digits?",
         "On 5 fresh seeds trial",
         "No two configs have the same seeds yet, so none is called the best.",
-        "Against MLP, ConvNet is not distinguishable.",
+        "Against MLP, ConvNet is undecided.",
         "5 of 9 runs have a result: 3 configs on the seeds 0-2 of mnist",
         "seeds not yet run: ConvNet: 2; ResNet: 0-2",
         "Test error beside the reported values (Table I)",

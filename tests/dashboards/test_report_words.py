@@ -204,7 +204,7 @@ def in_per_cent(summary: Summary) -> str:
     return f"{100 * summary.mean:.2f} ± {100 * summary.std:.2f} %"
 
 
-@pytest.mark.parametrize("verdict", ["better", "not distinguishable with 5 seeds"])
+@pytest.mark.parametrize("verdict", ["better", "undecided with 5 seeds, needs 6"])
 def test_the_confirmation_is_told_beside_the_baseline(view: StudyView, verdict: str) -> None:
     found = with_winner(view.confirmation, verdict)
     baseline = next(each for each in found.trials if each.trial_number == 0)

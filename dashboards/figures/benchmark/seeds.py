@@ -39,6 +39,7 @@ NEUTRAL = PALETTE[-1]
 VERDICTS = {
     "better": (BEST_COLOUR, "triangle-left"),
     "worse": (STATE_COLOURS["FAIL"], "triangle-right"),
+    "equivalent": (BEST_COLOUR, "square"),
 }
 """Colour and marker of a verdict; any other is `NEUTRAL` and a diamond."""
 

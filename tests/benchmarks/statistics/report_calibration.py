@@ -11,11 +11,10 @@ from dashboards.numbers.tables import against_report
 from dashboards.statistics.means import summarise
 from dashboards.statistics.verdicts import compare_to_report
 from space import MeanStd
+from tests.benchmarks.statistics.scenarios import N_TEST_PAIRS, SEED_STD
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 ALPHA = 0.05
-N_TEST_PAIRS = 1_000
-SEED_STD = 0.02
 N_ROWS = 7
 REPORTS = [
     (error, spread, n, n_reported)

@@ -3,11 +3,13 @@
     python -m tests.benchmarks.statistics.verdict_calibration [--simulations 1000]
         [--seed 0] [--json FILE]
 
-False verdicts: pairs without a difference, from several generating models; "better" or "worse" is
-wrong here, and may be said in 5 % of the comparisons. Beside them stand the coverage of the two
+False verdicts: pairs without a difference, from the scenarios of `scenarios`; "better" or "worse"
+is wrong here, and may be said in 5 % of the comparisons. Beside them stand the coverage of the two
 intervals that are printed, of the difference and of one config's mean, and what the paired t test
-would have said wrongly. Families: 6 configs that equal the reference; one wrong verdict among the 6
-counts. Found: pairs with a true difference, as a multiple of the detectable one.
+would have said wrongly. Equivalence: pairs whose true difference is the margin itself;
+"equivalent" is wrong here, and may be said in 5 % of the comparisons, too. Families: 6 configs that
+equal the reference, or differ from it by the margin; one wrong verdict among the 6 counts. Found:
+pairs with a true difference, as a multiple of the detectable one.
 
 Beside a report: our runs and reported ones of the same true error, on 1,000 test pairs each; "not
 consistent" is wrong here. Welch's test alone is what would be said without the least number of
@@ -15,8 +17,9 @@ seeds and without the floor under the scatter. Rows together: 7 rows that equal 
 all, some or none of their luck is common to our rows, and likewise to the reported ones.
 
 `allowed` is the largest share of false verdicts that a procedure of level 5 % exceeds with a
-probability below 0.1 % (binomial). One model stands outside the guarantee and is shown for its
-size: `skewed` has equal means, but differences that are not symmetric.
+probability below 0.1 % (binomial). Two scenarios stand outside the guarantee and are shown for
+their size: differences are not symmetric about their mean, and a rare collapse of one config alone
+is not among a few seeds.
 """
 
 from __future__ import annotations
@@ -26,79 +29,31 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from scipy import stats
 
 from dashboards.statistics.means import compare_paired, detectable_difference, summarise
-from dashboards.statistics.verdicts import compare_all, verdict
+from dashboards.statistics.verdicts import answer, compare_all
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from space.terminal.command import seed as seed_option
 from tests.benchmarks.results import Table, add_json_option, publish
 from tests.benchmarks.statistics.report_calibration import (
     ALPHA,
     N_ROWS,
-    N_TEST_PAIRS,
     REPORTS,
-    SEED_STD,
     simulate_report,
     simulate_shift,
 )
+from tests.benchmarks.statistics.scenarios import (
+    MEANS,
+    OUTSIDE,
+    RUN_STD,
+    SCENARIOS,
+    SEED_STD,
+    Arms,
+)
 
 N_CONFIGS = 6
-RUN_STD = 0.01
-
-Arms = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-
-def normal(rng: Generator, n: int) -> Arms:
-    """Independent normal errors around 12 %."""
-    return rng.normal(0.12, SEED_STD, n), rng.normal(0.12, SEED_STD, n)
-
-
-def binomial(rng: Generator, n: int) -> Arms:
-    """Error rates on 1,000 test pairs at a true error of 3 %."""
-    rates = rng.binomial(N_TEST_PAIRS, 0.03, (2, n)) / N_TEST_PAIRS
-    return rates[0], rates[1]
-
-
-def correlated(rng: Generator, n: int) -> Arms:
-    """Error rates on 1,000 test pairs whose true errors share most of the seed's luck."""
-    shared = rng.normal(0.12, SEED_STD, n)
-    true_errors = np.clip(shared + rng.normal(0, RUN_STD / 2, (2, n)), 0, 1)
-    rates = rng.binomial(N_TEST_PAIRS, true_errors) / N_TEST_PAIRS
-    return rates[0], rates[1]
-
-
-def ties(rng: Generator, n: int) -> Arms:
-    """Error rates on 20 pairs at a true error of 5 %: three or four distinct values."""
-    rates = rng.binomial(20, 0.05, (2, n)) / 20
-    return rates[0], rates[1]
-
-
-def collapses(rng: Generator, n: int) -> Arms:
-    """Normal errors, but one run in ten does not learn and errs like a coin."""
-    errors = rng.normal(0.08, RUN_STD, (2, n))
-    errors[rng.random((2, n)) < 0.1] = 0.5
-    return errors[0], errors[1]
-
-
-def unequal_spread(rng: Generator, n: int) -> Arms:
-    """Normal errors of equal mean, one config five times as variable as the other."""
-    return rng.normal(0.12, 5 * RUN_STD, n), rng.normal(0.12, RUN_STD, n)
-
-
-def skewed(rng: Generator, n: int) -> Arms:
-    """Equal means, but one config's errors are exponential and the other's hardly vary."""
-    return rng.exponential(0.05, n), rng.normal(0.05, 0.005, n)
-
-
-MODELS: dict[str, Callable[[Generator, int], Arms]] = {
-    model.__name__: model for model in (normal, binomial, correlated, ties, collapses)
-}
-MODELS["unequal-spread"] = unequal_spread
-OUTSIDE: dict[str, Callable[[Generator, int], Arms]] = {"skewed": skewed}
-MEANS = {"binomial": 0.03, "ties": 0.05, "collapses": 0.9 * 0.08 + 0.1 * 0.5, "skewed": 0.05}
-"""True means of the first arm; those of the other models are 0.12."""
+MARGIN = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +61,7 @@ class NullResult:
     """What was said of pairs without a difference.
 
     Attributes:
-        model: The generating model.
+        scenario: Where they come from.
         n: Seeds of a comparison.
         false_verdicts: Share of comparisons called better or worse.
         allowed: The largest share that is within simulation error of 5 %.
@@ -115,13 +70,30 @@ class NullResult:
         t_test: Share of comparisons that a paired t test rejects.
     """
 
-    model: str
+    scenario: str
     n: int
     false_verdicts: float
     allowed: float
     covered: float | None
     mean_covered: float | None
     t_test: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquivalenceResult:
+    """What was said of pairs with `MARGIN` given.
+
+    Attributes:
+        scenario: Where they come from.
+        n: Seeds of a comparison.
+        false_equivalent: Share called equivalent of those whose true difference is the margin.
+        true_equivalent: Share called equivalent of those without a difference.
+    """
+
+    scenario: str
+    n: int
+    false_equivalent: float
+    true_equivalent: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,11 +120,11 @@ def allowed_share(n_simulations: int) -> float:
     return float(stats.binom.ppf(0.999, n_simulations, ALPHA)) / n_simulations
 
 
-def simulate_null(model: str, n: int, n_simulations: int, seed: int) -> NullResult:
+def simulate_null(scenario: str, n: int, n_simulations: int, seed: int) -> NullResult:
     """Compare pairs without a difference.
 
     Args:
-        model: A name of `MODELS` or `OUTSIDE`.
+        scenario: A name of `SCENARIOS` or `OUTSIDE`.
         n: Seeds of a comparison, at least 2.
         n_simulations: Comparisons.
         seed: Seed of the simulation.
@@ -160,18 +132,16 @@ def simulate_null(model: str, n: int, n_simulations: int, seed: int) -> NullResu
     Returns:
         What was said.
     """
-    models = MODELS | OUTSIDE
-    draw = models[model]
-    rng = np.random.default_rng([seed, n, list(models).index(model)])
+    draw, rng = _scenario(scenario, n, seed)
     n_false, n_t = 0, 0
     covered: list[bool] = []
     mean_covered: list[bool] = []
-    mean = MEANS.get(model, 0.12)
+    mean = MEANS.get(scenario, 0.12)
     critical = stats.t.isf(ALPHA / 2, n - 1)
     for _ in range(n_simulations):
-        values, reference = draw(rng, n)
+        values, reference = draw(rng, n, 0.0)
         comparison = compare_paired(values, reference, confidence=1 - ALPHA)
-        n_false += verdict(comparison, comparison.p_value) in ("better", "worse")
+        n_false += answer(comparison, comparison.p_value) in ("better", "worse")
         if comparison.interval is not None:
             covered.append(comparison.interval.low <= 0 <= comparison.interval.high)
         of_mean = summarise(values).interval
@@ -180,7 +150,7 @@ def simulate_null(model: str, n: int, n_simulations: int, seed: int) -> NullResu
         error = comparison.std_difference / np.sqrt(n)
         n_t += abs(comparison.mean_difference) > critical * error
     return NullResult(
-        model=model,
+        scenario=scenario,
         n=n,
         false_verdicts=n_false / n_simulations,
         allowed=allowed_share(n_simulations),
@@ -190,25 +160,64 @@ def simulate_null(model: str, n: int, n_simulations: int, seed: int) -> NullResu
     )
 
 
-def simulate_family(n: int, n_simulations: int, seed: int) -> float:
-    """Benchmark 6 configs that equal the reference, on shared seeds.
+def _scenario(
+    scenario: str, n: int, seed: int
+) -> tuple[Callable[[Generator, int, float], Arms], Generator]:
+    scenarios = SCENARIOS | OUTSIDE
+    return scenarios[scenario], np.random.default_rng([seed, n, list(scenarios).index(scenario)])
+
+
+def simulate_equivalence(scenario: str, n: int, n_simulations: int, seed: int) -> EquivalenceResult:
+    """Ask for equivalence of pairs that differ by the margin, and of pairs that do not differ.
 
     Args:
-        n: Seeds of a benchmark, at least 2.
-        n_simulations: Benchmarks.
+        scenario: A name of `SCENARIOS` or `OUTSIDE`.
+        n: Seeds of a comparison, at least 2.
+        n_simulations: Comparisons of either kind.
         seed: Seed of the simulation.
 
     Returns:
-        Share of the benchmarks with at least one config called better or worse.
+        What was said.
+    """
+    draw, rng = _scenario(scenario, n, seed)
+    shares = []
+    for difference in (MARGIN, 0.0):
+        n_equivalent = 0
+        for _ in range(n_simulations):
+            values, reference = draw(rng, n, difference)
+            comparison = compare_paired(values, reference, confidence=1 - ALPHA, margin=MARGIN)
+            p_value, p_equivalent = comparison.p_value, comparison.equivalence_p_value
+            n_equivalent += answer(comparison, p_value, p_equivalent) == "equivalent"
+        shares.append(n_equivalent / n_simulations)
+    return EquivalenceResult(
+        scenario=scenario, n=n, false_equivalent=shares[0], true_equivalent=shares[1]
+    )
+
+
+def simulate_family(n: int, n_simulations: int, seed: int) -> tuple[float, float]:
+    """Benchmark 6 configs that equal the reference, or differ from it by the margin.
+
+    Args:
+        n: Seeds of a benchmark, at least 2.
+        n_simulations: Benchmarks of either kind.
+        seed: Seed of the simulation.
+
+    Returns:
+        Share of the first kind with at least one config called better or worse, and of the second
+        with at least one called equivalent.
     """
     rng = np.random.default_rng([seed, n])
-    n_false = 0
-    for _ in range(n_simulations):
-        errors = rng.normal(0.12, SEED_STD, n) + rng.normal(0, RUN_STD, (N_CONFIGS + 1, n))
-        results = {f"config-{k}": dict(enumerate(errors_N)) for k, errors_N in enumerate(errors)}
-        comparisons = compare_all(results, "config-0", confidence=1 - ALPHA)
-        n_false += any(comparison.verdict in ("better", "worse") for comparison in comparisons)
-    return n_false / n_simulations
+    shares = []
+    for wrong, margin in ((("better", "worse"), None), (("equivalent",), MARGIN)):
+        n_false = 0
+        for _ in range(n_simulations):
+            errors = rng.normal(0.12, SEED_STD, n) + rng.normal(0, RUN_STD, (N_CONFIGS + 1, n))
+            errors[1:] += margin or 0.0
+            results = {f"config-{k}": dict(enumerate(each)) for k, each in enumerate(errors)}
+            comparisons = compare_all(results, "config-0", confidence=1 - ALPHA, margin=margin)
+            n_false += any(comparison.answer in wrong for comparison in comparisons)
+        shares.append(n_false / n_simulations)
+    return shares[0], shares[1]
 
 
 def simulate_power(
@@ -239,7 +248,7 @@ def simulate_power(
         errors[1:] -= multiple * detectable
         results = {f"config-{k}": dict(enumerate(errors_N)) for k, errors_N in enumerate(errors)}
         comparisons = compare_all(results, "config-0", confidence=1 - ALPHA)
-        said += [comparison.verdict for comparison in comparisons]
+        said += [comparison.answer for comparison in comparisons]
     return PowerResult(
         n=n,
         n_configs=n_configs,
@@ -260,9 +269,14 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     n_simulations, seed = options.simulations, options.seed
     nulls = [
-        simulate_null(model, n, n_simulations, seed)
-        for model in MODELS | OUTSIDE
-        for n in (5, 6, 10)
+        simulate_null(scenario, n, n_simulations, seed)
+        for scenario in SCENARIOS | OUTSIDE
+        for n in (3, 5, 6, 10)
+    ]
+    equivalences = [
+        simulate_equivalence(scenario, n, n_simulations, seed)
+        for scenario in SCENARIOS | OUTSIDE
+        for n in (3, 5, 6, 10)
     ]
     reports = [simulate_report(*each, n_simulations, seed) for each in REPORTS]
     shifts = [
@@ -287,7 +301,7 @@ def main(argv: list[str]) -> int:
         Table(
             title=f"No difference: share of comparisons called better or worse, level {ALPHA:.0%}",
             columns=[
-                "model",
+                "scenario",
                 "seeds",
                 "false",
                 "allowed",
@@ -297,7 +311,7 @@ def main(argv: list[str]) -> int:
             ],
             rows=[
                 [
-                    row.model,
+                    row.scenario,
                     row.n,
                     row.false_verdicts,
                     row.allowed,
@@ -309,9 +323,27 @@ def main(argv: list[str]) -> int:
             ],
         ),
         Table(
-            title=f"Benchmarks of {N_CONFIGS} configs that equal the reference, 10 seeds",
-            columns=["false verdict in any", "allowed"],
-            rows=[[family, allowed]],
+            title=f"A margin of {MARGIN}: share of pairs called equivalent, level {ALPHA:.0%}",
+            columns=[
+                "scenario",
+                "seeds",
+                "differing by the margin: false",
+                "allowed",
+                "without a difference: found",
+            ],
+            rows=[
+                [row.scenario, row.n, row.false_equivalent, allowed, row.true_equivalent]
+                for row in equivalences
+            ],
+        ),
+        Table(
+            title=f"Benchmarks of {N_CONFIGS} configs, 10 seeds: one false verdict counts",
+            columns=[
+                "all equal the reference: any better or worse",
+                "all differ by the margin: any equivalent",
+                "allowed",
+            ],
+            rows=[[*family, allowed]],
         ),
         Table(
             title="Beside a report of the same true error: share called not consistent",
@@ -350,11 +382,11 @@ def main(argv: list[str]) -> int:
         notes=[
             f"Shares of {n_simulations:,} simulated comparisons or benchmarks a row. allowed: the "
             "largest share that a procedure of the level exceeds with a probability below 0.1 %. "
-            "skewed stands outside the guarantee: equal means, differences that are not symmetric. "
-            "Neither are the errors of one config in collapses and skewed, whose mean's interval "
-            "covers less. luck in common: the share of a run's variance that is the same in all "
-            "rows, ours and, apart from these, the reported ones. The sign test keeps its level "
-            "only where that is 0.",
+            "skewed and one-collapses stand outside the guarantee: differences that are not "
+            "symmetric about their mean, of which a few seeds may show nothing. Neither are the "
+            "errors of one config in collapses, whose mean's interval covers less. luck in common: "
+            "the share of a run's variance that is the same in all rows, ours and, apart from "
+            "these, the reported ones. The sign test keeps its level only where that is 0.",
         ],
         json_file=options.json,
     )

@@ -43,7 +43,7 @@ def test_differences_are_paired_by_seed(shelf: Shelf) -> None:
     assert view.differences(convnet) == pytest.approx({0: -0.10, 1: -0.07, 2: -0.07})
     assert convnet.comparison is not None
     assert convnet.comparison.paired.mean_difference == pytest.approx(-0.08)
-    assert convnet.verdict == "not distinguishable with 3 seeds"
+    assert convnet.verdict == "undecided with 3 seeds, needs 6"
     assert view.differences(siamese) == pytest.approx({2: -0.24})
     assert siamese.verdict == "not compared: 1 common seed"
     assert view.differences(resnet) == {}
@@ -172,7 +172,7 @@ def test_a_failure_is_told_and_its_config_not_called_the_best(store: Store) -> N
     view = read_benchmark(store, record)
     assert benchmark_outcome(view) == (
         "No two configs have the same seeds yet, so none is called the best. b failed on 1 seed. "
-        "Against a, b is not distinguishable."
+        "Against a, b is undecided."
     )
 
 

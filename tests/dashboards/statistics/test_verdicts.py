@@ -13,14 +13,21 @@ from scipy import stats
 
 from dashboards.statistics.means import PairedComparison, compare_paired, summarise
 from dashboards.statistics.sign_flips import Interval
-from dashboards.statistics.verdicts import compare_all, compare_to_report, optimism, verdict
+from dashboards.statistics.verdicts import (
+    answer,
+    compare_all,
+    compare_to_report,
+    optimism,
+    seeds_needed,
+)
 from tests.benchmarks.statistics.report_calibration import REPORTS, simulate_report, simulate_shift
+from tests.benchmarks.statistics.scenarios import OUTSIDE, SCENARIOS
 from tests.benchmarks.statistics.verdict_calibration import (
-    MODELS,
-    OUTSIDE,
+    EquivalenceResult,
     NullResult,
     allowed_share,
     main,
+    simulate_equivalence,
     simulate_family,
     simulate_null,
     simulate_power,
@@ -40,40 +47,50 @@ def comparison_with(**changes: Any) -> PairedComparison:
         "interval": Interval(-0.03, -0.01),
         "probability_better": 1.0,
         "p_value": 0.01,
+        "margin": None,
+        "equivalence_p_value": None,
         "detectable_difference": 0.01,
     }
     return PairedComparison(**{**numbers, **changes})
 
 
-class TestVerdict:
+class TestAnswer:
     def test_says_better_and_worse(self) -> None:
-        assert verdict(comparison_with(), 0.01) == "better"
+        assert answer(comparison_with(), 0.01) == "better"
         worse = comparison_with(mean_difference=0.02, interval=Interval(0.01, 0.03))
-        assert verdict(worse, 0.01) == "worse"
+        assert answer(worse, 0.01) == "worse"
 
     def test_goes_by_the_adjusted_p_value(self) -> None:
-        assert verdict(comparison_with(), 0.051) == "not distinguishable with 10 seeds"
+        assert answer(comparison_with(), 0.051) == "undecided"
+        within = comparison_with(p_value=0.5, margin=0.05, equivalence_p_value=0.01)
+        assert answer(within, 0.5, 0.05) == "equivalent"
+        assert answer(within, 0.5, 0.051) == "undecided"
 
     def test_level_follows_the_confidence(self) -> None:
-        assert verdict(comparison_with(confidence=0.99), 0.02) == (
-            "not distinguishable with 10 seeds"
-        )
-        assert verdict(comparison_with(confidence=0.9), 0.09) == "better"
+        assert answer(comparison_with(confidence=0.99), 0.02) == "undecided"
+        assert answer(comparison_with(confidence=0.9), 0.09) == "better"
+
+    def test_less_than_the_margin_does_not_matter(self) -> None:
+        both = comparison_with(margin=0.05, equivalence_p_value=0.001)
+        assert answer(both, 0.01, 0.001) == "equivalent"
+        assert answer(both, 0.01, 0.2) == "better"
 
     def test_equal_differences_need_no_interval(self) -> None:
-        assert verdict(comparison_with(interval=None), 0.01) == "better"
+        assert answer(comparison_with(interval=None), 0.01) == "better"
 
     @pytest.mark.parametrize("adjusted", [0.001, 1.5, math.nan])
     def test_refuses_a_p_value_that_is_not_adjusted(self, adjusted: float) -> None:
         with pytest.raises(ValueError, match="adjusted"):
-            verdict(comparison_with(), adjusted)
+            answer(comparison_with(), adjusted)
+        with pytest.raises(ValueError, match="adjusted"):
+            answer(comparison_with(margin=1.0, equivalence_p_value=0.01), 0.5, adjusted)
 
     @settings(max_examples=50, deadline=None)
     @given(st.lists(st.integers(0, 30), min_size=2, max_size=5))
     def test_fewer_than_six_seeds_never_decide(self, n_wrong: list[int]) -> None:
         values = np.array(n_wrong) / 1_000
         comparison = compare_paired(values, np.ones(len(values)))
-        assert verdict(comparison, comparison.p_value).startswith("not distinguishable")
+        assert answer(comparison, comparison.p_value) == "undecided"
 
     @settings(max_examples=50, deadline=None)
     @given(st.lists(st.integers(-5, 20), min_size=6, max_size=8))
@@ -81,8 +98,8 @@ class TestVerdict:
         values, reference = np.array(n_wrong) / 1_000, np.zeros(len(n_wrong))
         forth, back = compare_paired(values, reference), compare_paired(reference, values)
         mirrored = {"better": "worse", "worse": "better"}
-        said = verdict(back, back.p_value)
-        assert verdict(forth, forth.p_value) == mirrored.get(said, said)
+        said = answer(back, back.p_value)
+        assert answer(forth, forth.p_value) == mirrored.get(said, said)
 
 
 class TestCompareAll:
@@ -100,7 +117,7 @@ class TestCompareAll:
         comparisons = compare_all(self.benchmark(), "baseline")
         assert [(comparison.name, comparison.verdict) for comparison in comparisons] == [
             ("good", "better"),
-            ("same", "not distinguishable with 10 seeds"),
+            ("same", "undecided with 10 seeds"),
             ("bad", "worse"),
         ]
         assert {comparison.reference for comparison in comparisons} == {"baseline"}
@@ -118,8 +135,37 @@ class TestCompareAll:
         alone = compare_all({"reference": reference, "good": good}, "reference")
         assert alone[0].verdict == "better"
         two = compare_all({"reference": reference, "good": good, "too": good}, "reference")
-        assert two[0].verdict == "not distinguishable with 6 seeds"
+        assert two[0].verdict == "undecided with 6 seeds, needs 7"
         assert two[0].paired.detectable_difference is None
+
+    def test_a_margin_tells_equal_from_undecided(self) -> None:
+        results = self.benchmark()
+        answers = {
+            margin: [each.answer for each in compare_all(results, "baseline", margin=margin)]
+            for margin in (None, 1e-4, 0.02, 0.2)
+        }
+        assert answers[None] == answers[1e-4] == ["better", "undecided", "worse"]
+        assert answers[0.02] == ["better", "equivalent", "worse"]
+        assert answers[0.2] == ["equivalent"] * 3
+        for each in compare_all(results, "baseline", margin=0.02):
+            raw, adjusted = each.paired.equivalence_p_value, each.adjusted_equivalence_p_value
+            assert raw is not None
+            assert adjusted is not None
+            assert raw <= adjusted <= 1
+
+    def test_says_how_many_seeds_an_answer_takes(self) -> None:
+        for margin, needed in ((None, 6), (0.1, 5)):
+            for n in range(2, 8):
+                results = {"a": dict.fromkeys(range(n), 0.2), "b": dict.fromkeys(range(n), 0.2)}
+                (found,) = compare_all(results, "a", margin=margin)
+                assert seeds_needed(2, margin=margin) == needed
+                assert found.verdict.endswith(f"needs {needed}") == (n < needed)
+                assert (found.answer == "equivalent") == (margin is not None and n >= needed)
+
+    @pytest.mark.parametrize("margin", [0.0, -0.1, math.nan, math.inf])
+    def test_refuses_what_is_no_margin(self, margin: float) -> None:
+        with pytest.raises(ValueError, match="margin of equivalence"):
+            compare_all(self.benchmark(), "baseline", margin=margin)
 
     def test_pairs_by_seed_whatever_the_order(self) -> None:
         results = self.benchmark()
@@ -143,7 +189,7 @@ class TestCompareAll:
 
     def test_two_seeds_decide_nothing(self) -> None:
         results = {"a": {0: 0.5, 1: 0.6}, "b": {0: 0.01, 1: 0.02}}
-        assert compare_all(results, "a")[0].verdict == "not distinguishable with 2 seeds"
+        assert compare_all(results, "a")[0].verdict == "undecided with 2 seeds, needs 6"
 
     @pytest.mark.parametrize(
         ("failed", "verdicts"),
@@ -159,7 +205,14 @@ class TestCompareAll:
     ) -> None:
         good, same, bad = compare_all(self.benchmark(), "baseline", failed=failed)
         assert [good.verdict, bad.verdict] == verdicts
-        assert same.verdict == "not distinguishable with 10 seeds"
+        assert same.verdict == "undecided with 10 seeds"
+
+    @pytest.mark.parametrize("failed", ["same", "baseline"])
+    def test_whoever_failed_elsewhere_is_not_as_good_as_the_other(self, failed: str) -> None:
+        found = compare_all(self.benchmark(), "baseline", failed={failed: 1}, margin=0.02)
+        which = "the reference " if failed == "baseline" else ""
+        assert found[1].answer == "not ranked"
+        assert found[1].verdict == f"not ranked: {which}failed on 1 seed"
 
     def test_a_reference_alone_has_no_comparisons(self) -> None:
         assert compare_all({"a": {0: 0.5}}, "a") == []
@@ -275,12 +328,12 @@ class TestOptimism:
 
 @pytest.fixture(scope="module")
 def nulls() -> list[NullResult]:
-    """Ten seeds of every model without a difference."""
-    return [simulate_null(model, 10, N_SIMULATIONS, seed=0) for model in MODELS]
+    """Ten seeds of every scenario without a difference."""
+    return [simulate_null(scenario, 10, N_SIMULATIONS, seed=0) for scenario in SCENARIOS]
 
 
 class TestCalibration:
-    def test_no_model_exceeds_the_level(self, nulls: list[NullResult]) -> None:
+    def test_no_scenario_exceeds_the_level(self, nulls: list[NullResult]) -> None:
         for result in nulls:
             assert result.false_verdicts <= allowed_share(N_SIMULATIONS), result
 
@@ -292,10 +345,24 @@ class TestCalibration:
         # A procedure that never speaks keeps every level; this one is to use most of it.
         assert pooled >= 0.02
 
-    @pytest.mark.parametrize("model", MODELS | OUTSIDE)
+    @pytest.mark.parametrize("scenario", SCENARIOS | OUTSIDE)
     @pytest.mark.parametrize("n", [3, 5])
-    def test_five_seeds_never_decide(self, model: str, n: int) -> None:
-        assert simulate_null(model, n, 20, seed=0).false_verdicts == 0
+    def test_five_seeds_never_decide(self, scenario: str, n: int) -> None:
+        assert simulate_null(scenario, n, 20, seed=0).false_verdicts == 0
+
+    def test_equivalence_keeps_the_level_at_the_margin(self) -> None:
+        results = [simulate_equivalence(each, 10, N_SIMULATIONS, seed=0) for each in SCENARIOS]
+        for result in results:
+            assert result.false_equivalent <= allowed_share(N_SIMULATIONS), result
+        pooled = np.mean([result.false_equivalent for result in results])
+        assert 0.02 <= pooled <= allowed_share(N_SIMULATIONS * len(results))
+        assert np.mean([result.true_equivalent for result in results]) > 0.5
+
+    @pytest.mark.parametrize("scenario", SCENARIOS)
+    def test_four_seeds_are_never_equivalent(self, scenario: str) -> None:
+        assert simulate_equivalence(scenario, 4, 20, seed=0) == EquivalenceResult(
+            scenario=scenario, n=4, false_equivalent=0, true_equivalent=0
+        )
 
     @pytest.mark.parametrize("report", REPORTS)
     def test_no_verdict_beside_a_report_exceeds_the_level(
@@ -321,7 +388,7 @@ class TestCalibration:
         assert (sign_test > allowed_share(n_simulated)) == (shared == 1.0)
 
     def test_family_keeps_the_level(self) -> None:
-        assert simulate_family(10, 100, seed=0) <= allowed_share(100)
+        assert max(simulate_family(10, 100, seed=0)) <= allowed_share(100)
 
     @pytest.mark.parametrize("n_configs", [1, 6])
     def test_twice_the_detectable_difference_is_found(self, n_configs: int) -> None:
@@ -333,13 +400,13 @@ class TestCalibration:
         def always(comparison: PairedComparison, adjusted_p_value: float) -> str:
             return "better" if comparison.mean_difference < 0 else "worse"
 
-        monkeypatch.setattr("tests.benchmarks.statistics.verdict_calibration.verdict", always)
+        monkeypatch.setattr("tests.benchmarks.statistics.verdict_calibration.answer", always)
         assert simulate_null("normal", 10, 50, seed=0).false_verdicts > allowed_share(50)
 
     def test_command_prints_the_tables(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--simulations", "6"]) == 0
         printed = capsys.readouterr().out
-        assert all(model in printed for model in MODELS | OUTSIDE)
+        assert all(scenario in printed for scenario in SCENARIOS | OUTSIDE)
         assert "wrong sign" in printed
 
 

@@ -86,7 +86,7 @@ class TestNumbers:
             (named_config("b", "convnet"), {0: 0.1, 1: 0.12, 2: 0.1}),
         ]
         row = benchmark_table(filled(store, runs, n_seeds=3), DIGIT_PAIRS).rows[1]
-        assert row.verdict == "not distinguishable with 3 seeds"
+        assert row.verdict == "undecided with 3 seeds, needs 6"
 
     def test_one_config_is_compared_with_nothing(self, store: Store) -> None:
         (row,) = benchmark_table(filled(store, [(named_config("a"), TEN)]), DIGIT_PAIRS).rows

@@ -61,7 +61,7 @@ def test_optimism_is_that_of_the_searchs_best_trial_not_of_the_winner(
 
 
 @pytest.mark.parametrize(
-    ("shift", "verdict"), [(-0.1, "better"), (0.001, "not distinguishable with 7 seeds")]
+    ("shift", "verdict"), [(-0.1, "better"), (0.001, "undecided with 7 seeds")]
 )
 def test_it_ends_with_the_verdict_beside_the_baseline(
     plan_for: MakePlan,
