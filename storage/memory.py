@@ -157,15 +157,21 @@ class MemoryStore(Store):
             self._runs[run_id - 1] = replace(run, **how, ended_at=schema.utc_now())
 
     def runs(
-        self, study_id: int | None = None, purpose: str | None = None, *, state: str | None = None
+        self,
+        study_id: int | None = None,
+        purpose: str | None = None,
+        *,
+        state: str | None = None,
+        trial_id: int | None = None,
     ) -> list[RunRecord]:
-        """The runs of one study or of all, for one purpose or for all, in a state, oldest first."""
+        """The runs of one study, purpose, state or trial, or of all, oldest first."""
         return [
             run
             for run in self._runs
             if study_id in (None, run.study_id)
             and purpose in (None, run.purpose)
             and state in (None, run.state)
+            and trial_id in (None, run.trial_id)
         ]
 
     def n_epochs(self, study_id: int) -> int:

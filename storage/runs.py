@@ -243,16 +243,30 @@ class RunTables(Database):
         return found
 
     def runs(
-        self, study_id: int | None = None, purpose: str | None = None, *, state: str | None = None
+        self,
+        study_id: int | None = None,
+        purpose: str | None = None,
+        *,
+        state: str | None = None,
+        trial_id: int | None = None,
     ) -> list[RunRecord]:
-        """The runs of one study or of all, for one purpose or for all, in a state, oldest first."""
+        """The runs of one study or of all, for one purpose or for all, in a state, oldest first.
+
+        With Optuna's number of a trial, those of that trial.
+        """
         table = schema.runs
         query = sa.select(table).order_by(table.c.run_id)
         wanted = {table.c.study_id: study_id, table.c.purpose: purpose, table.c.state: state}
+        wanted[table.c.trial_id] = trial_id
         for column, value in wanted.items():
             if value is not None:
                 query = query.where(column == value)
         return [RunRecord(**row) for row in self.rows(query)]
+
+    def run(self, run_id: int) -> RunRecord | None:
+        """A run by its number; None where there is none."""
+        rows = self.rows(sa.select(schema.runs).where(schema.runs.c.run_id == run_id))
+        return RunRecord(**rows[0]) if rows else None
 
     def ended_uids(self, study_id: int) -> set[str]:
         """The uids of a study's runs that will not go on."""

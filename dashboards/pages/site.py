@@ -3,8 +3,12 @@
 /                    overview of studies and benchmarks
 /study/ID            a study; also by its name, which leads to its number
 /study/ID/trials     all its trials as a table; with .csv the same as CSV
+/study/ID/trial/N    one of them
+/study/ID/compare    some of them beside one another
 /benchmark/ID        a benchmark
 /benchmark/ID/runs   all its runs as a table; with .csv the same as CSV
+/benchmark/ID/compare   some of its configs beside one another
+/run/ID              a run, of whatever
 /data/...            the content of each page that follows the store, as JSON, which the page asks
                      for again and again; answered with 304 and nothing while it is the same
 /pages/..., /plotly.js   files of ours, kept by the browser
@@ -176,7 +180,8 @@ def _say(request: Request, status: int, title: str, text: str) -> Response:
 def _problem(request: Request, error: Any) -> Response:
     if error.headers:
         return Response(status_code=error.status_code, headers=error.headers)
-    return _say(request, error.status_code, "Not here", error.detail)
+    title = "Not here" if error.status_code == 404 else "This cannot be shown"
+    return _say(request, error.status_code, title, error.detail)
 
 
 def _unreadable(request: Request, error: Exception) -> Response:

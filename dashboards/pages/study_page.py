@@ -25,8 +25,8 @@ N_FAILED = 5
 
 
 def trial_address(study_id: int, number: int) -> str:
-    """Where Optuna Dashboard shows a trial."""
-    return f"/dashboard/studies/{study_id}/trials?numbers={number}"
+    """The page of a trial."""
+    return f"/study/{study_id}/trial/{number}"
 
 
 def study_document(store: Store, name: str, *, is_served: bool = True) -> Document:

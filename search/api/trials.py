@@ -19,7 +19,6 @@ from search.callbacks.find import makers
 from search.launch.forms import choose_form, gpu_finder
 from search.launch.open_launch import OpenLaunch
 from search.launch.plan import Plan, known_study, settle_data
-from search.runs.checkpoints import checkpoint_directory
 from search.runs.protocol import Report
 from search.runs.provenance import collect_provenance
 from search.trials.ledger import Ledger
@@ -31,6 +30,7 @@ from space.epochs import Epoch
 from space.errors import UsageError, UserError
 from space.words import count
 from storage import open_store
+from storage.commands.checkpoints import checkpoint_directory
 from storage.connect.engine import parse_url
 
 __all__ = ["AskedTrial", "Asking"]

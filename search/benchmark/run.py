@@ -20,7 +20,7 @@ from search.benchmark.configs import (
 from search.benchmark.request import Request
 from search.callbacks.source import Source
 from search.callbacks.telling import Telling
-from search.runs.checkpoints import checkpoint_directory, require_writable
+from search.runs.checkpoints import require_writable
 from search.runs.lease import reclaim_runs
 from search.runs.provenance import collect_provenance
 from search.runs.queue import QueuedRun
@@ -33,6 +33,7 @@ from space.terminal.printing import paper_of, say_error, write
 from space.words import count
 from storage import BenchmarkConfig, BenchmarkRecord, Store, open_store
 from storage.benchmarks import load_benchmarks, save_benchmark
+from storage.commands.checkpoints import checkpoint_directory
 from storage.commands.kit import default_storage, stop_signals
 from trainables.contract.run_data import RunData
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from search.runs.checkpoints import checkpoint_directory, weights_of
 from space.errors import CheckpointError, UsageError
-from space.files.places import Place, found, place_of, read_place
+from space.files.places import Place, found, read_place
 from space.files.writing import write_whole
 from storage import RunRecord, Store
-from storage.commands.command_line import option_values
+from storage.commands.checkpoints import weights_of_run
 from trainables.worker.weights import read_weights
 
 __all__ = ["write_weights"]
@@ -75,10 +74,8 @@ def _kept(
     commands = {launch.launch_id: launch.command for launch in store.launches()}
     files = []
     for run in runs:
-        named = option_values(commands.get(run.launch_id, ""), "--checkpoints")
-        root = checkpoints or (place_of(named[-1]) if named else None)
-        where = checkpoint_directory(store.url, root) / study
-        path = weights_of(where / "confirm" if run.purpose == "confirm" else where, run.uid)
+        command = commands.get(run.launch_id, "")
+        path = weights_of_run(store.url, study, run, command, checkpoints)
         try:
             if found(path):
                 files.append((run, path))

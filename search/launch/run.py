@@ -14,13 +14,13 @@ from search.launch.dry_run import measure, print_dry_run
 from search.launch.plan import Plan, known_study, make_plan
 from search.launch.result import Result, read_result
 from search.launch.study import LaunchObserver, run_study
-from search.runs.checkpoints import checkpoint_directory
 from search.runs.provenance import collect_provenance
 from search.trials.study import open_study
 from search.workers.workplace import Workplace
 from space import SpaceFile
 from space.errors import NoStudiesError, UserError
 from storage import Store, open_store
+from storage.commands.checkpoints import checkpoint_directory
 from storage.commands.command_line import command_line
 from storage.commands.kit import default_storage, stop_signals, storage_arguments
 from storage.connect.engine import parse_url, redact

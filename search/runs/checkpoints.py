@@ -1,4 +1,4 @@
-"""Where the state of unfinished runs lies, and the weights of finished ones."""
+"""Whether the state of unfinished runs can be written."""
 
 from __future__ import annotations
 
@@ -6,30 +6,11 @@ import tempfile
 import uuid
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from space.errors import CheckpointError
 from space.files.places import Place, reaching
 from space.terminal.command import FULL_DISK
 
-__all__ = ["checkpoint_directory", "require_writable", "weights_of"]
-
-
-def checkpoint_directory(url: sa.URL, option: Place | None = None) -> Place:
-    """Where the state of unfinished runs lies.
-
-    Args:
-        url: The store.
-        option: What ``--checkpoints`` says: a place that all machines of a cluster share.
-
-    Returns:
-        That, else a directory beside an SQLite file, else one under ``results/``.
-    """
-    if option is not None:
-        return option.resolve() if isinstance(option, Path) else option
-    if url.get_backend_name() == "sqlite":
-        return Path(str(url.database)).parent / "checkpoints"
-    return Path("results/checkpoints").resolve()
+__all__ = ["require_writable"]
 
 
 def require_writable(directory: Place) -> None:
@@ -55,8 +36,3 @@ def require_writable(directory: Place) -> None:
                 f"checkpoints {directory}: cannot be written ({error.strerror or error}); name "
                 "another directory with --checkpoints, or make this one writable."
             ) from error
-
-
-def weights_of(checkpoints: Place, uid: str) -> Place:
-    """Where the weights of a run lie whose checkpoints lie in a directory."""
-    return checkpoints / "weights" / f"{uid}.safetensors"

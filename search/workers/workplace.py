@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from search.runs.checkpoints import weights_of
 from search.workers.ray_session import Slots, ray_session, slots_for
 from space import Resources, TrainingConfig
 from space.config import AnyTraining
 from space.files.places import Place
+from storage.commands.checkpoints import weights_of
 from trainables.contract.run_data import RunData
 
 __all__ = ["OpenWorkplace", "RunFiles", "Workplace"]

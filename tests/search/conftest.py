@@ -16,7 +16,6 @@ from search.launch import study as launches
 from search.launch.plan import Plan, known_study, make_plan
 from search.launch.run import open_existing
 from search.launch.study import Outcome
-from search.runs.checkpoints import checkpoint_directory
 from search.runs.protocol import Report
 from search.runs.provenance import Provenance
 from search.runs.seeds import confirm_config
@@ -30,6 +29,7 @@ from search.workers.workplace import Workplace
 from space import read_space_file
 from space.epochs import Epoch
 from storage import NewLaunch, NewRun, Store
+from storage.commands.checkpoints import checkpoint_directory
 from storage.connect.engine import parse_url
 from tests.records import record_epoch
 from trainables.contract.run_data import RunData

@@ -25,7 +25,7 @@ from storage import LaunchRecord, Store
 from storage.summaries.baselines import in_order
 from storage.summaries.best import objectives, pareto_front
 
-__all__ = ["StudyView", "read_study"]
+__all__ = ["StudyView", "read_study", "recorded_space"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ def read_study(store: Store, name: str) -> StudyView:
     measured = record.measured if record else UNKNOWN
     metrics = objectives(store, study_id)
     launches = tuple(store.launches(study_id))
-    space = _space(launches[-1].config) if launches else None
+    space = recorded_space(launches[-1].config) if launches else None
     launch_ids = [launch.launch_id for launch in launches]
     runs = store.runs(study_id, "search")
     trials, distributions = read_trials(store, study_id, runs)
@@ -178,7 +178,8 @@ def _step_name(space: Space | None, *, is_ours: bool) -> str:
     return "epoch" if is_ours else "step"
 
 
-def _space(config: dict[str, Any]) -> Space | None:
+def recorded_space(config: dict[str, Any]) -> Space | None:
+    """What a launch searched; None where this release cannot read it."""
     try:
         return Space.recorded(config)
     except ValidationError:

@@ -13,7 +13,7 @@ const CONFIG = {
 function openTrial(event) {
   const known = event.points.flatMap((point) => point.customdata ?? []);
   const address = known.find(
-    (each) => typeof each === "string" && each.startsWith("/dashboard/"),
+    (each) => typeof each === "string" && each.startsWith("/study/"),
   );
   if (address) {
     window.open(address, "_blank", "noopener");

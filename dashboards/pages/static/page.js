@@ -26,7 +26,34 @@ function fill(element, html) {
     element.innerHTML = html; // The server has escaped every text in it.
     shown.set(element, html);
     showTimes();
+    element.querySelectorAll("pre").forEach(addCopying);
   }
+}
+
+// What stands in a box of its own is there to be used elsewhere: a command, a path, an error.
+function addCopying(box) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    const range = document.createRange();
+    range.selectNodeContents(box);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    try {
+      // There is no clipboard where a page comes by HTTP from another machine.
+      await navigator.clipboard.writeText(box.textContent);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = document.execCommand("copy") ? "Copied" : "Selected";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  });
+  const frame = document.createElement("div");
+  frame.className = "copied";
+  box.replaceWith(frame);
+  frame.append(box, button);
 }
 
 const SPANS = [

@@ -148,7 +148,7 @@ def n_points(figure: dict[str, Any]) -> int:
     return sum(trace["n"] for trace in traces if trace["mode"] == "markers" and trace["links"])
 
 
-def test_points_and_links_open_trials_in_optuna_dashboard(watched: Watched) -> None:
+def test_points_and_links_open_trials(watched: Watched) -> None:
     watched.open(study_path(watched, "seen"))
     watched.draw_all()
     history = watched.page.locator("#history")
@@ -173,14 +173,17 @@ def test_points_and_links_open_trials_in_optuna_dashboard(watched: Watched) -> N
     with watched.page.context.expect_page() as opened:
         watched.page.mouse.click(x, y)
     trial = opened.value
-    number = re.search(r"/dashboard/studies/\d+/trials\?numbers=(\d+)$", trial.url)
+    number = re.search(r"/study/\d+/trial/(\d+)$", trial.url)
     assert number is not None
-    expect(trial.get_by_text(f"Trial {number[1]} (trial_id=")).to_be_visible()
+    expect(trial.get_by_role("heading", level=1)).to_have_text(f"Trial {number[1]} of seen")
     address = re.sub(r"\d+$", "0", trial.url)
     trial.close()
     link = watched.page.locator("#details").get_by_role("link", name="trial 0").first
     assert address == watched.home + (link.get_attribute("href") or "")
     link.click()
+    expect(watched.page.get_by_role("heading", level=1)).to_have_text("Trial 0 of seen")
+    # Optuna Dashboard is one click away, at the same trial.
+    watched.page.get_by_role("link", name="Optuna Dashboard").click()
     expect(watched.page.get_by_text("Trial 0 (trial_id=")).to_be_visible()
     watched.page.goto(f"{watched.home}/dashboard")
     expect(watched.page.get_by_text("seen", exact=False).first).to_be_visible()

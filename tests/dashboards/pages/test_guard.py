@@ -16,7 +16,8 @@ SECRET = Credentials("anna", "pässword: with colon")
 
 
 OF_ROWS = ("/study/1/trials?where=state", "/study/1/trials.csv", "/benchmark/1/runs")
-OF_ROWS += ("/benchmark/1/runs.csv",)
+OF_ROWS += ("/benchmark/1/runs.csv", "/study/1/trial/0", "/data/study/1/trial/0", "/run/1")
+OF_ROWS += ("/data/study/1/compare?trial=0&trial=1", "/benchmark/1/compare?config=a")
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def test_pages_of_what_a_store_holds(store: Store, open_site: Guard) -> None:
     assert f'href="/benchmark/{record.benchmark_id}"' in overview["summary"]
     assert "<h1>made</h1>" in request(open_site, f"/study/{study_id}").text
     found = request(open_site, f"/data/study/{study_id}").json()
-    assert f"/dashboard/studies/{study_id}/trials?numbers=0" in found["details"]
+    assert f"/study/{study_id}/trial/0" in found["details"]
     assert "python -m search.export --study made" in found["details"]
     assert len({panel["key"] for panel in found["panels"]}) == len(found["panels"]) > 3
     plots = [plot for panel in found["panels"] for plot in panel["figures"]]

@@ -1,0 +1,1 @@
+"""The pages of what was trained with one config: a trial, a run; and of some compared."""

@@ -1,0 +1,154 @@
+"""The page of a trial: its curves, its config beside the baseline's, how it ended, its runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dashboards.ending import trial_ending
+from dashboards.figures.trained import trained_panels
+from dashboards.numbers.study.trials import StudyTrial, read_trials
+from dashboards.numbers.study.view import recorded_space
+from dashboards.numbers.trained import Trained, trained_trial
+from dashboards.pages.documents import Document
+from dashboards.pages.trained.page import (
+    Tile,
+    TrainedPage,
+    differences_sheet,
+    show_setting,
+    trained_document,
+)
+from dashboards.statistics.means import summarise
+from dashboards.tables.drawing import Sheet
+from dashboards.words import show_mean
+from space.files.places import Place
+from space.metrics import UNKNOWN
+from space.words import NOTHING, count, number
+from storage import LaunchRecord, RunRecord, Store
+from storage.commands.checkpoints import weights_of_run
+from storage.commands.command_line import command_line
+from storage.commands.kit import storage_arguments
+from storage.leases import is_alive
+from storage.summaries.baselines import in_order
+from storage.summaries.best import objectives
+from storage.summaries.confirmed import confirmed_trials
+
+__all__ = ["trial_document"]
+
+
+def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Document:
+    """Read a trial and describe it.
+
+    Args:
+        store: The store.
+        study_id: The study.
+        name: Its name.
+        wanted: The trial's number, which is there.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    record = store.study_records().get(study_id)
+    measured = record.measured if record else UNKNOWN
+    metrics = objectives(store, study_id)
+    trial_id = store.optuna_storage.get_trial_id_from_study_id_trial_number(study_id, wanted)
+    runs = store.runs(trial_id=trial_id)
+    trials, _ = read_trials(store, study_id, [run for run in runs if run.purpose == "search"])
+    by_number = {trial.number: trial for trial in trials}
+    trial = by_number[wanted]
+    order = in_order({each.number: each.state for each in trials if each.is_baseline})
+    baseline = by_number[order[0]] if order else None
+    launches = {launch.launch_id: launch for launch in store.launches(study_id)}
+    space = recorded_space(launches[max(launches)].config) if launches else None
+    lives = any(run.state == "running" and is_alive(launches[run.launch_id]) for run in runs)
+    page = f"/study/{study_id}"
+    paths = space.parameter_paths if space else {}
+
+    def trained(each: StudyTrial) -> Trained:
+        address = f"{page}/trial/{each.number}"
+        return trained_trial(store, each, measured, metrics[0], address, paths)
+
+    own = trained(trial)
+    other = None if baseline is None or baseline is trial else trained(baseline)
+    tiles = [
+        Tile(
+            metric.title,
+            _value(trial, place),
+            f"the baseline's: {_value(baseline, place)}" if baseline and other else "",
+        )
+        for place, metric in enumerate(metrics)
+    ]
+    confirmed = next(
+        (each for each in confirmed_trials(store, study_id) if each.trial_number == wanted), None
+    )
+    if confirmed is not None:
+        decimals = metrics[0].decimals(confirmed.values)
+        fresh = summarise(confirmed.values)
+        tiles.append(Tile("on fresh seeds", show_mean(fresh, decimals), count(fresh.n, "seed")))
+    weights = [path for run in runs for path in [_weights(store, name, run, launches)] if path]
+    document = TrainedPage(
+        up=((page, name), (f"{page}/trials", "all trials")),
+        badges=_badges(trial, lives=lives),
+        state=trial.state,
+        ending=trial_ending(trial, trials, metrics[0], space, lives=lives),
+        tiles=tiles,
+        settings=own.settings,
+        params=Sheet(
+            columns=("parameter", "value"),
+            left=frozenset({0, 1}),
+            rows=[(each, show_setting(value)) for each, value in trial.params.items()],
+        ),
+        differences=None if other is None else differences_sheet([own, other]),
+        compare=f"{page}/compare?trial={wanted}&trial={baseline.number}"
+        if baseline and other
+        else None,
+        runs=runs,
+        weights=[str(path) for path in weights],
+        commands=_commands(store, name, wanted, weights) if record and trial.values else {},
+        tracebacks=[run.traceback for run in runs if run.traceback],
+        launches=[launches[each] for each in sorted({run.launch_id for run in runs})],
+    )
+    return trained_document(
+        document,
+        title=f"Trial {wanted}",
+        kind="trial",
+        is_running=lives,
+        panels=trained_panels(own, space.rungs() if space else ()),
+    )
+
+
+def _value(trial: StudyTrial, place: int) -> str:
+    if place >= len(trial.values):
+        return NOTHING
+    error = f" ± {number(trial.standard_errors[place], 2)}" if trial.standard_errors[place:] else ""
+    return number(trial.values[place]) + error
+
+
+def _badges(trial: StudyTrial, *, lives: bool) -> list[str]:
+    badges = ["baseline"] if trial.is_baseline else []
+    return [*badges, "running"] if lives else badges
+
+
+def _weights(
+    store: Store, study: str, run: RunRecord, launches: dict[int, LaunchRecord]
+) -> Place | None:
+    """Where a run's weights lie on this machine; elsewhere nobody looks for a page's sake."""
+    path = weights_of_run(store.url, study, run, launches[run.launch_id].command)
+    return path if isinstance(path, Path) and path.exists() else None
+
+
+def _commands(store: Store, study: str, trial: int, weights: list[Place]) -> dict[str, str]:
+    option = storage_arguments(store.name)
+    file = f"trial-{trial}.yaml"
+    export = ["--study", study, "--trial", str(trial), "--baseline", "--output", file, *option]
+    commands = {
+        "Write its config and the baseline's to a file": command_line("search.export", export),
+        "Train both on ten seeds, and read the test split": command_line(
+            "search.benchmark", ["--config", file, "--seeds", "10", *option]
+        ),
+    }
+    if weights:
+        with_weights = [*export, "--weights", f"trial-{trial}.safetensors"]
+        commands["Copy the weights of its best run, too"] = command_line(
+            "search.export", with_weights
+        )
+    return commands
