@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dashboards.numbers.study.trials import StudyTrial
 from space import Space
 from space.metrics import Metric
-from space.words import count, number
+from space.words import count
 from storage import RunRecord
 
 __all__ = ["run_ending", "trial_ending"]
@@ -57,7 +57,7 @@ def _pruning(
     finite = [each for each in there if math.isfinite(each)]
     counts = "replicate" if space and space.pruner.name == "wilcoxon" else "epoch"
     sentence = f"It was stopped by {by} after {counts} {step}, with a {metric.words} of "
-    sentence += number(value)
+    sentence += metric.show(value)
     if not math.isfinite(value):
         return f"{sentence}."
     n_better = sum(metric.rank(each) < metric.rank(value) for each in finite)

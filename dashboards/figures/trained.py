@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dashboards.figures.panel import Panel
@@ -13,12 +14,13 @@ from dashboards.figures.template import (
     count_axis,
     escape,
     figure,
+    metric_axis,
     shorten,
     translucent,
 )
 from dashboards.numbers.trained import Band, Trained
 from space.metrics import Metric
-from space.words import capitalised, joined, number
+from space.words import capitalised, joined
 
 __all__ = ["compared_panels", "trained_panels"]
 
@@ -92,7 +94,7 @@ def compared_panels(compared: Sequence[Trained]) -> list[Panel]:
             if band is not None
         ]
         if lines:
-            title = capitalised(shorten(metric.title))
+            title = capitalised(shorten(metric.words))
             panels.append(_panel(f"compared-{place}", title, COMPARED, lines, compared[0].step))
     return panels
 
@@ -113,7 +115,9 @@ def _panel(
     for line in lines:
         _draw(drawn, line)
     drawn.update_xaxes(title_text=step, **count_axis(0, last))
-    drawn.update_yaxes(title_text=escape(shorten(lines[-1].metric.unit or lines[-1].metric.words)))
+    last_metric = lines[-1].metric
+    of = last_metric.of.replace("_", " ")
+    drawn.update_yaxes(metric_axis(replace(last_metric, words=of or last_metric.words)))
     return Panel(key=key, title=title, caption=caption, figures=[drawn])
 
 
@@ -139,7 +143,7 @@ def _draw(drawn: Any, line: _Line) -> None:
         line={"color": line.colour, "dash": line.dash, "width": 2},
         hoverinfo="text",
         hovertext=[
-            f"{words}, epoch {epoch}<br>{escape(shorten(line.metric.words))} {number(mean)}"
+            f"{words}, epoch {epoch}<br>{escape(shorten(line.metric.words))} {line.metric.show(mean)}"
             for epoch, mean in zip(epochs, band.mean_E.tolist(), strict=True)
         ],
     )

@@ -13,7 +13,7 @@ from dashboards.pages.documents import Document, drawn, render
 from dashboards.pages.trained.page import differences_sheet
 from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet
-from dashboards.words import show_mean, show_signed
+from dashboards.words import show_mean
 from space.metrics import UNKNOWN, Metric
 from space.words import NOTHING, STATES, count, number
 from storage import BenchmarkRecord, Store
@@ -54,16 +54,26 @@ def compared_trials(
         trained_trial(store, each, measured, metrics[0], f"{page}/trial/{each.number}", paths)
         for each in chosen
     ]
+    notations = [
+        metric.notation(next(iter(trial.values[place:]), None) for trial in chosen)
+        for place, metric in enumerate(metrics)
+    ]
     values = Sheet(
-        columns=("", "state", *(metric.title for metric in metrics), "epochs", "training time (s)"),
+        columns=(
+            "",
+            "state",
+            *(metric.heading for metric in metrics),
+            "epochs",
+            "training time (s)",
+        ),
         left=frozenset({0, 1}),
         rows=[
             (
                 f"trial {trial.number}" + (", the baseline" if trial.is_baseline else ""),
                 STATES[trial.state],
                 *(
-                    number(trial.values[place]) if trial.values[place:] else NOTHING
-                    for place in range(len(metrics))
+                    notation.value(next(iter(trial.values[place:]), None))
+                    for place, notation in enumerate(notations)
                 ),
                 number(trial.n_epochs),
                 number(trial.seconds),
@@ -115,11 +125,11 @@ def compared_configs(store: Store, record: BenchmarkRecord, wanted: Sequence[str
         compared.append(trained_config(store, config, runs, record.measured, page))
         seeds[name] = {seed: value for seed, (_, value) in sorted(done.items())}
     values = Sheet(
-        columns=("config", metric.title, "seeds", "parameters"),
+        columns=("config", metric.heading, "seeds", "parameters"),
         rows=[
             (
                 name,
-                show_mean(summarise(own), metric.decimals(own)) if own else NOTHING,
+                show_mean(summarise(own), metric.notation(own)) if own else NOTHING,
                 str(len(own)),
                 f"{by_name[name].n_parameters:,}",
             )
@@ -177,12 +187,7 @@ def _paired(seeds: Mapping[str, Mapping[int, float]], metric: Metric, what: str)
     common = set().union(*(seeds[name].keys() & seeds[first].keys() for name in others))
     if not common:
         return []
-    decimals = metric.decimals(value for name in names for value in seeds[name].values())
-
-    def shown(value: float | None, *, signed: bool = False) -> str:
-        if value is None:
-            return NOTHING
-        return show_signed(value, decimals) if signed else f"{value:.{decimals}f}"
+    notation = metric.notation(value for name in names for value in seeds[name].values())
 
     def difference(name: str, seed: int) -> float | None:
         one, other = seeds[name].get(seed), seeds[first].get(seed)
@@ -192,8 +197,8 @@ def _paired(seeds: Mapping[str, Mapping[int, float]], metric: Metric, what: str)
     rows = [
         (
             str(seed),
-            *(shown(seeds[name].get(seed)) for name in names),
-            *(shown(difference(name, seed), signed=True) for name in others),
+            *(notation.value(seeds[name].get(seed)) for name in names),
+            *(notation.signed(difference(name, seed)) for name in others),
         )
         for seed in every
     ]
@@ -203,9 +208,9 @@ def _paired(seeds: Mapping[str, Mapping[int, float]], metric: Metric, what: str)
     rows.append(
         (
             "mean",
-            *(show_mean(summarise(list(seeds[name].values())), decimals) for name in names),
+            *(show_mean(summarise(list(seeds[name].values())), notation) for name in names),
             *(
-                show_mean(summarise(own), decimals) if own else NOTHING
+                show_mean(summarise(own), notation) if own else NOTHING
                 for own in differences.values()
             ),
         )

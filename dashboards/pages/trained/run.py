@@ -9,7 +9,6 @@ from dashboards.pages.documents import Document
 from dashboards.pages.trained.page import Tile, TrainedPage, differences_sheet, trained_document
 from space.config import SEED_KEYS
 from space.metrics import UNKNOWN, Measured
-from space.words import number
 from storage import BenchmarkConfig, BenchmarkRecord, RunRecord, Store
 from storage.benchmarks import load_benchmarks
 from storage.leases import is_alive
@@ -37,12 +36,12 @@ def run_document(store: Store, run: RunRecord) -> Document:
     result, tiles = results.get(run.run_id), []
     if result is not None:
         tiles = [
-            Tile(metric.title, number(result[metric.name]))
+            Tile(metric.words, metric.show(result[metric.name]))
             for metric in measured.tabled
             if metric.name in result.metrics
         ]
     elif kept := [each for each in own.epochs[0] if each.epoch == run.best_epoch]:
-        tiles = [Tile(m.title, number(kept[0][m.name])) for m in measured.of_epochs]
+        tiles = [Tile(m.words, m.show(kept[0][m.name])) for m in measured.of_epochs]
     differences = None
     for record, config in found[:1]:
         reference = next(each for each in record.configs if each.name == record.reference)

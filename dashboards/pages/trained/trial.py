@@ -21,8 +21,8 @@ from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet
 from dashboards.words import show_mean
 from space.files.places import Place
-from space.metrics import UNKNOWN
-from space.words import NOTHING, count, number
+from space.metrics import UNKNOWN, Metric
+from space.words import NOTHING, count
 from storage import LaunchRecord, RunRecord, Store
 from storage.commands.checkpoints import weights_of_run
 from storage.commands.command_line import command_line
@@ -71,9 +71,9 @@ def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Docum
     other = None if baseline is None or baseline is trial else trained(baseline)
     tiles = [
         Tile(
-            metric.title,
-            _value(trial, place),
-            f"the baseline's: {_value(baseline, place)}" if baseline and other else "",
+            metric.words,
+            _value(trial, metric, place),
+            f"the baseline's: {_value(baseline, metric, place)}" if baseline and other else "",
         )
         for place, metric in enumerate(metrics)
     ]
@@ -81,9 +81,9 @@ def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Docum
         (each for each in confirmed_trials(store, study_id) if each.trial_number == wanted), None
     )
     if confirmed is not None:
-        decimals = metrics[0].decimals(confirmed.values)
-        fresh = summarise(confirmed.values)
-        tiles.append(Tile("on fresh seeds", show_mean(fresh, decimals), count(fresh.n, "seed")))
+        notation, fresh = metrics[0].notation(confirmed.values), summarise(confirmed.values)
+        shown = show_mean(fresh, notation) + notation.unit
+        tiles.append(Tile("on fresh seeds", shown, count(fresh.n, "seed")))
     weights = [path for run in runs for path in [_weights(store, name, run, launches)] if path]
     document = TrainedPage(
         up=((page, name), (f"{page}/trials", "all trials")),
@@ -116,11 +116,12 @@ def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Docum
     )
 
 
-def _value(trial: StudyTrial, place: int) -> str:
+def _value(trial: StudyTrial, metric: Metric, place: int) -> str:
     if place >= len(trial.values):
         return NOTHING
-    error = f" ± {number(trial.standard_errors[place], 2)}" if trial.standard_errors[place:] else ""
-    return number(trial.values[place]) + error
+    notation = metric.notation([trial.values[place]])
+    error = next(iter(trial.standard_errors[place:]), None)
+    return notation.mean(trial.values[place], error) + notation.unit
 
 
 def _badges(trial: StudyTrial, *, lives: bool) -> list[str]:

@@ -139,7 +139,7 @@ def test_a_run_of_a_benchmark(store: Store, open_site: Guard) -> None:
     text = words(content)
     assert "siamese in made-table" in text
     assert "different from the reference" in text
-    assert f"{result['test_error']:.4g}" in text
+    assert f"{result['test_error']:.2%}".replace("%", " %") in text
     assert len(content["panels"]) == 2
 
 
@@ -153,7 +153,7 @@ def test_trials_are_compared_seed_by_seed(store: Store, open_site: Guard) -> Non
     content = shown(open_site, f"/study/{study_id}/compare?trial={numbers[0]}&trial={numbers[1]}")
     text = words(content)
     for mine, theirs in zip(one.values, other.values, strict=True):
-        assert f"{theirs - mine:+.4f}" in text
+        assert f"{100 * (theirs - mine):+.2f}" in text
     assert [len(panel["figures"]) for panel in content["panels"]] == [1] * 4
     lines = [t for t in content["panels"][0]["figures"][0]["data"] if t.get("name")]
     assert [line["name"] for line in lines] == [f"trial {number}" for number in numbers]
@@ -175,7 +175,7 @@ def test_configs_are_compared_seed_by_seed(store: Store, open_site: Guard) -> No
         for config in record.configs
     }
     for seed in range(3):
-        assert f"{errors['mlp'][seed] - errors['siamese'][seed]:+.4f}" in words(content)
+        assert f"{100 * (errors['mlp'][seed] - errors['siamese'][seed]):+.2f}" in words(content)
     assert "convnet" not in words(content)
 
 
