@@ -176,14 +176,21 @@ class _Together:
         self._trained, self._validated = _Sums(), _Sums()
         self._train: Callable[..., None] = self._train_on
         self._validate: Callable[..., None] = self._validate_on
-        if capture is not None and isinstance(network, RunsNetwork):
-            self._train = CapturedWork(self._train, self._trains, capture=capture, warn=warn)
-            self._validate = CapturedWork(
-                self._validate, self._validates, capture=capture, warn=warn
-            )
+        self._capture, self._warn = capture, warn
+        self._is_warm = False
 
     def run_epoch(self) -> list[dict[str, float]]:
-        """Trains and validates; gives each run's metrics."""
+        """Trains and validates; gives each run's metrics.
+
+        A first epoch is never captured: a capture takes as long as dozens of steps, and where runs
+        come and go with every epoch there would be one for each.
+        """
+        if self._is_warm and self._capture is not None:
+            of_capture: Any = {"capture": self._capture, "warn": self._warn}
+            self._train = CapturedWork(self._train_on, self._trains, **of_capture)
+            self._validate = CapturedWork(self._validate_on, self._validates, **of_capture)
+            self._capture = None
+        self._is_warm = True
         samples, keys = zip(*(run.begin_epoch() for run in self._runs), strict=True)
         batch, keys_TR = side_by_side(samples), torch.stack(keys, dim=1)
         self._trained.restart()
@@ -258,7 +265,7 @@ class TrainingBatch:
     between epochs it may be evaluated, saved or restored, and it may leave the batch and go on
     alone.
 
-    One run is trained by plain PyTorch, neither traced nor captured: any network will do.
+    One run is trained by plain PyTorch, not traced: any network will do.
 
     Source:
         Wang et al., Horizontally Fused Training Array, MLSys 2021, arXiv:2102.02344.
@@ -326,6 +333,7 @@ class TrainingBatch:
             ValueError: If it is not in the batch.
         """
         self._runs.remove(run)
+        run.move()
         Stack.release(run.network)
         self._together = None
 
@@ -379,10 +387,12 @@ class TrainingBatch:
         """Makes the runs' states parts of one."""
         first, capture = self._runs[0], self._capture
         if len(self._runs) == 1:
-            return _Together(self._runs, _alone(first), None, self._warn)
+            return _Together(self._runs, _alone(first), capture, self._warn)
         make = _functions if self._trace_after is None else _shared_functions
         names, training = list(first.parts["train"]), first.config.training
         kind = _Kind(self._key, self._trace_after, first.task, names, training, first.device)
+        for run in self._runs:
+            run.move()
         networks = [run.network for run in self._runs]
         network = RunsNetwork(make(kind), networks, _options_of(self._runs))
         return _Together(self._runs, network, capture, self._warn)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import warnings
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from torch import Tensor
 from trainables.failures import first_line
 from trainables.loop.layout import copies_of, layout_of
 
-__all__ = ["WARM_UP", "Capture", "CapturedWork", "CudaGraphs"]
+__all__ = ["Capture", "CapturedWork", "CudaGraphs"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +28,6 @@ Capture = Callable[[Callable[[], object]], Callable[[], None]]
 _Doubt = tuple[str, str]
 """What is wrong with a recording, and how that shows."""
 
-WARM_UP = 3
-"""Calls before a capture, in which libraries choose their algorithms and make their handles."""
 TOLERANCE = 0.3
 """By how much a graph's changes may differ from those of the work, as a share of them.
 
@@ -92,7 +89,7 @@ def _clear_up(pool: Any) -> None:
 
 
 class CapturedWork:
-    """Calls a function some times, and from then on replays what it asked of the GPU.
+    """Replays what a function asked of the GPU when it was first called.
 
     A small network's kernels take less time than asking for them one by one. A graph is asked for
     at once. It is used only if its first replay changed what the function itself changed from the
@@ -106,26 +103,22 @@ class CapturedWork:
         changes: Callable[[], Mapping[str, Sequence[Tensor]]],
         *,
         capture: Capture,
-        warm_up: int = WARM_UP,
         warn: Callable[[str], object] = _log.warning,
     ) -> None:
         """
         Args:
             work: Takes tensors, which it leaves alone. All else that it reads or changes must stay
-                where it is in memory.
-            changes: Gives, after the first calls, all tensors that it changes for others, or later
-                calls, to read: those whose changes are compared together, of one kind and one run,
-                under a name.
+                where it is in memory. It was called before for arguments laid out alike, so that
+                libraries have chosen their algorithms and made their handles.
+            changes: Gives all tensors that it changes for others, or later calls, to read: those
+                whose changes are compared together, of one kind and one run, under a name.
             capture: How to record it.
-            warm_up: Calls with arguments of one layout before it is recorded for them.
             warn: Is told why the function stays in use.
         """
         self._work = work
         self._changes = changes
         self._capture = capture
-        self._warm_up = warm_up
         self._warn = warn
-        self._n_calls: Counter[Hashable] = Counter()
         self._recordings: dict[Hashable, _Recording | None] = {}
 
     def __call__(self, *tensors: Tensor) -> None:
@@ -137,10 +130,6 @@ class CapturedWork:
         layout = layout_of(tensors)
         with torch.no_grad():
             if layout not in self._recordings:
-                self._n_calls[layout] += 1
-                if self._n_calls[layout] <= self._warm_up:
-                    self._work(*tensors)
-                    return
                 self._recordings[layout] = self._record(tensors)
             recording = self._recordings[layout]
             if recording is None:

@@ -11,7 +11,6 @@ from trainables.contract.group_speed import GroupSpeed
 from trainables.contract.trainable import EpochCost
 from trainables.failures import OutOfMemoryFailure, first_line, is_device_lost
 from trainables.loop.batch import TRACE_AFTER, TrainingBatch
-from trainables.loop.captured import WARM_UP
 from trainables.loop.samples import n_samples
 from trainables.loop.training import Training
 from trainables.tracebacks import describe
@@ -95,9 +94,9 @@ def _seconds_a_step(
         run.shorten(n_steps)
     device = runs[0].device
     # What counts is how steps go on. On a CPU only small networks come here, whose traces cost
-    # little; those of deep networks would leave no time for larger batches. On a GPU all is
-    # captured after so many epochs, whose validation is one step.
-    trace_after, n_warm = (0, 1) if device.type == "cpu" else (TRACE_AFTER, WARM_UP + 1)
+    # little; those of deep networks would leave no time for larger batches. On a GPU all steps are
+    # captured in the second epoch.
+    trace_after, n_warm = (0, 1) if device.type == "cpu" else (TRACE_AFTER, 2)
     batch = TrainingBatch(runs, trace_after=trace_after)
     times: list[float] = []
     for n in range(MOST_TIMED + 1):

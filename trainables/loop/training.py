@@ -114,6 +114,7 @@ class Training(Run):
             self.network = build_network(task, seed, device)
             self.optimizer = Optimizer(list(self.network.parameters()), config.training)
         self._kept_state: dict[str, Tensor] = {}
+        self._alone: TrainingBatch | None = None
 
     @property
     def name(self) -> str:
@@ -136,10 +137,18 @@ class Training(Run):
             OutOfMemoryFailure: If the device's memory is exhausted.
             RuntimeError: If the run is finished.
         """
-        (outcome,) = TrainingBatch([self]).run_epoch().values()
+        alone = self._alone = self._alone or TrainingBatch([self])
+        n_warnings = len(alone.warnings)
+        (outcome,) = alone.run_epoch().values()
+        if alone.warnings[n_warnings:]:
+            self.notice = "; ".join(alone.warnings[n_warnings:])
         if isinstance(outcome, NonFiniteLossError):
             raise outcome
         return outcome
+
+    def move(self) -> None:
+        """Has whatever knew where its tensors are in memory forget it."""
+        self._alone = None
 
     def shorten(self, n_steps: int) -> None:
         """Makes the epochs to come short ones, for measuring steps.
@@ -149,6 +158,7 @@ class Training(Run):
                 less than one stays as it is. Of the validation samples one batch is left: of fewer
                 some metrics are not defined.
         """
+        self.move()
         size = self.config.training.batch_size
         n = min(n_steps, n_samples(self.parts["train"]) // size) * size
         train, val = self.parts["train"], self.parts["val"]

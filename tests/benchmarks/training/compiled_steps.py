@@ -38,7 +38,7 @@ from tests.harness.configs import open_run
 from trainables.contract.stacked import stacked_options
 from trainables.device import device_settings
 from trainables.loop.batch import _options_of
-from trainables.loop.captured import WARM_UP, CapturedWork, CudaGraphs
+from trainables.loop.captured import CapturedWork, CudaGraphs
 from trainables.loop.layout import copies_of
 from trainables.loop.network import RunLoss, RunsFunctions, RunsNetwork, build_network
 from trainables.loop.samples import rows_of, side_by_side
@@ -100,6 +100,7 @@ class Step:
         if way == "captured":
             capture, warnings = CudaGraphs(), list[str]()
             self.warnings = warnings
+            self._step(self.key_R, *self.rows)  # A capture wants warm libraries.
             self.gradients = CapturedWork(
                 self._network.train, dict, capture=capture, warn=warnings.append
             )
@@ -125,7 +126,7 @@ def step_row(way: str, case: Case, device: torch.device, n_steps: int) -> list[C
                     work(step.key_R, *step.rows)
 
             def few(steps: Callable[[int], None] = steps) -> None:
-                steps(WARM_UP + 1)
+                steps(3)
 
             def many(steps: Callable[[int], None] = steps) -> None:
                 steps(n_steps)

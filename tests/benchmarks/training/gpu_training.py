@@ -42,7 +42,6 @@ from trainables.contract.split_data import SplitData
 from trainables.device import device_settings, free_memory
 from trainables.failures import OutOfMemoryFailure, out_of_memory_translated
 from trainables.loop.batch import TrainingBatch
-from trainables.loop.captured import WARM_UP
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.config import (
     DataConfig,
@@ -131,7 +130,7 @@ def _warm(runs: Sequence[Training], n_steps: int) -> TrainingBatch:
     for run in runs:
         run.shorten(n_steps)
     batch = TrainingBatch(runs, trace_after=0)
-    for _ in range(WARM_UP + 1 if runs[0].device.type == "cuda" else 1):
+    for _ in range(2):
         batch.run_epoch()
     return batch
 

@@ -6,6 +6,7 @@ import copy
 import logging
 import random
 from collections.abc import Callable
+from functools import partialmethod
 from typing import Any
 
 import pytest
@@ -84,27 +85,21 @@ def add_to(total: Tensor, x: Tensor) -> None:
     total += (2 * x).sum()
 
 
-@pytest.mark.parametrize("warm_up", [0, 2])
-def test_work_is_done_until_it_is_captured(warm_up: int) -> None:
+def test_work_is_captured_once_and_repeated() -> None:
     total, captures = torch.zeros(()), Captures()
-    work = CapturedWork(
-        lambda x: add_to(total, x), lambda: {"sums": [total]}, capture=captures, warm_up=warm_up
-    )
+    work = CapturedWork(lambda x: add_to(total, x), lambda: {"sums": [total]}, capture=captures)
     wanted = 0.0
     for i in range(6):
         work(torch.full((2, 3), float(i)))
         wanted += 12 * i
         assert total.item() == wanted
-        assert captures.n_captures == (i >= warm_up)
         # One replay more is the trial.
-        assert captures.n_replays == (0 if i < warm_up else i - warm_up + 2)
+        assert (captures.n_captures, captures.n_replays) == (1, i + 2)
 
 
 def test_each_layout_is_captured_on_its_own() -> None:
     total, captures = torch.zeros(()), Captures()
-    work = CapturedWork(
-        lambda x: add_to(total, x), lambda: {"sums": [total]}, capture=captures, warm_up=0
-    )
+    work = CapturedWork(lambda x: add_to(total, x), lambda: {"sums": [total]}, capture=captures)
     x = torch.arange(6.0).view(2, 3)
     for other in (x, x[:1], x.t(), x.double(), x + 1):
         before = total.item()
@@ -134,7 +129,6 @@ def test_a_capture_that_changes_something_else_is_named_and_not_used(
         step,
         lambda: {"the counts": [count], "the sums": [total]},
         capture=wrong,
-        warm_up=1,
     )
     with caplog.at_level(logging.WARNING):
         for i in range(5):
@@ -142,7 +136,7 @@ def test_a_capture_that_changes_something_else_is_named_and_not_used(
     assert total.item() == 4 * (0 + 1 + 2 + 3 + 4)
     assert count.item() == 5
     (message,) = [record.getMessage() for record in caplog.records]
-    assert message.endswith("its changes of the sums are off by 24 of 4")
+    assert message.endswith("its changes of the sums are off by 28 of 0")
 
 
 def test_what_cannot_be_captured_is_done_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -151,9 +145,7 @@ def test_what_cannot_be_captured_is_done_as_it_is(caplog: pytest.LogCaptureFixtu
     def refuse(work: Callable[[], object]) -> Callable[[], None]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    work = CapturedWork(
-        lambda x: add_to(total, x), lambda: {"sums": [total]}, capture=refuse, warm_up=1
-    )
+    work = CapturedWork(lambda x: add_to(total, x), lambda: {"sums": [total]}, capture=refuse)
     with caplog.at_level(logging.WARNING):
         for _ in range(4):
             work(torch.ones(2))
@@ -184,7 +176,6 @@ def test_a_run_that_is_left_out_is_seen_beside_many(run: int) -> None:
         step,
         lambda: {f"the numbers of run {i}": [row] for i, row in enumerate(total_RF)},
         capture=wrong,
-        warm_up=0,
         warn=told.append,
     )
     captured(x_RF)
@@ -210,7 +201,6 @@ def test_a_capture_without_memory_is_said_and_the_work_goes_on(capture: Any) -> 
         lambda x: add_to(total, x),
         lambda: {"sums": [total]},
         capture=capture,
-        warm_up=0,
         warn=told.append,
     )
     work(torch.ones(2))
@@ -228,9 +218,7 @@ def test_work_without_memory_is_not_hidden_and_changes_nothing_more() -> None:
         total.add_(1)
         raise torch.OutOfMemoryError("out of memory")
 
-    captured = CapturedWork(
-        work, lambda: {"sums": [total]}, capture=lambda work: lambda: None, warm_up=0
-    )
+    captured = CapturedWork(work, lambda: {"sums": [total]}, capture=lambda work: lambda: None)
     with pytest.raises(torch.OutOfMemoryError):
         captured(torch.ones(2))
     assert total.item() == 1  # Of the work itself, whose trial was undone.
@@ -243,9 +231,7 @@ def test_random_numbers_of_the_cpu_are_no_graphs(draw: Callable[[], Tensor]) -> 
     def add(x: Tensor) -> None:
         total.add_(draw())
 
-    work = CapturedWork(
-        add, lambda: {"sums": [total]}, capture=captures, warm_up=0, warn=told.append
-    )
+    work = CapturedWork(add, lambda: {"sums": [total]}, capture=captures, warn=told.append)
     torch.manual_seed(3)
     random.seed(3)
     wanted = torch.zeros(())
@@ -262,9 +248,7 @@ def test_random_numbers_of_the_cpu_are_no_graphs(draw: Callable[[], Tensor]) -> 
 
 def test_what_is_not_finite_is_no_reason_against_a_capture() -> None:
     total, captures = torch.full((2,), float("nan")), Captures()
-    work = CapturedWork(
-        lambda x: total.add_(x), lambda: {"s": [total]}, capture=captures, warm_up=0
-    )
+    work = CapturedWork(lambda x: total.add_(x), lambda: {"s": [total]}, capture=captures)
     for _ in range(3):
         work(torch.ones(2))
     assert captures.n_replays == 4
@@ -352,6 +336,71 @@ def test_a_run_that_is_restored_goes_on_from_there(make_run: MakeTraining) -> No
         assert_is_the_run_alone(run, make_run(i, "mlp", **FOUR_STEPS))
 
 
+def test_a_run_alone_is_captured_too(
+    make_run: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captures = Captures()
+    alone = make_run(0, "siamese-aux", **FOUR_STEPS)
+    while not alone.finished:
+        alone.run_epoch()
+    init = partialmethod(TrainingBatch.__init__, capture=captures)
+    monkeypatch.setattr(TrainingBatch, "__init__", init)
+    run = make_run(0, "siamese-aux", **FOUR_STEPS)
+    seen = []
+    while not run.finished:
+        run.run_epoch()
+        seen.append((captures.n_captures, captures.n_replays))
+    # Two layouts of steps and the validation, each with a trial.
+    assert seen == [(0, 0), (3, 8), (3, 13), (3, 18)]
+    assert run.state_dict()["model"].keys() == alone.state_dict()["model"].keys()
+    for name, tensor in alone.state_dict()["model"].items():
+        assert torch.equal(run.state_dict()["model"][name], tensor)
+    assert [epoch.metrics for epoch in run.history] == [epoch.metrics for epoch in alone.history]
+
+
+def test_a_captured_run_joins_others_and_goes_on_alone(
+    make_run: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {**FOUR_STEPS, "training__epochs": 8}
+    alone = [make_run(i, "mlp", **values) for i in range(2)]
+    for run in alone:
+        while not run.finished:
+            run.run_epoch()
+    captures = Captures()
+    init = partialmethod(TrainingBatch.__init__, capture=captures)
+    monkeypatch.setattr(TrainingBatch, "__init__", init)
+    runs = [make_run(i, "mlp", **values) for i in range(2)]
+    for run in runs:
+        run.run_epoch()
+        run.run_epoch()
+    batch = TrainingBatch(runs)
+    batch.run_epoch()
+    batch.run_epoch()
+    runs[0].run_epoch()  # Beside the batch that it is in.
+    batch.drop(runs[0])
+    finish(batch)
+    while not runs[0].finished:
+        runs[0].run_epoch()
+    for i, run in enumerate(runs):
+        assert_is_the_run_alone(run, alone[i])
+
+
+def test_a_capture_that_a_run_alone_does_without_is_its_notice(
+    make_run: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init = partialmethod(TrainingBatch.__init__, capture=exhaust)
+    monkeypatch.setattr(TrainingBatch, "__init__", init)
+    run = make_run(0, "mlp", **FOUR_STEPS)
+    run.run_epoch()
+    assert run.notice is None
+    run.run_epoch()
+    assert run.notice is not None
+    assert run.notice.startswith("a training step finds no memory to be captured in")
+    run.notice = None
+    run.run_epoch()
+    assert run.notice is None
+
+
 def on_gpu(test: Any) -> Any:
     """A test that needs a GPU."""
     needed = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -377,7 +426,7 @@ def test_a_capture_that_fails_leaves_the_gpu_usable() -> None:
         torch.cuda.empty_cache()
         before = torch.cuda.memory_reserved()
         total.zero_()
-        work = CapturedWork(step, lambda: sums, capture=graphs, warm_up=1, warn=told.append)
+        work = CapturedWork(step, lambda: sums, capture=graphs, warn=told.append)
         work(x)
         work(x)
         assert total.item() == wanted
@@ -391,9 +440,7 @@ def test_a_capture_that_fails_leaves_the_gpu_usable() -> None:
     assert "cannot be captured" in told[0]
     assert "finds no memory to be captured in" in told[1]
     total.zero_()
-    work = CapturedWork(
-        lambda x: add_to(total, x), lambda: sums, capture=graphs, warm_up=0, warn=told.append
-    )
+    work = CapturedWork(lambda x: add_to(total, x), lambda: sums, capture=graphs, warn=told.append)
     for _ in range(3):
         work(x)
     assert total.item() == 12
@@ -409,9 +456,7 @@ def test_graphs_share_a_pool_of_memory() -> None:
 
     torch.cuda.empty_cache()
     before = torch.cuda.memory_reserved()
-    work = CapturedWork(
-        step, lambda: {"sums": [total]}, capture=CudaGraphs(), warm_up=0, warn=told.append
-    )
+    work = CapturedWork(step, lambda: {"sums": [total]}, capture=CudaGraphs(), warn=told.append)
     for n in (1, 2, 3, 1, 2, 3):
         work(torch.ones(n, device="cuda"))
     torch.cuda.empty_cache()
@@ -427,7 +472,6 @@ def test_random_numbers_of_a_gpu_are_drawn_anew_by_a_graph() -> None:
         lambda: total.add_(torch.rand(4, device="cuda")),
         lambda: {"sums": [total]},
         capture=CudaGraphs(),
-        warm_up=1,
         warn=told.append,
     )
     torch.cuda.manual_seed(5)
