@@ -9,14 +9,16 @@ Shapes: ``N`` seeds, ``K`` p-values of a family.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from dashboards.statistics.sign_flips import LARGEST_EXACT, N_RANDOM, Interval, SignFlips
+from dashboards.statistics.wagers import Wagers
 
 __all__ = [
     "Interval",
@@ -67,6 +69,8 @@ class PairedComparison:
         n_comparisons: Size K of the family that the comparison belongs to.
         mean_difference: Mean of value minus reference.
         std_difference: Standard deviation of the differences, ddof 1.
+        is_raced: Whether seeds were added until there was an answer: test and intervals are then
+            those of `Wagers`, which may be looked at after every seed, and not of `SignFlips`.
         interval: Of the mean difference, of this comparison alone (see `SignFlips`): it
             leaves zero out just where ``p_value`` is at most ``1 - confidence``. None where so few
             seeds have none at this level, and where all differences are equal.
@@ -74,21 +78,22 @@ class PairedComparison:
             the estimate of P(D < 0) + P(D = 0) / 2 where lower is better, D being the difference on
             a fresh seed that both configs share. It moves in steps of 1 / (2 n), so that 1.0 means
             "on all n seeds".
-        p_value: Two-sided, of the sign-flip test; not corrected for the family.
+        p_value: Two-sided, of the test; not corrected for the family.
         margin: The margin of practical equivalence, above 0, in the values' unit: differences below
             it do not matter. None where none was given.
         equivalence_p_value: Of the hypothesis that the mean difference is ``margin`` or more, to
-            either side: the larger p-value of the two one-sided sign-flip tests. None without a
+            either side: the larger p-value of the two one-sided tests. None without a
             margin.
         detectable_difference: Smallest true difference that n such seeds find with power 0.8 in
             spite of the family's correction at its strictest, ``(1 - confidence) / K``. None where
-            no difference could be found, however large, or where the scatter is not known because
-            all differences are equal.
+            no difference could be found, however large, where the scatter is not known because all
+            differences are equal, and in a race, which goes on until it finds one.
     """
 
     n: int
     confidence: float
     n_comparisons: int
+    is_raced: bool
     mean_difference: float
     std_difference: float
     interval: Interval | None
@@ -131,21 +136,24 @@ def compare_paired(
     maximize: bool = False,
     n_comparisons: int = 1,
     margin: float | None = None,
+    is_raced: bool = False,
     seed: int = 0,
 ) -> PairedComparison:
     """Compare values with a reference's, seed by seed.
 
-    Test and interval are those of `SignFlips`, which keep their level where the two configs are
-    exchangeable on every seed, or more generally where the differences are symmetric about their
-    mean.
+    Test and interval are those of `SignFlips`, or of `Wagers`, which keep their level where the two
+    configs are exchangeable on every seed, or more generally where the differences are symmetric
+    about their mean.
 
     Args:
-        values_N: Values of the config, shape (N,), finite, N at least 2.
+        values_N: Values of the config, shape (N,), finite, N at least 2; in a race in the order in
+            which seeds were added.
         reference_N: Values of the reference on the same seeds in the same order, shape (N,).
         confidence: Level of the interval, in (0, 1).
         maximize: Whether higher values are better, not lower ones.
         n_comparisons: Size of the family that the result will be corrected for, at least 1.
         margin: The margin of practical equivalence; see `PairedComparison`.
+        is_raced: Whether seeds were added until there was an answer; see `PairedComparison`.
         seed: Seed of the random sign patterns beyond 13 seeds.
 
     Returns:
@@ -181,25 +189,29 @@ def compare_paired(
     is_constant = bool(np.ptp(differences) <= rounding)
     std = 0.0 if is_constant else float(np.std(differences, ddof=1))
     detectable = None
-    if not is_constant:
+    if not is_constant and not is_raced:
         detectable = detectable_difference(std, n, alpha=(1 - confidence) / n_comparisons)
-    flips = SignFlips.of(differences, seed=seed)
+    test: Callable[[NDArray[np.float64]], SignFlips | Wagers]
+    test = Wagers if is_raced else partial(SignFlips.of, seed=seed)
+    tested = test(differences)
     is_better = differences > 0 if maximize else differences < 0
     return PairedComparison(
         n=n,
         confidence=confidence,
         n_comparisons=n_comparisons,
+        is_raced=is_raced,
         mean_difference=float(np.mean(differences)),
         std_difference=std,
-        interval=flips.interval(confidence),
+        interval=tested.interval(confidence),
         probability_better=float(np.mean(is_better) + np.mean(differences == 0) / 2),
-        p_value=flips.p_value(0.0),
+        p_value=tested.p_value(0.0),
         margin=margin,
         equivalence_p_value=None
         if margin is None
         else max(
-            _p_below_zero(_rounded(towards * differences - margin, rounding), seed)
+            test(shifted).p_value(0.0) / 2 if np.mean(shifted) < 0 else 1.0
             for towards in (1, -1)
+            for shifted in [_rounded(towards * differences - margin, rounding)]
         ),
         detectable_difference=detectable,
     )
@@ -279,14 +291,6 @@ def holm(p_values_K: ArrayLike) -> NDArray[np.float64]:
     adjusted = np.empty_like(p_values)
     adjusted[order] = np.minimum(np.maximum.accumulate(n_left * p_values[order]), 1.0)
     return adjusted
-
-
-def _p_below_zero(values_N: NDArray[np.float64], seed: int) -> float:
-    """The one-sided p-value by which values are said to lie below zero.
-
-    A pattern is as extreme to one side just where its opposite is to the other.
-    """
-    return SignFlips.of(values_N, seed=seed).p_value(0.0) / 2 if np.mean(values_N) < 0 else 1.0
 
 
 def _rounded(differences_N: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:

@@ -165,6 +165,7 @@ def compare_all(
     *,
     failed: Mapping[str, int] | None = None,
     margin: float | None = None,
+    is_raced: bool = False,
     maximize: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
@@ -182,6 +183,7 @@ def compare_all(
             it failed elsewhere: the verdict is then "not ranked: failed on n seeds", or "not
             ranked: the reference failed on n seeds".
         margin: The margin of practical equivalence, above 0; None asks for no equivalence.
+        is_raced: Whether seeds were added, in ascending order, until there was an answer.
         maximize: Whether higher values are better, not lower ones.
         confidence: Level of the intervals, in (0, 1); verdicts are at level ``1 - confidence``.
         seed: Seed of the random sign patterns beyond 13 seeds.
@@ -207,6 +209,7 @@ def compare_all(
             maximize=maximize,
             n_comparisons=len(names),
             margin=margin,
+            is_raced=is_raced,
             seed=seed,
         )
         for name in names
@@ -329,8 +332,8 @@ def compare_to_report(
 def seeds_needed(n_configs: int, *, margin: float | None = None) -> int:
     """The fewest seeds with which any of some configs could have an answer.
 
-    The paired test's smallest p-value is 2 / 2**n, that of equivalence half of it, and Holm's
-    correction asks at its strictest for 0.05 divided by the number of comparisons.
+    The smallest p-value of a paired test, raced or not, is 2 / 2**n, that of equivalence half of
+    it, and Holm's correction asks at its strictest for 0.05 divided by the number of comparisons.
 
     Args:
         n_configs: The configs, the reference included; at least 2.

@@ -13,7 +13,16 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-__all__ = ["MEANS", "N_TEST_PAIRS", "OUTSIDE", "RUN_STD", "SCENARIOS", "SEED_STD", "Arms"]
+__all__ = [
+    "MEANS",
+    "N_TEST_PAIRS",
+    "OUTSIDE",
+    "RUN_STD",
+    "SCENARIOS",
+    "SEED_STD",
+    "Arms",
+    "draw_pairs",
+]
 
 N_TEST_PAIRS = 1_000
 SEED_STD, RUN_STD = 0.02, 0.01
@@ -94,3 +103,9 @@ MEANS = {
     "one-collapses": _WITH_COLLAPSES,
 }
 """True means of the first arm where there is no difference; those of the others are 0.12."""
+
+
+def draw_pairs(scenario: str, n: int, seed: int) -> tuple[_Scenario, Generator]:
+    """A scenario by its name, and the generator to draw it from for n seeds."""
+    scenarios = SCENARIOS | OUTSIDE
+    return scenarios[scenario], np.random.default_rng([seed, n, list(scenarios).index(scenario)])

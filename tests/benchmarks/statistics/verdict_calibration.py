@@ -24,11 +24,9 @@ is not among a few seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
 from scipy import stats
 
 from dashboards.statistics.means import compare_paired, detectable_difference, summarise
@@ -49,7 +47,7 @@ from tests.benchmarks.statistics.scenarios import (
     RUN_STD,
     SCENARIOS,
     SEED_STD,
-    Arms,
+    draw_pairs,
 )
 
 N_CONFIGS = 6
@@ -132,7 +130,7 @@ def simulate_null(scenario: str, n: int, n_simulations: int, seed: int) -> NullR
     Returns:
         What was said.
     """
-    draw, rng = _scenario(scenario, n, seed)
+    draw, rng = draw_pairs(scenario, n, seed)
     n_false, n_t = 0, 0
     covered: list[bool] = []
     mean_covered: list[bool] = []
@@ -160,13 +158,6 @@ def simulate_null(scenario: str, n: int, n_simulations: int, seed: int) -> NullR
     )
 
 
-def _scenario(
-    scenario: str, n: int, seed: int
-) -> tuple[Callable[[Generator, int, float], Arms], Generator]:
-    scenarios = SCENARIOS | OUTSIDE
-    return scenarios[scenario], np.random.default_rng([seed, n, list(scenarios).index(scenario)])
-
-
 def simulate_equivalence(scenario: str, n: int, n_simulations: int, seed: int) -> EquivalenceResult:
     """Ask for equivalence of pairs that differ by the margin, and of pairs that do not differ.
 
@@ -179,7 +170,7 @@ def simulate_equivalence(scenario: str, n: int, n_simulations: int, seed: int) -
     Returns:
         What was said.
     """
-    draw, rng = _scenario(scenario, n, seed)
+    draw, rng = draw_pairs(scenario, n, seed)
     shares = []
     for difference in (MARGIN, 0.0):
         n_equivalent = 0

@@ -42,6 +42,7 @@ def comparison_with(**changes: Any) -> PairedComparison:
         "n": 10,
         "confidence": 0.95,
         "n_comparisons": 1,
+        "is_raced": False,
         "mean_difference": -0.02,
         "std_difference": 0.01,
         "interval": Interval(-0.03, -0.01),
