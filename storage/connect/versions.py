@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import alembic.command
@@ -26,10 +27,11 @@ VERSION_TABLE = "search_schema_version"
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
-def known_versions() -> list[str]:
+@functools.cache
+def known_versions() -> tuple[str, ...]:
     """The versions that this release knows, oldest first; it needs the last one."""
     script = alembic.script.ScriptDirectory.from_config(_config())
-    return [revision.revision for revision in script.walk_revisions()][::-1]
+    return tuple(revision.revision for revision in script.walk_revisions())[::-1]
 
 
 def current_version(connection: sa.Connection) -> str | None:

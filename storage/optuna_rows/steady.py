@@ -11,7 +11,7 @@ import functools
 import json
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import optuna
 import sqlalchemy as sa
@@ -66,6 +66,8 @@ class SteadyStorage(optuna.storages.RDBStorage):
             hold for a new one to be asked for.
     """
 
+    _newest: ClassVar[str] = ""
+
     def __init__(
         self,
         url: str,
@@ -102,7 +104,11 @@ class SteadyStorage(optuna.storages.RDBStorage):
         Raises:
             RuntimeError: If they differ.
         """
-        self._version_manager.check_table_schema_compatibility()
+        manager = self._version_manager
+        # Optuna runs the scripts of all its versions to say which is the newest; once will do.
+        SteadyStorage._newest = SteadyStorage._newest or manager.get_head_version()
+        if manager.get_current_version() != SteadyStorage._newest:
+            manager.check_table_schema_compatibility()
 
     def _create_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None = None
