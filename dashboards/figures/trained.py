@@ -123,6 +123,7 @@ def _panel(
 
 def _draw(drawn: Any, line: _Line) -> None:
     band, words = line.band, escape(shorten(line.name, 28))
+    metric = escape(shorten(line.metric.words))
     epochs = band.epoch_E.tolist()
     shared = {"x": epochs, "legendgroup": line.name}
     if (band.low_E < band.high_E).any():
@@ -143,7 +144,7 @@ def _draw(drawn: Any, line: _Line) -> None:
         line={"color": line.colour, "dash": line.dash, "width": 2},
         hoverinfo="text",
         hovertext=[
-            f"{words}, epoch {epoch}<br>{escape(shorten(line.metric.words))} {line.metric.show(mean)}"
+            f"{words}, epoch {epoch}<br>{metric} {line.metric.show(mean)}"
             for epoch, mean in zip(epochs, band.mean_E.tolist(), strict=True)
         ],
     )

@@ -7,11 +7,15 @@ from typing import Any
 
 from playwright.sync_api import Page, Route, expect
 
-__all__ = ["WAIT_MS", "Watched", "watch"]
+__all__ = ["N_TRIALS", "WAIT_MS", "Watched", "study_path", "watch"]
 
 WAIT_MS = 120_000
 """A page takes seconds to fill, and some ten times as long on a machine that is busy with other
 work; what takes longer never comes, and a test is not to wait for that."""
+
+
+N_TRIALS = 6
+"""Trials of the search that the store is of."""
 
 
 @dataclass
@@ -80,3 +84,11 @@ def watch(seen: Watched, *allowed: str) -> None:
     context.route("**/*", ask)
     context.on("page", listen)
     listen(seen.page)
+
+
+def study_path(watched: Watched, name: str) -> str:
+    """The address of a study's page, found on the overview."""
+    watched.open("/")
+    address = watched.page.get_by_role("link", name=name, exact=True).get_attribute("href")
+    assert address is not None
+    return address
