@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,14 @@ import torch
 from space.config import TrainingConfig
 from space.errors import TrainingError
 
-__all__ = ["check_device", "computes_in_bfloat16", "device_settings", "free_memory", "pick_device"]
+__all__ = [
+    "check_device",
+    "check_gpu_is_seen",
+    "computes_in_bfloat16",
+    "device_settings",
+    "free_memory",
+    "pick_device",
+]
 
 
 def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -37,6 +45,20 @@ def pick_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
             f"{torch.__version__} can use: set training.device: auto, or give the run a GPU"
         )
     return torch.device(name)
+
+
+def check_gpu_is_seen() -> None:
+    """Refuses to train on the CPU where a GPU was set aside for it.
+
+    Raises:
+        TrainingError: If PyTorch sees no GPU.
+    """
+    if not torch.cuda.is_available():
+        raise TrainingError(
+            f"resources.gpus: Ray gave the worker on {socket.gethostname()} a GPU, but torch "
+            f"{torch.__version__} sees none that it can use there; install a torch built for its "
+            "driver, or set resources.gpus: 0 to train on CPUs"
+        )
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:

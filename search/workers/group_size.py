@@ -140,7 +140,7 @@ def _measured_where_it_pays(config: RunConfig, most: int, place: OpenWorkplace) 
 def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed:
     """Measure on a worker, or here where a worker would find the same."""
     gpus = place.slots.gpus_per_trial
-    device: Literal["auto", "cpu"] = "auto" if gpus else "cpu"
+    device: Literal["cuda", "cpu"] = "cuda" if gpus else "cpu"
     arguments = (config.model_dump(mode="json"), place.data, most, place.n_threads, device)
     if place.slots.nodes == 1 and not gpus:
         import torch
@@ -164,7 +164,7 @@ def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed:
 
 
 def _measured(
-    tree: dict[str, Any], data: RunData, most: int, n_threads: int, device: Literal["auto", "cpu"]
+    tree: dict[str, Any], data: RunData, most: int, n_threads: int, device: Literal["cuda", "cpu"]
 ) -> GroupSpeed:
     import torch
 

@@ -16,7 +16,7 @@ import logging
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.exceptions import RayTaskError
@@ -105,9 +105,16 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
                 ray.kill(trial.temporary_state.ray_actor)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """A worker died: what it trained goes on with another, within bounds."""
+        """A worker died: what it trained goes on with another, within bounds.
+
+        What a user has to mend, such as a GPU that cannot be used, would meet every other, too.
+        """
         self._trials.pop(trial.trial_id, None)
-        reason = _reason(trial)
+        error = _error(trial)
+        if isinstance(error, RayTaskError) and isinstance(error.cause, UserError):
+            self.error = error.cause
+            return
+        reason = _reason(error)
         try:
             goes_on = self._workers.lose(trial.trial_id, reason)
         except UserError as error:
@@ -151,14 +158,21 @@ def _forget_finished_calls(tune_controller: Any) -> None:
         futures &= unfinished
 
 
-def _reason(trial: Trial) -> str:
-    """Why a Tune trial's worker ended, in one line.
+def _error(trial: Trial) -> Exception | None:
+    """What ended a Tune trial's worker.
 
     Tune pickles the error into the driver's own directory; it is read back from there.
     """
     try:
-        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())  # noqa: S301
+        found = pickle.loads(Path(trial.pickled_error_file).read_bytes())  # noqa: S301
     except (OSError, TypeError, AttributeError, ImportError, EOFError, pickle.UnpicklingError):
+        return None
+    return cast(Exception, found)
+
+
+def _reason(error: Exception | None) -> str:
+    """Why a worker ended, in one line."""
+    if error is None:
         return "no reason was given"
     if isinstance(error, RayTaskError):
         return " ".join(f"{type(error.cause).__name__}: {error.cause}".split())[:500]

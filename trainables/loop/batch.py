@@ -16,13 +16,12 @@ from torch import Tensor
 
 from space.config import TrainingConfig
 from space.epochs import Epoch
-from space.errors import TrainingError
 from trainables.contract.split_data import Batch
 from trainables.contract.stacked import stacked_options
 from trainables.contract.task import Task
 from trainables.device import device_settings
 from trainables.failures import NonFiniteLossError, OutOfMemoryFailure, out_of_memory_translated
-from trainables.loop.captured import Capture, CapturedWork, CudaGraphs
+from trainables.loop.captured import Capture, CudaGraphs
 from trainables.loop.network import (
     AloneNetwork,
     RunLoss,
@@ -31,9 +30,9 @@ from trainables.loop.network import (
     build_network,
 )
 from trainables.loop.samples import n_samples, rows_of, side_by_side
-from trainables.loop.stack import Stack, state_tensors
+from trainables.loop.stack import Stack
+from trainables.loop.together import EVALUATION_BATCH, Sums, Together, metrics_of
 from trainables.loop.traced import TracedFunction
-from trainables.tracebacks import where
 
 if TYPE_CHECKING:
     from trainables.loop.training import Training
@@ -42,8 +41,6 @@ __all__ = ["EVALUATION_BATCH", "TRACE_AFTER", "TrainingBatch", "batch_key", "eva
 
 _log = logging.getLogger(__name__)
 
-EVALUATION_BATCH = 250
-"""Samples evaluated at once. A constant, so that a result does not depend on the batch size."""
 TRACE_AFTER = 60
 """Steps in which a trace saves about the time that it takes, on a CPU, whatever the network."""
 
@@ -113,147 +110,12 @@ def evaluate(run: Training, part: Batch, state: Mapping[str, Tensor] | None) -> 
         part: The samples, on its device.
         state: Its network's state; None for the one that it is in.
     """
-    network, sums = _alone(run), _Sums()
+    network, sums = _alone(run), Sums()
     batch = side_by_side([part])
     with device_settings(run.config.training, run.device):
         for rows in rows_of(batch, EVALUATION_BATCH):
             sums.add(network.evaluate(*rows, state=state))
-    return _metrics(run.task, network.loss.means(sums.total.cpu()[:, 0], n_samples(batch)))
-
-
-def _metrics(task: Task, means: Mapping[str, Tensor]) -> dict[str, float]:
-    """A split's metrics by name.
-
-    Raises:
-        TrainingError: If the task gives others than it says.
-    """
-    found = dict(task.summary(means))
-    wanted = {"loss", *(metric.name for metric in task.metrics)}
-    if found.keys() != wanted:
-        raise TrainingError(
-            f"{where(task.loss)} measures {', '.join(sorted(found))}, but its class says that it "
-            "measures "
-            f"{', '.join(sorted(wanted))}: let its metrics, its loss and its summary name the same"
-        )
-    return found
-
-
-class _Sums:
-    """Sums over samples, made when the first come, and then where they are in memory."""
-
-    def __init__(self) -> None:
-        self.parts: list[Tensor] = []
-        """The (S, R) float64 sums, as soon as there are any."""
-
-    @property
-    def total(self) -> Tensor:
-        return self.parts[0]
-
-    def restart(self) -> None:
-        for part in self.parts:
-            part.zero_()
-
-    def add(self, found_SR: Tensor) -> None:
-        if not self.parts:
-            self.parts.append(torch.zeros_like(found_SR))
-        self.total.add_(found_SR)
-
-
-class _Together:
-    """What stays the same, and where it is in memory, for as long as the same R runs are in it."""
-
-    def __init__(
-        self,
-        runs: Sequence[Training],
-        network: AloneNetwork | RunsNetwork,
-        capture: Capture | None,
-        warn: Callable[[str], None],
-    ) -> None:
-        self._runs = list(runs)
-        self._network = network
-        self._optimizers = [run.optimizer for run in runs]
-        self._validation = side_by_side([run.parts["val"] for run in runs])
-        self._trained, self._validated = _Sums(), _Sums()
-        self._train: Callable[..., None] = self._train_on
-        self._validate: Callable[..., None] = self._validate_on
-        self._capture, self._warn = capture, warn
-        self._is_warm = False
-
-    def run_epoch(self) -> list[dict[str, float]]:
-        """Trains and validates; gives each run's metrics.
-
-        A first epoch is never captured: a capture takes as long as dozens of steps, and where runs
-        come and go with every epoch there would be one for each.
-        """
-        if self._is_warm and self._capture is not None:
-            of_capture: Any = {"capture": self._capture, "warn": self._warn}
-            self._train = CapturedWork(self._train_on, self._trains, **of_capture)
-            self._validate = CapturedWork(self._validate_on, self._validates, **of_capture)
-            self._capture = None
-        self._is_warm = True
-        samples, keys = zip(*(run.begin_epoch() for run in self._runs), strict=True)
-        batch, keys_TR = side_by_side(samples), torch.stack(keys, dim=1)
-        self._trained.restart()
-        self._validated.restart()
-        batch_size = self._runs[0].config.training.batch_size
-        for key_R, rows in zip(keys_TR, rows_of(batch, batch_size), strict=True):
-            self._train(key_R, *rows)
-        for rows in rows_of(self._validation, EVALUATION_BATCH):
-            self._validate(*rows)
-        # The only time after the draws of an epoch that anything waits for the device.
-        trained_SR, validated_SR = torch.stack([self._trained.total, self._validated.total]).cpu()
-        found = []
-        for place, run in enumerate(self._runs):
-            metrics: dict[str, float] = {}
-            for split, sums_SR, part in (
-                ("train", trained_SR, batch),
-                ("val", validated_SR, self._validation),
-            ):
-                means = self._network.loss.means(sums_SR[:, place], n_samples(part))
-                summary = _metrics(run.task, means)
-                metrics |= {f"{split}_{name}": value for name, value in summary.items()}
-            found.append(metrics)
-        return found
-
-    def _train_on(self, key_R: Tensor, *rows: Tensor) -> None:
-        """One step of every run."""
-        sums_SR, of_runs = self._network.train(key_R, *rows)
-        for optimizer, of_run in zip(self._optimizers, of_runs, strict=True):
-            optimizer.step(of_run)
-        self._trained.add(sums_SR)
-
-    def _validate_on(self, *rows: Tensor) -> None:
-        """Every run evaluated on some samples."""
-        self._validated.add(self._network.evaluate(*rows))
-
-    def _trains(self) -> dict[str, list[Tensor]]:
-        """All that a training step changes, by run and kind."""
-        found = _of_each_run("sums", self._trained)
-        for place, run in enumerate(self._runs):
-            parameters = list(run.network.parameters())
-            known = set(map(id, parameters))
-            state = state_tensors(run.network).values()
-            kinds: dict[str, list[Tensor]] = {
-                "parameters": [each for each in parameters if each.requires_grad],
-                "buffers": [each for each in state if id(each) not in known],
-                **run.optimizer.moments,
-                "count of steps": [run.optimizer.count],
-            }
-            found |= {_of_run(kind, place): tensors for kind, tensors in kinds.items()}
-        return found
-
-    def _validates(self) -> dict[str, list[Tensor]]:
-        """All that a step of the validation changes."""
-        return _of_each_run("sums", self._validated)
-
-
-def _of_each_run(kind: str, sums: _Sums) -> dict[str, list[Tensor]]:
-    parts = (part for whole in sums.parts for part in whole.unbind(1))
-    return {_of_run(kind, place): [part] for place, part in enumerate(parts)}
-
-
-def _of_run(kind: str, place: int) -> str:
-    return f"the {kind} of run {place + 1}"
+    return metrics_of(run.task, network.loss.means(sums.total.cpu()[:, 0], n_samples(batch)))
 
 
 class TrainingBatch:
@@ -292,7 +154,7 @@ class TrainingBatch:
         if not runs:
             raise ValueError("a batch needs at least one run")
         self._runs: list[Training] = []
-        self._together: _Together | None = None
+        self._together: Together | None = None
         self.warnings: list[str] = []
         """What did not stop the runs but should be known."""
         if capture is None and runs[0].device.type == "cuda":
@@ -383,11 +245,11 @@ class TrainingBatch:
             self.drop(run)
         return epoch
 
-    def _put_together(self) -> _Together:
+    def _put_together(self) -> Together:
         """Makes the runs' states parts of one."""
         first, capture = self._runs[0], self._capture
         if len(self._runs) == 1:
-            return _Together(self._runs, _alone(first), capture, self._warn)
+            return Together(self._runs, _alone(first), capture, self._warn)
         make = _functions if self._trace_after is None else _shared_functions
         names, training = list(first.parts["train"]), first.config.training
         kind = _Kind(self._key, self._trace_after, first.task, names, training, first.device)
@@ -395,7 +257,7 @@ class TrainingBatch:
             run.move()
         networks = [run.network for run in self._runs]
         network = RunsNetwork(make(kind), networks, _options_of(self._runs))
-        return _Together(self._runs, network, capture, self._warn)
+        return Together(self._runs, network, capture, self._warn)
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)

@@ -13,13 +13,13 @@ from torch import Tensor
 from space.config import NetworkConfig
 from space.epochs import Epoch
 from space.errors import DataError, TrainingError
+from trainables.contract.held_out import n_held_out
 from trainables.contract.run import Run
 from trainables.contract.split_data import Batch, SplitData
 from trainables.contract.task import Task
 from trainables.device import check_device
 from trainables.failures import NonFiniteLossError, out_of_memory_translated
 from trainables.loop.batch import TrainingBatch, evaluate
-from trainables.loop.held_out import n_held_out
 from trainables.loop.network import build_network
 from trainables.loop.optimizer import Optimizer
 from trainables.loop.samples import n_samples, on_device

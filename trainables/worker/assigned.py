@@ -6,7 +6,7 @@ An assignment and a report are plain dictionaries, so that they travel between a
                  "evaluate": False, "together": False, "weights": "/shared/7.safetensors" | None}
     report      {"run_id": 7, "epoch": {...} | None, "evaluation": {...} | None,
                  "failure": "..." | None, "traceback": "..." | None, "warning": "..." | None,
-                 "worker": "host 4711"}
+                 "worker": "host 4711 NVIDIA H100 80GB HBM3"}
 
 ``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
 `Epoch`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
@@ -94,6 +94,11 @@ class AssignedRun:
         self._save_seconds = 0.0
         self.closed = False
         self.failed = False
+
+    @property
+    def takes_a_gpu(self) -> bool:
+        """Whether it is trained on a GPU where there is one."""
+        return trainable_of(self._config).batched and self._config.training.device != "cpu"
 
     @property
     def training(self) -> Training | None:
@@ -238,5 +243,15 @@ class AssignedRun:
             "failure": failure,
             "traceback": told,
             "warning": warning,
-            "worker": f"{socket.gethostname()} {os.getpid()}",
+            "worker": _worker(self.training),
         }
+
+
+def _worker(training: Training | None) -> str:
+    """This process, and the GPU that it trains on."""
+    process = f"{socket.gethostname()} {os.getpid()}"
+    if training is None or training.device.type != "cuda":
+        return process
+    import torch
+
+    return f"{process} {torch.cuda.get_device_name(training.device)}"

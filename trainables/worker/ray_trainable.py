@@ -33,7 +33,7 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         config: dict[str, Any],
         data: RunData | None = None,
         n_threads: int | None = None,
-        use_gpu: bool = True,
+        use_gpu: bool | None = None,
     ) -> None:
         """Open the runs of an assignment.
 
@@ -41,9 +41,11 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
             config: The runs.
             data: What they are trained on, where they need any.
             n_threads: Threads for PyTorch, or None to leave its choice.
-            use_gpu: Whether the trial was given a GPU; without, none may be seen.
+            use_gpu: Whether the trial was given a GPU; without, none may be seen. None: runs take
+                what there is.
         """
-        if not use_gpu:
+        self._has_gpu = use_gpu is True
+        if use_gpu is False:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._data = data or RunData()
         install(self._data.own)
@@ -82,8 +84,13 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         Raises:
             RuntimeError: If no run is left: the driver and this worker disagree, and the driver
                 would wait for ever.
+            TrainingError: If the trial was given a GPU, and PyTorch sees none.
         """
         self._runs = [run for run in self._runs if not run.closed]
         if not self._runs:
             raise RuntimeError("a worker has no run left, but its driver asks for a step")
+        if self._has_gpu and any(run.takes_a_gpu for run in self._runs):
+            from trainables.device import check_gpu_is_seen
+
+            check_gpu_is_seen()
         return {"reports": self._steps.step(self._runs[: 1 if self._in_turn else None])}

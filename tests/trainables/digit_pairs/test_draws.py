@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from space.errors import DataError
+from trainables.contract.held_out import n_held_out
 from trainables.contract.split_data import Batch, SplitData
-from trainables.loop.held_out import n_held_out
 from trainables.loop.training import draw_parts, draw_test
 from trainables.seeds import Stream, generator
 from trainables.shipped.digit_pairs.config import DataConfig, ModelConfig

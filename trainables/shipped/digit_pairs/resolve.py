@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from space.errors import TrainingError
-from trainables.loop.held_out import n_held_out
+from trainables.contract.held_out import n_held_out
 from trainables.seeds import PROTOCOL
 from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig
 from trainables.shipped.digit_pairs.data.counts import (
