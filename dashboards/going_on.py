@@ -13,7 +13,10 @@ from storage.benchmark_names import config_changes, ends_with_changes
 from storage.commands.command_line import command_line, has_option, option_values, with_option
 from storage.commands.kit import storage_arguments
 
-__all__ = ["SearchCommand", "benchmark_command", "search_command"]
+__all__ = ["SearchCommand", "benchmark_command", "confirming_command", "search_command"]
+
+TOP = 3
+"""So many of the best are confirmed where the space does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,29 @@ def search_command(
         return None
     text = with_option(command, "--trials", str(2 * trials))
     return SearchCommand(text=text, searches_further=True)
+
+
+def confirming_command(
+    command: str, space: Space, store: str, n_seeds: int | None = None
+) -> str | None:
+    """The command that trains a study's best and its baseline on fresh seeds that are missing.
+
+    Args:
+        command: That of its latest launch.
+        space: What that searched, resolved.
+        store: The name of the store that holds the study.
+        n_seeds: So many seeds are wanted; default: as many as the space asks for.
+
+    Returns:
+        The command; None of one that is no shell line.
+    """
+    try:
+        shlex.split(command)
+    except ValueError:
+        return None
+    command = with_option(command, "--storage", *storage_arguments(store)[1:])
+    command = with_option(command, "--confirm", str(space.confirm.top or TOP))
+    return with_option(command, "--confirm-seeds", str(n_seeds or space.confirm.seeds))
 
 
 def benchmark_command(

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dashboards.headline import (
+    Headline,
+    confirmed_headline,
+    front_headline,
+    unconfirmed_headline,
+)
 from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.grid import GridCurve, GridReport
@@ -27,6 +33,7 @@ __all__ = [
     "grid_outcome",
     "how_it_went",
     "question",
+    "study_headline",
     "study_outcome",
 ]
 
@@ -99,6 +106,22 @@ def study_outcome(view: StudyView) -> str:
     if baseline.number == best.number:
         return f"{said}, the baseline: no trial was better."
     return f"{said}, against {_stated(metric, baseline)} of the baseline, trial {baseline.number}."
+
+
+def study_headline(view: StudyView) -> Headline:
+    """What a page of a study begins with."""
+    if len(view.metrics) > 1:
+        return front_headline(view.metrics, len(view.front))
+    if view.confirmation is not None:
+        return confirmed_headline(view.confirmation)
+    best, baseline = view.best, view.baseline
+    has_baseline = baseline is not None and baseline.state == "COMPLETE"
+    return unconfirmed_headline(
+        view.metrics[0],
+        best=None if best is None else best.values[0],
+        baseline=baseline.values[0] if baseline is not None and has_baseline else None,
+        n_complete=view.counts["COMPLETE"],
+    )
 
 
 def confirmation_outcome(found: Confirmation) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "UnfinishedRun",
     "find_benchmark",
     "read_benchmark",
+    "table_of",
 ]
 
 
@@ -112,9 +113,7 @@ def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
         StorageError: If the store cannot be read.
     """
     results = collect(store, record.configs, fingerprint=record.data_fingerprint)
-    table = benchmark_table(
-        results, record.measured, reference=record.reference, title=record.title
-    )
+    table = table_of(record, results)
     launches = {launch.launch_id: launch for launch in store.launches()}
     curves = {result.name: learning_curves(store, result, record.measured) for result in results}
     runs = {seed.run.run_id: seed.run for row in table.rows for seed in row.result.seeds.values()}
@@ -127,6 +126,16 @@ def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
         launches=tuple(launches[launch_id] for launch_id in sorted(used)),
         n_together=len(trained_together(store, used) & runs.keys()),
     )
+
+
+def table_of(record: BenchmarkRecord, results: Sequence[ConfigResult]) -> BenchmarkTable:
+    """A benchmark's numbers.
+
+    Args:
+        record: What it compares, on which terms.
+        results: What there is of its configs, in its order.
+    """
+    return benchmark_table(results, record.measured, reference=record.reference, title=record.title)
 
 
 def find_benchmark(store: Store, wanted: str) -> BenchmarkRecord:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.going_on import benchmark_command
+from dashboards.headline import Headline, benchmark_headline
 from dashboards.numbers.benchmark import read_benchmark
+from dashboards.pages.banner import banner
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.story import benchmark_outcome, benchmark_terms
 from dashboards.tables.formats import benchmark_sheets, report_sheet, unfinished_sheet
 from dashboards.tables.provenance import provenance_sheets
 from dashboards.words import show_seeds
 from storage import BenchmarkRecord, Store
+from storage.commands.command_line import with_option
 from storage.leases import is_alive
+from storage.summaries.benchmark import benchmark_state
 
 __all__ = ["benchmark_document"]
 
@@ -44,25 +48,22 @@ def benchmark_document(
     reported = {each.metric for row in view.table.rows for each in row.reported}
     if reported - {view.table.metric}:
         sheets.append(report_sheet(view.table, others=True))
-    outcome = benchmark_outcome(view)
+    outcome, headline = benchmark_outcome(view), benchmark_headline(view.table)
+    command = benchmark_command(record, of_it, store.name) if is_served and not running else None
     context = {
         "view": view,
         "running": running,
+        "state": benchmark_state(of_it, view.n_done, view.n_asked),
         "terms": benchmark_terms(view),
         "outcome": outcome,
-        "metric": view.table.metric,
-        "notation": view.table.notation(),
-        "best": view.table.best,
-        "reference": view.table.row(view.table.reference),
         "missing": {
             row.name: show_seeds(row.result.missing)
             for row in view.table.rows
             if row.result.missing
         },
         "unfinished": drawn([unfinished_sheet(view)] if view.unfinished else []),
-        "command": (
-            benchmark_command(record, of_it, store.name) if is_served and not running else None
-        ),
+        "command": command,
+        "headline": banner(headline, command and _with_seeds(command, headline)),
         "sheets": drawn(sheets),
         "rows": f"/benchmark/{record.benchmark_id}/runs" if is_served else None,
         "provenance": drawn(provenance_sheets(view.launches, view.traced())),
@@ -71,8 +72,12 @@ def benchmark_document(
         title=view.name,
         kind="benchmark",
         is_running=running,
-        outcome=outcome,
+        outcome=headline.sentence,
         summary=render("benchmark_summary.html", **context),
         details=render("provenance.html", **context),
         panels=benchmark_panels(view),
     )
+
+
+def _with_seeds(command: str, headline: Headline) -> str:
+    return with_option(command, "--seeds", str(headline.seeds)) if headline.seeds else command

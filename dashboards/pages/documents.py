@@ -15,9 +15,7 @@ from plotly.io.json import to_json_plotly
 
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import DARK, LIGHT, STATE_COLOURS
-from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet, draw
-from dashboards.words import show_mean
 from space.words import STATES, capitalised, count, duration, number
 
 __all__ = ["STATIC", "Document", "drawn", "figure_templates", "render", "static"]
@@ -104,6 +102,11 @@ def _without_template(figure: Any) -> dict[str, Any]:
     return tree
 
 
+def _unbroken(text: str) -> str:
+    """A text in which no line ends between a number and its unit or its spread."""
+    return text.replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0")
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -118,8 +121,7 @@ def _environment() -> jinja2.Environment:
         capitalised=capitalised,
         count=count,
         number=number,
+        unbroken=_unbroken,
         duration=duration,
-        mean=show_mean,
-        summarise=summarise,
     )
     return environment

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dashboards.figures.study.panels import study_panels
-from dashboards.going_on import search_command
+from dashboards.going_on import confirming_command, search_command
+from dashboards.headline import Headline
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.numbers.together import together_note
+from dashboards.pages.banner import banner
 from dashboards.pages.documents import Document, drawn, render
-from dashboards.story import confirmation_outcome, how_it_went, question, study_outcome
+from dashboards.story import (
+    confirmation_caveats,
+    how_it_went,
+    question,
+    study_headline,
+    study_outcome,
+)
 from dashboards.tables.provenance import provenance_sheets
 from dashboards.tables.study import confirmation_sheet, space_sheet, terms_sheet
 from dashboards.words import kept_epoch_note
@@ -50,15 +58,17 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         return trial_address(view.study_id, number)
 
     found = view.confirmation
-    outcome = [study_outcome(view)] + ([] if found is None else [confirmation_outcome(found)])
+    outcome = [study_outcome(view)] + ([] if found is None else confirmation_caveats(found))
     failed = [trial for trial in view.trials if trial.state == "FAIL"]
     space = [space_sheet(view)] + ([] if view.space is None else [terms_sheet(view.space)])
-    leading = _leading(view)
+    leading, headline = _leading(view), study_headline(view)
+    command = _confirming(view, headline, store.name) if is_served else None
     context = {
         "view": view,
         "running": running,
         "status": status or "",
         "address": address if is_served else None,
+        "headline": banner(headline, command),
         "question": question(view),
         "outcome": outcome,
         "went": how_it_went(view, is_running=running),
@@ -80,11 +90,19 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         title=name,
         kind="study",
         is_running=running,
-        outcome=" ".join(outcome),
+        outcome=headline.sentence,
         summary=render("study_summary.html", **context),
         details=render("study_details.html", **context),
         panels=study_panels(view, trial_url=address if is_served else None) if view.trials else (),
     )
+
+
+def _confirming(view: StudyView, headline: Headline, store: str) -> str | None:
+    """The command that trains the fresh seeds that are missing, of a study of ours."""
+    if not view.launches or view.space is None:
+        return None
+    command = view.launches[-1].command
+    return confirming_command(command, view.space, store, n_seeds=headline.seeds)
 
 
 def _leading(view: StudyView) -> list[StudyTrial]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -18,7 +18,7 @@ from storage.tables import schema
 from storage.tables.metric_rows import as_value
 from storage.tables.records import BenchmarkConfig, BenchmarkRecord, LaunchRecord
 
-__all__ = ["BenchmarkGlance", "glance_at_benchmarks", "says_it_is_of"]
+__all__ = ["BenchmarkGlance", "benchmark_state", "glance_at_benchmarks", "says_it_is_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,19 +96,8 @@ class BenchmarkGlance:
 
     @property
     def state(self) -> str:
-        """``"running"``, ``"done"``, or how its latest launch ended before everything was done.
-
-        ``"unfinished"`` where that launch did all that it was asked for, ``"not begun"`` where
-        there was none.
-        """
-        if self.is_running:
-            return "running"
-        if self.n_done == self.n_asked:
-            return "done"
-        if not self.launches:
-            return "not begun"
-        status = status_of(self.launches[-1])
-        return "unfinished" if status == "done" else status
+        """See `benchmark_state`."""
+        return benchmark_state(self.launches, self.n_done, self.n_asked)
 
     @property
     def last_activity(self) -> datetime.datetime | None:
@@ -117,6 +106,28 @@ class BenchmarkGlance:
         if self.record.updated_at is not None:
             times.append(self.record.updated_at)
         return max(times, default=None)
+
+
+def benchmark_state(launches: Sequence[LaunchRecord], n_done: int, n_asked: int) -> str:
+    """``"running"``, ``"done"``, or how its latest launch ended before everything was done.
+
+    Args:
+        launches: Those of the benchmark, oldest first.
+        n_done: Its runs that have a result.
+        n_asked: Those that were asked for.
+
+    Returns:
+        The state; ``"unfinished"`` where the latest launch did all that it was asked for, ``"not
+        begun"`` where there was none.
+    """
+    if any(map(is_alive, launches)):
+        return "running"
+    if n_done == n_asked:
+        return "done"
+    if not launches:
+        return "not begun"
+    status = status_of(launches[-1])
+    return "unfinished" if status == "done" else status
 
 
 def glance_at_benchmarks(store: Store) -> list[BenchmarkGlance]:

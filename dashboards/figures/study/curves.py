@@ -44,6 +44,8 @@ def curves_panel(drawing: Drawing) -> Panel | None:
     drawn.update_yaxes(metric_axis(view.metrics[0]))
     caption = "The objective of the state that a trial keeps, after each "
     caption += f"{view.step_name}; a mark stands where the trial ended."
+    if view.rungs:
+        caption += " A rung is where the pruner compares trials and stops those that do worst."
     return Panel(
         key="learning-curves",
         title="Learning curves",

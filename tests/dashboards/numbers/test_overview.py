@@ -32,7 +32,7 @@ def summary_of(overview: Overview, name: str) -> StudyGlance:
 
 
 def test_an_empty_store(store: Store) -> None:
-    assert read_overview(store) == Overview(studies=(), benchmarks=())
+    assert read_overview(store) == Overview(studies=(), benchmarks=(), confirmations={}, tables=())
 
 
 def test_counts_and_values_are_those_of_whole_trials(store: Store) -> None:

@@ -105,7 +105,9 @@ def test_a_study_whose_budget_is_spent_is_not_offered_the_same_command(
     command = "python -m search.launch --space s.yaml --trials 21"
     store.end_launch(begin_launch(store, study_id, config=config, command=command), status)
     found = [
-        words for words in shown_commands(study_document(store, "made")) if "search.launch" in words
+        words
+        for words in shown_commands(study_document(store, "made"))
+        if "search.launch" in words and "--confirm" not in words
     ]
     if shown is None:
         assert not found

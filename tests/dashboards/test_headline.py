@@ -1,0 +1,140 @@
+"""What pages begin with: confirmed values lead, and what is missing has its command."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from dashboards.going_on import confirming_command
+from dashboards.headline import (
+    benchmark_headline,
+    confirmed_headline,
+    front_headline,
+    unconfirmed_headline,
+)
+from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.study.view import StudyView
+from dashboards.pages.banner import WIDTH, banner
+from dashboards.statistics.means import summarise
+from dashboards.story import study_headline
+from space.metrics import Metric
+from tests.dashboards.made.reported_benchmark import ERRORS
+from tests.dashboards.made.shelf import Shelf
+
+ERROR = Metric("error", unit="fraction")
+
+
+@pytest.fixture(scope="module")
+def view(shelf: Shelf) -> StudyView:
+    """A confirmed study, of whose trials the first is the baseline."""
+    return shelf.study(n_trials=40, confirmed=True)
+
+
+@pytest.fixture
+def found(view: StudyView) -> Confirmation:
+    """What its fresh seeds say."""
+    assert view.confirmation is not None
+    return view.confirmation
+
+
+def test_fresh_seeds_lead_and_the_search_is_told_aside(
+    view: StudyView, found: Confirmation
+) -> None:
+    headline = study_headline(view)
+    assert headline == confirmed_headline(found)
+    winner = summarise(found.winner.values)
+    assert winner.std is not None
+    shown = f"{100 * winner.mean:.2f} ± {100 * winner.std:.2f} %"
+    assert f"On 5 fresh seeds trial {found.winner.trial_number} has a" in headline.sentence
+    assert shown in headline.sentence
+    assert "the baseline's 16.84 ± 0.26 %" in headline.sentence
+    searched = f"{100 * found.winner.search_value:.2f} %"
+    assert searched not in headline.sentence
+    assert searched in headline.aside
+
+
+def test_too_few_seeds_say_how_many_it_takes(view: StudyView, found: Confirmation) -> None:
+    headline = confirmed_headline(found)
+    assert headline.seeds == found.seeds_needed == 7
+    assert "that takes 7" in headline.lacking
+    assert view.space is not None
+    command = confirming_command("python -m search.launch --space a.yaml", view.space, "s.db", 7)
+    assert command is not None
+    assert "--confirm-seeds 7" in command
+    assert "--storage" in command
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        ("better", ": better than the baseline's 16.84 ± 0.26 %."),
+        ("worse", ": worse than the baseline's"),
+        ("equivalent", " %, within 1.00 percentage points."),
+        ("undecided", ": not distinguishable from the baseline's"),
+        ("not ranked", ": not ranked beside the baseline's"),
+    ],
+)
+def test_what_is_shown_is_said_in_the_sentence(
+    found: Confirmation, shown: Literal["better"], words: str
+) -> None:
+    number = found.winner.trial_number
+    own = found.comparisons[number]
+    paired = replace(own.paired, margin=0.01)
+    compared = {number: replace(own, paired=paired, answer=shown)}
+    headline = confirmed_headline(replace(found, comparisons=compared))
+    assert headline.badge == shown
+    assert words in headline.sentence
+
+
+def test_a_baseline_that_wins_is_named_so(found: Confirmation) -> None:
+    headline = confirmed_headline(replace(found, baseline=found.winner.trial_number))
+    assert "no other trial does better" in headline.sentence
+    assert [side.is_reference for side in headline.sides] == [True, False]
+
+
+def test_without_fresh_seeds_nothing_is_called_better() -> None:
+    headline = unconfirmed_headline(ERROR, best=0.04, baseline=0.13, n_complete=40)
+    assert headline.badge == "not confirmed"
+    assert "4.00 %" not in headline.sentence
+    assert headline.aside.startswith("The search's own best error is 4.00 %, the best of 40")
+    assert "13.00 %" in headline.aside
+    assert headline.lacking
+    nothing = unconfirmed_headline(ERROR, best=None, baseline=None, n_complete=0)
+    assert (nothing.badge, nothing.lacking) == ("no headline yet", "")
+
+
+def test_a_trade_off_counts_its_front() -> None:
+    assert "2 trials are on the front of error and error" in front_headline([ERROR] * 2, 2).sentence
+    assert front_headline([ERROR] * 2, 0).badge == "no headline yet"
+
+
+def test_a_benchmark_names_its_best_beside_the_reference(shelf: Shelf) -> None:
+    headline = benchmark_headline(
+        shelf.benchmark({"a": ERRORS["MLP"], "b": ERRORS["ConvNet"]}).table
+    )
+    assert headline.sentence.startswith("On 3 seeds of the test split b has a test error of 24.00")
+    assert "from a's 32.00 ± 2.00 %" in headline.sentence
+    assert [side.values for side in headline.sides] == [
+        tuple(ERRORS[name].values()) for name in ("MLP", "ConvNet")
+    ]
+    assert headline.seeds == 6
+    unfinished = benchmark_headline(shelf.benchmark(ERRORS).table)
+    assert unfinished.lacking == "5 runs still to be trained."
+
+
+def test_the_picture_has_a_dot_a_seed_and_says_what_it_shows(found: Confirmation) -> None:
+    html = str(banner(confirmed_headline(found), "python -m <search>"))
+    assert "python -m &lt;search&gt;" in html
+    pictures = [ET.fromstring(each) for each in re.findall(r"<svg.*?</svg>", html, re.DOTALL)]
+    assert len(pictures) == 2
+    for picture in pictures:
+        assert "over 5 seeds" in picture.get("aria-label", "")
+        dots = [float(each.get("cx", "")) for each in picture.iter("circle")]
+        assert len(dots) == 5
+        assert all(0 <= dot <= WIDTH for dot in dots)
+    small = str(banner(confirmed_headline(found), "python -m search", is_small=True))
+    assert "python -m search" not in small
