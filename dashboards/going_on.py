@@ -110,6 +110,8 @@ def benchmark_command(
     ).command
     arguments = ["--config", *option_values(latest, "--config"), *_changes(latest)]
     arguments += ["--seeds", str(record.n_seeds)]
+    if has_option(latest, "--fresh-seeds"):
+        arguments.append("--fresh-seeds")
     if record.reference != record.configs[0].name:
         arguments += ["--reference", record.reference]
     # What is unfinished goes on from its checkpoints.

@@ -19,10 +19,10 @@ from dashboards.numbers.together import together_note
 from dashboards.statistics.means import Summary, summarise
 from dashboards.statistics.verdicts import Answer, seeds_needed
 from dashboards.tables.origins import known_words
-from dashboards.words import show_mean, show_seeds
+from dashboards.words import show_mean
 from space.metrics import Metric
 from space.notation import Notation
-from space.words import STATES, count, duration, joined
+from space.words import STATES, count, duration, joined, show_seeds
 
 __all__ = [
     "benchmark_outcome",
@@ -162,7 +162,7 @@ def benchmark_terms(view: BenchmarkView) -> str:
     return (
         f"{view.n_done} of {count(view.n_asked, 'run')} have a result: "
         f"{_counted(len(record.configs), 'config', 'configs')} on the seeds "
-        f"{show_seeds(range(record.n_seeds))} of {record.data_source} (data fingerprint "
+        f"{show_seeds(record.seeds)} of {record.data_source} (data fingerprint "
         f"{record.data_fingerprint}). A seed fixes data draw, split, initialisation and order for "
         f"every config alike. The {judged.words} was read once a run, at its end, for the state "
         f"with the {kept.extreme} {kept.words}. {together_note(view.n_together, view.n_done)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from dashboards.statistics.means import Summary
 from dashboards.statistics.sign_flips import Interval
@@ -18,7 +18,6 @@ __all__ = [
     "show_code",
     "show_interval",
     "show_mean",
-    "show_seeds",
     "verdict_sentence",
 ]
 
@@ -94,14 +93,3 @@ def show_code(commit: str | None, is_dirty: bool | None) -> str:
 def show_changes(changes: Iterable[str]) -> str:
     """What a launch changed; keys and words inside of lists without their quotation marks."""
     return re.sub(r"'([^']*)'", r"\1", "; ".join(changes))
-
-
-def show_seeds(seeds: Sequence[int]) -> str:
-    """Seeds in ascending order, runs of them as ranges: ``0-3, 7``."""
-    ranges: list[list[int]] = []
-    for seed in sorted(seeds):
-        if ranges and seed == ranges[-1][1] + 1:
-            ranges[-1][1] = seed
-        else:
-            ranges.append([seed, seed])
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges) or count(0, "seed")

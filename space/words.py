@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
     "NOTHING",
@@ -16,6 +16,7 @@ __all__ = [
     "number",
     "plural",
     "show_params",
+    "show_seeds",
 ]
 
 NOTHING = "-"
@@ -52,6 +53,17 @@ def number(value: object, figures: int = 4) -> str:
 def show_params(params: Mapping[str, object]) -> str:
     """Parameters on one line: ``learning_rate=0.001 width=32``."""
     return " ".join(f"{name}={number(value)}" for name, value in params.items())
+
+
+def show_seeds(seeds: Sequence[int]) -> str:
+    """Seeds in ascending order, runs of them as ranges: ``0-3, 7``."""
+    ranges: list[list[int]] = []
+    for seed in sorted(seeds):
+        if ranges and seed == ranges[-1][1] + 1:
+            ranges[-1][1] = seed
+        else:
+            ranges.append([seed, seed])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges) or count(0, "seed")
 
 
 def count(n: float, noun: str) -> str:

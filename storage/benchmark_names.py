@@ -9,6 +9,7 @@ from space import Override, parse_override
 __all__ = ["benchmark_name", "config_changes", "ends_with_changes"]
 
 LONGEST_NAME = 255
+FRESH = "--fresh-seeds"
 
 
 def config_changes(settings: Iterable[str], *, epochs: int | None, augment: bool) -> list[Override]:
@@ -34,14 +35,18 @@ def config_changes(settings: Iterable[str], *, epochs: int | None, augment: bool
     return changes
 
 
-def benchmark_name(files: Iterable[str], changes: Iterable[Override]) -> str:
+def benchmark_name(
+    files: Iterable[str], changes: Iterable[Override], *, fresh: bool = False
+) -> str:
     """The name of a benchmark.
 
     Args:
         files: What its config files are called.
         changes: What is changed in them.
+        fresh: Whether it is on seeds that no run had been trained on.
     """
-    name = " ".join([" + ".join(files), *(change.label for change in changes)])
+    more = [FRESH] if fresh else []
+    name = " ".join([" + ".join(files), *(change.label for change in changes), *more])
     return name[:LONGEST_NAME]
 
 

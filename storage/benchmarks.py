@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,17 +11,22 @@ from space import Reported
 from space.config import RecordedConfig
 from storage.store import Store
 from storage.tables import schema
-from storage.tables.records import BenchmarkConfig, BenchmarkRecord
+from storage.tables.clock import StoreNow
+from storage.tables.records import BenchmarkConfig, BenchmarkRecord, Registration
 
 __all__ = ["load_benchmarks", "save_benchmark"]
 
 
-def save_benchmark(store: Store, benchmark: BenchmarkRecord) -> int:
+def save_benchmark(
+    store: Store, benchmark: BenchmarkRecord, plan: Registration | None = None
+) -> int:
     """Record what a benchmark compares.
 
     Args:
         store: The store.
-        benchmark: The benchmark; what the store has under its name and data is replaced.
+        benchmark: The benchmark; what the store has under its name and data is replaced, but for
+            what was registered.
+        plan: Registered beside what was registered before, if it says anything that is new.
 
     Returns:
         Its number.
@@ -45,12 +51,19 @@ def save_benchmark(store: Store, benchmark: BenchmarkRecord) -> int:
     )
 
     def save(connection: sa.Connection) -> int:
-        found = connection.execute(sa.select(table.c.benchmark_id).where(same)).scalar()
+        query = sa.select(table.c.benchmark_id, table.c.registrations).where(same)
+        found = connection.execute(query).one_or_none()
+        steps = [] if found is None else list(found.registrations)
+        if plan is not None and _adds(plan, [_step(each) for each in steps]):
+            now = connection.execute(sa.select(StoreNow())).scalar_one()
+            steps.append({**vars(plan), "registered_at": now.isoformat()})
+        everything = {**values, "registrations": steps}
         if found is None:
-            done = connection.execute(table.insert().values(values))
+            done = connection.execute(table.insert().values(everything))
             return int(done.inserted_primary_key[0])  # type: ignore[index]
-        connection.execute(table.update().where(table.c.benchmark_id == found).values(values))
-        return int(found)
+        own = table.c.benchmark_id == found.benchmark_id
+        connection.execute(table.update().where(own).values(everything))
+        return int(found.benchmark_id)
 
     return store.transaction(save)
 
@@ -64,9 +77,36 @@ def load_benchmarks(store: Store) -> list[BenchmarkRecord]:
     query = sa.select(schema.benchmarks).order_by(schema.benchmarks.c.benchmark_id)
     rows = store.rows(query)
     return [
-        BenchmarkRecord(**{**row, "configs": tuple(_from_json(each) for each in row["configs"])})
+        BenchmarkRecord(
+            **{
+                **row,
+                "configs": tuple(_from_json(each) for each in row["configs"]),
+                "registrations": tuple(_step(each) for each in row["registrations"]),
+            }
+        )
         for row in rows
     ]
+
+
+def _adds(plan: Registration, steps: list[Registration]) -> bool:
+    """Whether a plan says anything that is not registered yet."""
+    known = frozenset().union(*(step.hashes for step in steps))
+    return (
+        not steps
+        or not plan.hashes <= known
+        or (plan.reference, plan.max_seeds) != (steps[-1].reference, steps[-1].max_seeds)
+    )
+
+
+def _step(values: dict[str, Any]) -> Registration:
+    return Registration(
+        **{
+            **values,
+            "registered_at": datetime.datetime.fromisoformat(values["registered_at"]),
+            "configs": {name: tuple(hashes) for name, hashes in values["configs"].items()},
+            "seeds": tuple(values["seeds"]),
+        }
+    )
 
 
 def _as_json(config: BenchmarkConfig) -> dict[str, Any]:
@@ -86,4 +126,5 @@ def _from_json(values: dict[str, Any]) -> BenchmarkConfig:
         config_hashes=tuple(values["config_hashes"]),
         n_parameters=values["n_parameters"],
         reported=None if reported is None else Reported.model_validate(reported),
+        seeds=tuple(values.get("seeds", ())),
     )

@@ -13,6 +13,7 @@ from space.epochs import Epoch
 from storage.database import Database
 from storage.optuna_rows.trial_rows import report_steps, require_unfinished
 from storage.tables import schema
+from storage.tables.clock import StoreNow
 from storage.tables.metric_rows import as_rows, as_value, read_epochs
 from storage.tables.ownership import require_launch, require_trial
 from storage.tables.parts import in_parts
@@ -211,11 +212,23 @@ class RunTables(Database):
         return self.transaction(lambda connection: connection.execute(query).rowcount > 0)
 
     def record_result(self, result: ResultRecord) -> None:
-        """Record what a benchmark run ended in; what is there already stays as it is."""
+        """Record what a benchmark run ended in; what is there already stays as it is.
+
+        The look at the test split is recorded with it, and stays when the run is deleted.
+        """
         row = {"run_id": result.run_id, "data_fingerprint": result.data_fingerprint}
         metrics = as_rows(result.metrics, run_id=result.run_id)
+        run = sa.select(schema.runs.c.uid, schema.runs.c.config_hash).where(
+            schema.runs.c.run_id == result.run_id
+        )
 
         def record(connection: sa.Connection) -> None:
+            look = {
+                **connection.execute(run).one()._mapping,
+                "data_fingerprint": result.data_fingerprint,
+                "looked_at": connection.execute(sa.select(StoreNow())).scalar_one(),
+            }
+            connection.execute(self._insert_new(schema.looks), [look])
             connection.execute(self._insert_new(schema.results), [row])
             if metrics:
                 connection.execute(self._insert_new(schema.result_metrics), metrics)

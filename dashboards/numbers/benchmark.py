@@ -14,6 +14,7 @@ from dashboards.numbers.together import trained_together
 from space.errors import UsageError, nearest
 from storage import BenchmarkRecord, LaunchRecord, RunRecord, Store
 from storage.benchmarks import load_benchmarks
+from storage.summaries.registered import Registered, read_registered
 
 __all__ = [
     "BenchmarkView",
@@ -113,7 +114,7 @@ def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
         StorageError: If the store cannot be read.
     """
     results = collect(store, record.configs, fingerprint=record.data_fingerprint)
-    table = table_of(record, results)
+    table = table_of(record, results, read_registered(store, record))
     launches = {launch.launch_id: launch for launch in store.launches()}
     curves = {result.name: learning_curves(store, result, record.measured) for result in results}
     runs = {seed.run.run_id: seed.run for row in table.rows for seed in row.result.seeds.values()}
@@ -128,14 +129,26 @@ def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
     )
 
 
-def table_of(record: BenchmarkRecord, results: Sequence[ConfigResult]) -> BenchmarkTable:
+def table_of(
+    record: BenchmarkRecord,
+    results: Sequence[ConfigResult],
+    registered: Registered | None = None,
+) -> BenchmarkTable:
     """A benchmark's numbers.
 
     Args:
         record: What it compares, on which terms.
         results: What there is of its configs, in its order.
+        registered: See `BenchmarkTable`.
     """
-    return benchmark_table(results, record.measured, reference=record.reference, title=record.title)
+    return benchmark_table(
+        results,
+        record.measured,
+        reference=record.reference,
+        title=record.title,
+        margin=record.margin,
+        registered=registered,
+    )
 
 
 def find_benchmark(store: Store, wanted: str) -> BenchmarkRecord:
@@ -181,7 +194,7 @@ def _unfinished(
 ) -> list[UnfinishedRun]:
     # Two configs of a benchmark may be the same but for their names, and so share their runs.
     wanted = [
-        (config.config_hashes[seed], result, seed)
+        (config.by_seed[seed], result, seed)
         for config, result in zip(record.configs, results, strict=True)
         for seed in result.missing
     ]

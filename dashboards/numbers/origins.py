@@ -115,14 +115,14 @@ def _same_value(config: RunConfig, path: str) -> sa.ColumnElement[bool]:
 
 
 def read_origin(
-    store: Store, config: RunConfig, *, n_seeds: int, fingerprint: str | None
+    store: Store, config: RunConfig, *, seeds: Sequence[int], fingerprint: str | None
 ) -> Origin | None:
     """Where a benchmark's config came from.
 
     Args:
         store: The store.
         config: The config; its own seeds do not matter.
-        n_seeds: The benchmark's seeds are 0 to n_seeds - 1.
+        seeds: The benchmark's.
         fingerprint: The benchmark's data; None where it has no result yet.
 
     Returns:
@@ -147,7 +147,7 @@ def read_origin(
     name, trial = _trial(store, first)
     given = None if trial is None else trial.user_attrs.get(BASELINE)
     was_queued = trial is not None and "fixed_params" in trial.system_attrs
-    of_benchmark = _path(DATA_SEED).as_integer() < n_seeds
+    of_benchmark = _path(DATA_SEED).as_integer().in_(seeds)
     return Origin(
         launch_id=launch.launch_id,
         settled_at=settled_at,
@@ -156,7 +156,7 @@ def read_origin(
         was_given=given is not None or was_queued,
         was_added=given is not None and _was_added(given, store.launches(first.study_id)),
         reads=_reads(store, settled_at, of_benchmark & (_RESULTS.data_fingerprint == fingerprint)),
-        shared=_shared(store, same, n_seeds),
+        shared=_shared(store, same, seeds),
     )
 
 
@@ -240,18 +240,18 @@ def _was_added(params: Mapping[str, Any], launches: Sequence[LaunchRecord]) -> b
         return False
 
 
-def _shared(store: Store, same: Sequence[RunRecord], n_seeds: int) -> tuple[SharedSeeds, ...]:
+def _shared(store: Store, same: Sequence[RunRecord], own: Sequence[int]) -> tuple[SharedSeeds, ...]:
     found = []
     for study_id in dict.fromkeys(run.study_id for run in same if run.study_id is not None):
         seeds = [_path(key).as_integer() for key in SEED_KEYS]
         query = sa.select(*(each.label(str(place)) for place, each in enumerate(seeds))).distinct()
-        shared = (seeds[0] < n_seeds) | (seeds[1] < n_seeds)
+        shared = seeds[0].in_(own) | seeds[1].in_(own)
         rows = store.rows(query.where((_RUNS.study_id == study_id) & shared))
         if not rows:
             continue
         name, _ = _trial(store, next(run for run in same if run.study_id == study_id))
         data, training = (
-            tuple(sorted({row[key] for row in rows if row[key] < n_seeds})) for key in "01"
+            tuple(sorted({row[key] for row in rows if row[key] in own})) for key in "01"
         )
         found.append(SharedSeeds(study=name or str(study_id), data=data, training=training))
     return tuple(found)

@@ -91,7 +91,7 @@ def collect(
     failures = _failures(store, fingerprint)
     found = []
     for config in configs:
-        seeds = {config_hash: seed for seed, config_hash in enumerate(config.config_hashes)}
+        seeds = {config_hash: seed for seed, config_hash in config.by_seed.items()}
         done: dict[int, SeedResult] = {}
         for run, result in store.results(seeds):
             seed = seeds[run.config_hash]
@@ -113,9 +113,7 @@ def collect(
                 },
                 origin=None
                 if config.reported is not None
-                else read_origin(
-                    store, config.config, n_seeds=len(config.config_hashes), fingerprint=fingerprint
-                ),
+                else read_origin(store, config.config, seeds=config.seeds, fingerprint=fingerprint),
             )
         )
     return found

@@ -24,6 +24,7 @@ from space.errors import UsageError, nearest
 from space.metrics import Measured, Metric
 from space.notation import Notation
 from space.words import count
+from storage.summaries.registered import Registered
 
 __all__ = [
     "BenchmarkTable",
@@ -101,6 +102,8 @@ class BenchmarkTable:
         margin: The margin of practical equivalence, in the unit of `metric`; None: equivalence was
             not asked.
         rows: The rows.
+        registered: What was registered of the benchmark, and the looks at its test split; None
+            where it is no benchmark of a store.
     """
 
     title: str
@@ -108,6 +111,7 @@ class BenchmarkTable:
     reference: str
     margin: float | None
     rows: tuple[Row, ...]
+    registered: Registered | None = None
 
     def row(self, name: str) -> Row:
         """The row of a config."""
@@ -159,6 +163,7 @@ def benchmark_table(
     reference: str | None = None,
     margin: float | None = None,
     title: str = "",
+    registered: Registered | None = None,
 ) -> BenchmarkTable:
     """Summarise a benchmark, finished or not, and compare its configs.
 
@@ -168,6 +173,7 @@ def benchmark_table(
         reference: The config that the others are compared with; default: the first.
         margin: The margin of practical equivalence; see `compare_all`.
         title: What the table is headed with.
+        registered: See `BenchmarkTable`.
 
     Returns:
         The table. It is the same for the same results.
@@ -193,6 +199,7 @@ def benchmark_table(
         reference=reference,
         margin=margin,
         rows=tuple(_row(result, measured, names, reference, compared) for result in results),
+        registered=registered,
     )
 
 

@@ -11,7 +11,7 @@ from dashboards.pages.documents import Document, drawn, render
 from dashboards.story import benchmark_outcome, benchmark_terms
 from dashboards.tables.formats import benchmark_sheets, report_sheet, unfinished_sheet
 from dashboards.tables.provenance import provenance_sheets
-from dashboards.words import show_seeds
+from space.words import show_seeds
 from storage import BenchmarkRecord, Store
 from storage.commands.command_line import with_option
 from storage.leases import is_alive

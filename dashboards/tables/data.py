@@ -9,6 +9,7 @@ from typing import Any
 from dashboards.numbers.shift import shift_from_report
 from dashboards.numbers.tables import BenchmarkTable, Row
 from space.terminal import printing
+from storage.summaries.registered import as_json as registered_as_json
 
 __all__ = ["as_csv", "as_json"]
 
@@ -31,6 +32,7 @@ def as_json(table: BenchmarkTable) -> str:
         "reference": table.reference,
         "best": None if table.best is None else table.best.name,
         "measured": table.measured.as_json(),
+        "registered": None if table.registered is None else registered_as_json(table.registered),
         "rows": [_row_as_json(table, row) for row in table.rows],
         "together": {
             metric.name: None if found is None else asdict(found)

@@ -11,10 +11,11 @@ from dashboards.statistics.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.origins import origin_notes
-from dashboards.words import kept_epoch_note, show_interval, show_mean, show_seeds
+from dashboards.words import kept_epoch_note, show_interval, show_mean
 from space.metrics import Metric
 from space.terminal.layout import Paper
-from space.words import NOTHING, capitalised, joined, number
+from space.words import NOTHING, capitalised, joined, number, show_seeds
+from storage.summaries.registered import registered_lines
 
 __all__ = [
     "FORMATS",
@@ -161,6 +162,8 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
     if failed:
         notes.append(f"failed, and so in no mean and no comparison: {'; '.join(failed)}")
     notes += origin_notes(table)
+    if table.registered is not None:
+        notes += registered_lines(table.registered)
     columns = (
         "config",
         "parameters",

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dashboards.numbers.origins import Origin, Reads, SharedSeeds, StudyLaunch
 from dashboards.numbers.tables import BenchmarkTable
 from dashboards.tables.drawing import Sheet
-from dashboards.words import show_changes, show_seeds
-from space.words import NOTHING, count
+from dashboards.words import show_changes
+from space.words import NOTHING, count, show_seeds
 
 __all__ = ["known_words", "origin_notes", "study_launches_sheet"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dashboards.tables.drawing import Sheet
-from dashboards.words import show_changes, show_code, show_seeds
-from space.words import NOTHING, count
+from dashboards.words import show_changes, show_code
+from space.words import NOTHING, count, show_seeds
 from storage import LaunchRecord, RunRecord
 from storage.leases import status_of
 

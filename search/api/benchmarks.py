@@ -96,6 +96,8 @@ def benchmark(
     config: Paths,
     *,
     seeds: int = 10,
+    fresh_seeds: bool = False,
+    margin: float | None = None,
     only: str | Iterable[str] | None = None,
     reference: str | None = None,
     storage: str | None = None,
@@ -120,6 +122,8 @@ def benchmark(
     Args:
         config: Config files, or the names of shipped ones.
         seeds: How many seeds, from 0.
+        fresh_seeds: As many that no run of the store was trained on instead.
+        margin: Differences of the mean below it do not matter; see ``--margin``.
         only: Of their configs, these alone.
         reference: The config that others are compared with; default: the first.
         storage: As for `search.launch`.
@@ -147,6 +151,8 @@ def benchmark(
         benchmark_command,
         config=config,
         seeds=seeds,
+        fresh_seeds=fresh_seeds,
+        margin=margin,
         only=only,
         reference=reference,
         storage=storage,

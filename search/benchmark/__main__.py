@@ -48,6 +48,18 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
         help="of their configs, these alone; default: all",
     ),
     count_of("--seeds", "seeds 0 to N - 1; default: 10", default=10),
+    Option(
+        "--fresh-seeds",
+        action="store_true",
+        help="so many seeds that no run of the store was trained on; they stay this benchmark's",
+    ),
+    Option(
+        "--margin",
+        type=float,
+        metavar="M",
+        help="differences of the mean below it do not matter, in the unit of what is compared; "
+        "registered before any test image is read; default: none",
+    ),
     Option("--reference", metavar="NAME", help="that others are compared with; default: the first"),
     STORAGE,
     count_of("--epochs", "epochs of every config; default: its own"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -143,13 +143,13 @@ def resolved(named: NamedConfig, seed: int) -> RunConfig:
 
 
 def benchmark_configs(
-    configs: Sequence[NamedConfig], n_seeds: int, *, protocol: int | None = PROTOCOL
+    configs: Sequence[NamedConfig], seeds: Iterable[int], *, protocol: int | None = PROTOCOL
 ) -> list[BenchmarkConfig]:
-    """Complete some configs for the seeds 0 to n_seeds - 1.
+    """Complete some configs for some seeds.
 
     Args:
         configs: The configs, their data source settled.
-        n_seeds: How many seeds, at least 1.
+        seeds: At least one.
         protocol: What the runs were trained under, as a config has it: an older one for runs that
             are there already.
 
@@ -160,9 +160,9 @@ def benchmark_configs(
         ModelError: If no network has a config's name.
         TrainingError: If a config cannot be trained.
     """
-    found = []
+    found, own = [], tuple(seeds)
     for named in configs:
-        runs = [resolved(named, seed) for seed in range(n_seeds)]
+        runs = [resolved(named, seed) for seed in own]
         if protocol != PROTOCOL:
             runs = [run.with_values({"training.protocol": protocol}) for run in runs]
         trainable = trainable_of(runs[0])
@@ -173,6 +173,7 @@ def benchmark_configs(
                 config_hashes=tuple(run.config_hash() for run in runs),
                 n_parameters=trainable.n_parameters(runs[0]),
                 reported=named.reported,
+                seeds=own,
             )
         )
     return found

@@ -58,6 +58,8 @@ def read_request(options: Namespace) -> Request:
             f"--seeds: found {options.seeds}; expected at most {len(BENCHMARK_SEEDS)}, since the "
             f"seeds from {BENCHMARK_SEEDS.stop} on are for searches."
         )
+    if options.margin is not None and not 0 < options.margin < math.inf:
+        raise UsageError(f"--margin: found {options.margin:g}; expected a number above 0.")
     told = {"callbacks": [parse_yaml(each, "--callbacks") for each in options.callbacks]}
     changes = config_changes(options.set, epochs=options.epochs, augment=options.augment)
     files = [load_configs(path) for path in options.config]
@@ -65,7 +67,7 @@ def read_request(options: Namespace) -> Request:
         options=options,
         command=options.typed,
         changes=changes,
-        name=benchmark_name([file.name for file in files], changes),
+        name=benchmark_name([file.name for file in files], changes, fresh=options.fresh_seeds),
         title=files[0].title if len(files) == 1 and not changes else "",
         callbacks=makers(parse_tree(CallbackList, told, "--callbacks").callbacks),
         resources=resources,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from dashboards.numbers.results import ConfigResult, collect
@@ -17,6 +18,7 @@ from search.benchmark.configs import (
     settle_source,
     settled,
 )
+from search.benchmark.registering import asked_seeds, known_benchmark, register
 from search.benchmark.request import Request
 from search.callbacks.source import Source
 from search.callbacks.telling import Telling
@@ -31,10 +33,10 @@ from space import NamedConfig
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import paper_of, say_error, write
 from space.words import count
-from storage import BenchmarkConfig, BenchmarkRecord, Store, open_store
-from storage.benchmarks import load_benchmarks, save_benchmark
+from storage import BenchmarkConfig, Store, open_store
 from storage.commands.checkpoints import checkpoint_directory
 from storage.commands.kit import default_storage, stop_signals
+from storage.summaries.registered import read_registered
 from trainables.contract.run_data import RunData
 
 __all__ = ["Outcome", "benchmark", "say_outcome"]
@@ -71,32 +73,42 @@ def benchmark(request: Request) -> Outcome:
     options = request.options
     every = load_named(options.config, request.changes)
     named, data = settle_source(only(every, options.only))
-    configs = benchmark_configs(named, options.seeds)
+    measured = type(named[0].config).measured
     store = open_store(default_storage(options.storage))
     try:
-        before = collect(store, configs, fingerprint=data.fingerprint)
-        measured = type(named[0].config).measured
-        # A wrong name shows before any run.
-        benchmark_table(before, measured, reference=options.reference)
+        # Nobody else takes the same fresh seeds meanwhile.
+        with nullcontext() if options.table_only else store.locked(None):
+            known = known_benchmark(store, request.name, data.fingerprint)
+            seeds = asked_seeds(store, request, known)
+            configs = benchmark_configs(named, seeds)
+            before = collect(store, configs, fingerprint=data.fingerprint)
+            # A wrong name shows before anything is recorded.
+            benchmark_table(before, measured, reference=options.reference)
+            if not options.table_only:
+                of_source = [
+                    each
+                    for each in every
+                    if each.config.value("data.source") in (None, "auto", data.source)
+                ]
+                register(store, request, settled(of_source, data.source), seeds, data, known)
         queue = _missing(before, named)
         told = Source(group=request.name, labels=_labels(configs))
         status = "done"
-        if not options.table_only:
-            of_source = [
-                each
-                for each in every
-                if each.config.value("data.source") in (None, "auto", data.source)
-            ]
-            _record(store, settled(of_source, data.source), request, data)
         if queue and not options.table_only:
             status = _run(store, queue, request, data, told)
         elif not options.table_only:
             Telling(request.callbacks, told, store.url).close()
         results = collect(store, configs, fingerprint=data.fingerprint)
+        record = known_benchmark(store, request.name, data.fingerprint)
         return Outcome(
             status=status,
             table=benchmark_table(
-                results, measured, reference=options.reference, title=request.title
+                results,
+                measured,
+                reference=options.reference,
+                title=request.title,
+                margin=options.margin if record is None else record.margin,
+                registered=None if record is None else read_registered(store, record),
             ),
             fingerprint=data.fingerprint,
             n_missing=sum(len(result.missing) for result in results),
@@ -116,33 +128,6 @@ def say_outcome(request: Request, outcome: Outcome) -> int:
     return EXIT_DONE if any(row.n for row in outcome.table.rows) else EXIT_NOTHING
 
 
-def _record(store: Store, configs: Sequence[NamedConfig], request: Request, data: RunData) -> None:
-    """Record what the benchmark compares: all configs of its files, all seeds asked for so far."""
-    name, fingerprint = request.name, data.fingerprint
-    n_seeds = max(
-        request.options.seeds,
-        *(
-            known.n_seeds
-            for known in load_benchmarks(store)
-            if (known.name, known.data_fingerprint) == (name, fingerprint)
-        ),
-        1,
-    )
-    save_benchmark(
-        store,
-        BenchmarkRecord(
-            name=name,
-            data_source=data.source,
-            data_fingerprint=fingerprint,
-            title=request.title,
-            reference=request.options.reference or configs[0].name,
-            n_seeds=n_seeds,
-            measured=type(configs[0].config).measured,
-            configs=tuple(benchmark_configs(configs, n_seeds)),
-        ),
-    )
-
-
 def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) -> list[QueuedRun]:
     """The runs that no launch has finished, seed by seed, so that every config gets its share."""
     missing = [(seed, place) for place, result in enumerate(results) for seed in result.missing]
@@ -159,7 +144,7 @@ def _labels(configs: Sequence[BenchmarkConfig]) -> dict[str, str]:
     return {
         config_hash: f"{config.name}, seed {seed}"
         for config in configs
-        for seed, config_hash in enumerate(config.config_hashes)
+        for seed, config_hash in config.by_seed.items()
     }
 
 
@@ -177,6 +162,7 @@ def _run(
                 "benchmark": request.name,
                 "configs": [str(path) for path in options.config],
                 "seeds": options.seeds,
+                "fresh_seeds": options.fresh_seeds,
             },
             data=data,
         )

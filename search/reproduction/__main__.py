@@ -157,7 +157,7 @@ def _of_one_protocol(
     """
     found = [
         {
-            paper.label: benchmark_configs(paper.configs, paper.n_seeds, protocol=protocol)
+            paper.label: benchmark_configs(paper.configs, range(paper.n_seeds), protocol=protocol)
             for paper in papers
         }
         for protocol in (*range(PROTOCOL, 1, -1), None)

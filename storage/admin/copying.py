@@ -183,6 +183,16 @@ class _Copier:
                 self._write.execute(update.values(said))
         self._copy(_LAUNCHES, of_nobody & _LAUNCHES.c.launch_id.not_in(list(numbers)))
         self._copy_runs(of_none, "a benchmark")
+        self._copy_looks()
+
+    def _copy_looks(self) -> None:
+        """Copy every look that the target does not know of."""
+        looks = schema.looks
+        theirs = set(self._write.execute(sa.select(looks.c.uid)).scalars())
+        for part in in_parts(self._read.execute(sa.select(looks)).mappings()):
+            new = [dict(row) for row in part if row["uid"] not in theirs]
+            if new:
+                self._write.execute(looks.insert(), new)
 
     def _refuse_unless_replacing(self, label: str, works_on_it: sa.ColumnElement[bool]) -> None:
         """Refuse what is there already, or is in use.

@@ -6,7 +6,7 @@ from typing import Any
 
 from space.metrics import Metric
 from space.terminal.printing import say, say_command, say_table, say_whole
-from space.words import count, joined, show_params
+from space.words import count, joined, show_params, show_seeds
 from storage.admin.removal import Removal
 
 __all__ = ["in_words", "print_benchmark", "print_list", "print_study"]
@@ -137,12 +137,15 @@ def print_benchmark(benchmark: dict[str, Any], metric: Metric) -> None:
     if benchmark["title"]:
         _say("title", benchmark["title"])
     _say("data", f"{benchmark['data_source']}, fingerprint {benchmark['data_fingerprint']}")
-    _say("compared", f"with {benchmark['reference']}, seeds 0 to {benchmark['seeds'] - 1}")
+    seeds = show_seeds(benchmark["seed_numbers"])
+    _say("compared", f"with {benchmark['reference']}, seeds {seeds}")
     done, planned = benchmark["runs_done"], benchmark["runs_planned"]
     _say("runs", f"{done} of {planned} done, {benchmark['state']}")
     epochs = sum(each["epochs"] for each in configs)
     seconds = sum(config["train_seconds"] for config in configs)
     _say("spent", f"{count(epochs, 'epoch')}, {seconds:.1f} s of training")
+    for line in benchmark["registered_words"]:
+        _say("register", line)
     _print_launches(benchmark["launches"])
     say()
     say_table(

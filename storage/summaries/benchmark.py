@@ -78,9 +78,7 @@ class BenchmarkGlance:
         return min(means, key=lambda each: self.metric.rank(each[1]), default=None)
 
     def _seeds_of(self, config: BenchmarkConfig) -> frozenset[int]:
-        return frozenset(
-            seed for seed, each in enumerate(config.config_hashes) if each in self.values
-        )
+        return frozenset(seed for seed, each in config.by_seed.items() if each in self.values)
 
     @property
     def reference_value(self) -> float | None:

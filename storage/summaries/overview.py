@@ -14,6 +14,8 @@ from storage.store import Store
 from storage.summaries.benchmark import BenchmarkGlance, glance_at_benchmarks
 from storage.summaries.best import best_first, objectives
 from storage.summaries.confirmed import confirmed_trials, failed_seeds
+from storage.summaries.registered import as_json as registered_as_json
+from storage.summaries.registered import read_registered, registered_lines
 from storage.summaries.study import INTERRUPTED, abandoned_trials, glance_at_studies
 from storage.tables.records import BenchmarkConfig, LaunchRecord, RunRecord, StudyRecord
 
@@ -74,6 +76,7 @@ def describe_benchmark(store: Store, benchmark_id: int) -> dict[str, Any]:
     glance = next(
         each for each in glance_at_benchmarks(store) if each.record.benchmark_id == benchmark_id
     )
+    registered = read_registered(store, glance.record)
     hashes = {each for config in glance.record.configs for each in config.config_hashes}
     numbers = {launch.launch_id for launch in glance.launches}
     runs: dict[str, list[RunRecord]] = {}
@@ -84,13 +87,16 @@ def describe_benchmark(store: Store, benchmark_id: int) -> dict[str, Any]:
         **_benchmark(glance),
         "title": glance.record.title,
         "reference": glance.record.reference,
+        "seed_numbers": list(glance.record.seeds),
+        "registered": registered_as_json(registered),
+        "registered_words": registered_lines(registered),
         "configs": [_config(glance, config, runs) for config in glance.record.configs],
         "launches": [_launch(launch) for launch in glance.launches],
         "tracebacks": _tracebacks(
             [
                 (f"{config.name}, seed {seed}", run)
                 for config in glance.record.configs
-                for seed, each in enumerate(config.config_hashes)
+                for seed, each in config.by_seed.items()
                 for run in runs.get(each, [])
             ]
         ),

@@ -19,6 +19,7 @@ __all__ = [
     "NewLaunch",
     "NewRun",
     "NewStudy",
+    "Registration",
     "ResultRecord",
     "RunEpoch",
     "RunRecord",
@@ -188,10 +189,11 @@ class BenchmarkConfig:
 
     Attributes:
         name: What tables call it.
-        config: The config, complete, with the seeds of seed 0.
-        config_hashes: `RunConfig.config_hash()` of the run on each seed 0, 1, ...
+        config: The config, complete, with the first of its seeds.
+        config_hashes: `RunConfig.config_hash()` of the run on each seed.
         n_parameters: Trainable parameters.
         reported: What a publication reports for it, if anything.
+        seeds: The seeds, one a hash; left out, 0, 1, ...
     """
 
     name: str
@@ -199,6 +201,53 @@ class BenchmarkConfig:
     config_hashes: tuple[str, ...]
     n_parameters: int
     reported: Reported | None
+    seeds: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Number the seeds."""
+        if not self.seeds:
+            object.__setattr__(self, "seeds", tuple(range(len(self.config_hashes))))
+
+    @property
+    def by_seed(self) -> dict[int, str]:
+        """Seed -> hash of the config of the run on it."""
+        return dict(zip(self.seeds, self.config_hashes, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """What a benchmark wrote down before it read a test image, or what was added to that later.
+
+    Attributes:
+        registered_at: When, by the store's clock; None before it is in a store.
+        configs: Name -> `RunConfig.config_hash()` of its run on each of the seeds; of an addition
+            all that the benchmark had by then.
+        seeds: The seeds, likewise.
+        reference: The config that each of the others is compared with.
+        metric: What they are compared by.
+        margin: Of practical equivalence, in the metric's unit; None where nobody named one.
+        max_seeds: Where seeds are added until the verdicts are decided: the most there may be;
+            None where all seeds are trained.
+        git_commit: Of the code, if it is known.
+        git_dirty: Whether the code differed from that.
+        versions: Of Python and of each library.
+    """
+
+    registered_at: datetime.datetime | None = None
+    configs: Mapping[str, tuple[str, ...]]
+    seeds: tuple[int, ...]
+    reference: str
+    metric: str
+    margin: float | None
+    max_seeds: int | None
+    git_commit: str | None
+    git_dirty: bool | None
+    versions: Mapping[str, str]
+
+    @property
+    def hashes(self) -> frozenset[str]:
+        """Of every run that is planned."""
+        return frozenset(each for hashes in self.configs.values() for each in hashes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,10 +261,12 @@ class BenchmarkRecord:
         data_fingerprint: Of the training and the test split together.
         title: What its table is headed with; may be empty.
         reference: The config that the others are compared with.
-        n_seeds: The seeds asked for are 0 to n_seeds - 1.
+        n_seeds: How many seeds were asked for.
         measured: What is measured of its runs.
         configs: The configs, in the table's order.
         updated_at: When it was last asked for.
+        registrations: What was written down before a test image was read, and what was added since,
+            in order; empty in a benchmark of a release that registered none.
     """
 
     benchmark_id: int | None = None
@@ -228,3 +279,14 @@ class BenchmarkRecord:
     measured: Measured
     configs: tuple[BenchmarkConfig, ...]
     updated_at: datetime.datetime | None = None
+    registrations: tuple[Registration, ...] = ()
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of its configs, ascending."""
+        return tuple(sorted({seed for config in self.configs for seed in config.seeds}))
+
+    @property
+    def margin(self) -> float | None:
+        """The registered margin of practical equivalence."""
+        return self.registrations[0].margin if self.registrations else None

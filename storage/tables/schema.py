@@ -15,7 +15,10 @@ launches and runs are never handed out again.
     search_results         one row a benchmark run that reached its end; no search has one
     search_result_metrics  one row a metric of the state that such a run kept, those on the test
                            split among them
-    search_benchmarks      one row a benchmark and data set: its configs, in their table's order
+    search_benchmarks      one row a benchmark and data set: its configs, in their table's order,
+                           and what was registered of it before a test image was read
+    search_looks           one row a look: a run that was evaluated on a test split, and when; it
+                           stays when the run is deleted, as what was seen stays seen
 
 Studies and benchmarks say what is `measured` of their runs: names, words, units, directions, and
 which epoch's state a run keeps. The view `search_curves` has losses and errors side by side, an
@@ -38,6 +41,7 @@ __all__ = [
     "epoch_metrics",
     "epochs",
     "launches",
+    "looks",
     "metadata",
     "result_metrics",
     "results",
@@ -209,6 +213,15 @@ result_metrics = sa.Table(
     sqlite_with_rowid=False,
 )
 
+looks = sa.Table(
+    "search_looks",
+    metadata,
+    sa.Column("uid", PlainText(32), primary_key=True),
+    sa.Column("config_hash", PlainText(64), nullable=False),
+    sa.Column("data_fingerprint", PlainText(64), nullable=False, index=True),
+    sa.Column("looked_at", UtcDateTime, nullable=False),
+)
+
 epochs = sa.Table(
     "search_epochs",
     metadata,
@@ -248,5 +261,6 @@ benchmarks = sa.Table(
     sa.Column("configs", sa.JSON, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("measured", MeasuredJson, nullable=False),
+    sa.Column("registrations", sa.JSON, nullable=False),
     sa.UniqueConstraint("name", "data_fingerprint"),
 )

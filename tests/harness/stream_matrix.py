@@ -202,7 +202,7 @@ def stand_in() -> None:
     ) -> str:
         progress.announce(slots)
         named, _ = settle_source(load_named([Path("config.yaml")], []))
-        for place, config in enumerate(benchmark_configs(named, 10)):
+        for place, config in enumerate(benchmark_configs(named, range(10))):
             for number in range(10):
                 error = 0.2 + 0.01 * (number % 3) + 0.05 * place
                 add_result(

@@ -128,11 +128,12 @@ def _draw(lines: Sequence[Line], view: BenchmarkView, *, signed: bool = False) -
         return f"{notation.value(value)}{notation.unit}"
 
     drawn = figure(height=FRAME_HEIGHT + ROW_HEIGHT * len(lines), showlegend=True)
-    step = (SEEDS_TO - SEEDS_FROM) / view.record.n_seeds
+    seeds = view.record.seeds
+    step = (SEEDS_TO - SEEDS_FROM) / len(seeds)
     points = [
         (
             value,
-            place + SEEDS_FROM + step * (seed + 0.5),
+            place + SEEDS_FROM + step * (seeds.index(seed) + 0.5),
             line.colour,
             f"{escape(line.row.name)}<br>seed {seed}: {show(value)}" + _run(line.row, seed),
         )

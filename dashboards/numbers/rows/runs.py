@@ -73,7 +73,7 @@ def run_rows(store: Store, record: BenchmarkRecord) -> Rows:
     for config in record.configs:
         own = settings_of(config.config)
         values = {path: _value(own.get(path)) for path in settings}
-        for seed, config_hash in enumerate(config.config_hashes):
+        for seed, config_hash in config.by_seed.items():
             own_run, ended = known.get(config_hash, _NONE)
             rows.append(
                 Row(

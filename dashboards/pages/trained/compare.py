@@ -116,7 +116,7 @@ def compared_configs(store: Store, record: BenchmarkRecord, wanted: Sequence[str
     compared, seeds = [], {}
     for name in wanted:
         config = by_name[name]
-        places = {config_hash: seed for seed, config_hash in enumerate(config.config_hashes)}
+        places = {config_hash: seed for seed, config_hash in config.by_seed.items()}
         done: dict[int, tuple[Any, float]] = {}
         for run, result in store.results(places):
             if result.data_fingerprint == record.data_fingerprint:

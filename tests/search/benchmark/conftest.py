@@ -35,7 +35,7 @@ def filled(
     launch_id = begin_launch(store)
     for named, test_errors in runs:
         add_runs(store, launch_id, named, test_errors)
-    return collect(store, benchmark_configs([named for named, _ in runs], n_seeds))
+    return collect(store, benchmark_configs([named for named, _ in runs], range(n_seeds)))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.tables.drawing import Sheet, draw, escape_latex, escape_markdown
 from dashboards.tables.formats import FORMATS, render, report_sheet
-from dashboards.words import show_seeds
+from space.words import show_seeds
 from storage import Store
 from tests.search.results_store import named_config
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS

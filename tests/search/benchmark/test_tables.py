@@ -163,7 +163,7 @@ class TestNumbers:
                 )
             )
             store.end_run(run.run_id, "failed", "lost its finite loss")
-        results = collect(store, benchmark_configs([named for named, _ in runs], 10))
+        results = collect(store, benchmark_configs([named for named, _ in runs], range(10)))
         table = benchmark_table(results, DIGIT_PAIRS)
         a, b = table.rows
         assert b.means["test_error"].mean < a.means["test_error"].mean
@@ -218,17 +218,17 @@ class TestData:
         named, launch_id = named_config("a"), begin_launch(store)
         for seed, fingerprint in enumerate(["new", "old", "old"]):
             add_run(store, launch_id, named, seed, (0.1, 0.1, 0.1), fingerprint=fingerprint)
-        assert usual_fingerprint(store, benchmark_configs([named], 3)) == "old"
-        configs = benchmark_configs([named], 3)
+        assert usual_fingerprint(store, benchmark_configs([named], range(3))) == "old"
+        configs = benchmark_configs([named], range(3))
         assert list(collect(store, configs)[0].seeds) == [1, 2]
         assert list(collect(store, configs, fingerprint="new")[0].seeds) == [0]
-        assert usual_fingerprint(store, benchmark_configs([named], 1)) == "new"
+        assert usual_fingerprint(store, benchmark_configs([named], range(1))) == "new"
 
     def test_runs_of_an_older_protocol_are_other_runs(self, store: Store) -> None:
         named, launch_id = named_config("a"), begin_launch(store)
         add_run(store, launch_id, named, 0, (0.1, 0.1, 0.1))
         (today,), (before,) = (
-            benchmark_configs([named], 2, protocol=protocol) for protocol in (PROTOCOL, None)
+            benchmark_configs([named], range(2), protocol=protocol) for protocol in (PROTOCOL, None)
         )
         assert not set(today.config_hashes) & set(before.config_hashes)
         assert today.config.training.protocol == PROTOCOL
@@ -239,8 +239,8 @@ class TestData:
         named, launch_id = named_config("a"), begin_launch(store)
         for seed, fingerprint in enumerate(["b", "a"]):
             add_run(store, launch_id, named, seed, (0.1, 0.1, 0.1), fingerprint=fingerprint)
-        assert usual_fingerprint(store, benchmark_configs([named], 2)) == "a"
+        assert usual_fingerprint(store, benchmark_configs([named], range(2))) == "a"
 
     def test_empty_store_has_no_fingerprint(self, store: Store) -> None:
-        assert usual_fingerprint(store, benchmark_configs([named_config("a")], 2)) is None
-        assert collect(store, benchmark_configs([named_config("a")], 2))[0].missing == (0, 1)
+        assert usual_fingerprint(store, benchmark_configs([named_config("a")], range(2))) is None
+        assert collect(store, benchmark_configs([named_config("a")], range(2)))[0].missing == (0, 1)

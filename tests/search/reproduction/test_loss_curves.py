@@ -27,7 +27,9 @@ class TestCurves:
         launch_id = begin_launch(store)
         for seed, run in enumerate(losses):
             add_run(store, launch_id, MLP, seed, (0.1, 0.1, 0.1), losses=run)
-        found = learning_curves(store, collect(store, benchmark_configs([MLP], 10))[0], DIGIT_PAIRS)
+        found = learning_curves(
+            store, collect(store, benchmark_configs([MLP], range(10)))[0], DIGIT_PAIRS
+        )
         assert found is not None
         return found
 
@@ -51,7 +53,7 @@ class TestCurves:
         assert svg.count('clip-path="url(#plot)"') == 3
 
     def test_no_seed_no_curves(self, store: Store) -> None:
-        (result,) = collect(store, benchmark_configs([MLP], 2))
+        (result,) = collect(store, benchmark_configs([MLP], range(2)))
         assert learning_curves(store, result, DIGIT_PAIRS) is None
 
     @pytest.mark.parametrize("n_epochs", [1, 2, 25, 200])

@@ -177,7 +177,7 @@ class TestSearches:
         ):
             save(
                 store,
-                benchmark_configs(configs, 2),
+                benchmark_configs(configs, range(2)),
                 name=name,
                 n_seeds=2,
             )

@@ -114,7 +114,7 @@ def test_seeds_are_trained_once_and_evaluated(
     assert ended == [f"seed {s} None" for s in range(3)]
     assert len(reports) == 9
     assert [report["evaluation"] is not None for report in reports] == [False, False, True] * 3
-    (result,) = collect(store, benchmark_configs([CONFIG], 4), fingerprint="f")
+    (result,) = collect(store, benchmark_configs([CONFIG], range(4)), fingerprint="f")
     assert list(result.seeds) == [0, 1, 2]
     assert result.missing == (3,)
     for seed, found in result.seeds.items():
@@ -126,7 +126,7 @@ def test_seeds_are_trained_once_and_evaluated(
         for name in ("train_error", "test_error"):
             assert 0 <= found.result[name] <= 1
     assert len({found.result["test_error"] for found in result.seeds.values()}) > 1
-    (other,) = collect(store, benchmark_configs([CONFIG], 3), fingerprint="of other data")
+    (other,) = collect(store, benchmark_configs([CONFIG], range(3)), fingerprint="of other data")
     assert other.missing == (0, 1, 2)
 
 
@@ -171,7 +171,7 @@ def test_failed_run_is_missing_still(store: Store, images: tuple[SplitData, Spli
     train(queue, images)
     assert "the loss is not finite" in ended[0]
     assert store.runs()[0].state == "failed"
-    (result,) = collect(store, benchmark_configs([named], 2))
+    (result,) = collect(store, benchmark_configs([named], range(2)))
     assert result.missing == (0, 1)
     assert list(result.failed) == [0]
     text = render(benchmark_table([result], DIGIT_PAIRS), "text")

@@ -130,7 +130,7 @@ def test_a_benchmark_is_shown(store: Store, capsys: pytest.CaptureFixture[str]) 
     for part in (
         "benchmark both [b]\ntitle     Table I: three epochs\n",
         f"data      mnist, fingerprint {FINGERPRINT}\n",
-        "compared  with MLP, seeds 0 to 2\n",
+        "compared  with MLP, seeds 0-2\n",
         "runs      2 of 6 done, interrupted\n",
         "spent     9 epochs, 18.0 s of training\n",
         "launch 1: interrupted, ",
