@@ -30,7 +30,7 @@ from dashboards.statistics.sign_flips import SignFlips
 from dashboards.statistics.wagers import Wagers
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from space.terminal.command import seed as seed_option
-from tests.benchmarks.results import Table, add_json_option, publish
+from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from tests.benchmarks.statistics.report_calibration import ALPHA
 from tests.benchmarks.statistics.scenarios import OUTSIDE, SCENARIOS, draw_pairs
 from tests.benchmarks.statistics.verdict_calibration import MARGIN, N_CONFIGS, allowed_share
@@ -139,11 +139,12 @@ def of_difference(
 
 def fixed_ten(differences_SKN: NDArray[np.float64]) -> float:
     """Share of the configs that ten seeds and the sign-flip test call better."""
+    n_races, n_configs, _ = differences_SKN.shape
     n_found = 0
     for differences_KN in differences_SKN[:, :, :FIXED]:
         adjusted = holm([SignFlips.of(each).p_value(0.0) for each in differences_KN])
         n_found += int(np.sum((adjusted <= ALPHA) & (differences_KN.mean(axis=1) < 0)))
-    return n_found / (differences_SKN.shape[0] * differences_SKN.shape[1])
+    return n_found / (n_races * n_configs)
 
 
 def main(argv: list[str]) -> int:
@@ -158,7 +159,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     n_simulations, n_seeds, seed = options.simulations, options.max_seeds, options.seed
     allowed = allowed_share(n_simulations)
-    false_rows = []
+    false_rows: list[list[Cell]] = []
     for scenario in SCENARIOS | OUTSIDE:
         equal = of_scenario(scenario, n_simulations, n_seeds, seed)
         at_margin = of_scenario(scenario, n_simulations, n_seeds, seed, MARGIN)
@@ -172,7 +173,7 @@ def main(argv: list[str]) -> int:
             ]
         )
     family = simulate_races(of_difference(0.0, N_CONFIGS, n_simulations, n_seeds, seed))
-    saved_rows = []
+    saved_rows: list[list[Cell]] = []
     for n_configs in (1, N_CONFIGS):
         n_races = max(1, n_simulations // n_configs)
         for difference in DIFFERENCES:
