@@ -68,6 +68,8 @@ def trained_panels(trained: Trained, rungs: Iterable[int] = ()) -> list[Panel]:
             "The lowest and the highest run bound the band; " if len(trained.epochs) > 1 else ""
         )
         caption += "a dot marks an epoch whose state is kept." if trained.kept_epochs else ""
+        rungs = tuple(rungs)
+        caption += " A dotted line is an epoch at which trials are stopped." if rungs else ""
         title = capitalised(joined(shorten(line.metric.words) for line in lines))
         panels.append(
             _panel(f"curves-{place}", title, capitalised(caption), lines, trained.step, rungs)

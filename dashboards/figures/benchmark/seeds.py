@@ -136,11 +136,12 @@ def _draw(lines: Sequence[Line], view: BenchmarkView, *, signed: bool = False) -
             place + SEEDS_FROM + step * (seeds.index(seed) + 0.5),
             line.colour,
             f"{escape(line.row.name)}<br>seed {seed}: {show(value)}" + _run(line.row, seed),
+            [f"/run/{line.row.result.seeds[seed].run.run_id}"],
         )
         for place, line in enumerate(lines)
         for seed, value in line.seeds.items()
     ]
-    x, y, colours, texts = zip(*points, strict=True) if points else ((), (), (), ())
+    x, y, colours, texts, pages = zip(*points, strict=True) if points else ((),) * 5
     drawn.add_scatter(
         name="a seed",
         mode="markers",
@@ -149,6 +150,7 @@ def _draw(lines: Sequence[Line], view: BenchmarkView, *, signed: bool = False) -
         marker={"size": 6, "color": colours},
         hoverinfo="text",
         hovertext=texts,
+        customdata=pages,
     )
     means = [
         (place, line, fmean(line.seeds.values())) for place, line in enumerate(lines) if line.seeds

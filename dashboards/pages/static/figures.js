@@ -9,11 +9,15 @@ const CONFIG = {
   modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
 };
 
-// Among a point's custom data is the address of its trial, if it has one.
-function openTrial(event) {
+// Among a point's custom data is the address of its trial or run, if it has one; a file that was
+// written has no such pages beside it.
+function openPage(event) {
+  if (!document.getElementById("content")) {
+    return;
+  }
   const known = event.points.flatMap((point) => point.customdata ?? []);
   const address = known.find(
-    (each) => typeof each === "string" && each.startsWith("/study/"),
+    (each) => typeof each === "string" && /^\/(study|run)\//.test(each),
   );
   if (address) {
     window.open(address, "_blank", "noopener");
@@ -84,7 +88,7 @@ class Figures {
   add(id) {
     const element = make("figure", "panel");
     element.id = id;
-    const entry = { heading: make("h3", ""), box: make("div", "plots"), plots: [] };
+    const entry = { heading: make("h2", ""), box: make("div", "plots"), plots: [] };
     entry.caption = make("figcaption", "");
     element.append(entry.heading, entry.box, entry.caption);
     this.entries.set(element, entry);
@@ -106,7 +110,7 @@ class Figures {
     panel.figures.forEach((figure, index) => {
       entry.plots[index] ??= entry.box.appendChild(make("div", "plot"));
       const plot = entry.plots[index];
-      plot.setAttribute("role", "img");
+      plot.setAttribute("role", "group");
       plot.setAttribute("aria-label", `${panel.title}. ${panel.caption}`);
       // What is wider than a narrow screen can be moved sideways, with the keyboard, too.
       plot.tabIndex = 0;
@@ -147,7 +151,7 @@ class Figures {
     return Plotly.react(plot, figure.data, layout, CONFIG).then(() => {
       if (!plot.dataset.clickable) {
         plot.dataset.clickable = "yes";
-        plot.on("plotly_click", openTrial);
+        plot.on("plotly_click", openPage);
       }
     });
   }

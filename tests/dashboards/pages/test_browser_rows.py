@@ -104,3 +104,55 @@ def test_tables_and_trials_fit_a_phone(watched: Watched) -> None:
             && !each.closest('p, .tick, .choice'))
         .map((each) => each.outerHTML)"""
     assert page.evaluate(small) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_use_every_page(watched: Watched, searched: str, theme: str) -> None:
+    """No finding of axe-core that it calls serious, on pages of every kind."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = watched.page
+    page.emulate_media(color_scheme=theme)
+    study = study_path(watched, "seen")
+    benchmark = page.locator("a[href^='/benchmark/']").first.get_attribute("href")
+    with closing(open_store(searched, create=False)) as store:
+        run_id = store.runs()[0].run_id
+    for path in (
+        "/",
+        study,
+        f"{study}/trials",
+        f"{study}/trials?group=state",
+        f"{study}/trials?where=none+of+these",
+        f"{study}/trial/1",
+        f"{study}/compare?trial=0&trial=1",
+        f"{benchmark}",
+        f"{benchmark}/runs?group=config",
+        f"/run/{run_id}",
+        "/study/none",
+    ):
+        page.goto(watched.home + path)
+        if page.locator("#content").count():
+            expect(page.locator("#content[data-version]")).to_be_attached()
+            watched.draw_all()
+        found = axe.Axe().run(page).response["violations"]
+        serious = [
+            (path, each["id"], each["nodes"][0]["html"])
+            for each in found
+            if each["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+    watched.problems = [
+        each for each in watched.problems if "404" not in each and "400" not in each
+    ]
+
+
+def test_a_seed_opens_its_run(watched: Watched) -> None:
+    page = watched.page
+    watched.open("/")
+    watched.open(page.locator("a[href^='/benchmark/']").first.get_attribute("href") or "")
+    watched.draw_all()
+    plot = page.locator("#benchmark-seeds .plot")
+    with page.context.expect_page() as opened:
+        plot.evaluate("""(plot) => plot.emit('plotly_click', {
+            points: [{customdata: plot.data[0].customdata[0]}],
+        })""")
+    expect(opened.value.get_by_role("heading", level=1)).to_contain_text("Run ")
