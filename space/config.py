@@ -147,6 +147,11 @@ class TrainingConfig(FrozenModel):
     """Draws the augmentation instead of training_seed."""
     dropout_seed: Seed | None = later(None)
     """Draws the dropout masks instead of training_seed."""
+    shuffle: bool = later(True)
+    """Whether every epoch has an order of samples of its own; false: all have the first one's."""
+    selection: Literal["metric", "loss"] = later("metric")
+    """Which epoch's state is kept: by metric, the best by the trainable's first metric on the
+    validation samples, of equal ones by the loss; by loss, that of the lowest validation loss."""
     protocol: Annotated[int, Field(ge=1)] | None = later(None)
     """What is drawn from which seed, as a version that a complete config has: runs of one seed are
     alike under one version only. Left out, today's; runs recorded without one are of version 1."""
@@ -208,6 +213,11 @@ class RunConfig(FrozenModel):
     def what(self) -> str:
         """What is trained, in a word: a network where the trainable has several."""
         return str(self.value("model.name") or self.trainable.partition("@")[0])
+
+    @property
+    def selection(self) -> str:
+        """By what the state that a run keeps is chosen: see `TrainingConfig.selection`."""
+        return str(self.value("training.selection") or "metric")
 
     @classmethod
     def sections(cls) -> dict[str, type[FrozenModel]]:

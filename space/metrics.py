@@ -178,6 +178,19 @@ class Measured:
         """The metrics of `kept_by`."""
         return tuple(self.metric(name) for name in self.kept_by)
 
+    def rules(self, selection: str) -> tuple[tuple[Metric, ...], tuple[Metric, ...]]:
+        """Which epochs' states a run has.
+
+        Args:
+            selection: The run's, "metric" or "loss".
+
+        Returns:
+            What chooses the state that it keeps, and what the other one, which would be kept under
+            the other selection. By loss that is the validation loss; empty where there is none.
+        """
+        by_loss = tuple(metric for metric in self.metrics if metric.name == "val_loss")
+        return (by_loss, self.rule) if selection == "loss" else (self.rule, by_loss)
+
     @property
     def judged_by(self) -> Metric:
         """What a benchmark compares by: the first metric of `rule`, on the test split."""

@@ -19,6 +19,7 @@ class RunProgress:
     Attributes:
         n_epochs: Epochs so far.
         best_epoch: The epoch whose state is kept, from 1; 0 before the first.
+        other_epoch: That which the other selection would keep; None where there is none.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class RunProgress:
         measured: Measured,
         objectives: Sequence[str] = (),
         *,
+        selection: str = "metric",
         n_parameters: int = 0,
         epochs: Iterable[Epoch] = (),
     ) -> None:
@@ -34,10 +36,12 @@ class RunProgress:
         Args:
             measured: What is measured of it; says which epoch's state it keeps.
             objectives: The objectives' metrics in order.
+            selection: The run's: see `Measured.rules`.
             n_parameters: Trainable parameters of its network.
             epochs: Its epochs so far, in order.
         """
-        self._rule = measured.rule
+        self._rule, self._other_rule = measured.rules(selection)
+        self._other: Epoch | None = None
         self._objectives = list(objectives)
         self._n_parameters = n_parameters
         self._kept: Epoch | None = None
@@ -56,11 +60,18 @@ class RunProgress:
         """The epoch whose state is kept, from 1; 0 before the first."""
         return 0 if self._kept is None else self._kept.epoch
 
+    @property
+    def other_epoch(self) -> int | None:
+        """The epoch that the other selection would keep; None before the first, or of none."""
+        return None if self._other is None else self._other.epoch
+
     def add(self, epoch: Epoch) -> None:
         """Take the next epoch in."""
         self._seconds += epoch.seconds
         if epoch.replaces(self._kept, self._rule):
             self._kept = epoch
+        if self._other_rule and epoch.replaces(self._other, self._other_rule):
+            self._other = epoch
         values = {
             **(self._kept or epoch).metrics,
             "train_seconds": self._seconds,

@@ -135,6 +135,7 @@ class MemoryStore(Store):
                 run,
                 n_epochs=each.epoch.epoch,
                 best_epoch=each.best_epoch,
+                other_epoch=each.other_epoch,
                 worker=each.worker,
                 train_seconds=run.train_seconds + each.epoch.seconds,
             )

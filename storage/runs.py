@@ -37,6 +37,7 @@ _PROGRESS = (
     .values(
         n_epochs=sa.bindparam("so_far"),
         best_epoch=sa.bindparam("kept"),
+        other_epoch=sa.bindparam("other"),
         worker=sa.bindparam("where"),
         train_seconds=_RUNS.train_seconds + sa.bindparam("took"),
     )
@@ -155,6 +156,7 @@ class RunTables(Database):
                 "of_run": each.run_id,
                 "so_far": each.epoch.epoch,
                 "kept": each.best_epoch,
+                "other": each.other_epoch,
                 "where": each.worker,
                 "took": each.epoch.seconds,
             }
@@ -217,7 +219,11 @@ class RunTables(Database):
         The look at the test split is recorded with it, and stays when the run is deleted.
         """
         row = {"run_id": result.run_id, "data_fingerprint": result.data_fingerprint}
-        metrics = as_rows(result.metrics, run_id=result.run_id)
+        others = {row["name"]: row["value"] for row in as_rows(result.other)}
+        metrics = [
+            {**row, "other_value": others.get(row["name"])}
+            for row in as_rows(result.metrics, run_id=result.run_id)
+        ]
         run = sa.select(schema.runs.c.uid, schema.runs.c.config_hash).where(
             schema.runs.c.run_id == result.run_id
         )
@@ -244,12 +250,16 @@ class RunTables(Database):
             rows = self.rows(query.where(runs.c.config_hash.in_(part)).order_by(runs.c.run_id))
             measured: dict[int, dict[str, float]] = {row["run_id"]: {} for row in rows}
             of_runs = sa.select(metrics).where(metrics.c.run_id.in_(list(measured)))
+            others: dict[int, dict[str, float]] = {run_id: {} for run_id in measured}
             for row in self.rows(of_runs):
                 measured[row["run_id"]][row["name"]] = as_value(row["value"])
+                if row["other_value"] is not None:
+                    others[row["run_id"]][row["name"]] = row["other_value"]
             for row in rows:
                 result = ResultRecord(
                     run_id=row["run_id"],
                     metrics=measured[row["run_id"]],
+                    other=others[row["run_id"]],
                     data_fingerprint=row.pop("data_fingerprint"),
                 )
                 found.append((RunRecord(**row), result))

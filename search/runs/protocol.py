@@ -40,6 +40,7 @@ class Report:
         epoch: The epoch's metrics, or None where the run failed before one was measured.
         evaluation: The metrics that a `ResultRecord` has of the state that the run kept, where that
             was asked for and the epoch is its last.
+        other: Those of the state that the other selection would keep, if there is one.
         failure: Why the run cannot go on, or None.
         traceback: Of the error that it failed with, the part that its user is to see.
         warning: What did not stop the run but should be known, or None.
@@ -49,6 +50,7 @@ class Report:
     run_id: int
     epoch: Epoch | None
     evaluation: dict[str, float] | None = None
+    other: dict[str, float] | None = None
     failure: str | None = None
     traceback: str | None = None
     warning: str | None = None
@@ -72,6 +74,7 @@ class Report:
             run_id=self.run_id,
             epoch=self.epoch,
             best_epoch=progress.best_epoch,
+            other_epoch=progress.other_epoch,
             worker=self.worker,
         )
 

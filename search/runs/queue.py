@@ -144,7 +144,7 @@ class RunQueue(RunLedger[_Open]):
     def _begin(self, queued: QueuedRun) -> Assignment:
         run = self._begin_run(queued.config, queued.trial_id, queued.replicate)
         epochs = self._store.epochs([run.run_id])[run.run_id]
-        progress = RunProgress(self._measured, epochs=epochs)
+        progress = RunProgress(self._measured, selection=queued.config.selection, epochs=epochs)
         self._by_run[run.run_id] = _Open(queued=queued, runs={run.run_id: progress})
         # The evaluation comes with the last epoch, so a run that lost it trains that one again.
         last = queued.config.training.epochs - 1
@@ -172,6 +172,7 @@ class RunQueue(RunLedger[_Open]):
                 ResultRecord(
                     run_id=report.run_id,
                     metrics=report.evaluation,
+                    other=report.other or {},
                     data_fingerprint=self._fingerprint,
                 )
             )

@@ -88,6 +88,7 @@ class OpenTrial:
                 run.run_id: RunProgress(
                     measured,
                     metrics,
+                    selection=run.selection,
                     n_parameters=n_parameters,
                     epochs=recorded.get(run.run_id, ()),
                 )

@@ -107,6 +107,7 @@ def check_study(
                 RunProgress(
                     measured,
                     metrics,
+                    selection=run.selection,
                     n_parameters=run.n_parameters or 0,
                     epochs=epochs.get(run.run_id, ()),
                 )
@@ -185,7 +186,7 @@ def _check_runs(
             what = f"it says {run.train_seconds:g} s of training, its epochs sum to {seconds:g} s"
             yield _of_run(run, what, DISTRUST)
         if run.config_hash in measured:
-            kept = kept_epoch(own, measured[run.config_hash].rule)
+            kept = kept_epoch(own, measured[run.config_hash].rules(run.selection)[0])
             best = None if kept is None else kept.epoch
             if run.best_epoch != best:
                 what = f"it says epoch {run.best_epoch} is its best, the metrics say {best}"

@@ -132,7 +132,11 @@ def final_values(
     found = {}
     for run in runs:
         progress = RunProgress(
-            measured, [metric], n_parameters=run.n_parameters or 0, epochs=epochs[run.run_id]
+            measured,
+            [metric],
+            selection=run.selection,
+            n_parameters=run.n_parameters or 0,
+            epochs=epochs[run.run_id],
         )
         found[run.run_id] = progress.values(progress.n_epochs)[0]
     return found

@@ -113,12 +113,18 @@ class NewRun:
     config: dict[str, Any]
     n_parameters: int | None = None
 
+    @property
+    def selection(self) -> str:
+        """By what the state that it keeps is chosen: see `space.config.RunConfig.selection`."""
+        return str(self.config.get("training", {}).get("selection", "metric"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord(NewRun):
     """One training run; `n_epochs` of its epochs are in the store, taking `train_seconds`.
 
     Where an exception ended it, `traceback` is what its user is to see of that.
+    Its state of `best_epoch` is kept; under the other selection it were that of `other_epoch`.
     Its `uid` belongs to no other run of any store, and names its checkpoint.
     """
 
@@ -133,6 +139,7 @@ class RunRecord(NewRun):
     best_epoch: int | None
     train_seconds: float
     traceback: str | None = None
+    other_epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +151,14 @@ class RunEpoch:
         epoch: Its metrics.
         best_epoch: The epoch whose state the run keeps so far.
         worker: Where it was trained, e.g. ``"host pid device"``.
+        other_epoch: The epoch whose state the other selection would keep so far, if there is one.
     """
 
     run_id: int
     epoch: Epoch
     best_epoch: int
     worker: str
+    other_epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,12 +180,14 @@ class TrialStep:
 class ResultRecord:
     """What a benchmark run ended in: the metrics of the state it kept, those on the test split too.
 
-    `data_fingerprint` is of the training and the test split together.
+    `other` has those of the state that the other selection would keep, or nothing where there is
+    none or it is not known. `data_fingerprint` is of the training and the test split together.
     """
 
     run_id: int
     metrics: Mapping[str, float]
     data_fingerprint: str
+    other: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         """A metric's value; NaN where it was not measured, or was not finite."""

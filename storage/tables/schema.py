@@ -21,8 +21,10 @@ launches and runs are never handed out again.
                            stays when the run is deleted, as what was seen stays seen
 
 Studies and benchmarks say what is `measured` of their runs: names, words, units, directions, and
-which epoch's state a run keeps. The view `search_curves` has losses and errors side by side, an
-epoch a row. Times are UTC. A metric that is not finite is stored as NULL.
+which epoch's state a run keeps, that of `best_epoch`. Under the other selection, by loss instead of
+by metric or the other way round (`training.selection`), it were that of `other_epoch`, whose
+metrics a benchmark run has as `other_value`. The view `search_curves` has losses and errors side by
+side, an epoch a row. Times are UTC. A metric that is not finite is stored as NULL.
 """
 
 from __future__ import annotations
@@ -189,6 +191,7 @@ runs = sa.Table(
     sa.Column("train_seconds", sa.Float, nullable=False),
     sa.Column("n_parameters", sa.Integer),
     sa.Column("traceback", LongText),
+    sa.Column("other_epoch", sa.Integer),
     sa.UniqueConstraint("trial_id", "purpose", "replicate"),
     sqlite_autoincrement=True,
 )
@@ -210,6 +213,7 @@ result_metrics = sa.Table(
     ),
     sa.Column("name", PlainText(255), primary_key=True),
     sa.Column("value", sa.Float),
+    sa.Column("other_value", sa.Float),
     sqlite_with_rowid=False,
 )
 

@@ -115,7 +115,7 @@ class LoopRun(Run):
             data: What it is trained on.
         """
         fingerprint = "" if data.train is None else data.train.fingerprint
-        super().__init__(config, config.measured.rule, fingerprint)
+        super().__init__(config, config.measured, fingerprint)
         self.loop = loop
         self._measured = config.measured
         loop.run = loop.run_type(
@@ -149,13 +149,15 @@ class LoopRun(Run):
         self.complete_epoch(epoch)
         return epoch
 
-    def evaluate(self, test: Any) -> dict[str, float]:
+    def evaluate(self, test: Any, *, other: bool = False) -> dict[str, float]:
         """The kept epoch's metrics, and those of its state on the test split; the run is over."""
-        if self.kept is None or self._kept_state is None:
+        epoch = self.other if other else self.kept
+        state = self._other_state if other else self._kept_state
+        if epoch is None or state is None:
             raise RuntimeError("no state is kept before the first epoch's end")
-        self.loop.load_state_dict(pickle.loads(self._kept_state))  # noqa: S301 - its own
+        self.loop.load_state_dict(pickle.loads(state))  # noqa: S301 - its own
         found = self.loop.evaluate(None if test is None else test.content)
-        return {**self.kept.metrics, **self._checked(found, ("test",))}
+        return {**epoch.metrics, **self._checked(found, ("test",))}
 
     def _state(self) -> dict[str, Any]:
         return {"loop": packed(self.loop.state_dict())}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from space.config import RunConfig
 from space.epochs import Epoch, kept_epoch
-from space.metrics import Metric
+from space.metrics import Measured
 from trainables.failures import NonFiniteLossError
 
 __all__ = ["Run"]
@@ -25,23 +25,27 @@ class Run(ABC):
         fingerprint: 16 hexadecimal digits that identify the data; empty where there are none.
         history: The completed epochs.
         kept: The one whose state is kept; None before the first epoch's end.
+        other: The one whose state would be kept under the other selection (see `Measured.rules`);
+            None before the first epoch's end, and where there is no such selection.
         notice: What did not stop the run but should be known; whoever reports it takes it away.
     """
 
-    def __init__(self, config: RunConfig, rule: Sequence[Metric], fingerprint: str) -> None:
+    def __init__(self, config: RunConfig, measured: Measured, fingerprint: str) -> None:
         """
         Args:
             config: The resolved config.
-            rule: Which epoch's state is kept; see `Epoch.replaces`.
+            measured: What is measured of it; says which epochs' states are kept.
             fingerprint: Identifies the data.
         """
         self.config = config
         self.fingerprint = fingerprint
         self.history: list[Epoch] = []
         self.kept: Epoch | None = None
+        self.other: Epoch | None = None
         self.notice: str | None = None
-        self._rule = rule
+        self._rule, self._other_rule = measured.rules(config.selection)
         self._kept_state: Any = None
+        self._other_state: Any = None
 
     @property
     def n_parameters(self) -> int:
@@ -71,17 +75,18 @@ class Run(ABC):
         """
 
     @abstractmethod
-    def evaluate(self, test: Any) -> Mapping[str, float]:
+    def evaluate(self, test: Any, *, other: bool = False) -> Mapping[str, float]:
         """The kept state's metrics on all parts of the data; only benchmarks ask for them.
 
         Args:
             test: The test part, as the trainable loaded it.
+            other: Whether the other state is meant.
 
         Returns:
             Metric with its split, such as ``"test_error"`` -> value.
 
         Raises:
-            RuntimeError: If no epoch is completed yet.
+            RuntimeError: If there is no such state.
             TrialFailure: If it cannot be evaluated.
         """
 
@@ -116,9 +121,13 @@ class Run(ABC):
         """
         if not epoch.is_finite():
             raise NonFiniteLossError(epoch)
-        if epoch.replaces(self.kept, self._rule):
-            self.kept = epoch
-            self._kept_state = self._evaluable_state()
+        is_kept = epoch.replaces(self.kept, self._rule)
+        is_other = bool(self._other_rule) and epoch.replaces(self.other, self._other_rule)
+        state = self._evaluable_state() if is_kept or is_other else None
+        if is_kept:
+            self.kept, self._kept_state = epoch, state
+        if is_other:
+            self.other, self._other_state = epoch, state
         self.history.append(epoch)
 
     def state_dict(self) -> dict[str, Any]:
@@ -131,6 +140,7 @@ class Run(ABC):
             **self._state(),
             "history": [asdict(epoch) for epoch in self.history],
             "kept_model": self._kept_state,
+            "other_model": self._other_state,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -142,4 +152,9 @@ class Run(ABC):
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.kept = kept_epoch(self.history, self._rule)
         self._kept_state = state["kept_model"]
+        if "other_model" in state:
+            self.other = kept_epoch(self.history, self._other_rule) if self._other_rule else None
+            self._other_state = state["other_model"]
+        else:  # An older release's: the state of an epoch that lies behind is lost.
+            self._other_rule = ()
         self._load_state(state)

@@ -112,9 +112,11 @@ def evaluate(run: Training, part: Batch, state: Mapping[str, Tensor] | None) -> 
     """
     network, sums = _alone(run), Sums()
     batch = side_by_side([part])
+    parts = list(rows_of(batch, EVALUATION_BATCH))
+    keys_T1 = run.evaluation_keys(len(parts), 0).unsqueeze(1)
     with device_settings(run.config.training, run.device):
-        for rows in rows_of(batch, EVALUATION_BATCH):
-            sums.add(network.evaluate(*rows, state=state))
+        for key_R, rows in zip(keys_T1, parts, strict=True):
+            sums.add(network.evaluate(key_R, *rows, state=state))
     return metrics_of(run.task, network.loss.means(sums.total.cpu()[:, 0], n_samples(batch)))
 
 

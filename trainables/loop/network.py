@@ -184,7 +184,6 @@ class AloneNetwork:
         self._names = list(names)
         self._parameters = list(loss.network.parameters())
         self._trained = [place for place, p in enumerate(self._parameters) if p.requires_grad]
-        self._no_key = torch.zeros((), dtype=torch.int64, device=self._parameters[0].device)
         loss.set_options({name: option.squeeze(0) for name, option in options.items()})
         self.loss = loss
 
@@ -200,15 +199,16 @@ class AloneNetwork:
             gradients[place] = _laid_out_like(parameter, gradient)
         return sums_S.unsqueeze(1), [gradients]
 
-    def evaluate(self, *rows: Tensor, state: Batch | None = None) -> Tensor:
+    def evaluate(self, key_R: Tensor, *rows: Tensor, state: Batch | None = None) -> Tensor:
         """See `RunsNetwork.evaluate`.
 
         Args:
+            key_R: The run's key, (1,).
             rows: The samples.
             state: The network's state; None for the one that it is in.
         """
         self.loss.network.eval()
-        return self.loss(self._no_key, self._batch(rows), state)[1].unsqueeze(1)
+        return self.loss(key_R.squeeze(0), self._batch(rows), state)[1].unsqueeze(1)
 
     def _batch(self, rows: Sequence[Tensor]) -> Batch:
         return {name: row.squeeze(1) for name, row in zip(self._names, rows, strict=True)}
@@ -243,7 +243,7 @@ class RunsFunctions:
         """In training mode, from the runs' dropout keys (R,) and all the tensors: sums (S, R), and
         the gradients of the trainable parameters; None where there is none."""
         self.losses = wrap(self._losses)
-        """In evaluation mode, from all the tensors: sums (S, R)."""
+        """In evaluation mode, from the keys and all the tensors: sums (S, R)."""
 
     def _losses_and_gradients(self, key_R: Tensor, *tensors: Tensor) -> tuple[Tensor | None, ...]:
         network = self.loss.network.train()
@@ -259,10 +259,9 @@ class RunsFunctions:
         found = zip(names, gradients, strict=True)
         return sums_SR, *(_laid_out_like(leaves[name], gradient) for name, gradient in found)
 
-    def _losses(self, *tensors: Tensor) -> tuple[Tensor]:
+    def _losses(self, key_R: Tensor, *tensors: Tensor) -> tuple[Tensor]:
         self.loss.network.eval()
-        no_key_R = torch.zeros(tensors[-1].shape[1], dtype=torch.int64, device=tensors[-1].device)
-        return (self._forward(no_key_R, *tensors)[1],)
+        return (self._forward(key_R, *tensors)[1],)
 
     def _forward(self, key_R: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         """Every run's mean loss (R,) and its sums (S, R)."""
@@ -322,9 +321,14 @@ class RunsNetwork:
         sums_SR, *gradients = self._functions.losses_and_gradients(key_R, *self._fixed, *rows)
         return sums_SR, self.stack.of_networks(gradients)
 
-    def evaluate(self, *rows: Tensor) -> Tensor:
-        """The sums (S, R) over some samples, (N, R, ...) each, in evaluation mode."""
-        found: Tensor = self._functions.losses(*self._fixed, *rows)[0]
+    def evaluate(self, key_R: Tensor, *rows: Tensor) -> Tensor:
+        """The sums (S, R) over some samples, (N, R, ...) each, in evaluation mode.
+
+        Args:
+            key_R: (R,) int64, which decide the masks of a dropout that is active then, too.
+            rows: The samples.
+        """
+        found: Tensor = self._functions.losses(key_R, *self._fixed, *rows)[0]
         return found
 
 

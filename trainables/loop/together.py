@@ -102,8 +102,10 @@ class Together:
         batch_size = self._runs[0].config.training.batch_size
         for key_R, rows in zip(keys_TR, rows_of(batch, batch_size), strict=True):
             self._train(key_R, *rows)
-        for rows in rows_of(self._validation, EVALUATION_BATCH):
-            self._validate(*rows)
+        parts = list(rows_of(self._validation, EVALUATION_BATCH))
+        of_runs = [run.evaluation_keys(len(parts), run.epoch + 1) for run in self._runs]
+        for key_R, rows in zip(torch.stack(of_runs, dim=1), parts, strict=True):
+            self._validate(key_R, *rows)
         # The only time after the draws of an epoch that anything waits for the device.
         trained_SR, validated_SR = torch.stack([self._trained.total, self._validated.total]).cpu()
         found = []
@@ -126,9 +128,9 @@ class Together:
             optimizer.step(of_run)
         self._trained.add(sums_SR)
 
-    def _validate_on(self, *rows: Tensor) -> None:
+    def _validate_on(self, key_R: Tensor, *rows: Tensor) -> None:
         """Every run evaluated on some samples."""
-        self._validated.add(self._network.evaluate(*rows))
+        self._validated.add(self._network.evaluate(key_R, *rows))
 
     def _trains(self) -> dict[str, list[Tensor]]:
         """All that a training step changes, by run and kind."""

@@ -101,7 +101,7 @@ class Training(Run):
             TrainingError: If the device cannot honour the config.
         """
         check_device(config.training, device)
-        super().__init__(config, task.measured.rule, data.fingerprint)
+        super().__init__(config, task.measured, data.fingerprint)
         self.task = task
         self.device = device
         self.n_steps = 0
@@ -115,6 +115,7 @@ class Training(Run):
             self.optimizer = Optimizer(list(self.network.parameters()), config.training)
         self._kept_state: dict[str, Tensor] = {}
         self._alone: TrainingBatch | None = None
+        self._other_state: dict[str, Tensor] = {}
 
     @property
     def name(self) -> str:
@@ -177,8 +178,12 @@ class Training(Run):
         training, epoch = self.config.training, self.epoch + 1
         self.optimizer.begin(epoch)
         order, augmentation, dropout = (
-            generator(role_seed(training, stream), stream, epoch)
-            for stream in (Stream.ORDER, Stream.AUGMENTATION, Stream.DROPOUT)
+            generator(role_seed(training, stream), stream, place)
+            for stream, place in (
+                (Stream.ORDER, epoch if training.shuffle else 1),
+                (Stream.AUGMENTATION, epoch),
+                (Stream.DROPOUT, epoch),
+            )
         )
         samples = self.task.epoch(self.parts["train"], order, augmentation)
         if list(samples) != list(self.parts["train"]):
@@ -189,17 +194,32 @@ class Training(Run):
         self.n_steps = math.ceil(n_samples(samples) / training.batch_size)
         return samples, torch.randint(2**62, (self.n_steps,), generator=dropout).to(self.device)
 
+    def evaluation_keys(self, n_steps: int, epoch: int) -> Tensor:
+        """Keys for a dropout that is active in evaluation, one for each of its steps.
+
+        Args:
+            n_steps: How many.
+            epoch: The epoch that is validated; 0 for a state that is kept.
+
+        Returns:
+            int64, on the device.
+        """
+        seed = role_seed(self.config.training, Stream.DROPOUT)
+        draws = generator(seed, Stream.DROPOUT, epoch, 2)
+        return torch.randint(2**62, (n_steps,), generator=draws).to(self.device)
+
     def global_seed(self) -> int:
         """What torch's global generators are set to in an epoch, should a network draw of them."""
         seed = role_seed(self.config.training, Stream.DROPOUT)
         return derive_seed(seed, Stream.DROPOUT, self.epoch + 1, 1)
 
-    def measure(self, part: Batch, *, kept: bool = False) -> dict[str, float]:
+    def measure(self, part: Batch, *, kept: bool = False, other: bool = False) -> dict[str, float]:
         """The loss and the metrics of the network as it is now, or as it was kept.
 
         Args:
             part: Samples, on any device.
             kept: Whether the state kept is meant.
+            other: Whether the other state is.
 
         Returns:
             Metric without a split -> value, in evaluation mode.
@@ -208,16 +228,18 @@ class Training(Run):
             OutOfMemoryFailure: If the device's memory is exhausted.
             RuntimeError: If no epoch is completed yet whose state could be kept.
         """
-        if kept and self.kept is None:
+        if (kept and self.kept is None) or (other and self.other is None):
             raise RuntimeError("no state is kept before the first epoch's end")
+        state = self._kept_state if kept else self._other_state if other else None
         with out_of_memory_translated(self.name):
-            return evaluate(self, on_device(part, self.device), self._kept_state if kept else None)
+            return evaluate(self, on_device(part, self.device), state)
 
-    def evaluate(self, test: SplitData) -> dict[str, float]:
+    def evaluate(self, test: SplitData, *, other: bool = False) -> dict[str, float]:
         """The kept state's losses and metrics on all three parts of the data.
 
         Args:
             test: The test split.
+            other: Whether the other state is meant.
 
         Returns:
             Metric with its split, such as ``"test_error"`` -> value.
@@ -230,7 +252,7 @@ class Training(Run):
         return {
             f"{split}_{name}": value
             for split, part in parts.items()
-            for name, value in self.measure(part, kept=True).items()
+            for name, value in self.measure(part, kept=not other, other=other).items()
         }
 
     def weights(self) -> Mapping[str, Tensor]:
@@ -244,6 +266,7 @@ class Training(Run):
         self.network.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._kept_state = on_device(copy.deepcopy(state["kept_model"]), self.device)
+        self._other_state = on_device(copy.deepcopy(state.get("other_model", {})), self.device)
 
     def _evaluable_state(self) -> dict[str, Tensor]:
         return self._network_state()

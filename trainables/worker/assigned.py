@@ -5,12 +5,13 @@ An assignment and a report are plain dictionaries, so that they travel between a
     assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3,
                  "evaluate": False, "together": False, "weights": "/shared/7.safetensors" | None}
     report      {"run_id": 7, "epoch": {...} | None, "evaluation": {...} | None,
-                 "failure": "..." | None, "traceback": "..." | None, "warning": "..." | None,
-                 "worker": "host 4711 NVIDIA H100 80GB HBM3"}
+                 "other": {...} | None, "failure": "..." | None, "traceback": "..." | None,
+                 "warning": "..." | None, "worker": "host 4711 NVIDIA H100 80GB HBM3"}
 
 ``n_epochs`` says how many epochs whoever assigned the run has heard of; ``epoch`` holds an
 `Epoch`. Where ``evaluate`` asks for it, the report of the last epoch has the kept state's
-errors and losses on the training, validation and test pairs; nothing else reads the test split.
+errors and losses on the training, validation and test pairs, and as ``other`` those of the state
+that the other selection would keep, if there is one; nothing else reads the test split.
 ``together`` lets a worker train the run as one model with others of its architecture; ``weights``
 says where the kept state's weights are written once the run is finished.
 """
@@ -174,10 +175,16 @@ class AssignedRun:
         self._n_reported = max(self._n_reported, metrics.epoch)
         self._save(run)
         self.closed = run.finished and self._n_reported >= run.epoch
-        evaluation = None
+        evaluation: dict[str, float] | None = None
+        other: dict[str, float] | None = None
         if self.closed and self._evaluate:
             try:
                 evaluation = dict(run.evaluate(self._data.test))
+                if run.other is not None:
+                    is_one = run.other == run.kept
+                    other = dict(
+                        evaluation if is_one else run.evaluate(self._data.test, other=True)
+                    )
             except TrialFailure as failure:
                 return self._fail(str(failure), metrics)
         if self.closed and self._weights is not None:
@@ -185,7 +192,7 @@ class AssignedRun:
                 save_weights(run, self._weights)
             except CheckpointError as error:
                 self.warn(str(error))
-        return self._report(metrics, evaluation=evaluation)
+        return self._report(metrics, evaluation=evaluation, other=other)
 
     def _opened(self) -> Run:
         """The run, at its last checkpoint if it was not open yet."""
@@ -231,6 +238,7 @@ class AssignedRun:
         failure: str | None = None,
         told: str | None = None,
         evaluation: dict[str, float] | None = None,
+        other: dict[str, float] | None = None,
     ) -> dict[str, Any]:
         if self._run is not None and self._run.notice is not None:
             self.warn(self._run.notice)
@@ -240,6 +248,7 @@ class AssignedRun:
             "run_id": self.run_id,
             "epoch": None if metrics is None else asdict(metrics),
             "evaluation": evaluation,
+            "other": other,
             "failure": failure,
             "traceback": told,
             "warning": warning,

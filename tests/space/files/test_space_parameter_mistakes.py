@@ -18,7 +18,8 @@ _BAD: list[tuple[str, Any, str]] = [
         {"type": "float", "low": 0, "high": 1},
         "parameters.weight_deca: unknown parameter; allowed: model, width, augment, batch_size, "
         "learning_rate, learning_rate_decay, weight_decay, optimizer, momentum, schedule, "
-        "step_epochs, warmup_epochs, clip_norm, precision, tf32, aux_weight, options.NAME; "
+        "step_epochs, warmup_epochs, clip_norm, shuffle, selection, precision, tf32, aux_weight, "
+        "options.NAME; "
         "did you mean 'weight_decay'?",
     ),
     (

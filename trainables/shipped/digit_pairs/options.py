@@ -11,7 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 from space.errors import ModelError, nearest
 from trainables.shipped.digit_pairs.config import ModelConfig, OptionValue
 
-__all__ = ["check_options"]
+__all__ = ["LATER", "check_options"]
+
+LATER = "later"
+"""Marks an option that configs of older releases do not have: left out where it is the default."""
 
 
 def check_options(config: ModelConfig, constructor: type) -> dict[str, OptionValue]:
@@ -22,12 +25,14 @@ def check_options(config: ModelConfig, constructor: type) -> dict[str, OptionVal
         constructor: The class whose constructor's keywords, but for ``width``, are the options.
 
     Returns:
-        Every option of the constructor with the config's value or the default.
+        Every option of the constructor with the config's value or the default; of those marked
+        `LATER` only what is not the default.
 
     Raises:
         ModelError: If an option is unknown, or its value not of the kind or in the range allowed.
     """
-    options = default_options(constructor)
+    defaults = default_options(constructor)
+    options = dict(defaults)
     for key, value in config.options.items():
         if key not in options:
             known = ", ".join(options) or "none"
@@ -42,7 +47,10 @@ def check_options(config: ModelConfig, constructor: type) -> dict[str, OptionVal
             raise ModelError(
                 f"model.options.{key} of '{config.name}' is {value!r}: {problem}"
             ) from error
-    return options
+    later = _later(constructor)
+    return {
+        key: value for key, value in options.items() if key not in later or value != defaults[key]
+    }
 
 
 def default_options(constructor: type) -> dict[str, OptionValue]:
@@ -60,6 +68,16 @@ def default_options(constructor: type) -> dict[str, OptionValue]:
 
 @cache
 def _adapters(constructor: type) -> dict[str, TypeAdapter[Any]]:
+    return {name: TypeAdapter(hint) for name, hint in _hints(constructor).items()}
+
+
+@cache
+def _later(constructor: type) -> frozenset[str]:
+    hints = _hints(constructor)
+    return frozenset(name for name in hints if LATER in getattr(hints[name], "__metadata__", ()))
+
+
+def _hints(constructor: type) -> dict[str, Any]:
     init = constructor.__init__  # type: ignore[misc]
     hints = get_type_hints(init, include_extras=True)
-    return {name: TypeAdapter(hints[name]) for name in default_options(constructor)}
+    return {name: hints[name] for name in default_options(constructor)}

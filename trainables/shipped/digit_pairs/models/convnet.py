@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainables.shipped.digit_pairs.models.base import Output, PairModel
-from trainables.shipped.digit_pairs.models.layers import DropoutRate, scaled
+from trainables.shipped.digit_pairs.models.layers import DropoutRate, Switch, scaled
 
 __all__ = ["ConvNet"]
 
@@ -21,11 +21,14 @@ class ConvNet(PairModel):
     # One value for each feature leaves no variance to normalise the flattened features by.
     smallest_batch = 2
 
-    def __init__(self, width: int, dropout: DropoutRate = 0.5) -> None:
+    def __init__(
+        self, width: int, dropout: DropoutRate = 0.5, test_time_dropout: Switch = False
+    ) -> None:
         """
         Args:
             width: 128 gives the report's 16 and 20 channels and 100 hidden units.
             dropout: Share of the hidden units dropped in training, 0 <= dropout < 1.
+            test_time_dropout: Whether they are dropped in evaluation, too.
         """
         super().__init__()
         n_first, n_second, n_hidden = (scaled(n, width) for n in (16, 20, 100))
@@ -37,6 +40,7 @@ class ConvNet(PairModel):
         self.bn3 = nn.BatchNorm1d(n_flat)
         self.fc1 = nn.Linear(n_flat, n_hidden)
         self.dropout = nn.Dropout(dropout)
+        self.test_time_dropout = test_time_dropout
         self.fc2 = nn.Linear(n_hidden, 2)
 
     def forward(self, x_N2HW: Tensor) -> Output:
@@ -44,4 +48,5 @@ class ConvNet(PairModel):
         x_NCHW = F.relu(F.max_pool2d(self.bn1(self.conv1(x_N2HW)), 2))
         x_NCHW = F.relu(F.max_pool2d(self.bn2(self.conv2(x_NCHW)), 2))
         x_NF = F.relu(self.fc1(self.bn3(x_NCHW.flatten(1))))
-        return Output(self.fc2(self.dropout(x_NF)), ())
+        is_dropping = self.training or self.test_time_dropout
+        return Output(self.fc2(F.dropout(x_NF, self.dropout.p, is_dropping)), ())

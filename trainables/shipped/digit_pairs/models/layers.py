@@ -7,10 +7,15 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-__all__ = ["ConvBlock", "DropoutRate", "global_average", "scaled"]
+from trainables.shipped.digit_pairs.options import LATER
+
+__all__ = ["ConvBlock", "DropoutRate", "Switch", "global_average", "scaled"]
 
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
 """Share of the features dropped in training."""
+
+Switch = Annotated[bool, LATER]
+"""An option that configs of older releases do not have."""
 
 REPORT_WIDTH = 128
 
