@@ -25,6 +25,9 @@ N_TIMED = 2
 """The fewest epochs that are timed, of which the fastest counts."""
 TIMED_SECONDS = 0.2
 """Short epochs are timed for so long: what else runs on the machine must miss one of them."""
+HOPELESS = 1.25
+"""How much slower than the best a batch is of which no larger one is tried: deep networks on a GPU,
+which one run of them fills."""
 MOST_TIMED = 100
 ARITHMETIC_SECONDS = 0.1
 """A step on a CPU that takes longer is arithmetic alone, of which a batch has no less."""
@@ -55,7 +58,8 @@ def measure_group_speed(
         make: Makes a run of more epochs than `MOST_TIMED`; its runs differ in no number that costs
             time.
         most: The largest batch to try, at least 1.
-        budget_seconds: No larger batch is begun once that much time has gone.
+        budget_seconds: No larger batch is begun once that much time has gone, nor once one was
+            slower a run than a smaller one (see `HOPELESS`).
 
     Returns:
         The times, that of a run alone in any case.
@@ -73,6 +77,8 @@ def measure_group_speed(
     seconds = {1: _seconds_a_step(make, 1, n_steps=n_steps)}
     n_runs = 1
     while n_runs < most and time.perf_counter() - started < budget_seconds:
+        if seconds[n_runs] > HOPELESS * min(seconds.values()):
+            break
         n_runs = min(2 * n_runs, most)
         try:
             seconds[n_runs] = _seconds_a_step(make, n_runs, n_steps=n_steps) / n_runs
