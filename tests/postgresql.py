@@ -64,6 +64,9 @@ class PostgresqlServer:
             "unix_socket_directories": f"'{directory}'",
             "fsync": "on" if fsync else "off",
             "max_connections": 50,
+            # What is thrown away needs neither.
+            "autovacuum": "off",
+            "full_page_writes": "on" if fsync else "off",
         }
         lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
         with (self._data / "postgresql.conf").open("a") as file:

@@ -25,9 +25,8 @@ from pathlib import Path
 from typing import Any
 
 STREAMS = (
-    ("80", "ascii"),
-    ("100", "latin-1"),
-    ("160", "utf-8"),
+    ("80", "utf-8"),
+    ("160", "latin-1"),
     ("pipe", "ascii"),
     ("pipe", "utf-8"),
     ("closed", "ascii"),
@@ -214,7 +213,7 @@ def stand_in() -> None:
         return "done"
 
     class Server:
-        def run(self) -> None:
+        def run(self, *_listeners: Any) -> None:
             return
 
     done = dashboards.publish.Published(

@@ -46,7 +46,7 @@ def test_a_search_in_light_and_dark(watched: Watched, searched: str) -> None:
 
     def colours() -> tuple[str, str]:
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        return paper, watched.draw_all()["history"]["paper"]
+        return paper, watched.draw("#history")["history"]["paper"]
 
     light = colours()
     page.get_by_role("button", name="Dark").click()

@@ -32,10 +32,18 @@ class Watched:
         expect(self.page.locator("#content[data-version]")).to_be_attached(timeout=WAIT_MS)
 
     def draw_all(self) -> dict[str, dict[str, Any]]:
-        """Scroll to every figure; return each one's data as plotly has drawn it, by key."""
+        """See `draw`."""
+        return self.draw(".panel")
+
+    def draw(self, which: str) -> dict[str, dict[str, Any]]:
+        """Scroll to figures; return each one's data as plotly has drawn it, by key.
+
+        Args:
+            which: A CSS selector of their panels.
+        """
         self.page.evaluate(
-            """async () => {
-                for (const panel of document.querySelectorAll('.panel')) {
+            """async (which) => {
+                for (const panel of document.querySelectorAll(which)) {
                     panel.scrollIntoView({block: 'nearest', behavior: 'instant'});
                     await new Promise((done) => {
                         const look = () => panel.dataset.drawn && done();
@@ -43,10 +51,11 @@ class Watched:
                         look();
                     });
                 }
-            }"""
+            }""",
+            which,
         )
         found: dict[str, dict[str, Any]] = self.page.evaluate(
-            """() => Object.fromEntries([...document.querySelectorAll('.panel')].map((each) => {
+            """(which) => Object.fromEntries([...document.querySelectorAll(which)].map((each) => {
                 const plots = [...each.querySelectorAll('.plot')];
                 const traces = plots.flatMap((plot) => plot._fullData);
                 return [each.id, {
@@ -57,7 +66,8 @@ class Watched:
                     })),
                     paper: plots[0]._fullLayout.font.color,
                 }];
-            }))"""
+            }))""",
+            which,
         )
         return found
 
