@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from dashboards.numbers.benchmark import find_benchmark
 from dashboards.pages.benchmark_page import benchmark_document
-from dashboards.pages.documents import figure_templates, render, static
+from dashboards.pages.documents import Document, figure_templates, render, static
 from dashboards.pages.study_page import study_document
 from space.errors import UsageError
 from space.files.writing import write_output
@@ -27,7 +27,7 @@ from space.words import joined
 from storage import Store
 from storage.commands.kit import OUTPUT, STORAGE, StoreCommand, opened
 
-__all__ = ["main", "report"]
+__all__ = ["html_file", "main", "report"]
 
 
 def report(store: Store, studies: Sequence[str], benchmarks: Sequence[str]) -> str:
@@ -48,12 +48,25 @@ def report(store: Store, studies: Sequence[str], benchmarks: Sequence[str]) -> s
     records = [find_benchmark(store, name) for name in dict.fromkeys(benchmarks)]
     documents = [study_document(store, name, is_served=False) for name in dict.fromkeys(studies)]
     documents += [benchmark_document(store, record, is_served=False) for record in records]
+    return html_file(documents, store.name)
+
+
+def html_file(documents: Sequence[Document], source: str) -> str:
+    """Some documents as one file, a chapter each.
+
+    Args:
+        documents: At least one.
+        source: What their numbers were read from.
+
+    Returns:
+        An HTML document that fetches nothing.
+    """
     return render(
         "report.html",
         title=joined(dict.fromkeys(document.title for document in documents)),
         documents=documents,
         figures=[_json(to_json_plotly(document.figures())) for document in documents],
-        store=store.name,
+        source=source,
         written_at=datetime.datetime.now(datetime.UTC),
         style=Markup(static("style.css")),
         theme=_code(static("theme.js")),

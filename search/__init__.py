@@ -1,4 +1,4 @@
-"""Hyperparameter search: `launch`, `benchmark`, `export` and `open_study`, as commands or here.
+"""Hyperparameter search: `launch`, `benchmark`, `export`, `verdict`, `open_study`.
 
 A command is a package that ``python -m`` runs, and a function as well: ``search.launch(...)``.
 """
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
         AskedTrial,
         Benchmark,
         Study,
+        Verdict,
         benchmark,
         export,
         launch,
         open_study,
+        verdict,
     )
     from space.errors import UserError
 
@@ -32,10 +34,12 @@ __all__ = [
     "Benchmark",
     "Study",
     "UserError",
+    "Verdict",
     "benchmark",
     "export",
     "launch",
     "open_study",
+    "verdict",
 ]
 
 
@@ -58,7 +62,7 @@ class CallablePackage(ModuleType):
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("launch", "benchmark", "export"):
+    if name in ("launch", "benchmark", "export", "verdict"):
         return import_module(f"search.{name}")
     if name == "UserError":
         return import_module("space.errors").UserError

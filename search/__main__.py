@@ -23,6 +23,7 @@ COMMANDS = {
     "launch": ("search.launch.__main__", "search hyperparameters, or go on with a search"),
     "export": ("search.export.__main__", "write a study's best config as a file"),
     "benchmark": ("search.benchmark.__main__", "train configs on several seeds and compare them"),
+    "verdict": ("search.verdict.__main__", "compare configs by runs from elsewhere, in a CSV"),
     "predict": ("search.predict", "apply the winner's network to new inputs"),
     "serve": ("dashboards.serve", "show studies and benchmarks in the browser"),
     "report": ("dashboards.report", "write studies and benchmarks as one HTML file"),

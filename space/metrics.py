@@ -61,8 +61,9 @@ class Metric:
 
     @property
     def of(self) -> str:
-        """The name without its split."""
-        return self.name.partition("_")[2]
+        """The name without its split, where it has one."""
+        split, _, rest = self.name.partition("_")
+        return rest if split in _SPLITS else self.name
 
     @property
     def is_share(self) -> bool:

@@ -71,7 +71,7 @@ ROOMS = {
         ("runs",),
         ("trials", "workers", "export", "callbacks"),
         ("launch",),
-        ("benchmark", "simulate"),
+        ("benchmark", "simulate", "verdict"),
         ("",),
         ("api",),
         ("reproduction",),

@@ -65,7 +65,8 @@ class Row:
         result: Its runs, seed by seed, and the seeds that are missing.
         means: Name of a metric -> its values summarised over the seeds, of those that are finite
             on every seed; empty where none has finished.
-        train_seconds: Seconds that a run trained for; None where none has finished.
+        train_seconds: Seconds that a run trained for; None where none has finished, and where they
+            are not known.
         comparison: What the table compares by, against the reference's; None for the reference
             itself, for a table of one config, and where the two have fewer than 2 seeds in common.
         verdict: The comparison's in words (see `compare_all`), "reference", or "not compared: n
@@ -216,7 +217,8 @@ def _row(
             values = list(result.by_seed(metric.name).values())
             if all(map(math.isfinite, values)):
                 means[metric.name] = summarise(values)
-        train_seconds = summarise([seed.run.train_seconds for seed in result.seeds.values()])
+        seconds = [seed.run.train_seconds for seed in result.seeds.values()]
+        train_seconds = summarise(seconds) if all(map(math.isfinite, seconds)) else None
     comparison, verdict = compared.get(result.name, (None, ""))
     if len(names) > 1 and result.name == reference:
         verdict = "reference"

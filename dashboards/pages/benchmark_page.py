@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.going_on import benchmark_command
 from dashboards.headline import Headline, benchmark_headline
-from dashboards.numbers.benchmark import read_benchmark
+from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
 from dashboards.pages.banner import banner
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.story import benchmark_outcome, benchmark_terms
@@ -17,7 +17,7 @@ from storage.commands.command_line import with_option
 from storage.leases import is_alive
 from storage.summaries.benchmark import benchmark_state
 
-__all__ = ["benchmark_document"]
+__all__ = ["benchmark_document", "described"]
 
 
 def benchmark_document(
@@ -44,17 +44,47 @@ def benchmark_document(
         if launch.launch_id in trained or launch.config.get("benchmark") == record.name
     ]
     running = any(is_alive(launches[launch_id]) for launch_id in trained)
+    return described(
+        view,
+        terms=benchmark_terms(view),
+        state=benchmark_state(of_it, view.n_done, view.n_asked),
+        is_running=running,
+        command=(
+            benchmark_command(record, of_it, store.name) if is_served and not running else None
+        ),
+        rows=f"/benchmark/{record.benchmark_id}/runs" if is_served else None,
+    )
+
+
+def described(
+    view: BenchmarkView,
+    *,
+    terms: str,
+    state: str = "done",
+    is_running: bool = False,
+    command: str | None = None,
+    rows: str | None = None,
+) -> Document:
+    """Describe a benchmark, wherever its runs were trained.
+
+    Args:
+        view: The benchmark.
+        terms: What it is of and how far it is.
+        state: See `benchmark_state`.
+        is_running: Whether some of its runs are being trained.
+        command: What trains those that are missing, where that is to be said.
+        rows: Where its runs have a page of their own.
+    """
     sheets = benchmark_sheets(view.table)
     reported = {each.metric for row in view.table.rows for each in row.reported}
     if reported - {view.table.metric}:
         sheets.append(report_sheet(view.table, others=True))
     outcome, headline = benchmark_outcome(view), benchmark_headline(view.table)
-    command = benchmark_command(record, of_it, store.name) if is_served and not running else None
     context = {
         "view": view,
-        "running": running,
-        "state": benchmark_state(of_it, view.n_done, view.n_asked),
-        "terms": benchmark_terms(view),
+        "running": is_running,
+        "state": state,
+        "terms": terms,
         "outcome": outcome,
         "missing": {
             row.name: show_seeds(row.result.missing)
@@ -65,13 +95,13 @@ def benchmark_document(
         "command": command,
         "headline": banner(headline, command and _with_seeds(command, headline)),
         "sheets": drawn(sheets),
-        "rows": f"/benchmark/{record.benchmark_id}/runs" if is_served else None,
+        "rows": rows,
         "provenance": drawn(provenance_sheets(view.launches, view.traced())),
     }
     return Document(
         title=view.name,
         kind="benchmark",
-        is_running=running,
+        is_running=is_running,
         outcome=headline.sentence,
         summary=render("benchmark_summary.html", **context),
         details=render("provenance.html", **context),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -100,7 +101,7 @@ def _raw(table: BenchmarkTable, row: Row) -> Iterator[dict[str, Any]]:
             "run_id": run.run_id,
             **{metric.name: result[metric.name] for metric in table.measured.metrics},
             "best_epoch": run.best_epoch,
-            "train_seconds": run.train_seconds,
+            "train_seconds": run.train_seconds if math.isfinite(run.train_seconds) else None,
             "launch_id": run.launch_id,
             "data_fingerprint": result.data_fingerprint,
         }

@@ -125,10 +125,13 @@ def benchmark_sheets(table: BenchmarkTable) -> list[Sheet]:
 def results_sheet(table: BenchmarkTable) -> Sheet:
     """A row a config: the settings in which they differ, what was measured, and the time."""
     shown, judged, settings = table.measured.tabled, table.metric, table.settings
+    # Of runs that were trained elsewhere neither is known.
+    is_sized = any(row.result.n_parameters for row in table.rows)
+    is_timed = any(row.train_seconds for row in table.rows) or not any(row.n for row in table.rows)
     rows = [
         (
             row.name,
-            f"{row.result.n_parameters:,}",
+            *([f"{row.result.n_parameters:,}"] if is_sized else []),
             *(_setting(row.result.config.value(path)) for path in settings),
             _of_asked(row.n, row),
             *(show_mean(row.means.get(each.name), table.notation(each)) for each in shown),
@@ -136,7 +139,7 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
                 row.means[judged.name].interval if judged.name in row.means else None,
                 table.notation(),
             ),
-            NOTHING if row.train_seconds is None else f"{row.train_seconds.mean:.1f}",
+            *([_seconds(row)] if is_timed else []),
         )
         for row in table.rows
     ]
@@ -166,14 +169,18 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
         notes += registered_lines(table.registered)
     columns = (
         "config",
-        "parameters",
+        *(["parameters"] if is_sized else []),
         *(path.rpartition(".")[2].replace("_", " ") for path in settings),
         "n",
         *(each.heading for each in shown),
         "95 % interval",
-        "train s",
+        *(["train s"] if is_timed else []),
     )
     return Sheet(title=table.title, columns=columns, rows=rows, notes=notes)
+
+
+def _seconds(row: Row) -> str:
+    return NOTHING if row.train_seconds is None else f"{row.train_seconds.mean:.1f}"
 
 
 def _setting(value: object) -> str:

@@ -4,5 +4,16 @@ from search.api.benchmarks import Benchmark, benchmark
 from search.api.exports import export
 from search.api.studies import Study, launch, open_study
 from search.api.trials import AskedTrial
+from search.api.verdicts import Verdict, verdict
 
-__all__ = ["AskedTrial", "Benchmark", "Study", "benchmark", "export", "launch", "open_study"]
+__all__ = [
+    "AskedTrial",
+    "Benchmark",
+    "Study",
+    "Verdict",
+    "benchmark",
+    "export",
+    "launch",
+    "open_study",
+    "verdict",
+]

@@ -235,7 +235,8 @@ def _reported(rows: Sequence[Row], metric: Metric, notation: Notation) -> list[g
 
 def _run(row: Row, seed: int) -> str:
     run = row.result.seeds[seed].run
-    return f"<br>best epoch {run.best_epoch}, {run.train_seconds:.0f} s"
+    known = run.best_epoch is not None
+    return f"<br>best epoch {run.best_epoch}, {run.train_seconds:.0f} s" if known else ""
 
 
 def _p_value(row: Row) -> str:
