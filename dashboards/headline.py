@@ -16,7 +16,7 @@ from dashboards.statistics.verdicts import Comparison
 from dashboards.words import show_mean
 from space.metrics import Metric
 from space.notation import Notation
-from space.words import count, joined
+from space.words import count, joined, with_article
 from storage.summaries.confirmed import ConfirmedTrial
 
 __all__ = [
@@ -86,7 +86,7 @@ def confirmed_headline(found: Confirmation) -> Headline:
     winner, notation = found.winner, found.notation
     n = len(winner.values)
     has = f"On {count(n, 'fresh seed')} trial {winner.trial_number} has "
-    has += f"{_with_article(found.metric)} of {_of(summarise(winner.values), notation)}"
+    has += f"{with_article(found.metric.words)} of {_of(summarise(winner.values), notation)}"
     baseline = next((t for t in found.trials if t.trial_number == found.baseline), None)
     aside = _search_said(found)
     if baseline is None:
@@ -190,7 +190,7 @@ def benchmark_headline(table: BenchmarkTable) -> Headline:
             notation=notation,
         )
     has = f"On {count(best.n, 'seed')} of the test split {best.name} has "
-    has += f"{_with_article(metric)} of {_of(best.means[metric.name], notation)}"
+    has += f"{with_article(metric.words)} of {_of(best.means[metric.name], notation)}"
     others = [row for row in table.ranked if row is not best]
     if not others:
         return Headline(badge="measured", sentence=f"{has}.", lacking=lacking, notation=notation)
@@ -241,10 +241,6 @@ def _within(compared: Comparison | None, notation: Notation) -> str:
 
 def _of(summary: Summary, notation: Notation) -> str:
     return f"{show_mean(summary, notation)}{notation.unit}"
-
-
-def _with_article(metric: Metric) -> str:
-    return f"{'an' if metric.words[:1].lower() in 'aeiou' else 'a'} {metric.words}"
 
 
 def _sides(

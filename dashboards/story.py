@@ -22,7 +22,7 @@ from dashboards.tables.origins import known_words
 from dashboards.words import show_mean
 from space.metrics import Metric
 from space.notation import Notation
-from space.words import STATES, count, duration, joined, show_seeds
+from space.words import STATES, count, duration, joined, show_seeds, with_article
 
 __all__ = [
     "benchmark_outcome",
@@ -100,7 +100,7 @@ def study_outcome(view: StudyView) -> str:
         )
     metric = view.metrics[0]
     words, value = metric.words, metric.show(best.values[0])
-    said = f"The best is trial {best.number} with a {words} of {value}"
+    said = f"The best is trial {best.number} with {with_article(words)} of {value}"
     if baseline is None or not baseline.values:
         return f"{said}."
     if baseline.number == best.number:
@@ -181,7 +181,7 @@ def benchmark_outcome(view: BenchmarkView) -> str:
     else:
         found = f"{_alone(best.means[metric.name], notation)} over {count(best.n, 'seed')}"
         if len(rows) == 1:
-            said = [f"{best.name} has in the mean a {metric.words} of {found}."]
+            said = [f"{best.name} has in the mean {with_article(metric.words)} of {found}."]
         else:
             among = "" if len(ranked) == len(rows) else f" of the {len(ranked)} configs with all"
             lead = f"{best.name} has in the mean the {metric.extreme} {metric.words}"

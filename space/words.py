@@ -17,6 +17,7 @@ __all__ = [
     "plural",
     "show_params",
     "show_seeds",
+    "with_article",
 ]
 
 NOTHING = "-"
@@ -100,6 +101,11 @@ def duration(seconds: float) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def with_article(words: str) -> str:
+    """Words after "a" or "an", as their first letter sounds in most words."""
+    return f"{'an' if words[:1].lower() in set('aeio') else 'a'} {words}"
 
 
 def capitalised(text: str) -> str:

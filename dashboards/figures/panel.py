@@ -7,17 +7,20 @@ import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import plotly.graph_objects as go
 
 from dashboards.figures.template import figure
 
-__all__ = ["Panel", "draw_panels"]
+__all__ = ["CURVES", "Panel", "draw_panels"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Switch = Literal["log", "smooth"]
+CURVES: frozenset[Switch] = frozenset({"log", "smooth"})
+"""Of a panel of learning curves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,8 @@ class Panel:
         figures: A figure a plot, in the light template; text in it that a user chose is escaped. A
             page has as many of them side by side as it has room for.
         width: The pixels that a plot needs; a single one is scrolled sideways on a narrower screen.
+        switches: What a reader may switch: "log", whether the values stand on a logarithmic axis,
+            and "smooth", whether lines are running means.
     """
 
     key: str
@@ -39,6 +44,7 @@ class Panel:
     caption: str
     figures: Sequence[go.Figure]
     width: int = 300
+    switches: frozenset[Switch] = frozenset()
 
 
 def draw_panels(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from dashboards.figures.panel import Panel
+from dashboards.figures.panel import CURVES, Panel
 from dashboards.figures.study.drawing import rounded
 from dashboards.figures.template import (
     PALETTE,
@@ -120,7 +120,7 @@ def _panel(
     last_metric = lines[-1].metric
     of = last_metric.of.replace("_", " ")
     drawn.update_yaxes(metric_axis(replace(last_metric, words=of or last_metric.words)))
-    return Panel(key=key, title=title, caption=caption, figures=[drawn])
+    return Panel(key=key, title=title, caption=caption, figures=[drawn], switches=CURVES)
 
 
 def _draw(drawn: Any, line: _Line) -> None:

@@ -54,6 +54,7 @@ class Document:
                 "title": panel.title,
                 "caption": panel.caption,
                 "width": panel.width,
+                "switches": sorted(panel.switches),
                 "figures": [_without_template(figure) for figure in panel.figures],
             }
             for panel in self.panels

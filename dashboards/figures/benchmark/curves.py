@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboards.figures.panel import Panel
+from dashboards.figures.panel import CURVES, Panel
 from dashboards.figures.template import (
     PALETTE,
     count_axis,
@@ -40,6 +40,7 @@ def curves_panel(view: BenchmarkView) -> Panel | None:
         caption="Mean over the seeds in a band from the lowest to the highest; each plot has an "
         "axis of its own, since configs may differ in what they minimise.",
         figures=[_plot(name, curves) for name, curves in view.curves.items()],
+        switches=CURVES,
     )
 
 

@@ -21,12 +21,13 @@ __all__ = ["contour_panel"]
 
 MAX_POINTS = 500
 MOST = 2
-"""So many plots: the first parameter that is a number, against each that follows."""
+"""So many plots: the parameter that matters most, against each that follows."""
 WHITE, BLACK = "#ffffff", "#1f2328"
 
 
 def contour_panel(drawing: Drawing) -> Panel | None:
-    """The smoothed objective over the first parameters that are numbers, in the file's order."""
+    """The smoothed objective over the parameters that matter most, of those that are numbers; in
+    the file's order while it is not known which these are."""
     view = drawing.view
     names = view.distributions if view.space is None else view.space.parameters
     numeric = [
@@ -34,6 +35,8 @@ def contour_panel(drawing: Drawing) -> Panel | None:
         for name in names
         if name in view.distributions and is_numeric(view.distributions[name])
     ]
+    shares = view.importances[0].shares if view.importances else {}
+    numeric.sort(key=lambda name: -shares.get(name, 0.0))
     figures = []
     for x, y in itertools.product(numeric[:1], numeric[1 : MOST + 1]):
         log_x, log_y = (is_log(view.distributions[name]) for name in (x, y))

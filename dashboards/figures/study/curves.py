@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dashboards.figures.panel import Panel
+from dashboards.figures.panel import CURVES, Panel
 from dashboards.figures.study.drawing import Drawing, Group, rounded, thinned
 from dashboards.figures.template import count_axis, figure, metric_axis
 
@@ -51,6 +51,7 @@ def curves_panel(drawing: Drawing) -> Panel | None:
         title="Learning curves",
         caption=caption + drawing.thinned_note(len(trials), len(with_curves), "curves"),
         figures=[drawn],
+        switches=CURVES,
     )
 
 

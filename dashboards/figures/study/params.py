@@ -84,6 +84,7 @@ def slices_panel(drawing: Drawing) -> Panel | None:
         caption="Complete trials at their value, pruned ones at the last that they reported."
         + drawing.thinned_note(len(trials), len(shown)),
         figures=[_slice(drawing, name, [t for t in trials if name in t.params]) for name in names],
+        switches=frozenset({"log"}),
     )
 
 

@@ -6,7 +6,7 @@ const CONFIG = {
   responsive: true,
   displaylogo: false,
   showSendToCloud: false,  // Nothing leaves this machine.
-  modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+  modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
 };
 
 // Among a point's custom data is the address of its trial or run, if it has one; a file that was
@@ -33,10 +33,93 @@ window.addEventListener("beforeprint", () => {
 });
 window.addEventListener("afterprint", () => { root.dataset.theme = onScreen; });
 
-function make(tag, className) {
+function make(tag, className, text = "") {
   const element = document.createElement(tag);
   element.className = className;
+  element.textContent = text;
   return element;
+}
+
+// -- what a reader may switch ----------------------------------------------------------------
+
+const SWITCHES = {
+  log: ["log axis", "Shows the values on a logarithmic axis"],
+  smooth: ["smooth", "Each line as a running mean that keeps 70 % of what it was a step before"],
+};
+const KEPT = 0.7;
+const MOST_ROWS = 2000;
+
+function smoothed(values) {
+  let last = null;
+  return values.map((value) => {
+    last = value === null ? null : last === null ? value : KEPT * last + (1 - KEPT) * value;
+    return last;
+  });
+}
+
+// Bands, marks and staircases stay as they are.
+function isLine(trace) {
+  return trace.mode?.includes("lines") && trace.line?.width !== 0 && !trace.line?.shape
+    && Array.isArray(trace.y);
+}
+
+// What has no logarithm would be left out.
+function isPositive(figure) {
+  return figure.data.filter((trace) => trace.yaxis !== "y2" && Array.isArray(trace.y))
+    .every((trace) => trace.y.every((value) => value === null || value > 0));
+}
+
+function switched(figure, on) {
+  const changed = structuredClone(figure);
+  if (on.smooth) {
+    changed.data.filter(isLine).forEach((trace) => { trace.y = smoothed(trace.y); });
+  }
+  if (on.log) {
+    const { range, ...axis } = changed.layout.yaxis ?? {};
+    changed.layout.yaxis = { ...axis, type: "log", autorange: true };
+  }
+  return changed;
+}
+
+// -- a figure's points as a table ------------------------------------------------------------
+
+function plain(html) {
+  const lines = String(html).replaceAll("<br>", "; ");
+  return new DOMParser().parseFromString(lines, "text/html").documentElement.textContent;
+}
+
+function pointsOf(figure) {
+  return figure.data.filter((trace) => trace.hoverinfo !== "skip").flatMap((trace) => {
+    const all = trace.type === "parcoords" ? [] : trace.y ?? [];
+    return Array.from(all, (y, index) => {
+      const said = Array.isArray(trace.hovertext) ? trace.hovertext[index] : trace.hovertext;
+      const text = said ? plain(said) : `${trace.x?.[index] ?? ""}; ${y}`;
+      const link = trace.customdata?.[index]?.find?.((each) => String(each).startsWith("/study/"));
+      return { name: plain(trace.name ?? ""), text, link, y };
+    }).filter((point) => point.y !== null);
+  });
+}
+
+function pointsTable(figures) {
+  const points = figures.flatMap(pointsOf);
+  const table = make("table", "");
+  const body = table.createTBody();
+  points.slice(0, MOST_ROWS).forEach((point) => {
+    const row = body.insertRow();
+    const first = row.appendChild(make("th", "", point.name));
+    first.scope = "row";
+    const cell = row.insertCell();
+    if (point.link) {
+      const link = cell.appendChild(make("a", "", point.text));
+      link.href = point.link;
+    } else {
+      cell.textContent = point.text;
+    }
+  });
+  if (points.length > MOST_ROWS) {
+    body.insertRow().insertCell().textContent = `and ${points.length - MOST_ROWS} more`;
+  }
+  return table;
 }
 
 class Figures {
@@ -88,16 +171,74 @@ class Figures {
   add(id) {
     const element = make("figure", "panel");
     element.id = id;
-    const entry = { heading: make("h2", ""), box: make("div", "plots"), plots: [] };
+    const entry = { heading: make("h2", ""), box: make("div", "plots"), plots: [], on: {} };
     entry.caption = make("figcaption", "");
-    element.append(entry.heading, entry.box, entry.caption);
+    entry.tools = make("div", "tools");
+    entry.points = make("details", "points");
+    entry.points.append(make("summary", "", "The points as a table"), make("div", "beside"));
+    entry.points.addEventListener("toggle", () => this.fillPoints(entry));
+    element.append(entry.heading, entry.tools, entry.box, entry.caption, entry.points);
     this.entries.set(element, entry);
+    this.addTools(element, entry);
     this.watcher.observe(element);
     return element;
   }
 
+  addTools(element, entry) {
+    entry.switches = Object.entries(SWITCHES).map(([key, [words, title]]) => {
+      const button = make("button", "", words);
+      button.type = "button";
+      button.title = title;
+      button.dataset.key = key;
+      button.setAttribute("aria-pressed", "false");
+      button.addEventListener("click", () => {
+        entry.on[key] = !entry.on[key];
+        button.setAttribute("aria-pressed", String(entry.on[key]));
+        entry.stale = true;
+        delete element.dataset.drawn;
+        this.draw(element, entry);
+      });
+      return button;
+    });
+    const saving = ["PNG", "SVG"].map((words) => {
+      const button = make("button", "", words);
+      button.type = "button";
+      button.title = `Saves the figure as ${words}`;
+      button.addEventListener("click", () => this.save(entry, words.toLowerCase()));
+      return button;
+    });
+    entry.tools.append(...entry.switches, ...saving);
+  }
+
+  // As on paper: light, and not seen through.
+  async save(entry, format) {
+    for (const [index, plot] of entry.plots.entries()) {
+      const { data, layout } = switched(entry.panel.figures[index], entry.on);
+      const colours = { template: this.templates.light, paper_bgcolor: "#ffffff" };
+      const size = { width: plot.clientWidth || PRINTED_WIDTH, height: layout.height };
+      const number = entry.plots.length > 1 ? `-${index + 1}` : "";
+      await Plotly.downloadImage(
+        { data, layout: { ...layout, ...colours } },
+        { ...size, format, scale: format === "png" ? 2 : 1, filename: entry.panel.key + number },
+      );
+    }
+  }
+
+  fillPoints(entry) {
+    if (entry.points.open) {
+      entry.points.lastChild.replaceChildren(pointsTable(entry.panel.figures));
+    }
+  }
+
   fill(element, entry, panel) {
     entry.panel = panel;
+    entry.switches.forEach((button) => {
+      const { key } = button.dataset;
+      button.hidden = !panel.switches.includes(key)
+        || (key === "log" && !panel.figures.every(isPositive));
+    });
+    entry.points.hidden = !panel.figures.some((figure) => pointsOf(figure).length);
+    this.fillPoints(entry);
     entry.heading.textContent = panel.title;
     entry.caption.textContent = panel.caption;
     element.classList.toggle("several", panel.figures.length > 1);
@@ -136,7 +277,7 @@ class Figures {
 
   plot(entry, plot, index, size) {
     // Plotly writes into what it is given, which has to stay as it came for the next time.
-    const figure = structuredClone(entry.panel.figures[index]);
+    const figure = switched(entry.panel.figures[index], entry.on);
     const layout = {
       ...figure.layout,
       ...size,

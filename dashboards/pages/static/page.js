@@ -9,11 +9,13 @@ const content = document.getElementById("content");
 const summary = document.getElementById("summary");
 const details = document.getElementById("details");
 const state = document.getElementById("state");
+const asOf = document.getElementById("as-of");
 
 let figures = null;
 let tag = null;
 let running = false;
 let failures = 0;
+let known = null; // When the data that is shown was last said to be the newest.
 let timer = null;
 let asking = false;
 
@@ -95,19 +97,32 @@ async function refresh() {
       throw new Error(String(response.status));
     }
     failures = 0;
+    known = new Date();
     say("");
   } catch (error) {
     failures += 1;
     say(
       error.message === "404"
         ? "It is no longer in the store."
-        : "The dashboard does not answer; trying again …",
+        : `The dashboard does not answer; this is what it said ${since()}. Trying again …`,
     );
   } finally {
     asking = false;
+    age();
     showTimes();
     schedule((performance.now() - began) / 1000);
   }
+}
+
+function since() {
+  return known === null ? "never" : `at ${known.toLocaleTimeString("en-GB")}`;
+}
+
+// What is old is grey, so that nobody takes it for what is.
+function age() {
+  content.classList.toggle("stale", failures > 0);
+  asOf.hidden = known === null;
+  asOf.textContent = known === null ? "" : `as of ${known.toLocaleTimeString("en-GB")}`;
 }
 
 // Said only when it changes, for who hears the page instead of seeing it.

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import optuna
 import pytest
 from plotly.io.json import to_json_plotly
 
@@ -13,8 +14,9 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import hover, log_ticks, thinned
 from dashboards.figures.study.panels import MAX_TRIALS, study_panels
 from dashboards.figures.template import DARK, LIGHT, escape
-from dashboards.numbers.study.view import StudyView
+from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.story import grid_outcome
+from storage import Store
 from tests.dashboards.made.shelf import Shelf
 
 TAG = re.compile(r"<(?!/?(b|br|span|extra)\b)")
@@ -119,16 +121,13 @@ def test_curves_end_where_their_trials_did(view: StudyView, panels: dict[str, Pa
     assert [note.text for note in curves.layout.annotations] == ["rung 3", "rung 9"]
 
 
-def test_contours_are_of_the_learning_rate_and_each_decay(
-    view: StudyView, panels: dict[str, Panel]
-) -> None:
-    first, second = (figure.layout for figure in panels["contour"].figures)
-    assert (first.xaxis.title.text, first.yaxis.title.text) == (
-        "learning_rate",
-        "learning_rate_decay",
-    )
-    assert second.yaxis.title.text == "weight_decay"
-    assert first.xaxis.type == second.yaxis.type == "log"
+def test_contours_are_of_what_matters_most(view: StudyView, panels: dict[str, Panel]) -> None:
+    shares = view.importances[0].shares
+    most, *others = sorted(shares, key=lambda name: -shares[name])
+    axes = [
+        (f.layout.xaxis.title.text, f.layout.yaxis.title.text) for f in panels["contour"].figures
+    ]
+    assert axes == [(most, other) for other in others[:2]]
     assert len(points(panels["contour"])) == 2 * view.counts["COMPLETE"]
 
 
@@ -299,3 +298,26 @@ def test_dark_paper_has_the_same_settings_in_other_colours() -> None:
 
 def test_escaping() -> None:
     assert escape("<b>a & b</b>\n'") == "&lt;b&gt;a &amp; b&lt;/b&gt;<br>'"
+
+
+def test_each_objective_has_a_history_and_each_two_a_front(store: Store) -> None:
+    study = optuna.create_study(
+        study_name="three", storage=store.optuna_storage, directions=["minimize"] * 3
+    )
+    for values in ((1.0, 3.0, 2.0), (2.0, 1.0, 3.0), (3.0, 2.0, 1.0), (4.0, 4.0, 4.0)):
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        study.tell(trial, values)
+    view = read_study(store, "three")
+    assert view.front == (0, 1, 2)
+    panels = {panel.key: panel for panel in study_panels(view)}
+    for place, figure in enumerate(panels["history"].figures):
+        (complete,) = [trace for trace in figure.data if trace.name == "complete"]
+        assert list(complete.y) == [trial.values[place] for trial in view.trials]
+    fronts = panels["pareto-front"].figures
+    for figure, (first, second) in zip(fronts, ((0, 1), (0, 2), (1, 2)), strict=True):
+        (front,) = [trace for trace in figure.data if trace.name == "Pareto front"]
+        assert list(front.x) == [trial.values[first] for trial in view.trials[:3]]
+        assert list(front.y) == [trial.values[second] for trial in view.trials[:3]]
+        # With a third objective no line is the front.
+        assert front.mode == "markers"

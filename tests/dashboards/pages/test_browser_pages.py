@@ -1,0 +1,109 @@
+"""What a reader may do with a figure, what is old, and a phone's screen, in Chromium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.dashboards.made.bulk_rows import HOSTILE
+from tests.dashboards.pages.watched import N_TRIALS, WAIT_MS, Watched, study_path
+from tests.dashboards.pages.web import serving
+
+pytestmark = pytest.mark.browser
+
+
+def hostile(watched: Watched) -> list[str]:
+    """The addresses of the study and the benchmark of that name."""
+    watched.open("/")
+    links = watched.page.get_by_role("link", name=HOSTILE, exact=True)
+    return [link.get_attribute("href") or "" for link in links.all()]
+
+
+def test_a_figure_is_switched_read_and_saved(watched: Watched) -> None:
+    page = watched.page
+    watched.open(study_path(watched, "seen"))
+    watched.draw_all()
+    panel = page.locator("#learning-curves")
+
+    def drawn() -> Any:
+        watched.draw_all()
+        return page.evaluate(
+            """() => {
+                const plot = document.querySelector('#learning-curves .plot');
+                const line = plot.data.find((trace) => trace.mode === 'lines');
+                return [plot.layout.yaxis.type ?? 'linear', line.y];
+            }"""
+        )
+
+    before = drawn()
+    log = panel.get_by_role("button", name="log axis")
+    log.focus()
+    page.keyboard.press("Enter")
+    expect(log).to_have_attribute("aria-pressed", "true")
+    assert drawn() == ["log", before[1]]
+    panel.get_by_role("button", name="smooth").click()
+    smooth = drawn()[1]
+    # The first value of a line stays, the second moves 70 % of the way back to it.
+    assert smooth[0] == before[1][0]
+    assert smooth[1] == pytest.approx(0.7 * before[1][0] + 0.3 * before[1][1])
+    page.locator("#history summary").click()
+    rows = page.locator("#history .points tr")
+    assert rows.count() >= N_TRIALS
+    expect(rows.filter(has_text="trial 0 ").first.get_by_role("link")).to_have_attribute(
+        "href", f"{urlsplit(page.url).path}/trial/0"
+    )
+    for kind, begin in (("PNG", b"\x89PNG"), ("SVG", b"<svg")):
+        with page.expect_download() as saved:
+            page.locator("#history").get_by_role("button", name=kind, exact=True).click()
+        assert saved.value.suggested_filename == f"history.{kind.lower()}"
+        assert Path(saved.value.path()).read_bytes().startswith(begin)
+
+
+def test_what_a_stopped_server_said_is_shown_as_old(browser: Browser, searched: str) -> None:
+    context = browser.new_context()
+    context.set_default_timeout(WAIT_MS)
+    with serving(searched) as server:
+        seen = Watched(context.new_page(), server.address)
+        seen.open("/")
+        expect(seen.page.locator("#as-of")).to_contain_text("as of ")
+        assert "stale" not in (seen.page.locator("#content").get_attribute("class") or "")
+        server.stop()
+        seen.page.evaluate("refresh()")
+        expect(seen.page.locator("#state")).to_contain_text("does not answer; this is what it said")
+        assert seen.page.locator("#content.stale").count() == 1
+    context.close()
+
+
+def test_on_a_phone_tables_move_in_their_box_and_targets_are_large(watched: Watched) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    watched.open(hostile(watched)[0])
+    watched.draw_all()
+    rows = page.evaluate(
+        """[...document.querySelectorAll('.sheet tbody tr')].map(
+            (row) => row.getBoundingClientRect().height)"""
+    )
+    assert rows
+    assert max(rows) < 200
+    first = page.locator("#details .sheet:has(table)").first
+    moved = first.evaluate(
+        """(sheet) => {
+            sheet.scrollLeft = 1e4;
+            const left = sheet.getBoundingClientRect().left;
+            const cell = sheet.querySelector('tbody th').getBoundingClientRect().left;
+            return [sheet.scrollLeft, cell - left];
+        }"""
+    )
+    assert moved[0] > 0
+    assert 0 <= moved[1] < 24
+    small = page.evaluate(
+        """[...document.querySelectorAll('button, summary, nav a')]
+            .filter((each) => each.checkVisibility())
+            .filter((each) => each.getBoundingClientRect().height < 24)
+            .map((each) => each.outerHTML)"""
+    )
+    assert small == []
