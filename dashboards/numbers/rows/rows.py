@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from dashboards.numbers.rows.conditions import read_condition
+from dashboards.numbers.rows.filters import read_filter
 from space import Value
 from space.errors import UsageError, nearest
 from space.metrics import Metric
@@ -72,7 +72,7 @@ class Query:
     """What is wanted of some rows, as an address says it.
 
     Attributes:
-        where: A condition; see `read_condition`. Empty: all rows.
+        where: A filter; see `read_filter`. Empty: all rows.
         sort: A column, with a minus before it for descending; empty: as they come.
         columns: The columns; none: those that are shown by themselves.
         group: The column by whose values the rows are grouped; empty: not at all.
@@ -114,7 +114,7 @@ class Found:
     Attributes:
         columns: The columns, in order.
         rows: All rows that were found, sorted.
-        n_matched: Rows that the condition holds of, which may be grouped in `rows`.
+        n_matched: Rows that the filter holds of, which may be grouped in `rows`.
         page: The page, from 1; the last one where there are fewer than were asked for.
     """
 
@@ -150,13 +150,13 @@ class Rows:
         """Filter, group and sort.
 
         Raises:
-            UsageError: If the query's condition cannot be read, or it names no column of these.
+            UsageError: If the query's filter cannot be read, or it names no column of these.
         """
         by_name = {column.name: column for column in self.columns}
         for name in (query.sort.removeprefix("-"), query.group, *query.columns):
             if name and name not in (*by_name, N):
                 raise UsageError(f"there is no column “{name}”{nearest(name, by_name)}.")
-        holds = read_condition(query.where, by_name)
+        holds = read_filter(query.where, by_name)
         rows = [row for row in self.rows if holds(row.values)]
         n_matched = len(rows)
         shown = [by_name[name] for name in query.columns if name in by_name]

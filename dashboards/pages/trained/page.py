@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from dashboards.figures.panel import Panel
@@ -12,11 +14,20 @@ from dashboards.pages.documents import Document, drawn, render
 from dashboards.tables.drawing import Sheet
 from dashboards.tables.provenance import provenance_sheets
 from space.config import SEED_KEYS
+from space.errors import CheckpointError
 from space.messages import listed
 from space.words import NOTHING, number
-from storage import LaunchRecord, RunRecord
+from storage import LaunchRecord, RunRecord, Store
+from storage.commands.checkpoints import weights_of_run
 
-__all__ = ["Tile", "TrainedPage", "differences_sheet", "show_setting", "trained_document"]
+__all__ = [
+    "Tile",
+    "TrainedPage",
+    "differences_sheet",
+    "kept_weights",
+    "show_setting",
+    "trained_document",
+]
 
 
 class Tile(NamedTuple):
@@ -103,6 +114,23 @@ def trained_document(
         details=render("trained_details.html", **context),
         panels=panels,
     )
+
+
+def kept_weights(store: Store, study: str, run: RunRecord, command: str) -> list[str]:
+    """Where a run's weights lie on this machine; elsewhere nobody looks for a page's sake.
+
+    Args:
+        store: The store.
+        study: The study's name.
+        run: One of its runs.
+        command: That of the launch which trained it.
+    """
+    try:
+        path = weights_of_run(store.url, study, run, command)
+    except CheckpointError:
+        return []  # Of a kind that only the machines of the search can reach.
+    # Of a name that no file could have, it says no.
+    return [str(path)] if isinstance(path, Path) and os.path.exists(path) else []
 
 
 def differences_sheet(compared: Sequence[Trained]) -> Sheet:

@@ -6,7 +6,13 @@ from dashboards.ending import run_ending
 from dashboards.figures.trained import trained_panels
 from dashboards.numbers.trained import plain_settings, trained_config, trained_run
 from dashboards.pages.documents import Document
-from dashboards.pages.trained.page import Tile, TrainedPage, differences_sheet, trained_document
+from dashboards.pages.trained.page import (
+    Tile,
+    TrainedPage,
+    differences_sheet,
+    kept_weights,
+    trained_document,
+)
 from space.config import SEED_KEYS
 from space.metrics import UNKNOWN, Measured
 from storage import BenchmarkConfig, BenchmarkRecord, RunRecord, Store
@@ -42,7 +48,7 @@ def run_document(store: Store, run: RunRecord) -> Document:
         ]
     elif kept := [each for each in own.epochs[0] if each.epoch == run.best_epoch]:
         tiles = [Tile(m.words, m.show(kept[0][m.name])) for m in measured.of_epochs]
-    differences = None
+    study, differences = study_names(store).get(run.study_id or 0), None
     for record, config in found[:1]:
         reference = next(each for each in record.configs if each.name == record.reference)
         if reference.name != config.name:
@@ -65,6 +71,7 @@ def run_document(store: Store, run: RunRecord) -> Document:
             settings=plain_settings(run.config),
             differences=differences,
             against="the reference",
+            weights=kept_weights(store, study, run, launch.command) if study else [],
             runs=[run],
             tracebacks=[run.traceback] if run.traceback else [],
             launches=[launch],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dashboards.ending import trial_ending
 from dashboards.figures.trained import trained_panels
 from dashboards.numbers.study.trials import StudyTrial, read_trials
@@ -14,17 +12,16 @@ from dashboards.pages.trained.page import (
     Tile,
     TrainedPage,
     differences_sheet,
+    kept_weights,
     show_setting,
     trained_document,
 )
 from dashboards.statistics.means import summarise
 from dashboards.tables.drawing import Sheet
 from dashboards.words import show_mean
-from space.files.places import Place
 from space.metrics import UNKNOWN, Metric
 from space.words import NOTHING, count
-from storage import LaunchRecord, RunRecord, Store
-from storage.commands.checkpoints import weights_of_run
+from storage import Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.leases import is_alive
@@ -84,7 +81,11 @@ def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Docum
         notation, fresh = metrics[0].notation(confirmed.values), summarise(confirmed.values)
         shown = show_mean(fresh, notation) + notation.unit
         tiles.append(Tile("on fresh seeds", shown, count(fresh.n, "seed")))
-    weights = [path for run in runs for path in [_weights(store, name, run, launches)] if path]
+    weights = [
+        path
+        for run in runs
+        for path in kept_weights(store, name, run, launches[run.launch_id].command)
+    ]
     document = TrainedPage(
         up=((page, name), (f"{page}/trials", "all trials")),
         badges=_badges(trial, lives=lives),
@@ -102,7 +103,7 @@ def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Docum
         if baseline and other
         else None,
         runs=runs,
-        weights=[str(path) for path in weights],
+        weights=weights,
         commands=_commands(store, name, wanted, weights) if record and trial.values else {},
         tracebacks=[run.traceback for run in runs if run.traceback],
         launches=[launches[each] for each in sorted({run.launch_id for run in runs})],
@@ -129,15 +130,7 @@ def _badges(trial: StudyTrial, *, lives: bool) -> list[str]:
     return [*badges, "running"] if lives else badges
 
 
-def _weights(
-    store: Store, study: str, run: RunRecord, launches: dict[int, LaunchRecord]
-) -> Place | None:
-    """Where a run's weights lie on this machine; elsewhere nobody looks for a page's sake."""
-    path = weights_of_run(store.url, study, run, launches[run.launch_id].command)
-    return path if isinstance(path, Path) and path.exists() else None
-
-
-def _commands(store: Store, study: str, trial: int, weights: list[Place]) -> dict[str, str]:
+def _commands(store: Store, study: str, trial: int, weights: list[str]) -> dict[str, str]:
     option = storage_arguments(store.name)
     file = f"trial-{trial}.yaml"
     export = ["--study", study, "--trial", str(trial), "--baseline", "--output", file, *option]

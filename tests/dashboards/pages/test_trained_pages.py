@@ -15,6 +15,7 @@ from dashboards.numbers.study.view import read_study
 from dashboards.pages.guard import Guard
 from storage import Store
 from storage.commands.checkpoints import weights_of_run
+from storage.tables import schema
 from tests.conftest import BACKENDS
 from tests.dashboards.made.bulk_benchmark import add_benchmark
 from tests.dashboards.made.bulk_rows import HOSTILE
@@ -116,6 +117,24 @@ def test_kept_weights_are_shown_where_they_lie(
     text = words(shown(open_site, address))
     assert str(path) in text
     assert "--weights trial-0.safetensors" in text
+
+
+@pytest.mark.parametrize("checkpoints", ["nowhere://bucket/x", "~nobody-of-this-name/x"])
+def test_weights_that_nobody_here_can_look_for_cost_no_page(
+    store: Store, open_site: Guard, checkpoints: str
+) -> None:
+    study_id = add_study(store, "long " * 80, 3)
+    command = f"python -m search.launch --checkpoints {checkpoints}"
+    with store.engine.begin() as connection:
+        connection.execute(schema.launches.update().values(command=command))
+    run = store.runs(study_id)[0]
+    for address in (f"/study/{study_id}/trial/0", f"/run/{run.run_id}"):
+        assert "Kept weights" not in words(shown(open_site, address))
+
+
+def test_a_long_name_is_no_file(store: Store, open_site: Guard) -> None:
+    study_id = add_study(store, "long " * 80, 3)
+    assert "Kept weights" not in words(shown(open_site, f"/study/{study_id}/trial/0"))
 
 
 def test_a_trial_of_another_tool(store: Store, open_site: Guard) -> None:

@@ -1,4 +1,4 @@
-"""Conditions on rows, such as ``val_error < 0.1 and learning_rate > 0.01``.
+"""Filters of rows, such as ``val_error < 0.1 and learning_rate > 0.01``.
 
 They are Python's own expressions without anything that computes: comparisons, ``in`` a list,
 ``and``, ``or``, ``not`` and brackets over columns, numbers and quoted texts. They come from an
@@ -16,25 +16,25 @@ from typing import Any
 from space import Value
 from space.errors import UsageError, nearest
 
-__all__ = ["Condition", "read_condition"]
+__all__ = ["Filter", "read_filter"]
 
-Condition = Callable[[Mapping[str, Value | None]], bool]
+Filter = Callable[[Mapping[str, Value | None]], bool]
 """Whether a row is wanted; by the names of its columns, None where it has no value."""
 _Term = Callable[[Mapping[str, Value | None]], Any]
 
 LONGEST = 1000
-"""Characters of a condition; no person's is longer."""
+"""Characters of a filter; no person's is longer."""
 EXAMPLE = "val_error < 0.1 and learning_rate > 0.01"
 _CONSTANTS = {"true": True, "false": False, "none": None}
 _ORDERS = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge}
 _QUOTED = re.compile("`([^`]*)`")
 
 
-def read_condition(text: str, columns: Collection[str]) -> Condition:
-    """Read a condition.
+def read_filter(text: str, columns: Collection[str]) -> Filter:
+    """Read a filter.
 
     Args:
-        text: The condition; empty for one that holds of every row. A column whose name is no
+        text: The filter; empty for one that holds of every row. A column whose name is no
             Python name stands in backticks.
         columns: The names that there are.
 
@@ -67,7 +67,7 @@ class _Reader:
         self._columns = columns
         self._quoted = {f"_quoted_{place}_": name for place, name in enumerate(quoted)}
 
-    def truth(self, node: ast.expr) -> Condition:
+    def truth(self, node: ast.expr) -> Filter:
         if isinstance(node, ast.BoolOp):
             parts = [self.truth(part) for part in node.values]
             every = all if isinstance(node.op, ast.And) else any

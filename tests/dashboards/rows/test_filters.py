@@ -1,4 +1,4 @@
-"""Conditions: what holds of which row, and what is no condition."""
+"""Filters: what holds of which row, and what is no filter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.numbers.rows.conditions import LONGEST, read_condition
+from dashboards.numbers.rows.filters import LONGEST, read_filter
 from space.errors import UsageError
 
 ROW = {
@@ -21,7 +21,7 @@ ROW = {
 
 
 @pytest.mark.parametrize(
-    ("condition", "holds"),
+    ("text", "holds"),
     [
         ("", True),
         ("val_error < 0.1 and aux_weight > 0.5", True),
@@ -47,12 +47,12 @@ ROW = {
         ("state != 'pruned'", True),
     ],
 )
-def test_what_holds(condition: str, holds: bool) -> None:
-    assert read_condition(condition, ROW)(ROW) is holds
+def test_what_holds(text: str, holds: bool) -> None:
+    assert read_filter(text, ROW)(ROW) is holds
 
 
 @pytest.mark.parametrize(
-    "condition",
+    "text",
     [
         "__import__('os').system('true')",
         "state.upper() == 'X'",
@@ -71,24 +71,24 @@ def test_what_holds(condition: str, holds: bool) -> None:
         "\0",
     ],
 )
-def test_what_is_none(condition: str) -> None:
+def test_what_is_none(text: str) -> None:
     with pytest.raises(UsageError, match="the filter"):
-        read_condition(condition, ROW)
+        read_filter(text, ROW)
 
 
 def test_a_wrong_name_is_told_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'val_error'"):
-        read_condition("val_eror < 1", ROW)
+        read_filter("val_eror < 1", ROW)
     with pytest.raises(UsageError, match="quotation marks"):
-        read_condition("state == complete_", ROW)
+        read_filter("state == complete_", ROW)
     with pytest.raises(UsageError, match="longer than"):
-        read_condition("baseline or " * LONGEST + "baseline", ROW)
+        read_filter("baseline or " * LONGEST + "baseline", ROW)
 
 
 @given(st.text(alphabet="abv_er<>=!()[]'`,.019 +-*notrdi", max_size=40))
-def test_any_text_is_a_condition_or_refused(text: str) -> None:
+def test_any_text_is_a_filter_or_refused(text: str) -> None:
     try:
-        holds = read_condition(text, ROW)
+        holds = read_filter(text, ROW)
     except UsageError:
         return
     assert holds(ROW) in (True, False)
