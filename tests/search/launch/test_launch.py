@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SIAMESE = """
 study: tiny
 model: {name: siamese-aux, width: 4}
-data: {source: digits}
+data: {source: digits, n_train_pairs: 200, n_test_pairs: 100}
 training: {epochs: 3}
 parameters:
   learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2, log: true}
