@@ -140,7 +140,7 @@ def unconfirmed_headline(
     notation = metric.notation([best, baseline])
     if best is None:
         sentence = "No trial is complete yet."
-        return Headline(badge="no headline yet", sentence=sentence, notation=notation)
+        return Headline(badge="no answer yet", sentence=sentence, notation=notation)
     said = f"The search's own best {metric.words} is {notation.value(best)}{notation.unit}"
     said += f", the best of {count(n_complete, 'complete trial')} and so partly luck"
     if baseline is not None:
@@ -170,7 +170,7 @@ def front_headline(metrics: Sequence[Metric], n_front: int | None) -> Headline:
         sentence += "and better in one."
     else:
         sentence = "No trial is complete yet."
-    badge = "no headline yet" if n_front == 0 else "trade-off"
+    badge = "no answer yet" if n_front == 0 else "trade-off"
     return Headline(badge=badge, sentence=sentence, notation=metrics[0].notation([]))
 
 
@@ -182,7 +182,7 @@ def benchmark_headline(table: BenchmarkTable) -> Headline:
     lacking = f"{count(n_missing, 'run')} still to be trained." if n_missing else ""
     if best is None or metric.name not in best.means:
         return Headline(
-            badge="no headline yet",
+            badge="no answer yet",
             sentence="No two configs have the same seeds yet."
             if any(row.n for row in table.rows)
             else "No run has finished yet.",

@@ -37,6 +37,8 @@ __all__ = [
     "study_outcome",
 ]
 
+N_RUNNING = 4
+"""So many trials that run are named."""
 _ANSWERS: tuple[Answer, ...] = ("better", "worse", "equivalent", "undecided", "not ranked")
 
 
@@ -84,8 +86,19 @@ def how_it_went(view: StudyView, *, is_running: bool) -> list[str]:
         note = together_note(view.n_together, view.n_runs)
         sentences += [note] if note else []
     if is_running:
-        sentences.append("The search is still going on.")
+        sentences.append(_running_now(view))
     return sentences
+
+
+def _running_now(view: StudyView) -> str:
+    """What is being trained at this moment."""
+    running = [trial for trial in view.trials if trial.state == "RUNNING"]
+    if not running:
+        return "The search is still going on."
+    of = f" of {count(view.full_epochs * view.replicates, 'epoch')}"
+    first = [f"trial {trial.number} ({trial.n_epochs}{of})" for trial in running[:N_RUNNING]]
+    more = len(running) - len(first)
+    return f"Running now: {joined([*first, f'{more} more'] if more else first)}."
 
 
 def study_outcome(view: StudyView) -> str:

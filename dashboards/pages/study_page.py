@@ -62,7 +62,7 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
     failed = [trial for trial in view.trials if trial.state == "FAIL"]
     space = [space_sheet(view)] + ([] if view.space is None else [terms_sheet(view.space)])
     leading, headline = _leading(view), study_headline(view)
-    command = _confirming(view, headline, store.name) if is_served else None
+    command = _confirming(view, headline, store.name) if is_served and not running else None
     context = {
         "view": view,
         "running": running,

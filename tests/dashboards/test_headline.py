@@ -104,12 +104,12 @@ def test_without_fresh_seeds_nothing_is_called_better() -> None:
     assert "13.00 %" in headline.aside
     assert headline.lacking
     nothing = unconfirmed_headline(ERROR, best=None, baseline=None, n_complete=0)
-    assert (nothing.badge, nothing.lacking) == ("no headline yet", "")
+    assert (nothing.badge, nothing.lacking) == ("no answer yet", "")
 
 
 def test_a_trade_off_counts_its_front() -> None:
     assert "2 trials are on the front of error and error" in front_headline([ERROR] * 2, 2).sentence
-    assert front_headline([ERROR] * 2, 0).badge == "no headline yet"
+    assert front_headline([ERROR] * 2, 0).badge == "no answer yet"
 
 
 def test_a_benchmark_names_its_best_beside_the_reference(shelf: Shelf) -> None:

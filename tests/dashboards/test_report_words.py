@@ -67,6 +67,18 @@ def test_the_course_of_a_search_adds_up(view: StudyView) -> None:
     assert story.how_it_went(view, is_running=True)[-1] == "The search is still going on."
 
 
+def test_what_runs_now_is_named(shelf: Shelf) -> None:
+    view = shelf.study(n_trials=60, running=True)
+    running = [trial for trial in view.trials if trial.state == "RUNNING"]
+    said = story.how_it_went(view, is_running=True)[-1]
+    assert said.startswith("Running now: trial ")
+    for trial in running:
+        assert f"trial {trial.number} ({trial.n_epochs} of 25 epochs)" in said
+    more = replace(view, trials=(*view.trials, *running))
+    assert said.replace(".", "") not in story.how_it_went(more, is_running=True)[-1]
+    assert story.how_it_went(more, is_running=True)[-1].endswith(f"and {len(running)} more.")
+
+
 def test_the_outcome_names_the_best_and_the_baseline(view: StudyView) -> None:
     complete = [trial for trial in view.trials if trial.state == "COMPLETE"]
     best = min(complete, key=lambda trial: trial.values[0])

@@ -129,7 +129,7 @@ def test_a_launch_that_was_killed_is_not_called_running(store: Store) -> None:
         connection.execute(schema.launches.update().values(heartbeat_at=long_ago))
     document = study_document(store, "made")
     assert not document.is_running
-    assert ">died</span>" in document.summary
+    assert ">its launch stopped answering</span>" in document.summary
 
 
 def test_an_answer_is_kept_while_it_is_the_same_and_the_oldest_goes(
