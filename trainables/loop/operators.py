@@ -166,10 +166,8 @@ def _conv2d(
     def rule(n_runs: int, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         weight = weight.flatten(0, 1)
         bias = None if bias is None else bias.flatten()
-        if x.device.type != "cpu":
-            return F.conv2d(x, weight, bias, stride, padding, dilation, groups * n_runs)
         x = x.contiguous(memory_format=torch.channels_last)
-        if n_runs == 1 or not is_plain:
+        if x.device.type != "cpu" or n_runs == 1 or not is_plain:
             return F.conv2d(x, weight, bias, stride, padding, dilation, groups * n_runs)
         y: Tensor = _GroupedConvolution.apply(*_autocast(x, weight, bias), padding, n_runs)  # type: ignore[no-untyped-call]
         return y
