@@ -38,7 +38,8 @@ Remove a study or a benchmark for good, after saying what goes and asking.
 A study goes with its trials, runs and launches. A benchmark goes with its
 runs, except for those that another benchmark of the store counts as well:
 they stay until the last of these is removed. Nothing goes that a launch works
-on now. Files of unfinished runs in the directory of checkpoints are left.
+on now. Files of unfinished runs in the directory of checkpoints are left. What was
+seen of a test split stays counted.
 """
 
 

@@ -9,6 +9,7 @@ from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
 from dashboards.pages.banner import banner
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.story import benchmark_outcome, benchmark_terms
+from dashboards.tables.checklist import benchmark_checklist
 from dashboards.tables.formats import benchmark_sheets, report_sheet, unfinished_sheet
 from dashboards.tables.provenance import provenance_sheets
 from space.words import show_seeds
@@ -97,6 +98,7 @@ def described(
         "sheets": drawn(sheets),
         "rows": rows,
         "provenance": drawn(provenance_sheets(view.launches, view.traced())),
+        "checklist": drawn([benchmark_checklist(view)]),
     }
     return Document(
         title=view.name,
@@ -104,7 +106,7 @@ def described(
         is_running=is_running,
         outcome=headline.sentence,
         summary=render("benchmark_summary.html", **context),
-        details=render("provenance.html", **context),
+        details=render("provenance.html", **context) + render("checklist.html", **context),
         panels=benchmark_panels(view),
     )
 

@@ -17,6 +17,7 @@ from dashboards.story import (
     study_headline,
     study_outcome,
 )
+from dashboards.tables.checklist import study_checklist
 from dashboards.tables.provenance import provenance_sheets
 from dashboards.tables.study import confirmation_sheet, space_sheet, terms_sheet
 from dashboards.words import kept_epoch_note
@@ -85,6 +86,7 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         "together": together_note(view.n_together, view.n_runs),
         "commands": _commands(view, status, store.name) if is_served and status else {},
         "provenance": drawn(provenance_sheets(view.launches)),
+        "checklist": drawn([study_checklist(view)]),
     }
     return Document(
         title=name,

@@ -51,14 +51,15 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
     Option(
         "--fresh-seeds",
         action="store_true",
-        help="so many seeds that no run of the store was trained on; they stay this benchmark's",
+        help="so many seeds that no run of the store was trained on instead; the same command "
+        "goes on with them",
     ),
     Option(
         "--margin",
         type=float,
         metavar="M",
         help="differences of the mean below it do not matter, in the unit of what is compared; "
-        "registered before any test image is read; default: none",
+        "registered before any test sample is read; default: none",
     ),
     Option("--reference", metavar="NAME", help="that others are compared with; default: the first"),
     STORAGE,

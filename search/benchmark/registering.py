@@ -1,4 +1,4 @@
-"""What a benchmark writes down before it reads a test image, its seeds among it."""
+"""What a benchmark writes down before it reads a test sample, its seeds among it."""
 
 from __future__ import annotations
 
@@ -65,8 +65,9 @@ def _used_seeds(store: Store) -> set[int]:
     config = schema.runs.c.config
     used: set[int] = set()
     for key in SEED_KEYS:
-        query = sa.select(config[tuple(key.split("."))].as_integer().label("seed")).distinct()
-        used |= {row["seed"] for row in store.rows(query)}
+        # As text, since a search's may be larger than a database's integers.
+        query = sa.select(config[tuple(key.split("."))].as_string().label("seed")).distinct()
+        used |= {int(row["seed"]) for row in store.rows(query) if row["seed"] is not None}
     for record in load_benchmarks(store):
         used |= {seed for step in record.registrations for seed in step.seeds}
         used |= set(record.seeds)

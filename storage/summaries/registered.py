@@ -1,4 +1,4 @@
-"""What was registered of a benchmark before a test image was read, and who had looked by then.
+"""What was registered of a benchmark before a test sample was read, and who had looked by then.
 
 A look is one run evaluated on the test split of a data set. Whoever has seen test results may
 choose configs by them, so what was known when a benchmark was registered is part of what it shows.
@@ -19,7 +19,7 @@ from storage.store import Store
 from storage.tables import schema
 from storage.tables.records import BenchmarkRecord, Registration
 
-__all__ = ["Registered", "Step", "as_json", "read_registered", "registered_lines"]
+__all__ = ["Registered", "Step", "as_json", "looks_sentence", "read_registered", "registered_lines"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +46,14 @@ class Registered:
     Attributes:
         metric: What its configs are compared by.
         steps: What was registered first, and what was added later; none where nothing was.
-        n_looks: Runs that have been evaluated on this test split so far, in this store, those that
-            were removed since among them.
+        n_looks: Runs that have been evaluated on this test split so far, in this store.
+        n_removed: Those of them that were removed since: what was seen of them stays seen.
     """
 
     metric: Metric
     steps: tuple[Step, ...]
     n_looks: int
+    n_removed: int
 
 
 def read_registered(store: Store, record: BenchmarkRecord) -> Registered:
@@ -65,8 +66,10 @@ def read_registered(store: Store, record: BenchmarkRecord) -> Registered:
     Raises:
         StorageError: If the store cannot be read.
     """
-    table = schema.looks.c
-    query = sa.select(table.config_hash, table.looked_at)
+    table, runs = schema.looks.c, schema.runs.c
+    query = sa.select(table.config_hash, table.looked_at, runs.run_id).select_from(
+        schema.looks.outerjoin(schema.runs, runs.uid == table.uid)
+    )
     looks = store.rows(query.where(table.data_fingerprint == record.data_fingerprint))
     steps: list[Step] = []
     before: Registration | None = None
@@ -84,7 +87,12 @@ def read_registered(store: Store, record: BenchmarkRecord) -> Registered:
             )
         )
         before = registration
-    return Registered(metric=record.measured.judged_by, steps=tuple(steps), n_looks=len(looks))
+    return Registered(
+        metric=record.measured.judged_by,
+        steps=tuple(steps),
+        n_looks=len(looks),
+        n_removed=sum(look["run_id"] is None for look in looks),
+    )
 
 
 def _news(before: Registration, after: Registration) -> Iterator[str]:
@@ -106,8 +114,6 @@ def _news(before: Registration, after: Registration) -> Iterator[str]:
 
 def registered_lines(registered: Registered) -> list[str]:
     """What was registered, when, and after how many looks: a paragraph each."""
-    looks = f"{count(registered.n_looks, 'run')} of this store"
-    looks += " has" if registered.n_looks == 1 else " have"
     lines = []
     for step in registered.steps:
         when = _when(step.registration.registered_at)
@@ -117,13 +123,24 @@ def registered_lines(registered: Registered) -> list[str]:
         if step.news:
             lines.append(f"Added later, on {when}: {joined(step.news)}; {known}. Exploratory.")
             continue
-        first = "after some of its" if step.n_known else "before any of its"
+        first = "after a" if step.n_known else "before any"
         plan = _plan(step.registration, registered.metric)
-        lines.append(f"Registered on {when}, {first} test results: {plan}; {known}.")
+        lines.append(f"Registered on {when}, {first} test sample was read for it: {plan}; {known}.")
     if not lines:
-        lines.append("Not registered: nothing was written down before its test images were read.")
-    lines.append(f"Looks at this test split: {looks} been evaluated on it so far.")
-    return lines
+        lines.append("Not registered: nothing was written down before its test samples were read.")
+    return [*lines, looks_sentence(registered)]
+
+
+def looks_sentence(registered: Registered) -> str:
+    """How often the test split has been looked at."""
+    has = "has" if registered.n_looks == 1 else "have"
+    removed = ""
+    if registered.n_removed:
+        removed = f", {registered.n_removed} of them removed since"
+    return (
+        f"Looks at this test split: {count(registered.n_looks, 'run')} of this store {has} been "
+        f"evaluated on it so far{removed}."
+    )
 
 
 def _when(moment: datetime.datetime | None) -> str:
@@ -154,6 +171,7 @@ def as_json(registered: Registered) -> dict[str, Any]:
     """All of it, for programs."""
     return {
         "looks": registered.n_looks,
+        "looks_removed": registered.n_removed,
         "steps": [
             {
                 **vars(step.registration),

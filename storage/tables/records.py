@@ -227,7 +227,7 @@ class BenchmarkConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """What a benchmark wrote down before it read a test image, or what was added to that later.
+    """What a benchmark wrote down before it read a test sample, or what was added to that later.
 
     Attributes:
         registered_at: When, by the store's clock; None before it is in a store.
@@ -276,8 +276,8 @@ class BenchmarkRecord:
         measured: What is measured of its runs.
         configs: The configs, in the table's order.
         updated_at: When it was last asked for.
-        registrations: What was written down before a test image was read, and what was added since,
-            in order; empty in a benchmark of a release that registered none.
+        registrations: What was written down before a test sample was read, and what was added
+            since, in order; empty in a benchmark of a release that registered none.
     """
 
     benchmark_id: int | None = None

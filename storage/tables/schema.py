@@ -16,7 +16,7 @@ launches and runs are never handed out again.
     search_result_metrics  one row a metric of the state that such a run kept, those on the test
                            split among them
     search_benchmarks      one row a benchmark and data set: its configs, in their table's order,
-                           and what was registered of it before a test image was read
+                           and what was registered of it before a test sample was read
     search_looks           one row a look: a run that was evaluated on a test split, and when; it
                            stays when the run is deleted, as what was seen stays seen
 

@@ -96,10 +96,12 @@ def test_the_story_is_told_in_order(page: Page) -> None:
         "What is searched",
         "Failed trials",
         "Where the numbers come from",
+        "What a reviewer asks",
         "table1",
         "Tables",
         "Still to run",
         "Where the numbers come from",
+        "What a reviewer asks",
     ]
     for words in (
         "Which learning_rate, learning_rate_decay, weight_decay and aux_weight give siamese-aux "

@@ -19,9 +19,10 @@ from space.errors import StorageError
 from storage import open_store
 from storage.__main__ import main
 from storage.admin.upgrade import upgrade_store
+from storage.benchmarks import load_benchmarks
 from storage.connect.engine import parse_url
 from storage.connect.versions import current_version, known_versions, migrate
-from storage.tables.schema import metadata, utc_now
+from storage.tables.schema import looks, metadata, utc_now
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 
@@ -158,6 +159,45 @@ def test_an_upgraded_store_is_as_a_new_one_with_all_it_held(
     assert main(["upgrade", "--storage", old_url]) == 0
     assert "up to date" in capsys.readouterr().out
     assert len(backups(old_url)) == (engine.dialect.name == "sqlite")
+
+
+def test_what_was_there_was_not_registered_and_its_runs_are_looks(
+    old_url: str, engine: sa.Engine
+) -> None:
+    with engine.begin() as connection:
+        migrate(connection, "0005")
+        tables = sa.MetaData()
+        tables.reflect(connection, only=["search_benchmarks", "search_runs"])
+        ended = connection.execute(sa.select(tables.tables["search_runs"].c.started_at)).scalar()
+        connection.execute(
+            tables.tables["search_benchmarks"].insert(),
+            {
+                "name": "old",
+                "data_source": "digits",
+                "data_fingerprint": "f",
+                "title": "",
+                "reference": "a",
+                "n_seeds": 2,
+                "configs": [
+                    {
+                        "name": "a",
+                        "config": {},
+                        "config_hashes": ["h", "i"],
+                        "n_parameters": 1,
+                        "reported": None,
+                    }
+                ],
+                "updated_at": utc_now().replace(tzinfo=None),
+                "measured": DIGIT_PAIRS.as_json(),
+            },
+        )
+    upgrade_store(old_url)
+    with closing(open_store(old_url)) as store:
+        (record,) = load_benchmarks(store)
+        assert (record.registrations, record.seeds) == ((), (0, 1))
+        (look,) = store.rows(sa.select(looks))
+        assert (look["uid"], look["config_hash"], look["data_fingerprint"]) == ("u", "h", "f")
+        assert look["looked_at"].replace(tzinfo=None) == ended
 
 
 def test_the_upgraded_schema_is_the_new_one_to_the_letter(

@@ -1,0 +1,220 @@
+"""What a reviewer asks of a study or a benchmark, answered by what the store has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dashboards.numbers.benchmark import BenchmarkView
+from dashboards.numbers.study.trials import StudyTrial
+from dashboards.numbers.study.view import StudyView
+from dashboards.numbers.tables import Row
+from dashboards.tables.drawing import Sheet
+from dashboards.tables.origins import origin_notes
+from dashboards.tables.provenance import show_machine
+from dashboards.words import show_code
+from space import Space
+from space.metrics import Measured
+from space.words import count, duration, joined, number, show_seeds
+from storage import LaunchRecord
+from storage.summaries.registered import looks_sentence, registered_lines
+
+__all__ = ["NOT_RECORDED", "benchmark_checklist", "study_checklist"]
+
+NOT_RECORDED = "not recorded"
+
+_Answers = dict[str, list[str]]
+"""What is asked -> sentences."""
+
+
+def benchmark_checklist(view: BenchmarkView) -> Sheet:
+    """What a reviewer asks of a benchmark, a line a question."""
+    rows, registered = view.table.rows, view.table.registered
+    n_failed = sum(len(row.result.failed) for row in rows)
+    missing = sum(len(row.result.missing) for row in rows) - n_failed
+    answers: _Answers = {
+        "What was registered before the results?": []
+        if registered is None
+        else registered_lines(registered)[:-1],
+        "How often was the test split looked at?": []
+        if registered is None
+        else [looks_sentence(registered)],
+        "Which seeds?": [
+            f"{show_seeds(view.record.seeds)}; every config is trained on each of them",
+            f"{count(n_failed, 'run')} failed, {missing} still to be trained",
+        ],
+        "How was each config chosen?": [
+            *map(_chosen_by_others, _reported(rows)),
+            *origin_notes(view.table),
+        ],
+        "What was spent on each config?": [_spent(row) for row in rows if row.n],
+        "Which data?": [
+            f"{view.record.data_source}, fingerprint {view.record.data_fingerprint}",
+            *_samples(row.result.config.model_dump(mode="json") for row in rows),
+        ],
+        "Which epoch's state was evaluated?": _once(
+            _kept(view.record.measured, found.run.selection)
+            for row in rows
+            for found in row.result.seeds.values()
+        ),
+        "Which statistics?": [
+            _statistics(len(rows) - 1, view.record.measured, view.table.margin),
+        ],
+        **_code_and_machines(view.launches),
+    }
+    return _sheet(answers)
+
+
+def study_checklist(view: StudyView) -> Sheet:
+    """What a reviewer asks of a search, a line a question."""
+    space, confirmed = view.space, view.confirmation
+    answers: _Answers = {
+        "What was registered before the results?": [
+            "nothing: a search compares nothing on a test split; a benchmark of what it found "
+            "registers what it compares"
+        ],
+        "How often was the test split looked at?": ["never: a search does not read it"]
+        if view.launches
+        else [],
+        "Which seeds?": ([] if space is None else _seeds(space))
+        + (
+            []
+            if confirmed is None
+            else [f"{count(len(confirmed.winner.values), 'fresh seed')} for the best trials"]
+        ),
+        "How was the winner chosen?": ([] if space is None else [_selection(view, space)])
+        + (
+            ["not on fresh seeds: the best of many trials is partly luck"]
+            if confirmed is None
+            else [
+                f"the winner, trial {confirmed.winner.trial_number}, by its mean on fresh seeds, "
+                f"of {count(len(confirmed.trials), 'trial')}"
+            ]
+        ),
+        "What was spent on each config?": _budgets(view),
+        "Which data?": ([] if view.data_source is None else [view.data_source])
+        + [f"fingerprint {each.data_fingerprint}" for each in view.launches[-1:]]
+        + ([] if space is None else _samples([space.model_dump(mode="json")])),
+        "Which epoch's state counts?": []
+        if space is None
+        else [_kept(view.measured, space.model_dump()["training"].get("selection", "metric"))],
+        "Which statistics?": []
+        if confirmed is None
+        else [_statistics(len(confirmed.trials) - 1, view.measured, None)],
+        **_code_and_machines(view.launches),
+    }
+    return _sheet(answers)
+
+
+def _sheet(answers: _Answers) -> Sheet:
+    return Sheet(
+        columns=("question", "answer"),
+        left=frozenset({0, 1}),
+        rows=[
+            (question, "; ".join(said).rstrip(".") or NOT_RECORDED)
+            for question, said in answers.items()
+        ],
+    )
+
+
+def _code_and_machines(launches: Sequence[LaunchRecord]) -> _Answers:
+    return {
+        "Which code and libraries?": _once(
+            f"{show_code(each.git_commit, each.git_dirty)} with "
+            + (
+                ", ".join(f"{name} {version}" for name, version in sorted(each.versions.items()))
+                or f"versions {NOT_RECORDED}"
+            )
+            for each in launches
+        ),
+        "Which hardware?": _once(show_machine(each.hardware) for each in launches),
+    }
+
+
+def _once(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _reported(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.result.reported is not None]
+
+
+def _chosen_by_others(row: Row) -> str:
+    reported = row.result.reported
+    return f"{row.name}: by its publication ({'' if reported is None else reported.source})"
+
+
+def _spent(row: Row) -> str:
+    runs = [found.run for found in row.result.seeds.values()]
+    n_epochs = sum(run.n_epochs for run in runs)
+    spent = duration(sum(run.train_seconds for run in runs))
+    return f"{row.name}: {count(len(runs), 'run')}, {count(n_epochs, 'epoch')}, {spent}"
+
+
+def _budgets(view: StudyView) -> list[str]:
+    """What the search spent on what a person gave and on what the sampler proposed."""
+    if not view.trials:
+        return []
+    said = [f"a trial at most {count(view.full_epochs * view.replicates, 'epoch')}"]
+    for what, trials in (
+        ("baselines", [trial for trial in view.trials if trial.is_baseline]),
+        ("proposals of the sampler", [trial for trial in view.trials if not trial.is_baseline]),
+    ):
+        if trials:
+            said.append(f"{what}: {_of_trials(trials)}")
+    if view.confirm_epochs:
+        spent = duration(view.confirm_seconds)
+        said.append(f"on fresh seeds: {count(view.confirm_epochs, 'epoch')}, {spent}")
+    return said
+
+
+def _of_trials(trials: Sequence[StudyTrial]) -> str:
+    n_epochs, spent = sum(each.n_epochs for each in trials), sum(each.seconds for each in trials)
+    return f"{count(len(trials), 'trial')}, {count(n_epochs, 'epoch')}, {duration(spent)}"
+
+
+def _samples(configs: Iterable[dict[str, Any]]) -> list[str]:
+    """How many samples there are, and what is split off, where a config's data say so."""
+    return _once(
+        ", ".join(
+            f"{name.removeprefix('n_').replace('_', ' ')} {number(value)}"
+            for name, value in config["data"].items()
+            if name.startswith("n_") or name in ("validation_fraction", "augment")
+        )
+        or "the data's own split"
+        for config in configs
+    )
+
+
+def _kept(measured: Measured, selection: str) -> str:
+    first, *ties = measured.rules(selection)[0]
+    said = f"the one with the {first.extreme} {first.words}"
+    return said + "".join(f", of equal ones the {each.extreme} {each.words}" for each in ties)
+
+
+def _statistics(n_comparisons: int, measured: Measured, margin: float | None) -> str:
+    means = "mean and standard deviation (ddof 1) over the seeds, sign-flip intervals"
+    if n_comparisons < 1:
+        return means
+    said = (
+        f"{means}; {count(n_comparisons, 'comparison')} paired by seed, sign-flip tests at the "
+        "5 % level, corrected by Holm's method"
+    )
+    if margin is None:
+        return f"{said}, no margin of equivalence"
+    notation = measured.judged_by.notation([margin])
+    return f"{said}, equivalent within {notation.quoted(margin)}{notation.of_difference}"
+
+
+def _seeds(space: Space) -> list[str]:
+    first = joined(_once(map(str, (space.data.data_seed, space.training.training_seed))))
+    runs = count(space.replicates, "run")
+    return [f"from {first} on, {runs} a trial, the same seeds for every trial"]
+
+
+def _selection(view: StudyView, space: Space) -> str:
+    by = joined(f"{metric.extreme} {metric.words}" for metric in view.metrics)
+    return (
+        f"{count(len(view.trials), 'trial')} of the sampler {space.sampler.name} with the pruner "
+        f"{space.pruner.name}, by {by}"
+    )

@@ -1,0 +1,64 @@
+"""What a reviewer asks is answered from the store, or said not to be recorded."""
+
+from __future__ import annotations
+
+import optuna
+
+from dashboards.numbers.benchmark import read_benchmark
+from dashboards.numbers.study.view import read_study
+from dashboards.tables.checklist import NOT_RECORDED, benchmark_checklist, study_checklist
+from dashboards.tables.drawing import Sheet
+from storage import Store
+from tests.dashboards.made.bulk_study import add_study
+from tests.dashboards.made.reported_benchmark import FINGERPRINT, made_benchmark, reported
+
+
+def answers(sheet: Sheet) -> dict[str, str]:
+    return {row[0]: row[1] for row in sheet.rows}
+
+
+def test_a_benchmark_answers_every_question(store: Store) -> None:
+    errors = {"MLP": {0: 0.3, 1: 0.32}, "ConvNet": {0: 0.2}}
+    record = made_benchmark(store, errors, reported=reported())
+    found = answers(benchmark_checklist(read_benchmark(store, record)))
+    assert NOT_RECORDED not in found.values()
+    for question, words in {
+        "What was registered": "Not registered",
+        "How often was the test split": "3 runs of this store have been evaluated on it so far",
+        "Which seeds": "0-2; every config is trained on each of them; no runs failed, 3 still",
+        "How was each config chosen": "MLP: by its publication (Table I)",
+        "What was spent": "MLP: 2 runs, 6 epochs, 12 s; ConvNet: 1 run, 3 epochs, 6 s",
+        "Which data": f"mnist, fingerprint {FINGERPRINT}; train pairs 1,000",
+        "Which epoch": "lowest validation error, of equal ones the lowest validation loss",
+        "Which statistics": "1 comparison paired by seed",
+        "Which code": "with uncommitted changes with numpy 2.0, torch 2.9",
+        "Which hardware": "Abacus 7, 2 CPUs, 8 GiB, GPUs: none",
+    }.items():
+        (answer,) = (text for asked, text in found.items() if asked.startswith(question))
+        assert words in answer
+
+
+def test_a_search_answers_every_question(store: Store) -> None:
+    add_study(store, "made", 40, confirmed=True)
+    found = answers(study_checklist(read_study(store, "made")))
+    assert NOT_RECORDED not in found.values()
+    assert found["How often was the test split looked at?"] == "never: a search does not read it"
+    assert "5 fresh seeds for the best trials" in found["Which seeds?"]
+    assert found["How was the winner chosen?"].startswith("40 trials of the sampler ")
+    spent = found["What was spent on each config?"]
+    assert "baselines: 1 trial, " in spent
+    assert "proposals of the sampler: 39 trials, " in spent
+    add_study(store, "bare", 8)
+    assert (
+        "not on fresh seeds"
+        in answers(study_checklist(read_study(store, "bare")))["How was the winner chosen?"]
+    )
+
+
+def test_what_another_tool_made_is_not_recorded(store: Store) -> None:
+    study = optuna.create_study(study_name="foreign", storage=store.optuna_storage)
+    study.tell(study.ask(), 0.5)
+    found = answers(study_checklist(read_study(store, "foreign")))
+    for question in ("How often", "Which seeds", "Which data", "Which code", "Which hardware"):
+        (answer,) = (text for asked, text in found.items() if asked.startswith(question))
+        assert answer == NOT_RECORDED
