@@ -2,11 +2,12 @@
 
     python -m tests.benchmarks.searching.dashboard_load [--trials 100 2000 10000] [--refreshes 1000]
 
-For each number of trials: the first answer with the page's content (the server has just started),
-the answer after one more trial, the answer when nothing has changed; all by HTTP, with the CPU
-seconds of the server beside the wall time, for machines that do other things too. Where there is a
-Chromium, also the time from going to the address until the first figure and until every figure on
-the first screen is drawn. Then one server is asked again and again, a trial ending before each
+For each number of trials: the first answer with the page's content (the server has just started,
+and still loads what only figures need), the answer after one more trial, the answer when nothing
+has changed, and the table of all trials, the first time and filtered and sorted; all by HTTP, with
+the CPU seconds of the server beside the wall time, for machines that do other things too. Where
+there is a Chromium, also the time from going to the address until the first figure and until every
+figure on the first screen is drawn. Then one server is asked again and again, a trial ending before each
 time, and the resident memory it has is printed ten times on the way.
 """
 
@@ -30,6 +31,9 @@ from playwright.sync_api import expect, sync_playwright
 from storage.store import Store, open_store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.pages.web import Server, serving
+
+FILTERED = "where=val_error+%3C+0.2+and+aux_weight+%3E+0.5&sort=val_error"
+"""A table's filter and order."""
 
 
 class Asked:
@@ -114,7 +118,8 @@ def measure_opening(sizes: Sequence[int]) -> None:
     print(
         f"{'trials':>7} {'first s':>8} {'(CPU)':>7} {'changed s':>10} {'(CPU)':>7} {'same ms':>8} "
         f"{'overview ms':>12} {'JSON MB':>8} {'sent MB':>8} {'figure s':>9} {'screen s':>9} "
-        f"{'RSS MiB':>8}"
+        f"{'RSS MiB':>8} "
+        f"{'table s':>8} {'(CPU)':>7} {'filter ms':>10}"
     )
     for n_trials in sizes:
         with made(n_trials) as (store, url, study_id), serving(url) as server:
@@ -124,6 +129,8 @@ def measure_opening(sizes: Sequence[int]) -> None:
             finish_trial(store)
             changed = Asked(server, path, first.tag)
             overview = Asked(server, "/data/overview")
+            table = Asked(server, f"/study/{study_id}/trials")
+            filtered = Asked(server, f"/study/{study_id}/trials?{FILTERED}")
             drawn = in_browser(server, f"/study/{study_id}")
             seen = "{:>9} {:>9}".format(
                 *("-", "-") if drawn is None else map("{:.2f}".format, drawn)
@@ -132,7 +139,8 @@ def measure_opening(sizes: Sequence[int]) -> None:
                 f"{n_trials:>7} {first.wall:>8.2f} {first.cpu:>7.2f} {changed.wall:>10.2f} "
                 f"{changed.cpu:>7.2f} {1000 * same.wall:>8.0f} {1000 * overview.wall:>12.0f} "
                 f"{first.n_bytes / 1e6:>8.2f} {first.n_sent / 1e6:>8.2f} {seen} "
-                f"{resident_mib(server):>8.0f}",
+                f"{resident_mib(server):>8.0f} {table.wall:>8.2f} {table.cpu:>7.2f} "
+                f"{1000 * filtered.wall:>10.0f}",
                 flush=True,
             )
 
