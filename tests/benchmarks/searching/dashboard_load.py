@@ -7,8 +7,8 @@ and still loads what only figures need), the answer after one more trial, the an
 has changed, and the table of all trials, the first time and filtered and sorted; all by HTTP, with
 the CPU seconds of the server beside the wall time, for machines that do other things too. Where
 there is a Chromium, also the time from going to the address until the first figure and until every
-figure on the first screen is drawn. Then one server is asked again and again, a trial ending before each
-time, and the resident memory it has is printed ten times on the way.
+figure on the first screen is drawn. Then one server is asked again and again, a trial ending before
+each time, and the resident memory it has is printed ten times on the way.
 """
 
 from __future__ import annotations
