@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SIAMESE = """
 study: tiny
 model: {name: siamese-aux, width: 4}
-data: {source: digits, n_train_pairs: 200, n_test_pairs: 100}
+data: {source: digits}
 training: {epochs: 3}
 parameters:
   learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2, log: true}
@@ -41,6 +41,8 @@ pruner: {name: asha}
 baselines: [{learning_rate: 0.001, aux_weight: 0.6}]
 budget: {trials: 4}
 """
+
+FEW_PAIRS = SIAMESE.replace("source: digits", "source: digits, n_train_pairs: 200, n_test_pairs: 100")
 
 SLOW = """
 study: slow
@@ -79,7 +81,7 @@ def test_siamese_search_on_real_digits(
     tmp_path: Path, here: Here, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first launch is a process of its own with a Ray of its own."""
-    done = run(tmp_path, SIAMESE, "--format", "json")
+    done = run(tmp_path, FEW_PAIRS, "--format", "json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["ended"] == "done"
@@ -105,7 +107,7 @@ def test_siamese_search_on_real_digits(
     assert json.loads(launch[2])["optuna"] == optuna.__version__
     assert len(launch[3]) == 16
 
-    line = arguments(tmp_path, SIAMESE)
+    line = arguments(tmp_path, FEW_PAIRS)
     assert main(line) == 0
     again = capsys.readouterr().out
     assert "the budget is spent" in again
