@@ -42,7 +42,9 @@ baselines: [{learning_rate: 0.001, aux_weight: 0.6}]
 budget: {trials: 4}
 """
 
-FEW_PAIRS = SIAMESE.replace("source: digits", "source: digits, n_train_pairs: 200, n_test_pairs: 100")
+FEW_PAIRS = SIAMESE.replace(
+    "source: digits", "source: digits, n_train_pairs: 200, n_test_pairs: 100"
+)
 
 SLOW = """
 study: slow
