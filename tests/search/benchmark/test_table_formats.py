@@ -43,8 +43,8 @@ class TestFormats:
         lines = render(table, "text").splitlines()
         assert lines[0] == "Table I, restated"
         header, mlp = lines[1], lines[2]
-        test_error = "0.3045 ± 0.0030"
-        assert header.index("test error") + 10 == mlp.index(test_error) + len(test_error)
+        test_error, heading = "30.45 ± 0.30", "test error (%)"
+        assert header.index(heading) + len(heading) == mlp.index(test_error) + len(test_error)
         assert header.index("parameters") + 10 == mlp.index("9,235") + 5
         assert "1 of 10" in lines[4]
         assert "seeds not yet run: =one: 0-2, 4-9; none_yet: 0-9" in lines
@@ -77,7 +77,7 @@ class TestFormats:
     def test_reported_values_keep_their_decimals(self, store: Store) -> None:
         reported = {**REPORTED, "test_error": {"mean": 0.2, "std": 0.04335}}
         results = filled(store, [(named_config("a", reported=reported), {})])
-        assert "0.2000 ± 0.04335" in render(benchmark_table(results, DIGIT_PAIRS), "text")
+        assert "20.00 ± 4.335" in render(benchmark_table(results, DIGIT_PAIRS), "text")
 
     def test_latex_is_balanced_and_escaped(self, table: BenchmarkTable) -> None:
         drawn = render(table, "latex")
@@ -93,7 +93,7 @@ class TestFormats:
                 assert bare.count("{") == bare.count("}")
                 assert bare.count("$") % 2 == 0
                 assert not set(re.sub(r"\$.*?\$", "", bare)) & set("%#_~^<>|±")
-        assert r"$-$0.05" in drawn
+        assert r"$-$5.18" in drawn
 
     def test_latex_escapes(self) -> None:
         assert escape_latex("a_b & 5% \\ ± [x]") == (r"a\_b \& 5\% \textbackslash{} $\pm$ {[}x]")
