@@ -119,7 +119,8 @@ def _page_of(read: Callable[[Request], Table]) -> Callable[[Request], Response]:
         except UsageError as error:
             problem, status = capitalised(str(error)), 400
             found = Rows(columns=table.rows.columns, rows=()).find(Query())
-        compares = table.ticked in (table.what, query.group)
+        # Trials are ticked a row each, configs where a row is all runs of one.
+        compares = query.group == ("" if table.ticked == table.what else table.ticked)
         content = render(
             "rows.html",
             title=table.title,

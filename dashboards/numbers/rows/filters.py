@@ -109,8 +109,9 @@ class _Reader:
             value = _CONSTANTS[name.lower()]
             return lambda row: value
         raise UsageError(
-            f"the filter names “{name[:60]}”, which is no column{nearest(name, self._columns)}. A "
-            "text stands in quotation marks, a column of an odd name in backticks."
+            f"the filter names “{name[:60]}”, which is no column (a text stands in quotation "
+            "marks, a column of an odd name in backticks)"
+            f"{nearest(name, self._columns) or '.'}"
         )
 
 

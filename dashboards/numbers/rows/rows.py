@@ -155,7 +155,7 @@ class Rows:
         by_name = {column.name: column for column in self.columns}
         for name in (query.sort.removeprefix("-"), query.group, *query.columns):
             if name and name not in (*by_name, N):
-                raise UsageError(f"there is no column “{name}”{nearest(name, by_name)}.")
+                raise UsageError(f"there is no column “{name}”{nearest(name, by_name) or '.'}")
         holds = read_filter(query.where, by_name)
         rows = [row for row in self.rows if holds(row.values)]
         n_matched = len(rows)

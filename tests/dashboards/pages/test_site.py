@@ -92,6 +92,10 @@ def test_tables_of_all_trials_and_runs(store: Store, open_site: Guard) -> None:
     assert values == sorted(value for value in complete if value < 0.3)
     runs = f"/benchmark/{record.benchmark_id}/runs"
     assert request(open_site, f"{runs}?group=config").text.count("compare config ") == 2
+    # What stands for several trials or configs is not to be ticked.
+    assert "compare trial " in page.text
+    for grouped in (f"{table}?group=state", f"{runs}?group=seed", runs):
+        assert "Compare the ticked" not in request(open_site, grouped).text
     assert request(open_site, f"{runs}.csv?where=seed==2").text.count("not begun") == 2
     # What cannot be read is said on the page, which can be mended there.
     for address in (table, runs):
