@@ -174,7 +174,7 @@ class Figures {
     const entry = { heading: make("h2", ""), box: make("div", "plots"), plots: [], on: {} };
     entry.caption = make("figcaption", "");
     entry.tools = make("div", "tools");
-    entry.points = make("details", "points");
+    entry.points = make("details", "reading");
     entry.points.append(make("summary", "", "The points as a table"), make("div", "beside"));
     entry.points.addEventListener("toggle", () => this.fillPoints(entry));
     element.append(entry.heading, entry.tools, entry.box, entry.caption, entry.points);

@@ -51,7 +51,7 @@ def test_a_figure_is_switched_read_and_saved(watched: Watched) -> None:
     assert smooth[0] == before[1][0]
     assert smooth[1] == pytest.approx(0.7 * before[1][0] + 0.3 * before[1][1])
     page.locator("#history summary").click()
-    rows = page.locator("#history .points tr")
+    rows = page.locator("#history .reading tr")
     assert rows.count() >= N_TRIALS
     expect(rows.filter(has_text="trial 0 ").first.get_by_role("link")).to_have_attribute(
         "href", f"{urlsplit(page.url).path}/trial/0"
@@ -61,6 +61,18 @@ def test_a_figure_is_switched_read_and_saved(watched: Watched) -> None:
             page.locator("#history").get_by_role("button", name=kind, exact=True).click()
         assert saved.value.suggested_filename == f"history.{kind.lower()}"
         assert Path(saved.value.path()).read_bytes().startswith(begin)
+
+
+def test_on_paper_every_point_is_there(watched: Watched) -> None:
+    page = watched.page
+    watched.open(study_path(watched, "seen"))
+    watched.draw_all()
+    shown = """[...document.querySelectorAll('#history .scatterlayer path.point')]
+        .filter((point) => point.checkVisibility()).length"""
+    on_screen = page.evaluate(shown)
+    assert on_screen >= N_TRIALS
+    page.emulate_media(media="print")
+    assert page.evaluate(shown) == on_screen
 
 
 def test_what_a_stopped_server_said_is_shown_as_old(browser: Browser, searched: str) -> None:
