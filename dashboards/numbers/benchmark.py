@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dashboards.numbers.learning_curves import Curves, learning_curves
 from dashboards.numbers.results import ConfigResult, collect
 from dashboards.numbers.tables import BenchmarkTable, Row, benchmark_table
 from dashboards.numbers.together import trained_together
+from dashboards.numbers.variance import read_variances, varied_sources
 from space.errors import UsageError, nearest
 from storage import BenchmarkRecord, LaunchRecord, RunRecord, Store
 from storage.benchmarks import load_benchmarks
@@ -114,7 +115,15 @@ def read_benchmark(store: Store, record: BenchmarkRecord) -> BenchmarkView:
         StorageError: If the store cannot be read.
     """
     results = collect(store, record.configs, fingerprint=record.data_fingerprint)
-    table = table_of(record, results, read_registered(store, record))
+    variances = read_variances(
+        store,
+        record.configs,
+        results,
+        varied_sources(store, record),
+        metric=record.measured.judged_by.name,
+        fingerprint=record.data_fingerprint,
+    )
+    table = replace(table_of(record, results, read_registered(store, record)), variances=variances)
     launches = {launch.launch_id: launch for launch in store.launches()}
     curves = {result.name: learning_curves(store, result, record.measured) for result in results}
     runs = {seed.run.run_id: seed.run for row in table.rows for seed in row.result.seeds.values()}

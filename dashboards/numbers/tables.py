@@ -6,11 +6,12 @@ Metrics are in their own units, times in seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dashboards.numbers.results import ConfigResult
 from dashboards.numbers.settings import differing_settings
+from dashboards.numbers.variance import VarianceSplit
 from dashboards.statistics.means import Summary, summarise
 from dashboards.statistics.verdicts import (
     FEWEST_FOR_REPORT,
@@ -105,6 +106,8 @@ class BenchmarkTable:
         rows: The rows.
         registered: What was registered of the benchmark, and the looks at its test split; None
             where it is no benchmark of a store.
+        variances: Config -> where the variance of its results comes from, of those of which that
+            was asked.
     """
 
     title: str
@@ -113,6 +116,7 @@ class BenchmarkTable:
     margin: float | None
     rows: tuple[Row, ...]
     registered: Registered | None = None
+    variances: Mapping[str, VarianceSplit] = field(default_factory=dict)
 
     def row(self, name: str) -> Row:
         """The row of a config."""

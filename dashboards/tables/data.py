@@ -9,6 +9,7 @@ from typing import Any
 
 from dashboards.numbers.shift import shift_from_report
 from dashboards.numbers.tables import BenchmarkTable, Row
+from dashboards.numbers.variance import VarianceSplit
 from space.terminal import printing
 from storage.summaries.registered import as_json as registered_as_json
 
@@ -63,6 +64,7 @@ def _row_as_json(table: BenchmarkTable, row: Row) -> dict[str, Any]:
         "verdict": row.verdict,
         "reported": _reported_as_json(row),
         "origin": _origin_as_json(row),
+        "variance": _variance_as_json(table.variances.get(row.name)),
         "seeds": list(_raw(table, row)),
     }
 
@@ -81,6 +83,10 @@ def _reported_as_json(row: Row) -> dict[str, Any] | None:
         for each in row.reported
     }
     return {"source": reported.source, "n": reported.n, **values}
+
+
+def _variance_as_json(split: VarianceSplit | None) -> dict[str, Any] | None:
+    return None if split is None else {**asdict(split), "left": split.left}
 
 
 def _origin_as_json(row: Row) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from dashboards.statistics.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.origins import origin_notes
+from dashboards.tables.variance import variance_sheet
 from dashboards.words import kept_epoch_note, show_interval, show_mean
 from space.metrics import Metric
 from space.terminal.layout import Paper
@@ -113,12 +114,17 @@ def render(table: BenchmarkTable, format: str, paper: Paper | None = None) -> st
 
 
 def benchmark_sheets(table: BenchmarkTable) -> list[Sheet]:
-    """The sheets that have something to say: results, comparisons, the reported values."""
+    """The sheets that have something to say: results, comparisons, the reported values, and where
+    variances come from."""
     sheets = [results_sheet(table)]
     if len(table.rows) > 1:
         sheets.append(comparison_sheet(table))
     if any(row.reported for row in table.rows):
         sheets.append(report_sheet(table))
+    sheets += [
+        variance_sheet(name, split, table.metric, table.notation())
+        for name, split in table.variances.items()
+    ]
     return sheets
 
 

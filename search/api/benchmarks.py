@@ -112,6 +112,7 @@ def benchmark(
     ray_address: str | None = None,
     checkpoints: str | Path | None = None,
     keep_weights: bool = False,
+    vary: bool | Iterable[str] = False,
     table_only: bool = False,
     verbose: bool = False,
 ) -> Benchmark:
@@ -138,6 +139,8 @@ def benchmark(
         ray_address: A Ray cluster to join.
         checkpoints: Where unfinished runs lie.
         keep_weights: Keep every run's weights, in ``benchmark/weights`` below the checkpoints.
+        vary: Train as well runs that differ in one source of randomness alone, to see where the
+            variance comes from: names as for ``--vary``, or True for the usual ones.
         table_only: Train nothing.
         verbose: Let the libraries' own messages through.
 
@@ -167,6 +170,7 @@ def benchmark(
         ray_address=ray_address,
         checkpoints=checkpoints,
         keep_weights=keep_weights,
+        vary=vary,
         table_only=table_only,
         verbose=verbose,
     )

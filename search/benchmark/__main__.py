@@ -11,6 +11,7 @@ from argparse import Namespace
 
 from dashboards.tables.formats import FORMATS
 from search.benchmark.request import read_request
+from space.sources import SOURCES
 from space.terminal.command import SET, Option, count_of
 from storage.commands.kit import (
     CALLBACKS,
@@ -79,12 +80,23 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
         action="store_true",
         help="keep every run's weights, in benchmark/weights/ below the checkpoints",
     ),
+    Option(
+        "--vary",
+        nargs="*",
+        action="extend",
+        choices=tuple(SOURCES),
+        metavar="SOURCE",
+        help="train as well runs that differ from those of the seeds in one source of randomness, "
+        "to see where the variance comes from: data, weights, order, augmentation, dropout, or "
+        "training for all but the data; none named: data, weights and order; default: no such runs",
+    ),
     Option("--table-only", action="store_true", help="train nothing; show what the store has"),
     format_of("the table on stdout", FORMATS),
     VERBOSE,
     examples=(
         "--config best/mlp.yaml --seeds 10",
         "--config space/paper/table1.yaml --table-only --format markdown",
+        "--config best/mlp.yaml --seeds 20 --vary",
     ),
     epilog="The same command later runs only the seeds that are missing.",
 )

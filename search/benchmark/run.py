@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from dashboards.numbers.results import ConfigResult, collect
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
+from dashboards.numbers.variance import Varied, read_variances, varied, varied_sources
 from dashboards.tables.formats import render
 from search.benchmark.configs import (
     benchmark_configs,
@@ -30,6 +31,7 @@ from search.runs.stopping import Stopping
 from search.workers.train_queue import QueueProgress, train_queue
 from search.workers.workplace import Workplace
 from space import NamedConfig
+from space.sources import redrawn, sources_of
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import paper_of, say_error, write
 from space.words import count
@@ -74,6 +76,7 @@ def benchmark(request: Request) -> Outcome:
     every = load_named(options.config, request.changes)
     named, data = settle_source(only(every, options.only))
     measured = type(named[0].config).measured
+    asked = () if options.vary is None else sources_of(type(named[0].config), options.vary)
     store = open_store(default_storage(options.storage))
     try:
         # Nobody else takes the same fresh seeds meanwhile.
@@ -92,17 +95,17 @@ def benchmark(request: Request) -> Outcome:
                 ]
                 register(store, request, settled(of_source, data.source), seeds, data, known)
         queue = _missing(before, named)
-        told = Source(group=request.name, labels=_labels(configs))
+        queue += _varied(store, named, configs, asked, data)
+        told = Source(group=request.name, labels=_labels(configs, asked))
         status = "done"
         if queue and not options.table_only:
-            status = _run(store, queue, request, data, told)
+            status = _run(store, queue, request, data, told, asked)
         elif not options.table_only:
             Telling(request.callbacks, told, store.url).close()
         results = collect(store, configs, fingerprint=data.fingerprint)
         record = known_benchmark(store, request.name, data.fingerprint)
-        return Outcome(
-            status=status,
-            table=benchmark_table(
+        table = replace(
+            benchmark_table(
                 results,
                 measured,
                 reference=options.reference,
@@ -110,8 +113,21 @@ def benchmark(request: Request) -> Outcome:
                 margin=options.margin if record is None else record.margin,
                 registered=None if record is None else read_registered(store, record),
             ),
+            variances=read_variances(
+                store,
+                configs,
+                results,
+                tuple(dict.fromkeys([*asked, *(varied_sources(store, record) if record else ())])),
+                metric=measured.judged_by.name,
+                fingerprint=data.fingerprint,
+            ),
+        )
+        return Outcome(
+            status=status,
+            table=table,
             fingerprint=data.fingerprint,
-            n_missing=sum(len(result.missing) for result in results),
+            n_missing=sum(len(result.missing) for result in results)
+            + len(_varied(store, named, configs, asked, data)),
         )
     finally:
         store.close()
@@ -139,17 +155,63 @@ def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) ->
     ]
 
 
-def _labels(configs: Sequence[BenchmarkConfig]) -> dict[str, str]:
+def _varied(
+    store: Store,
+    named: Sequence[NamedConfig],
+    configs: Sequence[BenchmarkConfig],
+    sources: Sequence[str],
+    data: RunData,
+) -> list[QueuedRun]:
+    """The runs with a source drawn anew that no launch has finished, seed by seed."""
+    wanted = [
+        (each.seed, own, each)
+        for own, config in zip(named, configs, strict=True)
+        for each in varied(config, sources)
+    ]
+    hashes = {each.config_hash for *_, each in wanted}
+    done = {
+        run.config_hash
+        for run, result in store.results(sorted(hashes))
+        if result.data_fingerprint == data.fingerprint
+    }
+    # Two of them may be one run: the data of the one seed with the training of the other.
+    return list(
+        {
+            each.config_hash: QueuedRun(
+                label=_label(own.name, each),
+                config=redrawn(resolved(own, seed), each.source, each.other),
+            )
+            for seed, own, each in sorted(wanted, key=lambda found: found[0])
+            if each.config_hash not in done
+        }.values()
+    )
+
+
+def _label(name: str, run: Varied) -> str:
+    return f"{name}, seed {run.seed}, {run.source} of seed {run.other}"
+
+
+def _labels(configs: Sequence[BenchmarkConfig], sources: Sequence[str]) -> dict[str, str]:
     """Config's hash -> what callbacks are told that its run is called."""
-    return {
+    own = {
         config_hash: f"{config.name}, seed {seed}"
         for config in configs
         for seed, config_hash in config.by_seed.items()
     }
+    return own | {
+        each.config_hash: _label(config.name, each)
+        for config in configs
+        for each in varied(config, sources)
+    }
 
 
 def _run(
-    store: Store, queue: list[QueuedRun], request: Request, data: RunData, told: Source
+    store: Store,
+    queue: list[QueuedRun],
+    request: Request,
+    data: RunData,
+    told: Source,
+    sources: Sequence[str],
 ) -> str:
     """Train what is missing; say how it ended."""
     options = request.options
@@ -163,6 +225,7 @@ def _run(
                 "configs": [str(path) for path in options.config],
                 "seeds": options.seeds,
                 "fresh_seeds": options.fresh_seeds,
+                "vary": list(sources),
             },
             data=data,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards.figures.benchmark.costs import parameters_panel, seconds_panel
 from dashboards.figures.benchmark.curves import curves_panel
 from dashboards.figures.benchmark.seeds import differences_panel, seeds_panel
+from dashboards.figures.benchmark.variance import variance_panel
 from dashboards.figures.panel import Panel, draw_panels
 from dashboards.numbers.benchmark import BenchmarkView
 
@@ -18,14 +19,16 @@ def benchmark_panels(view: BenchmarkView) -> list[Panel]:
         view: The benchmark.
 
     Returns:
-        What is compared by seed by seed, differences from the reference, learning curves, means
-        against parameters and training time; those that there is nothing to show for are left out.
+        What is compared by seed by seed, differences from the reference, where variances come from,
+        learning curves, means against parameters and training time; those that there is nothing to
+        show for are left out.
     """
     if not view.n_done:
         return []
     makers = {
         "benchmark-seeds": seeds_panel,
         "benchmark-differences": differences_panel,
+        "benchmark-variance": variance_panel,
         "benchmark-curves": curves_panel,
         "benchmark-parameters": parameters_panel,
         "benchmark-seconds": seconds_panel,
