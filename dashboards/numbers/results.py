@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,24 @@ class ConfigResult:
     def by_seed(self, metric: str) -> dict[int, float]:
         """Seed -> a metric of the state that was kept, of the finished runs."""
         return {seed: found.result[metric] for seed, found in self.seeds.items()}
+
+    def by_selection(self, metric: str) -> tuple[dict[int, float], dict[int, float]]:
+        """A metric of both states that a run has.
+
+        Args:
+            metric: Its name.
+
+        Returns:
+            Seed -> the state's that is kept by metric, and the same of that which is kept by loss,
+            of the finished runs of which both are known.
+        """
+        both = {
+            seed: (found.result[metric], found.result.other[metric])
+            for seed, found in self.seeds.items()
+            if metric in found.result.other and math.isfinite(found.result[metric])
+        }
+        own, other = ({seed: pair[place] for seed, pair in both.items()} for place in (0, 1))
+        return (other, own) if self.config.selection == "loss" else (own, other)
 
 
 def usual_fingerprint(store: Store, configs: Sequence[BenchmarkConfig]) -> str | None:

@@ -23,6 +23,7 @@ def as_csv(table: BenchmarkTable) -> str:
         *("name", "seed", "config_hash", "run_id"),
         *(metric.name for metric in table.measured.metrics),
         *("best_epoch", "train_seconds", "launch_id", "data_fingerprint"),
+        *("other_epoch", *(f"other_{metric.name}" for metric in table.measured.metrics)),
     )
     return printing.as_csv(columns, [[each[column] for column in columns] for each in raw])
 
@@ -110,4 +111,9 @@ def _raw(table: BenchmarkTable, row: Row) -> Iterator[dict[str, Any]]:
             "train_seconds": run.train_seconds if math.isfinite(run.train_seconds) else None,
             "launch_id": run.launch_id,
             "data_fingerprint": result.data_fingerprint,
+            "other_epoch": run.other_epoch,
+            **{
+                f"other_{metric.name}": result.other.get(metric.name)
+                for metric in table.measured.metrics
+            },
         }

@@ -11,6 +11,7 @@ from dashboards.statistics.verdicts import FEWEST_FOR_REPORT
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.origins import origin_notes
+from dashboards.tables.selections import selections_sheet
 from dashboards.tables.variance import variance_sheet
 from dashboards.words import kept_epoch_note, show_interval, show_mean
 from space.metrics import Metric
@@ -114,11 +115,14 @@ def render(table: BenchmarkTable, format: str, paper: Paper | None = None) -> st
 
 
 def benchmark_sheets(table: BenchmarkTable) -> list[Sheet]:
-    """The sheets that have something to say: results, comparisons, the reported values, and where
-    variances come from."""
+    """The sheets that have something to say: results, comparisons, both states of the runs, the
+    reported values, and where variances come from."""
     sheets = [results_sheet(table)]
     if len(table.rows) > 1:
         sheets.append(comparison_sheet(table))
+    selections = selections_sheet(table)
+    if selections is not None:
+        sheets.append(selections)
     if any(row.reported for row in table.rows):
         sheets.append(report_sheet(table))
     sheets += [

@@ -24,6 +24,7 @@ from dashboards.tables.formats import (
     results_sheet,
     shift_sentences,
 )
+from dashboards.tables.selections import selections_sheet
 from search.benchmark.configs import benchmark_configs
 from search.reproduction.aux_weight import grid_section
 from search.reproduction.loss_curves import curves_section
@@ -224,6 +225,9 @@ def _table_section(paper: PaperTable, table: BenchmarkTable) -> str:
             "being the store that this document is written from.\n"
         )
     blocks.append(draw(results_sheet(table), "markdown"))
+    selections = selections_sheet(table)
+    if selections is not None:
+        blocks.append(draw(selections, "markdown"))
     if any(row.reported for row in table.rows):
         blocks.append(draw(report_sheet(table), "markdown"))
         blocks.append(draw(report_sheet(table, others=True), "markdown"))

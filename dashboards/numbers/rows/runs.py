@@ -60,7 +60,17 @@ def run_rows(store: Store, record: BenchmarkRecord) -> Rows:
             for metric in record.measured.metrics
         ),
         *(Column(name=path, words=path.partition(".")[2] or path) for path in settings),
+        *(
+            Column(
+                name=f"other_{metric.name}",
+                words=f"{metric.words}, other selection",
+                metric=metric,
+                is_shown=False,
+            )
+            for metric in record.measured.metrics
+        ),
         Column(name="kept_epoch", words="kept epoch", is_shown=False),
+        Column(name="other_epoch", words="kept epoch, other selection", is_shown=False),
         Column(name="epochs", words="epochs"),
         Column(name="seconds", words="training time (s)"),
         Column(name="n_parameters", words="parameters", is_shown=False),
@@ -102,6 +112,7 @@ def _of_run(run: RunRecord | None) -> dict[str, Value | None]:
         "run": run.run_id,
         "state": run.state,
         "kept_epoch": run.best_epoch,
+        "other_epoch": run.other_epoch,
         "epochs": run.n_epochs,
         "seconds": run.train_seconds,
         "launch": run.launch_id,
@@ -112,4 +123,5 @@ def _of_run(run: RunRecord | None) -> dict[str, Value | None]:
 
 
 def _of_result(result: ResultRecord) -> dict[str, Value | None]:
-    return {name: value for name, value in result.metrics.items() if math.isfinite(value)}
+    found = {**result.metrics, **{f"other_{name}": each for name, each in result.other.items()}}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
