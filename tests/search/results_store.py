@@ -55,6 +55,7 @@ def add_run(
     *,
     losses: Sequence[tuple[float, float]] = ((0.7, 0.8), (0.5, 0.6), (0.3, 0.7)),
     fingerprint: str = "f" * 16,
+    other: Mapping[str, float] | None = None,
 ) -> int:
     """Record a finished run.
 
@@ -66,6 +67,7 @@ def add_run(
         errors: Train, validation and test error of the state it kept.
         losses: Training and validation loss of each epoch.
         fingerprint: Of its data.
+        other: Metrics of the state that the other selection would keep.
 
     Returns:
         The run's number.
@@ -107,6 +109,7 @@ def add_run(
                 "test_loss": 0.3,
             },
             data_fingerprint=fingerprint,
+            other=other or {},
         )
     )
     store.end_run(run.run_id, "complete")

@@ -124,6 +124,8 @@ class TestFormats:
             "train_seconds": "6.0",
             "launch_id": "1",
             "data_fingerprint": "f" * 16,
+            "other_epoch": "",
+            **{f"other_{metric.name}": "" for metric in DIGIT_PAIRS.metrics},
         }
 
     def test_json_holds_everything(self, table: BenchmarkTable) -> None:

@@ -130,6 +130,31 @@ def test_seeds_are_trained_once_and_evaluated(
     assert other.missing == (0, 1, 2)
 
 
+def test_a_run_has_the_results_of_both_selections(
+    store: Store, images: tuple[SplitData, SplitData]
+) -> None:
+    settings = {"epochs": 8, "learning_rate": 0.003, "batch_size": 50}
+    changes = {f"training.{name}": value for name, value in settings.items()}
+    changes |= {"data.n_train_pairs": 200, "model.width": 32}
+    longer = CONFIG.config.with_values(changes)
+    by_loss = longer.with_values({"training.selection": "loss"})
+    named = [PairsNamed.of_config(each, name="tiny") for each in (longer, by_loss)]
+    queue = [QueuedRun(label="", config=resolved(each, s)) for each in named for s in range(3)]
+    train(new_queue(store, queue, []), images)
+    found = [collect(store, benchmark_configs([each], range(3)))[0] for each in named]
+    for seed in range(3):
+        own, other = (each.seeds[seed] for each in found)
+        epochs = store.epochs([own.run.run_id])[own.run.run_id]
+        lowest = min(epochs, key=lambda epoch: epoch["val_loss"])
+        assert own.run.other_epoch == other.run.best_epoch == lowest.epoch
+        assert own.run.best_epoch == other.run.other_epoch
+        assert own.result.other == other.result.metrics
+        assert own.result.metrics == other.result.other
+        assert own.result.other["val_loss"] == pytest.approx(lowest["val_loss"])
+    assert found[0].by_selection("test_error") == found[1].by_selection("test_error")
+    assert any(one.run.best_epoch != one.run.other_epoch for one in found[0].seeds.values())
+
+
 def test_interrupted_run_goes_on_as_the_same_run_with_the_same_result(
     store: Store, images: tuple[SplitData, SplitData]
 ) -> None:

@@ -200,6 +200,17 @@ def test_what_was_there_was_not_registered_and_its_runs_are_looks(
         assert look["looked_at"].replace(tzinfo=None) == ended
 
 
+def test_an_upgrade_finds_the_epoch_of_the_lowest_loss(old_url: str, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE search_epochs SET val_loss = 3 - epoch"))
+    upgrade_store(old_url)
+    store = open_store(old_url, create=False)
+    assert [run.other_epoch for run in store.runs()] == [2]
+    ((_, result),) = store.results(["h"])
+    assert result.other == {}
+    store.close()
+
+
 def test_the_upgraded_schema_is_the_new_one_to_the_letter(
     old_url: str, tmp_path: Path, request: pytest.FixtureRequest, engine: sa.Engine
 ) -> None:

@@ -99,7 +99,7 @@ def _assert_alike(some: list[Report], others: list[Report]) -> None:
     for one, two in zip(some, others, strict=True):
         assert one.keys() == two.keys()
         assert (one["failure"], one["warning"]) == (two["failure"], two["warning"])
-        for part in ("epoch", "evaluation"):
+        for part in ("epoch", "evaluation", "other"):
             assert (one[part] is None) == (two[part] is None)
             for key in one[part] or {}:
                 if key != "seconds":
