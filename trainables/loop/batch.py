@@ -37,7 +37,14 @@ from trainables.loop.traced import TracedFunction
 if TYPE_CHECKING:
     from trainables.loop.training import Training
 
-__all__ = ["EVALUATION_BATCH", "TRACE_AFTER", "TrainingBatch", "batch_key", "evaluate"]
+__all__ = [
+    "EVALUATION_BATCH",
+    "TRACE_AFTER",
+    "TrainingBatch",
+    "batch_key",
+    "evaluate",
+    "options_of",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +105,7 @@ _shared_functions = lru_cache(maxsize=8)(_functions)
 
 def _alone(run: Training) -> AloneNetwork:
     loss = RunLoss(run.task, run.network, run.config.training)
-    return AloneNetwork(loss, list(run.parts["train"]), _options_of([run]))
+    return AloneNetwork(loss, list(run.parts["train"]), options_of([run]))
 
 
 @torch.no_grad()
@@ -258,7 +265,7 @@ class TrainingBatch:
         for run in self._runs:
             run.move()
         networks = [run.network for run in self._runs]
-        network = RunsNetwork(make(kind), networks, _options_of(self._runs))
+        network = RunsNetwork(make(kind), networks, options_of(self._runs))
         return Together(self._runs, network, capture, self._warn)
 
     def _warn(self, text: str) -> None:
@@ -276,7 +283,7 @@ def _global_generators(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _options_of(runs: Sequence[Training]) -> dict[str, Tensor]:
+def options_of(runs: Sequence[Training]) -> dict[str, Tensor]:
     """The runs' stacked options, (R,) each, in the type of their networks."""
     parameter = next(runs[0].network.parameters())
     return {

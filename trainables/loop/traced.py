@@ -26,7 +26,7 @@ _VIEWS = frozenset(
         torch.ops.aten._unsafe_view.default,
     }
 )
-"""Operators that often give their input as it is."""
+"""Operators that give all of their input's elements, often as they are."""
 
 
 class TracedFunction:
@@ -74,8 +74,11 @@ def _traced(function: Callable[..., Outputs], tensors: tuple[Tensor, ...]) -> Ca
     """Traces a function on copies, since that calls it."""
     module: fx.GraphModule = make_fx(function)(*copies_of(tensors))
     for node in module.graph.nodes:
-        if node.target in _VIEWS and _layout_at(node) == _layout_at(node.args[0]):
-            node.replace_all_uses_with(node.args[0])
+        seen = node
+        while seen.target in _VIEWS:  # Views of views often come back to where they began.
+            seen = seen.args[0]
+            if _layout_at(node) == _layout_at(seen):
+                node.replace_all_uses_with(seen)
     module.graph.eliminate_dead_code()
     for node in module.graph.nodes:
         node.meta.clear()  # which takes megabytes and is for those who change a graph

@@ -18,8 +18,8 @@ its time.
 The DataLoader loop is the ordinary PyTorch way: a data set of tensors a sample, batches shuffled
 and put together by a DataLoader, contiguous images, torch's Adam as it comes.
 
-Bare products are those of a batch a core of a network of linear layers, and Adam's steps, with
-nothing between them: see `tests.benchmarks.training.bare_products`.
+Bare products are those of a batch a core, and Adam's steps, with nothing between them: see
+`tests.benchmarks.training.bare_products`.
 
 At the matrix rate, a training would take as long as its floating-point operations, without those
 on padding, take in the device's best square matrix product in float32; what the optimizer moves
@@ -49,20 +49,22 @@ from space import load_configs
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from space.words import count
 from tests.benchmarks.results import Cell, Table, add_json_option, publish, without_avx512
-from tests.benchmarks.training.bare_products import is_linear, train_bare
+from tests.benchmarks.training.bare_products import train_bare
 from tests.benchmarks.training.dataloader_loop import dataloader_epoch
-from tests.benchmarks.training.steps import matrix_products, padding_share, step_flops
+from tests.benchmarks.training.steps import (
+    matrix_products,
+    padding_share,
+    random_images,
+    report_config,
+    step_flops,
+)
 from tests.harness.configs import open_run
 from trainables.contract.split_data import SplitData
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.config import (
-    DataConfig,
     DigitPairsConfig,
-    ModelConfig,
-    PairTrainingConfig,
 )
-from trainables.shipped.digit_pairs.data.images import SIDE
 from trainables.shipped.digit_pairs.flops import forward_flops
 from trainables.shipped.digit_pairs.models import MODELS, build_model
 from trainables.shipped.digit_pairs.resolve import resolve_config
@@ -74,24 +76,6 @@ EPOCHS = 25
 """Epochs of the report's Table I."""
 GRID_WEIGHTS = 10
 """Auxiliary weights of the report's grid, each with two networks and 10 seeds of both."""
-
-
-def random_images() -> SplitData:
-    """As many images as 1,000 pairs take."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.rand(2000, SIDE, SIDE, generator=generator) * 255
-    labels = torch.randint(10, (2000,), generator=generator)
-    return SplitData.build("mnist", "train", {"image": images, "label": labels})
-
-
-def make_config(
-    model: str, seed: int, device: torch.device, epochs: int = 10_000
-) -> DigitPairsConfig:
-    """The report's settings, by default for more epochs than are timed."""
-    training = PairTrainingConfig(epochs=epochs, training_seed=seed, weight_decay=1e-4)
-    data = DataConfig(source="mnist", data_seed=seed)
-    config = DigitPairsConfig(data=data, model=ModelConfig(name=model), training=training)
-    return resolve_config(config.with_values({"training.device": device.type}))
 
 
 def epoch_flops(config: DigitPairsConfig) -> float:
@@ -167,7 +151,7 @@ def train_on_cpu(configs: Sequence[DigitPairsConfig]) -> None:
 def whole_trainings(model: str, together: int, rounds: int, device: torch.device) -> list[Cell]:
     """A row of the first table: from the images to the end of the last epoch."""
     images = random_images()
-    configs = [make_config(model, seed, device, EPOCHS) for seed in range(together)]
+    configs = [report_config(model, seed, device, EPOCHS) for seed in range(together)]
 
     def dataloader() -> None:
         epoch = dataloader_epoch(configs[0], images, device)
@@ -191,8 +175,7 @@ def whole_trainings(model: str, together: int, rounds: int, device: torch.device
             on_cores = stack.enter_context(workers_of_one_thread(configs[0], together))
             work[A_CORE] = (lambda: on_cores(train_on_cpu, configs), together)
             ways.append(A_CORE)
-            if is_linear(configs[0]):
-                work[BARE] = (lambda: on_cores(train_bare, configs), together)
+            work[BARE] = (lambda: on_cores(train_bare, configs), together)
         seconds = in_turn(work, rounds, device)
     rates.append(matrix_rate(device))
     ratios = [ratio for way in ways[2:] for ratio in times_faster(seconds, way)]
@@ -236,7 +219,7 @@ def workers_of_one_thread(
 def epochs_of(model: str, n_runs: int, rounds: int, device: torch.device) -> list[Cell]:
     """A row of the second table: epochs of runs that are warm."""
     images = random_images()
-    configs = [make_config(model, seed, device) for seed in range(n_runs)]
+    configs = [report_config(model, seed, device) for seed in range(n_runs)]
     alone = _opened(configs[0], images)
     runs = [_opened(config, images) for config in configs]
     batch = TrainingBatch(runs, trace_after=0)

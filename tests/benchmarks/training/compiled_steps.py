@@ -32,16 +32,13 @@ from tests.benchmarks.results import (
     keep_result,
     make_result,
 )
-from tests.benchmarks.training.batched_training import random_images, seconds_of
+from tests.benchmarks.training.batched_training import seconds_of
 from tests.benchmarks.training.gpu_training import Case
+from tests.benchmarks.training.steps import BatchedStep, random_images
 from tests.harness.configs import open_run
-from trainables.contract.stacked import stacked_options
 from trainables.device import device_settings
-from trainables.loop.batch import _options_of
 from trainables.loop.captured import CapturedWork, CudaGraphs
 from trainables.loop.layout import copies_of
-from trainables.loop.network import RunLoss, RunsFunctions, RunsNetwork, build_network
-from trainables.loop.samples import rows_of, side_by_side
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.models import MODELS
 
@@ -62,64 +59,37 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Step:
-    """A step of some runs in one of the ways."""
-
-    def __init__(self, way: str, case: Case, device: torch.device) -> None:
-        """
-        Args:
-            way: One of `WAYS`.
-            case: The runs.
-            device: Where.
-        """
-        images = random_images()
-        runs = [
-            cast(Training, open_run(case.config(seed, device), images))
-            for seed in range(case.n_runs)
-        ]
-        first = runs[0]
-        loss = RunLoss(first.task, build_network(first.task, 0, device), first.config.training)
-        functions = RunsFunctions(
-            loss,
-            list(first.parts["train"]),
-            stacked_options(first.task.options),
-            _compiled if way == "compiled" else lambda function: function,
-        )
-        self._network = RunsNetwork(functions, [run.network for run in runs], _options_of(runs))
-        if way == "compiled":
-            # Else it would see inputs that change in place, and refuse to use graphs.
-            for tensor in self._network.stack.tensors.values():
-                torch._dynamo.mark_static_address(tensor)
-        self._optimizers = [run.optimizer for run in runs]
-        samples, keys = zip(*(run.begin_epoch() for run in runs), strict=True)
-        batch = side_by_side(samples)
-        self.key_R = torch.stack(keys, dim=1)[0]
-        self.rows = next(rows_of(batch, first.config.training.batch_size))
-        self.gradients: Callable[..., object] = self._network.train
-        self.whole: Callable[..., object] = self._step
-        if way == "captured":
-            capture, warnings = CudaGraphs(), list[str]()
-            self.warnings = warnings
-            self._step(self.key_R, *self.rows)  # A capture wants warm libraries.
-            self.gradients = CapturedWork(
-                self._network.train, dict, capture=capture, warn=warnings.append
-            )
-            self.whole = CapturedWork(self._step, dict, capture=capture, warn=warnings.append)
-
-    def _step(self, key_R: Tensor, *rows: Tensor) -> None:
-        _, of_runs = self._network.train(key_R, *rows)
-        for optimizer, gradients in zip(self._optimizers, of_runs, strict=True):
-            optimizer.step(gradients)
+def works_of(
+    way: str, case: Case, device: torch.device
+) -> tuple[BatchedStep, list[Callable[..., object]], list[str]]:
+    """A step of some runs in one of the ways: its gradients alone, and the whole; and warnings."""
+    images = random_images()
+    configs = [case.config(seed, device) for seed in range(case.n_runs)]
+    runs = [cast(Training, open_run(config, images)) for config in configs]
+    warnings: list[str] = []
+    if way == "compiled":
+        step = BatchedStep(runs, _compiled)
+        # Else it would see inputs that change in place, and refuse to use graphs.
+        for tensor in step.network.stack.tensors.values():
+            torch._dynamo.mark_static_address(tensor)
+        return step, [step.network.train, step], warnings
+    step = BatchedStep(runs)
+    works: list[Callable[..., object]] = [step.network.train, step]
+    if way == "captured":
+        graphs = CudaGraphs()
+        step(step.key_R, *step.rows)  # A capture wants warm libraries.
+        works = [CapturedWork(work, dict, capture=graphs, warn=warnings.append) for work in works]
+    return step, works, warnings
 
 
 def step_row(way: str, case: Case, device: torch.device, n_steps: int) -> list[Cell]:
     """A row: milliseconds of a step, and what it took to get there."""
     config = case.config(0, device)
     with torch.no_grad(), device_settings(config.training, device):
-        step = Step(way, case, device)
+        step, works, warnings = works_of(way, case, device)
         found: list[float] = []
         warm = 0.0
-        for work in (step.gradients, step.whole):
+        for work in works:
 
             def steps(n: int, work: Callable[..., object] = work) -> None:
                 for _ in range(n):
@@ -133,7 +103,6 @@ def step_row(way: str, case: Case, device: torch.device, n_steps: int) -> list[C
 
             warm += seconds_of(few, device)
             found.append(min(seconds_of(many, device) for _ in range(3)) / n_steps)
-    note = "; ".join(getattr(step, "warnings", []))
     return [
         case.model,
         case.precision,
@@ -141,7 +110,7 @@ def step_row(way: str, case: Case, device: torch.device, n_steps: int) -> list[C
         way,
         *[1000 * each for each in found],
         warm,
-        note,
+        "; ".join(warnings),
     ]
 
 

@@ -35,8 +35,14 @@ from tests.benchmarks.results import (
     keep_result,
     make_result,
 )
-from tests.benchmarks.training.batched_training import random_images, seconds_of
-from tests.benchmarks.training.steps import matrix_products, padding_share, step_flops
+from tests.benchmarks.training.batched_training import seconds_of
+from tests.benchmarks.training.steps import (
+    matrix_products,
+    padding_share,
+    random_images,
+    report_config,
+    step_flops,
+)
 from tests.harness.configs import open_run
 from trainables.contract.split_data import SplitData
 from trainables.device import device_settings, free_memory
@@ -44,9 +50,7 @@ from trainables.failures import OutOfMemoryFailure, out_of_memory_translated
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.config import (
-    DataConfig,
     DigitPairsConfig,
-    ModelConfig,
     PairTrainingConfig,
 )
 from trainables.shipped.digit_pairs.flops import forward_flops
@@ -60,7 +64,7 @@ PRECISIONS = {
 }
 STEPS = 18
 FEW_STEPS = 3
-LONG = 0.5
+LONG = 0.1
 """Seconds: where so few steps take longer, an epoch has no more."""
 
 
@@ -75,11 +79,8 @@ class Case:
 
     def config(self, seed: int, device: torch.device) -> DigitPairsConfig:
         """The config of one of its runs, with more epochs than are timed."""
-        training = PairTrainingConfig(epochs=100_000, training_seed=seed, weight_decay=1e-4)
-        data = DataConfig(source="mnist", data_seed=seed)
-        model = ModelConfig(name=self.model, width=self.width)
-        values = {"training.device": device.type, **PRECISIONS[self.precision]}
-        config = DigitPairsConfig(data=data, model=model, training=training)
+        config = report_config(self.model, seed, device, 100_000)
+        values = {"model.width": self.width, **PRECISIONS[self.precision]}
         return resolve_config(config.with_values(values))
 
     def __str__(self) -> str:

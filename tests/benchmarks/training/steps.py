@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -14,6 +14,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.harness.configs import open_run
+from trainables.contract.split_data import SplitData
+from trainables.contract.stacked import stacked_options
+from trainables.loop.batch import options_of
+from trainables.loop.network import RunLoss, RunsFunctions, RunsNetwork, build_network
+from trainables.loop.samples import rows_of, side_by_side
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.config import (
     DataConfig,
@@ -28,7 +33,16 @@ from trainables.shipped.digit_pairs.models.base import PairModel
 from trainables.shipped.digit_pairs.models.registry import build_model, model_class
 from trainables.shipped.digit_pairs.resolve import resolve_config
 
-__all__ = ["benchmark_training", "matrix_products", "measure", "padding_share", "step_flops"]
+__all__ = [
+    "BatchedStep",
+    "benchmark_training",
+    "matrix_products",
+    "measure",
+    "padding_share",
+    "random_images",
+    "report_config",
+    "step_flops",
+]
 
 GEMM_SIZES = (1024, 2048)
 PRODUCTS_A_TURN = 10
@@ -116,6 +130,57 @@ def matrix_products(
     for product in products:
         product()
     return products
+
+
+def random_images() -> SplitData:
+    """As many images as 1,000 pairs take."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(2000, SIDE, SIDE, generator=generator) * 255
+    labels = torch.randint(10, (2000,), generator=generator)
+    return SplitData.build("mnist", "train", {"image": images, "label": labels})
+
+
+def report_config(
+    model: str, seed: int, device: torch.device, epochs: int = 10_000
+) -> DigitPairsConfig:
+    """The report's settings, by default for more epochs than are timed."""
+    training = PairTrainingConfig(epochs=epochs, training_seed=seed, weight_decay=1e-4)
+    data = DataConfig(source="mnist", data_seed=seed)
+    config = DigitPairsConfig(data=data, model=ModelConfig(name=model), training=training)
+    return resolve_config(config.with_values({"training.device": device.type}))
+
+
+class BatchedStep:
+    """One batched step, again and again on the same samples."""
+
+    def __init__(
+        self,
+        runs: Sequence[Training],
+        wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function,
+    ) -> None:
+        """
+        Args:
+            runs: The runs, alike; their networks become parts of one.
+            wrap: Makes of the function that gives their losses and gradients the one to be called.
+        """
+        first = runs[0]
+        loss = RunLoss(
+            first.task, build_network(first.task, 0, first.device), first.config.training
+        )
+        names, stacked = list(first.parts["train"]), stacked_options(first.task.options)
+        functions = RunsFunctions(loss, names, stacked, wrap)
+        networks = [run.network for run in runs]
+        self.network = RunsNetwork(functions, networks, options_of(runs))
+        self.optimizers = [run.optimizer for run in runs]
+        samples, keys = zip(*(run.begin_epoch() for run in runs), strict=True)
+        self.key_R = torch.stack(keys, dim=1)[0]
+        self.rows = next(rows_of(side_by_side(samples), first.config.training.batch_size))
+
+    def __call__(self, key_R: Tensor, *rows: Tensor) -> None:
+        """Makes the step."""
+        _, of_runs = self.network.train(key_R, *rows)
+        for optimizer, gradients in zip(self.optimizers, of_runs, strict=True):
+            optimizer.step(gradients)
 
 
 def benchmark_training(model: str, width: int, batch_size: int) -> Training:
