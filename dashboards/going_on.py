@@ -109,7 +109,10 @@ def benchmark_command(
         of_it, key=lambda each: (len(option_values(each.command, "--config")), each.launch_id)
     ).command
     arguments = ["--config", *option_values(latest, "--config"), *_changes(latest)]
-    arguments += ["--seeds", str(record.n_seeds)]
+    if record.max_seeds is None:
+        arguments += ["--seeds", str(record.n_seeds)]
+    else:
+        arguments += ["--until-decided", "--max-seeds", str(record.max_seeds)]
     if has_option(latest, "--fresh-seeds"):
         arguments.append("--fresh-seeds")
     if record.reference != record.configs[0].name:

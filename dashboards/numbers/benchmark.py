@@ -156,6 +156,7 @@ def table_of(
         reference=record.reference,
         title=record.title,
         margin=record.margin,
+        is_raced=record.max_seeds is not None,
         registered=registered,
     )
 

@@ -103,6 +103,7 @@ class BenchmarkTable:
         reference: The config that the others are compared with.
         margin: The margin of practical equivalence, in the unit of `metric`; None: equivalence was
             not asked.
+        is_raced: Whether seeds were added until there was an answer; see `compare_all`.
         rows: The rows.
         registered: What was registered of the benchmark, and the looks at its test split; None
             where it is no benchmark of a store.
@@ -114,6 +115,7 @@ class BenchmarkTable:
     measured: Measured
     reference: str
     margin: float | None
+    is_raced: bool
     rows: tuple[Row, ...]
     registered: Registered | None = None
     variances: Mapping[str, VarianceSplit] = field(default_factory=dict)
@@ -167,6 +169,7 @@ def benchmark_table(
     *,
     reference: str | None = None,
     margin: float | None = None,
+    is_raced: bool = False,
     title: str = "",
     registered: Registered | None = None,
 ) -> BenchmarkTable:
@@ -177,6 +180,7 @@ def benchmark_table(
         measured: What is measured of the runs.
         reference: The config that the others are compared with; default: the first.
         margin: The margin of practical equivalence; see `compare_all`.
+        is_raced: Whether seeds were added until there was an answer.
         title: What the table is headed with.
         registered: See `BenchmarkTable`.
 
@@ -197,12 +201,13 @@ def benchmark_table(
             f"--reference: there is no config '{reference}' (there are: {', '.join(names)})"
             f"{nearest(reference, names)}"
         )
-    compared = _compared(results, measured.judged_by, reference, margin)
+    compared = _compared(results, measured.judged_by, reference, margin, is_raced=is_raced)
     return BenchmarkTable(
         title=" ".join(title.split()),
         measured=measured,
         reference=reference,
         margin=margin,
+        is_raced=is_raced,
         rows=tuple(_row(result, measured, names, reference, compared) for result in results),
         registered=registered,
     )
@@ -237,7 +242,12 @@ def _row(
 
 
 def _compared(
-    results: Sequence[ConfigResult], metric: Metric, reference: str, margin: float | None
+    results: Sequence[ConfigResult],
+    metric: Metric,
+    reference: str,
+    margin: float | None,
+    *,
+    is_raced: bool,
 ) -> dict[str, tuple[Comparison | None, str]]:
     """Every config but the reference: its comparison, and the verdict or why there is none."""
     measured = {result.name: result.by_seed(metric.name) for result in results}
@@ -253,7 +263,12 @@ def _compared(
             family[name] = values
     failed = {result.name: len(result.failed) for result in results}
     for comparison in compare_all(
-        family, reference, failed=failed, margin=margin, maximize=metric.maximize
+        family,
+        reference,
+        failed=failed,
+        margin=margin,
+        is_raced=is_raced,
+        maximize=metric.maximize,
     ):
         found[comparison.name] = comparison, comparison.verdict
     return found

@@ -56,7 +56,7 @@ _REPORT_COLUMNS = (
 )
 _VERDICTS = (
     "better, worse: chance is ruled out at the 5 % level with all comparisons of this table "
-    "counted (sign-flip test, Holm); {equivalent}; undecided: none of these is shown; P(better): "
+    "counted ({test}, Holm); {equivalent}; undecided: none of these is shown; P(better): "
     "the share of the seeds on which it was better, ties half; detectable: the smallest true "
     "difference that so many seeds find 4 times in 5, - where so few can find none. p and the "
     "interval are of one comparison alone: the interval is what its test does not reject, leaves "
@@ -66,9 +66,10 @@ _VERDICTS = (
 )
 _EQUIVALENT = (
     "equivalent: it is likewise shown that the true difference is less than {margin}, to whichever "
-    "side (two one-sided sign-flip tests, Holm), which counts for more than better or worse"
+    "side (two one-sided tests, Holm), which counts for more than better or worse"
 )
 _NOT_ASKED = "equivalence was not asked, which takes a margin"
+_TEST, _RACED = "sign-flip test", "bets on signs, which may be looked at after every seed"
 _CONSISTENCY = (
     "consistent: the 95 % interval of the difference (Welch) holds zero, and says how large a "
     "difference remains possible; of rows that truly agree, about 1 in 20 at the most is called "
@@ -229,12 +230,12 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
 
 
 def _verdict_note(table: BenchmarkTable) -> str:
+    test = _RACED if table.is_raced else _TEST
     if table.margin is None:
-        return _VERDICTS.format(equivalent=_NOT_ASKED)
+        return _VERDICTS.format(test=test, equivalent=_NOT_ASKED)
     notation = table.notation()
     margin = f"{notation.quoted(table.margin)}{notation.of_difference}"
-    equivalent = _EQUIVALENT.format(margin=margin)
-    return _VERDICTS.format(equivalent=equivalent)
+    return _VERDICTS.format(test=test, equivalent=_EQUIVALENT.format(margin=margin))
 
 
 def report_sheet(table: BenchmarkTable, *, others: bool = False, together: bool = True) -> Sheet:

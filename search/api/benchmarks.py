@@ -95,7 +95,9 @@ class Benchmark(Shown):
 def benchmark(
     config: Paths,
     *,
-    seeds: int = 10,
+    seeds: int | None = None,
+    until_decided: bool = False,
+    max_seeds: int | None = None,
     fresh_seeds: bool = False,
     margin: float | None = None,
     only: str | Iterable[str] | None = None,
@@ -122,7 +124,9 @@ def benchmark(
 
     Args:
         config: Config files, or the names of shipped ones.
-        seeds: How many seeds, from 0.
+        seeds: How many seeds, from 0; default: 10.
+        until_decided: Add seeds instead, config by config, until it has a verdict.
+        max_seeds: The most seeds of a config then; default: 30.
         fresh_seeds: As many that no run of the store was trained on instead.
         margin: Differences of the mean below it do not matter; see ``--margin``.
         only: Of their configs, these alone.
@@ -154,6 +158,8 @@ def benchmark(
         benchmark_command,
         config=config,
         seeds=seeds,
+        until_decided=until_decided,
+        max_seeds=max_seeds,
         fresh_seeds=fresh_seeds,
         margin=margin,
         only=only,

@@ -48,7 +48,13 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
         metavar="NAME",
         help="of their configs, these alone; default: all",
     ),
-    count_of("--seeds", "seeds 0 to N - 1; default: 10", default=10),
+    count_of("--seeds", "seeds 0 to N - 1; default: 10"),
+    Option(
+        "--until-decided",
+        action="store_true",
+        help="instead of --seeds: add seeds, config by config, until it has a verdict",
+    ),
+    count_of("--max-seeds", "with --until-decided, the most seeds of a config; default: 30"),
     Option(
         "--fresh-seeds",
         action="store_true",
@@ -95,6 +101,7 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
     VERBOSE,
     examples=(
         "--config best/mlp.yaml --seeds 10",
+        "--config best/mlp.yaml --until-decided --max-seeds 30 --margin 0.005",
         "--config space/paper/table1.yaml --table-only --format markdown",
         "--config best/mlp.yaml --seeds 20 --vary",
     ),

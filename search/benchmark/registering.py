@@ -45,10 +45,10 @@ def asked_seeds(store: Store, request: Request, known: BenchmarkRecord | None) -
     Raises:
         UsageError: If so many fresh seeds are not left.
     """
-    n = request.options.seeds
+    n = request.n_seeds if known is None else max(request.n_seeds, known.max_seeds or 0)
     if not request.options.fresh_seeds:
         return tuple(range(n))
-    own = () if known is None else known.seeds
+    own = () if known is None else _planned(known)
     used = _used_seeds(store)
     free = [seed for seed in BENCHMARK_SEEDS if seed not in used]
     if len(free) < n - len(own):
@@ -58,6 +58,12 @@ def asked_seeds(store: Store, request: Request, known: BenchmarkRecord | None) -
             "another store."
         )
     return (*own, *free)[:n]
+
+
+def _planned(known: BenchmarkRecord) -> tuple[int, ...]:
+    """The seeds of a benchmark: a race has not begun all that were registered."""
+    steps = known.registrations
+    return tuple(sorted({*known.seeds, *(steps[-1].seeds if steps else ())}))
 
 
 def _used_seeds(store: Store) -> set[int]:
@@ -85,8 +91,14 @@ def register(
     """Record what the benchmark compares: all configs of its files, all seeds asked for so far.
 
     Raises:
-        UsageError: If it was registered with another margin.
+        UsageError: If it was registered with another margin, or as a race and is asked for as none.
     """
+    was_raced = known is not None and known.max_seeds is not None
+    if was_raced and not request.is_raced:
+        raise UsageError(
+            f"benchmark '{request.name}' was registered to go on until its verdicts are decided; "
+            "add --until-decided, or benchmark a file of another name."
+        )
     margin = request.options.margin
     if known is not None and known.registrations and margin not in (None, known.margin):
         had = "none" if known.margin is None else number(known.margin)
@@ -94,7 +106,7 @@ def register(
             f"--margin {number(margin)}: benchmark '{request.name}' was registered with {had}, "
             "before its results were known; leave it out, or benchmark a file of another name."
         )
-    every = sorted({*(() if known is None else known.seeds), *seeds})
+    every = sorted({*(() if known is None else _planned(known)), *seeds})
     complete = tuple(benchmark_configs(configs, every))
     measured = type(configs[0].config).measured
     reference = request.options.reference or configs[0].name
@@ -117,7 +129,7 @@ def register(
             reference=reference,
             metric=measured.judged_by.name,
             margin=margin if known is None or not known.registrations else known.margin,
-            max_seeds=None,
+            max_seeds=len(every) if request.is_raced else None,
             git_commit=code.git_commit,
             git_dirty=code.git_dirty,
             versions=code.versions,

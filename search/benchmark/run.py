@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from dashboards.numbers.results import ConfigResult, collect
+from dashboards.numbers.results import collect
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.numbers.variance import Varied, read_variances, varied, varied_sources
 from dashboards.tables.formats import render
@@ -21,6 +21,7 @@ from search.benchmark.configs import (
 )
 from search.benchmark.registering import asked_seeds, known_benchmark, register
 from search.benchmark.request import Request
+from search.benchmark.rounds import Rounds
 from search.callbacks.source import Source
 from search.callbacks.telling import Telling
 from search.runs.checkpoints import require_writable
@@ -31,6 +32,7 @@ from search.runs.stopping import Stopping
 from search.workers.train_queue import QueueProgress, train_queue
 from search.workers.workplace import Workplace
 from space import NamedConfig
+from space.errors import UsageError
 from space.sources import redrawn, sources_of
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import paper_of, say_error, write
@@ -38,7 +40,6 @@ from space.words import count
 from storage import BenchmarkConfig, Store, open_store
 from storage.commands.checkpoints import checkpoint_directory
 from storage.commands.kit import default_storage, stop_signals
-from storage.summaries.registered import read_registered
 from trainables.contract.run_data import RunData
 
 __all__ = ["Outcome", "benchmark", "say_outcome"]
@@ -76,6 +77,8 @@ def benchmark(request: Request) -> Outcome:
     every = load_named(options.config, request.changes)
     named, data = settle_source(only(every, options.only))
     measured = type(named[0].config).measured
+    if request.is_raced and len(named) < 2:
+        raise UsageError("--until-decided: a race takes two configs or more; name another.")
     asked = () if options.vary is None else sources_of(type(named[0].config), options.vary)
     store = open_store(default_storage(options.storage))
     try:
@@ -94,29 +97,23 @@ def benchmark(request: Request) -> Outcome:
                     if each.config.value("data.source") in (None, "auto", data.source)
                 ]
                 register(store, request, settled(of_source, data.source), seeds, data, known)
-        queue = _missing(before, named)
-        queue += _varied(store, named, configs, asked, data)
+        rounds = Rounds(store, request, named, configs, data)
         told = Source(group=request.name, labels=_labels(configs, asked))
         status = "done"
-        if queue and not options.table_only:
-            status = _run(store, queue, request, data, told, asked)
+        queue: list[QueuedRun] = []
+        if not options.table_only:
+            queue = rounds.next() + _varied(store, named, configs, asked, data)
+        if queue:
+            status = _run(store, queue, rounds, request, data, told, asked)
         elif not options.table_only:
             Telling(request.callbacks, told, store.url).close()
-        results = collect(store, configs, fingerprint=data.fingerprint)
         record = known_benchmark(store, request.name, data.fingerprint)
         table = replace(
-            benchmark_table(
-                results,
-                measured,
-                reference=options.reference,
-                title=request.title,
-                margin=options.margin if record is None else record.margin,
-                registered=None if record is None else read_registered(store, record),
-            ),
+            rounds.table(registered=True),
             variances=read_variances(
                 store,
                 configs,
-                results,
+                collect(store, configs, fingerprint=data.fingerprint),
                 tuple(dict.fromkeys([*asked, *(varied_sources(store, record) if record else ())])),
                 metric=measured.judged_by.name,
                 fingerprint=data.fingerprint,
@@ -126,7 +123,7 @@ def benchmark(request: Request) -> Outcome:
             status=status,
             table=table,
             fingerprint=data.fingerprint,
-            n_missing=sum(len(result.missing) for result in results)
+            n_missing=sum(len(row.result.missing) for row in table.rows)
             + len(_varied(store, named, configs, asked, data)),
         )
     finally:
@@ -142,17 +139,6 @@ def say_outcome(request: Request, outcome: Outcome) -> int:
     if outcome.status == "interrupted":
         return EXIT_INTERRUPTED
     return EXIT_DONE if any(row.n for row in outcome.table.rows) else EXIT_NOTHING
-
-
-def _missing(results: Sequence[ConfigResult], configs: Sequence[NamedConfig]) -> list[QueuedRun]:
-    """The runs that no launch has finished, seed by seed, so that every config gets its share."""
-    missing = [(seed, place) for place, result in enumerate(results) for seed in result.missing]
-    return [
-        QueuedRun(
-            label=f"{configs[place].name}, seed {seed}", config=resolved(configs[place], seed)
-        )
-        for seed, place in sorted(missing)
-    ]
 
 
 def _varied(
@@ -208,12 +194,13 @@ def _labels(configs: Sequence[BenchmarkConfig], sources: Sequence[str]) -> dict[
 def _run(
     store: Store,
     queue: list[QueuedRun],
+    rounds: Rounds,
     request: Request,
     data: RunData,
     told: Source,
     sources: Sequence[str],
 ) -> str:
-    """Train what is missing; say how it ended."""
+    """Train what is missing, and what is wanted after that; say how it ended."""
     options = request.options
     reclaim_runs(store, "benchmark")
     launch_id = store.begin_launch(
@@ -223,7 +210,7 @@ def _run(
             config={
                 "benchmark": request.name,
                 "configs": [str(path) for path in options.config],
-                "seeds": options.seeds,
+                "seeds": request.n_seeds,
                 "fresh_seeds": options.fresh_seeds,
                 "vary": list(sources),
             },
@@ -246,15 +233,21 @@ def _run(
         )
         require_writable(place.checkpoints)
         with stop_signals() as stop, place.open() as opened:
-            status = train_queue(
-                store,
-                queue,
-                opened,
-                launch_id=launch_id,
-                measured=type(queue[0].config).measured,
-                progress=progress,
-                stopping=Stopping(requested=stop, deadline=request.deadline),
-            )
+            stopping = Stopping(requested=stop, deadline=request.deadline)
+            while queue:
+                status = train_queue(
+                    store,
+                    queue,
+                    opened,
+                    launch_id=launch_id,
+                    measured=type(queue[0].config).measured,
+                    progress=progress,
+                    stopping=stopping,
+                )
+                queue = rounds.next() if status == "done" else []
+                if queue:
+                    progress.close()
+                    progress = QueueProgress(queue)
     except KeyboardInterrupt:  # A second one, in the midst of stopping.
         status = "interrupted"
         raise

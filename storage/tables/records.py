@@ -301,3 +301,8 @@ class BenchmarkRecord:
     def margin(self) -> float | None:
         """The registered margin of practical equivalence."""
         return self.registrations[0].margin if self.registrations else None
+
+    @property
+    def max_seeds(self) -> int | None:
+        """Where seeds are added until its verdicts are decided: the most there may be."""
+        return self.registrations[-1].max_seeds if self.registrations else None
