@@ -69,7 +69,7 @@ def test_arguments_are_a_command_line() -> None:
     assert options.set == ["training.epochs=3", 'data.source="digits"']
     assert "--trials" not in options.typed
     options = options_of(benchmark_command, config=["a.yaml", Path("b.yaml")], only="-x")
-    assert (options.config, options.only, options.seeds) == (["a.yaml", "b.yaml"], ["-x"], 10)
+    assert (options.config, options.only, options.seeds) == (["a.yaml", "b.yaml"], ["-x"], None)
     with pytest.raises(UsageError, match="--trials"):
         options_of(launch_command, space="mlp", trials=0)
 
