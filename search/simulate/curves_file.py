@@ -217,7 +217,8 @@ class LearningCurves(FilePart):
     def _worth(self, run: RecordedRun) -> float:
         if run.n_epochs < self.epochs:
             return math.inf
-        kept = kept_epoch(run.epochs, self.measured.rule)
+        selection = getattr(self.space.training, "selection", "metric")
+        kept = kept_epoch(run.epochs, self.measured.rules(selection)[0])
         value = math.nan if kept is None else kept[self.metric.name]
         return self.metric.rank(value if run.fresh is None else run.fresh)
 
