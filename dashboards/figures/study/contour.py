@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import logging
+from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
@@ -18,6 +20,8 @@ from dashboards.figures.template import escape, figure, metric_axis, shorten
 from dashboards.numbers.study.surface import Surface, surface
 
 __all__ = ["contour_panel"]
+
+logger = logging.getLogger(__name__)
 
 MAX_POINTS = 500
 MOST = 2
@@ -35,7 +39,7 @@ def contour_panel(drawing: Drawing) -> Panel | None:
         for name in names
         if name in view.distributions and is_numeric(view.distributions[name])
     ]
-    shares = view.importances[0].shares if view.importances else {}
+    shares = _shares(drawing)
     numeric.sort(key=lambda name: -shares.get(name, 0.0))
     figures = []
     for x, y in itertools.product(numeric[:1], numeric[1 : MOST + 1]):
@@ -53,6 +57,16 @@ def contour_panel(drawing: Drawing) -> Panel | None:
         figures=figures,
         width=380,
     )
+
+
+def _shares(drawing: Drawing) -> Mapping[str, float]:
+    """How much each parameter matters for the first objective; nothing where that is not known."""
+    try:
+        found = drawing.view.importances
+    except Exception:  # A bug of ours, which the figure of importances says; it costs that alone.
+        logger.debug("the parameters stand in the file's order", exc_info=True)
+        return {}
+    return found[0].shares if found else {}
 
 
 def _contour(drawing: Drawing, x: str, y: str, found: Surface) -> go.Figure:
