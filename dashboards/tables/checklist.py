@@ -47,15 +47,23 @@ def benchmark_checklist(view: BenchmarkView) -> Sheet:
             *map(_chosen_by_others, _reported(rows)),
             *origin_notes(view.table),
         ],
-        "What was spent on each config?": [_spent(row) for row in rows if row.n],
+        "What was spent on each config?": [
+            _spent(row) for row in rows if row.n and row.train_seconds is not None
+        ],
         "Which data?": [
             f"{view.record.data_source}, fingerprint {view.record.data_fingerprint}",
-            *_samples(row.result.config.model_dump(mode="json") for row in rows),
+            *_samples(
+                tree
+                for row in rows
+                for tree in [row.result.config.model_dump(mode="json")]
+                if "data" in tree  # Not in those of runs that were trained elsewhere.
+            ),
         ],
         "Which epoch's state was evaluated?": _once(
             _kept(view.record.measured, found.run.selection)
             for row in rows
             for found in row.result.seeds.values()
+            if view.record.measured.kept_by
         ),
         "Which statistics?": [
             _statistics(len(rows) - 1, view.record.measured, view.table.margin),

@@ -38,9 +38,9 @@ def selections_sheet(table: BenchmarkTable) -> Sheet | None:
                 show_interval(difference.interval, notation),
             )
         )
-    by = rule[0].of
-    if not rows or by == "loss":
+    if not rows or rule[0].of == "loss":
         return None
+    by = rule[0].of
     return Sheet(
         title=f"{capitalised(metric.heading)}, by what the state is kept",
         columns=("config", "n", f"by {by}", "by loss", "difference", "95 % interval"),

@@ -82,7 +82,10 @@ def test_each_source_is_drawn_anew_by_itself(run: Any, tmp_path: Path) -> None:
         assert found["std"] ** 2 == pytest.approx(fmean(squares))
         assert found["n"] == 4
     assert row["variance"]["total"]["n"] == 16
-    assert "benchmark-variance" in [panel.key for panel in document.panels]
+    (panel,) = (panel for panel in document.panels if panel.key == "benchmark-variance")
+    (bars,) = panel.figures[0].data
+    stds = [each["std"] for each in row["variance"]["sources"].values()]
+    assert list(bars.x) == [*stds, row["variance"]["total"]["std"]]
     assert "where the variance of the test error" in document.summary
 
 

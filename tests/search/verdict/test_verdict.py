@@ -94,7 +94,13 @@ def test_columns_that_say_the_config_together(tmp_path: Path) -> None:
     ]
     assert not found.table.metric.maximize
     assert found.table.metric.name == "loss"
-    assert "benchmark-seeds" in found.figures()
+    assert sorted(found.figures()["benchmark-seeds"].data[0].x) == sorted(
+        value for row in found.table.rows for value in row.result.by_seed("loss").values()
+    )
+    (differences,) = (
+        figure for key, figure in found.figures().items() if key == "benchmark-differences"
+    )
+    assert len(differences.data[0].x) == 2 * 3
 
 
 def test_no_seed_in_common_is_no_comparison(tmp_path: Path) -> None:
