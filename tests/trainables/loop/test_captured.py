@@ -16,9 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from trainables.loop.batch import TrainingBatch
-from trainables.loop.captured import CapturedWork, CudaGraphs
+from trainables.loop.captured import CapturedWork
 from trainables.loop.training import Training
-from trainables.shipped.digit_pairs.models import MODELS
 
 MakeTraining = Callable[..., Training]
 
@@ -399,109 +398,3 @@ def test_a_capture_that_a_run_alone_does_without_is_its_notice(
     run.notice = None
     run.run_epoch()
     assert run.notice is None
-
-
-def on_gpu(test: Any) -> Any:
-    """A test that needs a GPU."""
-    needed = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-    return pytest.mark.gpu(needed(test))
-
-
-@on_gpu
-@pytest.mark.filterwarnings("ignore:The CUDA Graph is empty")  # So torch says of what failed.
-def test_a_capture_that_fails_leaves_the_gpu_usable() -> None:
-    total, told = torch.zeros((), device="cuda"), list[str]()
-
-    def wait(x: Tensor) -> None:
-        big = torch.ones(2**28, device="cuda")  # 1 GiB
-        total.add_(big[0] * float(x.sum()))
-
-    def exhaust(x: Tensor) -> None:
-        if torch.cuda.is_current_stream_capturing():
-            torch.empty(2**50, device="cuda")
-        add_to(total, x)
-
-    graphs, x = CudaGraphs(), torch.ones(2, device="cuda")
-    stream, sums = torch.cuda.current_stream(), {"the sums": [total]}
-    for step, wanted in ((wait, 4.0), (exhaust, 8.0)):
-        torch.cuda.empty_cache()
-        before = torch.cuda.memory_reserved()
-        total.zero_()
-        work = CapturedWork(step, lambda: sums, capture=graphs, warn=told.append)
-        work(x)
-        work(x)
-        assert total.item() == wanted
-        assert torch.cuda.current_stream() == stream
-        torch.cuda.empty_cache()
-        assert torch.cuda.memory_reserved() < before + 2**26
-        torch.cuda.manual_seed(0)
-        one = torch.rand(3, device="cuda")
-        torch.cuda.manual_seed(0)
-        assert torch.equal(one, torch.rand(3, device="cuda"))
-    assert "cannot be captured" in told[0]
-    assert "finds no memory to be captured in" in told[1]
-    total.zero_()
-    work = CapturedWork(lambda x: add_to(total, x), lambda: sums, capture=graphs, warn=told.append)
-    for _ in range(3):
-        work(x)
-    assert total.item() == 12
-    assert len(told) == 2
-
-
-@on_gpu
-def test_graphs_share_a_pool_of_memory() -> None:
-    total, told = torch.zeros((), device="cuda"), list[str]()
-
-    def step(x: Tensor) -> None:
-        total.add_((torch.ones(2**28, device="cuda") * x.sum())[-1])  # Twice 1 GiB.
-
-    torch.cuda.empty_cache()
-    before = torch.cuda.memory_reserved()
-    work = CapturedWork(step, lambda: {"sums": [total]}, capture=CudaGraphs(), warn=told.append)
-    for n in (1, 2, 3, 1, 2, 3):
-        work(torch.ones(n, device="cuda"))
-    torch.cuda.empty_cache()
-    assert total.item() == 12
-    assert torch.cuda.memory_reserved() - before < 3 * 2**30
-    assert not told
-
-
-@on_gpu
-def test_random_numbers_of_a_gpu_are_drawn_anew_by_a_graph() -> None:
-    total, told = torch.zeros(4, device="cuda"), list[str]()
-    work = CapturedWork(
-        lambda: total.add_(torch.rand(4, device="cuda")),
-        lambda: {"sums": [total]},
-        capture=CudaGraphs(),
-        warn=told.append,
-    )
-    torch.cuda.manual_seed(5)
-    for _ in range(4):
-        work()
-    found = total.clone()
-    torch.cuda.manual_seed(5)
-    wanted = sum(torch.rand(4, device="cuda") for _ in range(4))
-    assert not told
-    torch.testing.assert_close(found, wanted)
-
-
-@on_gpu
-@pytest.mark.parametrize("name", MODELS)
-def test_cuda_graphs_are_the_run_alone(
-    name: str, make_run: MakeTraining, caplog: pytest.LogCaptureFixture
-) -> None:
-    values = {**FOUR_STEPS, "training__device": "cuda"}
-    n_graphs, graphs = 0, CudaGraphs()
-
-    def capture(work: Callable[[], object]) -> Callable[[], None]:
-        nonlocal n_graphs
-        n_graphs += 1
-        return graphs(work)
-
-    runs = [make_run(i, name, **values) for i in range(3)]
-    finish(TrainingBatch(runs, capture=capture))
-    assert n_graphs >= 3
-    assert not caplog.records
-    for i, run in enumerate(runs):
-        assert run.device.type == "cuda"
-        assert_is_the_run_alone(run, make_run(i, name, **values))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Callable
 from functools import partialmethod
 from pathlib import Path
@@ -15,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from space.config import RunConfig
-from space.errors import TrainingError
 from tests.harness.configs import closed_form
 from trainables.contract.run_data import RunData
 from trainables.contract.split_data import SplitData
@@ -373,38 +370,3 @@ def test_what_cannot_be_captured_says_so_once_in_a_report(
         assert warning.startswith("a training step cannot be captured")
         assert warning.endswith(": not permitted while a stream is captured")
     assert not any(report["failure"] for report in reports)
-
-
-def test_a_gpu_that_torch_does_not_see_is_no_reason_to_train_on_the_cpu(
-    make_config: MakeConfig, digits: SplitData, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
-    def trainable(config: RunConfig, data: RunData) -> RunTrainable:
-        assignment = {
-            "run_id": 1,
-            "config": config.model_dump(mode="json"),
-            "checkpoint": None,
-            "n_epochs": 0,
-            "evaluate": False,
-            "together": True,
-        }
-        # Tune copies its own arguments alone.
-        found = RunTrainable.__new__(RunTrainable)
-        found.setup({"runs": [assignment], "in_turn": False}, data=data, use_gpu=True)
-        return found
-
-    data, none = RunData(train=digits), RunData()
-    with pytest.raises(TrainingError, match=r"^resources\.gpus: .* sees none .* on CPUs$"):
-        trainable(make_config("mlp", training__device="auto"), data).step()
-    for config, given in ((make_config("mlp"), data), (closed_form(training__epochs=3), none)):
-        (report,) = trainable(config, given).step()["reports"]
-        assert report["failure"] is None
-        assert report["worker"] == f"{socket.gethostname()} {os.getpid()}"
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_report_names_the_gpu(make_run: Callable[..., Any]) -> None:
-    report = make_run(0, name="mlp", training__device="cuda").step()
-    assert report["worker"].endswith(torch.cuda.get_device_name())
