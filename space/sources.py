@@ -68,6 +68,6 @@ def redrawn(config: RunConfig, source: str, seed: int) -> RunConfig:
 
 def partners(seeds: Sequence[int]) -> dict[int, int]:
     """Seed -> the one that a source is drawn from instead: the first two seeds trade, the next two,
-    and so on, so that seeds that are added change no pair; an odd one out is left out."""
+    and so on, so that seeds that are added change nothing; an odd one out is left out."""
     n = len(seeds) // 2 * 2
     return {seeds[place]: seeds[place ^ 1] for place in range(n)}

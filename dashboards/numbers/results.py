@@ -73,7 +73,7 @@ class ConfigResult:
             for seed, found in self.seeds.items()
             if metric in found.result.other and math.isfinite(found.result[metric])
         }
-        own, other = ({seed: pair[place] for seed, pair in both.items()} for place in (0, 1))
+        own, other = ({seed: values[place] for seed, values in both.items()} for place in (0, 1))
         return (other, own) if self.config.selection == "loss" else (own, other)
 
 

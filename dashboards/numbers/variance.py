@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboards.numbers.results import ConfigResult
-from dashboards.statistics.spreads import Spread, spread_of_blocks, spread_of_pairs
+from dashboards.statistics.spreads import Spread, spread_of_blocks, spread_of_twos
 from space.config import SEED_KEYS
 from space.sources import SOURCES, partners, redrawn
 from storage import BenchmarkConfig, BenchmarkRecord, Store
@@ -123,16 +123,16 @@ def read_variances(
             blocks.setdefault(min(seed, trade.get(seed, seed)), []).append(value)
         spreads = {}
         for source in sources:
-            pairs = {
+            beside = {
                 each.seed: (base[each.seed], values[each.config_hash])
                 for each in runs
                 if each.source == source and each.seed in base and each.config_hash in values
             }
-            for seed, (_, value) in pairs.items():
+            for seed, (_, value) in beside.items():
                 blocks[min(seed, trade[seed])].append(value)
-            if pairs:
-                n_free = len({min(seed, trade[seed]) for seed in pairs})
-                spreads[source] = spread_of_pairs(list(pairs.values()), n_free)
+            if beside:
+                n_free = len({min(seed, trade[seed]) for seed in beside})
+                spreads[source] = spread_of_twos(list(beside.values()), n_free)
         if spreads and len(blocks) > 1:
             found[config.name] = VarianceSplit(
                 total=spread_of_blocks(list(blocks.values()), len(base)),

@@ -1,4 +1,4 @@
-"""How much one source of randomness alone makes runs differ, from pairs of them."""
+"""How much one source of randomness alone makes runs differ, from two of them at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import scipy
 
 from dashboards.statistics.sign_flips import Interval
 
-__all__ = ["Spread", "spread_of_blocks", "spread_of_pairs"]
+__all__ = ["Spread", "spread_of_blocks", "spread_of_twos"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Spread:
     """A standard deviation and its interval.
 
     Attributes:
-        n: The runs, or pairs of runs, that it is of.
+        n: The runs, or twos of runs, that it is of.
         std: The standard deviation.
         interval: Its 95 % interval by the chi-square distribution, which assumes normal values.
             None where nothing differed.
@@ -54,22 +54,22 @@ def spread_of_blocks(blocks: Sequence[Sequence[float]], n_free: int) -> Spread:
     return _spread(sum(squares) / len(squares), sum(map(len, blocks)), n_free - 1)
 
 
-def spread_of_pairs(pairs: Sequence[tuple[float, float]], n_free: int) -> Spread:
-    """What a source brings that two runs of a pair do not share, while they share all else.
+def spread_of_twos(twos: Sequence[tuple[float, float]], n_free: int) -> Spread:
+    """What a source brings that two runs do not share, while they share all else.
 
     Half the mean square difference is the mean, over what is shared, of the variance that the
     source alone brings.
 
     Args:
-        pairs: At least one; two values each.
+        twos: At least one; two values each.
         n_free: How many of them are independent, at least 1.
 
     Source:
         Jansen, Analysis of variance designs for model output, Computer Physics Communications 117,
         1999: the total effect of an input.
     """
-    squares = [(one - other) ** 2 / 2 for one, other in pairs]
-    return _spread(sum(squares) / len(squares), len(pairs), n_free)
+    squares = [(one - other) ** 2 / 2 for one, other in twos]
+    return _spread(sum(squares) / len(squares), len(twos), n_free)
 
 
 def _spread(variance: float, n: int, n_free: int) -> Spread:

@@ -14,7 +14,7 @@ from space.words import NOTHING, count, joined
 __all__ = ["variance_outcome", "variance_sheet"]
 
 _READ = (
-    "each source was drawn anew by itself, all others kept, over pairs of seeds; its share is of "
+    "each source was drawn anew by itself, all others kept, over seeds two by two; its share is of "
     "the variance of runs that share no source. The 95 % intervals (chi-square, for normal values) "
     "are wide with few runs: shares whose intervals overlap are not told apart. left: what the "
     "sources leave of the variance, which is other sources or chance; below zero, sources act "

@@ -35,8 +35,10 @@ from space.files.writing import write_output
 from space.terminal.command import count_of
 from space.terminal.printing import say_whole
 from space.words import count
-from storage import BenchmarkConfig, Store
+from storage import BenchmarkConfig, BenchmarkRecord, Store
+from storage.benchmarks import load_benchmarks
 from storage.commands.kit import OUTPUT, STORAGE, StoreCommand, opened
+from storage.summaries.registered import read_registered
 from trainables.seeds import PROTOCOL
 
 __all__ = ["Document", "PaperTable", "main", "reproduction"]
@@ -133,7 +135,15 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         names = {result.config.what: result.name for result in reversed(results)}
         measured = paper.file.configs[0].config_type.measured
         reference = names.get(BASE_MODEL)
-        filled.append((paper, benchmark_table(results, measured, reference=reference)))
+        registered = _registered(store, configs[paper.label], fingerprint)
+        table = benchmark_table(
+            results,
+            measured,
+            reference=reference,
+            margin=registered.margin if registered else None,
+            registered=read_registered(store, registered) if registered else None,
+        )
+        filled.append((paper, table))
     tables = {paper.label: table for paper, table in filled}
     curves_text, figures = curves_section(store, tables)
     grid_text, grid_figures = grid_section(store)
@@ -205,6 +215,18 @@ def _status(filled: _Filled) -> str:
             f"{'above' if higher > 0 else 'below'} it in the mean.\n"
         )
     return "".join(lines)
+
+
+def _registered(
+    store: Store, configs: Sequence[BenchmarkConfig], fingerprint: str | None
+) -> BenchmarkRecord | None:
+    """The benchmark of a table's runs, all of which it named before their test results."""
+    wanted = {each for config in configs for each in config.config_hashes}
+    for record in load_benchmarks(store):
+        named = {each for config in record.configs for each in config.config_hashes}
+        if record.registrations and record.data_fingerprint == fingerprint and wanted <= named:
+            return record
+    return None
 
 
 def _of(paper: PaperTable, row: Row) -> Row:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from dashboards.statistics.spreads import Spread, spread_of_blocks, spread_of_pairs
+from dashboards.statistics.spreads import Spread, spread_of_blocks, spread_of_twos
 
 STDS = (3.0, 1.0)
 """Of two sources whose effects add up."""
@@ -20,8 +20,8 @@ def split(draw: np.random.Generator, n: int) -> tuple[Spread, Spread, Spread]:
     base, ones, others = one + other, one[trade] + other, one + other[trade]
     blocks = [[*base[list(pair)], *ones[list(pair)], *others[list(pair)]] for pair in _pairs_of(n)]
     return (
-        spread_of_pairs(list(zip(base, ones, strict=True)), n // 2),
-        spread_of_pairs(list(zip(base, others, strict=True)), n // 2),
+        spread_of_twos(list(zip(base, ones, strict=True)), n // 2),
+        spread_of_twos(list(zip(base, others, strict=True)), n // 2),
         spread_of_blocks(blocks, n),
     )
 
@@ -49,5 +49,5 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 
 
 def test_a_source_without_an_effect_has_no_interval() -> None:
-    found = spread_of_pairs([(0.5, 0.5), (0.25, 0.25)], 1)
+    found = spread_of_twos([(0.5, 0.5), (0.25, 0.25)], 1)
     assert (found.std, found.interval, found.n) == (0.0, None, 2)
