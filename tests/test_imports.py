@@ -161,7 +161,7 @@ from pathlib import Path
 from search.launch.plan import make_plan
 from search.launch.run import launch
 from search.runs.provenance import collect_provenance
-from search.trials.study import resolved
+from search.trials.feasible import resolved
 from search.workers.workplace import Workplace
 from space import read_space_file
 from trainables.worker.steps import BatchedSteps

@@ -15,7 +15,7 @@ from search.runs.lease import reclaim_runs
 from search.runs.queue import QueuedRun, has_ended
 from search.runs.seeds import confirm_config
 from search.runs.stopping import Stopping
-from search.trials.proposals import IMPOSSIBLE
+from search.trials.feasible import IMPOSSIBLE
 from search.trials.study import OpenedStudy
 from search.workers.train_queue import QueueProgress, train_queue
 from search.workers.workplace import OpenWorkplace

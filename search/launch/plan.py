@@ -10,9 +10,8 @@ from typing import Any
 from search.callbacks.find import makers
 from search.launch.forms import choose_form, gpu_finder
 from search.runs.provenance import Provenance
-from search.trials.proposals import IMPOSSIBLE
+from search.trials.feasible import IMPOSSIBLE, require_feasible, resolved
 from search.trials.sampling import N_PROBES, random_points
-from search.trials.study import resolved
 from search.workers.workplace import Workplace
 from space import Space, SpaceFile
 from space.errors import SpaceError, StudyNotFoundError, UserError
@@ -134,7 +133,7 @@ def _probe(space: Space, path: str) -> None:
     for index, params in enumerate(space.baseline_params()):
         try:
             config = resolved(space, params)
-            trainable_of(config).n_parameters(config)
+            require_feasible(space, config)
         except IMPOSSIBLE as error:
             raise SpaceError(
                 f"{path}: baselines.{index}: with {_shown(params)}: {error}"
@@ -142,7 +141,9 @@ def _probe(space: Space, path: str) -> None:
     failures: list[tuple[dict[str, Any], UserError]] = []
     for params in random_points(space):
         try:
-            resolved(space, params)
+            config = resolved(space, params)
+            if space.constraints:
+                require_feasible(space, config)
         except IMPOSSIBLE as error:
             failures.append((params, error))
     if not failures:

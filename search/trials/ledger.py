@@ -6,7 +6,8 @@ Its vocabulary is the searcher's: `next_assignment` asks, `report` hears one epo
 
     COMPLETE  the trial reached its full number of epochs
     PRUNED    the pruner stopped it; its value is the last one it reported
-    FAIL      it raised, its loss was not finite, or its worker died too often; the reason is stored
+    FAIL      it raised, its loss was not finite, its worker died too often, or it could not become
+              a run, since it breaks a constraint, say; the reason is stored
     WAITING   it was interrupted; it goes on from its last checkpoint when a launch asks again
 
 Early stopping has one authority, Optuna's pruner, whose whole evidence is in the store. A trial of
@@ -28,9 +29,10 @@ from search.runs.protocol import Assignment, Report
 from search.runs.run_ledger import RunLedger
 from search.runs.seeds import replicate_config
 from search.trials.asking import Asking
+from search.trials.feasible import IMPOSSIBLE, breaks, require_feasible
 from search.trials.judging import Judge
 from search.trials.open_trial import Observer, OpenTrial
-from search.trials.proposals import IMPOSSIBLE, QUEUED
+from search.trials.proposals import QUEUED
 from search.trials.resuming import as_begun, lost_failure
 from search.trials.sampling import propose
 from search.trials.study import OpenedStudy
@@ -39,7 +41,6 @@ from space.epochs import Epoch
 from storage import RunEpoch, RunRecord, TrialStep
 from storage.runs import STATE_OF_RUNS
 from storage.tables.attributes import FAIL_REASON, STANDARD_ERROR
-from trainables.finding.find import trainable_of
 
 __all__ = ["Ledger"]
 
@@ -141,9 +142,12 @@ class Ledger(RunLedger[OpenTrial]):
         try:
             params = propose(asked, self._space)
             config = self._opened.resolve(params)
-            n_parameters = trainable_of(config).n_parameters(config)
+            n_parameters = require_feasible(self._space, config)
         except IMPOSSIBLE as error:
+            n_failed_before = self._n_failed_in_a_row
             self._refuse(asked, params, str(error))
+            if self._space.sampler.name == "grid" and params and breaks(self._space, params):
+                self._n_failed_in_a_row = n_failed_before  # A grid has an end, and it is no fault.
             return None
         except UpdateFinishedTrialError:
             return None  # Another program has ended it before it began.

@@ -24,24 +24,23 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from search.trials.feasible import breaks
 from search.trials.foreign import brief, safely
 from space import CategoricalParameter, FloatParameter, IntParameter, Space
-from space.errors import ModelError, SpaceError, TrainingError, nearest
+from space.errors import SpaceError, nearest
 from space.messages import describe, listed
 from space.study.checks import MOST_GRID_POINTS
 
-__all__ = ["IMPOSSIBLE", "QUEUED", "Proposer", "Tried", "distribution", "queued_values"]
+__all__ = ["QUEUED", "Proposer", "Tried", "distribution", "queued_values"]
 
 logger = logging.getLogger(__name__)
 
-IMPOSSIBLE = (SpaceError, ModelError, TrainingError)
-"""Why a proposal cannot become a run."""
 QUEUED = "fixed_params"
 """Optuna's attribute of a trial: the values that it was enqueued with."""
 MOST_REPEATS = 2
-"""A sampler that proposes what was tried is asked anew so many times."""
+"""A sampler that proposes what was tried or breaks a constraint is asked anew so many times."""
 MOST_DRAWS = 100
-"""Random points that are looked at then, where a space cannot be listed."""
+"""Random points that are looked at then."""
 
 
 def distribution(
@@ -143,8 +142,9 @@ class Proposer(BaseSampler):
     """A sampler around another one, which proposes whole points of a space.
 
     What the other proposes takes the spelling of the parameters' own points. Where it proposes a
-    point that the study has tried, it is asked anew, and at last a point that is left is drawn at
-    random. Where it raises, the point is drawn at random with a notice.
+    point that the study has tried or that breaks a constraint, it is asked anew, and at last a
+    point that is left is drawn at random; one that breaks a constraint is proposed only where no
+    other was found. Where it raises, the point is drawn at random with a notice.
     """
 
     def __init__(
@@ -191,16 +191,20 @@ class Proposer(BaseSampler):
             return point
         self._tried.look(study._storage.get_all_trials(study._study_id, deepcopy=False))
         for _ in range(MOST_REPEATS):
-            if not self._tried.holds(point):
+            if self._is_wanted(point):
                 return point
             point = self._draw(study, trial, given)
         left = self._tried.left()
         if left:
-            return self._random.choice(left)
+            drawn = self._random.sample(left, min(MOST_DRAWS, len(left)))
+            return next((each for each in drawn if self._is_wanted(each)), drawn[0])
         n_draws = MOST_DRAWS if left is None else 0
-        while n_draws and self._tried.holds(point):
+        while n_draws and not self._is_wanted(point):
             point, n_draws = self._complete(study, trial, given, self._stand_in, {}), n_draws - 1
         return point
+
+    def _is_wanted(self, point: Mapping[str, Any]) -> bool:
+        return not self._tried.holds(point) and not breaks(self._space, point)
 
     def _draw(
         self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.trials.proposals import IMPOSSIBLE
+from search.trials.feasible import IMPOSSIBLE, resolved
 from search.trials.sampling import make_pruner, make_sampler, random_points
 from space import RunConfig, Space
 from space.errors import StudyMismatchError
@@ -19,9 +19,8 @@ from space.metrics import Measured, Metric
 from storage import NewStudy, Store
 from storage.tables.attributes import BASELINE
 from trainables.contract.run_data import RunData
-from trainables.finding.find import trainable_of
 
-__all__ = ["OpenedStudy", "examples", "open_study", "resolved"]
+__all__ = ["OpenedStudy", "examples", "open_study"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +57,6 @@ class OpenedStudy:
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states, or all: as they are, not to be changed."""
         return self.study.get_trials(deepcopy=False, states=states or None)
-
-
-def resolved(space: Space, params: Mapping[str, Any]) -> RunConfig:
-    """The complete config of a trial with these parameters."""
-    config = space.resolve(params)
-    resolved_config: RunConfig = trainable_of(config).resolve(config)
-    return resolved_config
 
 
 def examples(space: Space) -> list[RunConfig]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from space.config import DEFAULT_TRAINABLE
+from space.config import (
+    BENCHMARK_SEEDS,
+    DEFAULT_TRAINABLE,
+    SEARCH_SEEDS,
+    SEED_KEYS,
+    RunConfig,
+)
 from space.messages import describe
 
-__all__ = ["WITHOUT_GPU", "difference", "flat"]
+__all__ = ["WITHOUT_GPU", "difference", "flat", "seed_problem"]
 
 WITHOUT_GPU = "without_gpu"
 """There where the file's part for trials without a GPU was laid over when the study was begun: what
@@ -57,3 +63,23 @@ def _words(terms: Mapping[str, Any], term: str) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(describe(each) for each in value) + "]"
     return describe(value)
+
+
+def seed_problem(config: RunConfig, replicates: int) -> str | None:
+    """What is wrong where a seed of a study is none of `SEARCH_SEEDS`; None where none is.
+
+    Args:
+        config: Its fixed config.
+        replicates: Seeds that each trial is trained on, beginning with the config's.
+    """
+    for key in SEED_KEYS:
+        seed = config.value(key)
+        last = seed + replicates - 1
+        if seed not in SEARCH_SEEDS or last not in SEARCH_SEEDS:
+            found = f"found {seed}" + (f" to {last} with the replicates" if last > seed else "")
+            return (
+                f"{key}: {found}; expected {SEARCH_SEEDS.start} to {SEARCH_SEEDS.stop - 1}, "
+                f"since {BENCHMARK_SEEDS.start} to {BENCHMARK_SEEDS.stop - 1} are for "
+                "benchmarks and those above for confirmations"
+            )
+    return None

@@ -171,3 +171,23 @@ Pruner = Annotated[
 ]
 PrunerName = Literal["none", "asha", "hyperband", "median", "wilcoxon"]
 """Pruners whose options all have defaults."""
+
+
+def rungs(pruner: Pruner, epochs: int) -> list[int]:
+    """The epochs at which ASHA or Hyperband decide, ascending; empty for other pruners.
+
+    Args:
+        pruner: The pruner.
+        epochs: Of a run that is complete.
+    """
+    if not isinstance(pruner, AshaPruner | HyperbandPruner):
+        return []
+    rung, factor = pruner.min_resource, pruner.reduction_factor
+    if isinstance(pruner, AshaPruner):
+        rung *= factor**pruner.min_early_stopping_rate
+    end = pruner.max_resource or epochs
+    found = []
+    while rung < end:
+        found.append(rung)
+        rung *= factor
+    return found

@@ -17,22 +17,15 @@ from pydantic import (
     model_validator,
 )
 
-from space.config import (
-    BENCHMARK_SEEDS,
-    ELSEWHERE,
-    SEARCH_SEEDS,
-    SEED_KEYS,
-    RunConfig,
-    by_name,
-)
+from space.config import ELSEWHERE, SEED_KEYS, RunConfig, by_name
 from space.errors import SpaceError, nearest
 from space.messages import describe, dotted, listed, mistakes, refusal, together
 from space.metrics import Measured, Metric
-from space.study import checks
+from space.study import checks, constraints
 from space.study.callbacks import Callbacks
-from space.study.identity import WITHOUT_GPU, difference, flat
+from space.study.identity import WITHOUT_GPU, difference, flat, seed_problem
 from space.study.parameters import CategoricalParameter, IntParameter, Parameter, Value
-from space.study.pruners import AshaPruner, HyperbandPruner, NoPruner, Pruner, PrunerName
+from space.study.pruners import NoPruner, Pruner, PrunerName, rungs
 from space.study.samplers import GridSampler, Sampler, SamplerName, TPESampler
 from space.study.terms import Budget, Confirm, Objective, Resources
 from space.trainable import ConfigHolder
@@ -98,6 +91,11 @@ class Space(ConfigHolder):
         Pruner, BeforeValidator(by_name, json_schema_input_type=Pruner | PrunerName)
     ] = NoPruner()
     """Who stops them early: a name, or a mapping with a name and options."""
+    constraints: Annotated[
+        tuple[str, ...], Field(strict=False, exclude_if=lambda given: not given)
+    ] = ()
+    """What must hold of a trial before it is trained: comparisons of parameters, other settings and
+    n_parameters, with and, or, not, + - * /. What a sampler proposes against them is drawn anew."""
     prune_baselines: bool = False
     """Whether the pruner may stop a baseline, too; else the others have something to be compared
     with, though it competes no further than to where the pruner would have stopped it."""
@@ -166,6 +164,9 @@ class Space(ConfigHolder):
                     n_objectives=n_objectives,
                 ),
                 self.baseline_params,
+                partial(
+                    constraints.check_constraints, self.constraints, config, self.parameter_paths
+                ),
             ]
         )
         return self
@@ -276,6 +277,15 @@ class Space(ConfigHolder):
             first = mistakes(error, self.config_type, None)[0]
             raise SpaceError(f"{dotted(first.path)}: {first.problem}") from error
 
+    def broken(self, config: RunConfig, n_parameters: int) -> str | None:
+        """Which constraint a trial breaks, as a sentence; None where it keeps them all.
+
+        Args:
+            config: Its complete config.
+            n_parameters: Trainable parameters of its network.
+        """
+        return constraints.broken(self.constraints, config, self.parameter_paths, n_parameters)
+
     def baseline_params(self) -> list[dict[str, Value]]:
         """The baselines, each complete: every active parameter with its value."""
         return checks.complete_baselines(self.baselines, self.parameters, self.config)
@@ -318,17 +328,7 @@ class Space(ConfigHolder):
 
     def rungs(self) -> list[int]:
         """The epochs at which ASHA or Hyperband decide, ascending; empty for other pruners."""
-        if not isinstance(self.pruner, AshaPruner | HyperbandPruner):
-            return []
-        rung, factor = self.pruner.min_resource, self.pruner.reduction_factor
-        if isinstance(self.pruner, AshaPruner):
-            rung *= factor**self.pruner.min_early_stopping_rate
-        end = self.pruner.max_resource or self.training.epochs
-        found = []
-        while rung < end:
-            found.append(rung)
-            rung *= factor
-        return found
+        return rungs(self.pruner, self.training.epochs)
 
     def identity(self) -> dict[str, Any]:
         """The terms that may not change within a study: dotted term -> value that JSON can hold.
@@ -385,14 +385,4 @@ class Space(ConfigHolder):
 
     def seed_problem(self) -> str | None:
         """What is wrong where a seed, or a replicate's, is none of `SEARCH_SEEDS`."""
-        for key in SEED_KEYS:
-            seed = self.config.value(key)
-            last = seed + self.replicates - 1
-            if seed not in SEARCH_SEEDS or last not in SEARCH_SEEDS:
-                found = f"found {seed}" + (f" to {last} with the replicates" if last > seed else "")
-                return (
-                    f"{key}: {found}; expected {SEARCH_SEEDS.start} to {SEARCH_SEEDS.stop - 1}, "
-                    f"since {BENCHMARK_SEEDS.start} to {BENCHMARK_SEEDS.stop - 1} are for "
-                    "benchmarks and those above for confirmations"
-                )
-        return None
+        return seed_problem(self.config, self.replicates)

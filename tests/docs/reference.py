@@ -37,6 +37,7 @@ parameters:
     "pruner": "pruner: {name: asha, min_resource: 3, reduction_factor: 3}",
     "baselines": "baselines: [{}, {learning_rate: 0.002}]",
     "replicates": "replicates: 5",
+    "constraints": 'constraints: ["n_parameters <= 1e6", "batch_size * learning_rate < 0.1"]',
     "prune_baselines": "prune_baselines: true",
     "confirm": "confirm: {top: 3, seeds: 8}",
     "budget": "budget: {trials: 60, time_limit: 2h, epochs: 1000}",

@@ -21,9 +21,10 @@ from search.runs.provenance import Provenance
 from search.runs.seeds import confirm_config
 from search.runs.stopping import Stopping
 from search.trials import study as studies
+from search.trials.feasible import resolved
 from search.trials.ledger import Ledger
 from search.trials.open_trial import OpenTrial
-from search.trials.study import OpenedStudy, resolved
+from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots, ray_session
 from search.workers.workplace import Workplace
 from space import read_space_file

@@ -21,7 +21,7 @@ from dashboards.tables.drawing import escape_markdown
 from search.grid_report import main, render
 from search.launch.plan import Plan
 from search.runs.seeds import replicate_config
-from search.trials.study import resolved
+from search.trials.feasible import resolved
 from space.epochs import Epoch
 from space.errors import UsageError, UserError
 from space.metrics import Metric

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.numbers.rows.filters import LONGEST, read_filter
+from dashboards.numbers.rows.filters import read_filter
 from space.errors import UsageError
+from space.expressions import LONGEST
 
 ROW = {
     "val_error": 0.05,
@@ -45,6 +46,12 @@ ROW = {
         ("reason == none", True),
         ("reason is not None", False),
         ("state != 'pruned'", True),
+        ("val_error * 2 + aux_weight / 3 - 0.35 == 0.05 * 2 + 0.75 / 3 - 0.35", True),
+        ("val_error / (aux_weight - 0.75) > 0 or val_error / (aux_weight - 0.75) <= 0", False),
+        # Only numbers are added.
+        ("state + state == 'completecomplete' or baseline + 1 == 2 or reason * 2 == 0", False),
+        ("1" + "0" * 400 + " * 1.5 > 0", False),
+        ("+".join(["aux_weight"] * 80) + " == 60", True),
     ],
 )
 def test_what_holds(text: str, holds: bool) -> None:
@@ -57,7 +64,8 @@ def test_what_holds(text: str, holds: bool) -> None:
         "__import__('os').system('true')",
         "state.upper() == 'X'",
         "val_error ** 9 ** 9 < 1",
-        "val_error + 1 < 2",
+        "val_error % 2 < 1",
+        "val_error << 2 < 1",
         "[each for each in (1, 2)]",
         "(lambda: 1)()",
         "val_error if state else 1",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from search.export.__main__ import export_study
 from search.export.config_text import config_text, write_configs
 from search.launch.plan import Plan
-from search.trials.study import resolved
+from search.trials.feasible import resolved
 from space import ConfigFile, load_configs, parse_tree
 from space.files.reader import parse_yaml
 from space.words import count

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from search.export.__main__ import _values, export_study
 from search.launch.plan import Plan
-from search.trials.study import resolved
+from search.trials.feasible import resolved
 from space import load_configs
 from space.errors import UsageError
 from storage import Store

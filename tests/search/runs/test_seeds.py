@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from search.benchmark.__main__ import main as benchmark
 from search.launch.plan import Plan
 from search.runs.seeds import confirm_config, replicate_config
-from search.trials.study import resolved
+from search.trials.feasible import resolved
 from space import NamedConfig, RunConfig
 from space.__main__ import main as space_command
 from space.config import BENCHMARK_SEEDS, SEARCH_SEEDS

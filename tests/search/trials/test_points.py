@@ -16,8 +16,8 @@ from optuna.trial import TrialState, create_trial
 from search.export.selection import choose
 from search.launch.confirm import candidates
 from search.launch.plan import Plan
+from search.trials.feasible import resolved
 from search.trials.proposals import MOST_REPEATS, Tried
-from search.trials.study import resolved
 from space import Space
 from storage import Store, open_store
 from storage.tables.attributes import BASELINE, FAIL_REASON

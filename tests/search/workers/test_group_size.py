@@ -12,8 +12,8 @@ import torch
 
 from search.benchmark.configs import resolved
 from search.launch.plan import Plan
+from search.trials.feasible import resolved as of_trial
 from search.trials.study import examples
-from search.trials.study import resolved as of_trial
 from search.workers import group_size as packing
 from search.workers.group_size import group_size_of_queue, group_size_of_study
 from search.workers.ray_session import Slots

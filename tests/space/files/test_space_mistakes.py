@@ -29,7 +29,7 @@ _BAD: list[tuple[str, Any, str]] = [
         "lerning_rate",
         1,
         "lerning_rate: unknown key; allowed: baselines, budget, callbacks, concurrency, confirm, "
-        "data, keep_weights, model, objective, parameters, prune_baselines, pruner, replicates, "
+        "constraints, data, keep_weights, model, objective, parameters, prune_baselines, pruner, replicates, "
         "resources, sampler, study, trainable, training, without_gpu",
     ),
     (
