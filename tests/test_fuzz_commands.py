@@ -169,8 +169,9 @@ def _nothing_leaves_this_process(place: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sources, "download_mnist", no_download)
 
     class Server:
-        def run(self) -> None:
-            return
+        def run(self, sockets: list[socket.socket]) -> None:
+            for each in sockets:
+                each.close()
 
     monkeypatch.setattr(dashboards.serve, "make_server", lambda *_: Server())
     look_up = socket.getaddrinfo

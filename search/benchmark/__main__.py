@@ -102,8 +102,6 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
     examples=(
         "--config best/mlp.yaml --seeds 10",
         "--config best/mlp.yaml --until-decided --max-seeds 30 --margin 0.005",
-        "--config space/paper/table1.yaml --table-only --format markdown",
-        "--config best/mlp.yaml --seeds 20 --vary",
     ),
     epilog="The same command later runs only the seeds that are missing.",
 )

@@ -12,12 +12,12 @@ from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
 from dashboards.numbers.benchmark import BenchmarkView
-from dashboards.numbers.foreign import foreign_benchmark
 from dashboards.pages.benchmark_page import described
 from dashboards.pages.documents import Document
 from dashboards.report import html_file
 from dashboards.story import benchmark_outcome
 from dashboards.tables.formats import render
+from search.verdict.foreign import foreign_benchmark
 from search.verdict.rows import Asked, Table, foreign_runs, read_table
 from space.errors import UsageError
 from space.files.reader import file_name

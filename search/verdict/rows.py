@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboards.numbers.foreign import ForeignRun
+from search.verdict.foreign import ForeignRun
 from space.errors import UsageError, nearest
 from space.files.reader import file_name, read_file
 from space.messages import describe

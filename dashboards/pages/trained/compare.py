@@ -174,8 +174,8 @@ def _document(
         title=title,
         kind="comparison",
         is_running=is_running,
-        summary=render("compare_summary.html", **context),
-        details=render("compare_details.html", **context),
+        summary=render("trained/compare_summary.html", **context),
+        details=render("trained/compare_details.html", **context),
         panels=compared_panels(compared),
     )
 

@@ -110,8 +110,8 @@ def trained_document(
         kind=kind,
         is_running=is_running,
         outcome=page.ending,
-        summary=render("trained_summary.html", **context),
-        details=render("trained_details.html", **context),
+        summary=render("trained/summary.html", **context),
+        details=render("trained/details.html", **context),
         panels=panels,
     )
 

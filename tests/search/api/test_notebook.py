@@ -64,7 +64,7 @@ def test_a_search_in_a_notebook_is_shown_and_stopped_there(tmp_path: Path) -> No
     assert not any("text/html" in data for data in data_of(launched))  # The table was taken down.
     first, *figures = data_of(shown)
     assert "<iframe" in first["text/html"]
-    assert "best is trial" in first["text/plain"]
+    assert "fresh seeds" in first["text/plain"]
     assert len(figures) == 2
     assert all("application/vnd.plotly.v1+json" in figure for figure in figures)
 

@@ -171,10 +171,11 @@ def test_a_benchmark_that_cannot_be_shown_or_told_of_is_not_left_running(
         deadline=None,
         resources=None,
         callbacks=[],
-        options=types.SimpleNamespace(config=[], seeds=1, checkpoints=None),
+        n_seeds=1,
+        options=types.SimpleNamespace(config=[], fresh_seeds=False, checkpoints=None),
     )
     data = types.SimpleNamespace(source="mnist", fingerprint="f" * 16)
     with pytest.raises(ValueError, match="no display"):
-        search.benchmark.run._run(store, [], request, data, Source(group="b"))  # type: ignore[arg-type]
+        search.benchmark.run._run(store, [], None, request, data, Source(group="b"), [])  # type: ignore[arg-type]
     (launch,) = store.launches()
     assert launch.status == "failed"
