@@ -92,6 +92,17 @@ def test_batches_grow_until_memory_or_time_is_out(
     assert list(measure_group_speed(make, budget_seconds=0).seconds) == [1]
 
 
+def test_no_larger_batch_is_tried_than_one_that_is_slower_by_far(
+    maker: Callable[..., Callable[[], Training]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_run = {1: 1.0, 2: 0.9, 4: 1.1, 8: 1.2, 16: 0.1}
+    monkeypatch.setattr(
+        group_speed, "_seconds_a_step", lambda make, n_runs, **_: n_runs * a_run[n_runs] / 1024
+    )
+    found = measure_group_speed(maker("mlp"), most=16)
+    assert (list(found.seconds), found.n_runs) == ([1, 2, 4, 8], 2)
+
+
 def test_what_cannot_be_trained_as_one_is_measured_alone_and_said(
     maker: Callable[..., Callable[[], Training]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
