@@ -17,12 +17,9 @@ from space.errors import SearchError
 from storage.optuna_rows.steady import StudyFullError
 from storage.tables.attributes import FAIL_REASON
 
-__all__ = ["MOST_FAILURES", "Asking"]
+__all__ = ["Asking"]
 
 logger = logging.getLogger(__name__)
-
-MOST_FAILURES = 30
-"""A search of which so many trials in a row have failed stops: nothing of it works."""
 
 
 class Asking:
@@ -60,7 +57,7 @@ class Asking:
         Raises:
             SearchError: If those are too many.
         """
-        if n_in_a_row < MOST_FAILURES:
+        if n_in_a_row < self._opened.space.limits.failures_in_a_row:
             return
         last = self._opened.trials(TrialState.FAIL)[-1]
         raise SearchError(

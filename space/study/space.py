@@ -27,7 +27,7 @@ from space.study.identity import WITHOUT_GPU, difference, flat, seed_problem
 from space.study.parameters import CategoricalParameter, IntParameter, Parameter, Value
 from space.study.pruners import NoPruner, Pruner, PrunerName, rungs
 from space.study.samplers import GridSampler, Sampler, SamplerName, TPESampler
-from space.study.terms import Budget, Confirm, Objective, Resources
+from space.study.terms import Budget, Confirm, Limits, Objective, Resources
 from space.trainable import ConfigHolder
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class Space(ConfigHolder):
     """When the study ends."""
     resources: Resources = Resources()
     """CPU cores and GPUs for each trial."""
+    limits: Annotated[Limits, Field(exclude_if=lambda limits: limits == Limits())] = Limits()
+    """When a search that leads nowhere ends."""
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Trials at a time; auto: as many as the machine or cluster has room for."""
     callbacks: Annotated[Callbacks, Field(exclude_if=lambda named: not named)] = ()

@@ -10,7 +10,7 @@ from space.config import FrozenModel
 from space.durations import Duration
 from space.messages import describe, refusal
 
-__all__ = ["Budget", "Confirm", "Objective", "Resources"]
+__all__ = ["Budget", "Confirm", "Limits", "Objective", "Resources"]
 
 _Positive = Annotated[int, Field(ge=1)]
 
@@ -56,6 +56,13 @@ class Confirm(FrozenModel):
     """So many distinct configs, and the baselines beside them; 0: none."""
     seeds: Annotated[int, Field(ge=2)] = 5
     """Fresh seeds for each: other draws, splits and initialisations than the search saw."""
+
+
+class Limits(FrozenModel):
+    """When a search that leads nowhere ends."""
+
+    failures_in_a_row: _Positive = 30
+    """A search of which so many trials in a row have failed stops: nothing of it works."""
 
 
 class Resources(FrozenModel):

@@ -18,9 +18,9 @@ from search.launch.plan import Plan
 from search.launch.result import read_result
 from search.launch.study import Outcome, _is_done
 from search.runs.lease import sweep_checkpoints
-from search.trials.asking import MOST_FAILURES
 from search.trials.study import examples
 from space.errors import SearchError, SpaceError, UsageError
+from space.study.terms import Limits
 from storage import Store
 from storage.admin.check import check_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
@@ -30,6 +30,7 @@ from trainables.shipped.digit_pairs.config import DigitPairsConfig
 from ..conftest import SPACE, Recorder, best_first, confirm, new_ledger, search, work
 
 MakePlan = Callable[..., Plan]
+MOST_FAILURES = Limits().failures_in_a_row
 RATE = SPACE["parameters"]["learning_rate"]
 SOMETIMES = {"learning_rate": RATE, "nan_at": {"type": "int", "low": -9, "high": 0}}
 """The closed form takes no negative epoch."""
@@ -209,6 +210,18 @@ def test_a_search_of_which_every_trial_fails_stops_and_says_so(
         with pytest.raises(SearchError, match=f"{MOST_FAILURES} trials in a row.*{reason}"):
             work(ledger, plan, n_workers=1)
     assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2 * MOST_FAILURES
+
+
+def test_a_space_says_how_many_failures_in_a_row_end_a_search(
+    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.launch.plan._probe", lambda plan, path: None)
+    never = {"learning_rate": RATE, "nan_at": {"type": "int", "low": -9, "high": -1}}
+    plan = plan_for(parameters=never, budget={"time_limit": "1h"}, limits={"failures_in_a_row": 2})
+    ledger, study = new_ledger(plan, store, Recorder())
+    with pytest.raises(SearchError, match="'closed': 2 trials in a row failed"):
+        work(ledger, plan, n_workers=1)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2
 
 
 def test_a_success_ends_a_row_of_failures(

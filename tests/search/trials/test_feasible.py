@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 
 from search.launch.__main__ import main as launch
 from search.launch.plan import Plan
-from search.trials.asking import MOST_FAILURES
 from space.errors import SearchError, SpaceError, UserError
+from space.study.terms import Limits
 from storage import Store
 from storage.admin.check import check_store
 from storage.tables.attributes import FAIL_REASON
@@ -20,6 +20,7 @@ from ..conftest import Recorder, new_ledger, search, work
 from ..here import Here
 
 MakePlan = Callable[..., Plan]
+MOST_FAILURES = Limits().failures_in_a_row
 RATE = {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}
 SIZE = {"type": "int", "low": 1, "high": 1000}
 PRODUCT = "batch_size * learning_rate < 1"

@@ -29,8 +29,8 @@ _BAD: list[tuple[str, Any, str]] = [
         "lerning_rate",
         1,
         "lerning_rate: unknown key; allowed: baselines, budget, callbacks, concurrency, confirm, "
-        "constraints, data, keep_weights, model, objective, parameters, prune_baselines, pruner, "
-        "replicates, resources, sampler, study, trainable, training, without_gpu",
+        "constraints, data, keep_weights, limits, model, objective, parameters, prune_baselines, "
+        "pruner, replicates, resources, sampler, study, trainable, training, without_gpu",
     ),
     (
         "training.lerning_rate",
