@@ -171,14 +171,20 @@ def failures_on_fresh_seeds(failed: Mapping[int, int]) -> list[str]:
 def benchmark_terms(view: BenchmarkView) -> str:
     """What a benchmark is of and how far it is."""
     record = view.record
-    judged, kept = record.measured.judged_by, record.measured.rule[0]
+    judged = record.measured.judged_by
+    chosen = dict.fromkeys(config.config.selection for config in record.configs)
+    kept = " or, where a config says so, ".join(
+        f"with the {rule[0].extreme} {rule[0].words}"
+        for rule in (record.measured.rules(selection)[0] for selection in chosen)
+        if rule
+    )
     return (
         f"{view.n_done} of {count(view.n_asked, 'run')} have a result: "
         f"{_counted(len(record.configs), 'config', 'configs')} on the seeds "
         f"{show_seeds(record.seeds)} of {record.data_source} (data fingerprint "
         f"{record.data_fingerprint}). A seed fixes data draw, split, initialisation and order for "
         f"every config alike. The {judged.words} was read once a run, at its end, for the state "
-        f"with the {kept.extreme} {kept.words}. {together_note(view.n_together, view.n_done)}"
+        f"{kept}. {together_note(view.n_together, view.n_done)}"
     ).rstrip()
 
 

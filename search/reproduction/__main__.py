@@ -147,7 +147,7 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
     tables = {paper.label: table for paper, table in filled}
     curves_text, figures = curves_section(store, tables)
     grid_text, grid_figures = grid_section(store)
-    searches = read_searches(store)
+    searches = read_searches(store, rows)
     sections = [
         _OPENING,
         _status(filled),

@@ -60,22 +60,29 @@ class Searches:
 
     Attributes:
         studies: Every study with a complete trial but the grid searches, by name.
-        benchmarks: Those with configs of ours that have a result, in the order they were asked for.
+        benchmarks: Those with other configs than the tables' and a result, in the order in which
+            they were first asked for.
     """
 
     studies: tuple[StudyView, ...]
     benchmarks: tuple[BenchmarkView, ...]
 
 
-def read_searches(store: Store) -> Searches:
-    """Read the searches and benchmarks of a store."""
+def read_searches(store: Store, rows: Sequence[BenchmarkConfig]) -> Searches:
+    """Read the searches and benchmarks of a store.
+
+    Args:
+        store: The store.
+        rows: The report's rows: a benchmark of nothing else is one of its tables.
+    """
+    of_tables = {each for row in rows for each in row.config_hashes}
     with translated(store.url):
         names = [study.study_name for study in store.optuna_storage.get_all_studies()]
     studies = (read_study(store, name) for name in sorted(names) if not is_grid(name))
     benchmarks = (
         read_benchmark(store, record)
         for record in load_benchmarks(store)
-        if any(config.reported is None for config in record.configs)
+        if not all(of_tables.issuperset(config.config_hashes) for config in record.configs)
     )
     return Searches(
         studies=tuple(view for view in studies if view.best is not None),
@@ -99,8 +106,9 @@ def searches_section(store: Store, found: Searches, rows: Sequence[BenchmarkConf
         "## Searches and the benchmarks of what they found\n",
         "A search compares its trials by validation errors. Its best configs and its baseline are "
         "trained again on fresh seeds, which decide. Some of them are benchmarked on seeds that no "
-        "search or confirmation uses (from 0 on, those of the tables above): of all these runs, "
-        "only a benchmark's read the test images.\n",
+        "search or confirmation uses (from 0 on, those of the tables above), as are settings of "
+        "the authors' protocol beside ours: of all these runs, only a benchmark's read the "
+        "test images.\n",
     ]
     if not found.studies and not found.benchmarks:
         blocks[1:] = ["Not yet run.\n"]
