@@ -212,8 +212,9 @@ def benchmark_outcome(view: BenchmarkView) -> str:
     ]
     origin = None if best is None else best.result.origin
     if best is not None and origin is not None and origin.was_given and origin.reads.n_runs:
+        given = f"taken from {origin.warm_start}" if origin.warm_start else "given by hand"
         said.append(
-            f"The settings of {best.name} were given by hand when {known_words(origin.reads)}, so "
+            f"The settings of {best.name} were {given} when {known_words(origin.reads)}, so "
             f"its {metric.words} may be better than new samples would show."
         )
     names: dict[Answer, list[str]] = {}

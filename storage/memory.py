@@ -63,6 +63,10 @@ class MemoryStore(Store):
         record = StudyRecord(**vars(study), created_at=schema.utc_now())
         return self._studies.setdefault(study.study_id, record)
 
+    def study_records(self) -> dict[int, StudyRecord]:
+        """The terms of all studies, by Optuna's number."""
+        return dict(self._studies)
+
     def begin_launch(self, launch: NewLaunch) -> int:
         """Record that a launch began, and return its number."""
         now = schema.utc_now()

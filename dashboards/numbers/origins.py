@@ -21,7 +21,7 @@ from space.config import SEED_KEYS
 from storage import LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
 from storage.tables import schema
-from storage.tables.attributes import BASELINE
+from storage.tables.attributes import BASELINE, warm_start_of
 
 __all__ = ["Origin", "Reads", "SharedSeeds", "StudyLaunch", "read_origin", "study_launches"]
 
@@ -70,6 +70,8 @@ class Origin:
         study: The study that first trained it; None where that was a benchmark, or is gone.
         trial_number: Its trial there.
         was_given: Whether a person gave the study its settings, as a baseline: no sampler did.
+        warm_start: Which trial of an earlier study they were queued from, in words; None where they
+            were not. That a person chose that study counts as giving them.
         was_added: Whether they were given to a study that had been begun without them.
         reads: How often the test samples of the benchmark's seeds had been read by then.
         shared: The studies that hold the config and had seen some of the benchmark's seeds.
@@ -80,6 +82,7 @@ class Origin:
     study: str | None
     trial_number: int | None
     was_given: bool
+    warm_start: str | None
     was_added: bool
     reads: Reads
     shared: tuple[SharedSeeds, ...]
@@ -154,6 +157,7 @@ def read_origin(
         study=name,
         trial_number=None if trial is None else trial.number,
         was_given=given is not None or was_queued,
+        warm_start=None if trial is None else warm_start_of(trial.user_attrs),
         was_added=given is not None and _was_added(given, store.launches(first.study_id)),
         reads=_reads(store, settled_at, of_benchmark & (_RESULTS.data_fingerprint == fingerprint)),
         shared=_shared(store, same, seeds),

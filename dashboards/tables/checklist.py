@@ -160,13 +160,17 @@ def _spent(row: Row) -> str:
 
 
 def _budgets(view: StudyView) -> list[str]:
-    """What the search spent on what a person gave and on what the sampler proposed."""
+    """What the search spent on what a person gave or chose and on what the sampler proposed."""
     if not view.trials:
         return []
     said = [f"a trial at most {count(view.full_epochs * view.replicates, 'epoch')}"]
     for what, trials in (
         ("baselines", [trial for trial in view.trials if trial.is_baseline]),
-        ("proposals of the sampler", [trial for trial in view.trials if not trial.is_baseline]),
+        ("warm start", [trial for trial in view.trials if trial.warm_start]),
+        (
+            "proposals of the sampler",
+            [trial for trial in view.trials if not trial.is_baseline and not trial.warm_start],
+        ),
     ):
         if trials:
             said.append(f"{what}: {_of_trials(trials)}")

@@ -49,6 +49,10 @@ def _arose(origin: Origin) -> str:
         how = "comes from no study of this store and was first trained by a benchmark"
     elif origin.was_added:
         how = f"was added by hand to the baselines of study '{origin.study}'"
+    elif origin.warm_start is not None:
+        how = (
+            f"was first trained by study '{origin.study}', as a warm start from {origin.warm_start}"
+        )
     elif origin.was_given:
         how = f"was first trained by study '{origin.study}', with settings that were given by hand"
     else:

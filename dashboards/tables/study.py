@@ -64,6 +64,7 @@ def terms_sheet(space: Space) -> Sheet:
         ("seeds a trial", str(space.replicates)),
         ("sampler", f"{space.sampler.name}, seed {space.sampler.seed}"),
         ("pruner", f"{space.pruner.name}, rungs at {rungs}" if rungs else space.pruner.name),
+        *_warm_start(space),
         ("budget", ", ".join(limits)),
         (
             "confirmation",
@@ -73,6 +74,11 @@ def terms_sheet(space: Space) -> Sheet:
         ),
     ]
     return Sheet(columns=("setting", "value"), left=frozenset({0, 1}), rows=rows)
+
+
+def _warm_start(space: Space) -> list[tuple[str, str]]:
+    start = space.warm_start
+    return [] if start is None else [("warm start", f"the best {start.top} of '{start.study}'")]
 
 
 def _fixed(space: Space) -> list[tuple[str, str]]:

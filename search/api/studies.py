@@ -103,7 +103,7 @@ class Study(Shown):
         Returns:
             A pandas DataFrame with the trial's number as index, where pandas is installed; else a
             list of dictionaries. Columns: state, each objective, each parameter, epochs, seconds,
-            is_baseline and reason.
+            is_baseline, warm_start (the earlier study's trial that it was queued from) and reason.
         """
         view = self.view
         names = [metric.name for metric in view.metrics]
@@ -116,6 +116,7 @@ class Study(Shown):
                 "epochs": trial.n_epochs,
                 "seconds": trial.seconds,
                 "is_baseline": trial.is_baseline,
+                "warm_start": trial.warm_start,
                 "reason": trial.reason,
             }
             for trial in view.trials
@@ -274,6 +275,7 @@ def launch(
     concurrency: int | None = None,
     confirm: int | None = None,
     confirm_seeds: int | None = None,
+    warm_start: str | None = None,
     callbacks: Callbacks = (),
     ray_address: str | None = None,
     checkpoints: str | Path | None = None,
@@ -297,6 +299,7 @@ def launch(
         concurrency: The most workers at once; default: the file's, else as many as fit.
         confirm: How many of the best configs are confirmed on fresh seeds; default: the file's.
         confirm_seeds: On how many seeds each; default: the file's.
+        warm_start: An earlier study whose best trials are tried first; default: the file's.
         callbacks: Who is told of the runs beside the store: names such as "tensorboard", or
             mappings with a name and options; default: the file's, else nobody.
         ray_address: A Ray cluster to join; default: a Ray of its own on this machine.
@@ -324,6 +327,7 @@ def launch(
         concurrency=concurrency,
         confirm=confirm,
         confirm_seeds=confirm_seeds,
+        warm_start=warm_start,
         callbacks=callbacks,
         ray_address=ray_address,
         checkpoints=checkpoints,

@@ -45,7 +45,7 @@ from storage.commands.kit import (
 )
 from storage.connect.engine import parse_url, redact, translated
 from storage.summaries.best import objectives
-from storage.tables.attributes import STANDARD_ERROR
+from storage.tables.attributes import STANDARD_ERROR, WARM_START
 from trainables.finding.find import read_config
 
 __all__ = ["Exported", "export_study", "main", "write_best"]
@@ -270,6 +270,8 @@ def _named(
         "selection": choice.selection,
         "objectives": _objectives(store, study, trial),
     }
+    if WARM_START in trial.user_attrs:
+        provenance["warm_start"] = trial.user_attrs[WARM_START]
     if choice.confirmed is not None:
         values = list(choice.confirmed.values)
         provenance["confirmed"] = {

@@ -40,6 +40,11 @@ environment: SEARCH_STORAGE for --storage, SEARCH_DATA_ROOT for data.root
     Option("--seed", type=seed, metavar="N", help="seed of the sampler; default: the file's"),
     SET.but(help="override any setting; default: none"),
     CONCURRENCY.but(help="workers at once, at the most; default: the file's, else as many as fit"),
+    Option(
+        "--warm-start",
+        metavar="NAME",
+        help="try the best trials of this earlier study first; default: the file's, else none",
+    ),
     count_of(
         "--confirm", "confirm the K best configs at the end; default: the file's, else none"
     ).but(metavar="K"),

@@ -95,6 +95,8 @@ class LineProgress:
         """Announce a trial."""
         verb = f"goes on after epoch {trial.n_epochs}" if trial.resumed else "starts"
         note = " (baseline)" if trial.is_baseline else ""
+        if trial.warm_start:
+            note = f" (warm start from {trial.warm_start})"
         say_event(f"trial {trial.number}{note} {verb}: {show_params(trial.params)}")
 
     def on_trial_report(self, trial: OpenTrial, report: Report) -> None:

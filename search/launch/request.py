@@ -54,6 +54,7 @@ def _overrides(options: Namespace) -> list[str | Override]:
         "--time-limit": ("budget.time_limit", options.time_limit),
         "--seed": ("sampler.seed", options.seed),
         "--concurrency": ("concurrency", options.concurrency),
+        "--warm-start": ("warm_start.study", options.warm_start),
         "--confirm": ("confirm.top", options.confirm),
         "--confirm-seeds": ("confirm.seeds", options.confirm_seeds),
     }

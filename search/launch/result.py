@@ -130,6 +130,7 @@ def _as_json(row: StudyTrial) -> dict[str, Any]:
         "params": row.params,
         "n_epochs": row.longest,
         "is_baseline": row.is_baseline,
+        "warm_start": row.warm_start,
         "reason": row.reason,
     }
 
@@ -216,9 +217,8 @@ def _print_table(plan: Plan, snapshot: Snapshot) -> None:
 
 
 def _role(row: StudyTrial, best: set[int]) -> str:
-    if row.number in best:
-        return "best, baseline" if row.is_baseline else "best"
-    return "baseline" if row.is_baseline else ""
+    origin = "baseline" if row.is_baseline else "warm start" if row.warm_start else ""
+    return ", ".join(filter(None, ("best" if row.number in best else "", origin)))
 
 
 def _comparison(plan: Plan, snapshot: Snapshot) -> str:

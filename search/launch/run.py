@@ -16,6 +16,7 @@ from search.launch.result import Result, read_result
 from search.launch.study import LaunchObserver, run_study
 from search.runs.provenance import collect_provenance
 from search.trials.study import open_study
+from search.trials.warm_start import earlier_trials
 from search.workers.workplace import Workplace
 from space import SpaceFile
 from space.errors import NoStudiesError, UserError
@@ -108,6 +109,7 @@ def _planned(
             command=options.typed,
             provenance=collect_provenance(),
         )
+        earlier_trials(store, plan.space)  # What is refused is said before a study is made.
         yield url, plan, store
 
 

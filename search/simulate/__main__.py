@@ -14,6 +14,7 @@ import math
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from search.simulate.cost import BUDGET_TRIALS, Way, measure, space_for
 from search.simulate.cost_sheet import check_telling, render, same_rows
 from search.simulate.curves_file import LearningCurves, read_curves
 from search.simulate.curves_of_study import study_curves
+from search.trials.warm_start import best_of
 from space import Pruner, Sampler
 from space.errors import SpaceError, UsageError
 from space.files.reader import parse_yaml
 from space.files.writing import write_output
+from space.study.terms import WarmStart
 from space.terminal.command import OneOf, Option, count_of, local_path
 from space.terminal.printing import paper_of, write
 from storage.commands.kit import STORAGE, STUDY, VERBOSE, StoreCommand, format_of, opened
@@ -101,6 +104,15 @@ def _tried(name: str) -> Option:
     ),
     _tried("sampler"),
     _tried("pruner"),
+    Option(
+        "--warm-start",
+        metavar="NAME",
+        help="try every setting a second time with the best trials of this study, of --storage, "
+        "as its first ones; default: none",
+    ),
+    count_of(
+        "--top", f"so many of its trials; default: {WarmStart.model_fields['top'].default}"
+    ).but(metavar="K"),
     count_of("--seeds", "searches each; default: 20", default=20),
     count_of("--replicates", "seeds a trial; default: 1", default=1),
     count_of("--workers", "trials at once; default: 2", default=2),
@@ -138,6 +150,10 @@ def main(options: Namespace) -> None:
         )
     _check_tolerance(curves, options.tolerance)
     ways = choose_ways(curves, options.sampler, options.pruner, replicates=options.replicates)
+    if options.warm_start is not None:
+        ways = _warm_too(curves, ways, options)
+    elif options.top is not None:
+        raise UsageError(f"--top {options.top}: of no study; name one with --warm-start.")
     table = measure(
         curves,
         ways,
@@ -152,6 +168,24 @@ def main(options: Namespace) -> None:
         logger.warning("these came out alike, which tells none from another: %s", alike)
     paper = paper_of(sys.stdout)
     write(render(curves, table, options.format, command=options.typed, paper=paper))
+
+
+def _warm_too(curves: LearningCurves, ways: Sequence[Way], options: Namespace) -> list[Way]:
+    """Every way that searches a second time, warm-started."""
+    name = options.warm_start
+    if name == curves.space.study:
+        raise UsageError(
+            f"--warm-start {name}: the curves are of this study, which knows the answers; name "
+            "another."
+        )
+    given = {"study": name} if options.top is None else {"study": name, "top": options.top}
+    with opened(options.storage) as store:
+        earlier = tuple(best_of(store, curves.space, WarmStart(**given)))
+    return [
+        each
+        for way in ways
+        for each in ([way] if way.sampler is None else [way, replace(way, earlier=(earlier,))])
+    ]
 
 
 def _check_tolerance(curves: LearningCurves, tolerance: float) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from search.simulate.curves_file import LearningCurves
 from search.simulate.replay import Replay, SimulatedSearch
+from search.trials.warm_start import EarlierTrial
 from space import Space, parse_space
 from storage.memory import MemoryStore
 
@@ -39,11 +40,13 @@ class Way:
     """A sampler and a pruner, as a space file has them; a sampler of None tries every point.
 
     A trial is trained on as many recorded seeds as there are replicates, and judged by their mean.
+    With earlier trials a search is warm-started: search i from number i of them, counted round.
     """
 
     sampler: Mapping[str, Any] | None
     pruner: Mapping[str, Any]
     replicates: int = 1
+    earlier: tuple[tuple[EarlierTrial, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,8 @@ class Row:
     """What a way found.
 
     Attributes:
-        sampler: The sampler's settings that are no defaults, with its name.
+        sampler: The sampler's settings that are no defaults, with its name, and how many trials it
+            was warm-started with.
         pruner: Likewise.
         replicates: Recorded seeds that a trial is trained on.
         good_share: Share of the searches whose winner at the end was good.
@@ -152,6 +156,7 @@ def measure(
                     max_epochs=(
                         grid_epochs * way.replicates if way.sampler is None else max_epochs
                     ),
+                    earlier=way.earlier[seed % len(way.earlier)] if way.earlier else (),
                 )
             )
         rows.append(_row(curves, way, searches, tolerance))
@@ -180,7 +185,7 @@ def _budget(curves: LearningCurves, replicates: int) -> int:
 
 
 def space_for(curves: LearningCurves, way: Way, *, seed: int, study: str) -> Space:
-    """The curves' space as a way searches it: without baselines and confirmation.
+    """The curves' space as a way searches it: without its own first trials and confirmation.
 
     Args:
         curves: The curves.
@@ -192,7 +197,7 @@ def space_for(curves: LearningCurves, way: Way, *, seed: int, study: str) -> Spa
     Raises:
         SpaceError: If the sampler or the pruner is wrong, or does not go with the space.
     """
-    tree = curves.space.model_dump(mode="json", exclude={"baselines", "confirm"})
+    tree = curves.space.model_dump(mode="json", exclude={"baselines", "confirm", "warm_start"})
     tree |= {"study": study, "replicates": way.replicates, "budget": {"epochs": 1}}
     tree["pruner"] = dict(way.pruner)
     if way.sampler is None:
@@ -229,7 +234,7 @@ def _row(
         good_from.append(min((found.n_epochs for found in stayed), default=None))
     states = sorted({state for search in searches for state in search.trials})
     return Row(
-        sampler=EVERY_POINT if way.sampler is None else _label(space.sampler, leave={"seed"}),
+        sampler=_sampler_words(way, space),
         pruner=_label(space.pruner),
         replicates=way.replicates,
         good_share=statistics.fmean(each is not None for each in good_from),
@@ -242,6 +247,15 @@ def _row(
         },
         epochs_by_seed=tuple(good_from),
     )
+
+
+def _sampler_words(way: Way, space: Space) -> str:
+    if way.sampler is None:
+        return EVERY_POINT
+    said = _label(space.sampler, leave={"seed"})
+    if not way.earlier:
+        return said
+    return f"{said}, warm start of {max(map(len, way.earlier))}"
 
 
 def _by(epochs: Sequence[int | None], part: int) -> int | None:

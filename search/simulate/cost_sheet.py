@@ -121,6 +121,11 @@ def notes(curves: LearningCurves, table: CostTable) -> list[str]:
         "between points are not told apart, and no setting is better than the recorded ones; "
         "baselines are left out; asking and deciding take no simulated time",
     ]
+    if any(", warm start of " in row.sampler for row in table.rows):
+        lines.append(
+            "warm start: so many of an earlier study's best trials are a search's first ones; what "
+            "the earlier study cost is not counted"
+        )
     if curves.n_stopped:
         lines += _of_stopped(curves, table)
     elif "study" in given:

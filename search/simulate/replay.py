@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from search.simulate.curves_file import LearningCurves, RecordedRun, Surrogate
 from search.trials.ledger import Ledger
 from search.trials.open_trial import OpenTrial
 from search.trials.study import open_study
+from search.trials.warm_start import EarlierTrial
 from space import RunConfig, Space
 from space.metrics import rank
 from storage import Store
@@ -90,7 +91,13 @@ class Replay:
         }
 
     def run(
-        self, space: Space, store: Store, *, recorded_seed: int, max_epochs: int
+        self,
+        space: Space,
+        store: Store,
+        *,
+        recorded_seed: int,
+        max_epochs: int,
+        earlier: Sequence[EarlierTrial] = (),
     ) -> SimulatedSearch:
         """Search until the budget of epochs is spent, or there is nothing left to propose.
 
@@ -101,6 +108,7 @@ class Replay:
             recorded_seed: Which run of a point its trials are answered with; a trial's further
                 replicates with those that follow, counted round.
             max_epochs: Epochs of the whole study.
+            earlier: The trials of its warm start.
 
         Returns:
             How it went.
@@ -108,7 +116,7 @@ class Replay:
         unlimited = space.model_copy(
             update={"budget": space.budget.model_copy(update={"epochs": None})}
         )
-        opened = open_study(store, unlimited, RunData(), self._resolve)
+        opened = open_study(store, unlimited, RunData(), self._resolve, earlier)
         observer = _Watch(self, minimize=space.objectives[0].direction == "minimize")
         launch = _NOWHERE.new_launch(
             opened.id, command="", config=space.model_dump(mode="json"), data=RunData()

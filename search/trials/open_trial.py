@@ -17,7 +17,7 @@ from space.epochs import Epoch
 from space.metrics import Measured
 from storage import RunRecord
 from storage.kept_epoch import RunProgress
-from storage.tables.attributes import BASELINE
+from storage.tables.attributes import BASELINE, warm_start_of
 
 __all__ = ["Observer", "OpenTrial"]
 
@@ -36,6 +36,8 @@ class OpenTrial:
     """Parameter -> value."""
     is_baseline: bool
     """Whether the space file asked for it."""
+    warm_start: str | None
+    """Which trial of an earlier study it was queued from, in words."""
     runs: dict[int, RunProgress]
     """Run -> its progress, in the order of the replicates."""
     epochs: int
@@ -84,6 +86,7 @@ class OpenTrial:
             asked=asked,
             params=params,
             is_baseline=BASELINE in trial.user_attrs,
+            warm_start=warm_start_of(trial.user_attrs),
             runs={
                 run.run_id: RunProgress(
                     measured,

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.trials.feasible import IMPOSSIBLE, resolved
 from search.trials.sampling import make_pruner, make_sampler, random_points
+from search.trials.warm_start import EarlierTrial, earlier_trials, enqueue_earlier
 from space import RunConfig, Space
 from space.errors import StudyMismatchError
 from space.metrics import Measured, Metric
@@ -73,25 +74,29 @@ def open_study(
     space: Space,
     data: RunData,
     resolve: Callable[[Mapping[str, Any]], RunConfig] | None = None,
+    earlier: Sequence[EarlierTrial] | None = None,
 ) -> OpenedStudy:
-    """Create the study, or go on with it; its baselines are in the queue.
+    """Create the study, or go on with it; its baselines and its warm start are in the queue.
 
     Args:
         store: The store.
         space: The search space, its data source settled.
         data: What runs are trained on.
         resolve: Lays a trial's parameters over the fixed config; by default `resolved` does.
+        earlier: The trials of its warm start; by default `earlier_trials` says.
 
     Returns:
         The study with its pruner and the sampler of a further launch.
 
     Raises:
-        StudyMismatchError: If it was begun under other terms.
+        StudyMismatchError: If it was begun under other terms, or the study of its warm start was.
         StorageError: If the database fails.
     """
     metrics: list[str] = [objective.metric for objective in space.objectives]
     directions = [objective.direction for objective in space.objectives]
     with store.guarded():
+        if earlier is None:
+            earlier = earlier_trials(store, space)
         study = optuna.create_study(
             study_name=space.study,
             storage=store.optuna_storage,
@@ -130,6 +135,7 @@ def open_study(
             if not known:
                 study.set_metric_names(metrics)
             _enqueue_baselines(study, space, known)
+            enqueue_earlier(study, space, earlier)
         study.pruner = make_pruner(space)
         study.sampler = make_sampler(
             space,

@@ -29,7 +29,7 @@ from space.study.pruners import (
     WilcoxonPruner,
 )
 from space.study.samplers import CmaEsSampler, GridSampler, Sampler
-from space.study.terms import Objective
+from space.study.terms import Objective, WarmStart
 
 __all__ = [
     "MOST_GRID_POINTS",
@@ -37,6 +37,7 @@ __all__ = [
     "check_pruner",
     "check_ranges",
     "check_sampler",
+    "check_warm_start",
     "complete_baselines",
     "grid_problem",
     "ordered",
@@ -187,6 +188,25 @@ def _check_epochs(pruner: Pruner, epochs: int, *at: str) -> None:
         value = getattr(pruner, key, None)
         if value is not None and value > epochs:
             raise refusal(f"found {value}; expected at most training.epochs, {epochs}", *at, key)
+
+
+def check_warm_start(
+    start: WarmStart | None, study: str, sampler: Sampler, n_objectives: int
+) -> None:
+    """Refuse a warm start from the study itself, of a grid, or of several objectives."""
+    if start is None:
+        return
+    if start.study == study:
+        raise refusal(
+            f"found {describe(study)}, the study itself; expected an earlier one",
+            *("warm_start", "study"),
+        )
+    if sampler.name == "grid":
+        raise refusal("a grid tries every point in any case; leave it out", "warm_start")
+    if n_objectives > 1:
+        raise refusal(
+            "the best of an earlier study are those of one objective; leave it out", "warm_start"
+        )
 
 
 def complete_baselines(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     ValidationError,
@@ -19,7 +17,7 @@ from pydantic import (
 
 from space.config import ELSEWHERE, SEED_KEYS, RunConfig, by_name
 from space.errors import SpaceError, nearest
-from space.messages import describe, dotted, listed, mistakes, refusal, together
+from space.messages import describe, dotted, listed, mistakes, together
 from space.metrics import Measured, Metric
 from space.study import checks, constraints
 from space.study.callbacks import Callbacks
@@ -27,24 +25,13 @@ from space.study.identity import WITHOUT_GPU, difference, flat, seed_problem
 from space.study.parameters import CategoricalParameter, IntParameter, Parameter, Value
 from space.study.pruners import NoPruner, Pruner, PrunerName, rungs
 from space.study.samplers import GridSampler, Sampler, SamplerName, TPESampler
-from space.study.terms import Budget, Confirm, Limits, Objective, Resources
+from space.study.terms import Budget, Confirm, Limits, Objective, Resources, StudyName, WarmStart
 from space.trainable import ConfigHolder
 
 if TYPE_CHECKING:
     from space.config import AnyData, AnyTraining
 
 __all__ = ["Space"]
-
-_STUDY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-
-
-def _study_name(name: str) -> str:
-    if not _STUDY.fullmatch(name):
-        raise refusal(
-            f"found {describe(name)}; expected 1 to 100 letters, digits, '.', '_' or '-', "
-            "the first a letter, a digit or '_'"
-        )
-    return name
 
 
 def _as_list(value: Any) -> Any:
@@ -64,11 +51,7 @@ class Space(ConfigHolder):
     complete.
     """
 
-    study: Annotated[
-        str,
-        AfterValidator(_study_name),
-        Field(json_schema_extra={"pattern": f"^{_STUDY.pattern}$"}),
-    ]
+    study: StudyName
     """The study's name in the store: letters, digits, '.', '_' and '-'."""
     if TYPE_CHECKING:
         data: AnyData
@@ -103,6 +86,8 @@ class Space(ConfigHolder):
     """Settings to try first; what one leaves out comes from the fixed config, so {} is that.
 
     What is confirmed is compared with the first."""
+    warm_start: Annotated[WarmStart | None, Field(exclude_if=lambda start: start is None)] = None
+    """An earlier study whose best trials are tried first, too."""
     replicates: Annotated[int, Field(ge=1)] = 1
     """Seeds that each trial is trained on; its objective is their mean."""
     confirm: Confirm = Confirm()
@@ -168,6 +153,13 @@ class Space(ConfigHolder):
                 self.baseline_params,
                 partial(
                     constraints.check_constraints, self.constraints, config, self.parameter_paths
+                ),
+                partial(
+                    checks.check_warm_start,
+                    self.warm_start,
+                    self.study,
+                    self.sampler,
+                    n_objectives,
                 ),
             ]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,9 +11,24 @@ from space.config import FrozenModel
 from space.durations import Duration
 from space.messages import describe, refusal
 
-__all__ = ["Budget", "Confirm", "Limits", "Objective", "Resources"]
+__all__ = ["Budget", "Confirm", "Limits", "Objective", "Resources", "StudyName", "WarmStart"]
 
 _Positive = Annotated[int, Field(ge=1)]
+_STUDY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+
+def _study_name(name: str) -> str:
+    if not _STUDY.fullmatch(name):
+        raise refusal(
+            f"found {describe(name)}; expected 1 to 100 letters, digits, '.', '_' or '-', "
+            "the first a letter, a digit or '_'"
+        )
+    return name
+
+
+StudyName = Annotated[
+    str, AfterValidator(_study_name), Field(json_schema_extra={"pattern": f"^{_STUDY.pattern}$"})
+]
 
 
 def _schedulable(amount: float | str) -> float | str:
@@ -46,6 +62,16 @@ class Budget(FrozenModel):
         if self.trials is None and self.time_limit is None and self.epochs is None:
             raise refusal("a study must end; expected one of trials, time_limit and epochs")
         return self
+
+
+class WarmStart(FrozenModel):
+    """The best of an earlier study as the first trials of this one, after the baselines: its
+    complete trials that the parameters allow, of the same names, conditions and objective."""
+
+    study: StudyName
+    """The earlier study, in the same store."""
+    top: _Positive = 5
+    """So many distinct points at the most; what this study has already is not tried again."""
 
 
 class Confirm(FrozenModel):

@@ -1,6 +1,11 @@
 """Names of the user attributes that we give Optuna's trials."""
 
-__all__ = ["BASELINE", "FAIL_REASON", "SPARED", "STANDARD_ERROR"]
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["BASELINE", "FAIL_REASON", "SPARED", "STANDARD_ERROR", "WARM_START", "warm_start_of"]
 
 FAIL_REASON = "fail_reason"
 """Why a trial failed."""
@@ -10,3 +15,11 @@ SPARED = "spared"
 """The step after which the pruner would have stopped a baseline, which goes on all the same."""
 STANDARD_ERROR = "standard_error"
 """Of the mean over replicates, for each objective."""
+WARM_START = "warm_start"
+"""The earlier study and its trial that it was queued from: ``{"study": NAME, "trial": N}``."""
+
+
+def warm_start_of(user_attrs: Mapping[str, Any]) -> str | None:
+    """Which trial of an earlier study a trial was queued from, in words; None for any other."""
+    found = user_attrs.get(WARM_START)
+    return None if found is None else f"trial {found['trial']} of study '{found['study']}'"

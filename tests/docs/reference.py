@@ -36,6 +36,7 @@ parameters:
     "sampler": "sampler: {name: tpe, n_startup_trials: 20}",
     "pruner": "pruner: {name: asha, min_resource: 3, reduction_factor: 3}",
     "baselines": "baselines: [{}, {learning_rate: 0.002}]",
+    "warm_start": "warm_start: {study: mlp, top: 3}",
     "replicates": "replicates: 5",
     "constraints": 'constraints: ["n_parameters <= 1e6", "batch_size * learning_rate < 0.1"]',
     "prune_baselines": "prune_baselines: true",

@@ -58,6 +58,7 @@ def trial_rows(store: Store, study_id: int) -> Rows:
         Column(name="epochs", words="epochs"),
         Column(name="seconds", words="training time (s)"),
         Column(name="baseline", words="baseline", is_shown=False),
+        Column(name="warm_start", words="warm start from", is_shown=False),
         Column(name="seed", words="training seed", is_shown=False, is_label=True),
         Column(name="launch", words="launch", is_shown=False, is_label=True),
         Column(name="worker", words="worker", is_shown=False),
@@ -78,7 +79,7 @@ def trial_rows(store: Store, study_id: int) -> Rows:
 
 
 _OWN = (
-    *(TRIAL, "state", "epochs", "seconds", "baseline", "seed"),
+    *(TRIAL, "state", "epochs", "seconds", "baseline", "warm_start", "seed"),
     *("launch", "worker", "begun", "reason", N),
 )
 
@@ -96,6 +97,7 @@ def _of_trial(trial: StudyTrial, aims: Sequence[Metric]) -> dict[str, Value | No
         "epochs": trial.n_epochs,
         "seconds": trial.seconds or None,
         "baseline": trial.is_baseline,
+        **({} if trial.warm_start is None else {"warm_start": trial.warm_start}),
         **({} if trial.reason is None else {"reason": trial.reason}),
     }
 

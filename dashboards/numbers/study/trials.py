@@ -13,7 +13,12 @@ from optuna.trial import FrozenTrial
 from space import Value
 from storage import RunRecord, Store
 from storage.connect.engine import translated
-from storage.tables.attributes import BASELINE, FAIL_REASON, STANDARD_ERROR
+from storage.tables.attributes import (
+    BASELINE,
+    FAIL_REASON,
+    STANDARD_ERROR,
+    warm_start_of,
+)
 
 __all__ = ["StudyTrial", "StudyTrials", "read_trials"]
 
@@ -31,6 +36,7 @@ class StudyTrial:
         standard_errors: Of the values over the trial's replicates, where there are several.
         params: Parameter -> value.
         is_baseline: Whether the space file asked for it.
+        warm_start: Which trial of an earlier study it was queued from, in words; None for others.
         reason: Why it failed, if it did.
         traceback: Of the error that it failed by, if it did.
         reports: What it reported of its objective: by epoch, from 1; under the Wilcoxon pruner by
@@ -47,6 +53,7 @@ class StudyTrial:
     standard_errors: tuple[float, ...]
     params: dict[str, Value]
     is_baseline: bool
+    warm_start: str | None
     reason: str | None
     traceback: str | None
     reports: Mapping[int, float]
@@ -108,6 +115,7 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
                 standard_errors=tuple(trial.user_attrs.get(STANDARD_ERROR, ())),
                 params=trial.params,
                 is_baseline=BASELINE in trial.user_attrs,
+                warm_start=warm_start_of(trial.user_attrs),
                 reason=trial.user_attrs.get(FAIL_REASON),
                 traceback=tracebacks.get(trial._trial_id),
                 reports=reports,

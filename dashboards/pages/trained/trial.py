@@ -127,6 +127,8 @@ def _value(trial: StudyTrial, metric: Metric, place: int) -> str:
 
 def _badges(trial: StudyTrial, *, lives: bool) -> list[str]:
     badges = ["baseline"] if trial.is_baseline else []
+    if trial.warm_start is not None:
+        badges.append(f"warm start from {trial.warm_start}")
     return [*badges, "running"] if lives else badges
 
 

@@ -15,7 +15,7 @@ from dashboards.tables.origins import study_launches_sheet
 from dashboards.words import show_changes
 from space import Space
 from storage import BenchmarkConfig, BenchmarkRecord, NewStudy, Store
-from storage.tables.attributes import BASELINE
+from storage.tables.attributes import BASELINE, WARM_START
 from tests.conftest import BACKENDS
 from tests.dashboards.made.reported_benchmark import (
     add_result,
@@ -254,3 +254,21 @@ def test_seeds_of_the_searches_own_block_are_not_marked(store: Store) -> None:
     record = measure(store, config)
     assert origin(store, record).shared == ()
     assert "not fresh" not in render(read_benchmark(store, record).table, "text")
+
+
+def test_a_config_from_an_earlier_study_is_told_as_such(store: Store) -> None:
+    study = begin_study(store)
+    warm = changed(benchmark_config("MLP"), "warm", 5e-4)
+    source = {"study": "older", "trial": 7}
+    measure(store, benchmark_config("ConvNet", "convnet"))
+    train(store, launch_study(store, study, BASE), study, warm, **{WARM_START: source})
+    record = measure(store, warm)
+    found = origin(store, record)
+    assert found.warm_start == "trial 7 of study 'older'"
+    assert (found.was_given, found.was_added) == (True, False)
+    text = render(read_benchmark(store, record).table, "text")
+    assert "by study 's', as a warm start from trial 7 of study 'older' (" in text
+    said = benchmark_outcome(read_benchmark(store, record))
+    assert (
+        "The settings of warm were taken from trial 7 of study 'older' when the test split" in said
+    )

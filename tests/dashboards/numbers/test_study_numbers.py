@@ -51,6 +51,7 @@ def trial(number: int, values: tuple[float, ...] = (), **changes: object) -> Stu
         "standard_errors": (),
         "params": {},
         "is_baseline": False,
+        "warm_start": None,
         "reason": None,
         "traceback": None,
         "n_epochs": 0,

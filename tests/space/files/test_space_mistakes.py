@@ -30,7 +30,8 @@ _BAD: list[tuple[str, Any, str]] = [
         1,
         "lerning_rate: unknown key; allowed: baselines, budget, callbacks, concurrency, confirm, "
         "constraints, data, keep_weights, limits, model, objective, parameters, prune_baselines, "
-        "pruner, replicates, resources, sampler, study, trainable, training, without_gpu",
+        "pruner, replicates, resources, sampler, study, trainable, training, warm_start, "
+        "without_gpu",
     ),
     (
         "training.lerning_rate",
