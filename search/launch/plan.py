@@ -107,6 +107,7 @@ def make_plan(
             data=data,
             checkpoints=place.checkpoints / space.study,
             keep_weights=space.keep_weights,
+            trial_time=space.limits.trial_time,
         ),
         command=command,
         provenance=provenance,

@@ -6,8 +6,8 @@ Its vocabulary is the searcher's: `next_assignment` asks, `report` hears one epo
 
     COMPLETE  the trial reached its full number of epochs
     PRUNED    the pruner stopped it; its value is the last one it reported
-    FAIL      it raised, its loss was not finite, its worker died too often, or it could not become
-              a run, since it breaks a constraint, say; the reason is stored
+    FAIL      it raised, its loss was not finite, it took too long, its worker died too often, or it
+              could not become a run, since it breaks a constraint, say; the reason is stored
     WAITING   it was interrupted; it goes on from its last checkpoint when a launch asks again
 
 Early stopping has one authority, Optuna's pruner, whose whole evidence is in the store. A trial of

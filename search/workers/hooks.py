@@ -79,6 +79,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         self._workers = workers
         self.is_spent = is_spent
         self._trials: dict[str, Trial] = {}
+        self._killed: dict[str, str] = {}
         self.error: UserError | None = None
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -104,6 +105,13 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
             if trial.temporary_state.ray_actor is not None:
                 ray.kill(trial.temporary_state.ray_actor)
 
+    def kill_overdue(self) -> None:
+        """Kill the workers that take too long; Tune tells of their end as of any other."""
+        up = [key for key, trial in self._trials.items() if trial.status == Trial.RUNNING]
+        for key, reason in self._workers.overdue(up).items():
+            self._killed[key] = reason
+            ray.kill(self._trials[key].temporary_state.ray_actor)
+
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A worker died: what it trained goes on with another, within bounds.
 
@@ -114,13 +122,15 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         if isinstance(error, RayTaskError) and isinstance(error.cause, UserError):
             self.error = error.cause
             return
-        reason = _reason(error)
+        killed = self._killed.pop(trial.trial_id, None)
+        reason = killed or _reason(error)
         try:
             goes_on = self._workers.lose(trial.trial_id, reason)
         except UserError as error:
             self.error = error
             return
-        logger.warning("a worker died (%s)%s", reason, "; starting another" if goes_on else "")
+        how = "was killed" if killed else "died"
+        logger.warning("a worker %s (%s)%s", how, reason, "; starting another" if goes_on else "")
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The first pending trial; Tune's own scheduler looks through all that ever were."""
@@ -221,6 +231,7 @@ class LedgerStopper(Stopper):  # type: ignore[misc]
             self._scheduler.kill_workers()
             raise self._scheduler.error
         if self.reason is None:
+            self._scheduler.kill_overdue()
             self.reason = self._on_step()
             if self.reason is None and self._scheduler.is_spent():
                 self.reason = "done"

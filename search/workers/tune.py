@@ -39,7 +39,13 @@ def run_tune(
     from trainables.worker.ray_trainable import RunTrainable
 
     slots, cpus = place.slots, place.resources.cpus
-    workers = Workers(ledger, n_workers=slots.concurrency, size=group_size, files=place.files)
+    workers = Workers(
+        ledger,
+        n_workers=slots.concurrency,
+        size=group_size,
+        files=place.files,
+        trial_time=place.trial_time,
+    )
     # Put into Ray's object store once, and read from shared memory by the workers of a machine.
     trainable: Any = tune.with_parameters(
         RunTrainable,

@@ -10,9 +10,10 @@ Workers know nothing of Ray: `search.workers.hooks` carries what they say to the
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from search.runs.run_ledger import RunLedger
 from search.workers.workplace import RunFiles
 from space import RunConfig
 from space.files.places import Place
+from space.words import duration
 from trainables.worker.checkpoint import delete_checkpoint
 
 __all__ = ["MAX_WORKER_DEATHS", "Change", "GroupSize", "Workers"]
@@ -51,6 +53,10 @@ class _Part:
     assignment: Assignment
     files: Callable[[str], RunFiles]
     n_deaths: int = 0
+    since: float | None = None
+    """When its worker was first seen at it."""
+    is_overdue: bool = False
+    """Whether its worker, which had nothing else, took too long for it."""
     open_runs: set[int] = field(default_factory=set)
     heard: dict[int, int] = field(default_factory=dict)
     """Run -> the last epoch that was heard of."""
@@ -62,6 +68,11 @@ class _Part:
     @property
     def config(self) -> RunConfig:
         return self.assignment.runs[0][1]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another worker may train it."""
+        return not self.is_overdue and self.n_deaths <= MAX_WORKER_DEATHS
 
     def messages(self, *, together: bool) -> list[dict[str, Any]]:
         """Its open runs as a worker is told of them; see `trainables.worker.assigned`."""
@@ -94,6 +105,7 @@ class Workers:
         n_workers: int,
         size: GroupSize,
         files: Callable[[str], RunFiles],
+        trial_time: float | None = None,
     ) -> None:
         """No worker has anything yet.
 
@@ -103,11 +115,14 @@ class Workers:
             n_workers: How many workers there may be at once.
             size: How many runs a worker trains together.
             files: A run's uid -> where its files lie.
+            trial_time: Seconds that a worker may take for an assignment; None: any time.
         """
         self._ledger = ledger
         self._n_workers = n_workers
         self._size = size
         self._files = files
+        self._trial_time = math.inf if trial_time is None else trial_time
+        self._too_long = f"it took longer than limits.trial_time, {duration(trial_time or 0)}"
         self._groups: dict[str, list[_Part]] = {}
         self._orphans: deque[_Part] = deque()
         """What the workers trained that died; each is then trained by a worker for itself, so that
@@ -175,8 +190,31 @@ class Workers:
         del self._groups[worker]
         return None
 
+    def overdue(self, training: Iterable[str]) -> dict[str, str]:
+        """Find the workers that take too long for what they have; they are to be killed.
+
+        Args:
+            training: The workers that are up; to be called many times a minute.
+
+        Returns:
+            Worker -> why it is to be killed, each worker once.
+        """
+        found: dict[str, str] = {}
+        now = time.monotonic()
+        for worker in training:
+            group = self._groups.get(worker, ())
+            for part in group:
+                part.since = now if part.since is None else part.since
+                if now - part.since > self._trial_time:
+                    part.is_overdue, part.since = len(group) == 1, math.inf
+                    found[worker] = self._too_long
+        return found
+
     def lose(self, worker: str, reason: str) -> bool:
         """Take a dead worker's runs back; those that lost too many workers have failed.
+
+        So has a trial for which it took too long. Which of several trained together is to blame
+        cannot be told: each goes on alone.
 
         Args:
             worker: The worker that died.
@@ -191,13 +229,15 @@ class Workers:
         lost = self._groups.pop(worker, [])
         for part in lost:
             part.n_deaths += 1
-            if part.n_deaths <= MAX_WORKER_DEATHS:
+            part.since = None
+            if part.goes_on:
                 self._orphans.append(part)
                 continue
+            died = f"{LOST_WORKER} {part.n_deaths} times: {reason}"
             for run_id in part.open_runs:
-                self._ledger.fail(run_id, f"{LOST_WORKER} {part.n_deaths} times: {reason}")
+                self._ledger.fail(run_id, reason if part.is_overdue else died)
             part.delete_checkpoints()
-        return any(part.n_deaths <= MAX_WORKER_DEATHS for part in lost)
+        return any(part.goes_on for part in lost)
 
     def _fill(self, group: list[_Part]) -> tuple[dict[str, Any], ...]:
         """Add what there is room for, and say it as the worker is told."""

@@ -42,6 +42,7 @@ class Workplace:
         data: What runs are trained on; it goes to the workers as it is.
         checkpoints: The directory for the state of unfinished runs; all machines share it.
         keep_weights: Whether the weights of finished runs are kept, below that directory.
+        trial_time: Seconds that a worker may take for an assignment; None: any time.
         ray_address: The cluster to join, or None for a Ray of our own.
         verbose: Let the libraries' own messages through.
     """
@@ -52,6 +53,7 @@ class Workplace:
     data: RunData = field(default_factory=RunData)
     checkpoints: Place
     keep_weights: bool = False
+    trial_time: float | None = None
     ray_address: str | None = None
     verbose: bool = False
 

@@ -100,7 +100,7 @@ class Space(ConfigHolder):
     resources: Resources = Resources()
     """CPU cores and GPUs for each trial."""
     limits: Annotated[Limits, Field(exclude_if=lambda limits: limits == Limits())] = Limits()
-    """When a search that leads nowhere ends."""
+    """When a search or a trial that leads nowhere ends."""
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Trials at a time; auto: as many as the machine or cluster has room for."""
     callbacks: Annotated[Callbacks, Field(exclude_if=lambda named: not named)] = ()

@@ -85,8 +85,12 @@ class Confirm(FrozenModel):
 
 
 class Limits(FrozenModel):
-    """When a search that leads nowhere ends."""
+    """When a search or a trial that leads nowhere ends."""
 
+    trial_time: Annotated[Duration | None, Field(exclude_if=lambda given: given is None)] = None
+    """Wall time that a worker may take for a trial, or for a run of a confirmation, in one launch:
+    90s, 10m, 1h30m, 2h or seconds. Then the worker is killed and the trial is FAIL; where it was
+    trained together with others, each goes on alone and has the time once more."""
     failures_in_a_row: _Positive = 30
     """A search of which so many trials in a row have failed stops: nothing of it works."""
 

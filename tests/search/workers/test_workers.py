@@ -91,12 +91,15 @@ class Shelf:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Workers]:
-    def make(ledger: Shelf, *, size: int = 1, n_workers: int = 2) -> Workers:
+    def make(
+        ledger: Shelf, *, size: int = 1, n_workers: int = 2, trial_time: float | None = None
+    ) -> Workers:
         return Workers(
             ledger,
             n_workers=n_workers,
             size=lambda config: size,
             files=lambda uid: RunFiles(checkpoint=tmp_path / uid, weights=None),
+            trial_time=trial_time,
         )
 
     return make
@@ -226,3 +229,71 @@ def test_an_empty_ledger_is_not_asked_at_every_step(
     now += workers.PATIENCE_SECONDS
     crew.hear("w", step([0], 9))
     assert ledger.n_asked == asked + 1
+
+
+def test_a_trial_for_which_its_worker_takes_too_long_fails(
+    make: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(workers.time, "monotonic", lambda: now)
+    ledger = Shelf(3)
+    crew = make(ledger, trial_time=60)
+    crew.open("one")
+    crew.open("two")
+    now = 1000.0  # The processes take their time to start, which is no trial's.
+    assert crew.overdue(["one"]) == {}
+    now = 1059.0
+    assert crew.overdue(["one", "two"]) == {}
+    crew.hear("one", step([0]))
+    now = 1061.0
+    reason = "it took longer than limits.trial_time, 1 min"
+    assert crew.overdue(["one", "two"]) == {"one": reason}
+    assert crew.overdue(["one", "two"]) == {}  # It is killed once.
+    assert not crew.lose("one", reason)
+    assert ledger.failed == {0: reason}
+    another = crew.open("three")
+    assert another is not None
+    assert ids(another["runs"]) == [2]
+
+
+def test_what_was_trained_together_goes_on_alone_and_has_the_time_once_more(
+    make: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(workers.time, "monotonic", lambda: now)
+    ledger = Shelf(2)
+    crew = make(ledger, size=2, n_workers=1, trial_time=60)
+    crew.open("w0")
+    assert crew.overdue(["w0"]) == {}
+    crew.hear("w0", step([0, 1]))
+    now = 61.0
+    (reason,) = crew.overdue(["w0"]).values()
+    assert crew.lose("w0", reason)
+    assert ledger.failed == {}
+    for run_id, worker in enumerate(("w1", "w2")):
+        alone = crew.open(worker)
+        assert alone is not None
+        assert ids(alone["runs"]) == [run_id]
+        assert alone["runs"][0]["n_epochs"] == 1
+        assert crew.overdue([worker]) == {}
+        now += 59.0
+        assert crew.overdue([worker]) == {}
+        if run_id == 0:
+            now += 2.0  # This is the one that hangs.
+            assert crew.overdue([worker]) == {worker: reason}
+            assert not crew.lose(worker, reason)
+    ledger.over = {1}
+    assert crew.hear("w2", step([1], epoch=2)) is None
+    assert ledger.failed == {0: reason}
+
+
+def test_without_a_limit_no_worker_takes_too_long(
+    make: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(workers.time, "monotonic", lambda: now)
+    crew = make(Shelf(1))
+    crew.open("w")
+    crew.overdue(["w"])
+    now = 1e12
+    assert crew.overdue(["w"]) == {}

@@ -1,0 +1,76 @@
+"""A user's trainable that hangs costs its own trial and no more."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from search.launch.__main__ import main as launch
+from storage import Store
+from storage.admin.check import check_store
+from storage.tables.attributes import FAIL_REASON
+from trainables.finding.find import _KNOWN
+
+HANGS = """
+import time
+
+from trainables import Options
+
+
+class Own(Options):
+    eta: float = 0.5
+
+
+def train(options: Own, run):
+    for epoch in range(run.epochs):
+        while options.eta == 0.25 and epoch == 1:
+            time.sleep(3600)
+        yield {"val_error": options.eta}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(HANGS)
+    _KNOWN.clear()
+    yield tmp_path
+    _KNOWN.clear()
+
+
+@pytest.mark.slow
+def test_a_trial_that_hangs_is_ended_with_its_reason_and_the_study_goes_on(
+    folder: Path, one_ray: Path, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An epoch of the others takes no time; the limit is what a busy machine may take for one."""
+    space = {
+        "study": "hangs",
+        "trainable": "mine.py:train",
+        "training": {"epochs": 2},
+        "parameters": {"eta": {"type": "float", "low": 0.0, "high": 1.0}},
+        "baselines": [{"eta": 0.25}],
+        "budget": {"trials": 3},
+        "limits": {"trial_time": "15s"},
+        "concurrency": 1,
+        "resources": {"gpus": 0},
+    }
+    (folder / "own.yaml").write_text(json.dumps(space))
+    with caplog.at_level(logging.WARNING):
+        assert launch(["--space", "own.yaml", "--storage", str(store.url.database)]) == 0
+    hanging, *others = store.optuna_storage.get_all_trials(store.study_id("hangs"))
+    assert hanging.state == TrialState.FAIL
+    assert hanging.user_attrs[FAIL_REASON] == "it took longer than limits.trial_time, 15 s"
+    assert [trial.state for trial in others] == [TrialState.COMPLETE] * 2
+    runs = store.runs(store.study_id("hangs"))
+    assert [(run.state, run.n_epochs) for run in runs] == [
+        ("failed", 1),
+        ("complete", 2),
+        ("complete", 2),
+    ]
+    assert any("a worker was killed (it took longer" in said for said in caplog.messages)
+    assert check_store(store).findings == []
