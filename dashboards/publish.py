@@ -11,20 +11,18 @@ import math
 import textwrap
 from argparse import Namespace
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-import optuna
-import plotly.graph_objects as go
-from optuna_dashboard import get_note, save_note, save_plotly_graph_object
-
-from dashboards.figures.panel import Panel
-from dashboards.figures.study.panels import study_panels
-from dashboards.figures.template import escape
-from dashboards.note import merge_note, study_note
-from dashboards.numbers.study.view import StudyView, read_study
 from space.terminal.printing import say, say_json
 from space.words import count
-from storage import Store
 from storage.commands.kit import STORAGE, STUDY, StoreCommand, format_of, opened
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from dashboards.figures.panel import Panel
+    from dashboards.numbers.study.view import StudyView
+    from storage import Store
 
 __all__ = ["MAX_PIECES", "PIECE_LENGTH", "Published", "main", "publish", "published_figures"]
 
@@ -73,6 +71,12 @@ def publish(store: Store, name: str) -> Published:
         StudyNotFoundError: If the store does not hold the study.
         StorageError: If the store cannot be read or written.
     """
+    import optuna
+    from optuna_dashboard import get_note, save_note, save_plotly_graph_object
+
+    from dashboards.note import merge_note, study_note
+    from dashboards.numbers.study.view import read_study
+
     view = read_study(store, name)
     figures, left_out = published_figures(view)
     with store.guarded():
@@ -102,6 +106,8 @@ def published_figures(view: StudyView) -> tuple[dict[str, go.Figure], tuple[str,
         Figure by key, each small enough and made for a box of Optuna Dashboard's; and the keys of
         those that are not small enough even of the fewest trials.
     """
+    from dashboards.figures.study.panels import study_panels
+
     found: dict[str, dict[str, go.Figure]] = {}
     keys: list[str] = []
     for max_trials in TRIALS:
@@ -117,6 +123,10 @@ def published_figures(view: StudyView) -> tuple[dict[str, go.Figure], tuple[str,
 
 def _boxed(panel: Panel) -> dict[str, go.Figure]:
     """A panel's plots by key, each with its words inside, as high as its box, on its own paper."""
+    import plotly.graph_objects as go
+
+    from dashboards.figures.template import escape
+
     caption = [escape(line) for line in textwrap.wrap(panel.caption, CAPTION_WIDTH)]
     words = [
         f"<b>{escape(panel.title)}</b>",

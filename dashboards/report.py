@@ -10,22 +10,20 @@ import datetime
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
-from plotly.io.json import to_json_plotly
-from plotly.offline import get_plotlyjs
 
-from dashboards.numbers.benchmark import find_benchmark
-from dashboards.pages.benchmark_page import benchmark_document
-from dashboards.pages.documents import Document, figure_templates, render, static
-from dashboards.pages.study_page import study_document
 from space.errors import UsageError
 from space.files.writing import write_output
 from space.terminal.command import Option
 from space.terminal.printing import say_whole
 from space.words import joined
-from storage import Store
 from storage.commands.kit import OUTPUT, STORAGE, StoreCommand, opened
+
+if TYPE_CHECKING:
+    from dashboards.pages.documents import Document
+    from storage import Store
 
 __all__ = ["html_file", "main", "report"]
 
@@ -45,6 +43,10 @@ def report(store: Store, studies: Sequence[str], benchmarks: Sequence[str]) -> s
         UsageError: If there is no such benchmark, or more than one.
         StorageError: If there is no such study, or the store cannot be read.
     """
+    from dashboards.numbers.benchmark import find_benchmark
+    from dashboards.pages.benchmark_page import benchmark_document
+    from dashboards.pages.study_page import study_document
+
     records = [find_benchmark(store, name) for name in dict.fromkeys(benchmarks)]
     documents = [study_document(store, name, is_served=False) for name in dict.fromkeys(studies)]
     documents += [benchmark_document(store, record, is_served=False) for record in records]
@@ -61,6 +63,11 @@ def html_file(documents: Sequence[Document], source: str) -> str:
     Returns:
         An HTML document that fetches nothing.
     """
+    from plotly.io.json import to_json_plotly
+    from plotly.offline import get_plotlyjs
+
+    from dashboards.pages.documents import figure_templates, render, static
+
     return render(
         "report.html",
         title=joined(dict.fromkeys(document.title for document in documents)),

@@ -10,8 +10,7 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Iterator
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from dashboards.pages.credentials import (
     PASSWORD_VARIABLE,
@@ -19,13 +18,15 @@ from dashboards.pages.credentials import (
     Credentials,
     find_credentials,
 )
-from dashboards.pages.guard import Guard, is_loopback
-from dashboards.pages.site import Site, load_dashboard
 from space.errors import UsageError
 from space.terminal.command import Option
 from space.terminal.printing import say
 from storage.commands.kit import STORAGE, StoreCommand, opened
-from storage.store import Store
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from storage import Store
 
 __all__ = ["main", "make_server"]
 
@@ -54,6 +55,8 @@ def _port(text: str) -> int:
 )
 def main(options: Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM ends it."""
+    from dashboards.pages.site import load_dashboard
+
     credentials = find_credentials(options.credentials)
     _refuse_open_host(options.host, credentials)
     with opened(options.storage) as store, _listen(options.host, options.port) as listener:
@@ -76,6 +79,11 @@ def make_server(store: Store, credentials: Credentials | None) -> uvicorn.Server
     Returns:
         A server: `run` serves on the sockets that it is given, until it is interrupted.
     """
+    import uvicorn
+
+    from dashboards.pages.guard import Guard
+    from dashboards.pages.site import Site
+
     return uvicorn.Server(
         uvicorn.Config(
             Guard(Site(store), credentials),
@@ -101,6 +109,8 @@ def _refuse_open_host(host: str, credentials: Credentials | None) -> None:
     Raises:
         UsageError: If the host is no loopback address and there are no credentials.
     """
+    from dashboards.pages.guard import is_loopback
+
     if credentials is None and not is_loopback(host):
         raise UsageError(
             f"--host {host}: other machines could read and change this store; set "

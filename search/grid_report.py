@@ -9,16 +9,16 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from dashboards.numbers.grid import GridReport, read_grid
-from dashboards.story import grid_outcome
-from dashboards.tables.drawing import draw
-from dashboards.tables.grid import grid_sheets
 from space.errors import UsageError
 from space.terminal.command import Option
 from space.terminal.layout import Paper
 from space.terminal.printing import as_json, paper_of, write
 from storage.commands.kit import STORAGE, STUDY, VERBOSE, StoreCommand, format_of, opened
+
+if TYPE_CHECKING:
+    from dashboards.numbers.grid import GridReport
 
 __all__ = ["main", "render"]
 
@@ -41,6 +41,8 @@ FORMATS = ("text", "markdown", "json")
 )
 def main(options: Namespace) -> None:
     """Print the report."""
+    from dashboards.numbers.grid import read_grid
+
     with opened(options.storage) as store:
         report = read_grid(
             store, options.study, parameter=options.parameter, reference=options.reference
@@ -55,12 +57,17 @@ def main(options: Namespace) -> None:
 
 def render(report: GridReport, output_format: str, paper: Paper | None = None) -> str:
     """A report as text (laid out for a paper), Markdown or JSON."""
+    from dashboards.tables.drawing import draw
+    from dashboards.tables.grid import grid_sheets
+
     if output_format == "json":
         return as_json(_as_json(report))
     return "\n".join(draw(sheet, output_format, paper) for sheet in grid_sheets(report))
 
 
 def _as_json(report: GridReport) -> dict[str, object]:
+    from dashboards.story import grid_outcome
+
     tree = {**asdict(report), "metric": report.metric.name}
     for curve, drawn in zip(report.curves, tree["curves"], strict=True):
         drawn["sentence"] = grid_outcome(report, curve)

@@ -5,16 +5,12 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from space.errors import UsageError
 from space.terminal.command import EXIT_DONE, EXIT_NOTHING, Option
 from space.terminal.printing import say, say_error, say_json
 from space.words import count
-from storage.admin.check import check_store
-from storage.admin.copying import copy_store
-from storage.admin.printing import in_words, print_benchmark, print_list, print_study
-from storage.admin.removal import Removal, benchmark_removal, study_removal
-from storage.admin.upgrade import upgrade_store
 from storage.commands.kit import (
     STORAGE,
     STUDY,
@@ -23,14 +19,9 @@ from storage.commands.kit import (
     format_of,
     opened,
 )
-from storage.store import open_store
-from storage.summaries.naming import KINDS, find_named, the_only
-from storage.summaries.overview import (
-    describe_benchmark,
-    describe_study,
-    list_benchmarks,
-    list_studies,
-)
+
+if TYPE_CHECKING:
+    from storage.admin.removal import Removal
 
 _REMOVE = """\
 Remove a study or a benchmark for good, after saying what goes and asking.
@@ -48,7 +39,7 @@ NAMED = (
     STORAGE,
     FORMAT,
     Option("name", metavar="NAME"),
-    Option("--kind", choices=KINDS, help="default: what has the name"),
+    Option("--kind", choices=("study", "benchmark"), help="default: what has the name"),
     Option(
         "--data",
         metavar="DATA",
@@ -71,6 +62,9 @@ main = StoreCommand(
     examples=("", "--storage docs/reproduction.db --format json"),
 )
 def _list(options: Namespace) -> None:
+    from storage.admin.printing import print_list
+    from storage.summaries.overview import list_benchmarks, list_studies
+
     with opened(options.storage) as store:
         studies, benchmarks = list_studies(store), list_benchmarks(store)
         if options.format == "json":
@@ -86,6 +80,10 @@ def _list(options: Namespace) -> None:
     examples=("mlp", "table1 --storage docs/reproduction.db"),
 )
 def _show(options: Namespace) -> None:
+    from storage.admin.printing import print_benchmark, print_study
+    from storage.summaries.naming import find_named, the_only
+    from storage.summaries.overview import describe_benchmark, describe_study
+
     with opened(options.storage) as store:
         found = find_named(store, options.name, kind=options.kind, data=options.data)
         # A study goes before the benchmark of what was exported from it.
@@ -114,6 +112,9 @@ def _show(options: Namespace) -> None:
     examples=("mlp", "table1 --kind benchmark --yes"),
 )
 def _remove(options: Namespace) -> int:
+    from storage.admin.removal import benchmark_removal, study_removal
+    from storage.summaries.naming import find_named, the_only
+
     with opened(options.storage, look=False) as store:
         found = find_named(store, options.name, kind=options.kind, data=options.data)
         named = the_only(found)
@@ -138,6 +139,8 @@ def _is_wanted(removal: Removal, *, sure: bool) -> bool:
     Raises:
         UsageError: If there is nobody to ask.
     """
+    from storage.admin.printing import in_words
+
     say_error(f"{removal.label}: {in_words(removal)}")
     if sure:
         return True
@@ -156,6 +159,8 @@ def _is_wanted(removal: Removal, *, sure: bool) -> bool:
     examples=("", "--storage results/search.db"),
 )
 def _upgrade(options: Namespace) -> None:
+    from storage.admin.upgrade import upgrade_store
+
     done = upgrade_store(default_storage(options.storage))
     if options.format == "json":
         backup = None if done.backup is None else str(done.backup)
@@ -179,6 +184,8 @@ def _upgrade(options: Namespace) -> None:
     examples=("", "--storage results/search.db --format json"),
 )
 def _check(options: Namespace) -> int:
+    from storage.admin.check import check_store
+
     with opened(options.storage) as store:
         done = check_store(store)
     if options.format == "json":
@@ -207,6 +214,9 @@ def _check(options: Namespace) -> int:
     examples=("--from a.db --to b.db", "--from a.db --to b.db --study mlp --benchmarks"),
 )
 def _copy(options: Namespace) -> None:
+    from storage.admin.copying import copy_store
+    from storage.store import open_store
+
     with (
         closing(open_store(options.source, look=True)) as source,
         closing(open_store(options.target)) as target,

@@ -154,6 +154,23 @@ for main, option in ((launch, "--space"), (benchmark, "--config")):
     assert [line for line in done.stdout.splitlines() if line.startswith("[")] == ["[]"] * 4
 
 
+def test_help_waits_for_none_of_the_libraries() -> None:
+    code = """
+import sys
+from search.__main__ import COMMANDS, command
+from search.reproduction.__main__ import main as reproduction
+
+for main in (*map(command, COMMANDS), reproduction):
+    assert "--help" in main.build_parser().format_help()
+large = {"optuna", "plotly", "pandas", "ray", "scipy", "sklearn", "sqlalchemy", "torch"}
+print(sorted(large & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_what_needs_no_pytorch_and_no_scikit_learn_does_not_load_them(tmp_path: Path) -> None:
     code = """
 import json, sys

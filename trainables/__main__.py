@@ -8,10 +8,6 @@ from dataclasses import asdict, dataclass
 from space.files.overrides import parse_override
 from space.terminal.command import EXIT_DONE, EXIT_NOTHING, JSON, SET, Command, Option, count_of
 from space.terminal.printing import say, say_json, say_table
-from trainables.finding.find import SHIPPED, find_trainable
-from trainables.shipped.digit_pairs.config import ModelConfig
-from trainables.shipped.digit_pairs.flops import forward_flops
-from trainables.shipped.digit_pairs.models.registry import MODELS, build_model
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,10 @@ def model_rows(width: int) -> list[ModelRow]:
     Returns:
         A row a network, in the order of the report's Table I.
     """
+    from trainables.shipped.digit_pairs.config import ModelConfig
+    from trainables.shipped.digit_pairs.flops import forward_flops
+    from trainables.shipped.digit_pairs.models.registry import MODELS, build_model
+
     rows = []
     for name in MODELS:
         model = build_model(ModelConfig(name=name, width=width))
@@ -60,6 +60,8 @@ class TrainableRow:
 
 def trainable_rows() -> list[TrainableRow]:
     """Every trainable that is shipped."""
+    from trainables.finding.find import SHIPPED, find_trainable
+
     rows = []
     for name in SHIPPED:
         trainable = find_trainable(name)

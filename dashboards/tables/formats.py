@@ -8,6 +8,7 @@ from dashboards.numbers.benchmark import BenchmarkView
 from dashboards.numbers.shift import shift_from_report
 from dashboards.numbers.tables import BenchmarkTable, Row
 from dashboards.statistics.verdicts import FEWEST_FOR_REPORT
+from dashboards.tables import FORMATS
 from dashboards.tables.data import as_csv, as_json
 from dashboards.tables.drawing import Sheet, draw
 from dashboards.tables.origins import origin_notes
@@ -20,7 +21,6 @@ from space.words import NOTHING, capitalised, joined, number, show_seeds
 from storage.summaries.registered import registered_lines
 
 __all__ = [
-    "FORMATS",
     "benchmark_sheets",
     "comparison_sheet",
     "render",
@@ -29,8 +29,6 @@ __all__ = [
     "shift_sentences",
     "unfinished_sheet",
 ]
-
-FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 _COMPARISON_COLUMNS = (
     "config",

@@ -7,7 +7,7 @@ from pathlib import Path
 from search.api.arguments import options_of
 from search.api.studies import Study
 from search.export.__main__ import main as export_command
-from search.export.__main__ import write_best
+from search.export.write import write_best
 from space import ConfigFile
 
 __all__ = ["export"]

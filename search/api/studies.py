@@ -18,7 +18,7 @@ from search.api.arguments import Callbacks, Settings, options_of
 from search.api.frames import frame
 from search.api.notebook import Shown, display_for, quiet
 from search.api.trials import AskedTrial, Asking
-from search.export.__main__ import export_study
+from search.export.write import export_study
 from search.launch.__main__ import main as launch_command
 from search.launch.request import read_request
 from search.launch.run import launch as run_launch

@@ -12,7 +12,7 @@ from dashboards.pages.documents import Document
 from dashboards.report import html_file
 from dashboards.tables.formats import render
 from search.api.notebook import Shown
-from search.verdict.__main__ import compared, document_of
+from search.verdict.compare import compared, document_of
 from search.verdict.rows import Asked, read_table, table_of
 from space.errors import UsageError
 from space.terminal.layout import Paper

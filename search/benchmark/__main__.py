@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from dashboards.tables.formats import FORMATS
-from search.benchmark.request import read_request
+from dashboards.tables import FORMATS
 from space.sources import SOURCES
 from space.terminal.command import SET, Option, count_of
 from storage.commands.kit import (
@@ -107,6 +106,8 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
 )
 def main(options: Namespace) -> int:
     """Run the benchmark, and return the exit status."""
+    from search.benchmark.request import read_request
+
     request = read_request(options)
     # PyTorch and Ray take seconds to load, which neither help nor a mistake in a file waits for.
     from search.benchmark.run import benchmark, say_outcome

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from search.simulate import BUDGET_TRIALS
 from search.simulate.curves_file import LearningCurves
 from search.simulate.replay import Replay, SimulatedSearch
 from search.trials.warm_start import EarlierTrial
 from space import Space, parse_space
 from storage.memory import MemoryStore
 
-__all__ = ["BUDGET_TRIALS", "EVERY_POINT", "CostTable", "Row", "Way", "measure", "space_for"]
+__all__ = ["EVERY_POINT", "CostTable", "Row", "Way", "measure", "space_for"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +30,6 @@ EVERY_POINT = "every point"
 """The sampler's name of a full grid search."""
 BUDGET_SHARE = 3
 """A search has the full grid's epochs by this, unless the user says otherwise."""
-BUDGET_TRIALS = 20
-"""Where trials were stopped, a search has the epochs of this many whole trials or more: a study has
-fewer points than a grid, and TPE by default draws its first 10 trials at random, so that without a
-pruner no sampler could differ from another in a third of these epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)

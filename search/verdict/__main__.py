@@ -11,22 +11,12 @@ import sys
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
-from dashboards.numbers.benchmark import BenchmarkView
-from dashboards.pages.benchmark_page import described
-from dashboards.pages.documents import Document
-from dashboards.report import html_file
-from dashboards.story import benchmark_outcome
-from dashboards.tables.formats import render
-from search.verdict.foreign import foreign_benchmark
-from search.verdict.rows import Asked, Table, foreign_runs, read_table
-from space.errors import UsageError
 from space.files.reader import file_name
 from space.files.writing import write_output
 from space.terminal.command import Command, Option, local_path
 from space.terminal.printing import paper_of, say, write
-from space.words import count, show_seeds
 
-__all__ = ["compared", "document_of", "main"]
+__all__ = ["main"]
 
 
 def margin(text: str) -> float:
@@ -103,6 +93,12 @@ def margin(text: str) -> float:
 )
 def main(options: Namespace) -> None:
     """Print the tables and what they say, and write the files."""
+    from dashboards.report import html_file
+    from dashboards.story import benchmark_outcome
+    from dashboards.tables.formats import render
+    from search.verdict.compare import compared, document_of
+    from search.verdict.rows import Asked, read_table
+
     table = read_table(Path(options.csv))
     asked = Asked(
         config=options.config,
@@ -128,53 +124,6 @@ def main(options: Namespace) -> None:
 def _write(option: str, name: str, text: str) -> None:
     write_output(f"--{option}", Path(name), text)
     say(f"{option}: {file_name(name)}")
-
-
-def compared(
-    table: Table,
-    asked: Asked,
-    *,
-    reference: str | None = None,
-    margin: float | None = None,
-    title: str = "",
-) -> BenchmarkView:
-    """Compare the configs of a table.
-
-    Args:
-        table: The table.
-        asked: How it is to be read.
-        reference: See `foreign_benchmark`, as for the others.
-        margin: Likewise.
-        title: Likewise.
-
-    Raises:
-        UsageError: If it cannot be read so, or nothing of it is finished.
-    """
-    runs, metrics = foreign_runs(table, asked)
-    if not any(run.state == "complete" for run in runs):
-        raise UsageError(f"{table.name}: no run in it has a value of {metrics[0].name}.")
-    return foreign_benchmark(
-        runs,
-        metrics,
-        source=table.name,
-        fingerprint=table.fingerprint,
-        reference=reference,
-        margin=margin,
-        title=title,
-    )
-
-
-def document_of(view: BenchmarkView) -> Document:
-    """What the document and notebooks show of it."""
-    rows = view.table.rows
-    terms = (
-        f"{count(view.n_done, 'run')} of {view.record.data_source} (fingerprint "
-        f"{view.record.data_fingerprint}) with a result: {count(len(rows), 'config')} on the "
-        f"seeds {show_seeds(view.record.seeds)}. They were trained elsewhere: which samples and "
-        "which state a value is of, and what a seed fixed, only their author knows. Runs of one "
-        "seed are paired."
-    )
-    return described(view, terms=terms)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from space.errors import StorageError
 from space.terminal.program import words_of
-from storage.connect.engine import parse_url, redact
 
 __all__ = ["command_line", "has_option", "option_values", "with_option"]
 
@@ -101,6 +100,8 @@ def with_option(command: str, option: str, *value: str) -> str:
 def _shown_storage(url: str) -> str:
     if "://" not in url:
         return url
+    from storage.connect.engine import parse_url, redact
+
     try:
         parsed = parse_url(url)
     except StorageError:

@@ -1,4 +1,7 @@
-"""What the commands over a store share beside what all do: options, the store, and stopping."""
+"""What the commands over a store share beside what all do: options, the store, and stopping.
+
+SQLAlchemy and Optuna are loaded once a command begins its work: help does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,17 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
-
-import optuna
+from typing import TYPE_CHECKING
 
 from space.errors import StorageError
 from space.files.places import place_option
 from space.terminal import command
 from space.terminal.command import Command, Option, count_of, local_path
+from storage import DEFAULT_URL
 from storage.commands.command_line import command_line
-from storage.connect.engine import DEFAULT_URL, parse_url, redact
-from storage.store import Store, open_store
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 __all__ = [
     "CALLBACKS",
@@ -118,6 +122,8 @@ def opened(option: str | None, *, look: bool = True) -> Iterator[Store]:
     Raises:
         StorageError: If it cannot be opened.
     """
+    from storage.store import open_store
+
     with closing(open_store(default_storage(option), create=False, look=look)) as store:
         yield store
 
@@ -131,6 +137,8 @@ def storage_arguments(name: str) -> list[str]:
     Returns:
         Nothing where the command finds the store by itself: a password is in no store's name.
     """
+    from storage.connect.engine import parse_url, redact
+
     with contextlib.suppress(StorageError):
         if redact(parse_url(default_storage(None))) == name:
             return []
@@ -143,6 +151,8 @@ def configure_logging(*, verbose: bool) -> None:
     Args:
         verbose: Let the libraries' own messages and warnings through.
     """
+    import optuna
+
     command.configure_logging(verbose=verbose)
     optuna.logging.disable_default_handler()
     optuna.logging.set_verbosity(logging.INFO if verbose else logging.ERROR)

@@ -19,7 +19,6 @@ from space.errors import NoStudiesError, StorageError
 from space.files.places import is_url
 
 __all__ = [
-    "DEFAULT_URL",
     "MEMORY",
     "UPGRADE",
     "engine_options",
@@ -33,7 +32,6 @@ __all__ = [
     "translated",
 ]
 
-DEFAULT_URL = "sqlite:///results/search.db"
 MEMORY = ":memory:"
 """The database of a store that no other process can reach."""
 BUSY_TIMEOUT_SECONDS = 30

@@ -11,9 +11,7 @@ from storage.store import Store
 from storage.summaries.study import study_names
 from storage.tables.records import BenchmarkRecord
 
-__all__ = ["KINDS", "Named", "find_named", "the_only"]
-
-KINDS = ("study", "benchmark")
+__all__ = ["Named", "find_named", "the_only"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,7 @@ class Named:
 
     @property
     def kind(self) -> str:
-        """One of `KINDS`."""
+        """``"study"`` or ``"benchmark"``."""
         return "study" if self.benchmark is None else "benchmark"
 
     def __str__(self) -> str:
@@ -50,7 +48,7 @@ def find_named(
     Args:
         store: The store.
         name: The name.
-        kind: One of `KINDS`, or None for both.
+        kind: ``"study"``, ``"benchmark"``, or None for both.
         data: The source or the fingerprint of a benchmark's data, or None for any. Studies, of
             which there is one a name, need none.
 

@@ -174,7 +174,7 @@ def stand_in() -> None:
     import dashboards.serve
     import search.benchmark.run
     import search.launch.study
-    import search.reproduction.__main__
+    import search.reproduction.document
     import search.workers.workplace
     import trainables.__main__
     from search.benchmark.configs import benchmark_configs, load_named, settle_source
@@ -220,7 +220,7 @@ def stand_in() -> None:
         study=ESCAPED, storage="s.db", figures={"é": 1}, left_out=(), note_pieces=1
     )
     rows = trainables.__main__.model_rows(2)  # Once: it builds every network.
-    document = search.reproduction.__main__.Document(text="±é\n", figures={})
+    document = search.reproduction.document.Document(text="±é\n", figures={})
     for module, name, value in (
         (search.workers.workplace, "ray_session", no_ray),
         (search.launch.study, "run_tune", run_tune),
@@ -231,7 +231,7 @@ def stand_in() -> None:
         (dashboards.publish, "publish", lambda *_: done),
         (dashboards.report, "report", lambda *_: "<p>±é</p>\n"),
         (dashboards.serve, "make_server", lambda *_: Server()),
-        (search.reproduction.__main__, "reproduction", lambda *_: document),
+        (search.reproduction.document, "reproduction", lambda *_: document),
     ):
         setattr(module, name, value)
 

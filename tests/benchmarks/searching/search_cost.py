@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from search.simulate.__main__ import choose_ways
 from search.simulate.cost import CostTable, Row, measure
 from search.simulate.cost_sheet import notes
 from search.simulate.curves_file import LearningCurves, read_curves
+from search.simulate.ways import choose_ways
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from storage.commands.kit import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish

@@ -10,8 +10,9 @@ import re
 import pytest
 
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
+from dashboards.tables import FORMATS
 from dashboards.tables.drawing import Sheet, draw, escape_latex, escape_markdown
-from dashboards.tables.formats import FORMATS, render, report_sheet
+from dashboards.tables.formats import render, report_sheet
 from space.words import show_seeds
 from storage import Store
 from tests.search.results_store import named_config

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.export.__main__ import export_study
 from search.export.config_text import config_text, write_configs
+from search.export.write import export_study
 from search.launch.plan import Plan
 from search.trials.feasible import resolved
 from space import ConfigFile, load_configs, parse_tree

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from search.export.__main__ import _values, export_study
+from search.export.write import export_study, shown_values
 from search.launch.plan import Plan
 from search.trials.feasible import resolved
 from space import load_configs
@@ -251,7 +251,7 @@ def test_one_fresh_seed_has_no_spread(
     # As earlier releases allowed it.
     confirmed = {"values": [0.25], "mean": 0.25, "std": None}
     once = named.model_copy(update={"provenance": named.provenance | {"confirmed": confirmed}})
-    assert _values(once).startswith("val_error 25.00 % on one fresh seed; the search said ")
+    assert shown_values(once).startswith("val_error 25.00 % on one fresh seed; the search said ")
 
 
 def test_a_baseline_with_a_missing_seed_has_no_fresh_numbers(

@@ -11,8 +11,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.export.__main__ import export_study, main
+from search.export.__main__ import main
 from search.export.config_text import write_configs
+from search.export.write import export_study
 from search.launch.plan import Plan
 from space import load_configs
 from space.errors import UsageError, UserError

@@ -12,7 +12,7 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.export.__main__ import export_study
+from search.export.write import export_study
 from search.launch.confirm import candidates, confirm_queue
 from search.launch.plan import Plan
 from search.launch.result import read_result

@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
-from search.reproduction.__main__ import Document, PaperTable, reproduction
+from search.reproduction.document import Document, PaperTable, reproduction
 from space import ConfigFile, NamedConfig
 from space.epochs import Epoch
 from storage import NewRun, NewStudy, Store

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from search.reproduction.__main__ import reproduction
 from search.reproduction.aux_weight import grid_section
+from search.reproduction.document import reproduction
 from storage import Store
 from tests.search.results_store import add_runs, begin_launch
 

@@ -13,8 +13,8 @@ import pytest
 from dashboards.numbers.learning_curves import Band, Curves, learning_curves
 from dashboards.numbers.results import collect
 from search.benchmark.configs import benchmark_configs
-from search.reproduction.__main__ import Document
 from search.reproduction.charts import curves_svg
+from search.reproduction.document import Document
 from storage import Store
 from tests.search.results_store import add_run, begin_launch
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS

@@ -12,7 +12,8 @@ import pytest
 from dashboards.numbers.study.view import read_study
 from search.benchmark.configs import benchmark_configs
 from search.reproduction import __main__ as module
-from search.reproduction.__main__ import Document, main, reproduction
+from search.reproduction.__main__ import main
+from search.reproduction.document import Document, reproduction
 from space.errors import StorageError, UsageError
 from storage import Store, open_store
 from tests.dashboards.made.bulk_study import add_study

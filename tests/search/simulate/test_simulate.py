@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.simulate.__main__ import choose_ways, main
+from search.simulate.__main__ import main
 from search.simulate.cost import CostTable, Row, Way, measure
 from search.simulate.curves_file import LearningCurves, RecordedRun
+from search.simulate.ways import choose_ways
 from space import parse_space
 from space.errors import UsageError, UserError
 from tests.benchmarks.results import read_result

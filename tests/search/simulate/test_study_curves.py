@@ -13,9 +13,10 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.launch.plan import Plan
-from search.simulate.__main__ import choose_ways, main
+from search.simulate.__main__ import main
 from search.simulate.curves_file import LearningCurves, RecordedPoint, RecordedRun
 from search.simulate.curves_of_study import study_curves
+from search.simulate.ways import choose_ways
 from space.epochs import Epoch
 from space.errors import UserError
 from storage import Store

@@ -17,7 +17,7 @@ from dashboards.numbers.study.view import read_study
 from dashboards.pages.trained.trial import trial_document
 from dashboards.tables.checklist import study_checklist
 from dashboards.tables.study import terms_sheet
-from search.export.__main__ import export_study
+from search.export.write import export_study
 from search.launch.__main__ import main as launch
 from search.launch.plan import Plan
 from search.simulate.__main__ import main as simulate
