@@ -72,11 +72,9 @@ def main(options: Namespace) -> int:
     if options.dry_run:
         dry_run(file, options)
         return EXIT_DONE
-    return exit_status(
-        launch(
-            file, options, display=on_terminal, tell=lambda each: say_result(each, options.format)
-        )
-    )
+    result = launch(file, options, display=on_terminal)
+    say_result(result, options.format)
+    return exit_status(result)
 
 
 if __name__ == "__main__":

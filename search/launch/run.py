@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,16 +18,13 @@ from search.trials.study import open_study
 from search.trials.warm_start import earlier_trials
 from search.workers.workplace import Workplace
 from space import SpaceFile
-from space.errors import NoStudiesError, UserError
+from space.errors import NoStudiesError
 from storage import Store, open_store
 from storage.commands.checkpoints import checkpoint_directory
-from storage.commands.command_line import command_line
-from storage.commands.kit import default_storage, stop_signals, storage_arguments
+from storage.commands.kit import default_storage, stop_signals
 from storage.connect.engine import parse_url, redact
 
 __all__ = ["dry_run", "launch", "open_existing"]
-
-logger = logging.getLogger(__name__)
 
 
 def launch(
@@ -36,7 +32,6 @@ def launch(
     options: Namespace,
     *,
     display: Callable[[Plan], LaunchObserver],
-    tell: Callable[[Result], None] = lambda result: None,
 ) -> Result:
     """Run a launch.
 
@@ -44,7 +39,6 @@ def launch(
         file: The space file with the command line laid over it.
         options: The command line's.
         display: Shows its course.
-        tell: Is told the result before anything is published.
 
     Returns:
         The result.
@@ -67,11 +61,7 @@ def launch(
         with store.holding(outcome.launch_id, tuple):
             # Another program may have deleted the study.
             store.require_runs(outcome.launch_id, ())
-            result = read_result(opened, plan, outcome)
-        tell(result)
-        if result.snapshot.n_finished and outcome.has_trained:
-            _publish(store, plan.space.study)
-        return result
+            return read_result(opened, plan, outcome)
 
 
 def dry_run(file: SpaceFile, options: Namespace) -> None:
@@ -132,18 +122,3 @@ def open_existing(url: sa.URL, *, look: bool) -> Store | None:
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return None
     return open_store(text)
-
-
-def _publish(store: Store, study: str) -> None:
-    """Put the study's figures and note into Optuna Dashboard; a search never fails by that."""
-    from dashboards.publish import publish
-
-    try:
-        publish(store, study)
-    except Exception as error:  # What was searched is stored and said already.
-        logger.warning(
-            "the figures were not published (%s); try `%s`",
-            str(error) or type(error).__name__,
-            command_line("dashboards.publish", ["--study", study, *storage_arguments(store.name)]),
-            exc_info=not isinstance(error, UserError),
-        )

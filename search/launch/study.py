@@ -59,14 +59,12 @@ class Outcome:
         launch_id: The launch in the store.
         n_interrupted: Trials stopped in their course, which go on with the next launch.
         seconds: How long the launch took.
-        has_trained: Whether there was anything left to train.
     """
 
     status: str
     launch_id: int
     n_interrupted: int
     seconds: float
-    has_trained: bool = True
 
 
 def run_study(
@@ -102,7 +100,6 @@ def run_study(
             launch_id=launch.launch_id,
             n_interrupted=0,
             seconds=0.0,
-            has_trained=False,
         )
     else:
         require_writable(plan.place.checkpoints.parent)  # What --checkpoints names.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from typing import Any
 
@@ -22,7 +21,6 @@ from dashboards.publish import (
     publish,
     published_figures,
 )
-from search.launch.run import _publish
 from space.errors import StorageError, StudyNotFoundError
 from space.terminal.command import EXIT_DONE
 from storage import Store
@@ -186,23 +184,3 @@ def test_the_command(search: Store, capsys: pytest.CaptureFixture[str]) -> None:
         main(["--study", "mode", "--storage", storage])
     with pytest.raises(StorageError, match="no such file"):
         main(["--study", "made", "--storage", storage + ".absent"])
-
-
-@pytest.mark.parametrize("error", [StorageError("it is locked."), RuntimeError("a bug")])
-def test_a_search_does_not_fail_by_its_figures(
-    store: Store,
-    error: Exception,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    def fail(store: Store, name: str) -> None:
-        raise error
-
-    monkeypatch.setattr(dashboards.publish, "publish", fail)
-    with caplog.at_level(logging.WARNING):
-        _publish(store, "made")
-    (record,) = caplog.records
-    assert str(error) in record.getMessage()
-    assert "python -m dashboards.publish --study made" in record.getMessage()
-    # Our own mistake keeps its traceback, the user's does not.
-    assert bool(record.exc_info) == isinstance(error, RuntimeError)
