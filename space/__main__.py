@@ -13,6 +13,7 @@ from space.files.load import is_config_file, load_tree, parse_tree, read_space_f
 from space.files.reader import file_name
 from space.files.schema import config_schema_text, json_schema_text
 from space.study.identity import WITHOUT_GPU
+from space.study.own import title
 from space.study.space import Space
 from space.terminal.command import EXIT_DONE, EXIT_USER, SET, Command, Option
 from space.terminal.printing import say, say_error, write
@@ -107,7 +108,7 @@ def _summary(space: Space) -> str:
     most = ", ".join(limit for limit in limits if limit)
     return (
         f"study {space.study}, {space.what}, {count(len(space.parameters), 'parameter')}, "
-        f"{space.sampler.name}, pruner {space.pruner.name}, "
+        f"{title(space.sampler)}, pruner {title(space.pruner)}, "
         f"{count(len(space.baselines), 'baseline')}, at most {most}"
     )
 

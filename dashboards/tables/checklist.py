@@ -15,6 +15,7 @@ from dashboards.tables.provenance import show_machine
 from dashboards.words import show_code
 from space import Space
 from space.metrics import Measured
+from space.study.own import title
 from space.words import count, duration, joined, number, show_seeds
 from storage import LaunchRecord
 from storage.summaries.registered import looks_sentence, registered_lines
@@ -227,6 +228,6 @@ def _seeds(space: Space) -> list[str]:
 def _selection(view: StudyView, space: Space) -> str:
     by = joined(f"{metric.extreme} {metric.words}" for metric in view.metrics)
     return (
-        f"{count(len(view.trials), 'trial')} of the sampler {space.sampler.name} with the pruner "
-        f"{space.pruner.name}, by {by}"
+        f"{count(len(view.trials), 'trial')} of the sampler {title(space.sampler)} with the pruner "
+        f"{title(space.pruner)}, by {by}"
     )

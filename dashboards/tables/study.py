@@ -17,6 +17,7 @@ from space.config import ELSEWHERE, SEED_KEYS
 from space.messages import listed
 from space.metrics import Metric
 from space.study.identity import flat
+from space.study.own import title
 from space.words import NOTHING, count, number
 from storage.summaries.best import best_first
 
@@ -62,8 +63,8 @@ def terms_sheet(space: Space) -> Sheet:
         ("trained", "searched" if "model.name" in space.parameter_paths.values() else space.what),
         *_fixed(space),
         ("seeds a trial", str(space.replicates)),
-        ("sampler", f"{space.sampler.name}, seed {space.sampler.seed}"),
-        ("pruner", f"{space.pruner.name}, rungs at {rungs}" if rungs else space.pruner.name),
+        ("sampler", f"{title(space.sampler)}, seed {space.sampler.seed}"),
+        ("pruner", f"{space.pruner.name}, rungs at {rungs}" if rungs else title(space.pruner)),
         *_warm_start(space),
         ("budget", ", ".join(limits)),
         (

@@ -11,7 +11,7 @@ from search.callbacks.find import makers
 from search.launch.forms import choose_form, gpu_finder
 from search.runs.provenance import Provenance
 from search.trials.feasible import IMPOSSIBLE, require_feasible, resolved
-from search.trials.sampling import N_PROBES, random_points
+from search.trials.sampling import N_PROBES, random_points, require_own
 from search.workers.workplace import Workplace
 from space import Space, SpaceFile
 from space.errors import SpaceError, StudyNotFoundError, UserError
@@ -94,6 +94,7 @@ def make_plan(
     if problem:
         logger.warning("the study goes on with the seeds it was begun with, %s", problem)
     makers(space.callbacks)
+    require_own(space)
     space, data = settle_data(space, record)
     _probe(space, file.name)
     return Plan(

@@ -9,6 +9,7 @@ import optuna
 from search.trials.foreign import brief, safely
 from search.trials.open_trial import OpenTrial
 from search.trials.study import OpenedStudy
+from space.study.own import title
 from storage.tables.attributes import BASELINE, SPARED
 
 __all__ = ["Judge"]
@@ -37,7 +38,7 @@ class Judge:
                 logger.warning(
                     "the %s pruner could not judge trial %d, which goes on (%s); no more is said "
                     "of it",
-                    self._space.pruner.name, opened.number, brief(error),
+                    title(self._space.pruner), opened.number, brief(error),
                 )  # fmt: skip
             return False
 

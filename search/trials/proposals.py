@@ -30,6 +30,7 @@ from space import CategoricalParameter, FloatParameter, IntParameter, Space
 from space.errors import SpaceError, nearest
 from space.messages import describe, listed
 from space.study.checks import MOST_GRID_POINTS
+from space.study.own import title
 
 __all__ = ["QUEUED", "Proposer", "Tried", "distribution", "queued_values"]
 
@@ -299,4 +300,4 @@ class Proposer(BaseSampler):
         if what == self._said:
             return  # It was asked anew for the same trial.
         self._said = what
-        logger.warning("the %s sampler %s (%s)", self._space.sampler.name, what, brief(error))
+        logger.warning("the %s sampler %s (%s)", title(self._space.sampler), what, brief(error))

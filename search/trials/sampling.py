@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import optuna
 
+from search.trials.own import make_own
 from search.trials.proposals import Proposer, distribution, queued_values
 from space import Space
+from space.study.own import OwnClass
 from storage.optuna_rows.trial_cache import TrialCache
 
-__all__ = ["N_PROBES", "make_pruner", "make_sampler", "propose", "random_points"]
+__all__ = ["N_PROBES", "make_pruner", "make_sampler", "propose", "random_points", "require_own"]
 
 N_PROBES = 64
 """Random points that are looked at before the first trial."""
@@ -102,6 +104,11 @@ def random_points(space: Space) -> list[dict[str, Any]]:
 
 def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
     samplers, config = optuna.samplers, space.sampler
+    if isinstance(config, OwnClass):
+        sampler: optuna.samplers.BaseSampler = make_own(
+            "sampler", samplers.BaseSampler, config, seed=seed
+        )
+        return sampler
     options = config.model_dump(exclude={"name", "seed"})
     match config.name:
         case "tpe":
@@ -123,9 +130,23 @@ def make_pruner(space: Space) -> optuna.pruners.BasePruner:
     return _pruner(space.pruner, space.training.epochs)
 
 
+def require_own(space: Space) -> None:
+    """Refuse a sampler or a pruner by import path that cannot be made.
+
+    Raises:
+        SpaceError: If there is one.
+    """
+    if isinstance(space.sampler, OwnClass):
+        make_sampler(space, n_existing_trials=0)
+    make_pruner(space)
+
+
 def _pruner(config: Any, epochs: int) -> optuna.pruners.BasePruner:
     options: Mapping[str, Any] = config.model_dump(exclude={"name", "max_resource", "pruner"})
     pruners = optuna.pruners
+    if isinstance(config, OwnClass):
+        pruner: optuna.pruners.BasePruner = make_own("pruner", pruners.BasePruner, config)
+        return pruner
     match config.name:
         case "asha":
             halving = _BoundedHalving(**options)

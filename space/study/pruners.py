@@ -9,14 +9,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from space.config import FrozenModel, by_name
+from space.config import FrozenModel
 from space.messages import describe, refusal
+from space.study.own import OwnClass, imported
 
 __all__ = [
     "AshaPruner",
     "HyperbandPruner",
     "MedianPruner",
     "NoPruner",
+    "OwnPruner",
     "PatientPruner",
     "PercentilePruner",
     "Pruner",
@@ -124,6 +126,11 @@ class ThresholdPruner(_Stepwise):
         return self
 
 
+class OwnPruner(OwnClass):
+    """A class that derives from Optuna's `BasePruner`; its steps are epochs. In a file: `{name:
+    "package.module:Class", ...}` with its options."""
+
+
 class PatientPruner(FrozenModel):
     """Let another pruner decide only once a trial has ceased to improve."""
 
@@ -135,11 +142,16 @@ class PatientPruner(FrozenModel):
     """What counts as an improvement."""
     pruner: Annotated[
         Annotated[
-            AshaPruner | HyperbandPruner | MedianPruner | PercentilePruner | ThresholdPruner,
+            AshaPruner
+            | HyperbandPruner
+            | MedianPruner
+            | PercentilePruner
+            | ThresholdPruner
+            | OwnPruner,
             Field(discriminator="name"),
         ]
         | None,
-        BeforeValidator(by_name),
+        BeforeValidator(imported),
     ] = None
     """The other pruner; default: stop the trial."""
 
@@ -166,7 +178,8 @@ Pruner = Annotated[
     | PercentilePruner
     | PatientPruner
     | ThresholdPruner
-    | WilcoxonPruner,
+    | WilcoxonPruner
+    | OwnPruner,
     Field(discriminator="name"),
 ]
 PrunerName = Literal["none", "asha", "hyperband", "median", "wilcoxon"]

@@ -12,12 +12,14 @@ from pydantic import Field, model_validator
 
 from space.config import FrozenModel, Seed
 from space.messages import refusal
+from space.study.own import OwnClass
 
 __all__ = [
     "CmaEsSampler",
     "GPSampler",
     "GridSampler",
     "NSGA2Sampler",
+    "OwnSampler",
     "QMCSampler",
     "RandomSampler",
     "Sampler",
@@ -139,8 +141,20 @@ class NSGA2Sampler(_Sampler):
     """Chance that a parameter comes from the second parent."""
 
 
+class OwnSampler(OwnClass, _Sampler):
+    """A class that derives from Optuna's `BaseSampler`, which is given the seed if it takes one. In
+    a file: `{name: "package.module:Class", ...}` with its options."""
+
+
 Sampler = Annotated[
-    TPESampler | RandomSampler | GridSampler | QMCSampler | CmaEsSampler | GPSampler | NSGA2Sampler,
+    TPESampler
+    | RandomSampler
+    | GridSampler
+    | QMCSampler
+    | CmaEsSampler
+    | GPSampler
+    | NSGA2Sampler
+    | OwnSampler,
     Field(discriminator="name"),
 ]
 SamplerName = Literal["tpe", "random", "grid", "qmc", "cmaes", "gp", "nsga2"]

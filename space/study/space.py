@@ -15,13 +15,14 @@ from pydantic import (
     model_validator,
 )
 
-from space.config import ELSEWHERE, SEED_KEYS, RunConfig, by_name
+from space.config import ELSEWHERE, SEED_KEYS, RunConfig
 from space.errors import SpaceError, nearest
 from space.messages import describe, dotted, listed, mistakes, together
 from space.metrics import Measured, Metric
 from space.study import checks, constraints
 from space.study.callbacks import Callbacks
 from space.study.identity import WITHOUT_GPU, difference, flat, seed_problem
+from space.study.own import ByPath, ImportPath, imported
 from space.study.parameters import CategoricalParameter, IntParameter, Parameter, Value
 from space.study.pruners import NoPruner, Pruner, PrunerName, rungs
 from space.study.samplers import GridSampler, Sampler, SamplerName, TPESampler
@@ -39,7 +40,8 @@ def _as_list(value: Any) -> Any:
 
 
 def _tpe_by_default(value: Any) -> Any:
-    return {"name": "tpe", **value} if isinstance(value, dict) else by_name(value)
+    value = {"name": "tpe", **value} if isinstance(value, dict) else value
+    return imported(value, apart=("seed",))
 
 
 class Space(ConfigHolder):
@@ -67,13 +69,19 @@ class Space(ConfigHolder):
     """The metric that decides, or a list of them for their trade-off; a pruner judges the metric of
     a single objective."""
     sampler: Annotated[
-        Sampler, BeforeValidator(_tpe_by_default, json_schema_input_type=Sampler | SamplerName)
+        Sampler,
+        BeforeValidator(
+            _tpe_by_default, json_schema_input_type=Sampler | SamplerName | ByPath | ImportPath
+        ),
     ] = TPESampler()
-    """Who proposes trials: a name, or a mapping with a name and options."""
+    """Who proposes trials: a name, or a mapping with a name and options; the name of a class of
+    your own is its import path."""
     pruner: Annotated[
-        Pruner, BeforeValidator(by_name, json_schema_input_type=Pruner | PrunerName)
+        Pruner,
+        BeforeValidator(imported, json_schema_input_type=Pruner | PrunerName | ByPath | ImportPath),
     ] = NoPruner()
-    """Who stops them early: a name, or a mapping with a name and options."""
+    """Who stops them early: a name, or a mapping with a name and options; the name of a class of
+    your own is its import path."""
     constraints: Annotated[
         tuple[str, ...], Field(strict=False, exclude_if=lambda given: not given)
     ] = ()

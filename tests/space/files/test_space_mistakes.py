@@ -20,7 +20,7 @@ from ..conftest import refusal
 Build = Callable[..., Space]
 
 _TRAINING_KEYS = ", ".join(sorted(PairTrainingConfig.model_fields))
-_PRUNERS = "none, asha, hyperband, median, percentile, patient, threshold, wilcoxon"
+_PRUNERS = "none, asha, hyperband, median, percentile, patient, threshold, wilcoxon, own"
 
 # Where a value is put, the value (... removes the key), and what the sentence says after the file.
 _BAD: list[tuple[str, Any, str]] = [
@@ -77,8 +77,8 @@ _BAD: list[tuple[str, Any, str]] = [
     (
         "sampler",
         {"name": "tpee"},
-        "sampler.name: found 'tpee'; allowed: tpe, random, grid, qmc, cmaes, gp, nsga2; did you "
-        "mean 'tpe'?",
+        "sampler.name: found 'tpee'; allowed: tpe, random, grid, qmc, cmaes, gp, nsga2, own; did "
+        "you mean 'tpe'?",
     ),
     (
         "sampler",
@@ -144,7 +144,7 @@ _BAD: list[tuple[str, Any, str]] = [
         "pruner",
         {"name": "patient", "patience": 2, "pruner": {"name": "patient", "patience": 1}},
         "pruner.pruner.name: found 'patient'; allowed: asha, hyperband, median, percentile, "
-        "threshold",
+        "threshold, own",
     ),
     # objective
     (
