@@ -47,8 +47,8 @@ class Study(Shown):
         name: Its name.
         storage: Its store's name, without a password.
         url: Its store's URL, with one where it has one.
-        ended: How the launch that returned it ended: "done", "time limit" or "interrupted"; None
-            where none did.
+        ended: How the launch that returned it ended: "done", "plateau", "time limit" or
+            "interrupted"; None where none did.
     """
 
     def __init__(

@@ -55,6 +55,7 @@ class Result:
 
 _ENDINGS = {
     "done": "the budget is spent",
+    "plateau": "the trials after the best one brought no better",
     "time limit": "the time limit was reached",
     "interrupted": "it was interrupted",
 }

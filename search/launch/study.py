@@ -18,6 +18,7 @@ from search.launch.plan import Plan
 from search.launch.reserve import Reserve
 from search.runs.checkpoints import require_writable
 from search.runs.stopping import Stopping
+from search.trials.asking import has_levelled
 from search.trials.ledger import Ledger
 from search.trials.open_trial import Observer
 from search.trials.study import OpenedStudy, examples
@@ -54,8 +55,9 @@ class Outcome:
     """How a launch ended.
 
     Attributes:
-        status: ``"done"`` (the budget of trials or epochs is spent), ``"time limit"`` (of the
-            search or of its confirmation) or ``"interrupted"``.
+        status: ``"done"`` (the budget of trials or epochs is spent), ``"plateau"``
+            (as many trials as `limits.plateau` says brought no better one), ``"time limit"`` (of
+            the search or of its confirmation) or ``"interrupted"``.
         launch_id: The launch in the store.
         n_interrupted: Trials stopped in their course, which go on with the next launch.
         seconds: How long the launch took.
@@ -94,9 +96,10 @@ def run_study(
             launch.put_right()
             with contextlib.suppress(ClusterError):  # Where Ray could not be started either.
                 sweep_scratch(scratch_root())
-            launch.end("done")
+            status = _settled("done", opened)
+            launch.end(status)
         outcome = Outcome(
-            status="done",
+            status=status,
             launch_id=launch.launch_id,
             n_interrupted=0,
             seconds=0.0,
@@ -120,6 +123,7 @@ def _is_done(opened: OpenedStudy) -> bool:
         max_trials, max_epochs = space.max_trials, space.budget.epochs
         is_full = max_trials is not None and len(trials) >= max_trials
         is_spent = max_epochs is not None and opened.store.n_epochs(opened.id) >= max_epochs
+        is_full = is_full or has_levelled(opened)
         if TrialState.RUNNING in states or not (
             is_spent or (is_full and TrialState.WAITING not in states)
         ):
@@ -158,7 +162,7 @@ def search(
         def on_step() -> str | None:
             return _step(ledger, reserve, observer, stopping)
 
-        status = run_tune(ledger, place, group_size, on_step)
+        status = _settled(run_tune(ledger, place, group_size, on_step), opened)
         n_interrupted = ledger.interrupt(status)
         observer.close()
         if space.confirm.top and status != "interrupted" and stopping.seconds_left > 0:
@@ -171,6 +175,11 @@ def search(
         n_interrupted=n_interrupted,
         seconds=time.monotonic() - started,
     )
+
+
+def _settled(status: str, opened: OpenedStudy) -> str:
+    """How a search ended that had nothing left to do: its budget is spent, or it levelled off."""
+    return "plateau" if status == "done" and has_levelled(opened) else status
 
 
 def _step(

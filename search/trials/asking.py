@@ -17,9 +17,25 @@ from space.errors import SearchError
 from storage.optuna_rows.steady import StudyFullError
 from storage.tables.attributes import FAIL_REASON
 
-__all__ = ["Asking"]
+__all__ = ["Asking", "has_levelled"]
 
 logger = logging.getLogger(__name__)
+
+
+def has_levelled(opened: OpenedStudy) -> bool:
+    """Whether so many trials as `limits.plateau` says came after the best one, and none was better.
+
+    Args:
+        opened: The study; of its trials those count that are complete or pruned.
+    """
+    ended = opened.trials(TrialState.COMPLETE, TrialState.PRUNED)
+    complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
+    if opened.space.limits.plateau is None or not complete:
+        return False
+    sign = -1 if opened.objectives[0].maximize else 1
+    best = min(complete, key=lambda trial: (sign * trial.values[0], trial.number))
+    n_after = sum(trial.number > best.number for trial in ended)
+    return n_after >= opened.space.limits.plateau
 
 
 class Asking:
@@ -94,6 +110,8 @@ class Asking:
         if trials.get_n_trials(study_id, TrialState.WAITING) > 0:
             return True
         if self._max_trials is not None and trials.get_n_trials(study_id) >= self._max_trials:
+            return False
+        if has_levelled(self._opened):
             return False
         self._tried.look(self._opened.trials())
         if self._tried.left() != []:

@@ -29,10 +29,11 @@ from space.study.pruners import (
     WilcoxonPruner,
 )
 from space.study.samplers import CmaEsSampler, GridSampler, Sampler
-from space.study.terms import Objective, WarmStart
+from space.study.terms import Limits, Objective, WarmStart
 
 __all__ = [
     "MOST_GRID_POINTS",
+    "check_limits",
     "check_objectives",
     "check_pruner",
     "check_ranges",
@@ -99,6 +100,20 @@ def _check_range(name: str, parameter: Parameter, config: RunConfig) -> None:
 def searched_metrics(measured: Measured) -> list[str]:
     """What a search may aim at: it never sees the test split."""
     return [name for name in measured.by_name if not name.startswith("test_")]
+
+
+def check_limits(limits: Limits, n_objectives: int) -> None:
+    """Refuse a plateau of several objectives.
+
+    Raises:
+        PydanticCustomError: If there is one.
+    """
+    if limits.plateau is not None and n_objectives > 1:
+        raise refusal(
+            f"found {limits.plateau}; expected none, since there are {n_objectives} objectives",
+            "limits",
+            "plateau",
+        )
 
 
 def check_objectives(objectives: Sequence[Objective], measured: Measured) -> None:

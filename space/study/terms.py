@@ -91,6 +91,10 @@ class Limits(FrozenModel):
     """Wall time that a worker may take for a trial, or for a run of a confirmation, in one launch:
     90s, 10m, 1h30m, 2h or seconds. Then the worker is killed and the trial is FAIL; where it was
     trained together with others, each goes on alone and has the time once more."""
+    plateau: Annotated[_Positive | None, Field(exclude_if=lambda given: given is None)] = None
+    """So many trials, complete or pruned, after the best one without a better: then no further
+    trial is begun, those that were begun come to their end, and the launch ends so; one objective
+    only."""
     failures_in_a_row: _Positive = 30
     """A search of which so many trials in a row have failed stops: nothing of it works."""
 
