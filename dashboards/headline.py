@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dashboards.numbers.confirmation import Confirmation
 from dashboards.numbers.tables import BenchmarkTable, Row
 from dashboards.statistics.means import Summary, summarise
-from dashboards.statistics.verdicts import Comparison
+from dashboards.statistics.verdicts import Comparison, seeds_needed
 from dashboards.words import show_mean
 from space.metrics import Metric
 from space.notation import Notation
@@ -36,6 +36,11 @@ _BESIDE = {
     "not ranked": "not ranked beside",
 }
 """What a comparison shows -> the words between the two that are compared."""
+_NO_MORE_SEEDS = (
+    "Seeds added to these after a look would make chance look like a difference: a firmer answer "
+    "takes a benchmark on fresh seeds, or one --until-decided."
+)
+_LARGER_RACE = "All its seeds are trained; a larger --max-seeds goes on as fairly."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +70,8 @@ class Headline:
     Attributes:
         badge: What is shown, in a word or two.
         sentence: The same with its values.
-        aside: What the search itself says; empty where there is nothing to tell.
+        aside: What the search itself says, and what not to do next; empty where there is nothing to
+            tell.
         lacking: What is missing for a firmer one; empty where nothing is.
         seeds: So many seeds of each would make it firmer; None where seeds are not what is missing.
         sides: The reference and the best, to be drawn; empty where there are no two.
@@ -111,10 +117,9 @@ def confirmed_headline(found: Confirmation) -> Headline:
     lacking, seeds = "", None
     if found.seeds_needed is not None:
         seeds = found.seeds_needed
-        lacking = f"So few seeds can show no difference, however large: that takes {seeds}."
+        lacking = _too_few(seeds)
     elif badge == "undecided":
-        seeds = 2 * n
-        lacking = f"More seeds would tell a smaller difference: {seeds}, for example."
+        aside += f" {_NO_MORE_SEEDS}"
     return Headline(
         badge=badge,
         sentence=f"{has}: {_BESIDE[badge]} the baseline's {against}{_within(compared, notation)}.",
@@ -207,19 +212,27 @@ def benchmark_headline(table: BenchmarkTable) -> Headline:
     mean = reference.means.get(metric.name)
     if mean is None:
         return Headline(badge=badge, sentence=f"{has}.", lacking=lacking, notation=notation)
-    seeds = None
-    if not lacking and badge == "undecided":
-        seeds = 2 * best.n
-        lacking = f"More seeds would tell a smaller difference: {seeds}, for example."
+    aside, seeds = "", None
+    if compared is not None and badge == "undecided" and not lacking:
+        needed = seeds_needed(compared.paired.n_comparisons + 1, margin=compared.paired.margin)
+        if best.n < needed:
+            lacking, seeds = _too_few(needed), needed
+        else:
+            aside = _LARGER_RACE if table.is_raced else _NO_MORE_SEEDS
     return Headline(
         badge=badge,
         sentence=f"{has}: {_BESIDE[badge]} {table.reference}'s "
         f"{_of(mean, notation)}{_within(compared, notation)}.",
+        aside=aside,
         lacking=lacking,
         seeds=seeds,
         sides=_rows(metric, [reference, best], table.reference),
         notation=notation,
     )
+
+
+def _too_few(needed: int) -> str:
+    return f"So few seeds can show no difference, however large: that takes {needed}."
 
 
 def _search_said(found: Confirmation) -> str:

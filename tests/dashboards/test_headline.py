@@ -122,8 +122,20 @@ def test_a_benchmark_names_its_best_beside_the_reference(shelf: Shelf) -> None:
         tuple(ERRORS[name].values()) for name in ("MLP", "ConvNet")
     ]
     assert headline.seeds == 6
+    assert "takes 6" in headline.lacking
     unfinished = benchmark_headline(shelf.benchmark(ERRORS).table)
     assert unfinished.lacking == "5 runs still to be trained."
+
+
+def test_seeds_are_not_asked_for_after_a_look_that_could_have_answered(shelf: Shelf) -> None:
+    values = {seed: 0.3 + 0.01 * (-1) ** seed for seed in range(8)}
+    other = {seed: 0.2999 - 0.01 * (-1) ** seed for seed in range(8)}
+    table = shelf.benchmark({"a": values, "b": other}, n_seeds=8).table
+    headline = benchmark_headline(table)
+    assert (headline.badge, headline.seeds, headline.lacking) == ("undecided", None, "")
+    assert "fresh seeds" in headline.aside
+    raced = benchmark_headline(replace(table, is_raced=True))
+    assert "--max-seeds" in raced.aside
 
 
 def test_the_picture_has_a_dot_a_seed_and_says_what_it_shows(found: Confirmation) -> None:
