@@ -128,13 +128,14 @@ def _commands(view: StudyView, status: str, store: str) -> dict[str, str]:
         spent = "The budget is spent: search further, with twice the trials"
         commands[spent if onward.searches_further else "Go on with the search"] = onward.text
     if view.best is not None:
-        benchmark = ["--config", file, "--seeds", "10", *option]
+        compared = [] if view.baseline is None else ["--baseline"]
+        both = " and the baseline's" if compared else ""
         commands |= {
-            "Write the best config to a file": command_line(
-                "search.export", [*named, "--output", file]
+            f"Write the best config{both} to a file": command_line(
+                "search.export", [*named, *compared, "--output", file]
             ),
-            "Train it on ten seeds, and read the test split": command_line(
-                "search.benchmark", benchmark
+            "Train it on fresh seeds, and read the test split": command_line(
+                "search.benchmark", ["--config", file, "--fresh-seeds", *option]
             ),
         }
     report = command_line("dashboards.report", [*named, "--output", "report.html"])

@@ -1,4 +1,4 @@
-"""Run configs over seeds and compare them: ``python -m search.benchmark --config FILE --seeds 10``.
+"""Run configs over seeds and compare them: ``python -m search.benchmark --config FILE``.
 
 The only place where the test split is read. Seed i fixes the data draw, the split, the
 initialisation and the order of a run, for every config alike, so that comparisons are paired. Each
@@ -99,7 +99,7 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
     format_of("the table on stdout", FORMATS),
     VERBOSE,
     examples=(
-        "--config best/mlp.yaml --seeds 10",
+        "--config best/mlp.yaml --fresh-seeds",
         "--config best/mlp.yaml --until-decided --max-seeds 30 --margin 0.005",
     ),
     epilog="The same command later runs only the seeds that are missing.",

@@ -31,7 +31,6 @@ from trainables.finding.find import read_config
 
 __all__ = ["Exported", "export_study", "shown_values", "write_best"]
 
-N_SEEDS = 10
 BASELINE_IS_BEST = "The baseline is the best trial, so there is nothing to compare with it."
 BASELINE_IS_NAMED = (
     "The trial named is the baseline itself, so there is nothing to compare with it."
@@ -67,13 +66,13 @@ def write_best(options: Namespace) -> Exported:
     output = Path(options.output)
     check_output(output)
     rerun = shlex.join(
-        ["python", "-m", "search.benchmark", "--config", str(output), "--seeds", str(N_SEEDS)]
+        ["python", "-m", "search.benchmark", "--config", str(output), "--fresh-seeds"]
     )
     with opened(options.storage) as store:
         benchmark = command_line(
             "search.benchmark",
             [
-                *("--config", str(options.output), "--seeds", str(N_SEEDS)),
+                *("--config", str(options.output), "--fresh-seeds"),
                 *storage_arguments(store.name),
             ],
         )

@@ -138,8 +138,8 @@ def _commands(store: Store, study: str, trial: int, weights: list[str]) -> dict[
     export = ["--study", study, "--trial", str(trial), "--baseline", "--output", file, *option]
     commands = {
         "Write its config and the baseline's to a file": command_line("search.export", export),
-        "Train both on ten seeds, and read the test split": command_line(
-            "search.benchmark", ["--config", file, "--seeds", "10", *option]
+        "Train both on fresh seeds, and read the test split": command_line(
+            "search.benchmark", ["--config", file, "--fresh-seeds", *option]
         ),
     }
     if weights:

@@ -44,7 +44,7 @@ def test_the_best_complete_trial_is_written_whole(
         f"closed trial {best}: val_error {100 * (study.trials[best].value or 0):.2f} %" in printed
     )
     assert str(path) in printed
-    assert f"python -m search.benchmark --config {path} --seeds 10" in printed
+    assert f"python -m search.benchmark --config {path} --fresh-seeds" in printed
 
     (named,) = load_configs(path).configs
     assert named.config == resolved(plan.space, study.trials[best].params)
@@ -67,7 +67,7 @@ def test_the_best_complete_trial_is_written_whole(
         "training_seed": 1000,
         "sampler_seed": 0,
     }
-    assert provenance["rerun"] == f"python -m search.benchmark --config {path} --seeds 10"
+    assert provenance["rerun"] == f"python -m search.benchmark --config {path} --fresh-seeds"
 
     # Every setting stands in the file, whatever its default, and no machine's directory does.
     text = path.read_text()

@@ -37,7 +37,7 @@ def test_json_says_what_the_file_says(
     configs = load_configs(path).configs
     assert printed["output"] == str(path)
     assert printed["configs"] == [{"name": each.name, **each.provenance} for each in configs]
-    benchmark = f"python -m search.benchmark --config {path} --seeds 10"
+    benchmark = f"python -m search.benchmark --config {path} --fresh-seeds"
     assert configs[0].provenance["rerun"] == benchmark
     assert printed["next"].endswith(f"{benchmark} --storage {store.name}")
 
