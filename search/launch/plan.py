@@ -108,7 +108,7 @@ def make_plan(
             data=data,
             checkpoints=place.checkpoints / space.study,
             keep_weights=space.keep_weights,
-            trial_time=space.limits.trial_time,
+            limits=space.limits,
         ),
         command=command,
         provenance=provenance,

@@ -25,6 +25,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
+from search.workers.memory import MemoryWatch
 from search.workers.workers import Workers
 from space.errors import UserError
 
@@ -68,15 +69,18 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
 
     _supports_buffered_results = False
 
-    def __init__(self, workers: Workers, *, is_spent: Callable[[], bool]) -> None:
+    def __init__(
+        self, workers: Workers, memory: MemoryWatch | None = None, *, is_spent: Callable[[], bool]
+    ) -> None:
         """Make the scheduler of a launch.
 
         Args:
             workers: What the workers train.
+            memory: Says how much memory they take up; None: that does not matter.
             is_spent: Whether the study's budget of epochs is used up.
         """
         super().__init__()
-        self._workers = workers
+        self._workers, self._memory = workers, memory
         self.is_spent = is_spent
         self._trials: dict[str, Trial] = {}
         self._killed: dict[str, str] = {}
@@ -105,12 +109,22 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
             if trial.temporary_state.ray_actor is not None:
                 ray.kill(trial.temporary_state.ray_actor)
 
-    def kill_overdue(self) -> None:
-        """Kill the workers that take too long; Tune tells of their end as of any other."""
-        up = [key for key, trial in self._trials.items() if trial.status == Trial.RUNNING]
-        for key, reason in self._workers.overdue(up).items():
+    def kill_excessive(self) -> None:
+        """Kill the workers that take too long or too much memory.
+
+        Tune tells of their end as of any other's.
+        """
+        up = {
+            key: trial.temporary_state.ray_actor
+            for key, trial in self._trials.items()
+            if trial.status == Trial.RUNNING
+        }
+        excessive = self._workers.overdue(up)
+        if self._memory is not None:
+            excessive |= self._workers.oversized(self._memory.look(up))
+        for key, reason in excessive.items():
             self._killed[key] = reason
-            ray.kill(self._trials[key].temporary_state.ray_actor)
+            ray.kill(up[key])
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A worker died: what it trained goes on with another, within bounds.
@@ -231,7 +245,7 @@ class LedgerStopper(Stopper):  # type: ignore[misc]
             self._scheduler.kill_workers()
             raise self._scheduler.error
         if self.reason is None:
-            self._scheduler.kill_overdue()
+            self._scheduler.kill_excessive()
             self.reason = self._on_step()
             if self.reason is None and self._scheduler.is_spent():
                 self.reason = "done"

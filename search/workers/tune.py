@@ -36,6 +36,7 @@ def run_tune(
     from ray import tune
 
     from search.workers.hooks import LedgerScheduler, LedgerSearcher, LedgerStopper
+    from search.workers.memory import MemoryWatch
     from trainables.worker.ray_trainable import RunTrainable
 
     slots, cpus = place.slots, place.resources.cpus
@@ -44,7 +45,7 @@ def run_tune(
         n_workers=slots.concurrency,
         size=group_size,
         files=place.files,
-        trial_time=place.trial_time,
+        limits=place.limits,
     )
     # Put into Ray's object store once, and read from shared memory by the workers of a machine.
     trainable: Any = tune.with_parameters(
@@ -56,7 +57,8 @@ def run_tune(
     logging.getLogger("ray.tune").setLevel(logging.INFO if place.verbose else logging.CRITICAL)
     # Tune would ask for the next worker only when the last one has loaded its libraries.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(n_startable(slots, cpus))
-    scheduler = LedgerScheduler(workers, is_spent=lambda: ledger.is_spent)
+    memory = None if place.limits.trial_memory is None else MemoryWatch()
+    scheduler = LedgerScheduler(workers, memory, is_spent=lambda: ledger.is_spent)
     stopper = LedgerStopper(scheduler, on_step)
     tune.run(
         trainable,
@@ -69,7 +71,7 @@ def run_tune(
             [{"CPU": cpus, "GPU": slots.gpus_per_trial}]
         ),
         storage_path=str(place.scratch),
-        reuse_actors=True,
+        reuse_actors=memory is None,  # What a new worker is given begins in a new process then.
         max_failures=0,
         raise_on_failed_trial=False,
         verbose=0,

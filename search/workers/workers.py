@@ -10,10 +10,9 @@ Workers know nothing of Ray: `search.workers.hooks` carries what they say to the
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,8 @@ from search.runs.run_ledger import RunLedger
 from search.workers.workplace import RunFiles
 from space import RunConfig
 from space.files.places import Place
+from space.sizes import size_in_words
+from space.study.terms import Limits
 from space.words import duration
 from trainables.worker.checkpoint import delete_checkpoint
 
@@ -55,8 +56,10 @@ class _Part:
     n_deaths: int = 0
     since: float | None = None
     """When its worker was first seen at it."""
-    is_overdue: bool = False
-    """Whether its worker, which had nothing else, took too long for it."""
+    is_excessive: bool = False
+    """Whether its worker, which had nothing else, took too long or too much memory for it."""
+    wants_new: bool = False
+    """Whether it goes on in a new process, so that its memory can be told."""
     open_runs: set[int] = field(default_factory=set)
     heard: dict[int, int] = field(default_factory=dict)
     """Run -> the last epoch that was heard of."""
@@ -72,7 +75,7 @@ class _Part:
     @property
     def goes_on(self) -> bool:
         """Whether another worker may train it."""
-        return not self.is_overdue and self.n_deaths <= MAX_WORKER_DEATHS
+        return not self.is_excessive and self.n_deaths <= MAX_WORKER_DEATHS
 
     def messages(self, *, together: bool) -> list[dict[str, Any]]:
         """Its open runs as a worker is told of them; see `trainables.worker.assigned`."""
@@ -105,7 +108,7 @@ class Workers:
         n_workers: int,
         size: GroupSize,
         files: Callable[[str], RunFiles],
-        trial_time: float | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """No worker has anything yet.
 
@@ -115,15 +118,18 @@ class Workers:
             n_workers: How many workers there may be at once.
             size: How many runs a worker trains together.
             files: A run's uid -> where its files lie.
-            trial_time: Seconds that a worker may take for an assignment; None: any time.
+            limits: What a worker may take for an assignment; None: all it likes.
         """
         self._ledger = ledger
         self._n_workers = n_workers
         self._size = size
         self._files = files
-        self._trial_time = math.inf if trial_time is None else trial_time
-        self._too_long = f"it took longer than limits.trial_time, {duration(trial_time or 0)}"
+        self._limits = Limits() if limits is None else limits
         self._groups: dict[str, list[_Part]] = {}
+        self._n_given = Counter[str]()
+        """Worker -> how many assignments it has had."""
+        self._excessive: set[str] = set()
+        """Those that are to be killed, as was said."""
         self._orphans: deque[_Part] = deque()
         """What the workers trained that died; each is then trained by a worker for itself, so that
         one that kills its workers takes no other with it."""
@@ -147,7 +153,7 @@ class Workers:
         if len(self._groups) >= self._n_workers:
             return None
         group: list[_Part] = []
-        messages = self._fill(group)
+        messages = self._fill(worker, group, is_new=True)
         if not group:
             return None
         self._groups[worker] = group
@@ -184,10 +190,10 @@ class Workers:
             if not part.open_runs:
                 part.delete_checkpoints()
         group[:] = [part for part in group if part.open_runs]
-        added = self._fill(group)
+        added = self._fill(worker, group)
         if group:
             return Change(drop=tuple(dropped), add=added)
-        del self._groups[worker]
+        del self._groups[worker], self._n_given[worker]
         return None
 
     def overdue(self, training: Iterable[str]) -> dict[str, str]:
@@ -199,21 +205,48 @@ class Workers:
         Returns:
             Worker -> why it is to be killed, each worker once.
         """
+        limit = self._limits.trial_time
+        if limit is None:
+            return {}
         found: dict[str, str] = {}
         now = time.monotonic()
-        for worker in training:
-            group = self._groups.get(worker, ())
+        for worker in (self._groups.keys() & set(training)) - self._excessive:
+            group = self._groups[worker]
             for part in group:
                 part.since = now if part.since is None else part.since
-                if now - part.since > self._trial_time:
-                    part.is_overdue, part.since = len(group) == 1, math.inf
-                    found[worker] = self._too_long
+                if now - part.since > limit:
+                    part.is_excessive = len(group) == 1
+                    found[worker] = f"it took longer than limits.trial_time, {duration(limit)}"
+        self._excessive.update(found)
+        return found
+
+    def oversized(self, memory: Mapping[str, int]) -> dict[str, str]:
+        """Find the workers that take too much memory; they are to be killed.
+
+        Args:
+            memory: Worker -> bytes that its process takes up, of those that are up.
+
+        Returns:
+            Worker -> why it is to be killed, each worker once.
+        """
+        limit = self._limits.trial_memory
+        if limit is None:
+            return {}
+        found: dict[str, str] = {}
+        for worker in (self._groups.keys() & memory.keys()) - self._excessive:
+            if memory[worker] > limit:
+                for part in self._groups[worker]:
+                    part.is_excessive = self._n_given[worker] == 1
+                    part.wants_new = True
+                said = size_in_words(limit)
+                found[worker] = f"it took more memory than limits.trial_memory, {said}"
+        self._excessive.update(found)
         return found
 
     def lose(self, worker: str, reason: str) -> bool:
         """Take a dead worker's runs back; those that lost too many workers have failed.
 
-        So has a trial for which it took too long. Which of several trained together is to blame
+        So has a trial for which it took too long or too much memory. Which of several is to blame
         cannot be told: each goes on alone.
 
         Args:
@@ -227,6 +260,8 @@ class Workers:
             UserError: What the ledger met.
         """
         lost = self._groups.pop(worker, [])
+        del self._n_given[worker]
+        self._excessive.discard(worker)
         for part in lost:
             part.n_deaths += 1
             part.since = None
@@ -235,18 +270,21 @@ class Workers:
                 continue
             died = f"{LOST_WORKER} {part.n_deaths} times: {reason}"
             for run_id in part.open_runs:
-                self._ledger.fail(run_id, reason if part.is_overdue else died)
+                self._ledger.fail(run_id, reason if part.is_excessive else died)
             part.delete_checkpoints()
         return any(part.goes_on for part in lost)
 
-    def _fill(self, group: list[_Part]) -> tuple[dict[str, Any], ...]:
+    def _fill(
+        self, worker: str, group: list[_Part], *, is_new: bool = False
+    ) -> tuple[dict[str, Any], ...]:
         """Add what there is room for, and say it as the worker is told."""
         messages: list[dict[str, Any]] = []
         while self._has_room(group):
-            part = self._next(group)
+            part = self._next(group, is_new=is_new)
             if part is None:
                 break
             group.append(part)
+            self._n_given[worker] += 1
             messages += part.messages(together=self._size(part.config) > 1)
         return tuple(messages)
 
@@ -258,8 +296,10 @@ class Workers:
         n_runs = sum(len(part.open_runs) for part in group)
         return n_runs + len(group[0].assignment.runs) <= self._size(group[0].config)
 
-    def _next(self, group: Sequence[_Part]) -> _Part | None:
+    def _next(self, group: Sequence[_Part], *, is_new: bool) -> _Part | None:
         if self._orphans and not group:
+            if self._orphans[0].wants_new and not is_new:
+                return None  # This worker ends, and a new one takes it.
             return self._orphans.popleft()
         now = time.monotonic()
         if self._groups and now < self._dry_until.get(bool(group), 0.0):

@@ -12,6 +12,7 @@ from search.workers.ray_session import Slots, ray_session, slots_for
 from space import Resources, TrainingConfig
 from space.config import AnyTraining
 from space.files.places import Place
+from space.study.terms import Limits
 from storage.commands.checkpoints import weights_of
 from trainables.contract.run_data import RunData
 
@@ -42,7 +43,7 @@ class Workplace:
         data: What runs are trained on; it goes to the workers as it is.
         checkpoints: The directory for the state of unfinished runs; all machines share it.
         keep_weights: Whether the weights of finished runs are kept, below that directory.
-        trial_time: Seconds that a worker may take for an assignment; None: any time.
+        limits: What a worker may take for an assignment.
         ray_address: The cluster to join, or None for a Ray of our own.
         verbose: Let the libraries' own messages through.
     """
@@ -53,7 +54,7 @@ class Workplace:
     data: RunData = field(default_factory=RunData)
     checkpoints: Place
     keep_weights: bool = False
-    trial_time: float | None = None
+    limits: Limits = field(default_factory=Limits)
     ray_address: str | None = None
     verbose: bool = False
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from space.config import FrozenModel
 from space.durations import Duration
 from space.messages import describe, refusal
+from space.sizes import Size
 
 __all__ = ["Budget", "Confirm", "Limits", "Objective", "Resources", "StudyName", "WarmStart"]
 
@@ -91,6 +92,10 @@ class Limits(FrozenModel):
     """Wall time that a worker may take for a trial, or for a run of a confirmation, in one launch:
     90s, 10m, 1h30m, 2h or seconds. Then the worker is killed and the trial is FAIL; where it was
     trained together with others, each goes on alone and has the time once more."""
+    trial_memory: Annotated[Size | None, Field(exclude_if=lambda given: given is None)] = None
+    """Resident memory that a worker's process may take up: 500MiB, 4GiB, 4GB or bytes. Over it the
+    worker is killed and the trial is FAIL; where that process trained others as well, together or
+    before, each that it had goes on alone in a new one and has the memory once more."""
     plateau: Annotated[_Positive | None, Field(exclude_if=lambda given: given is None)] = None
     """So many trials, complete or pruned, after the best one without a better: then no further
     trial is begun, those that were begun come to their end, and the launch ends so; one objective

@@ -44,7 +44,7 @@ parameters:
     "budget": "budget: {trials: 60, time_limit: 2h, epochs: 1000}",
     "resources": "resources: {cpus: 1, gpus: 0.25, runs_per_trainable: 1}",
     "concurrency": "concurrency: 4",
-    "limits": "limits: {trial_time: 30m, plateau: 50, failures_in_a_row: 10}",
+    "limits": "limits: {trial_time: 30m, trial_memory: 4GiB, plateau: 50, failures_in_a_row: 10}",
     "keep_weights": "keep_weights: true",
     "model": "model: {name: convnet, width: 64}",
     "data": "data: {source: digits, data_seed: 1000}",

@@ -1,4 +1,4 @@
-"""A user's trainable that hangs costs its own trial and no more."""
+"""A user's trainable that hangs or grows without end costs its own trial and no more."""
 
 from __future__ import annotations
 
@@ -33,19 +33,42 @@ def train(options: Own, run):
         yield {"val_error": options.eta}
 """
 
+GROWS = HANGS.replace(
+    "            time.sleep(3600)",
+    """            kept = [bytearray(b"x" * 2**25) for _ in range(24)]  # 768 MiB
+            re.match("(a+)+$", "a" * 60 + "b")  # For ages, holding Python's lock.""",
+).replace("import time", "import re")
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text(HANGS)
     _KNOWN.clear()
     yield tmp_path
     _KNOWN.clear()
 
 
 @pytest.mark.slow
-def test_a_trial_that_hangs_is_ended_with_its_reason_and_the_study_goes_on(
-    folder: Path, one_ray: Path, store: Store, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("code", "limits", "reason"),
+    [
+        (HANGS, {"trial_time": "15s"}, "it took longer than limits.trial_time, 15 s"),
+        (
+            GROWS,
+            {"trial_memory": "768MiB"},
+            "it took more memory than limits.trial_memory, 768 MiB",
+        ),
+    ],
+    ids=["hangs", "grows"],
+)
+def test_a_trial_that_takes_too_much_is_ended_with_its_reason_and_the_study_goes_on(
+    folder: Path,
+    one_ray: Path,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
+    code: str,
+    limits: dict[str, str],
+    reason: str,
 ) -> None:
     """An epoch of the others takes no time; the limit is what a busy machine may take for one."""
     space = {
@@ -55,16 +78,17 @@ def test_a_trial_that_hangs_is_ended_with_its_reason_and_the_study_goes_on(
         "parameters": {"eta": {"type": "float", "low": 0.0, "high": 1.0}},
         "baselines": [{"eta": 0.25}],
         "budget": {"trials": 3},
-        "limits": {"trial_time": "15s"},
+        "limits": limits,
         "concurrency": 1,
         "resources": {"gpus": 0},
     }
+    (folder / "mine.py").write_text(code)
     (folder / "own.yaml").write_text(json.dumps(space))
     with caplog.at_level(logging.WARNING):
         assert launch(["--space", "own.yaml", "--storage", str(store.url.database)]) == 0
     hanging, *others = store.optuna_storage.get_all_trials(store.study_id("hangs"))
     assert hanging.state == TrialState.FAIL
-    assert hanging.user_attrs[FAIL_REASON] == "it took longer than limits.trial_time, 15 s"
+    assert hanging.user_attrs[FAIL_REASON] == reason
     assert [trial.state for trial in others] == [TrialState.COMPLETE] * 2
     runs = store.runs(store.study_id("hangs"))
     assert [(run.state, run.n_epochs) for run in runs] == [
@@ -72,5 +96,5 @@ def test_a_trial_that_hangs_is_ended_with_its_reason_and_the_study_goes_on(
         ("complete", 2),
         ("complete", 2),
     ]
-    assert any("a worker was killed (it took longer" in said for said in caplog.messages)
+    assert any("a worker was killed (it took" in said for said in caplog.messages)
     assert check_store(store).findings == []

@@ -13,6 +13,7 @@ from search.runs.protocol import Assignment, Report
 from search.workers import workers as workers
 from search.workers.workers import MAX_WORKER_DEATHS, Workers
 from search.workers.workplace import RunFiles
+from space.study.terms import Limits
 from storage import RunRecord
 from storage.tables.schema import utc_now
 from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig, PairTrainingConfig
@@ -91,15 +92,13 @@ class Shelf:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Workers]:
-    def make(
-        ledger: Shelf, *, size: int = 1, n_workers: int = 2, trial_time: float | None = None
-    ) -> Workers:
+    def make(ledger: Shelf, *, size: int = 1, n_workers: int = 2, **limits: Any) -> Workers:
         return Workers(
             ledger,
             n_workers=n_workers,
             size=lambda config: size,
             files=lambda uid: RunFiles(checkpoint=tmp_path / uid, weights=None),
-            trial_time=trial_time,
+            limits=Limits(**limits),
         )
 
     return make
@@ -287,7 +286,70 @@ def test_what_was_trained_together_goes_on_alone_and_has_the_time_once_more(
     assert ledger.failed == {0: reason}
 
 
-def test_without_a_limit_no_worker_takes_too_long(
+TOO_MUCH = "it took more memory than limits.trial_memory, 4 GiB"
+
+
+def test_a_trial_that_takes_too_much_memory_in_a_new_process_fails(
+    make: Callable[..., Workers],
+) -> None:
+    ledger = Shelf(3)
+    crew = make(ledger, trial_memory="4GiB")
+    crew.open("one")
+    crew.open("two")
+    assert crew.oversized({"one": 2**32, "gone": 2**40}) == {}
+    assert crew.oversized({"one": 2**32 + 1, "two": 1}) == {"one": TOO_MUCH}
+    assert crew.oversized({"one": 2**33, "two": 1}) == {}  # It is killed once.
+    assert not crew.lose("one", TOO_MUCH)
+    assert ledger.failed == {0: TOO_MUCH}
+    another = crew.open("three")
+    assert another is not None
+    assert ids(another["runs"]) == [2]
+
+
+def test_what_was_trained_together_goes_on_alone_and_has_the_memory_once_more(
+    make: Callable[..., Workers],
+) -> None:
+    ledger = Shelf(2)
+    crew = make(ledger, size=2, n_workers=1, trial_memory="4GiB")
+    crew.open("w0")
+    crew.oversized({"w0": 2**33})
+    assert crew.lose("w0", TOO_MUCH)
+    assert ledger.failed == {}
+    for run_id, worker in enumerate(("w1", "w2")):
+        alone = crew.open(worker)
+        assert alone is not None
+        assert ids(alone["runs"]) == [run_id]
+        assert crew.oversized({worker: 2**31}) == {}
+        if run_id == 0:
+            ledger.over = {0}
+            # What waits for a new process is not for this one, which has had another.
+            assert crew.hear(worker, step([0])) is None
+    assert crew.oversized({"w2": 2**33}) == {"w2": TOO_MUCH}
+    assert not crew.lose("w2", TOO_MUCH)
+    assert ledger.failed == {1: TOO_MUCH}
+
+
+def test_memory_that_an_earlier_trial_may_have_kept_is_not_held_against_the_next(
+    make: Callable[..., Workers],
+) -> None:
+    ledger = Shelf(2)
+    crew = make(ledger, n_workers=1, trial_memory="4GiB")
+    crew.open("w0")
+    ledger.over = {0}
+    change = crew.hear("w0", step([0]))
+    assert change is not None
+    assert ids(change.add) == [1]
+    assert crew.oversized({"w0": 2**33}) == {"w0": TOO_MUCH}
+    assert crew.lose("w0", TOO_MUCH)
+    again = crew.open("w1")
+    assert again is not None
+    assert ids(again["runs"]) == [1]
+    assert crew.oversized({"w1": 2**33}) == {"w1": TOO_MUCH}
+    assert not crew.lose("w1", TOO_MUCH)
+    assert ledger.failed == {1: TOO_MUCH}
+
+
+def test_without_a_limit_no_worker_takes_too_long_or_too_much(
     make: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
@@ -297,3 +359,4 @@ def test_without_a_limit_no_worker_takes_too_long(
     crew.overdue(["w"])
     now = 1e12
     assert crew.overdue(["w"]) == {}
+    assert crew.oversized({"w": 2**60}) == {}
