@@ -146,7 +146,7 @@ def reclaim_stale(
         for run in store.runs(study._study_id, "search", state="running"):
             held_of.setdefault(run.trial_id, []).append(run)
         n_reclaimed = 0
-        for trial in study.get_trials(deepcopy=False):
+        for trial in store.optuna_storage.get_all_trials(study._study_id, deepcopy=False):
             held = held_of.get(trial._trial_id, [])
             if trial.state != TrialState.RUNNING and not held:
                 continue

@@ -28,9 +28,11 @@ def has_levelled(opened: OpenedStudy) -> bool:
     Args:
         opened: The study; of its trials those count that are complete or pruned.
     """
+    if opened.space.limits.plateau is None:
+        return False
     ended = opened.trials(TrialState.COMPLETE, TrialState.PRUNED)
     complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
-    if opened.space.limits.plateau is None or not complete:
+    if not complete:
         return False
     sign = -1 if opened.objectives[0].maximize else 1
     best = min(complete, key=lambda trial: (sign * trial.values[0], trial.number))

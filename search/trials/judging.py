@@ -7,7 +7,9 @@ import logging
 import optuna
 
 from search.trials.foreign import brief, safely
+from search.trials.history import bounded
 from search.trials.open_trial import OpenTrial
+from search.trials.sampling import history_of
 from search.trials.study import OpenedStudy
 from space.study.own import title
 from storage.tables.attributes import BASELINE, SPARED
@@ -22,7 +24,14 @@ class Judge:
 
     def __init__(self, opened: OpenedStudy) -> None:
         """Make the judge of a launch."""
-        self._study, self._space = opened.study, opened.space
+        self._space, self._trials = opened.space, opened.store.optuna_storage
+        self._pruner = opened.study.pruner
+        # Optuna's pruners look at a study's trials.
+        self._study = optuna.Study(
+            study_name=opened.study.study_name,
+            storage=bounded(self._trials, history_of(opened.space.pruner)),
+            pruner=self._pruner,
+        )
         self._has_raised = False
 
     def stops(self, opened: OpenTrial) -> bool:
@@ -45,12 +54,11 @@ class Judge:
         return safely(lambda: self._is_stopped(opened.trial_id), not_judged)
 
     def _is_stopped(self, trial_id: int) -> bool:
-        pruner, storage = self._study.pruner, self._study._storage
-        if isinstance(pruner, optuna.pruners.NopPruner):
+        if isinstance(self._pruner, optuna.pruners.NopPruner):
             return False
-        trial = storage.get_trial(trial_id)
+        trial = self._trials.get_trial(trial_id)
         if self._space.prune_baselines or BASELINE not in trial.user_attrs:
-            return pruner.prune(self._study, trial)
-        if SPARED not in trial.user_attrs and pruner.prune(self._study, trial):
-            storage.set_trial_user_attr(trial_id, SPARED, trial.last_step)
+            return self._pruner.prune(self._study, trial)
+        if SPARED not in trial.user_attrs and self._pruner.prune(self._study, trial):
+            self._trials.set_trial_user_attr(trial_id, SPARED, trial.last_step)
         return False

@@ -8,10 +8,11 @@ complete before anything of it is stored.
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -26,6 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.trials.feasible import breaks
 from search.trials.foreign import brief, safely
+from search.trials.history import all_trials
 from space import CategoricalParameter, FloatParameter, IntParameter, Space
 from space.errors import SpaceError, nearest
 from space.messages import describe, listed
@@ -99,24 +101,30 @@ class Tried:
     def __init__(self, space: Space) -> None:
         """Know none yet."""
         self._space = space
-        self._key_of: dict[int, str] = {}
+        self._n_first = 0
+        """So many of the study's first trials are known or will never have a point."""
+        self._seen: set[int] = set()
         self._known: set[str] = set()
         self._left: dict[str, dict[str, Any]] | None = None
         self._is_listed = False
 
-    def look(self, trials: Iterable[FrozenTrial]) -> None:
-        """Take in what a study's trials have by now."""
-        for trial in trials:
-            if trial.number in self._key_of:
+    def look(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take in what a study's trials, all of them by their numbers, have by now."""
+        for trial in itertools.islice(trials, self._n_first, None):
+            if trial.number in self._seen:
                 continue
             params = trial.params
             if not trial.state.is_finished():
                 params = {**trial.system_attrs.get(QUEUED, {}), **params}
             active = self._space.active(params)
             if all(name in params for name in active):
-                key = self._key({name: params[name] for name in active})
-                self._key_of[trial.number] = key
-                self._known.add(key)
+                self._known.add(self._key({name: params[name] for name in active}))
+                self._seen.add(trial.number)
+            elif trial.state.is_finished():
+                self._seen.add(trial.number)
+        while self._n_first < len(trials) and trials[self._n_first].number in self._seen:
+            self._seen.discard(trials[self._n_first].number)
+            self._n_first += 1
 
     def holds(self, params: Mapping[str, Any]) -> bool:
         """Whether a trial has this point: trained, being trained, failed or waiting."""
@@ -190,7 +198,7 @@ class Proposer(BaseSampler):
         point = self._draw(study, trial, given)
         if given:  # A person's wish, or a trial that goes on.
             return point
-        self._tried.look(study._storage.get_all_trials(study._study_id, deepcopy=False))
+        self._tried.look(all_trials(study))
         for _ in range(MOST_REPEATS):
             if self._is_wanted(point):
                 return point
@@ -268,7 +276,7 @@ class Proposer(BaseSampler):
         That is said in the store at once: launches that ask at the same time get different points.
         """
         if self._grid and QUEUED not in trial.system_attrs and not trial.params:
-            self._tried.look(study._storage.get_all_trials(study._study_id, deepcopy=False))
+            self._tried.look(all_trials(study))
             point = next((each for each in self._grid if not self._tried.holds(each)), None)
             if point is not None:
                 study._storage.set_trial_system_attr(trial._trial_id, QUEUED, point)

@@ -9,13 +9,30 @@ from typing import Any
 import numpy as np
 import optuna
 
+from search.trials.history import whole_of
 from search.trials.own import make_own
 from search.trials.proposals import Proposer, distribution, queued_values
-from space import Space
+from space import Pruner, Sampler, Space
 from space.study.own import OwnClass
+from space.study.pruners import (
+    AshaPruner,
+    HyperbandPruner,
+    MedianPruner,
+    PatientPruner,
+    PercentilePruner,
+)
+from space.study.samplers import TPESampler
 from storage.optuna_rows.trial_cache import TrialCache
 
-__all__ = ["N_PROBES", "make_pruner", "make_sampler", "propose", "random_points", "require_own"]
+__all__ = [
+    "N_PROBES",
+    "history_of",
+    "make_pruner",
+    "make_sampler",
+    "propose",
+    "random_points",
+    "require_own",
+]
 
 N_PROBES = 64
 """Random points that are looked at before the first trial."""
@@ -46,11 +63,12 @@ def propose(trial: optuna.Trial, space: Space) -> dict[str, Any]:
         if name not in frozen.params
         for wanted in [distribution(space.parameters[name])]
     }
-    if new and isinstance(trial.storage, TrialCache):
-        trial.storage.set_trial_params(trial._trial_id, new)
+    storage = whole_of(trial.storage)
+    if new and isinstance(storage, TrialCache):
+        storage.set_trial_params(trial._trial_id, new)
     else:
         for name, (internal, wanted) in new.items():
-            trial.storage.set_trial_param(trial._trial_id, name, internal, wanted)
+            storage.set_trial_param(trial._trial_id, name, internal, wanted)
     return params
 
 
@@ -109,7 +127,7 @@ def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
             "sampler", samplers.BaseSampler, config, seed=seed
         )
         return sampler
-    options = config.model_dump(exclude={"name", "seed"})
+    options = config.model_dump(exclude={"name", "seed", "history"})
     match config.name:
         case "tpe":
             return samplers.TPESampler(**options, seed=seed)
@@ -130,6 +148,22 @@ def make_pruner(space: Space) -> optuna.pruners.BasePruner:
     return _pruner(space.pruner, space.training.epochs)
 
 
+def history_of(config: Sampler | Pruner | None) -> int | None:
+    """How many trials a sampler or a pruner sees, the newest ones; None: all.
+
+    Among them must be as many as either waits for before it begins.
+    """
+    match config:
+        case PatientPruner():
+            return history_of(config.pruner)
+        case TPESampler() | MedianPruner() | PercentilePruner():
+            return max(config.history, 10 * config.n_startup_trials)
+        case AshaPruner() | HyperbandPruner() if not config.bootstrap_count:
+            return config.history
+        case _:
+            return None
+
+
 def require_own(space: Space) -> None:
     """Refuse a sampler or a pruner by import path that cannot be made.
 
@@ -142,7 +176,9 @@ def require_own(space: Space) -> None:
 
 
 def _pruner(config: Any, epochs: int) -> optuna.pruners.BasePruner:
-    options: Mapping[str, Any] = config.model_dump(exclude={"name", "max_resource", "pruner"})
+    options: Mapping[str, Any] = config.model_dump(
+        exclude={"name", "max_resource", "pruner", "history"}
+    )
     pruners = optuna.pruners
     if isinstance(config, OwnClass):
         pruner: optuna.pruners.BasePruner = make_own("pruner", pruners.BasePruner, config)

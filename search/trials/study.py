@@ -12,7 +12,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.trials.feasible import IMPOSSIBLE, resolved
-from search.trials.sampling import make_pruner, make_sampler, random_points
+from search.trials.history import bounded
+from search.trials.sampling import history_of, make_pruner, make_sampler, random_points
 from search.trials.warm_start import EarlierTrial, earlier_trials, enqueue_earlier
 from space import RunConfig, Space
 from space.errors import StudyMismatchError
@@ -29,7 +30,8 @@ class OpenedStudy:
     """A study that a launch goes on with.
 
     Attributes:
-        study: Optuna's, with the launch's sampler and pruner.
+        study: Optuna's, with the launch's sampler and pruner; its trials are those that the
+            sampler sees.
         store: What holds it.
         space: What is searched, its data source settled.
         measured: What is measured of its runs.
@@ -57,7 +59,8 @@ class OpenedStudy:
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The trials in these states, or all: as they are, not to be changed."""
-        return self.study.get_trials(deepcopy=False, states=states or None)
+        trials = self.store.optuna_storage
+        return trials.get_all_trials(self.id, deepcopy=False, states=states or None)
 
 
 def examples(space: Space) -> list[RunConfig]:
@@ -99,7 +102,11 @@ def open_study(
             earlier = earlier_trials(store, space)
         study = optuna.create_study(
             study_name=space.study,
-            storage=store.optuna_storage,
+            storage=bounded(
+                store.optuna_storage,
+                history_of(space.sampler),
+                [direction == "maximize" for direction in directions],
+            ),
             directions=directions,
             load_if_exists=True,
         )
@@ -131,7 +138,7 @@ def open_study(
                 f"({'; '.join(differences)}); name a new study with --study."
             )
         with store.locked(study._study_id):
-            known = study.get_trials(deepcopy=False)
+            known = store.optuna_storage.get_all_trials(study._study_id, deepcopy=False)
             if not known:
                 study.set_metric_names(metrics)
             _enqueue_baselines(study, space, known)
@@ -139,7 +146,7 @@ def open_study(
         study.pruner = make_pruner(space)
         study.sampler = make_sampler(
             space,
-            n_existing_trials=len(study.get_trials(deepcopy=False)),
+            n_existing_trials=store.optuna_storage.get_n_trials(study._study_id),
             n_earlier_launches=len(store.launches(study._study_id)),
         )
     return OpenedStudy(

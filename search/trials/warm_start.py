@@ -15,6 +15,7 @@ import optuna
 from optuna.trial import TrialState
 
 from search.trials.feasible import breaks
+from search.trials.history import all_trials
 from search.trials.proposals import Tried
 from space import Space, Value
 from space.errors import StudyMismatchError, StudyNotFoundError
@@ -126,7 +127,7 @@ def enqueue_earlier(study: optuna.Study, space: Space, earlier: Iterable[Earlier
     """
     tried = Tried(space)
     for each in earlier:
-        known = study.get_trials(deepcopy=False)
+        known = all_trials(study)
         tried.look(known)
         has_room = space.max_trials is None or len(known) < space.max_trials
         if has_room and not tried.holds(each.params):

@@ -29,6 +29,7 @@ __all__ = [
 
 _Count = Annotated[int, Field(ge=0)]
 _Positive = Annotated[int, Field(ge=1)]
+_History = Annotated[int, Field(ge=100)]
 
 
 class NoPruner(FrozenModel):
@@ -47,6 +48,8 @@ class _Halving(FrozenModel):
     """One in so many trials goes on at each rung; rungs are this factor apart."""
     bootstrap_count: _Count = 0
     """Trials that a rung must hold before one may pass it."""
+    history: _History = 1_000
+    """A trial is compared with those among the newest so many; with bootstrap_count with all."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -86,6 +89,9 @@ class _Comparing(_Stepwise):
     """Trials that run in full before the first decision."""
     n_min_trials: _Positive = 1
     """Trials to compare with at an epoch."""
+    history: _History = 1_000
+    """A trial is compared with those among the newest so many, never fewer than ten times
+    n_startup_trials."""
 
 
 class MedianPruner(_Comparing):

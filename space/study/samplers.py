@@ -51,6 +51,10 @@ class TPESampler(_Sampler):
     """With conditions: model together the parameters that are active together."""
     constant_liar: bool = True
     """Keep concurrent trials apart."""
+    history: Annotated[int, Field(ge=100)] = 1_000
+    """Of a study with more trials the estimator sees the newest so many, never fewer than ten times
+    n_startup_trials; of those before them the 25 best, of several objectives all that none
+    dominates, and what has not ended."""
 
     @model_validator(mode="after")
     def _grouped(self) -> Self:

@@ -205,13 +205,11 @@ class TrialCache(_CachedStorage):
             study = self._studies[study_id]
             known = study.trials
             if states is not None and not any(state in states for state in _ENDED):
-                known = {trial.number: trial for trial in self._unfinished(study)}
-            # Numbers are unique, so no two trials are compared; nearly in order, they sort fast.
-            found = [
-                trial
-                for _, trial in sorted(known.items())
-                if states is None or trial.state in states
-            ]
+                open_trials = sorted(self._unfinished(study), key=lambda trial: trial.number)
+                known = {trial.number: trial for trial in open_trials}
+            found = list(known.values())
+            if states is not None:
+                found = [trial for trial in found if trial.state in states]
             return copy.deepcopy(found) if deepcopy else found
 
     def get_n_trials(
@@ -291,7 +289,10 @@ class TrialCache(_CachedStorage):
 
     def _keep(self, study_id: int, study: _StudyInfo, trial: FrozenTrial) -> None:
         """Remember a trial as the database has it."""
+        is_new, newest = trial.number not in study.trials, next(reversed(study.trials), -1)
         self._add_trials_to_cache(study_id, [trial])
+        if is_new and trial.number < newest:  # They are kept in order.
+            study.trials = dict(sorted(study.trials.items()))
         if trial.state.is_finished():
             study.unfinished_trial_ids.discard(trial._trial_id)
             self._ended[study_id] = trial._trial_id
