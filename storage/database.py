@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from space.errors import StorageError
 from storage.connect.engine import redact, translated
@@ -102,14 +101,6 @@ class Database:
             return [dict(row._mapping) for row in connection.execute(query)]
 
         return self.transaction(read)
-
-    def _insert_new(self, table: sa.Table, values: dict[str, Any] | None = None) -> sa.Insert:
-        """An insert that leaves a row with the same primary key as it is."""
-        if self.engine.dialect.name == "postgresql":
-            into = postgresql.insert(table)
-            return (into if values is None else into.values(values)).on_conflict_do_nothing()
-        insert = sqlite.insert(table)
-        return (insert if values is None else insert.values(values)).on_conflict_do_nothing()
 
     def _identity(self) -> tuple[int, int] | None:
         """What tells an SQLite file from any other of its name; None where there is none."""

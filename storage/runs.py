@@ -14,6 +14,7 @@ from storage.database import Database
 from storage.optuna_rows.trial_rows import report_steps, require_unfinished
 from storage.tables import schema
 from storage.tables.clock import StoreNow
+from storage.tables.inserts import insert_new
 from storage.tables.metric_rows import as_rows, as_value, read_epochs
 from storage.tables.ownership import require_launch, require_trial
 from storage.tables.parts import in_parts
@@ -165,9 +166,9 @@ class RunTables(Database):
 
         def record(connection: sa.Connection) -> None:
             if rows:
-                connection.execute(self._insert_new(schema.epochs), rows)
+                connection.execute(insert_new(connection, schema.epochs), rows)
                 if metrics:
-                    connection.execute(self._insert_new(schema.epoch_metrics), metrics)
+                    connection.execute(insert_new(connection, schema.epoch_metrics), metrics)
                 connection.execute(_PROGRESS, progress)
             if unfinished:
                 require_unfinished(connection, unfinished)
@@ -234,10 +235,10 @@ class RunTables(Database):
                 "data_fingerprint": result.data_fingerprint,
                 "looked_at": connection.execute(sa.select(StoreNow())).scalar_one(),
             }
-            connection.execute(self._insert_new(schema.looks), [look])
-            connection.execute(self._insert_new(schema.results), [row])
+            connection.execute(insert_new(connection, schema.looks), [look])
+            connection.execute(insert_new(connection, schema.results), [row])
             if metrics:
-                connection.execute(self._insert_new(schema.result_metrics), metrics)
+                connection.execute(insert_new(connection, schema.result_metrics), metrics)
 
         self.transaction(record)
 

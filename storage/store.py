@@ -19,6 +19,7 @@ from storage.connect.outage import await_server, is_unreachable
 from storage.runs import RUN_STATES, RunTables
 from storage.tables import schema
 from storage.tables.clock import SecondsSince, StoreNow
+from storage.tables.inserts import insert_new
 from storage.tables.ownership import require_runs, runs_there
 from storage.tables.records import LaunchRecord, NewLaunch, NewStudy, StudyRecord
 
@@ -94,7 +95,7 @@ class Store(RunTables):
         query = sa.select(schema.studies).where(schema.studies.c.study_id == study.study_id)
 
         def add(connection: sa.Connection) -> StudyRecord:
-            connection.execute(self._insert_new(schema.studies, values))
+            connection.execute(insert_new(connection, schema.studies), values)
             return StudyRecord(**connection.execute(query).one()._mapping)
 
         return self.transaction(add)

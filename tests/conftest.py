@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -27,6 +28,17 @@ settings.load_profile("tests")
 
 BACKENDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 """The databases that a store may be; a module tests both by a fixture `backend` of its own."""
+
+
+def pytest_configure() -> None:
+    """Collect no garbage while modules are imported."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection go through what was imported: that is a tenth of the suite."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

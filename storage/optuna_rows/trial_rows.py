@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import UpdateFinishedTrialError
-from sqlalchemy.dialects import postgresql, sqlite
 
+from storage.tables.inserts import insert_new, upsert
 from storage.tables.optuna_models import PARAMS, REPORTS, TRIALS, VALUES, models
 from storage.tables.records import TrialStep
 
@@ -26,6 +26,10 @@ __all__ = [
     "write_param",
     "write_values",
 ]
+
+_STATES = sa.select(TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state).where(
+    TRIALS.c.trial_id.in_(sa.bindparam("wanted", expanding=True))
+)
 
 
 def next_number(study_id: int) -> sa.ScalarSelect[Any]:
@@ -46,8 +50,7 @@ def require_unfinished(connection: sa.Connection, trial_ids: Iterable[int]) -> N
         UpdateFinishedTrialError: If one of them has ended.
     """
     wanted = set(trial_ids)
-    query = sa.select(TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state)
-    found = connection.execute(query.where(TRIALS.c.trial_id.in_(wanted))).all()
+    found = connection.execute(_STATES, {"wanted": list(wanted)}).all()
     if len(found) < len(wanted):
         raise KeyError(models.NOT_FOUND_MSG)
     for trial in found:
@@ -71,7 +74,7 @@ def report_steps(connection: sa.Connection, steps: Sequence[TrialStep]) -> None:
                 "intermediate_value_type": kind,
             }
         )
-    connection.execute(_upsert(connection, REPORTS, ("trial_id", "step")), rows)
+    connection.execute(upsert(connection, REPORTS, "trial_id", "step"), rows)
 
 
 def write_values(connection: sa.Connection, trial_id: int, values: Sequence[float]) -> None:
@@ -82,7 +85,7 @@ def write_values(connection: sa.Connection, trial_id: int, values: Sequence[floa
         rows.append(
             {"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind}
         )
-    connection.execute(_upsert(connection, VALUES, ("trial_id", "objective")), rows)
+    connection.execute(upsert(connection, VALUES, "trial_id", "objective"), rows)
 
 
 def write_param(
@@ -99,22 +102,4 @@ def write_param(
         "param_value": value,
         "distribution_json": distribution_to_json(distribution),
     }
-    connection.execute(_insert(connection, PARAMS).on_conflict_do_nothing(), [row])
-
-
-def _insert(connection: sa.Connection, table: sa.Table) -> Any:
-    """An insert that can be told what to do where there is a row already."""
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
-
-
-def _upsert(connection: sa.Connection, table: sa.Table, key: Sequence[str]) -> sa.Insert:
-    """An insert of whole rows that overwrites what lies under the same key."""
-    insert = _insert(connection, table)
-    said = {
-        column.name: insert.excluded[column.name]
-        for column in table.columns
-        if column.name not in key and not column.primary_key
-    }
-    upsert: sa.Insert = insert.on_conflict_do_update(index_elements=list(key), set_=said)
-    return upsert
+    connection.execute(insert_new(connection, PARAMS), [row])
