@@ -13,7 +13,7 @@ from pathlib import Path
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.tables.records import LaunchRecord
 
-__all__ = ["LEASE_SECONDS", "is_alive", "latest_status", "process_mark", "status_of"]
+__all__ = ["LEASE_SECONDS", "is_alive", "is_heard_of", "latest_status", "process_mark", "status_of"]
 
 LEASE_SECONDS = OUTAGE_SECONDS + 30.0
 """A launch that was not heard of for so long is dead, and its trials are free to go on; one that
@@ -29,11 +29,31 @@ def is_alive(launch: LaunchRecord, *, allowed_silence: float = LEASE_SECONDS) ->
         launch: The launch, as it was read just now.
         allowed_silence: Seconds without a heartbeat, infinite where silence tells nothing.
     """
-    if launch.status != "running":
+    return launch.status == "running" and is_heard_of(
+        launch.host, launch.pid, launch.process, launch.silence, allowed_silence=allowed_silence
+    )
+
+
+def is_heard_of(
+    host: str,
+    pid: int,
+    process: str | None,
+    silence: float,
+    *,
+    allowed_silence: float = LEASE_SECONDS,
+) -> bool:
+    """Whether a process that holds something by its heartbeats may still be alive.
+
+    Args:
+        host: Its machine.
+        pid: Its number there.
+        process: `process_mark` of it, where that was recorded.
+        silence: Seconds since it was heard of last.
+        allowed_silence: As for `is_alive`.
+    """
+    if host == platform.node() and _has_ended(pid, process):
         return False
-    if launch.host == platform.node() and _has_ended(launch.pid, launch.process):
-        return False
-    return launch.silence < allowed_silence
+    return silence < allowed_silence
 
 
 def status_of(launch: LaunchRecord) -> str:

@@ -67,8 +67,8 @@ class MemoryStore(Store):
         """The terms of all studies, by Optuna's number."""
         return dict(self._studies)
 
-    def begin_launch(self, launch: NewLaunch) -> int:
-        """Record that a launch began, and return its number."""
+    def begin_launch(self, launch: NewLaunch, also: object = None) -> int:
+        """Record that a launch began, and return its number; nobody waits for what else is said."""
         now = schema.utc_now()
         record = LaunchRecord(
             **vars(launch),

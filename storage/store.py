@@ -23,12 +23,17 @@ from storage.tables.inserts import insert_new
 from storage.tables.ownership import require_runs, runs_there
 from storage.tables.records import LaunchRecord, NewLaunch, NewStudy, StudyRecord
 
-__all__ = ["LAUNCHES", "RUN_STATES", "Store", "open_store"]
+__all__ = ["LAUNCHES", "RUN_STATES", "Store", "ended", "open_store"]
 
 LAUNCHES = sa.select(
     schema.launches, SecondsSince(schema.launches.c.heartbeat_at).label("silence")
 ).order_by(schema.launches.c.launch_id)
 """The fields of `LaunchRecord`, oldest launch first."""
+
+
+def ended(launch_id: int | None) -> str:
+    """What answers an action that a launch has not carried out."""
+    return f"launch {launch_id} had ended"
 
 
 def open_store(url: str, *, create: bool = True, look: bool = False) -> Store:
@@ -122,8 +127,18 @@ class Store(RunTables):
 
     # -- launches ----------------------------------------------------------------------------
 
-    def begin_launch(self, launch: NewLaunch) -> int:
-        """Record that a launch began, and return its number."""
+    def begin_launch(
+        self,
+        launch: NewLaunch,
+        also: Callable[[sa.Connection, int], None] = lambda _connection, _launch_id: None,
+    ) -> int:
+        """Record that a launch began, and return its number.
+
+        Args:
+            launch: What is known of it.
+            also: What is to be recorded in the same transaction, given the launch's number; what it
+                raises undoes all of it.
+        """
         table = schema.launches
         now: datetime.datetime | None = None
 
@@ -139,7 +154,9 @@ class Store(RunTables):
             now = connection.execute(sa.select(StoreNow())).scalar_one()
             values = {"status": "running", "started_at": now, "heartbeat_at": now}
             result = connection.execute(table.insert().values(**vars(launch), **values))
-            return int(result.inserted_primary_key[0])  # type: ignore[index]
+            launch_id = int(result.inserted_primary_key[0])  # type: ignore[index]
+            also(connection, launch_id)
+            return launch_id
 
         return self.transaction(begin)
 
@@ -193,10 +210,20 @@ class Store(RunTables):
     def end_launch(self, launch_id: int, status: str) -> None:
         """Record how a launch ended, unless its end is recorded already.
 
+        What it was asked for and has not answered is refused, but for what its submission was asked
+        for: see `storage.submissions`.
+
         Raises:
             DeletedError: If another program deleted it with its study.
         """
-        if not self._update_launch(launch_id, status=status, ended_at=StoreNow()):
+        actions = schema.actions.c
+        open_ones = (actions.launch_id == launch_id) & (actions.state == "asked")
+        refusal = (
+            schema.actions.update()
+            .where(open_ones, actions.submission_id.is_(None))
+            .values(state="refused", answer=ended(launch_id), answered_at=StoreNow())
+        )
+        if not self._update_launch(launch_id, refusal, status=status, ended_at=StoreNow()):
             self.require_runs(launch_id, ())
 
     def launches(
@@ -210,10 +237,17 @@ class Store(RunTables):
             query = query.where(schema.launches.c.study_id == study_id)
         return [LaunchRecord(**row) for row in self.rows(query)]
 
-    def _update_launch(self, launch_id: int, **values: StoreNow | str) -> bool:
-        """Update a launch that counts as running; say whether it does."""
+    def _update_launch(self, launch_id: int, *also: sa.Update, **values: StoreNow | str) -> bool:
+        """Update a launch that counts as running, and something with it; say whether it does."""
         self._require_file()
         table = schema.launches
         running = (table.c.launch_id == launch_id) & (table.c.status == "running")
         update = table.update().where(running).values(heartbeat_at=StoreNow(), **values)
-        return self.transaction(lambda connection: connection.execute(update).rowcount > 0)
+
+        def work(connection: sa.Connection) -> bool:
+            is_running = connection.execute(update).rowcount > 0
+            for each in also:
+                connection.execute(each)
+            return is_running
+
+        return self.transaction(work)

@@ -18,6 +18,7 @@ from storage.admin.check_study import AGAIN, Finding, check_epochs, check_study
 from storage.admin.snapshot import snapshot
 from storage.leases import is_alive
 from storage.store import LAUNCHES, Store
+from storage.submissions import SUBMISSIONS, is_held, submission_record
 from storage.tables import schema
 from storage.tables.optuna_models import STUDIES, TRIALS
 from storage.tables.ownership import is_guarded, lost_rows
@@ -75,6 +76,7 @@ def check_store(store: Store) -> Checked:
         if has_ours:
             findings += check_epochs(connection, _measured(connection))
             findings += _benchmarks(connection, alive)
+            findings += _service(connection, alive)
             findings += _unguarded(connection)
         return Checked(
             n_studies=len(studies),
@@ -131,6 +133,31 @@ def _benchmarks(connection: sa.Connection, alive: set[int]) -> Iterator[Finding]
                 what="it is complete, but its errors are not recorded",
                 mend=f"DELETE FROM {runs.name} WHERE run_id = {run_id}, and run the benchmark's "
                 "command again",
+            )
+
+
+def _service(connection: sa.Connection, alive: set[int]) -> Iterator[Finding]:
+    """Submissions in nobody's hands, and actions that nobody is left to answer."""
+    for row in connection.execute(SUBMISSIONS.where(schema.submissions.c.state == "running")):
+        submission = submission_record(row._mapping)
+        if submission.launch_id not in alive and not is_held(submission):
+            yield Finding(
+                table=schema.submissions.name,
+                key=f"submission {submission.submission_id}",
+                what="it is running, but neither its agent nor a launch of it is alive",
+                mend="start an agent, `python -m search agent`: it puts it back into the queue",
+            )
+    actions = schema.actions.c
+    asked = sa.select(actions.action_id, actions.launch_id).where(
+        actions.state == "asked", actions.submission_id.is_(None)
+    )
+    for action_id, launch_id in connection.execute(asked.order_by(actions.action_id)):
+        if launch_id not in alive:
+            yield Finding(
+                table=schema.actions.name,
+                key=f"action {action_id}",
+                what=f"it is open, but launch {launch_id} is not alive",
+                mend=AGAIN,
             )
 
 

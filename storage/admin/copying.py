@@ -38,6 +38,7 @@ _NUMBERED = {
     TRIALS: "trial_id",
     _LAUNCHES: "launch_id",
     _RUNS: "run_id",
+    schema.submissions: "submission_id",
 }
 """Tables by whose numbers other rows name theirs, and what the number is called there as here."""
 
@@ -74,7 +75,8 @@ def copy_store(
     Args:
         source: The store to read; it may be in use.
         target: The store to write.
-        studies: The studies' names. With none given and `benchmarks` off: all there is.
+        studies: The studies' names. With none given and `benchmarks` off: all there is, the
+            queue and the record of actions among it.
         benchmarks: Copy the benchmarks, with all benchmark runs.
         replace: Replace what the target has of the same name; otherwise it is refused.
 
@@ -107,6 +109,8 @@ def copy_store(
                 copier.copy_study(name, there[name])
             if (everything or benchmarks) and copier.has_ours:
                 copier.copy_benchmarks()
+            if everything and copier.has_ours:
+                copier.copy_service()
             return copier.done
 
     return target.transaction(copy)
@@ -194,6 +198,28 @@ class _Copier:
             if new:
                 self._write.execute(looks.insert(), new)
 
+    def copy_service(self) -> None:
+        """Copy the submissions and actions that the target does not know of.
+
+        What has not ended is paused there, and an open action is refused: nothing runs twice.
+        """
+        for table, key in ((schema.submissions, "submission_id"), (schema.actions, "action_id")):
+            theirs = {
+                row.uid: row[1] for row in self._write.execute(sa.select(table.c.uid, table.c[key]))
+            }
+            for row in self._read.execute(sa.select(table).order_by(table.c[key])).mappings():
+                if row["uid"] not in theirs:
+                    # What an action is about may be gone.
+                    values = {
+                        name: self._numbers[name].get(value) if name in self._numbers else value
+                        for name, value in {**row, **_left_there(table, row["state"])}.items()
+                        if name != key
+                    }
+                    insert = table.insert().values(values).returning(table.c[key])
+                    theirs[row["uid"]] = self._write.execute(insert).scalar_one()
+                if key in self._numbers:
+                    self._numbers[key][row[key]] = theirs[row["uid"]]
+
     def _refuse_unless_replacing(self, label: str, works_on_it: sa.ColumnElement[bool]) -> None:
         """Refuse what is there already, or is in use.
 
@@ -271,6 +297,16 @@ class _Copier:
                 "there; see `python -m storage check`."
             )
         return numbers[value]
+
+
+def _left_there(table: sa.Table, state: str) -> dict[str, Any]:
+    """What a row of the queue or of the actions says otherwise in a store it was copied to."""
+    said = "it was copied from another store"
+    if table is schema.submissions and state in ("queued", "running"):
+        return {"state": "paused", "reason": said, "hold": None}
+    if table is schema.actions and state == "asked":
+        return {"state": "refused", "answer": said, "answered_at": schema.utc_now()}
+    return {}
 
 
 def _launches(connection: sa.Connection, which: sa.ColumnElement[bool]) -> Collection[Any]:

@@ -19,6 +19,10 @@ launches and runs are never handed out again.
                            and what was registered of it before a test sample was read
     search_looks           one row a look: a run that was evaluated on a test split, and when; it
                            stays when the run is deleted, as what was seen stays seen
+    search_submissions     one row a submission: a launch or benchmark that waits for an agent, is
+                           in the hands of one, or has ended
+    search_actions         one row an action: what somebody asked of the service, and what became
+                           of it; it stays when what it was about is deleted
 
 Studies and benchmarks say what is `measured` of their runs: names, words, units, directions, and
 which epoch's state a run keeps, that of `best_epoch`. Under the other selection, by loss instead of
@@ -39,6 +43,7 @@ from space.metrics import Measured
 from storage.tables.optuna_models import STUDIES, TRIALS
 
 __all__ = [
+    "actions",
     "benchmarks",
     "epoch_metrics",
     "epochs",
@@ -49,6 +54,7 @@ __all__ = [
     "results",
     "runs",
     "studies",
+    "submissions",
     "utc_now",
 ]
 
@@ -267,4 +273,50 @@ benchmarks = sa.Table(
     sa.Column("measured", MeasuredJson, nullable=False),
     sa.Column("registrations", sa.JSON, nullable=False),
     sa.UniqueConstraint("name", "data_fingerprint"),
+)
+
+submissions = sa.Table(
+    "search_submissions",
+    metadata,
+    sa.Column("submission_id", sa.Integer, primary_key=True),
+    sa.Column("uid", PlainText(32), nullable=False, unique=True),
+    sa.Column("submitted_at", UtcDateTime, nullable=False),
+    sa.Column("submitted_by", PlainText(255), nullable=False),
+    sa.Column("name", PlainText(255), nullable=False),
+    sa.Column("command", PlainText(16), nullable=False),
+    sa.Column("files", sa.JSON, nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("cpus", sa.Float, nullable=False),
+    sa.Column("gpus", sa.Float, nullable=False),
+    sa.Column("state", PlainText(16), nullable=False, index=True),
+    sa.Column("reason", LongText),
+    sa.Column("hold", PlainText(32)),
+    sa.Column("host", PlainText(255)),
+    sa.Column("pid", sa.Integer),
+    sa.Column("process", PlainText(128)),
+    sa.Column("heartbeat_at", UtcDateTime),
+    sa.Column("launch_id", sa.Integer),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+actions = sa.Table(
+    "search_actions",
+    metadata,
+    sa.Column("action_id", sa.Integer, primary_key=True),
+    sa.Column("uid", PlainText(32), nullable=False, unique=True),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("asked_by", PlainText(255), nullable=False),
+    sa.Column("verb", PlainText(32), nullable=False),
+    sa.Column("study", PlainText(512), index=True),
+    sa.Column("launch_id", sa.Integer, index=True),
+    sa.Column("trial_number", sa.Integer),
+    sa.Column("submission_id", sa.Integer, index=True),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("state", PlainText(16), nullable=False, index=True),
+    sa.Column("answer", LongText),
+    sa.Column("answered_at", UtcDateTime),
+    sqlite_autoincrement=True,
 )

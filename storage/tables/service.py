@@ -1,0 +1,142 @@
+"""What is asked of the service, as plain records: submissions and actions."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = [
+    "ENDED",
+    "ActionRecord",
+    "Holder",
+    "NewAction",
+    "NewSubmission",
+    "SubmissionRecord",
+]
+
+ENDED = ("done", "failed", "stopped")
+"""The states of a submission that no agent takes; the others are queued, paused and running."""
+
+
+def _new_uid() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewAction:
+    """What somebody asks of the service.
+
+    Attributes:
+        verb: What is to be done: ``"stop"``, ``"stop-trial"``, ``"add-budget"``, ``"submit"``, ...
+        asked_by: Who asks: a user of the pages, a token's name, the system's user of a command.
+        study: The study that it is about, if any; its name, as rows come and go.
+        launch_id: The launch that is to carry it out, or the one that did.
+        trial_number: The trial that it is about, by Optuna's number in its study.
+        submission_id: The submission that it is about.
+        detail: What else the verb needs; JSON.
+        uid: Belongs to no other action of any store.
+    """
+
+    verb: str
+    asked_by: str
+    study: str | None = None
+    launch_id: int | None = None
+    trial_number: int | None = None
+    submission_id: int | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    uid: str = field(default_factory=_new_uid, compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionRecord(NewAction):
+    """An action in the store.
+
+    Attributes:
+        action_id: Its number.
+        asked_at: When it was asked for, by the store's clock.
+        state: ``"asked"``, ``"done"`` or ``"refused"``.
+        answer: What became of it, in a sentence.
+        answered_at: When that was said.
+    """
+
+    action_id: int
+    asked_at: datetime.datetime
+    state: str
+    answer: str | None
+    answered_at: datetime.datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSubmission:
+    """A launch or a benchmark that is to wait for an agent.
+
+    Attributes:
+        submitted_by: Who submits it.
+        name: What it is called: the study's name, or the benchmark's.
+        command: ``"launch"`` or ``"benchmark"``.
+        files: File name -> text; the space or config files first, what they need beside them.
+        arguments: The command's arguments; files are named as in `files`.
+        priority: Higher ones go first; of equal ones the older.
+        cpus: CPUs that the agent sets aside for it.
+        gpus: GPUs, likewise.
+        uid: Belongs to no other submission of any store.
+    """
+
+    submitted_by: str
+    name: str
+    command: str
+    files: Mapping[str, str]
+    arguments: list[str]
+    priority: int = 0
+    cpus: float = 1.0
+    gpus: float = 0.0
+    uid: str = field(default_factory=_new_uid, compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """The process of an agent.
+
+    Attributes:
+        host: Its machine.
+        pid: Its number there.
+        process: `storage.leases.process_mark` of it, where the system can tell.
+    """
+
+    host: str
+    pid: int
+    process: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionRecord(NewSubmission):
+    """A submission in the store.
+
+    Attributes:
+        submission_id: Its number.
+        submitted_at: When it was submitted, by the store's clock, as are all times.
+        state: ``"queued"``, ``"paused"``, ``"running"``, ``"done"``, ``"failed"`` or ``"stopped"``.
+        reason: Why it is in that state, where there is more to say.
+        hold: Tells this taking from all others: what works under another may not write.
+        holder: The agent that took it last.
+        heartbeat_at: When that agent was heard of last.
+        silence: Seconds since then, when this was read.
+        launch_id: The launch that it began last.
+        started_at: When it was taken last.
+        ended_at: When it ended.
+    """
+
+    submission_id: int
+    submitted_at: datetime.datetime
+    state: str
+    reason: str | None
+    hold: str | None
+    holder: Holder | None
+    heartbeat_at: datetime.datetime | None
+    silence: float | None = field(compare=False, repr=False)
+    launch_id: int | None
+    started_at: datetime.datetime | None
+    ended_at: datetime.datetime | None
