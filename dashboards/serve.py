@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from dashboards.pages.credentials import (
@@ -25,10 +25,11 @@ from storage.commands.kit import STORAGE, StoreCommand, opened
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.types import ASGIApp
 
     from storage import Store
 
-__all__ = ["main", "make_server"]
+__all__ = ["EXAMPLES", "OPTIONS", "main", "make_server", "serve"]
 
 SECONDS_TO_END = 5
 """What is being answered when the server is told to stop has so long."""
@@ -40,9 +41,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-@StoreCommand.of(
-    "dashboards.serve",
-    __doc__,
+OPTIONS = (
     STORAGE,
     Option("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only"),
     Option("--port", type=_port, default=8080, help="default: 8080; 0: any"),
@@ -51,16 +50,29 @@ def _port(text: str) -> int:
         metavar="FILE",
         help=f"one line user:password; default: ${USER_VARIABLE} and ${PASSWORD_VARIABLE}",
     ),
-    examples=("", "--storage docs/reproduction.db --port 0"),
 )
+EXAMPLES = ("", "--storage docs/reproduction.db --port 0")
+
+
+@StoreCommand.of("dashboards.serve", __doc__, *OPTIONS, examples=EXAMPLES)
 def main(options: Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM ends it."""
+    serve(options)
+
+
+def serve(options: Namespace, api: Callable[[Store], ASGIApp] | None = None) -> None:
+    """Serve until Ctrl-C or SIGTERM ends it.
+
+    Args:
+        options: Those of `OPTIONS`.
+        api: Makes an API over the store, which is served beside the pages.
+    """
     from dashboards.pages.site import load_dashboard
 
     credentials = find_credentials(options.credentials)
     _refuse_open_host(options.host, credentials)
     with opened(options.storage) as store, _listen(options.host, options.port) as listener:
-        server = make_server(store, credentials)
+        server = make_server(store, credentials, None if api is None else api(store))
         # Once the server has ended in good order, it passes on the signal that ended it.
         with contextlib.suppress(KeyboardInterrupt), _terminable():
             say(f"{_address(listener)}  (Ctrl-C ends it)")
@@ -69,12 +81,15 @@ def main(options: Namespace) -> None:
             server.run([listener])
 
 
-def make_server(store: Store, credentials: Credentials | None) -> uvicorn.Server:
+def make_server(
+    store: Store, credentials: Credentials | None, api: ASGIApp | None = None
+) -> uvicorn.Server:
     """Make the server.
 
     Args:
         store: What it shows.
         credentials: What every request must bring; None: nothing, which only loopback may do.
+        api: What answers below `dashboards.pages.guard.API`, if anything does.
 
     Returns:
         A server: `run` serves on the sockets that it is given, until it is interrupted.
@@ -86,7 +101,7 @@ def make_server(store: Store, credentials: Credentials | None) -> uvicorn.Server
 
     return uvicorn.Server(
         uvicorn.Config(
-            Guard(Site(store), credentials),
+            Guard(Site(store), credentials, api),
             # Whatever else is installed, this is what the tests ran with.
             http="h11",
             loop="asyncio",

@@ -25,7 +25,11 @@ COMMANDS = {
     "benchmark": ("search.benchmark.__main__", "train configs on several seeds and compare them"),
     "verdict": ("search.verdict.__main__", "compare configs by runs from elsewhere, in a CSV"),
     "predict": ("search.predict", "apply the winner's network to new inputs"),
-    "serve": ("dashboards.serve", "show studies and benchmarks in the browser"),
+    "serve": (
+        "search.serve.__main__",
+        "show studies and benchmarks in the browser; the HTTP API",
+    ),
+    "tokens": ("search.tokens", "make, list and revoke the API's tokens"),
     "report": ("dashboards.report", "write studies and benchmarks as one HTML file"),
     "publish": ("dashboards.publish", "put a study's figures into Optuna Dashboard"),
     "simulate": ("search.simulate.__main__", "replay searches over recorded curves"),

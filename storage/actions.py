@@ -29,6 +29,7 @@ __all__ = [
     "act",
     "answer",
     "ask",
+    "find_action",
     "list_actions",
     "open_actions",
     "refuse_unheard",
@@ -151,6 +152,12 @@ def refuse_unheard(store: Store) -> None:
         for action in waiting:
             if action.launch_id not in alive:
                 answer(store, action, "refused", ended(action.launch_id))
+
+
+def find_action(store: Store, uid: str) -> ActionRecord | None:
+    """The action of a uid; None where there is none."""
+    found = _read(store, [_TABLE.c.uid == uid])
+    return found[0] if found else None
 
 
 def open_actions(

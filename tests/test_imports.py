@@ -74,7 +74,7 @@ ROOMS = {
         ("benchmark", "simulate", "verdict"),
         ("",),
         ("api",),
-        ("reproduction",),
+        ("reproduction", "serve"),
     ),
     "trainables": (
         ("",),

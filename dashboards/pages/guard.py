@@ -3,6 +3,9 @@
 A page on the web can make a browser on this machine send requests to a server that listens on
 loopback. It must neither read an answer (by a host name of its own that suddenly resolves to
 127.0.0.1) nor change anything (by a form or a script that posts to Optuna Dashboard's API).
+
+Pages ask for a user and a password. An API that may stand beside them asks for tokens by itself:
+what it refuses for want of a good one is counted here as a guess.
 """
 
 from __future__ import annotations
@@ -11,12 +14,15 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.pages.credentials import Credentials, Guesses
 
-__all__ = ["Guard", "is_loopback"]
+__all__ = ["API", "Guard", "is_loopback"]
+
+API = "/api/v1"
+"""Where an API lies that is served beside the pages."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
@@ -36,52 +42,64 @@ _HEADERS = {
 class Guard:
     """Stands before an application; lets through what may pass, with headers that protect it."""
 
-    def __init__(self, app: ASGIApp, credentials: Credentials | None) -> None:
+    def __init__(
+        self, app: ASGIApp, credentials: Credentials | None, api: ASGIApp | None = None
+    ) -> None:
         """Guard an application.
 
         Args:
             app: The application.
-            credentials: What every request must bring. Without them only requests that name this
-                machine as their host may pass, so the server must listen on loopback.
+            credentials: What every request must bring, but for those to the API. Without them only
+                requests that name this machine as their host may pass, so the server must listen
+                on loopback.
+            api: What answers below `API`; it lets nobody in without a token, by status 401.
         """
         self._app = app
         self._credentials = credentials
-        self._guesses = Guesses()
+        self._api = api
+        self._guesses, self._guesses_of_tokens = Guesses(), Guesses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
+        app = self._app
+        is_api = self._api is not None and scope["path"].startswith(f"{API}/")
+        if self._api is not None and is_api:
+            app, scope = self._api, {**scope, "root_path": API}
 
         async def send_protected(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if is_api and message["status"] == 401 and "Authorization" in Headers(scope=scope):
+                    self._guesses_of_tokens.note(scope["client"][0])
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        app = self._refusal(scope) or self._app
-        await app(scope, receive, send_protected)
+        await (self._refusal(scope, is_api=is_api) or app)(scope, receive, send_protected)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _refusal(self, scope: Scope, *, is_api: bool) -> Response | None:
         headers = Headers(scope=scope)
-        if self._credentials is None:
-            if not is_loopback(_host_name(headers.get("Host", ""))):
-                return _refuse(
-                    403,
-                    "This dashboard answers only to the names of the machine itself, such as "
-                    "localhost; give it a password to serve others.",
-                )
-        else:
-            address, given = scope["client"][0], headers.get("Authorization")
-            if wait := self._guesses.wait(address):
-                text = "Too many wrong passwords came from your address."
-                return _refuse(429, text, {"Retry-After": str(wait)})
+        refuse = _refuse_program if is_api else _refuse
+        if self._credentials is None and not is_loopback(_host_name(headers.get("Host", ""))):
+            return refuse(
+                403,
+                "This dashboard answers only to the names of the machine itself, such as "
+                "localhost; give it a password to serve others.",
+            )
+        guesses = self._guesses_of_tokens if is_api else self._guesses
+        if wait := guesses.wait(scope["client"][0]):
+            what = "tokens" if is_api else "passwords"
+            text = f"Too many wrong {what} came from your address."
+            return refuse(429, text, {"Retry-After": str(wait)})
+        if self._credentials is not None and not is_api:
+            given = headers.get("Authorization")
             if given is None or not self._credentials.allow(given):
                 if given is not None:
-                    self._guesses.note(address)
+                    guesses.note(scope["client"][0])
                 challenge = {"WWW-Authenticate": 'Basic realm="dashboards", charset="UTF-8"'}
-                return _refuse(401, "This dashboard needs a user and a password.", challenge)
+                return refuse(401, "This dashboard needs a user and a password.", challenge)
         if scope["method"] not in _READING and not _is_own(headers):
-            return _refuse(
+            return refuse(
                 403,
                 "Only the dashboard's own pages may change anything; a proxy in front of it must "
                 "pass the Host header on.",
@@ -101,6 +119,10 @@ def is_loopback(host: str) -> bool:
 
 def _refuse(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
     return PlainTextResponse(f"{text}\n", status, headers)
+
+
+def _refuse_program(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": text}, status, headers)
 
 
 def _host_name(host: str) -> str:

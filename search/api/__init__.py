@@ -1,9 +1,9 @@
 """The commands as functions, `launch` and the others, and what they return."""
 
+from search.api.asked import AskedTrial
 from search.api.benchmarks import Benchmark, benchmark
 from search.api.exports import export
 from search.api.studies import Study, launch, open_study
-from search.api.trials import AskedTrial
 from search.api.verdicts import Verdict, verdict
 
 __all__ = [

@@ -15,9 +15,10 @@ from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.pages.documents import Document
 from dashboards.pages.study_page import study_document
 from search.api.arguments import Callbacks, Settings, options_of
+from search.api.asked import AskedTrial
 from search.api.frames import frame
 from search.api.notebook import Shown, display_for, quiet
-from search.api.trials import AskedTrial, Asking
+from search.api.trials import Asking
 from search.export.write import export_study
 from search.launch.__main__ import main as launch_command
 from search.launch.request import read_request
@@ -29,7 +30,7 @@ from storage import Store
 from storage.commands.kit import default_storage, opened
 from storage.connect.engine import parse_url, redact
 
-__all__ = ["SpaceLike", "Study", "launch", "open_study"]
+__all__ = ["SpaceLike", "Study", "epoch_rows", "launch", "open_study"]
 
 SpaceLike = str | Path | Mapping[str, Any]
 """A search-space file, the name of a shipped one, or what such a file would hold."""
@@ -130,21 +131,7 @@ class Study(Shown):
             As `trials`.
         """
         with self._opened() as store:
-            runs = store.runs(store.study_id(self.name), "search")
-            epochs = store.epochs(run.run_id for run in runs)
-            trials = {trial.trial_id: trial.number for trial in read_study(store, self.name).trials}
-        rows = [
-            {
-                "trial": trials.get(run.trial_id or 0),
-                "replicate": run.replicate,
-                "epoch": epoch.epoch,
-                **epoch.metrics,
-                "seconds": epoch.seconds,
-            }
-            for run in runs
-            for epoch in epochs[run.run_id]
-        ]
-        return frame(rows)
+            return frame(epoch_rows(store, self.name))
 
     def config(self, trial: int | None = None) -> RunConfig:
         """The complete config of a trial.
@@ -261,6 +248,37 @@ class Study(Shown):
         if self._asking is None:
             raise ValueError("no trial was asked for")
         return self._asking
+
+
+def epoch_rows(store: Store, study: str, number: int | None = None) -> list[dict[str, Any]]:
+    """A row an epoch of a study's search: see `Study.epochs`.
+
+    Args:
+        store: The store.
+        study: The study's name.
+        number: Only those of this trial.
+
+    Raises:
+        StudyNotFoundError: If the store does not hold it.
+    """
+    study_id = store.study_id(study)
+    with store.guarded():
+        trials = store.optuna_storage.get_all_trials(study_id, deepcopy=False)
+    numbers = {trial._trial_id: trial.number for trial in trials if number in (None, trial.number)}
+    trial_id = next(iter(numbers), 0) if number is not None else None
+    runs = store.runs(study_id, "search", trial_id=trial_id)
+    epochs = store.epochs(run.run_id for run in runs)
+    return [
+        {
+            "trial": numbers.get(run.trial_id or 0),
+            "replicate": run.replicate,
+            "epoch": epoch.epoch,
+            **epoch.metrics,
+            "seconds": epoch.seconds,
+        }
+        for run in runs
+        for epoch in epochs[run.run_id]
+    ]
 
 
 def launch(

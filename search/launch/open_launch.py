@@ -31,14 +31,27 @@ class OpenLaunch:
         ledger: Of the trials that it trains; None while it has none.
     """
 
-    def __init__(self, plan: Plan, opened: OpenedStudy) -> None:
-        """Record that a launch of a study begins."""
+    def __init__(self, plan: Plan, opened: OpenedStudy, launch_id: int | None = None) -> None:
+        """Record that a launch of a study begins.
+
+        Args:
+            plan: Its settings.
+            opened: The study.
+            launch_id: A launch to go on with instead, which another process has begun.
+        """
         self._checkpoints = plan.place.checkpoints
         self._study, self._store = opened.study, opened.store
         self._callbacks = makers(plan.space.callbacks)
+        self.ledger: Ledger | None = None
+        self._telling: Telling | None = None
+        self.changes: list[str] = []
+        if launch_id is not None:
+            self.launch_id = launch_id
+            return
         earlier = self._store.launches(opened.id)
         now = plan.space.model_dump(mode="json")
-        self.changes = changes_since(earlier[-1], now, plan.provenance) if earlier else []
+        if earlier:
+            self.changes = changes_since(earlier[-1], now, plan.provenance)
         self.launch_id = self._store.begin_launch(
             plan.provenance.new_launch(
                 opened.id,
@@ -48,8 +61,6 @@ class OpenLaunch:
                 data=plan.place.data,
             )
         )
-        self.ledger: Ledger | None = None
-        self._telling: Telling | None = None
 
     def put_right(self) -> int:
         """Mend what launches that died have left; say how many trials were put back.

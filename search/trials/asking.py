@@ -57,7 +57,6 @@ class Asking:
         self._tried = Tried(opened.space)
         self._looked = -math.inf
         self._said_exhausted = False
-        opened.store.hold_study(opened.id, launch_id, self._max_trials)
 
     def look_after_others(self) -> None:
         """Put back what launches that died were training, if it is time to look."""
@@ -100,6 +99,8 @@ class Asking:
         # Several launches may share the budget: count and begin in one breath.
         with self._store.locked(self._opened.id):
             if self._may_start():
+                # Launches of one process may share the store, too.
+                self._store.hold_study(self._opened.id, self._launch_id, self._max_trials)
                 try:
                     return self._study.ask()
                 except StudyFullError:

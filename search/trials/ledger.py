@@ -136,6 +136,31 @@ class Ledger(RunLedger[OpenTrial]):
                     return assignment
         return None
 
+    def go_on(self) -> list[Assignment]:
+        """Open again what the launch holds, for a process that goes on with it.
+
+        Returns:
+            What is to be trained further. What had only to be decided or recorded still is, too.
+        """
+        runs = self._store.runs(self.study_id, self.purpose, state="running")
+        held = [run for run in runs if run.launch_id == self._launch_id]
+        trials = {trial._trial_id: trial for trial in self._opened.trials()}
+        found = []
+        with self.holding():
+            for trial_id in dict.fromkeys(run.trial_id for run in held):
+                trial = trials.get(trial_id or 0)
+                if trial is None:
+                    continue  # Another program deletes it just now.
+                if trial.state.is_finished():
+                    own = [run.run_id for run in held if run.trial_id == trial_id]
+                    self._store.end_runs(own, STATE_OF_RUNS[trial.state])
+                    continue
+                with self._letting_go():
+                    assignment = self._begin(optuna.Trial(self._study, trial._trial_id))
+                    if assignment is not None:
+                        found.append(assignment)
+        return found
+
     def _begin(self, asked: optuna.Trial) -> Assignment | None:
         """Give a trial its parameters and open it; None where it cannot become a run."""
         params = None

@@ -23,6 +23,9 @@ launches and runs are never handed out again.
                            in the hands of one, or has ended
     search_actions         one row an action: what somebody asked of the service, and what became
                            of it; it stays when what it was about is deleted
+    search_tokens          one row a token of the HTTP API: what it may do, until when, its hash
+    search_asks            one row a trial that was given to a client of the API, as long as its
+                           launch lasts
 
 Studies and benchmarks say what is `measured` of their runs: names, words, units, directions, and
 which epoch's state a run keeps, that of `best_epoch`. Under the other selection, by loss instead of
@@ -44,6 +47,7 @@ from storage.tables.optuna_models import STUDIES, TRIALS
 
 __all__ = [
     "actions",
+    "asks",
     "benchmarks",
     "epoch_metrics",
     "epochs",
@@ -55,6 +59,7 @@ __all__ = [
     "runs",
     "studies",
     "submissions",
+    "tokens",
     "utc_now",
 ]
 
@@ -319,4 +324,24 @@ actions = sa.Table(
     sa.Column("answer", LongText),
     sa.Column("answered_at", UtcDateTime),
     sqlite_autoincrement=True,
+)
+
+tokens = sa.Table(
+    "search_tokens",
+    metadata,
+    sa.Column("name", PlainText(64), primary_key=True),
+    sa.Column("role", PlainText(16), nullable=False),
+    sa.Column("hash", PlainText(64), nullable=False, unique=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", PlainText(255), nullable=False),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+)
+
+asks = sa.Table(
+    "search_asks",
+    metadata,
+    sa.Column("launch_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", PlainText(64), primary_key=True),
+    sa.Column("trial_number", sa.Integer, nullable=False),
 )

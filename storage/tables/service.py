@@ -1,4 +1,4 @@
-"""What is asked of the service, as plain records: submissions and actions."""
+"""What is asked of the service, and by whom, as plain records: submissions, actions, tokens."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from typing import Any
 
 __all__ = [
     "ENDED",
+    "ROLES",
     "ActionRecord",
     "Holder",
     "NewAction",
     "NewSubmission",
     "SubmissionRecord",
+    "TokenRecord",
 ]
 
 ENDED = ("done", "failed", "stopped")
 """The states of a submission that no agent takes; the others are queued, paused and running."""
+ROLES = ("reader", "editor", "admin")
+"""What a token allows, each with what stands before it: to read; to ask, tell, submit and stop; to
+create and revoke tokens."""
 
 
 def _new_uid() -> str:
@@ -140,3 +145,53 @@ class SubmissionRecord(NewSubmission):
     launch_id: int | None
     started_at: datetime.datetime | None
     ended_at: datetime.datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRecord:
+    """A token in the store, without what it is known by.
+
+    Attributes:
+        name: Its name, which no other token ever has: what it did stays told by it.
+        role: One of `ROLES`.
+        created_at: When it was made, by the store's clock, as are all times.
+        created_by: Who made it.
+        expires_at: Until when it is good; None for ever.
+        revoked_at: When it was revoked; None where it was not.
+        overdue: Seconds since it expired, negative before, when this was read.
+    """
+
+    name: str
+    role: str
+    created_at: datetime.datetime
+    created_by: str
+    expires_at: datetime.datetime | None
+    revoked_at: datetime.datetime | None
+    overdue: float | None = field(compare=False, repr=False)
+
+    @property
+    def state(self) -> str:
+        """``"active"``, ``"expired"`` or ``"revoked"``."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.overdue is not None and self.overdue >= 0 else "active"
+
+    def allows(self, role: str) -> bool:
+        """Whether it may do what a role may."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+    def as_json(self) -> dict[str, str | None]:
+        """As plain values."""
+        times = (self.created_at, self.expires_at, self.revoked_at)
+        created, expires, revoked = (
+            None if time is None else time.isoformat(timespec="seconds") for time in times
+        )
+        return {
+            "name": self.name,
+            "role": self.role,
+            "state": self.state,
+            "created_at": created,
+            "created_by": self.created_by,
+            "expires_at": expires,
+            "revoked_at": revoked,
+        }

@@ -1,0 +1,1 @@
+"""``search serve``: the pages, and the HTTP API beside them, with tokens and roles."""

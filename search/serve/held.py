@@ -1,0 +1,256 @@
+"""The launches that clients hold: in this server's memory, and in the store for the next one."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from search.api.asked import AskedLaunch, AskedTrial, plan_of
+from search.runs.provenance import Provenance, collect_provenance
+from search.serve.answers import Problem
+from search.serve.space import space_of
+from search.serve.stores import Stores
+from space import Space
+from space.errors import LeaseLostError, UsageError
+from storage import Store
+from storage.actions import Answer, act, find_action
+from storage.clients import (
+    BEGIN,
+    begun_by,
+    forget_asks,
+    give,
+    given,
+    server_of,
+    take_launch,
+    trial_given,
+)
+from storage.leases import process_mark
+from storage.tables.service import NewAction
+
+__all__ = ["HeldLaunch", "HeldLaunches"]
+
+COMMAND = "POST /api/v1/launches"
+"""What the store has for the command of a client's launch."""
+
+
+class HeldLaunch:
+    """A launch that a client holds, and which of its trials were given out.
+
+    Attributes:
+        launch: Its ledger.
+    """
+
+    def __init__(self, store: Store, launch: AskedLaunch) -> None:
+        """Read which of its open trials were given out."""
+        self._store = store
+        self.launch = launch
+        self._given = given(store, launch.launch_id, launch.trials)
+
+    def ask(self, key: str | None) -> AskedTrial | None:
+        """The trial for a request: the same one for the same key.
+
+        One that was opened for a request that was never answered is given first.
+
+        Raises:
+            Problem: If the key's trial has ended.
+        """
+        launch = self.launch
+        number = None if key is None else trial_given(self._store, launch.launch_id, key)
+        if number is not None:
+            if number not in launch.trials:
+                raise Problem(
+                    409,
+                    f"this Idempotency-Key was given trial {number}, which is "
+                    f"{launch.state_of(number)} by now; take another key",
+                )
+            return launch.trials[number]
+        left = (trial for trial in launch.trials.values() if trial.number not in self._given)
+        trial = next(left, None) or launch.ask()
+        if trial is not None:
+            give(self._store, launch.launch_id, key or uuid.uuid4().hex, trial.number)
+            self._given.add(trial.number)
+        return trial
+
+    def trial(self, number: int) -> AskedTrial | None:
+        """A trial of the launch; None where it is open no more.
+
+        Raises:
+            Problem: If it is none of the launch's.
+        """
+        if number in self.launch.trials:
+            return self.launch.trials[number]
+        try:
+            if self.launch.has_trained(number):
+                return None
+        except UsageError as error:
+            raise Problem(404, str(error)) from error
+        raise Problem(
+            409, f"trial {number} is in the hands of another launch than {self.launch.launch_id}"
+        )
+
+
+@dataclass
+class _Slot:
+    """What this server knows of a client's launch.
+
+    Attributes:
+        lock: Of whoever works with it.
+        token: The name of the token that began it; empty as long as nothing is known.
+        held: None where another server had it last.
+    """
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    token: str = ""
+    held: HeldLaunch | None = None
+
+
+class HeldLaunches:
+    """All of them."""
+
+    def __init__(self, stores: Stores) -> None:
+        """Hold none yet.
+
+        Args:
+            stores: The store.
+        """
+        self._stores = stores
+        self._lock = threading.Lock()
+        self._slots: dict[int, _Slot] = {}
+        self._mark = f"{process_mark(os.getpid())} {uuid.uuid4().hex}"
+
+    def begin(
+        self, token: str, client: str, study: str | None, tree: dict[str, Any] | None, uid: str
+    ) -> tuple[int, str, int]:
+        """Begin a launch for a client, once for each request.
+
+        Args:
+            token: The name of its token.
+            client: Its address.
+            study: The study's name.
+            tree: What is searched.
+            uid: Names the request.
+
+        Returns:
+            The launch, its study's name and number.
+
+        Raises:
+            UserError: If the study, the space or the store do not allow it.
+        """
+        store = self._stores.writing
+        file = None if tree is None else space_of(tree, study)
+        name = study if file is None else file.forms()[0].study
+        if name is None:
+            raise UsageError("name a study, or give the space that is searched")
+        found = find_action(store, uid)
+        if found is not None:
+            if (found.verb, found.study, found.asked_by) != (BEGIN, name, token):
+                raise UsageError("this Idempotency-Key was used for another request")
+            return int(found.launch_id or 0), name, store.study_id(name)
+        forget_asks(store)
+        plan = plan_of(store, name, file, command=COMMAND, provenance=_client(token, client))
+        launch = AskedLaunch(store, plan, worker=f"{token}@{client}")
+        take_launch(store, launch.launch_id, self._mark)
+        action = NewAction(
+            verb=BEGIN, asked_by=token, study=name, launch_id=launch.launch_id, uid=uid
+        )
+        done = act(store, action, lambda _: Answer("done", "it began"))
+        if done.launch_id != launch.launch_id:  # The same request came twice at a time.
+            launch.end("its request was answered with another launch")
+            return int(done.launch_id or 0), name, launch.study_id
+        with self._lock:
+            self._slots[launch.launch_id] = _Slot(token=token, held=HeldLaunch(store, launch))
+        return launch.launch_id, name, launch.study_id
+
+    @contextmanager
+    def working(self, launch_id: int, token: str) -> Iterator[HeldLaunch]:
+        """Work with a launch that a token has begun, alone, while it is alive.
+
+        Raises:
+            Problem: If there is none, it has ended, or it is not this token's.
+            LeaseLostError: If it was taken for dead.
+        """
+        with self._lock:
+            slot = self._slots.setdefault(launch_id, _Slot())
+        with slot.lock:
+            try:
+                held = self._open(slot, launch_id, token)
+                held.launch.renew()
+                yield held
+            except LeaseLostError:
+                self._drop(launch_id, slot)
+                raise
+
+    def end(self, launch_id: int, token: str) -> None:
+        """Put the open trials of a launch back, and end it; one that has ended stays so."""
+        store = self._stores.writing
+        if server_of(store, launch_id) is None and begun_by(store, launch_id) == token:
+            return
+        with self.working(launch_id, token) as held:
+            held.launch.end("its client ended the launch")
+            self._drop(launch_id, self._slots[launch_id])
+
+    def _open(self, slot: _Slot, launch_id: int, token: str) -> HeldLaunch:
+        """The launch as the store has it, its ledger in memory."""
+        store = self._stores.writing
+        server = server_of(store, launch_id)
+        if not slot.token:
+            begun = begun_by(store, launch_id)
+            if begun is None:
+                self._drop(launch_id, slot)
+                raise Problem(404, f"no client has begun a launch {launch_id}")
+            slot.token = begun
+        if slot.token != token:
+            raise Problem(403, f"launch {launch_id} was begun with another token")
+        if server is None:
+            self._drop(launch_id, slot)
+            raise Problem(
+                409,
+                f"launch {launch_id} has ended, or was silent for so long that others train its "
+                "trials; begin another",
+            )
+        if slot.held is None or server != self._mark:
+            self._leave(slot)
+            slot.held = self._go_on(store, launch_id)
+        return slot.held
+
+    def _go_on(self, store: Store, launch_id: int) -> HeldLaunch:
+        """Take up a launch that another server had, or this one before it was started again."""
+        (record,) = [each for each in store.launches() if each.launch_id == launch_id]
+        if not take_launch(store, launch_id, self._mark):
+            raise LeaseLostError(f"launch {launch_id} has ended; begin another")
+        space = Space.recorded(record.config)
+        token, _, client = record.host.partition("@")
+        provenance = _client(token, client)
+        plan = plan_of(store, space.study, space, command=COMMAND, provenance=provenance)
+        launch = AskedLaunch(store, plan, worker=record.host, launch_id=launch_id)
+        return HeldLaunch(store, launch)
+
+    def _drop(self, launch_id: int, slot: _Slot) -> None:
+        self._leave(slot)
+        with self._lock:
+            self._slots.pop(launch_id, None)
+
+    @staticmethod
+    def _leave(slot: _Slot) -> None:
+        if slot.held is not None:
+            slot.held.launch.leave()
+            slot.held = None
+
+
+@functools.cache
+def _server() -> Provenance:
+    return collect_provenance()
+
+
+def _client(token: str, client: str) -> Provenance:
+    """Where a client's results come from: this code, and no process of a machine.
+
+    With no machine's name for its host, its lease alone says whether it is alive.
+    """
+    return replace(_server(), host=f"{token}@{client}", pid=0)
