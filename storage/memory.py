@@ -16,6 +16,7 @@ from storage.connect.engine import MEMORY
 from storage.store import Store
 from storage.tables import schema
 from storage.tables.records import (
+    CourseRecord,
     LaunchRecord,
     NewLaunch,
     NewRun,
@@ -82,7 +83,7 @@ class MemoryStore(Store):
         self._launches.append(record)
         return record.launch_id
 
-    def beat(self, launch_id: int) -> bool:
+    def beat(self, launch_id: int, course: CourseRecord | None = None) -> bool:
         """Nobody else can take a launch of this store for dead."""
         return True
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,12 +22,13 @@ from storage.tables import schema
 from storage.tables.clock import SecondsSince, StoreNow
 from storage.tables.inserts import insert_new
 from storage.tables.ownership import require_runs, runs_there
-from storage.tables.records import LaunchRecord, NewLaunch, NewStudy, StudyRecord
+from storage.tables.records import CourseRecord, LaunchRecord, NewLaunch, NewStudy, StudyRecord
 
 __all__ = ["LAUNCHES", "RUN_STATES", "Store", "ended", "open_store"]
 
 LAUNCHES = sa.select(
-    schema.launches, SecondsSince(schema.launches.c.heartbeat_at).label("silence")
+    *(column for column in schema.launches.c if column.name != "course"),
+    SecondsSince(schema.launches.c.heartbeat_at).label("silence"),
 ).order_by(schema.launches.c.launch_id)
 """The fields of `LaunchRecord`, oldest launch first."""
 
@@ -160,16 +162,28 @@ class Store(RunTables):
 
         return self.transaction(begin)
 
-    def beat(self, launch_id: int) -> bool:
+    def beat(self, launch_id: int, course: CourseRecord | None = None) -> bool:
         """Record that a launch is alive; say whether it still counts as running.
+
+        Args:
+            launch_id: The launch.
+            course: What it does; None leaves what it said last.
 
         Raises:
             DeletedError: If another program deleted it with its study.
         """
-        if self._update_launch(launch_id):
+        said = {} if course is None else {"course": course.as_json()}
+        if self._update_launch(launch_id, **said):
             return True
         self.require_runs(launch_id, ())
         return False
+
+    def course(self, launch_id: int) -> CourseRecord | None:
+        """What a launch said last of itself; None where it has not."""
+        table = schema.launches
+        rows = self.rows(sa.select(table.c.course).where(table.c.launch_id == launch_id))
+        said = rows[0]["course"] if rows else None
+        return None if said is None else CourseRecord.of_json(said)
 
     def require_runs(self, launch_id: int, run_ids: Iterable[int]) -> None:
         """Refuse to go on where a launch, or runs that it trains, are gone.
@@ -237,7 +251,9 @@ class Store(RunTables):
             query = query.where(schema.launches.c.study_id == study_id)
         return [LaunchRecord(**row) for row in self.rows(query)]
 
-    def _update_launch(self, launch_id: int, *also: sa.Update, **values: StoreNow | str) -> bool:
+    def _update_launch(
+        self, launch_id: int, *also: sa.Update, **values: StoreNow | str | dict[str, Any]
+    ) -> bool:
         """Update a launch that counts as running, and something with it; say whether it does."""
         self._require_file()
         table = schema.launches

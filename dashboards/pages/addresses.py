@@ -32,12 +32,14 @@ class Shown:
         version: A short text that changes when the document does; asking for it costs little.
         make: Makes the document.
         optuna: Where Optuna Dashboard shows the same.
+        is_followed: Whether /now and the path say what is being trained of it at this moment.
     """
 
     title: str
     version: Callable[[], str]
     make: Callable[[], Document]
     optuna: str = "/dashboard"
+    is_followed: bool = False
 
 
 def find_study(store: Store, request: Request) -> tuple[int, str]:
@@ -70,6 +72,7 @@ def _study(store: Store, request: Request) -> Shown:
         version=lambda: study_version(store, number),
         make=lambda: study_document(store, name),
         optuna=f"/dashboard/studies/{number}",
+        is_followed=True,
     )
 
 
@@ -79,6 +82,7 @@ def _benchmark(store: Store, request: Request) -> Shown:
         title=record.name,
         version=lambda: benchmark_version(store, record),
         make=lambda: benchmark_document(store, record),
+        is_followed=True,
     )
 
 

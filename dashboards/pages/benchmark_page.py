@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from dashboards.figures.benchmark.panels import benchmark_panels
 from dashboards.going_on import benchmark_command
 from dashboards.headline import Headline, benchmark_headline
@@ -13,12 +15,12 @@ from dashboards.tables.checklist import benchmark_checklist
 from dashboards.tables.formats import benchmark_sheets, report_sheet, unfinished_sheet
 from dashboards.tables.provenance import provenance_sheets
 from space.words import show_seeds
-from storage import BenchmarkRecord, Store
+from storage import BenchmarkRecord, LaunchRecord, Store
 from storage.commands.command_line import with_option
 from storage.leases import is_alive
 from storage.summaries.benchmark import benchmark_state
 
-__all__ = ["benchmark_document", "described"]
+__all__ = ["benchmark_document", "described", "launches_of"]
 
 
 def benchmark_document(
@@ -35,16 +37,11 @@ def benchmark_document(
         StorageError: If the store cannot be read.
     """
     view = read_benchmark(store, record)
-    launches = {launch.launch_id: launch for launch in store.launches()}
     trained = {each.run.launch_id for each in view.unfinished} | {
         launch.launch_id for launch in view.launches
     }
-    of_it = [
-        launch
-        for launch in launches.values()
-        if launch.launch_id in trained or launch.config.get("benchmark") == record.name
-    ]
-    running = any(is_alive(launches[launch_id]) for launch_id in trained)
+    of_it = launches_of(store, record, trained)
+    running = any(is_alive(launch) for launch in of_it if launch.launch_id in trained)
     return described(
         view,
         terms=benchmark_terms(view),
@@ -55,6 +52,23 @@ def benchmark_document(
         ),
         rows=f"/benchmark/{record.benchmark_id}/runs" if is_served else None,
     )
+
+
+def launches_of(
+    store: Store, record: BenchmarkRecord, trained: Collection[int] = ()
+) -> list[LaunchRecord]:
+    """The launches that were asked for a benchmark, or that trained a run of it; oldest first.
+
+    Args:
+        store: The store.
+        record: The benchmark.
+        trained: The numbers of launches that are known to have trained a run of it.
+    """
+    return [
+        launch
+        for launch in store.launches()
+        if launch.launch_id in trained or launch.config.get("benchmark") == record.name
+    ]
 
 
 def described(
@@ -105,6 +119,7 @@ def described(
         kind="benchmark",
         is_running=is_running,
         outcome=headline.sentence,
+        lead=render("benchmark_lead.html", **context),
         summary=render("benchmark_summary.html", **context),
         details=render("provenance.html", **context) + render("checklist.html", **context),
         panels=benchmark_panels(view),

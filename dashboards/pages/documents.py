@@ -33,6 +33,7 @@ class Document:
         kind: "study" or "benchmark"; empty for the overview.
         is_running: Whether something of it is in progress, so that it will soon be another.
         outcome: What came out of it, plain text.
+        lead: HTML that everything else stands below: the answer.
         summary: HTML above the figures.
         details: HTML below them.
         panels: The figures.
@@ -42,6 +43,7 @@ class Document:
     kind: str = ""
     is_running: bool
     outcome: str = ""
+    lead: str = ""
     summary: str
     details: str = ""
     panels: Sequence[Panel] = ()
@@ -64,6 +66,7 @@ class Document:
         """All of it, for the page's script."""
         tree = {
             "running": self.is_running,
+            "lead": self.lead,
             "summary": self.summary,
             "details": self.details,
             "panels": self.figures(),
@@ -108,6 +111,11 @@ def _unbroken(text: str) -> str:
     return text.replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0")
 
 
+def _size(n_bytes: float) -> str:
+    """Bytes as people read them."""
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -122,6 +130,7 @@ def _environment() -> jinja2.Environment:
         capitalised=capitalised,
         count=count,
         number=number,
+        size=_size,
         unbroken=_unbroken,
         duration=duration,
     )

@@ -11,6 +11,7 @@
 /run/ID              a run, of whatever
 /data/...            the content of each page that follows the store, as JSON, which the page asks
                      for again and again; answered with 304 and nothing while it is the same
+/now/...             what is being trained of a study or a benchmark, likewise
 /pages/..., /plotly.js   files of ours, kept by the browser
 all others           Optuna Dashboard
 """
@@ -37,8 +38,9 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboards.pages.addresses import ADDRESSES, STUDY, Shown
-from dashboards.pages.documents import STATIC, figure_templates, render
+from dashboards.pages.documents import STATIC, Document, figure_templates, render
 from dashboards.pages.latest import Latest
+from dashboards.pages.now_page import benchmark_now, study_now
 from dashboards.pages.overview_page import overview_document
 from dashboards.pages.responses import JSON, Content
 from dashboards.pages.row_pages import RowPages
@@ -91,6 +93,8 @@ class Site:
                 Route("/", self._overview),
                 Route("/data/overview", self._overview_data),
                 *documents,
+                Route("/now/study/{number:id}", functools.partial(self._now, study_now)),
+                Route("/now/benchmark/{number:id}", functools.partial(self._now, benchmark_now)),
                 *RowPages(store, self._latest).routes(),
                 # By its name; all there is to see lies under its number.
                 Route("/study/{number:path}", functools.partial(self._page, ADDRESSES[STUDY])),
@@ -133,7 +137,9 @@ class Site:
 
     def _page(self, find: _Find, request: Request) -> Response:
         shown = find(self._store, request)
-        return _frame(request, shown.title, f"/data{_address(request)}", optuna=shown.optuna)
+        address = _address(request)
+        now = f"/now{address}" if shown.is_followed else ""
+        return _frame(request, shown.title, f"/data{address}", now=now, optuna=shown.optuna)
 
     def _data(self, find: _Find, request: Request) -> Response:
         shown = find(self._store, request)
@@ -143,6 +149,9 @@ class Site:
             return Content.of(shown.make().as_json(), JSON, tag=version)
 
         return self._latest.get(_address(request), version, make).answer(request)
+
+    def _now(self, read: Callable[[Store, Request], Document], request: Request) -> Response:
+        return Content.of(read(self._store, request).as_json(), JSON).answer(request)
 
 
 def _address(request: Request) -> str:
@@ -165,10 +174,16 @@ def _dashboard(store: Store) -> WSGIApplication:
 
 
 def _frame(
-    request: Request, title: str, data: str, *, here: str = "", optuna: str = "/dashboard"
+    request: Request,
+    title: str,
+    data: str,
+    *,
+    now: str = "",
+    here: str = "",
+    optuna: str = "/dashboard",
 ) -> Response:
-    """The frame of a page, which its script fills with the document at `data`."""
-    page = render("page.html", title=title, data=data, here=here, optuna=optuna)
+    """The frame of a page, which its script fills with the documents at `data` and at `now`."""
+    page = render("page.html", title=title, data=data, now=now, here=here, optuna=optuna)
     return Content.of(page).answer(request)
 
 

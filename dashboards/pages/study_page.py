@@ -93,6 +93,7 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         kind="study",
         is_running=running,
         outcome=headline.sentence,
+        lead=render("study_lead.html", **context),
         summary=render("study_summary.html", **context),
         details=render("study_details.html", **context),
         panels=study_panels(view, trial_url=address if is_served else None) if view.trials else (),

@@ -12,6 +12,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from dashboards.numbers.pace import search_epochs_left, seconds_to_end
 from dashboards.numbers.snapshot import Snapshot, take_snapshot
 from dashboards.numbers.study.trials import StudyTrial
 from search.launch.plan import Plan
@@ -63,14 +64,18 @@ class Pace:
             n_running: How many run.
         """
         limit = self._plan.space.budget.time_limit
-        bounds = [] if limit is None else [max(0.0, limit - self.elapsed)]
-        max_trials = self._plan.space.max_trials
-        if self._n_epochs and max_trials is not None:
-            a_trial = snapshot.mean_epochs or float(self._plan.space.training.epochs)
-            to_start = max(0, max_trials - snapshot.n_finished - snapshot.counts["FAIL"])
-            epochs_left = max(to_start * a_trial - n_running_epochs, n_running)
-            bounds.append(epochs_left * self.elapsed / self._n_epochs)
-        return min(bounds) if bounds else None
+        return seconds_to_end(
+            n_epochs=self._n_epochs,
+            seconds=self.elapsed,
+            epochs_left=search_epochs_left(
+                self._plan.space.max_trials,
+                n_ended=snapshot.n_finished + snapshot.counts["FAIL"],
+                a_trial=snapshot.mean_epochs or float(self._plan.space.training.epochs),
+                n_running=n_running,
+                n_running_epochs=n_running_epochs,
+            ),
+            limit=None if limit is None else limit - self.elapsed,
+        )
 
 
 class LineProgress:

@@ -156,6 +156,7 @@ def search(
     with OpenLaunch(plan, opened) as launch:
         reserve = Reserve(opened, place.slots, observer)
         launch.ledger = ledger = Ledger(opened, launch.launch_id, reserve)
+        ledger.course.stopping = stopping
         n_reclaimed = launch.put_right()
         observer.on_launch(opened, place.slots, n_reclaimed, launch.changes)
 

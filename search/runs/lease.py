@@ -12,6 +12,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from search.runs.course import Course
 from space.errors import LeaseLostError
 from space.files.places import Place, reaching
 from storage import RunRecord, Store
@@ -48,10 +49,11 @@ class Lease:
     taken its trials over: it must not write another word.
     """
 
-    def __init__(self, store: Store, launch_id: int) -> None:
-        """Hold the lease of a launch that has just begun."""
+    def __init__(self, store: Store, launch_id: int, course: Course | None = None) -> None:
+        """Hold the lease of a launch that has just begun, whose heartbeats tell its course."""
         self._store = store
         self._launch_id = launch_id
+        self._course = course
         # Wall-clock time: the monotonic clock stands still while a machine sleeps.
         self._renewed = self._in_touch_since = time.time()
         self.unheld = Unheld()
@@ -84,7 +86,8 @@ class Lease:
         now = time.time()
         if 0 <= now - self._renewed < HEARTBEAT_SECONDS:
             return
-        if not self._store.beat(self._launch_id):
+        course = None if self._course is None else self._course.record()
+        if not self._store.beat(self._launch_id, course):
             raise LeaseLostError(
                 f"launch {self._launch_id} was not heard of for {now - self._renewed:.0f} s, so "
                 "another launch took its trials over; run the same command again to go on beside "

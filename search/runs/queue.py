@@ -88,8 +88,8 @@ class RunQueue(RunLedger[_Open]):
             fingerprint: Of the data, recorded with each result.
             observer: Hears of every epoch and of every run that ends.
         """
-        super().__init__(store, launch_id)
         self.purpose = "benchmark" if study_id is None else "confirm"
+        super().__init__(store, launch_id)
         self.study_id = study_id
         self._queue = list(queue)
         self._evaluate = study_id is None

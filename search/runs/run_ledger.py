@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Generic, Protocol, TypeVar
 
+from search.runs.course import Course
 from search.runs.lease import Lease
 from search.runs.protocol import Assignment, Report
 from space import RunConfig
@@ -45,7 +46,8 @@ class RunLedger(ABC, Generic[T]):
         """Open the ledger of a launch, which has just begun."""
         self._store = store
         self._launch_id = launch_id
-        self._lease = Lease(store, launch_id)
+        self.course = Course(self.purpose)
+        self._lease = Lease(store, launch_id, self.course)
         self._by_run: dict[int, T] = {}
         """The runs in the hands of workers."""
 
@@ -110,6 +112,7 @@ class RunLedger(ABC, Generic[T]):
                 and (epoch := report.take(opened.runs[report.run_id])) is not None
             ]
             news = self._record(epochs) if epochs else ()
+            self.course.n_epochs += len(epochs)
             return frozenset(
                 report.run_id
                 for report in reports

@@ -90,7 +90,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         """Report a step's epochs; stop the worker when it has nothing more to do."""
         _forget_finished_calls(tune_controller)
         try:
-            change = self._workers.hear(trial.trial_id, result["reports"])
+            change = self._workers.hear(trial.trial_id, result["reports"], result["usage"])
         except UserError as error:
             # Tune would wrap it; the stopper raises it as it is.
             self.error = error

@@ -133,6 +133,9 @@ def train_queue(
         observer=progress,
     )
 
+    ledger.course.stopping = stopping
+    ledger.course.n_planned = sum(queued.config.training.epochs for queued in queue)
+
     def on_step() -> str | None:
         ledger.renew()
         return stopping.reason()

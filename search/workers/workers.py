@@ -24,6 +24,7 @@ from space.files.places import Place
 from space.sizes import size_in_words
 from space.study.terms import Limits
 from space.words import duration
+from storage.tables.records import WorkerRecord
 from trainables.worker.checkpoint import delete_checkpoint
 
 __all__ = ["MAX_WORKER_DEATHS", "Change", "GroupSize", "Workers"]
@@ -98,6 +99,15 @@ class _Part:
             delete_checkpoint(self.files(run.uid).checkpoint)
 
 
+@dataclass(kw_only=True)
+class _Seen:
+    """What a worker said of itself."""
+
+    at: float = field(default_factory=time.monotonic)
+    name: str | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
+
+
 class Workers:
     """Fills workers with a ledger's assignments, and hands their reports to the ledger."""
 
@@ -134,6 +144,22 @@ class Workers:
         """What the workers trained that died; each is then trained by a worker for itself, so that
         one that kills its workers takes no other with it."""
         self._dry_until: dict[bool, float] = {}
+        self._seen: dict[str, _Seen] = {}
+        ledger.course.workers = self.now
+
+    def now(self) -> list[WorkerRecord]:
+        """What each worker does."""
+        now = time.monotonic()
+        return [
+            WorkerRecord(
+                name=seen.name,
+                runs=tuple(sorted(run_id for part in group for run_id in part.open_runs)),
+                silence=now - seen.at,
+                **seen.usage,
+            )
+            for worker, group in self._groups.items()
+            for seen in [self._seen[worker]]
+        ]
 
     @property
     def is_idle(self) -> bool:
@@ -157,14 +183,22 @@ class Workers:
         if not group:
             return None
         self._groups[worker] = group
+        # Tune may give a process that has reported before another's runs.
+        self._seen[worker] = _Seen()
         return {"runs": list(messages), "in_turn": group[0].assignment.in_turn}
 
-    def hear(self, worker: str, messages: Sequence[dict[str, Any]]) -> Change | None:
+    def hear(
+        self,
+        worker: str,
+        reports: Sequence[dict[str, Any]],
+        usage: dict[str, Any] | None = None,
+    ) -> Change | None:
         """Hand a step's reports to the ledger.
 
         Args:
             worker: Which worker made the step.
-            messages: Its reports, as `trainables.worker.assigned` defines them.
+            reports: As `trainables.worker.assigned` defines them.
+            usage: As `trainables.worker.usage` defines it.
 
         Returns:
             What it is to do before its next step; None where it has nothing more to do.
@@ -173,27 +207,29 @@ class Workers:
             UserError: What the ledger met.
         """
         group = self._groups[worker]
-        reports = [Report.from_wire(message) for message in messages]
-        for report in reports:
+        heard = [Report.from_wire(message) for message in reports]
+        seen = self._seen[worker]
+        seen.at, seen.name, seen.usage = time.monotonic(), heard[0].worker, usage or seen.usage
+        for report in heard:
             if report.warning is not None:
                 logger.warning("run %d: %s", report.run_id, report.warning)
-        going_on = self._ledger.report(reports)
-        heard = {report.run_id: report.epoch.epoch for report in reports if report.epoch}
-        closed = {report.run_id for report in reports} - going_on
+        going_on = self._ledger.report(heard)
+        epochs = {report.run_id: report.epoch.epoch for report in heard if report.epoch}
+        closed = {report.run_id for report in heard} - going_on
         dropped: list[int] = []
         for part in group:
             # The end of one run may be the end of the trial that others belong to.
             ended = {i for i in part.open_runs if i in closed or not self._ledger.is_open(i)}
             dropped += sorted(ended)
             part.open_runs -= ended
-            part.heard |= {i: epoch for i, epoch in heard.items() if i in part.heard}
+            part.heard |= {i: epoch for i, epoch in epochs.items() if i in part.heard}
             if not part.open_runs:
                 part.delete_checkpoints()
         group[:] = [part for part in group if part.open_runs]
         added = self._fill(worker, group)
         if group:
             return Change(drop=tuple(dropped), add=added)
-        del self._groups[worker], self._n_given[worker]
+        del self._groups[worker], self._n_given[worker], self._seen[worker]
         return None
 
     def overdue(self, training: Iterable[str]) -> dict[str, str]:
@@ -262,6 +298,7 @@ class Workers:
         lost = self._groups.pop(worker, [])
         del self._n_given[worker]
         self._excessive.discard(worker)
+        self._seen.pop(worker, None)
         for part in lost:
             part.n_deaths += 1
             part.since = None

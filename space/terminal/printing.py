@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import sys
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -25,6 +26,7 @@ __all__ = [
     "as_json",
     "as_text",
     "error_console",
+    "last_lines",
     "paper_of",
     "say",
     "say_command",
@@ -36,6 +38,8 @@ __all__ = [
     "write",
 ]
 
+_LAST: deque[str] = deque(maxlen=30)
+"""What this process said last on stderr."""
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 """A spreadsheet runs a cell that begins so."""
 
@@ -156,11 +160,17 @@ def error_console() -> Console:
 
 def say_error(text: str, *, command: str | None = None) -> None:
     """Print a sentence to stderr, or a command after its label, above whatever bar is there."""
+    _LAST.append(text if command is None else f"{text} {command}")
     paper = paper_of(sys.stderr)
     lines = wrapped(text, paper) if command is None else command_lines(text, command, paper)
     console = error_console()
     for line in lines:
         console.print(Text(line), soft_wrap=True)
+
+
+def last_lines() -> tuple[str, ...]:
+    """What this process said last on stderr, oldest first; bars and tables are not among it."""
+    return tuple(_LAST)
 
 
 def say_event(text: str) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "glance_at_studies",
     "study_names",
     "study_version",
+    "trained_trials",
 ]
 
 INTERRUPTED = "INTERRUPTED"
@@ -270,6 +271,40 @@ def study_version(store: Store, study_id: int) -> str:
     seen += _run_states(store, study_id)
     text = json.dumps(seen, default=tuple)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def trained_trials(store: Store, study_id: int) -> tuple[int, float | None]:
+    """How many trials of a study have ended, and the epochs of one that the pruner or its end did.
+
+    Args:
+        store: The store.
+        study_id: The study.
+
+    Returns:
+        The number, and a mean over all replicates together, None while there is none.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    finished = [state for state in TrialState if state.is_finished()]
+    ended = sa.select(sa.func.count()).where(
+        TRIALS.c.study_id == study_id, TRIALS.c.state.in_(finished)
+    )
+    runs = schema.runs.c
+    sums: list[Any] = [
+        sa.func.count(runs.trial_id.distinct()).label("n"),
+        sa.func.sum(runs.n_epochs).label("n_epochs"),
+    ]
+    trained = sa.select(*sums).where(
+        runs.study_id == study_id,
+        runs.purpose == "search",
+        runs.state.in_(("complete", "pruned")),
+    )
+    with translated(store.url), store.engine.connect() as connection:
+        n_ended = int(connection.execute(ended).scalar_one())
+    rows = store.rows(trained)
+    mean = int(rows[0]["n_epochs"]) / int(rows[0]["n"]) if rows and rows[0]["n"] else None
+    return n_ended, mean
 
 
 def _extremes(connection: sa.Connection) -> dict[int, tuple[float, float]]:

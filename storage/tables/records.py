@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from space import Reported, RunConfig
@@ -15,6 +15,7 @@ from space.metrics import Measured
 __all__ = [
     "BenchmarkConfig",
     "BenchmarkRecord",
+    "CourseRecord",
     "LaunchRecord",
     "NewLaunch",
     "NewRun",
@@ -25,6 +26,7 @@ __all__ = [
     "RunRecord",
     "StudyRecord",
     "TrialStep",
+    "WorkerRecord",
 ]
 
 
@@ -87,6 +89,64 @@ class LaunchRecord(NewLaunch):
     heartbeat_at: datetime.datetime
     ended_at: datetime.datetime | None
     silence: float = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRecord:
+    """What a worker of a running launch does.
+
+    Attributes:
+        name: Where it is, e.g. ``"host pid device"``; None until it has reported.
+        runs: The runs that it has.
+        silence: Seconds since it last reported, or since it was given its first run.
+        cpu: CPUs that it used between its last two reports, 1.0 is one of them; None until then.
+        memory: Resident bytes.
+        gpu_memory: Bytes that PyTorch has set aside for it on its GPU.
+        gpu_total: Bytes of that GPU.
+    """
+
+    name: str | None
+    runs: tuple[int, ...]
+    silence: float
+    cpu: float | None = None
+    memory: int | None = None
+    gpu_memory: int | None = None
+    gpu_total: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CourseRecord:
+    """What a launch says of itself with a heartbeat; after its end it is what it said last.
+
+    Attributes:
+        purpose: What its runs are for now, as a `NewRun` has it.
+        n_epochs: Epochs that it has recorded for that purpose.
+        seconds: Since the first of its workers was asked for.
+        seconds_left: Until its time limit; None without one.
+        n_planned: Epochs that it recorded and has yet to, where that is known from the beginning.
+        workers: Its workers.
+        lines: What it said last on stderr, oldest first.
+    """
+
+    purpose: str
+    n_epochs: int
+    seconds: float
+    seconds_left: float | None
+    n_planned: int | None
+    workers: tuple[WorkerRecord, ...]
+    lines: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain types."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, tree: dict[str, Any]) -> CourseRecord:
+        """From plain types."""
+        workers = [
+            WorkerRecord(**{**each, "runs": tuple(each["runs"])}) for each in tree["workers"]
+        ]
+        return cls(**{**tree, "workers": tuple(workers), "lines": tuple(tree["lines"])})
 
 
 @dataclass(frozen=True, kw_only=True)

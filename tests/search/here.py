@@ -57,13 +57,13 @@ class Here:
             if not held:
                 return "done"
             for name, worker in list(held.items()):
-                reports = worker.step()["reports"]
-                change = crew.hear(name, reports)
+                step = worker.step()
+                change = crew.hear(name, **step)
                 if change is None:
                     del held[name]
                 else:
                     worker.change(change.drop, change.add)
-                for _each in reports:
+                for _each in step["reports"]:
                     self.n_epochs += 1
                     self.at.pop(self.n_epochs, lambda: None)()
 

@@ -3,8 +3,9 @@
 This is the only module of `trainables` that imports Ray. It keeps nothing that the driver must
 save: a run's state goes to its own checkpoint file, which whoever trains the run next goes on from.
 A trial's config is ``{"runs": [assignment, ...], "in_turn": False}``, a step's result
-``{"reports": [report, ...]}``, as `trainables.worker.assigned` defines them; in turn means one run
-after the other instead of an epoch of each. Between steps `change` says which runs there are, so
+``{"reports": [report, ...], "usage": {...} | None}``, as `trainables.worker.assigned` and
+`trainables.worker.usage` define them; in turn means one run after the other instead of an epoch of
+each. Between steps `change` says which runs there are, so
 that one process with its libraries and data warm trains as many runs as there are.
 """
 
@@ -21,6 +22,7 @@ from trainables.contract.run_data import RunData
 from trainables.finding.find import install
 from trainables.worker.assigned import AssignedRun
 from trainables.worker.steps import BatchedSteps
+from trainables.worker.usage import Usage
 
 __all__ = ["RunTrainable"]
 
@@ -47,6 +49,7 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
         self._has_gpu = use_gpu is True
         if use_gpu is False:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        self._usage = Usage()
         self._data = data or RunData()
         install(self._data.own)
         torch = sys.modules.get("torch")  # There where the data or the trainable need it.
@@ -93,4 +96,5 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
             from trainables.device import check_gpu_is_seen
 
             check_gpu_is_seen()
-        return {"reports": self._steps.step(self._runs[: 1 if self._in_turn else None])}
+        reports = self._steps.step(self._runs[: 1 if self._in_turn else None])
+        return {"reports": reports, "usage": self._usage.look()}

@@ -6,18 +6,11 @@ const IDLE_SECONDS = 20;
 const LONGEST_SECONDS = 60;
 
 const content = document.getElementById("content");
-const summary = document.getElementById("summary");
-const details = document.getElementById("details");
 const state = document.getElementById("state");
 const asOf = document.getElementById("as-of");
+const panels = document.getElementById("panels");
 
 let figures = null;
-let tag = null;
-let running = false;
-let failures = 0;
-let known = null; // When the data that is shown was last said to be the newest.
-let timer = null;
-let asking = false;
 
 // -- text ------------------------------------------------------------------------------------
 
@@ -77,86 +70,118 @@ function showTimes() {
 
 // -- asking ----------------------------------------------------------------------------------
 
-async function refresh() {
-  if (asking) {
-    return;
+// Asks an address again and again, and shows what it says where that is new.
+class Follower {
+  constructor(address, show) {
+    this.address = address;
+    this.show = show;
+    this.tag = null;
+    this.running = false;
+    this.failures = 0;
+    this.known = null; // When what is shown was last said to be the newest.
+    this.asking = false;
   }
-  asking = true;
-  clearTimeout(timer);
-  const began = performance.now();
-  try {
-    if (figures === null) {
-      const templates = await (await fetch("/pages/templates.json")).json();
-      figures = new Figures(document.getElementById("panels"), templates);
+
+  async refresh() {
+    if (this.asking) {
+      return;
     }
-    const headers = tag === null ? {} : { "If-None-Match": `"${tag}"` };
-    const response = await fetch(content.dataset.address, { headers, cache: "no-store" });
-    if (response.status === 200) {
-      show(await response.json(), response.headers.get("ETag"));
-    } else if (response.status !== 304) {
-      throw new Error(String(response.status));
+    this.asking = true;
+    clearTimeout(this.timer);
+    const began = performance.now();
+    this.problem = "";
+    try {
+      const headers = this.tag === null ? {} : { "If-None-Match": `"${this.tag}"` };
+      const response = await fetch(this.address, { headers, cache: "no-store" });
+      if (response.status === 200) {
+        const found = await response.json();
+        const etag = response.headers.get("ETag");
+        this.tag = etag ? etag.replace(/^(W\/)?"|"$/g, "") : null;
+        this.running = found.running;
+        await this.show(found, this.tag);
+      } else if (response.status !== 304) {
+        throw new Error(String(response.status));
+      }
+      this.failures = 0;
+      this.known = new Date();
+    } catch (error) {
+      this.failures += 1;
+      this.problem =
+        error.message === "404"
+          ? "It is no longer in the store."
+          : `The dashboard does not answer; this is what it said ${this.since()}. Trying again …`;
+    } finally {
+      this.asking = false;
+      showState();
+      this.schedule((performance.now() - began) / 1000);
     }
-    failures = 0;
-    known = new Date();
-    say("");
-  } catch (error) {
-    failures += 1;
-    say(
-      error.message === "404"
-        ? "It is no longer in the store."
-        : `The dashboard does not answer; this is what it said ${since()}. Trying again …`,
-    );
-  } finally {
-    asking = false;
-    age();
-    showTimes();
-    schedule((performance.now() - began) / 1000);
+  }
+
+  since() {
+    return this.known === null ? "never" : `at ${this.known.toLocaleTimeString("en-GB")}`;
+  }
+
+  // A large study takes its time to read: it is asked for less often, to leave the machine to its
+  // search.
+  schedule(lastSeconds) {
+    if (document.hidden) {
+      return;
+    }
+    const usual = this.running ? RUNNING_SECONDS : IDLE_SECONDS;
+    const wait = Math.max(usual, 10 * lastSeconds, 2 ** this.failures);
+    this.timer = setTimeout(() => this.refresh(), 1000 * Math.min(wait, LONGEST_SECONDS));
   }
 }
 
-function since() {
-  return known === null ? "never" : `at ${known.toLocaleTimeString("en-GB")}`;
-}
+const followers = [];
 
-// What is old is grey, so that nobody takes it for what is.
-function age() {
-  content.classList.toggle("stale", failures > 0);
-  asOf.hidden = known === null;
-  asOf.textContent = known === null ? "" : `as of ${known.toLocaleTimeString("en-GB")}`;
-}
-
-// Said only when it changes, for who hears the page instead of seeing it.
-function say(text) {
-  if (state.textContent !== text) {
-    state.textContent = text;
+function follow(element, show) {
+  if (element) {
+    followers.push(new Follower(element.dataset.address, show));
   }
 }
 
-function show(found, etag) {
-  tag = etag ? etag.replace(/^(W\/)?"|"$/g, "") : null;
-  running = found.running;
-  fill(summary, found.summary);
-  fill(details, found.details);
+// What is old is grey, so that nobody takes it for what is. A problem is said only when it changes,
+// for who hears the page instead of seeing it.
+function showState() {
+  const problem = followers.map((each) => each.problem).find(Boolean) || "";
+  content.classList.toggle("stale", problem !== "");
+  if (state.textContent !== problem) {
+    state.textContent = problem;
+  }
+  asOf.hidden = followers[0].known === null;
+  asOf.textContent = asOf.hidden ? "" : `as of ${followers[0].since().slice(3)}`;
+  showTimes();
+}
+
+follow(content, async (found, tag) => {
+  if (figures === null) {
+    figures = new Figures(panels, await (await fetch("/pages/templates.json")).json());
+  }
+  for (const name of ["lead", "summary", "details"]) {
+    fill(document.getElementById(name), found[name]);
+  }
   figures.show(found.panels, tag);
   content.dataset.version = tag;
-}
+});
 
-// A large study takes its time to read: it is asked for less often, to leave the machine to its
-// search.
-function schedule(lastSeconds) {
-  if (document.hidden) {
-    return;
-  }
-  const usual = running ? RUNNING_SECONDS : IDLE_SECONDS;
-  const wait = Math.max(usual, 10 * lastSeconds, 2 ** failures);
-  timer = setTimeout(refresh, 1000 * Math.min(wait, LONGEST_SECONDS));
-}
-
-document.addEventListener("visibilitychange", () => {
-  clearTimeout(timer);
-  if (!document.hidden) {
-    refresh();
+const now = document.getElementById("now");
+follow(now, (found) => {
+  // Where something began or ended, the document says so, too.
+  const was = now.firstElementChild !== null;
+  fill(now, found.summary);
+  if (was !== found.running) {
+    followers[0].refresh();
   }
 });
 
-refresh();
+document.addEventListener("visibilitychange", () => {
+  for (const each of followers) {
+    clearTimeout(each.timer);
+    if (!document.hidden) {
+      each.refresh();
+    }
+  }
+});
+
+followers.forEach((each) => each.refresh());

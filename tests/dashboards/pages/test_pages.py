@@ -66,7 +66,9 @@ def test_durations(seconds: float, shown: str) -> None:
 
 def shown_commands(document: Document) -> list[list[str]]:
     """The words of every command that a page has in a box of its own."""
-    boxes = re.findall(r"<pre[^>]*><code>(.*?)</code>", document.summary + document.details, re.S)
+    boxes = re.findall(
+        r"<pre[^>]*><code>(.*?)</code>", document.lead + document.summary + document.details, re.S
+    )
     return [shlex.split(html.unescape(box)) for box in boxes]
 
 
@@ -123,13 +125,13 @@ def test_a_launch_that_was_killed_is_not_called_running(store: Store) -> None:
     begin_launch(store, study_id)
     document = study_document(store, "made")
     assert document.is_running
-    assert ">running</span>" in document.summary
+    assert ">running</span>" in document.lead
     long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     with store.engine.begin() as connection:
         connection.execute(schema.launches.update().values(heartbeat_at=long_ago))
     document = study_document(store, "made")
     assert not document.is_running
-    assert ">its launch stopped answering</span>" in document.summary
+    assert ">its launch stopped answering</span>" in document.lead
 
 
 def test_an_answer_is_kept_while_it_is_the_same_and_the_oldest_goes(

@@ -34,6 +34,7 @@ from storage import NewRun, Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import process_mark
 from storage.tables import schema
+from storage.tables.records import CourseRecord
 from storage.tables.schema import utc_now
 from tests.search.conftest import new_launch, open_study
 
@@ -339,10 +340,10 @@ def test_a_beat_that_waited_for_the_database_is_an_absence(
     assert lease.allowed_silence == LEASE_SECONDS
     beat = store.beat
 
-    def beat_after_an_outage(launch_id: int) -> bool:
+    def beat_after_an_outage(launch_id: int, course: CourseRecord | None) -> bool:
         nonlocal now
         now += OUTAGE_SECONDS
-        return beat(launch_id)
+        return beat(launch_id, course)
 
     monkeypatch.setattr(store, "beat", beat_after_an_outage)
     lease.renew()

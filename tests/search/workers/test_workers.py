@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from search.runs.course import Course
 from search.runs.protocol import Assignment, Report
 from search.workers import workers as workers
 from search.workers.workers import MAX_WORKER_DEATHS, Workers
@@ -65,6 +66,7 @@ class Shelf:
         """Runs that end with whatever they report next."""
         self.failed: dict[int, str] = {}
         self.n_asked = 0
+        self.course = Course("search")
         self.is_spent = False
 
     def is_open(self, run_id: int) -> bool:

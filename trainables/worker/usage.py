@@ -1,0 +1,48 @@
+"""What a worker takes of its machine, told with what it reports anyway."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import psutil
+
+__all__ = ["Usage"]
+
+SECONDS = 2.0
+"""It is looked at no more often: a look takes some 50 microseconds, and steps may be as short."""
+
+
+class Usage:
+    """Of this process; of a GPU what PyTorch has set aside on it for this process."""
+
+    def __init__(self) -> None:
+        """Count from now on."""
+        self._process = psutil.Process()
+        self._process.cpu_percent()  # The first call has nothing to compare with.
+        self._looked = time.monotonic()
+
+    def look(self) -> dict[str, Any] | None:
+        """What is taken now.
+
+        Returns:
+            ``cpu``: CPUs in use since the last look, 1.0 is one of them; ``memory``: resident
+            bytes; ``gpu_memory`` and ``gpu_total``: bytes, None without a GPU. None where the last
+            look was just now.
+        """
+        now = time.monotonic()
+        if now - self._looked < SECONDS:
+            return None
+        self._looked = now
+        gpu_memory = gpu_total = None
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_initialized():
+            gpu_memory = torch.cuda.memory_reserved()
+            gpu_total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+        return {
+            "cpu": self._process.cpu_percent() / 100,
+            "memory": self._process.memory_info().rss,
+            "gpu_memory": gpu_memory,
+            "gpu_total": gpu_total,
+        }
