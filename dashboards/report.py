@@ -66,10 +66,16 @@ def html_file(documents: Sequence[Document], source: str) -> str:
     from plotly.io.json import to_json_plotly
     from plotly.offline import get_plotlyjs
 
+    from dashboards.glossary import explained
     from dashboards.pages.documents import figure_templates, render, static
 
+    texts, words = explained(
+        text for each in documents for text in (each.lead, each.summary, each.details)
+    )
     return render(
         "report.html",
+        texts=[texts[first : first + 3] for first in range(0, len(texts), 3)],
+        words=words,
         title=joined(dict.fromkeys(document.title for document in documents)),
         documents=documents,
         figures=[_json(to_json_plotly(document.figures())) for document in documents],

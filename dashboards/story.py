@@ -52,10 +52,11 @@ def question(view: StudyView) -> str:
     if view.space is None:
         return f"Which {joined(names)} give {goal}?"
     space = view.space
+    on = "" if view.data_source in (None, "none") else f" on {view.data_source}"
     network = "the network" if "model" in names else space.what
     return (
         f"Which {joined(names)} give {network} {goal} within "
-        f"{count(space.training.epochs, 'epoch')} of training on {view.data_source}?"
+        f"{count(space.training.epochs, 'epoch')} of training{on}?"
     )
 
 

@@ -15,7 +15,9 @@ from plotly.io.json import to_json_plotly
 
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import DARK, LIGHT, STATE_COLOURS
+from dashboards.glossary import explained, word_id
 from dashboards.tables.drawing import Sheet, draw
+from space.sizes import size_in_words
 from space.words import STATES, capitalised, count, duration, number
 
 __all__ = ["STATIC", "Document", "drawn", "figure_templates", "render", "static"]
@@ -63,12 +65,13 @@ class Document:
         ]
 
     def as_json(self) -> bytes:
-        """All of it, for the page's script."""
+        """All of it, for the page's script; words that a newcomer may not know are explained."""
+        (lead, summary, details), words = explained((self.lead, self.summary, self.details))
         tree = {
             "running": self.is_running,
-            "lead": self.lead,
-            "summary": self.summary,
-            "details": self.details,
+            "lead": lead,
+            "summary": summary,
+            "details": details + render("words.html", words=words),
             "panels": self.figures(),
         }
         return bytes(to_json_plotly(tree), "utf-8")
@@ -111,11 +114,6 @@ def _unbroken(text: str) -> str:
     return text.replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0")
 
 
-def _size(n_bytes: float) -> str:
-    """Bytes as people read them."""
-    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
-
-
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -125,12 +123,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(STATES=STATES, STATE_COLOURS=STATE_COLOURS)
+    environment.globals.update(word_id=word_id, STATES=STATES, STATE_COLOURS=STATE_COLOURS)
     environment.filters.update(
         capitalised=capitalised,
         count=count,
         number=number,
-        size=_size,
+        size=size_in_words,
         unbroken=_unbroken,
         duration=duration,
     )

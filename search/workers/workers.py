@@ -191,7 +191,7 @@ class Workers:
         self,
         worker: str,
         reports: Sequence[dict[str, Any]],
-        usage: dict[str, Any] | None = None,
+        usage: Sequence[dict[str, Any]] = (),
     ) -> Change | None:
         """Hand a step's reports to the ledger.
 
@@ -209,7 +209,8 @@ class Workers:
         group = self._groups[worker]
         heard = [Report.from_wire(message) for message in reports]
         seen = self._seen[worker]
-        seen.at, seen.name, seen.usage = time.monotonic(), heard[0].worker, usage or seen.usage
+        seen.at, seen.name = time.monotonic(), heard[0].worker
+        seen.usage = usage[0] if usage else seen.usage
         for report in heard:
             if report.warning is not None:
                 logger.warning("run %d: %s", report.run_id, report.warning)

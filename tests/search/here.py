@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.tune.utils import flatten_dict
 
 from search.runs.run_ledger import RunLedger
 from search.workers.ray_session import Slots
@@ -57,7 +58,7 @@ class Here:
             if not held:
                 return "done"
             for name, worker in list(held.items()):
-                step = worker.step()
+                step = flatten_dict(worker.step())  # As Tune takes results apart.
                 change = crew.hear(name, **step)
                 if change is None:
                     del held[name]

@@ -3,7 +3,7 @@
 This is the only module of `trainables` that imports Ray. It keeps nothing that the driver must
 save: a run's state goes to its own checkpoint file, which whoever trains the run next goes on from.
 A trial's config is ``{"runs": [assignment, ...], "in_turn": False}``, a step's result
-``{"reports": [report, ...], "usage": {...} | None}``, as `trainables.worker.assigned` and
+``{"reports": [report, ...], "usage": [{...}] | []}``, as `trainables.worker.assigned` and
 `trainables.worker.usage` define them; in turn means one run after the other instead of an epoch of
 each. Between steps `change` says which runs there are, so
 that one process with its libraries and data warm trains as many runs as there are.

@@ -23,26 +23,27 @@ class Usage:
         self._process.cpu_percent()  # The first call has nothing to compare with.
         self._looked = time.monotonic()
 
-    def look(self) -> dict[str, Any] | None:
+    def look(self) -> list[dict[str, Any]]:
         """What is taken now.
 
         Returns:
             ``cpu``: CPUs in use since the last look, 1.0 is one of them; ``memory``: resident
-            bytes; ``gpu_memory`` and ``gpu_total``: bytes, None without a GPU. None where the last
-            look was just now.
+            bytes; ``gpu_memory`` and ``gpu_total``: bytes, None without a GPU. Nothing where the
+            last look was just now.
         """
         now = time.monotonic()
         if now - self._looked < SECONDS:
-            return None
+            return []
         self._looked = now
         gpu_memory = gpu_total = None
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_initialized():
             gpu_memory = torch.cuda.memory_reserved()
             gpu_total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-        return {
+        usage = {
             "cpu": self._process.cpu_percent() / 100,
             "memory": self._process.memory_info().rss,
             "gpu_memory": gpu_memory,
             "gpu_total": gpu_total,
         }
+        return [usage]
