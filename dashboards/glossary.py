@@ -16,8 +16,7 @@ TERMS = {
     "fresh seeds": "seeds that nothing was chosen by: what is trained on them tells a gain from "
     "luck",
     "replicate": "one of a trial's runs, each on its own seeds",
-    "kept epoch": "the epoch whose state a run keeps: the best by the first metric of `kept_by`, "
-    "of equal ones by the next; under `training.selection: loss` that of the lowest validation loss",
+    "kept epoch": "the epoch whose state a run keeps, the best by the metric that it is judged by",
     "warm start": "the best trials of an earlier study of the same parameters and objective, tried "
     "as a study's first ones, after its baselines",
     "Pareto front": "the trials than which no other is better by one objective and as good by all "
@@ -36,7 +35,7 @@ TERMS = {
     "importance": "the share of the differences between trials that a parameter explains",
     "optimistic": "better than new runs would be, since it was the best of several",
 }
-"""Word -> what it means; a word of docs/glossary.md as there."""
+"""Word -> what it means, in short."""
 
 _TAG = re.compile(r"(<[^>]+>)")
 _WORDS = re.compile(

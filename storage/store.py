@@ -221,11 +221,16 @@ class Store(RunTables):
                     raise deleted from error
             raise
 
-    def end_launch(self, launch_id: int, status: str) -> None:
+    def end_launch(self, launch_id: int, status: str, course: CourseRecord | None = None) -> None:
         """Record how a launch ended, unless its end is recorded already.
 
         What it was asked for and has not answered is refused, but for what its submission was asked
         for: see `storage.submissions`.
+
+        Args:
+            launch_id: The launch.
+            status: How it ended.
+            course: What it says of itself at its end; None leaves what it said last.
 
         Raises:
             DeletedError: If another program deleted it with its study.
@@ -237,7 +242,9 @@ class Store(RunTables):
             .where(open_ones, actions.submission_id.is_(None))
             .values(state="refused", answer=ended(launch_id), answered_at=StoreNow())
         )
-        if not self._update_launch(launch_id, refusal, status=status, ended_at=StoreNow()):
+        said = {} if course is None else {"course": course.as_json()}
+        values: dict[str, Any] = {"status": status, "ended_at": StoreNow(), **said}
+        if not self._update_launch(launch_id, refusal, **values):
             self.require_runs(launch_id, ())
 
     def launches(

@@ -18,6 +18,7 @@ from dashboards.pages.trained.trial import trial_document
 from storage import BenchmarkRecord, Store
 from storage.benchmarks import load_benchmarks
 from storage.leases import is_alive, latest_status
+from storage.on_studies import actions_version
 from storage.summaries.study import benchmark_version, study_names, study_version
 
 __all__ = ["ADDRESSES", "STUDY", "Shown", "find_benchmark", "find_study"]
@@ -69,7 +70,7 @@ def _study(store: Store, request: Request) -> Shown:
     number, name = find_study(store, request)
     return Shown(
         title=name,
-        version=lambda: study_version(store, number),
+        version=lambda: f"{study_version(store, number)}-{actions_version(store, name)}",
         make=lambda: study_document(store, name),
         optuna=f"/dashboard/studies/{number}",
         is_followed=True,

@@ -65,6 +65,9 @@ class Guard:
         is_api = self._api is not None and scope["path"].startswith(f"{API}/")
         if self._api is not None and is_api:
             app, scope = self._api, {**scope, "root_path": API}
+        elif self._credentials is not None:
+            # Whoever is let in is this one.
+            scope = {**scope, "state": {**scope.get("state", {}), "user": self._credentials.user}}
 
         async def send_protected(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -11,6 +11,8 @@
 /run/ID              a run, of whatever
 /data/...            the content of each page that follows the store, as JSON, which the page asks
                      for again and again; answered with 304 and nothing while it is the same
+/study/ID/actions    what can be done to it, and who asked for what
+/queue               what waits for an agent, and the form that starts something
 /now/...             what is being trained of a study or a benchmark, likewise
 /pages/..., /plotly.js   files of ours, kept by the browser
 all others           Optuna Dashboard
@@ -37,6 +39,8 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dashboards.pages.acting.queue import QueueActions, queue_document
+from dashboards.pages.acting.study import StudyActions, asked_document
 from dashboards.pages.addresses import ADDRESSES, STUDY, Shown
 from dashboards.pages.documents import STATIC, Document, figure_templates, render
 from dashboards.pages.latest import Latest
@@ -52,6 +56,7 @@ __all__ = ["Site", "load_dashboard"]
 LARGEST_REQUEST_BYTES = 16 * 2**20
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _KINDS |= {".svg": "image/svg+xml"}
+ACTIONS = "/study/{number:id}/actions"
 _Find = Callable[[Store, Request], Shown]
 
 
@@ -93,8 +98,12 @@ class Site:
                 Route("/", self._overview),
                 Route("/data/overview", self._overview_data),
                 *documents,
-                Route("/now/study/{number:id}", functools.partial(self._now, study_now)),
-                Route("/now/benchmark/{number:id}", functools.partial(self._now, benchmark_now)),
+                Route("/queue", QueueActions(store).answer, methods=["GET", "POST"]),
+                Route("/data/queue", functools.partial(self._live, queue_document)),
+                Route(ACTIONS, StudyActions(store).answer, methods=["GET", "POST"]),
+                Route(f"/data{ACTIONS}", functools.partial(self._live, asked_document)),
+                Route("/now/study/{number:id}", functools.partial(self._live, study_now)),
+                Route("/now/benchmark/{number:id}", functools.partial(self._live, benchmark_now)),
                 *RowPages(store, self._latest).routes(),
                 # By its name; all there is to see lies under its number.
                 Route("/study/{number:path}", functools.partial(self._page, ADDRESSES[STUDY])),
@@ -150,7 +159,7 @@ class Site:
 
         return self._latest.get(_address(request), version, make).answer(request)
 
-    def _now(self, read: Callable[[Store, Request], Document], request: Request) -> Response:
+    def _live(self, read: Callable[[Store, Request], Document], request: Request) -> Response:
         return Content.of(read(self._store, request).as_json(), JSON).answer(request)
 
 

@@ -17,20 +17,24 @@ from dashboards.story import (
     study_headline,
     study_outcome,
 )
+from dashboards.tables.asked import asked_sheet
 from dashboards.tables.checklist import study_checklist
 from dashboards.tables.provenance import provenance_sheets
 from dashboards.tables.study import confirmation_sheet, space_sheet, terms_sheet
 from dashboards.words import kept_epoch_note
 from storage import Store
+from storage.actions import list_actions
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.leases import latest_status
+from storage.on_studies import NOTE, tags_of
 from storage.summaries.best import best_first
 
 __all__ = ["study_document", "trial_address"]
 
 N_LEADING = 10
 N_FAILED = 5
+N_ASKED = 10
 
 
 def trial_address(study_id: int, number: int) -> str:
@@ -62,6 +66,8 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
     outcome = [study_outcome(view)] + ([] if found is None else confirmation_caveats(found))
     failed = [trial for trial in view.trials if trial.state == "FAIL"]
     space = [space_sheet(view)] + ([] if view.space is None else [terms_sheet(view.space)])
+    asked = list_actions(store, study=name)
+    begun = view.launches[0].started_at if view.launches else None
     leading, headline = _leading(view), study_headline(view)
     command = _confirming(view, headline, store.name) if is_served and not running else None
     context = {
@@ -70,6 +76,12 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         "status": status or "",
         "address": address if is_served else None,
         "headline": banner(headline, command),
+        "said": store.course(view.launches[-1].launch_id) if view.launches else None,
+        "tags": tags_of(asked, since=begun),
+        "notes": [
+            each for each in asked if each.verb == NOTE and (not begun or each.asked_at >= begun)
+        ],
+        "asked": drawn([asked_sheet(asked[:N_ASKED])] if asked else []),
         "question": question(view),
         "outcome": outcome,
         "went": how_it_went(view, is_running=running),

@@ -13,12 +13,15 @@ from search.runs.lease import reclaim_stale, sweep_checkpoints
 from search.trials.ledger import Ledger
 from search.trials.study import OpenedStudy
 from space.errors import DeletedError, LeaseLostError, StorageError
+from space.terminal.printing import remember
 from storage.connect.outage import is_unreachable
 
 __all__ = ["OpenLaunch"]
 
 logger = logging.getLogger(__name__)
 
+LONGEST_WHY = 500
+"""Characters of why a launch failed; a library's errors may be pages."""
 _NOT_TOLD = "the store could not be told; the next launch puts it right"
 
 
@@ -78,7 +81,7 @@ class OpenLaunch:
     def end(self, status: str) -> None:
         """Record how the launch ended."""
         self._sweep()
-        self._store.end_launch(self.launch_id, status)
+        self._end(status)
         self.stop_telling()
 
     def _sweep(self) -> None:
@@ -107,6 +110,8 @@ class OpenLaunch:
             logger.warning(_NOT_TOLD)  # It was waited for long enough.
             return
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        if status == "failed":
+            remember(f"the launch failed: {' '.join(str(error).split())[:LONGEST_WHY]}")
         try:
             with self._store.holding(self.launch_id, tuple):
                 self._store.require_runs(self.launch_id, ())
@@ -125,7 +130,11 @@ class OpenLaunch:
             # A trial that was asked for and never begun is nobody's.
             reclaim_stale(self._study, self._store, launch_id=self.launch_id)
         finally:
-            self._store.end_launch(self.launch_id, status)
+            self._end(status)
+
+    def _end(self, status: str) -> None:
+        course = None if self.ledger is None else self.ledger.course.record()
+        self._store.end_launch(self.launch_id, status, course)
 
     def stop_telling(self) -> None:
         """Tell the callbacks the rest, as far as there is time; may be called more than once."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from search.runs.stopping import Stopping
-from space.terminal.printing import last_lines
+from space.terminal.printing import last_lines, last_warnings
 from storage.tables.records import CourseRecord, WorkerRecord
 
 __all__ = ["Course"]
@@ -47,4 +47,5 @@ class Course:
             n_planned=self.n_planned,
             workers=tuple(self.workers()),
             lines=last_lines(),
+            warnings=last_warnings(),
         )

@@ -32,7 +32,6 @@ from search.trials.asking import Asking
 from search.trials.feasible import IMPOSSIBLE, breaks, require_feasible
 from search.trials.judging import Judge
 from search.trials.open_trial import Observer, OpenTrial
-from search.trials.proposals import QUEUED
 from search.trials.resuming import as_begun, lost_failure
 from search.trials.sampling import propose
 from search.trials.study import OpenedStudy
@@ -40,7 +39,7 @@ from space import RunConfig
 from space.epochs import Epoch
 from storage import RunEpoch, RunRecord, TrialStep
 from storage.runs import STATE_OF_RUNS
-from storage.tables.attributes import FAIL_REASON, STANDARD_ERROR
+from storage.tables.attributes import FAIL_REASON, QUEUED, STANDARD_ERROR
 
 __all__ = ["Ledger"]
 

@@ -29,17 +29,15 @@ from search.trials.feasible import breaks
 from search.trials.foreign import brief, safely
 from search.trials.history import all_trials
 from space import CategoricalParameter, FloatParameter, IntParameter, Space
-from space.errors import SpaceError, nearest
-from space.messages import describe, listed
 from space.study.checks import MOST_GRID_POINTS
 from space.study.own import title
+from space.study.queued import spelled_values
+from storage.tables.attributes import QUEUED
 
-__all__ = ["QUEUED", "Proposer", "Tried", "distribution", "queued_values"]
+__all__ = ["Proposer", "Tried", "distribution", "queued_values"]
 
 logger = logging.getLogger(__name__)
 
-QUEUED = "fixed_params"
-"""Optuna's attribute of a trial: the values that it was enqueued with."""
 MOST_REPEATS = 2
 """A sampler that proposes what was tried or breaks a constraint is asked anew so many times."""
 MOST_DRAWS = 100
@@ -77,22 +75,11 @@ def queued_values(trial: FrozenTrial, space: Space) -> dict[str, Any]:
     Raises:
         SpaceError: If it names what is not searched, or a value is none of its parameter's.
     """
-    found = {**trial.system_attrs.get(QUEUED, {}), **trial.params}
-    for name, value in found.items():
-        if name not in space.parameters:
-            raise SpaceError(
-                f"it was queued with {describe(name)}, which is not searched; searched: "
-                f"{listed(space.parameters)}{nearest(name, space.parameters)}"
-            )
-        parameter = space.parameters[name]
-        if name not in trial.params:
-            spelled = parameter.spell(value)
-            if spelled is None:
-                raise SpaceError(
-                    f"it was queued with {name} {describe(value)}; expected {parameter.span()}"
-                )
-            found[name] = spelled
-    return found
+    queued = trial.system_attrs.get(QUEUED, {})
+    stored = trial.params
+    unknown = {name: value for name, value in stored.items() if name not in space.parameters}
+    new = {name: value for name, value in queued.items() if name not in stored}
+    return {**spelled_values({**new, **unknown}, space.parameters), **stored}
 
 
 class Tried:

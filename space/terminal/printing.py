@@ -27,7 +27,9 @@ __all__ = [
     "as_text",
     "error_console",
     "last_lines",
+    "last_warnings",
     "paper_of",
+    "remember",
     "say",
     "say_command",
     "say_error",
@@ -40,6 +42,8 @@ __all__ = [
 
 _LAST: deque[str] = deque(maxlen=30)
 """What this process said last on stderr."""
+_WARNINGS: deque[str] = deque(maxlen=20)
+"""The warnings among it, each once."""
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 """A spreadsheet runs a cell that begins so."""
 
@@ -173,6 +177,17 @@ def last_lines() -> tuple[str, ...]:
     return tuple(_LAST)
 
 
+def remember(text: str) -> None:
+    """Count a text among the warnings of this process."""
+    if text not in _WARNINGS:
+        _WARNINGS.append(text)
+
+
+def last_warnings() -> tuple[str, ...]:
+    """The warnings of this process, oldest first."""
+    return tuple(_WARNINGS)
+
+
 def say_event(text: str) -> None:
     """Print to stderr what happened just now, after the time of day."""
     say_error(f"{datetime.datetime.now():%H:%M:%S} {text}")
@@ -184,7 +199,10 @@ class ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message; what is not printable in it is spelled."""
         try:
-            for line in self.format(record).split("\n"):
+            text = self.format(record)
+            if record.levelno >= logging.WARNING:
+                remember(text)
+            for line in text.split("\n"):
                 say_error(line)
         except Exception:  # noqa: BLE001 - logging's own contract
             self.handleError(record)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["BASELINE", "FAIL_REASON", "SPARED", "STANDARD_ERROR", "WARM_START", "warm_start_of"]
+__all__ = [
+    "BASELINE",
+    "FAIL_REASON",
+    "QUEUED",
+    "SPARED",
+    "STANDARD_ERROR",
+    "WARM_START",
+    "warm_start_of",
+]
 
 FAIL_REASON = "fail_reason"
 """Why a trial failed."""
@@ -13,6 +21,8 @@ BASELINE = "baseline"
 """The parameters that the space file asked to try."""
 SPARED = "spared"
 """The step after which the pruner would have stopped a baseline, which goes on all the same."""
+QUEUED = "fixed_params"
+"""Optuna's own: the values that a trial was enqueued with."""
 STANDARD_ERROR = "standard_error"
 """Of the mean over replicates, for each objective."""
 WARM_START = "warm_start"

@@ -126,6 +126,7 @@ class CourseRecord:
         n_planned: Epochs that it recorded and has yet to, where that is known from the beginning.
         workers: Its workers.
         lines: What it said last on stderr, oldest first.
+        warnings: The warnings that it has given, oldest first.
     """
 
     purpose: str
@@ -135,6 +136,7 @@ class CourseRecord:
     n_planned: int | None
     workers: tuple[WorkerRecord, ...]
     lines: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """As plain types."""
@@ -146,7 +148,8 @@ class CourseRecord:
         workers = [
             WorkerRecord(**{**each, "runs": tuple(each["runs"])}) for each in tree["workers"]
         ]
-        return cls(**{**tree, "workers": tuple(workers), "lines": tuple(tree["lines"])})
+        said = {name: tuple(tree[name]) for name in ("lines", "warnings")}
+        return cls(**{**tree, "workers": tuple(workers), **said})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ def test_the_page_shows_what_trains_the_missing_seeds(store: Store) -> None:
         store,
         "--config t.yaml --seeds 1 --only MLP --concurrency 1 --storage sqlite:///elsewhere.db",
     )
-    summary = benchmark_document(store, record).summary
+    summary = benchmark_document(store, record).lead
     (box,) = re.findall(r"<pre[^>]*><code>(.*?)</code>", summary)
     words = [PYTHON, "-m", "search.benchmark", "--config", "t.yaml", "--seeds", "7"]
     assert shlex.split(html.unescape(box)) == [*words, "--storage", store.name]

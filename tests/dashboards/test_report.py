@@ -102,6 +102,7 @@ def test_the_story_is_told_in_order(page: Page) -> None:
         "Still to run",
         "Where the numbers come from",
         "What a reviewer asks",
+        "Words",
     ]
     for words in (
         "Which learning_rate, learning_rate_decay, weight_decay and aux_weight give siamese-aux "

@@ -155,13 +155,13 @@ function showState() {
 }
 
 follow(content, async (found, tag) => {
-  if (figures === null) {
+  if (figures === null && found.panels.length) {
     figures = new Figures(panels, await (await fetch("/pages/templates.json")).json());
   }
   for (const name of ["lead", "summary", "details"]) {
     fill(document.getElementById(name), found[name]);
   }
-  figures.show(found.panels, tag);
+  figures?.show(found.panels, tag);
   content.dataset.version = tag;
 });
 
@@ -184,4 +184,5 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
+document.querySelectorAll("pre").forEach(addCopying);
 followers.forEach((each) => each.refresh());

@@ -40,7 +40,7 @@ def test_pages_of_what_a_store_holds(store: Store, open_site: Guard) -> None:
     assert record.name in request(open_site, f"/benchmark/{record.benchmark_id}").text
     found = request(open_site, f"/data/benchmark/{record.benchmark_id}").json()
     assert "seeds 2" in found["summary"]
-    assert "python -m search.benchmark --config made.yaml" in found["summary"]
+    assert "python -m search.benchmark --config made.yaml" in found["lead"]
     assert found["panels"]
 
 

@@ -1,0 +1,106 @@
+"""What a browser sends from a form, and the answer that leads it back to the page."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import parse_qsl
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from space.durations import parse_duration
+from space.errors import UsageError, UserError
+from space.messages import describe
+from space.words import capitalised
+from storage import Store, open_store
+
+__all__ = ["Form", "answering", "user_of", "writing"]
+
+LONGEST = 10_000
+"""Characters of a note."""
+
+
+class Form:
+    """What was sent, by the names of the fields."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        """Keep them; of several of a name the last one."""
+        self.fields = dict(fields)
+
+    def text(self, name: str, longest: int = LONGEST) -> str:
+        """A text that must be there.
+
+        Raises:
+            UsageError: If it is empty or too long.
+        """
+        text = self.fields.get(name, "").strip()
+        if not text or len(text) > longest:
+            raise UsageError(f"{name}: write something, of {longest:,} characters at the most.")
+        return text
+
+    def whole(self, name: str) -> int | None:
+        """A whole number, None where the field is empty or not there.
+
+        Raises:
+            UsageError: If it is none, or a negative one.
+        """
+        text = self.fields.get(name, "").strip()
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise UsageError(f"{name}: found {describe(text)}; expected a whole number from 0 on.")
+        return int(text)
+
+    def seconds(self, name: str) -> float | None:
+        """A span of time such as ``10m``, None where the field is empty or not there.
+
+        Raises:
+            UserError: If it is none.
+        """
+        text = self.fields.get(name, "").strip()
+        return parse_duration(text) if text else None
+
+
+def user_of(request: Request) -> str | None:
+    """Who is signed in; None where the server asks nobody who they are."""
+    found: str | None = getattr(request.state, "user", None)
+    return found
+
+
+async def answering(
+    request: Request,
+    act: Callable[[Form, str], None],
+    again: Callable[[str, Form], Response],
+) -> Response:
+    """Do what a form asks for, and lead the browser back to the page.
+
+    Args:
+        request: The form.
+        act: Does it, for a user.
+        again: Shows the page with what is wrong with the form.
+    """
+    form = Form(dict(parse_qsl((await request.body()).decode("utf-8", "replace"))))
+    user = user_of(request)
+    if user is None:
+        return again(NO_USER, form)
+    try:
+        await run_in_threadpool(act, form, user)
+    except UserError as error:
+        return again(capitalised(str(error)), form)
+    return Response(status_code=303, headers={"Location": request.url.path})
+
+
+NO_USER = (
+    "Nobody is signed in, so nothing was done: the dashboard was started without a user. Start it "
+    "with SEARCH_DASHBOARD_USER and SEARCH_DASHBOARD_PASSWORD, or with --credentials."
+)
+
+
+@contextlib.contextmanager
+def writing(store: Store) -> Iterator[Store]:
+    """The same store, to be written: pages themselves only read."""
+    url = store.url.render_as_string(hide_password=False)
+    with contextlib.closing(open_store(url, create=False)) as opened:
+        yield opened

@@ -1,0 +1,184 @@
+"""The page of the queue: what waits for an agent, what runs, and the form that starts something."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboards.pages.acting.form import Form, answering, user_of, writing
+from dashboards.pages.documents import Document, drawn, render
+from dashboards.pages.responses import Content
+from dashboards.tables.asked import asked_sheet
+from space import read_space_file
+from space.errors import UsageError
+from storage import Store
+from storage.actions import list_actions
+from storage.commands.command_line import command_line
+from storage.commands.kit import storage_arguments
+from storage.submissions import (
+    SUBMISSION_VERBS,
+    change_submission,
+    is_held,
+    list_submissions,
+    submit,
+)
+from storage.tables.service import NewAction, NewSubmission
+
+__all__ = ["QueueActions", "queue_document"]
+
+N_ENDED = 20
+"""So many submissions that have ended are shown."""
+MAY = {
+    "queued": ("pause", "stop", "priority"),
+    "paused": ("resume", "stop", "priority"),
+    "running": ("pause", "stop"),
+    "failed": ("resume",),
+    "stopped": ("resume",),
+}
+"""State of a submission -> what can be asked of it."""
+FILE = "space.yaml"
+
+
+class QueueActions:
+    """The forms over one store."""
+
+    def __init__(self, store: Store) -> None:
+        """Act upon a store's queue.
+
+        Args:
+            store: The store; what is written is written through another of the same place.
+        """
+        self._store = store
+
+    async def answer(self, request: Request) -> Response:
+        """Show the page, or do what a form of it asks for."""
+        if request.method != "POST":
+            return self._page(request)
+
+        def act(form: Form, user: str) -> None:
+            with writing(self._store) as store:
+                _act(store, form, user)
+
+        def again(problem: str, form: Form) -> Response:
+            return self._page(request, problem, form)
+
+        return await answering(request, act, again)
+
+    def _page(self, request: Request, problem: str = "", form: Form | None = None) -> Response:
+        option = storage_arguments(self._store.name)
+        page = render(
+            "acting/queue.html",
+            title="Queue",
+            here="queue",
+            optuna="/dashboard",
+            data="/data/queue",
+            now="",
+            user=user_of(request),
+            problem=problem,
+            given=form.fields if form else {},
+            command=command_line("search.service.submit", ["--space", FILE, *option]),
+        )
+        return Content.of(page).answer(request, 400 if problem else 200)
+
+
+def queue_document(store: Store, request: Request) -> Document:
+    """What waits, what runs and what has ended of late, and who asked for what.
+
+    Args:
+        store: The store.
+        request: Who is signed in may change it.
+    """
+    every = list_submissions(store)
+    going = [each for each in every if each.state in ("queued", "paused", "running")]
+    ended = sorted(
+        (each for each in every if each not in going), key=lambda e: e.submission_id, reverse=True
+    )
+    agents = {each.submission_id for each in going if each.state == "running" and is_held(each)}
+    studies = {launch.launch_id: launch.study_id for launch in store.launches()}
+    asked = [each for each in list_actions(store, limit=200) if each.submission_id is not None]
+    return Document(
+        title="Queue",
+        is_running=any(each.state in ("queued", "running") for each in going),
+        summary=render(
+            "acting/submissions.html",
+            submissions=[*going, *ended[:N_ENDED]],
+            n_more=max(0, len(ended) - N_ENDED),
+            waits=any(each.state == "queued" for each in going),
+            held=agents,
+            studies=studies,
+            may=MAY if user_of(request) else {},
+            agent=command_line("search.service.agent", storage_arguments(store.name)),
+            asked=drawn([asked_sheet(asked[:N_ENDED])] if asked else []),
+        ),
+    )
+
+
+def _act(store: Store, form: Form, user: str) -> None:
+    verb = form.fields.get("verb", "")
+    if verb == "submit":
+        submit(store, _submission(form, user))
+        return
+    if verb not in SUBMISSION_VERBS:
+        raise UsageError("the page has no such form.")
+    detail = {}
+    if verb == "priority":
+        detail = {"priority": form.whole("priority") or 0}
+    number = form.whole("submission")
+    names = {each.submission_id: each.name for each in list_submissions(store)}
+    change_submission(
+        store,
+        NewAction(
+            verb=verb,
+            asked_by=user,
+            study=names.get(number or 0),
+            submission_id=number,
+            detail=detail,
+        ),
+    )
+
+
+def _submission(form: Form, user: str) -> NewSubmission:
+    """What is to be started; it is read as the command will read it.
+
+    Raises:
+        UserError: If a file is not right.
+    """
+    command = form.fields.get("command", "launch")
+    if command not in ("launch", "benchmark"):
+        raise UsageError("command: expected launch or benchmark.")
+    files = {FILE if command == "launch" else "configs.yaml": form.text("file", 1_000_000)}
+    if form.fields.get("code_name", "").strip():
+        name = form.text("code_name", 100)
+        if Path(name).name != name or not name.endswith(".py"):
+            raise UsageError(f"code_name: {name} is no name of a Python file, such as mine.py.")
+        files[name] = form.text("code", 1_000_000)
+    first = next(iter(files))
+    try:
+        more = shlex.split(form.fields.get("arguments", ""))
+    except ValueError as error:
+        raise UsageError(f"arguments: a shell could not read them ({error}).") from error
+    option = "--space" if command == "launch" else "--config"
+    return NewSubmission(
+        submitted_by=user,
+        name=_name(files, command, form),
+        command=command,
+        files=files,
+        arguments=[option, first, *more],
+        priority=form.whole("priority") or 0,
+    )
+
+
+def _name(files: dict[str, str], command: str, form: Form) -> str:
+    """What it is called; the space file is checked on the way."""
+    if command == "benchmark":
+        return form.fields.get("name", "").strip() or "benchmark"
+    with tempfile.TemporaryDirectory() as directory:
+        for name, text in files.items():
+            (Path(directory) / name).write_text(text, encoding="utf-8")
+        path = Path(directory) / next(iter(files))
+        return replace(read_space_file(path), name=FILE).forms()[0].study

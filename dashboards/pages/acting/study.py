@@ -1,0 +1,243 @@
+"""The page on which a study is acted upon: forms, and what was asked for so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboards.numbers.study.view import recorded_space
+from dashboards.pages.acting.form import Form, answering, user_of, writing
+from dashboards.pages.addresses import find_study
+from dashboards.pages.documents import Document, drawn, render
+from dashboards.pages.responses import Content
+from dashboards.tables.asked import asked_sheet
+from space import CategoricalParameter, Space
+from space.errors import UsageError
+from space.study.queued import read_values
+from storage import LaunchRecord, RunRecord, Store
+from storage.actions import ADD_BUDGET, STOP, STOP_TRIAL, ask, list_actions
+from storage.commands.command_line import command_line
+from storage.commands.kit import storage_arguments
+from storage.leases import is_alive
+from storage.on_studies import NOTE, QUEUE_TRIAL, TAG, UNTAG, queue_trial, remark
+from storage.submissions import change_submission, list_submissions
+from storage.tables.service import NewAction
+
+__all__ = ["StudyActions", "asked_document"]
+
+N_ASKED = 50
+"""So many actions are shown."""
+VALUE = "value."
+"""What the name of a parameter's field begins with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Field:
+    """A parameter as the form of a new trial has it."""
+
+    name: str
+    choices: list[str]
+    span: str
+    value: str
+
+
+class StudyActions:
+    """The forms over one store."""
+
+    def __init__(self, store: Store) -> None:
+        """Act upon a store's studies.
+
+        Args:
+            store: The store; what is written is written through another of the same place.
+        """
+        self._store = store
+
+    async def answer(self, request: Request) -> Response:
+        """Show the page, or do what a form of it asks for."""
+        study_id, name = find_study(self._store, request)
+        if request.method != "POST":
+            return self._page(request, study_id, name)
+
+        def act(form: Form, user: str) -> None:
+            with writing(self._store) as store:
+                _act(store, study_id, name, form, user)
+
+        def again(problem: str, form: Form) -> Response:
+            return self._page(request, study_id, name, problem, form)
+
+        return await answering(request, act, again)
+
+    def _page(
+        self,
+        request: Request,
+        study_id: int,
+        name: str,
+        problem: str = "",
+        form: Form | None = None,
+    ) -> Response:
+        launches = self._store.launches(study_id)
+        space = recorded_space(launches[-1].config) if launches else None
+        alive = [launch for launch in launches if is_alive(launch)]
+        running = _running(self._store, study_id, alive)
+        trial = request.query_params.get("trial", "")
+        submitted = {each.launch_id for each in list_submissions(self._store, "running")}
+        page = render(
+            "acting/study.html",
+            title=f"Actions on {name}",
+            here="",
+            optuna=f"/dashboard/studies/{study_id}",
+            data=f"/data/study/{study_id}/actions",
+            now="",
+            up=f"/study/{study_id}",
+            user=user_of(request),
+            problem=problem,
+            given=form.fields if form else {"trial": trial},
+            alive=alive,
+            submitted=submitted,
+            running=sorted(running),
+            fields=_fields(self._store, study_id, space, trial, form),
+            commands=_commands(self._store, name, alive, running),
+        )
+        return Content.of(page).answer(request, 400 if problem else 200)
+
+
+def asked_document(store: Store, request: Request) -> Document:
+    """What was asked about a study, newest first.
+
+    Args:
+        store: The store.
+        request: Its address names the study.
+    """
+    _, name = find_study(store, request)
+    asked = list_actions(store, study=name, limit=N_ASKED)
+    return Document(
+        title=name,
+        is_running=any(each.state == "asked" for each in asked),
+        summary=render("acting/asked.html", asked=drawn([asked_sheet(asked)] if asked else [])),
+    )
+
+
+def _act(store: Store, study_id: int, name: str, form: Form, user: str) -> None:
+    verb = form.fields.get("verb", "")
+    if verb in (STOP, "pause"):
+        action = NewAction(verb=verb, asked_by=user, study=name, launch_id=form.whole("launch"))
+        held = [e for e in list_submissions(store, "running") if e.launch_id == action.launch_id]
+        if held:
+            of_it = {**_plain(action), "submission_id": held[0].submission_id}
+            change_submission(store, NewAction(**of_it))
+        elif verb == STOP:
+            ask(store, action)
+        else:
+            raise UsageError("only what an agent took from the queue can be paused; stop it.")
+    elif verb == STOP_TRIAL:
+        number_of = form.whole("trial")
+        holders = _running(store, study_id, store.launches(study_id, status="running"))
+        if number_of not in holders:
+            raise UsageError(f"no launch that is alive trains a trial {number_of}.")
+        ask(
+            store,
+            NewAction(
+                verb=verb,
+                asked_by=user,
+                study=name,
+                launch_id=holders[number_of],
+                trial_number=number_of,
+            ),
+        )
+    elif verb == ADD_BUDGET:
+        detail = {"trials": form.whole("trials"), "time_limit": form.seconds("time")}
+        detail = {key: value for key, value in detail.items() if value}
+        if not detail:
+            raise UsageError("name trials or a time to add.")
+        launch = form.whole("launch")
+        ask(store, NewAction(verb=verb, asked_by=user, study=name, launch_id=launch, detail=detail))
+    elif verb == QUEUE_TRIAL:
+        launches = store.launches(study_id)
+        space = recorded_space(launches[-1].config) if launches else None
+        if space is None:
+            raise UsageError("no launch of this release has said what the study searches.")
+        texts = {
+            key.removeprefix(VALUE): text
+            for key, text in form.fields.items()
+            if key.startswith(VALUE) and text.strip()
+        }
+        if not texts:
+            raise UsageError("give one parameter a value at the least.")
+        queue_trial(store, name, read_values(texts, space.parameters), asked_by=user)
+    elif verb in (NOTE, TAG, UNTAG):
+        text = form.text("text", *(() if verb == NOTE else (60,)))
+        trial = form.whole("trial")
+        remark(store, verb, text, study=name, trial_number=trial, asked_by=user)
+    else:
+        raise UsageError("the page has no such form.")
+
+
+def _plain(action: NewAction) -> dict[str, Any]:
+    return {name: getattr(action, name) for name in NewAction.__dataclass_fields__}
+
+
+def _running(store: Store, study_id: int, launches: list[LaunchRecord]) -> dict[int, int]:
+    """Trial that is being trained -> the launch that does."""
+    alive = {launch.launch_id for launch in launches if is_alive(launch)}
+    runs: list[RunRecord] = store.runs(study_id, "search", state="running") if alive else []
+    with store.guarded():
+        return {
+            store.optuna_storage.get_trial(run.trial_id).number: run.launch_id
+            for run in runs
+            if run.launch_id in alive and run.trial_id is not None
+        }
+
+
+def _fields(
+    store: Store, study_id: int, space: Space | None, trial: str, form: Form | None
+) -> list[_Field]:
+    """The fields of a new trial: as they were sent, else as an earlier trial has them."""
+    if space is None:
+        return []
+    values: dict[str, Any] = {}
+    if trial.isascii() and trial.isdigit() and len(trial) < 10:
+        with store.guarded():
+            trials = store.optuna_storage.get_all_trials(study_id, deepcopy=False)
+        values = next((each.params for each in trials if each.number == int(trial)), {})
+    sent = form.fields if form else {}
+    return [
+        _Field(
+            name=name,
+            choices=[str(each) for each in parameter.choices]
+            if isinstance(parameter, CategoricalParameter)
+            else [],
+            span=parameter.span(),
+            value=sent.get(VALUE + name, str(values.get(name, ""))),
+        )
+        for name, parameter in space.parameters.items()
+    ]
+
+
+def _commands(
+    store: Store, name: str, alive: Sequence[LaunchRecord], running: Mapping[int, int]
+) -> dict[str, str]:
+    """Form, with the number of the launch where it has one -> the command that does the same."""
+    option = storage_arguments(store.name)
+
+    def command(verb: str, *arguments: str) -> str:
+        return command_line(f"search.service.{verb}", [*arguments, *option])
+
+    commands = {
+        QUEUE_TRIAL: command("try_trial", "--study", name, "NAME=VALUE"),
+        NOTE: command("note", "--study", name, "TEXT"),
+        TAG: command("note", "--study", name, "--tag", "TAG"),
+    }
+    for launch in alive:
+        of = ("--launch", str(launch.launch_id))
+        commands[f"{STOP} {launch.launch_id}"] = command("stop", *of)
+        commands[f"{ADD_BUDGET} {launch.launch_id}"] = command("add", *of, "--trials", "10")
+    for each in list_submissions(store, "running"):
+        commands[f"pause {each.launch_id}"] = command("pause", str(each.submission_id))
+    for trial, launch_id in sorted(running.items())[:1]:
+        of_trial = ("--launch", str(launch_id), "--trial", str(trial))
+        commands[STOP_TRIAL] = command("stop", *of_trial)
+    return commands

@@ -1,0 +1,143 @@
+"""What people do to a study in the store itself: put trials into its queue, note and tag.
+
+Each is an action of `storage.actions`, done and recorded in one transaction. A note or a tag is
+nothing but that record.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.trial import TrialState
+
+from storage.actions import Answer, act
+from storage.optuna_rows.trial_rows import next_number
+from storage.store import Store
+from storage.tables import schema
+from storage.tables.attributes import QUEUED
+from storage.tables.optuna_models import STUDIES, SYSTEM_ATTRIBUTES, TRIALS
+from storage.tables.service import ActionRecord, NewAction
+
+__all__ = [
+    "NOTE",
+    "QUEUE_TRIAL",
+    "TAG",
+    "UNTAG",
+    "actions_version",
+    "queue_trial",
+    "remark",
+    "tags_of",
+]
+
+QUEUE_TRIAL, NOTE, TAG, UNTAG = "queue-trial", "note", "tag", "untag"
+
+
+def queue_trial(
+    store: Store, study: str, values: Mapping[str, Any], *, asked_by: str
+) -> ActionRecord:
+    """Put a trial into a study's queue; the next worker that is free takes it up.
+
+    Args:
+        store: The store.
+        study: The study's name.
+        values: Parameter -> value, as the study's space spells them; the sampler proposes the
+            others.
+        asked_by: Who asks.
+
+    Returns:
+        The action as it is recorded: done, with the trial's number; refused without such a study.
+
+    Raises:
+        StorageError: If the database fails.
+    """
+
+    def work(connection: sa.Connection) -> Answer:
+        own = sa.select(STUDIES.c.study_id).where(STUDIES.c.study_name == study)
+        study_id = connection.execute(own.with_for_update()).scalar()
+        if study_id is None:
+            return Answer("refused", f"there is no study {study}")
+        new = TRIALS.insert().values(
+            study_id=study_id, number=next_number(study_id), state=TrialState.WAITING
+        )
+        trial_id = connection.execute(new).inserted_primary_key[0]  # type: ignore[index]
+        row = {"trial_id": trial_id, "key": QUEUED, "value_json": json.dumps(dict(values))}
+        connection.execute(SYSTEM_ATTRIBUTES.insert().values(row))
+        query = sa.select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id)
+        return Answer("done", f"it is trial {connection.execute(query).scalar_one()}")
+
+    action = NewAction(
+        verb=QUEUE_TRIAL, asked_by=asked_by, study=study, detail={"values": dict(values)}
+    )
+    return act(store, action, work)
+
+
+def remark(
+    store: Store,
+    verb: str,
+    text: str,
+    *,
+    study: str,
+    trial_number: int | None = None,
+    asked_by: str,
+) -> ActionRecord:
+    """Write something down about a study or a trial.
+
+    Args:
+        store: The store.
+        verb: `NOTE`, `TAG` or `UNTAG`.
+        text: The note, or the tag.
+        study: The study's name.
+        trial_number: The trial, by its number; None: the study.
+        asked_by: Who writes.
+
+    Raises:
+        StorageError: If the database fails.
+    """
+    action = NewAction(
+        verb=verb,
+        asked_by=asked_by,
+        study=study,
+        trial_number=trial_number,
+        detail={"text": text},
+    )
+    return act(store, action, lambda _: Answer("done", None))
+
+
+def actions_version(store: Store, study: str) -> str:
+    """A short text that changes when something is asked about a study, or answered.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    asked = schema.actions.c
+    sums: list[Any] = [sa.func.max(asked.action_id), sa.func.count(asked.answered_at)]
+    rows = store.rows(sa.select(*sums).where(asked.study == study))
+    return "-".join(str(value) for row in rows for value in row.values())
+
+
+def tags_of(
+    actions: Iterable[ActionRecord],
+    *,
+    trial_number: int | None = None,
+    since: datetime.datetime | None = None,
+) -> list[str]:
+    """The tags of a study or a trial, those that were put first before the others.
+
+    Args:
+        actions: What was asked about the study, newest first.
+        trial_number: The trial; None: the study.
+        since: When the study was begun; an earlier one of its name had tags of its own.
+    """
+    tags: dict[str, None] = {}
+    for action in reversed(list(actions)):
+        if action.trial_number != trial_number or (since and action.asked_at < since):
+            continue
+        if action.verb == TAG:
+            tags[action.detail["text"]] = None
+        elif action.verb == UNTAG:
+            tags.pop(action.detail["text"], None)
+    return list(tags)
