@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from space import RunConfig
 from space.epochs import Epoch
-from storage import NewLaunch, NewRun, ResultRecord, RunEpoch, RunRecord, Store
+from storage import NewLaunch, NewRun, NewStudy, ResultRecord, RunEpoch, RunRecord, Store
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 __all__ = [
     "FINGERPRINT",
@@ -14,6 +16,7 @@ __all__ = [
     "begin_run",
     "epoch",
     "new_launch",
+    "new_study",
     "record_epoch",
     "result",
 ]
@@ -45,18 +48,34 @@ def begin_launch(store: Store, study_id: int | None = None, **changes: Any) -> i
     return store.begin_launch(new_launch(study_id, **changes))
 
 
+def new_study(study_id: int, **changes: Any) -> NewStudy:
+    """The terms of a study of pairs of digits."""
+    known: dict[str, Any] = {
+        "identity": {},
+        "metrics": ["val_error"],
+        "measured": DIGIT_PAIRS,
+        "data_source": "digits",
+        "data_fingerprint": FINGERPRINT,
+    }
+    return NewStudy(study_id=study_id, **{**known, **changes})
+
+
 def begin_run(
-    store: Store, launch_id: int, trial_id: int | None = None, **changes: Any
+    store: Store,
+    launch_id: int,
+    trial_id: int | None = None,
+    of: RunConfig | None = None,
+    **changes: Any,
 ) -> RunRecord:
-    """Record that a run of a search began; of no study unless one is named."""
+    """Record that a run of a search began, of a config; of no study unless one is named."""
     known: dict[str, Any] = {
         "launch_id": launch_id,
         "study_id": None,
         "trial_id": trial_id,
         "purpose": "search",
         "replicate": 0,
-        "config_hash": "h",
-        "config": {},
+        "config_hash": "h" if of is None else of.config_hash(),
+        "config": {} if of is None else of.model_dump(mode="json"),
     }
     return store.begin_run(NewRun(**{**known, **changes}))
 

@@ -104,16 +104,22 @@ class Harness:
         self._start_seconds = 0.0
         self.findings = Findings(seeds=[seed])
 
-    def run(self, n_kills: int, on_study: Callable[[Findings], None]) -> None:
+    def run(
+        self,
+        n_kills: int,
+        on_study: Callable[[Findings], None],
+        expected: dict[str, Curve] | None = None,
+    ) -> None:
         """Run studies until so many kills have struck.
 
         Args:
             n_kills: SIGKILLs in all; the last study is run to its end undisturbed.
             on_study: Called with the findings so far at every study's end.
+            expected: `curves` of the search undisturbed; default: it is run first.
         """
         store = open_store(self._url)
         try:
-            expected = self._undisturbed(store)
+            expected = expected or self._undisturbed(store)
             while self.findings.n_kills < n_kills:
                 name = f"study-{self.findings.studies}"
                 self._run_under_fire(store, name, n_kills)

@@ -28,11 +28,10 @@ from search.trials.study import OpenedStudy
 from search.workers.ray_session import Slots, ray_session
 from search.workers.workplace import Workplace
 from space import read_space_file
-from space.epochs import Epoch
-from storage import NewLaunch, NewRun, Store
+from storage import NewLaunch, Store
 from storage.commands.checkpoints import checkpoint_directory
 from storage.connect.engine import parse_url
-from tests.records import record_epoch
+from tests.records import begin_run, epoch, record_epoch
 from trainables.contract.run_data import RunData
 from trainables.worker.assigned import AssignedRun
 
@@ -268,31 +267,19 @@ def confirm(
     trial = study.trials[number]
     for replicate, error in enumerate(errors):
         config = confirm_config(resolved(plan.space, trial.params), replicate)
-        run = store.begin_run(
-            NewRun(
-                launch_id=launch_id,
-                study_id=study._study_id,
-                trial_id=trial._trial_id,
-                purpose="confirm",
-                replicate=replicate,
-                config_hash=config.config_hash(),
-                config=config.model_dump(mode="json"),
-            )
+        run = begin_run(
+            store,
+            launch_id,
+            trial._trial_id,
+            study_id=study._study_id,
+            purpose="confirm",
+            replicate=replicate,
+            of=config,
         )
         if error is None:
             store.end_run(run.run_id, "failed", "the loss is not finite")
             continue
         # The state kept is that of epoch 1: the same error and the lower loss.
-        for epoch, (val_error, val_loss) in enumerate([(error, 0.1), (error, 0.2)], start=1):
-            record = Epoch(
-                epoch=epoch,
-                metrics={
-                    "train_loss": 1.0,
-                    "val_loss": val_loss,
-                    "train_error": 0.5,
-                    "val_error": val_error,
-                },
-                seconds=1.0,
-            )
-            record_epoch(store, run, record)
+        for number, val_loss in ((1, 0.1), (2, 0.2)):
+            record_epoch(store, run, epoch(number, val_error=error, val_loss=val_loss))
         store.end_run(run.run_id, "complete")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from search.benchmark.configs import resolved
 from space import NamedConfig
-from space.epochs import Epoch
 from space.files.load import parse_tree
-from storage import NewLaunch, NewRun, ResultRecord, Store
-from tests.records import record_epoch
+from storage import Store
+from tests.records import begin_run, epoch, new_launch, record_epoch, result
 
 __all__ = ["add_run", "add_runs", "begin_launch", "named_config"]
 
@@ -30,20 +30,13 @@ def named_config(name: str, model: str = "mlp", **changes: Any) -> NamedConfig:
 def begin_launch(store: Store, **changes: Any) -> int:
     """Begin a benchmark's launch."""
     known: dict[str, Any] = {
-        "study_id": None,
         "command": "/home/somebody/bin/python -m search.benchmark",
-        "config": {},
-        "changes": [],
         "git_commit": "0123456789abcdef",
-        "git_dirty": False,
         "versions": {"torch": "2.9", "numpy": "2.0"},
         "hardware": {"processor": "Abacus|7", "cpus": 2, "memory_bytes": 2**33, "gpus": []},
         "data_source": "mnist",
-        "data_fingerprint": "f" * 16,
-        "host": "somewhere",
-        "pid": 1,
     }
-    return store.begin_launch(NewLaunch(**{**known, **changes}))
+    return store.begin_launch(new_launch(**{**known, **changes}))
 
 
 def add_run(
@@ -73,45 +66,20 @@ def add_run(
         The run's number.
     """
     config = resolved(named, seed)
-    run = store.begin_run(
-        NewRun(
-            launch_id=launch_id,
-            study_id=None,
-            trial_id=None,
-            purpose="benchmark",
-            replicate=0,
-            config_hash=config.config_hash(),
-            config=config.model_dump(mode="json"),
-        )
-    )
+    run = begin_run(store, launch_id, purpose="benchmark", of=config)
     train_error, val_error, test_error = errors
     for number, (train_loss, val_loss) in enumerate(losses, start=1):
-        epoch = Epoch(
-            epoch=number,
-            metrics={
-                "train_loss": train_loss,
-                "val_loss": val_loss,
-                "train_error": train_error,
-                "val_error": val_error,
-            },
-            seconds=2.0,
-        )
-        record_epoch(store, run, epoch)
-    store.record_result(
-        ResultRecord(
-            run_id=run.run_id,
-            metrics={
-                "train_error": train_error,
-                "val_error": val_error,
-                "test_error": test_error,
-                "train_loss": 0.1,
-                "val_loss": 0.2,
-                "test_loss": 0.3,
-            },
-            data_fingerprint=fingerprint,
-            other=other or {},
-        )
+        losses_and_errors = {"train_loss": train_loss, "val_loss": val_loss}
+        losses_and_errors |= {"train_error": train_error, "val_error": val_error}
+        record_epoch(store, run, epoch(number, **losses_and_errors))
+    of_run = result(
+        run.run_id,
+        test_error,
+        data_fingerprint=fingerprint,
+        train_error=train_error,
+        val_error=val_error,
     )
+    store.record_result(replace(of_run, other=other or {}))
     store.end_run(run.run_id, "complete")
     return run.run_id
 

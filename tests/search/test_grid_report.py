@@ -22,11 +22,10 @@ from search.grid_report import main, render
 from search.launch.plan import Plan
 from search.runs.seeds import replicate_config
 from search.trials.feasible import resolved
-from space.epochs import Epoch
 from space.errors import UsageError, UserError
 from space.metrics import Metric
-from storage import NewRun, Store
-from tests.records import record_epoch
+from storage import Store
+from tests.records import begin_run, epoch, record_epoch
 from tests.search.conftest import new_launch, new_ledger, open_study
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
@@ -68,30 +67,17 @@ def fill(plan: Plan, store: Store, errors: dict[Any, dict[int, float]]) -> optun
         assert trial.params == params
         for replicate, error in of_point.items():
             config = replicate_config(resolved(plan.space, params), replicate)
-            run = store.begin_run(
-                NewRun(
-                    launch_id=launch_id,
-                    study_id=study._study_id,
-                    trial_id=trial._trial_id,
-                    purpose="search",
-                    replicate=replicate,
-                    config_hash=config.config_hash(),
-                    config=config.model_dump(mode="json"),
-                )
+            run = begin_run(
+                store,
+                launch_id,
+                trial._trial_id,
+                study_id=study._study_id,
+                replicate=replicate,
+                of=config,
             )
             # The second epoch is kept: it validates best.
-            for epoch, val_error in enumerate([error + 0.1, error, error + 0.2], start=1):
-                record = Epoch(
-                    epoch=epoch,
-                    metrics={
-                        "train_loss": 1.0,
-                        "val_loss": 1.0,
-                        "train_error": 0.5,
-                        "val_error": val_error,
-                    },
-                    seconds=1.0,
-                )
-                record_epoch(store, run, record, best_epoch=2)
+            for number, val_error in enumerate([error + 0.1, error, error + 0.2], start=1):
+                record_epoch(store, run, epoch(number, val_error=val_error), best_epoch=2)
             store.end_run(run.run_id, "complete")
         study.tell(trial, sum(of_point.values()) / len(of_point))
     return study

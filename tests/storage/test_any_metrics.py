@@ -11,7 +11,7 @@ import pytest
 
 from space.epochs import Epoch
 from space.metrics import Measured, Metric
-from storage import NewStudy, ResultRecord, RunEpoch, Store, open_store
+from storage import ResultRecord, RunEpoch, Store, open_store
 from storage.__main__ import main
 from storage.admin.check import check_store
 from storage.benchmarks import load_benchmarks, save_benchmark
@@ -19,7 +19,7 @@ from storage.kept_epoch import RunProgress
 from storage.summaries.benchmark import glance_at_benchmarks
 from storage.summaries.confirmed import confirmed_trials
 from storage.summaries.study import glance_at_studies
-from tests.records import FINGERPRINT, begin_launch, begin_run
+from tests.records import FINGERPRINT, begin_launch, begin_run, new_study
 
 from ..dashboards.made.reported_benchmark import made_benchmark
 
@@ -38,13 +38,8 @@ def add_flowers(store: Store, curves: Sequence[Sequence[float]]) -> int:
     study = optuna.create_study(
         study_name="flowers", storage=store.optuna_storage, direction="maximize"
     )
-    terms = NewStudy(
-        study_id=study._study_id,
-        identity={},
-        metrics=["val_accuracy"],
-        measured=FLOWERS,
-        data_source="flowers",
-        data_fingerprint=FINGERPRINT,
+    terms = new_study(
+        study._study_id, metrics=["val_accuracy"], measured=FLOWERS, data_source="flowers"
     )
     assert store.add_study(terms).measured == FLOWERS
     config = {"confirm": {"top": 3, "seeds": 1}}

@@ -12,13 +12,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from space.errors import StorageError, StudyNotFoundError
-from storage import NewStudy, RunEpoch, RunRecord, Store, TrialStep, open_store
+from storage import RunEpoch, RunRecord, Store, TrialStep, open_store
 from storage.connect import outage
 from storage.connect.engine import parse_url, redact
 from storage.tables.schema import metadata
 from tests import records
-from tests.records import epoch, new_launch
-from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
+from tests.records import epoch, new_launch, new_study
 
 
 @pytest.fixture
@@ -57,24 +56,10 @@ def test_launch_round_trip(store: Store) -> None:
 
 def test_study_terms_are_those_of_its_first_launch(store: Store) -> None:
     first = store.add_study(
-        NewStudy(
-            study_id=3,
-            identity={"a": 1},
-            metrics=["val_error"],
-            measured=DIGIT_PAIRS,
-            data_source="mnist",
-            data_fingerprint="f",
-        )
+        new_study(3, identity={"a": 1}, data_source="mnist", data_fingerprint="f")
     )
     again = store.add_study(
-        NewStudy(
-            study_id=3,
-            identity={"a": 2},
-            metrics=["val_loss"],
-            measured=DIGIT_PAIRS,
-            data_source="digits",
-            data_fingerprint="g",
-        )
+        new_study(3, identity={"a": 2}, metrics=["val_loss"], data_fingerprint="g")
     )
     assert again == first
     assert store.study_records() == {3: first}

@@ -15,7 +15,7 @@ import numpy as np
 import optuna
 
 from space import Space
-from storage import NewStudy, Store
+from storage import Store
 from tests.dashboards.made.bulk_rows import (
     CONFIG,
     EPOCHS,
@@ -31,8 +31,8 @@ from tests.dashboards.made.bulk_trials import (
     draw_grid_trials,
     draw_trials,
 )
-from tests.records import FINGERPRINT, begin_launch
-from trainables.shipped.digit_pairs.config import DIGIT_PAIRS, DigitPairsConfig
+from tests.records import begin_launch, new_study
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 __all__ = ["add_study", "begin_study", "space_config", "store_trials"]
 
@@ -133,16 +133,7 @@ def begin_study(
     )
     study.set_metric_names(metrics)
     study_id = study._study_id
-    store.add_study(
-        NewStudy(
-            study_id=study_id,
-            identity={"model.name": "siamese-aux"},
-            metrics=metrics,
-            measured=DIGIT_PAIRS,
-            data_source="digits",
-            data_fingerprint=FINGERPRINT,
-        )
-    )
+    store.add_study(new_study(study_id, identity={"model.name": "siamese-aux"}, metrics=metrics))
     first = begin_launch(store, study_id, config=config)
     store.end_launch(first, "time limit")
     changes = ["budget.trials: 40, now 10000"]

@@ -14,7 +14,7 @@ from dashboards.tables.formats import render
 from dashboards.tables.origins import study_launches_sheet
 from dashboards.words import show_changes
 from space import Space
-from storage import BenchmarkConfig, BenchmarkRecord, NewStudy, Store
+from storage import BenchmarkConfig, BenchmarkRecord, Store
 from storage.tables.attributes import BASELINE, WARM_START
 from tests.conftest import BACKENDS
 from tests.dashboards.made.reported_benchmark import (
@@ -24,8 +24,8 @@ from tests.dashboards.made.reported_benchmark import (
     reported,
     save,
 )
-from tests.records import begin_run
-from trainables.shipped.digit_pairs.config import DIGIT_PAIRS, DigitPairsConfig
+from tests.records import begin_run, new_study
+from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 BASE = {"learning_rate": 1e-3}
 GIVEN = {"learning_rate": 5e-4}
@@ -39,16 +39,7 @@ SPACE: dict[str, Any] = {
 
 def begin_study(store: Store) -> optuna.Study:
     study = optuna.create_study(study_name="s", storage=store.optuna_storage)
-    store.add_study(
-        NewStudy(
-            study_id=study._study_id,
-            identity={},
-            metrics=["val_error"],
-            measured=DIGIT_PAIRS,
-            data_source="mnist",
-            data_fingerprint="g" * 16,
-        )
-    )
+    store.add_study(new_study(study._study_id, data_source="mnist", data_fingerprint="g" * 16))
     return study
 
 

@@ -23,10 +23,17 @@ def hostile(watched: Watched) -> list[str]:
     return [link.get_attribute("href") or "" for link in links.all()]
 
 
-def test_a_figure_is_switched_read_and_saved(watched: Watched) -> None:
+def test_a_figure_is_printed_switched_read_and_saved(watched: Watched) -> None:
     page = watched.page
     watched.open(study_path(watched, "seen"))
     watched.draw_all()
+    shown = """[...document.querySelectorAll('#history .scatterlayer path.point')]
+        .filter((point) => point.checkVisibility()).length"""
+    on_screen = page.evaluate(shown)
+    assert on_screen >= N_TRIALS
+    page.emulate_media(media="print")
+    assert page.evaluate(shown) == on_screen
+    page.emulate_media(media="screen")
     panel = page.locator("#learning-curves")
 
     def drawn() -> Any:
@@ -61,18 +68,6 @@ def test_a_figure_is_switched_read_and_saved(watched: Watched) -> None:
             page.locator("#history").get_by_role("button", name=kind, exact=True).click()
         assert saved.value.suggested_filename == f"history.{kind.lower()}"
         assert Path(saved.value.path()).read_bytes().startswith(begin)
-
-
-def test_on_paper_every_point_is_there(watched: Watched) -> None:
-    page = watched.page
-    watched.open(study_path(watched, "seen"))
-    watched.draw_all()
-    shown = """[...document.querySelectorAll('#history .scatterlayer path.point')]
-        .filter((point) => point.checkVisibility()).length"""
-    on_screen = page.evaluate(shown)
-    assert on_screen >= N_TRIALS
-    page.emulate_media(media="print")
-    assert page.evaluate(shown) == on_screen
 
 
 def test_what_a_stopped_server_said_is_shown_as_old(browser: Browser, searched: str) -> None:

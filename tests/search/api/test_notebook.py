@@ -7,6 +7,7 @@ from typing import Any
 
 import nbformat
 import pytest
+import ray
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -31,7 +32,7 @@ def is_running(url):
         return False
 
 threading.Thread(target=stop, daemon=True).start()
-study = search.launch(SPACE, storage="sqlite:///n.db")
+study = search.launch(SPACE, storage="sqlite:///n.db", ray_address=ADDRESS)
 print(study.ended)
 ---
 study
@@ -48,9 +49,10 @@ SLOW = {
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_search_in_a_notebook_is_shown_and_stopped_there(tmp_path: Path) -> None:
+def test_a_search_in_a_notebook_is_shown_and_stopped_there(tmp_path: Path, one_ray: Path) -> None:
     notebook = nbformat.v4.new_notebook()
-    cells = [f"SPACE = {SLOW!r}", *NOTEBOOK.split("---\n")]
+    address = ray.get_runtime_context().gcs_address
+    cells = [f"SPACE, ADDRESS = {SLOW!r}, {address!r}", *NOTEBOOK.split("---\n")]
     notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
     client = NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}}

@@ -26,19 +26,17 @@ from ..here import Here, train_here
 
 CONFIGS = """
 name: race
+trainable: closed-form
 configs:
   - name: still
-    data: {source: digits, n_train_pairs: 100, n_test_pairs: 100}
-    model: {name: mlp, width: 8}
-    training: {epochs: 2, learning_rate: 1.0e-7}
+    training: {epochs: 2}
+    options: {learning_rate: 1.0e-7}
   - name: fast
-    data: {source: digits, n_train_pairs: 100, n_test_pairs: 100}
-    model: {name: mlp, width: 8}
-    training: {epochs: 2, learning_rate: 1.0e-2}
+    training: {epochs: 2}
+    options: {learning_rate: 1.0e-2}
   - name: stiller
-    data: {source: digits, n_train_pairs: 100, n_test_pairs: 100}
-    model: {name: mlp, width: 8}
-    training: {epochs: 2, learning_rate: 1.0e-8}
+    training: {epochs: 2}
+    options: {learning_rate: 1.0e-8}
 """
 
 

@@ -13,7 +13,8 @@ from dashboards.tables.formats import render
 from search.benchmark.configs import benchmark_configs, resolved
 from space import Reported
 from space.errors import UsageError
-from storage import NewRun, Store
+from storage import Store
+from tests.records import begin_run
 from tests.search.results_store import add_run, begin_launch, named_config
 from trainables.seeds import PROTOCOL
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
@@ -151,17 +152,7 @@ class TestNumbers:
         launch_id = begin_launch(store)
         for seed in (3, 7):
             config = resolved(runs[1][0], seed)
-            run = store.begin_run(
-                NewRun(
-                    launch_id=launch_id,
-                    study_id=None,
-                    trial_id=None,
-                    purpose="benchmark",
-                    replicate=0,
-                    config_hash=config.config_hash(),
-                    config=config.model_dump(mode="json"),
-                )
-            )
+            run = begin_run(store, launch_id, purpose="benchmark", of=config)
             store.end_run(run.run_id, "failed", "lost its finite loss")
         results = collect(store, benchmark_configs([named for named, _ in runs], range(10)))
         table = benchmark_table(results, DIGIT_PAIRS)

@@ -25,11 +25,11 @@ from search.runs.stopping import Stopping
 from search.trials.ledger import Ledger
 from search.workers.ray_session import Slots
 from search.workers.train_queue import QueueProgress
-from space.epochs import Epoch
 from space.errors import DeletedError
 from storage import Store, open_store
 from storage.admin.check import check_store
 from storage.tables import schema
+from tests.records import epoch
 from tests.search.conftest import opened, run_search
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
@@ -56,10 +56,10 @@ def delete_all(store: Store) -> None:
     storage.engine.dispose()
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])  # Where numbers are given anew.
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"sampler": {"name": "random", "seed": 7}}, id="another seed"),
         pytest.param(
             {"study": "other", "budget": {"trials": 2, "epochs": 20}}, id="another name, in epochs"
         ),
@@ -96,13 +96,13 @@ def ask(ledger: Ledger) -> None:
 def report(ledger: Ledger) -> None:
     for run_id, trial in list(ledger._by_run.items()):
         progress = trial.runs[run_id]
-        epoch = Epoch(
-            epoch=progress.n_epochs + 1,
-            metrics={"train_loss": 1.0, "val_loss": 1.0, "train_error": 0.5, "val_error": 0.5},
-            seconds=1.0,
-        )
         news = Report(
-            run_id=run_id, epoch=epoch, evaluation=None, failure=None, warning=None, worker="w"
+            run_id=run_id,
+            epoch=epoch(progress.n_epochs + 1),
+            evaluation=None,
+            failure=None,
+            warning=None,
+            worker="w",
         )
         ledger.report([news])
 
@@ -168,6 +168,7 @@ def ends(ledger: Ledger, on_step: Callable[[], str | None]) -> None:
     """As at the time limit: nothing has met the deletion."""
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
 @pytest.mark.parametrize(
     ("meets", "is_live", "top"),
     [

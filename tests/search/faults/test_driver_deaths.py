@@ -41,6 +41,7 @@ CHANCE = {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}
 BASE = {"learning_rate": 1e-2, "weight_decay": 1e-3}
 SEARCHES: dict[str, dict[str, Any]] = {
     "grid": {
+        "budget": {"trials": 2},
         "sampler": {"name": "grid"},
         "parameters": {"learning_rate": RATES, "weight_decay": {**RATES, "choices": [1e-3, 1e-2]}},
     },
@@ -51,7 +52,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "in turn": {
         "budget": {"trials": 2},
         "parameters": {"learning_rate": CHANCE, "weight_decay": CHANCE},
-        "replicates": 3,
+        "replicates": 2,
         "pruner": {"name": "wilcoxon"},
     },
 }
@@ -239,7 +240,7 @@ def test_driver_that_dies_at_any_change(
         after = found(plan, path)
         if name == "grid":
             assert after == expected, f"it died at change {dies_at}"
-    assert dies_at > 24
+    assert dies_at > 15
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -253,9 +254,8 @@ def test_drivers_that_die_one_after_the_other(
     n_changes = launch(plan, str(shutil.copy(empty, tmp_path / "undisturbed.db")))
     assert n_changes is not None
     rng = random.Random(0)
-    for which in range(2):
-        path = str(shutil.copy(empty, tmp_path / f"{which}.db"))
-        for _ in range(8):
-            launch(plan, path, dies_at=rng.randint(1, n_changes // 2))
-        assert launch(plan, path) is not None
-        found(plan, path)
+    path = str(shutil.copy(empty, tmp_path / "disturbed.db"))
+    for _ in range(8):
+        launch(plan, path, dies_at=rng.randint(1, n_changes // 2))
+    assert launch(plan, path) is not None
+    found(plan, path)

@@ -69,6 +69,7 @@ TWO = {
 }
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
 @pytest.mark.parametrize(
     ("changes", "at", "state"),
     [

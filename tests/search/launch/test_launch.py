@@ -15,6 +15,7 @@ from typing import Any
 
 import optuna
 import pytest
+import ray
 from optuna.trial import TrialState
 
 from search.export.__main__ import main as export
@@ -129,14 +130,16 @@ def test_siamese_search_on_real_digits(
 @pytest.mark.slow
 def test_stopping_keeps_everything_and_the_same_command_goes_on(
     tmp_path: Path,
+    one_ray: Path,
     here: Here,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """SIGINT strikes a launch in a process of its own, SIGTERM the next one in this process."""
     line = arguments(tmp_path, SLOW)
+    joined = ["--ray-address", ray.get_runtime_context().gcs_address]
     process = subprocess.Popen(
-        command(*line), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(*line, *joined), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     wait_for_epochs(tmp_path / "s.db", 6, process)
     process.send_signal(signal.SIGINT)

@@ -8,11 +8,9 @@ import pytest
 
 from search.reproduction.document import Document, PaperTable, reproduction
 from space import ConfigFile, NamedConfig
-from space.epochs import Epoch
-from storage import NewRun, NewStudy, Store
-from tests.records import record_epoch
+from storage import Store
+from tests.records import begin_run, epoch, new_study, record_epoch
 from tests.search.results_store import add_run, add_runs, begin_launch, named_config
-from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 REPORTED = {
     "source": "Table I",
@@ -63,42 +61,20 @@ def begin_grid(
 ) -> None:
     """Record a study with a complete trial a point, a replicate an error."""
     study = optuna.create_study(study_name=name, storage=store.optuna_storage)
-    store.add_study(
-        NewStudy(
-            study_id=study._study_id,
-            identity={},
-            metrics=["val_error"],
-            measured=DIGIT_PAIRS,
-            data_source="mnist",
-            data_fingerprint="g" * 16,
-        )
-    )
+    store.add_study(new_study(study._study_id, data_source="mnist", data_fingerprint="g" * 16))
     launch_id = begin_launch(store, study_id=study._study_id, data_fingerprint="g" * 16)
     for value, of_point in errors.items():
         trial = study.ask({parameter: optuna.distributions.FloatDistribution(value, value)})
         for replicate, error in enumerate(of_point):
             config = SIAMESE.with_seed(1000 + replicate)
-            run = store.begin_run(
-                NewRun(
-                    launch_id=launch_id,
-                    study_id=study._study_id,
-                    trial_id=trial._trial_id,
-                    purpose="search",
-                    replicate=replicate,
-                    config_hash=config.config_hash(),
-                    config=config.model_dump(mode="json"),
-                )
+            run = begin_run(
+                store,
+                launch_id,
+                trial._trial_id,
+                study_id=study._study_id,
+                replicate=replicate,
+                of=config,
             )
-            epoch = Epoch(
-                epoch=1,
-                metrics={
-                    "train_loss": 0.1,
-                    "val_loss": 0.1,
-                    "train_error": 0.1,
-                    "val_error": error,
-                },
-                seconds=1.0,
-            )
-            record_epoch(store, run, epoch)
+            record_epoch(store, run, epoch(1, val_error=error))
             store.end_run(run.run_id, "complete")
         study.tell(trial, float(np.mean(of_point)))

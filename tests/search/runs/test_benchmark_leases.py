@@ -11,9 +11,10 @@ import pytest
 from search.runs.lease import (
     reclaim_runs,
 )
-from storage import NewRun, RunRecord, Store
+from storage import RunRecord, Store
 from storage.leases import process_mark
 from storage.tables.records import LaunchRecord
+from tests.records import begin_run
 
 from ...conftest import BACKENDS
 from ..results_store import begin_launch
@@ -33,17 +34,7 @@ def begin_benchmark(store: Store, *, pid: int) -> int:
 
 def train_benchmark(store: Store, launch_id: int, config_hash: str) -> int:
     """Let a launch have a benchmark's run in hand; say which."""
-    return store.begin_run(
-        NewRun(
-            launch_id=launch_id,
-            study_id=None,
-            trial_id=None,
-            purpose="benchmark",
-            replicate=0,
-            config_hash=config_hash,
-            config={},
-        )
-    ).run_id
+    return begin_run(store, launch_id, purpose="benchmark", config_hash=config_hash).run_id
 
 
 def test_of_two_launches_that_free_a_run_at_once_the_slower_leaves_it_to_the_faster(

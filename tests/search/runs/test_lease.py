@@ -30,12 +30,13 @@ from search.runs.lease import (
 from search.runs.protocol import Report
 from search.trials.open_trial import OpenTrial
 from space.errors import LeaseLostError
-from storage import NewRun, Store
+from storage import Store
 from storage.connect.outage import OUTAGE_SECONDS
 from storage.leases import process_mark
 from storage.tables import schema
 from storage.tables.records import CourseRecord
 from storage.tables.schema import utc_now
+from tests.records import begin_run
 from tests.search.conftest import new_launch, open_study
 
 from ...conftest import BACKENDS
@@ -106,17 +107,7 @@ def test_only_trials_of_the_dead_are_reclaimed(plan_for: MakePlan, store: Store)
     living = begin(plan, store, study, host="elsewhere", pid=1)
     trials = [study.ask() for _ in range(3)]
     for trial, launch_id in zip(trials, (dead, living), strict=False):
-        store.begin_run(
-            NewRun(
-                launch_id=launch_id,
-                study_id=study._study_id,
-                trial_id=trial._trial_id,
-                purpose="search",
-                replicate=0,
-                config_hash="x",
-                config={},
-            )
-        )
+        begin_run(store, launch_id, trial._trial_id, study_id=study._study_id)
     own = begin(plan, store, study, host=platform.node(), pid=os.getpid())
     assert reclaim_stale(study, store, launch_id=own) == 1
     running = TrialState.RUNNING
@@ -158,17 +149,7 @@ def test_a_launch_that_slept_and_lost_its_trials_writes_no_more(
 
 def hold(store: Store, launch_id: int, trial: optuna.Trial) -> int:
     """Let a launch train a trial; the run's number."""
-    run = store.begin_run(
-        NewRun(
-            launch_id=launch_id,
-            study_id=trial.study._study_id,
-            trial_id=trial._trial_id,
-            purpose="search",
-            replicate=0,
-            config_hash="x",
-            config={},
-        )
-    )
+    run = begin_run(store, launch_id, trial._trial_id, study_id=trial.study._study_id)
     return run.run_id
 
 

@@ -21,9 +21,10 @@ from search.runs.protocol import Report
 from search.runs.queue import QueuedRun, RunQueue
 from search.workers.workers import Workers
 from search.workers.workplace import RunFiles
-from storage import NewRun, Store
+from storage import Store
 from storage.tables.attributes import BASELINE
 from tests.harness.configs import PairsNamed
+from tests.records import begin_run
 from tests.search.conftest import new_ledger, opened
 from trainables.contract.run_data import RunData
 from trainables.contract.split_data import SplitData
@@ -245,32 +246,27 @@ def test_winners_and_baselines_are_confirmed_on_seeds_of_their_own(
     queue = [queued for queued in plan_of_12 if queued.trial_id != study.trials[12]._trial_id]
     # What is done is not done again.
     for queued in queue[:5]:
-        run = store.begin_run(
-            NewRun(
-                launch_id=1,
-                study_id=study._study_id,
-                trial_id=queued.trial_id,
-                purpose="confirm",
-                replicate=queued.replicate,
-                config_hash="x",
-                config={},
-            )
+        run = begin_run(
+            store,
+            1,
+            queued.trial_id,
+            study_id=study._study_id,
+            purpose="confirm",
+            replicate=queued.replicate,
         )
         store.end_run(run.run_id, "complete")
     left = confirm_queue(opened(plan, store))
     assert [queued for queued in left if queued.trial_id != study.trials[12]._trial_id] == queue[5:]
     # What was interrupted goes on, unless it was begun under another config.
     for queued, config_hash in zip(left[:2], (left[0].config.config_hash(), "x"), strict=True):
-        run = store.begin_run(
-            NewRun(
-                launch_id=1,
-                study_id=study._study_id,
-                trial_id=queued.trial_id,
-                purpose="confirm",
-                replicate=queued.replicate,
-                config_hash=config_hash,
-                config={},
-            )
+        run = begin_run(
+            store,
+            1,
+            queued.trial_id,
+            study_id=study._study_id,
+            purpose="confirm",
+            replicate=queued.replicate,
+            config_hash=config_hash,
         )
         store.end_run(run.run_id, "interrupted")
     assert confirm_queue(opened(plan, store)) == [left[0], *left[2:]]

@@ -35,10 +35,10 @@ def test_what_a_sampler_proposes_keeps_the_constraints_and_no_trial_is_spent(
         parameters=PARAMETERS,
         sampler={"name": sampler, "seed": 3},
         constraints=[PRODUCT, "batch_size > 100"],
-        budget={"trials": 14},
+        budget={"trials": 12},  # Ten at random, then two of its own.
     )
     trials = search(plan, store).trials
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 14
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 12
     for trial in trials:
         assert trial.params["batch_size"] * trial.params["learning_rate"] < 1
         assert trial.params["batch_size"] > 100
@@ -59,11 +59,14 @@ def test_a_space_without_a_point_to_train_ends_in_one_sentence(
         plan_for(parameters=PARAMETERS, constraints=["batch_size > 1000"], budget=budget)
     # Those that are hard to find, and that none of the points tried at first is.
     monkeypatch.setattr("search.launch.plan._probe", lambda space, path: None)
-    plan = plan_for(parameters=PARAMETERS, constraints=["batch_size > 1000"], budget=budget)
+    limits = {"failures_in_a_row": 2}
+    plan = plan_for(
+        parameters=PARAMETERS, constraints=["batch_size > 1000"], budget=budget, limits=limits
+    )
     ledger, study = new_ledger(plan, store, Recorder())
-    with pytest.raises(SearchError, match=r"trials in a row failed.*breaks the constraint"):
+    with pytest.raises(SearchError, match=r"2 trials in a row failed.*breaks the constraint"):
         work(ledger, plan)
-    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * MOST_FAILURES
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2
     assert store.runs() == []
     assert "batch_size > 1000 (batch_size " in study.trials[0].user_attrs[FAIL_REASON]
 

@@ -13,14 +13,13 @@ import optuna
 import pytest
 
 from space.errors import UsageError
-from storage import NewStudy, open_store
+from storage import open_store
 from storage.__main__ import main
 from storage.commands.kit import storage_arguments
 from storage.summaries.confirmed import confirmed_trials
 from storage.tables.schema import launches, utc_now
 from tests.dashboards.made.bulk_study import add_study
-from tests.records import begin_launch, begin_run, epoch, record_epoch
-from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
+from tests.records import begin_launch, begin_run, epoch, new_study, record_epoch
 
 
 @pytest.mark.parametrize(
@@ -49,16 +48,7 @@ def url(tmp_path: Path) -> str:
     path = str(tmp_path / "s.db")
     store = open_store(path)
     study = optuna.create_study(study_name="[bold]ours[/]", storage=store.optuna_storage)
-    store.add_study(
-        NewStudy(
-            study_id=study._study_id,
-            identity={},
-            metrics=["val_error"],
-            measured=DIGIT_PAIRS,
-            data_source="digits",
-            data_fingerprint="abc",
-        )
-    )
+    store.add_study(new_study(study._study_id, data_fingerprint="abc"))
     launch_id = begin_launch(
         store,
         study._study_id,

@@ -48,8 +48,11 @@ def test_a_share_is_trained_in_batches_of_about_a_size(total: int, n_runs: int) 
 
 
 @pytest.fixture
-def maker(make_training: MakeTraining) -> Callable[..., Callable[[], Training]]:
-    """Makes runs long enough to be measured."""
+def maker(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Callable[[], Training]]:
+    """Makes runs long enough to be measured, with as few steps as may be."""
+    monkeypatch.setattr(group_speed, "TIMED_SECONDS", 0.0)
 
     def make(model: str, **values: Any) -> Callable[[], Training]:
         return lambda: make_training(model, training__epochs=MOST_TIMED + 1, **values)
