@@ -32,9 +32,7 @@ main = StoreCommand(
 
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", text):
-        raise ArgumentTypeError(
-            f"'{text}' is no name: letters, numbers and '_.@-', at most 64"
-        )
+        raise ArgumentTypeError(f"'{text}' is no name: letters, numbers and '_.@-', at most 64")
     return text
 
 

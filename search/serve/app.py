@@ -12,6 +12,7 @@ from search.serve.access import Access
 from search.serve.answers import HANDLERS, Json
 from search.serve.asking import asking
 from search.serve.held import HeldLaunches
+from search.serve.queueing import queueing
 from search.serve.reading import reading
 from search.serve.stores import Stores
 from search.serve.tokens import tokens
@@ -43,7 +44,8 @@ def make_app(stores: Stores) -> FastAPI:
     )
     app.state.log = logging.getLogger(__name__)
     app.state.store_name = stores.reading.name
-    for router in (reading(stores), asking(HeldLaunches(stores)), tokens(stores)):
+    held = HeldLaunches(stores)
+    for router in (reading(stores), asking(held), queueing(stores, held), tokens(stores)):
         app.include_router(router)
     return app
 

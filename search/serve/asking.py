@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -21,19 +19,13 @@ from search.serve.bodies import (
     Number,
     Report,
     State,
+    uid_of,
 )
 from search.serve.held import HeldLaunches
 from space.errors import UsageError
 from storage.leases import LEASE_SECONDS
 
-__all__ = ["asking", "uid_of"]
-
-
-def uid_of(token: str, key: str | None) -> str:
-    """What names a request in the store: the same for the same key of a token."""
-    if key is None:
-        return uuid.uuid4().hex
-    return hashlib.sha256(f"{token}\0{key}".encode()).hexdigest()[:32]
+__all__ = ["asking"]
 
 
 def asking(held: HeldLaunches) -> APIRouter:

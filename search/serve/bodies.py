@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from typing import Annotated, Any
 
 from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "USED",
     "Failure",
     "Given",
     "GivenRun",
@@ -16,13 +19,16 @@ __all__ = [
     "Key",
     "Launch",
     "Lease",
+    "Name",
     "NewClientLaunch",
     "NewToken",
     "Number",
     "Report",
     "State",
+    "uid_of",
 ]
 
+USED = "this Idempotency-Key was used for another request"
 LARGEST = 2**31 - 1
 """What every database has for a number."""
 
@@ -161,3 +167,10 @@ class NewToken(Body):
     expires: Annotated[
         str | None, Field(max_length=32, description="As in 30d; default: never.")
     ] = None
+
+
+def uid_of(token: str, key: str | None) -> str:
+    """What names a request in the store: the same for the same key of a token."""
+    if key is None:
+        return uuid.uuid4().hex
+    return hashlib.sha256(f"{token}\0{key}".encode()).hexdigest()[:32]

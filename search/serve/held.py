@@ -14,6 +14,7 @@ from typing import Any
 from search.api.asked import AskedLaunch, AskedTrial, plan_of
 from search.runs.provenance import Provenance, collect_provenance
 from search.serve.answers import Problem
+from search.serve.bodies import USED
 from search.serve.space import space_of
 from search.serve.stores import Stores
 from space import Space
@@ -31,7 +32,7 @@ from storage.clients import (
     trial_given,
 )
 from storage.leases import process_mark
-from storage.tables.service import NewAction
+from storage.tables.service import ActionRecord, NewAction
 
 __all__ = ["HeldLaunch", "HeldLaunches"]
 
@@ -150,7 +151,7 @@ class HeldLaunches:
         found = find_action(store, uid)
         if found is not None:
             if (found.verb, found.study, found.asked_by) != (BEGIN, name, token):
-                raise UsageError("this Idempotency-Key was used for another request")
+                raise UsageError(USED)
             return int(found.launch_id or 0), name, store.study_id(name)
         forget_asks(store)
         plan = plan_of(store, name, file, command=COMMAND, provenance=_client(token, client))
@@ -194,6 +195,18 @@ class HeldLaunches:
         with self.working(launch_id, token) as held:
             held.launch.end("its client ended the launch")
             self._drop(launch_id, self._slots[launch_id])
+
+    def stop(self, action: NewAction) -> ActionRecord:
+        """End a client's launch for somebody who asks for it, and record that."""
+        store = self._stores.writing
+        launch_id = int(action.launch_id or 0)
+        found = find_action(store, action.uid)
+        if found is not None:
+            return found
+        if server_of(store, launch_id) is None:
+            return act(store, action, lambda _: Answer("refused", "it has ended"))
+        self.end(launch_id, begun_by(store, launch_id) or "")
+        return act(store, action, lambda _: Answer("done", "it is stopped"))
 
     def _open(self, slot: _Slot, launch_id: int, token: str) -> HeldLaunch:
         """The launch as the store has it, its ledger in memory."""

@@ -108,10 +108,14 @@ class Server:
 
 @contextmanager
 def serving(
-    url: str, *arguments: str, environment: Mapping[str, str] | None = None
+    url: str,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    module: str = "dashboards.serve",
+    port: int = 0,
 ) -> Iterator[Server]:
-    """Serve a store at a free port."""
-    command = [sys.executable, "-m", "dashboards.serve", "--storage", url, "--port", "0"]
+    """Serve a store, by default at a free port."""
+    command = [sys.executable, "-m", module, "--storage", url, "--port", str(port)]
     process = subprocess.Popen(
         [*command, *arguments],
         stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from dashboards.pages.guard import API, Guard
 from dashboards.pages.site import Site
 from search.serve.app import make_api
 from storage import Store, open_store
+from storage.leases import LEASE_SECONDS
+from storage.tables.schema import launches
 from storage.tables.service import ROLES
 from storage.tokens import create_token
 from tests.dashboards.pages.web import Answer, request
@@ -95,6 +98,14 @@ class Api:
             body = {"epoch": epoch, "metrics": {**METRICS, "val_error": value}}
             assert self.done(f"{path}/report", body)["goes_on"] == (epoch < trial["epochs"])
         return str(self.done(f"{path}/tell", {})["state"])
+
+
+def silence(store: Store, launch: int) -> None:
+    """Let a launch have been silent for longer than its lease."""
+    past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=2 * LEASE_SECONDS)
+    own = launches.c.launch_id == launch
+    update = launches.update().where(own).values(heartbeat_at=past)
+    store.transaction(lambda connection: connection.execute(update))
 
 
 @pytest.fixture

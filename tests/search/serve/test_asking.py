@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 import pytest
 
 import search
@@ -11,19 +9,10 @@ from storage.actions import list_actions
 from storage.admin.check import check_store
 from storage.clients import trial_given
 from storage.leases import LEASE_SECONDS
-from storage.tables.schema import launches
 from tests.search.conftest import ASHA
-from tests.search.serve.conftest import FOUR, METRICS, Api
+from tests.search.serve.conftest import FOUR, METRICS, Api, silence
 
 REPORT = {"epoch": 1, "metrics": METRICS}
-
-
-def silence(api: Api, launch: int) -> None:
-    """Let a launch have been silent for longer than its lease."""
-    past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=2 * LEASE_SECONDS)
-    own = launches.c.launch_id == launch
-    update = launches.update().where(own).values(heartbeat_at=past)
-    api.store.transaction(lambda connection: connection.execute(update))
 
 
 def test_a_study_is_trained_to_its_end(api: Api) -> None:
@@ -136,7 +125,7 @@ def test_a_client_that_died_is_reclaimed(api: Api) -> None:
     dead = api.begin()
     trial = api.done(f"/launches/{dead}/ask")["trial"]
     api.done(f"/launches/{dead}/trials/0/report", REPORT)
-    silence(api, dead)
+    silence(api.store, dead)
     launch = api.begin()
     again = api.done(f"/launches/{launch}/ask")["trial"]
     assert (again["number"], again["runs"][0]["known"]) == (0, 1)
@@ -156,7 +145,7 @@ def test_a_client_that_died_is_reclaimed(api: Api) -> None:
 def test_a_beat_keeps_a_launch(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.runs.lease.HEARTBEAT_SECONDS", 0.0)
     launch = api.begin()
-    silence(api, launch)
+    silence(api.store, launch)
     assert api.done(f"/launches/{launch}/beat") == {"lease_seconds": LEASE_SECONDS}
     (found,) = api.store.launches()
     assert found.silence < LEASE_SECONDS
