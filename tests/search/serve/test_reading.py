@@ -95,7 +95,8 @@ def test_what_is_queued(api: Api) -> None:
     assert [each["priority"] for each in api.get("/submissions")] == [7]
     assert api.refused(f"{path}/pause") == (409, "it is stopped")
     assert api.refused(f"{path}/stop", key="pause")[0] == 422
-    assert [(each["verb"], each["asked_by"], each["state"]) for each in api.get("/actions?limit=6")] == [
+    actions = api.get("/actions?limit=6")
+    assert [(each["verb"], each["asked_by"], each["state"]) for each in actions] == [
         ("pause", "editor", "refused"), ("stop", "editor", "done"), ("resume", "editor", "done"),
         ("pause", "editor", "done"), ("priority", "editor", "done"), ("submit", "editor", "done"),
     ]  # fmt: skip
