@@ -247,6 +247,12 @@ class Store(RunTables):
         if not self._update_launch(launch_id, refusal, **values):
             self.require_runs(launch_id, ())
 
+    def record_told(self, launch_id: int, text: str) -> None:
+        """Record what people were told of a launch's end."""
+        table = schema.launches
+        update = table.update().where(table.c.launch_id == launch_id).values(told=text)
+        self.transaction(lambda connection: connection.execute(update))
+
     def launches(
         self, study_id: int | None = None, *, status: str | None = None
     ) -> list[LaunchRecord]:

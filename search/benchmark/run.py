@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+from dashboards.headline import benchmark_headline
 from dashboards.numbers.results import collect
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.numbers.variance import Varied, read_variances, varied, varied_sources
@@ -22,6 +23,7 @@ from search.benchmark.configs import (
 from search.benchmark.registering import asked_seeds, known_benchmark, register
 from search.benchmark.request import Request
 from search.benchmark.rounds import Rounds
+from search.callbacks.messages import Messages, Send, sender
 from search.callbacks.source import Source
 from search.callbacks.telling import Telling
 from search.runs.checkpoints import require_writable
@@ -37,7 +39,7 @@ from space.sources import redrawn, sources_of
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import paper_of, say_error, write
 from space.words import count
-from storage import BenchmarkConfig, Store, open_store
+from storage import BenchmarkConfig, LaunchRecord, Store, open_store
 from storage.commands.checkpoints import checkpoint_directory
 from storage.commands.kit import default_storage, stop_signals
 from trainables.contract.run_data import RunData
@@ -80,6 +82,7 @@ def benchmark(request: Request) -> Outcome:
     if request.is_raced and len(named) < 2:
         raise UsageError("--until-decided: a race takes two configs or more; name another.")
     asked = () if options.vary is None else sources_of(type(named[0].config), options.vary)
+    send = None if options.table_only else sender()
     store = open_store(default_storage(options.storage))
     try:
         # Nobody else takes the same fresh seeds meanwhile.
@@ -103,8 +106,10 @@ def benchmark(request: Request) -> Outcome:
         queue: list[QueuedRun] = []
         if not options.table_only:
             queue = rounds.next() + _varied(store, named, configs, asked, data)
+        messages = _messages(store, request.name, data.fingerprint, send)
         if queue:
-            status = _run(store, queue, rounds, request, data, told, asked)
+            with messages.failing():
+                status = _run(store, queue, rounds, request, data, told, asked)
         elif not options.table_only:
             Telling(request.callbacks, told, store.url).close()
         record = known_benchmark(store, request.name, data.fingerprint)
@@ -119,6 +124,9 @@ def benchmark(request: Request) -> Outcome:
                 fingerprint=data.fingerprint,
             ),
         )
+        if status != "interrupted":
+            headline = benchmark_headline(table)
+            messages.ended(headline.badge, headline.sentence, headline.aside, headline.lacking)
         return Outcome(
             status=status,
             table=table,
@@ -139,6 +147,25 @@ def say_outcome(request: Request, outcome: Outcome) -> int:
     if outcome.status == "interrupted":
         return EXIT_INTERRUPTED
     return EXIT_DONE if any(row.n for row in outcome.table.rows) else EXIT_NOTHING
+
+
+def _messages(store: Store, name: str, fingerprint: str, send: Send | None) -> Messages:
+    """Who is told of the end of a benchmark's launches."""
+
+    def address() -> str:
+        record = known_benchmark(store, name, fingerprint)
+        return "" if record is None else f"/benchmark/{record.benchmark_id}"
+
+    def launches() -> list[LaunchRecord]:
+        return [
+            each
+            for each in store.launches()
+            if (each.config.get("benchmark"), each.data_fingerprint) == (name, fingerprint)
+        ]
+
+    return Messages(
+        store=store, name=f"benchmark '{name}'", address=address, launches=launches, send=send
+    )
 
 
 def _varied(

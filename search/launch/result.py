@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.going_on import search_command
+from dashboards.headline import confirmed_headline, front_headline, unconfirmed_headline
 from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.snapshot import Snapshot, take_snapshot
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.story import failures_on_fresh_seeds
 from dashboards.words import kept_epoch_note
+from search.callbacks.messages import Messages
 from search.export.config_text import check_output
 from search.launch.confirm import Unconfirmed, candidates, unconfirmed
 from search.launch.confirmation import confirmation_as_json, print_confirmation, print_unconfirmed
@@ -23,13 +25,21 @@ from search.trials.study import OpenedStudy
 from space.errors import UsageError
 from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import say, say_command, say_json, say_table
-from space.words import count, duration, show_params
+from space.words import capitalised, count, duration, show_params
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.summaries.baselines import in_order
 from storage.summaries.confirmed import failed_seeds
 
-__all__ = ["Result", "exit_status", "print_result", "read_result", "result_as_json", "say_result"]
+__all__ = [
+    "Result",
+    "exit_status",
+    "print_result",
+    "read_result",
+    "result_as_json",
+    "say_result",
+    "tell_result",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +107,28 @@ def _say_skipped(skipped: dict[int, str]) -> None:
             "not confirmed, as no run can be trained with its parameters: trial %d (%s)%s",
             number, reason, more,
         )  # fmt: skip
+
+
+def tell_result(result: Result, messages: Messages) -> None:
+    """Send what a launch has come to, unless a person interrupted it."""
+    snapshot, status = result.snapshot, result.outcome.status
+    if status == "interrupted":
+        return
+    metrics, baseline = result.plan.space.metrics, snapshot.baseline
+    if len(metrics) > 1:
+        headline = front_headline(metrics, len(snapshot.best))
+    elif result.confirmation is not None:
+        headline = confirmed_headline(result.confirmation)
+    else:
+        is_complete = baseline is not None and baseline.state == "COMPLETE"
+        headline = unconfirmed_headline(
+            metrics[0],
+            best=snapshot.best[0].values[0] if snapshot.best else None,
+            baseline=baseline.values[0] if baseline is not None and is_complete else None,
+            n_complete=snapshot.counts["COMPLETE"],
+        )
+    ending = "" if status == "done" else f"{capitalised(_ENDINGS[status])}."
+    messages.ended(headline.badge, headline.sentence, headline.aside, ending)
 
 
 def result_as_json(result: Result) -> Any:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from search.callbacks.messages import Messages, sender
 from search.launch.dry_run import measure, print_dry_run
 from search.launch.plan import Plan, known_study, make_plan
-from search.launch.result import Result, read_result
+from search.launch.result import Result, read_result, tell_result
 from search.launch.study import LaunchObserver, run_study
 from search.runs.provenance import collect_provenance
 from search.trials.study import open_study
@@ -46,14 +47,22 @@ def launch(
     Raises:
         UserError: What the user can mend.
     """
+    send = sender()
     with _planned(file, options) as (url, plan, there), contextlib.ExitStack() as stack:
         store = there
         if store is None:
             store = open_store(url.render_as_string(hide_password=False))
             stack.callback(store.close)
         opened = open_study(store, plan.space, plan.place.data)
+        messages = Messages(
+            store=store,
+            name=f"study '{plan.space.study}'",
+            address=lambda: f"/study/{opened.id}",
+            launches=lambda: store.launches(opened.id),
+            send=send,
+        )
         progress = display(plan)
-        with stop_signals() as stop:
+        with stop_signals() as stop, messages.failing():
             try:
                 outcome = run_study(plan, opened, progress, stop_requested=stop)
             finally:
@@ -61,7 +70,9 @@ def launch(
         with store.holding(outcome.launch_id, tuple):
             # Another program may have deleted the study.
             store.require_runs(outcome.launch_id, ())
-            return read_result(opened, plan, outcome)
+            result = read_result(opened, plan, outcome)
+        tell_result(result, messages)
+        return result
 
 
 def dry_run(file: SpaceFile, options: Namespace) -> None:

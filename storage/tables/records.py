@@ -81,7 +81,7 @@ class NewLaunch:
 @dataclass(frozen=True, kw_only=True)
 class LaunchRecord(NewLaunch):
     """One launch of a command; nothing had been heard of it for `silence` seconds when this was
-    read, by the store's own clock."""
+    read, by the store's own clock. `told` is the message that was sent of its end, if one was."""
 
     launch_id: int
     status: str
@@ -89,6 +89,7 @@ class LaunchRecord(NewLaunch):
     heartbeat_at: datetime.datetime
     ended_at: datetime.datetime | None
     silence: float = field(compare=False, repr=False)
+    told: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ launches and runs are never handed out again.
 
     search_studies         what a study is about: the terms that all its launches share
     search_launches        one row a launch of a command: who, when, with which config, code, data,
-                           and, by its heartbeats, what it does (`course`)
+                           and, by its heartbeats, what it does (`course`); and
+                           what people were told of its end (`told`)
     search_runs            one row a training run: its full config, where and how it went
     search_epochs          one row an epoch of a run: when, by which launch
     search_epoch_metrics   one row a metric of an epoch
@@ -177,6 +178,7 @@ launches = sa.Table(
     sa.Column("data_fingerprint", PlainText(64), nullable=False),
     sa.Column("process", PlainText(128)),
     sa.Column("course", sa.JSON(none_as_null=True)),
+    sa.Column("told", LongText),
     sqlite_autoincrement=True,
 )
 

@@ -100,7 +100,7 @@ FAULTS: dict[str, tuple[Callable[[Path, bytes], None], str]] = {
     "a directory": (_directory, "this is a directory; name a file in it."),
     "newer": (
         _newer,
-        "its schema version is 9999, newer than this release's 0009; install the release that made "
+        "its schema version is 9999, newer than this release's 0011; install the release that made "
         "it, or name another store.",
     ),
 }
