@@ -2,9 +2,11 @@
 
 TrialFailure
 ├── NonFiniteLossError    a metric of an epoch is infinite or not a number
-└── OutOfMemoryFailure    the device has too little memory for the run
+├── OutOfMemoryFailure    the device has too little memory for the run
+└── MemberFailure         an error in a process of a team that trained it
 
-A study goes on after these. Each survives a journey between processes by pickle.
+A study goes on after these. Each survives a journey between processes by pickle. A `LostTeamError`
+ends the worker, and with another its runs go on.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from space.epochs import Epoch
 
 __all__ = [
     "LONGEST_REASON",
+    "LostTeamError",
+    "MemberFailure",
     "NonFiniteLossError",
     "OutOfMemoryFailure",
     "TrialFailure",
@@ -38,7 +42,13 @@ _OF_LIBRARIES = ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
 
 
 class TrialFailure(Exception):  # noqa: N818 - an end that a study expects, no error
-    """A run cannot go on; its text says why. The run is over: its state is not to be used."""
+    """A run cannot go on; its text says why. The run is over: its state is not to be used.
+
+    Attributes:
+        told: Of an error in a user's code, the part of its traceback that the user is to see.
+    """
+
+    told: str | None = None
 
 
 class NonFiniteLossError(TrialFailure):
@@ -64,6 +74,26 @@ class NonFiniteLossError(TrialFailure):
 
 class OutOfMemoryFailure(TrialFailure):
     """The device has too little memory for the run."""
+
+
+class MemberFailure(TrialFailure):
+    """An error in one of the processes that trained the run together."""
+
+    def __init__(self, reason: str, told: str) -> None:
+        """
+        Args:
+            reason: What went wrong.
+            told: See `TrialFailure`.
+        """
+        super().__init__(reason, told)
+        self.told = told
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class LostTeamError(Exception):
+    """Processes that train a run together are no more, or wait for one that failed: all end."""
 
 
 @contextmanager

@@ -110,6 +110,8 @@ def benchmark(
     callbacks: Callbacks = (),
     cpus: float | None = None,
     gpus: float | str | None = None,
+    strategy: str | None = None,
+    processes: int | None = None,
     concurrency: int | None = None,
     ray_address: str | None = None,
     checkpoints: str | Path | None = None,
@@ -139,6 +141,8 @@ def benchmark(
         callbacks: Who is told of the runs beside the store, as for `search.launch`.
         cpus: CPUs for a worker; default: 1.
         gpus: GPUs for a worker; default: what pays.
+        strategy: ``"ddp"`` has several processes train each run; see ``--strategy``.
+        processes: How many, without GPUs.
         concurrency: The most workers at once; default: as many as fit.
         ray_address: A Ray cluster to join.
         checkpoints: Where unfinished runs lie.
@@ -172,6 +176,8 @@ def benchmark(
         callbacks=callbacks,
         cpus=cpus,
         gpus=gpus,
+        strategy=strategy,
+        processes=processes,
         concurrency=concurrency,
         ray_address=ray_address,
         checkpoints=checkpoints,

@@ -76,6 +76,13 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
     Option("--cpus", default="1", metavar="N", help="CPUs for a worker; default: 1"),
     Option("--gpus", default="auto", metavar="N", help="GPUs for a worker; default: auto"),
     Option("--runs-per-trainable", default="auto", metavar="N", help=_TOGETHER),
+    Option(
+        "--strategy",
+        metavar="NAME",
+        help="ddp: each run by several processes, one for each GPU or as many as --processes says; "
+        "default: by one",
+    ),
+    Option("--processes", metavar="N", help="with --strategy ddp and --gpus 0, how many"),
     CONCURRENCY,
     CALLBACKS.but(help=f"{CALLBACKS.settings['help']}; default: none"),
     RAY_ADDRESS,

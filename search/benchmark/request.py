@@ -19,7 +19,7 @@ __all__ = ["Request", "read_request"]
 
 N_SEEDS, MAX_SEEDS = 10, 30
 """The seeds of a benchmark, and the most of a race, where nothing is said."""
-_RESOURCES = ("cpus", "gpus", "runs_per_trainable")
+_RESOURCES = ("cpus", "gpus", "runs_per_trainable", "strategy", "processes")
 """The options of what a worker occupies."""
 
 
@@ -115,6 +115,8 @@ def _resources(options: Namespace) -> Resources:
     said = []
     for key in _RESOURCES:
         text = getattr(options, key)
+        if text is None:
+            continue
         label = f"--{key.replace('_', '-')} {text}"
         said.append(Override(key=key, value=parse_yaml(text, label), label=label))
     return parse_tree(Resources, {}, "the command line", said)

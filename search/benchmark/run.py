@@ -32,7 +32,7 @@ from search.runs.provenance import collect_provenance
 from search.runs.queue import QueuedRun
 from search.runs.stopping import Stopping
 from search.workers.train_queue import QueueProgress, train_queue
-from search.workers.workplace import Workplace
+from search.workers.workplace import Workplace, require_tasks
 from space import NamedConfig
 from space.errors import UsageError
 from space.sources import redrawn, sources_of
@@ -78,6 +78,7 @@ def benchmark(request: Request) -> Outcome:
     options = request.options
     every = load_named(options.config, request.changes)
     named, data = settle_source(only(every, options.only))
+    require_tasks(request.resources, named[0].config)
     measured = type(named[0].config).measured
     if request.is_raced and len(named) < 2:
         raise UsageError("--until-decided: a race takes two configs or more; name another.")

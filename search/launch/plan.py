@@ -12,7 +12,7 @@ from search.launch.forms import choose_form, gpu_finder
 from search.runs.provenance import Provenance
 from search.trials.feasible import IMPOSSIBLE, require_feasible, resolved
 from search.trials.sampling import N_PROBES, random_points, require_own
-from search.workers.workplace import Workplace
+from search.workers.workplace import Workplace, require_tasks
 from space import Space, SpaceFile
 from space.errors import SpaceError, StudyNotFoundError, UserError
 from storage import Store, StudyRecord
@@ -95,6 +95,7 @@ def make_plan(
         logger.warning("the study goes on with the seeds it was begun with, %s", problem)
     makers(space.callbacks)
     require_own(space)
+    require_tasks(space.resources, space.config)
     space, data = settle_data(space, record)
     _probe(space, file.name)
     return Plan(

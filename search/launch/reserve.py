@@ -131,7 +131,7 @@ class Reserve:
         if awaited or all(BASELINE in trial.user_attrs for trial in chosen):
             return 0.0
         n_runs = Counter(run.trial_id for run in confirm_queue(self._opened))
-        asked = space.resources.runs_per_trainable
+        asked = space.resources.together
         is_measured = asked == "auto" and trainable_of(space.config).batched
         return confirmation_seconds(
             [

@@ -51,7 +51,7 @@ def group_size_of_study(
     Returns:
         The number, for any config of the study.
     """
-    asked = space.resources.runs_per_trainable
+    asked = space.resources.together
     if space.pruner.name == "wilcoxon":  # Its replicates are trained one after another.
         return lambda config: 1
     if asked != "auto":
@@ -88,7 +88,7 @@ def group_size_of_queue(configs: Sequence[RunConfig], place: OpenWorkplace) -> G
     Returns:
         The number for each config; no more than leaves every worker its share.
     """
-    asked = place.resources.runs_per_trainable
+    asked = place.resources.together
     if asked != "auto":
         return lambda config: asked
     counts = Counter(_kind_of(config) for config in configs)

@@ -37,7 +37,7 @@ def run_tune(
 
     from search.workers.hooks import LedgerScheduler, LedgerSearcher, LedgerStopper
     from search.workers.memory import MemoryWatch
-    from trainables.worker.ray_trainable import RunTrainable
+    from trainables.worker.ray_trainable import RunTrainable, TeamSize
 
     slots, cpus = place.slots, place.resources.cpus
     workers = Workers(
@@ -47,12 +47,19 @@ def run_tune(
         files=place.files,
         limits=place.limits,
     )
+    n, share = place.resources.n_processes, {"CPU": cpus, "GPU": slots.gpus_per_trial}
+    bundles, team = [share], None
+    if n > 1:
+        # The worker itself leads, and computes nothing.
+        share = {kind: amount / n for kind, amount in share.items()}
+        bundles, team = [{}, *[share] * n], TeamSize(n=n, cpus=share["CPU"], gpus=share["GPU"])
     # Put into Ray's object store once, and read from shared memory by the workers of a machine.
     trainable: Any = tune.with_parameters(
         RunTrainable,
         data=place.data,
         n_threads=place.n_threads,
         use_gpu=slots.gpus_per_trial > 0,
+        team=team,
     )
     logging.getLogger("ray.tune").setLevel(logging.INFO if place.verbose else logging.CRITICAL)
     # Tune would ask for the next worker only when the last one has loaded its libraries.
@@ -67,9 +74,7 @@ def run_tune(
         search_alg=LedgerSearcher(workers),
         scheduler=scheduler,
         stop=stopper,
-        resources_per_trial=tune.PlacementGroupFactory(
-            [{"CPU": cpus, "GPU": slots.gpus_per_trial}]
-        ),
+        resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="STRICT_PACK"),
         storage_path=str(place.scratch),
         reuse_actors=memory is None,  # What a new worker is given begins in a new process then.
         max_failures=0,

@@ -9,14 +9,30 @@ from pathlib import Path
 from typing import Literal
 
 from search.workers.ray_session import Slots, ray_session, slots_for
-from space import Resources, TrainingConfig
+from space import Resources, RunConfig, TrainingConfig
 from space.config import AnyTraining
+from space.errors import TrainingError
 from space.files.places import Place
 from space.study.terms import Limits
 from storage.commands.checkpoints import weights_of
 from trainables.contract.run_data import RunData
+from trainables.finding.find import trainable_of
 
-__all__ = ["OpenWorkplace", "RunFiles", "Workplace"]
+__all__ = ["OpenWorkplace", "RunFiles", "Workplace", "require_tasks"]
+
+
+def require_tasks(resources: Resources, config: RunConfig) -> None:
+    """Refuse several processes a run where the run is none whose batches can be shared out.
+
+    Raises:
+        TrainingError: If it is none.
+    """
+    if resources.n_processes > 1 and not trainable_of(config).batched:
+        raise TrainingError(
+            f"resources.strategy: '{config.trainable}' trains itself, and ddp shares out the "
+            "batches of tasks alone; leave resources.strategy out, and it has all of a trial's "
+            "CPUs and GPUs."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +120,8 @@ class OpenWorkplace(Workplace):
 
     @property
     def n_threads(self) -> int:
-        """Threads of a worker: its CPUs, and one at the least."""
-        return max(1, int(self.resources.cpus))
+        """Threads of each of a worker's processes: its CPUs, and one at the least."""
+        return max(1, int(self.resources.cpus / self.resources.n_processes))
 
     def below(self, folder: str) -> OpenWorkplace:
         """The same place with its checkpoints in a folder of their own."""

@@ -29,7 +29,7 @@ from space.study.pruners import (
     WilcoxonPruner,
 )
 from space.study.samplers import CmaEsSampler, GridSampler, Sampler
-from space.study.terms import Limits, Objective, WarmStart
+from space.study.terms import Limits, Objective, Resources, WarmStart
 
 __all__ = [
     "MOST_GRID_POINTS",
@@ -102,12 +102,19 @@ def searched_metrics(measured: Measured) -> list[str]:
     return [name for name in measured.by_name if not name.startswith("test_")]
 
 
-def check_limits(limits: Limits, n_objectives: int) -> None:
-    """Refuse a plateau of several objectives.
+def check_limits(limits: Limits, n_objectives: int, resources: Resources) -> None:
+    """Refuse a plateau of several objectives, and a limit of what a team's leader does not use.
 
     Raises:
         PydanticCustomError: If there is one.
     """
+    if limits.trial_memory is not None and resources.n_processes > 1:
+        raise refusal(
+            "the memory of a worker's own process is looked at, and with resources.strategy: ddp "
+            "others train; leave one of them out",
+            "limits",
+            "trial_memory",
+        )
     if limits.plateau is not None and n_objectives > 1:
         raise refusal(
             f"found {limits.plateau}; expected none, since there are {n_objectives} objectives",

@@ -158,7 +158,7 @@ class Space(ConfigHolder):
                     replicates=self.replicates,
                     n_objectives=n_objectives,
                 ),
-                partial(checks.check_limits, self.limits, n_objectives),
+                partial(checks.check_limits, self.limits, n_objectives, self.resources),
                 self.baseline_params,
                 partial(
                     constraints.check_constraints, self.constraints, config, self.parameter_paths

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from space.config import FrozenModel
+from space.config import FrozenModel, later
 from space.durations import Duration
 from space.messages import describe, refusal
 from space.sizes import Size
@@ -108,7 +108,7 @@ class Resources(FrozenModel):
     """What a worker occupies, which trains one run or several together."""
 
     cpus: Annotated[float, Field(gt=0), AfterValidator(_schedulable)] = 1.0
-    """CPU cores; the worker's threads follow."""
+    """CPU cores; the worker's threads follow. Several processes have equal shares."""
     gpus: Annotated[
         Literal["auto"] | Annotated[float, Field(ge=0)], AfterValidator(_schedulable)
     ] = "auto"
@@ -119,3 +119,55 @@ class Resources(FrozenModel):
     docs/performance.md). auto: as many as were measured to pay on this device and fit its
     memory, yet no more than leaves every worker its share, and under a sampler that learns from
     results no more than a tenth of the trials at once; 1: numbers to the bit."""
+    strategy: Literal["ddp"] | None = later(None)
+    """ddp: several processes of one machine train a run, each on its part of every batch, and it
+    computes what it would in one but for rounding: one process for each of gpus, or with gpus 0 as
+    many as processes says. Of tasks alone; such runs are not trained many as one model."""
+    processes: Annotated[int, Field(ge=2)] | None = later(None)
+    """With strategy ddp and gpus 0: how many processes train a run."""
+
+    @property
+    def n_processes(self) -> int:
+        """How many processes train a run."""
+        if self.strategy is None or self.gpus == "auto":
+            return 1
+        return self.processes or int(self.gpus)
+
+    @property
+    def together(self) -> Literal["auto"] | int:
+        """How many runs a worker trains as one model, as far as it is settled."""
+        return self.runs_per_trainable if self.n_processes == 1 else 1
+
+    @model_validator(mode="after")
+    def _team(self) -> Self:
+        if self.strategy is None:
+            if self.processes is not None:
+                raise refusal(
+                    "only strategy: ddp has several; add it, or leave this out", "processes"
+                )
+            return self
+        if self.gpus == "auto" or 0 < self.gpus < 2 or (not self.gpus and self.processes is None):
+            raise refusal(
+                "ddp has a process for each GPU; expected gpus: 2 or more, or gpus: 0 and "
+                "processes: 2 or more",
+                "strategy",
+            )
+        if self.processes not in (None, self.gpus or self.processes):
+            raise refusal(
+                f"found {self.processes}; with gpus: {self.gpus:g} each has one, leave this out",
+                "processes",
+            )
+        if self.runs_per_trainable not in ("auto", 1):
+            raise refusal(
+                "runs that several processes train are not trained many as one model; expected "
+                "auto or 1",
+                "runs_per_trainable",
+            )
+        share = self.cpus / self.n_processes
+        if share > 1 and share != int(share):
+            raise refusal(
+                f"found {self.cpus:g} for {self.n_processes} processes; expected a multiple of "
+                f"their number, or less than one each",
+                "cpus",
+            )
+        return self

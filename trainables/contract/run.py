@@ -53,6 +53,11 @@ class Run(ABC):
         return 0
 
     @property
+    def device_name(self) -> str:
+        """What it is trained on, where that is to be known; empty for this process's CPU."""
+        return ""
+
+    @property
     def epoch(self) -> int:
         """Completed epochs."""
         return len(self.history)

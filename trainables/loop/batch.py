@@ -31,6 +31,7 @@ from trainables.loop.network import (
 )
 from trainables.loop.samples import n_samples, rows_of, side_by_side
 from trainables.loop.stack import Stack
+from trainables.loop.team import Team, TeamNetwork
 from trainables.loop.together import EVALUATION_BATCH, Sums, Together, metrics_of
 from trainables.loop.traced import TracedFunction
 
@@ -103,9 +104,12 @@ _shared_functions = lru_cache(maxsize=8)(_functions)
 """Those that trace themselves do so once in the life of a process for all batches of a kind."""
 
 
-def _alone(run: Training) -> AloneNetwork:
+def _alone(run: Training, team: Team | None = None) -> AloneNetwork:
     loss = RunLoss(run.task, run.network, run.config.training)
-    return AloneNetwork(loss, list(run.parts["train"]), options_of([run]))
+    names, options = list(run.parts["train"]), options_of([run])
+    if team is None:
+        return AloneNetwork(loss, names, options)
+    return TeamNetwork(loss, names, options, team)
 
 
 @torch.no_grad()
@@ -166,7 +170,8 @@ class TrainingBatch:
         self._together: Together | None = None
         self.warnings: list[str] = []
         """What did not stop the runs but should be known."""
-        if capture is None and runs[0].device.type == "cuda":
+        # What a team's processes say to each other is not captured.
+        if capture is None and runs[0].device.type == "cuda" and runs[0].team is None:
             capture = CudaGraphs()
         self._capture = capture
         # What is captured asks for its operators once, however long it takes to find them.
@@ -258,7 +263,7 @@ class TrainingBatch:
         """Makes the runs' states parts of one."""
         first, capture = self._runs[0], self._capture
         if len(self._runs) == 1:
-            return Together(self._runs, _alone(first), capture, self._warn)
+            return Together(self._runs, _alone(first, first.team), capture, self._warn)
         make = _functions if self._trace_after is None else _shared_functions
         names, training = list(first.parts["train"]), first.config.training
         kind = _Kind(self._key, self._trace_after, first.task, names, training, first.device)

@@ -23,13 +23,15 @@ class SeededDropout(TorchFunctionMode):
     memory layout, and under `torch.vmap`, where each run has a key of its own.
     """
 
-    def __init__(self, key: Tensor) -> None:
+    def __init__(self, key: Tensor, part: slice | None = None) -> None:
         """
         Args:
             key: An int64 scalar of the run and the step.
+            part: Which of a batch's samples are at hand, whose elements have the masks that they
+                would have among all; None: all of them.
         """
         super().__init__()
-        self._key = key
+        self._key, self._part = key, part
         self._n_calls = 0
 
     def __torch_function__(
@@ -61,18 +63,25 @@ class SeededDropout(TorchFunctionMode):
         self._n_calls += 1
         if p == 1:
             return input.mul_(0) if inplace else input * 0
-        hashed = hash_of(self._key, self._n_calls, mask_shape(input))
+        shape = mask_shape(input)
+        hashed = hash_of(self._key, self._n_calls, shape, _n_before(self._part, shape))
         mask = (hashed >= round(p * (_LOW + 1))).to(input.dtype) / (1 - p)
         return input.mul_(mask) if inplace else input * mask
 
 
-def hash_of(key: Tensor, call: int, shape: Sequence[int]) -> Tensor:
+def _n_before(part: slice | None, shape: Sequence[int]) -> int:
+    """How many elements the samples before a part have, where the first dimension counts them."""
+    return 0 if part is None else math.prod(shape) * part.start // (part.stop - part.start)
+
+
+def hash_of(key: Tensor, call: int, shape: Sequence[int], first: int = 0) -> Tensor:
     """Numbers that look drawn at random, uniformly.
 
     Args:
         key: An int64 scalar.
         call: Tells the numbers of one key apart.
         shape: Of what is wanted.
+        first: The place of the first element among those of the call.
 
     Returns:
         int32 tensor of that shape, 0 to 2**31 - 1, on the key's device.
@@ -83,7 +92,8 @@ def hash_of(key: Tensor, call: int, shape: Sequence[int]) -> Tensor:
         permutations of each other.
     """
     n = math.prod(shape)
-    element = torch.arange(n, dtype=torch.int32, device=key.device).view(tuple(shape))
+    element = torch.arange(first, first + n, dtype=torch.int32, device=key.device)
+    element = element.view(tuple(shape))
     low, high = key.to(torch.int32), (key >> 32).to(torch.int32)
     mixed = _finalized(element * 0x5BD1E995 + low)
     return _finalized((mixed ^ high) + _wrapped(call * 0x9E3779B9)) & _LOW

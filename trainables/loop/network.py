@@ -85,6 +85,8 @@ class RunLoss:
         self._loss = _Loss(network)
         self._precision = training.precision
         self._shapes: dict[str, torch.Size] = {}
+        self.part: slice | None = None
+        """Which of a batch's samples it is given; None: all of them."""
 
     @property
     def network(self) -> nn.Module:
@@ -113,7 +115,7 @@ class RunLoss:
         Returns:
             The mean loss, and the sums (S,), float64.
         """
-        with SeededDropout(key), self._autocast(key.device):
+        with SeededDropout(key, self.part), self._autocast(key.device):
             if state is None:
                 found = self._loss(self._task, batch)
             else:
@@ -189,11 +191,18 @@ class AloneNetwork:
 
     def train(self, key_R: Tensor, *rows: Tensor) -> tuple[Tensor, list[list[Tensor | None]]]:
         """See `RunsNetwork.train`."""
+        return self._train(key_R, rows)
+
+    def _train(
+        self, key_R: Tensor, rows: Sequence[Tensor], share: float = 1.0
+    ) -> tuple[Tensor, list[list[Tensor | None]]]:
+        """As `train`; the gradients are those of so large a share of the loss."""
         self.loss.network.train()
         with torch.enable_grad():
             loss, sums_S = self.loss(key_R.squeeze(0), self._batch(rows))
             trained = [self._parameters[place] for place in self._trained]
-            found = torch.autograd.grad(loss, trained, allow_unused=True)
+            part = loss if share == 1 else loss * share
+            found = torch.autograd.grad(part, trained, allow_unused=True)
         gradients: list[Tensor | None] = [None] * len(self._parameters)
         for place, parameter, gradient in zip(self._trained, trained, found, strict=True):
             gradients[place] = _laid_out_like(parameter, gradient)

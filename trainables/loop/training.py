@@ -23,6 +23,7 @@ from trainables.loop.batch import TrainingBatch, evaluate
 from trainables.loop.network import build_network
 from trainables.loop.optimizer import Optimizer
 from trainables.loop.samples import n_samples, on_device
+from trainables.loop.team import Team
 from trainables.seeds import Stream, derive_seed, generator, role_seed
 from trainables.tracebacks import where
 
@@ -80,6 +81,10 @@ class Training(Run):
     The same config on the same machine with the same number of threads gives the same numbers, in
     whatever process and after whatever else. The steps themselves are those of `TrainingBatch`, of
     which a run alone is one of one run.
+
+    Attributes:
+        team: The processes that train it together, this one among them; None: this one alone. To be
+            set before the first epoch.
     """
 
     config: NetworkConfig
@@ -104,6 +109,7 @@ class Training(Run):
         super().__init__(config, task.measured, data.fingerprint)
         self.task = task
         self.device = device
+        self.team: Team | None = None
         self.n_steps = 0
         """Steps of the epoch begun last."""
         parts = draw_parts(task, data, config.data.data_seed)
@@ -121,6 +127,11 @@ class Training(Run):
     def name(self) -> str:
         """What is trained, in a word."""
         return self.config.what
+
+    @property
+    def device_name(self) -> str:
+        """The GPU's."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
 
     @property
     def n_parameters(self) -> int:

@@ -33,6 +33,7 @@ from trainables.contract.run import Run
 from trainables.contract.run_data import RunData
 from trainables.failures import (
     LONGEST_REASON,
+    LostTeamError,
     NonFiniteLossError,
     TrialFailure,
     is_device_lost,
@@ -41,6 +42,7 @@ from trainables.failures import (
 from trainables.finding.find import read_config, trainable_of
 from trainables.tracebacks import describe, traceback_of
 from trainables.worker.checkpoint import is_checkpoint, load_checkpoint, save_checkpoint
+from trainables.worker.team_run import Members, TeamRun
 from trainables.worker.weights import save_weights
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ class AssignedRun:
         data: RunData,
         *,
         n_together: int = 1,
+        members: Members | None = None,
     ) -> None:
         """Take an assignment; nothing is trained or loaded yet.
 
@@ -78,6 +81,7 @@ class AssignedRun:
             data: What it is trained on, with the test part where the assignment asks for an
                 evaluation.
             n_together: How many runs share the process's time, this one among them.
+            members: The processes that train it together; None: this one trains it.
         """
         self._evaluate: bool = assignment["evaluate"]
         self.together: bool = assignment["together"]
@@ -88,6 +92,7 @@ class AssignedRun:
         self._n_reported: int = assignment["n_epochs"]
         self._data = data
         self._n_together = n_together
+        self._members = members
         self._run: Run | None = None
         self._warning: str | None = None
         self._unsaved: str | None = None
@@ -105,7 +110,7 @@ class AssignedRun:
     def training(self) -> Training | None:
         """The run, once it is prepared, where it is one of those that are trained as one model."""
         is_one = trainable_of(self._config).batched
-        return cast("Training | None", self._run if is_one else None)
+        return cast("Training | None", self._run if is_one and self._members is None else None)
 
     def step(self) -> dict[str, Any]:
         """Train one epoch and report it.
@@ -163,8 +168,12 @@ class AssignedRun:
                 return work()
         except NonFiniteLossError as failure:
             return self._fail(str(failure), failure.metrics)
-        except (TrialFailure, UserError) as failure:
+        except TrialFailure as failure:
+            return self._fail(str(failure), told=failure.told)
+        except UserError as failure:
             return self._fail(str(failure))
+        except LostTeamError:
+            raise  # It is none of the run's doing, as far as can be told.
         except Exception as error:  # the study must survive any trial's bug
             if is_device_lost():
                 raise  # It outlives the run that met it, so this process must end.
@@ -198,7 +207,11 @@ class AssignedRun:
         """The run, at its last checkpoint if it was not open yet."""
         if self._run is not None:
             return self._run
-        run = trainable_of(self._config).open_run(self._config, self._data)
+        run: Run
+        if self._members is None:
+            run = trainable_of(self._config).open_run(self._config, self._data)
+        else:
+            run = TeamRun(self.run_id, self._config, self._data, self._members)
         try:
             if self._path is not None and is_checkpoint(self._path):
                 load_checkpoint(run, self._path)
@@ -252,15 +265,11 @@ class AssignedRun:
             "failure": failure,
             "traceback": told,
             "warning": warning,
-            "worker": _worker(self.training),
+            "worker": _worker(self._run),
         }
 
 
-def _worker(training: Training | None) -> str:
+def _worker(run: Run | None) -> str:
     """This process, and the GPU that it trains on."""
-    process = f"{socket.gethostname()} {os.getpid()}"
-    if training is None or training.device.type != "cuda":
-        return process
-    import torch
-
-    return f"{process} {torch.cuda.get_device_name(training.device)}"
+    device = "" if run is None else run.device_name
+    return f"{socket.gethostname()} {os.getpid()} {device}".strip()

@@ -207,6 +207,34 @@ _BAD: list[tuple[str, Any, str]] = [
         {"gpus": 1.5},
         "resources.gpus: found 1.5; expected a whole number or less than 1",
     ),
+    (
+        "resources",
+        {"strategy": "ddp"},
+        "resources.strategy: ddp has a process for each GPU; expected gpus: 2 or more, or gpus: 0 "
+        "and processes: 2 or more",
+    ),
+    (
+        "resources",
+        {"processes": 2},
+        "resources.processes: only strategy: ddp has several; add it, or leave this out",
+    ),
+    (
+        "resources",
+        {"gpus": 2, "strategy": "ddp", "processes": 3},
+        "resources.processes: found 3; with gpus: 2 each has one, leave this out",
+    ),
+    (
+        "resources",
+        {"gpus": 2, "strategy": "ddp", "cpus": 3},
+        "resources.cpus: found 3 for 2 processes; expected a multiple of their number, or less "
+        "than one each",
+    ),
+    (
+        "resources",
+        {"gpus": 0, "strategy": "ddp", "processes": 2, "runs_per_trainable": 4},
+        "resources.runs_per_trainable: runs that several processes train are not trained many as "
+        "one model; expected auto or 1",
+    ),
     ("concurrency", "all", "concurrency: found 'all'; expected 'auto' or an integer"),
     ("concurrency", 0, "concurrency: found 0; expected 'auto' or at least 1"),
 ]
