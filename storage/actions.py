@@ -48,7 +48,7 @@ class Answer(NamedTuple):
     said: str | None = None
     """What became of it, in a sentence."""
     submission_id: int | None = None
-    """The submission that it made, if it did."""
+    """The submission that it made, or that it turned out to be about."""
 
 
 _TABLE = schema.actions
@@ -113,12 +113,24 @@ def ask(store: Store, action: NewAction) -> ActionRecord:
             return Answer("refused", f"there is no launch {action.launch_id}")
         if not is_alive(LaunchRecord(**row._mapping)):
             return Answer("refused", ended(row.launch_id))
-        return Answer("asked")
+        if action.verb != STOP:
+            return Answer("asked")
+        # An agent would begin it again: it is its submission that is to stop.
+        table = schema.submissions.c
+        of_it = (table.launch_id == action.launch_id) & (table.state == "running")
+        number = connection.execute(sa.select(table.submission_id).where(of_it)).scalar()
+        return Answer("asked", submission_id=number)
 
     return act(store, action, work)
 
 
-def answer(store: Store, action: ActionRecord, state: str, said: str) -> bool:
+def answer(
+    store: Store,
+    action: ActionRecord,
+    state: str,
+    said: str,
+    also: Callable[[sa.Connection], object] = lambda _connection: None,
+) -> bool:
     """Say what became of an action; say whether nobody else had.
 
     Args:
@@ -126,6 +138,7 @@ def answer(store: Store, action: ActionRecord, state: str, said: str) -> bool:
         action: An action that was asked.
         state: ``"done"`` or ``"refused"``.
         said: What became of it, in a sentence.
+        also: Writes what was done, in the transaction that says so, where nobody else had.
 
     Raises:
         StorageError: If the database fails.
@@ -133,7 +146,14 @@ def answer(store: Store, action: ActionRecord, state: str, said: str) -> bool:
     own = (_TABLE.c.action_id == action.action_id) & (_TABLE.c.state == "asked")
     update = _TABLE.update().where(own)
     update = update.values(state=state, answer=said, answered_at=StoreNow())
-    return store.transaction(lambda connection: connection.execute(update).rowcount > 0)
+
+    def work(connection: sa.Connection) -> bool:
+        is_first = connection.execute(update).rowcount > 0
+        if is_first:
+            also(connection)
+        return is_first
+
+    return store.transaction(work)
 
 
 def refuse_unheard(store: Store) -> None:

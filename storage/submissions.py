@@ -20,11 +20,12 @@ it holds even where the launch is killed before it could obey.
 from __future__ import annotations
 
 import uuid
+from pathlib import PurePosixPath
 from typing import Any
 
 import sqlalchemy as sa
 
-from space.errors import LeaseLostError
+from space.errors import LeaseLostError, UsageError
 from storage.actions import Answer, act
 from storage.leases import is_alive, is_heard_of, status_of
 from storage.store import Store
@@ -43,6 +44,7 @@ from storage.tables.service import (
 __all__ = [
     "SUBMISSIONS",
     "SUBMISSION_VERBS",
+    "add_arguments",
     "begin_under",
     "change_submission",
     "end_hold",
@@ -60,6 +62,7 @@ __all__ = [
 SUBMISSION_VERBS = ("stop", "pause", "resume", "priority")
 """What a submission can be asked for."""
 _STATE_AFTER = {"stop": "stopped", "pause": "paused", "resume": "queued"}
+_NOT_SUBMITTED = {"--storage", "--checkpoints", "--ray-address", "--dry-run"}
 _RESUMABLE = ("paused", "failed", "stopped")
 
 _TABLE = schema.submissions
@@ -72,8 +75,10 @@ def submit(store: Store, submission: NewSubmission) -> int:
     """Put a submission into the queue, and record who did; return its number.
 
     Raises:
+        UsageError: If no agent could run it.
         StorageError: If the database fails.
     """
+    _refuse_unfit(submission)
     names = NewSubmission.__dataclass_fields__
     values = {name: getattr(submission, name) for name in names}
 
@@ -91,6 +96,23 @@ def submit(store: Store, submission: NewSubmission) -> int:
         uid=submission.uid,
     )
     return int(act(store, action, work).submission_id or 0)
+
+
+def _refuse_unfit(submission: NewSubmission) -> None:
+    """Refuse what an agent is not to run, or not to write.
+
+    Raises:
+        UsageError: If there is something.
+    """
+    if submission.command not in ("launch", "benchmark"):
+        raise UsageError(f"'{submission.command}' is no command; expected launch or benchmark.")
+    for name in submission.files:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name or not path.name:
+            raise UsageError(f"{name!r}: a file's name is a path below the working directory.")
+    options = {word.partition("=")[0] for word in submission.arguments}
+    for option in _NOT_SUBMITTED & options:
+        raise UsageError(f"{option}: a submission has none; it is for who runs the command.")
 
 
 def list_submissions(store: Store, *states: str) -> list[SubmissionRecord]:
@@ -230,8 +252,8 @@ def hold_on(store: Store, hold: str, holder: Holder) -> bool:
     return store.transaction(lambda connection: connection.execute(update).rowcount > 0)
 
 
-def begin_under(connection: sa.Connection, hold: str, launch_id: int) -> None:
-    """Record which launch works on a submission, as the launch begins.
+def begin_under(connection: sa.Connection, hold: str, launch_id: int) -> int:
+    """Record which launch works on a submission, as the launch begins; return whose that is.
 
     Raises:
         LeaseLostError: If the submission is not held so any more: the launch must not begin.
@@ -243,6 +265,14 @@ def begin_under(connection: sa.Connection, hold: str, launch_id: int) -> None:
             "the agent that started this command was taken for dead, so its submission was put "
             "back; it goes on from the queue."
         )
+    return int(connection.execute(sa.select(_TABLE.c.submission_id).where(own)).scalar_one())
+
+
+def add_arguments(connection: sa.Connection, submission_id: int, arguments: list[str]) -> None:
+    """Have a submission's command begin with more arguments the next time."""
+    own = _TABLE.c.submission_id == submission_id
+    before = connection.execute(sa.select(_TABLE.c.arguments).where(own)).scalar_one()
+    connection.execute(_TABLE.update().where(own).values(arguments=[*before, *arguments]))
 
 
 def end_hold(store: Store, seen: SubmissionRecord, state: str, reason: str | None) -> str | None:

@@ -72,6 +72,7 @@ ROOMS = {
         ("trials", "workers", "export", "callbacks"),
         ("launch",),
         ("benchmark", "simulate", "verdict"),
+        ("service",),
         ("",),
         ("api",),
         ("reproduction", "serve"),

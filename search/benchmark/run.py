@@ -26,6 +26,7 @@ from search.benchmark.rounds import Rounds
 from search.callbacks.messages import Messages, Send, sender
 from search.callbacks.source import Source
 from search.callbacks.telling import Telling
+from search.runs.actions import LaunchActions
 from search.runs.checkpoints import require_writable
 from search.runs.lease import reclaim_runs
 from search.runs.provenance import collect_provenance
@@ -231,7 +232,8 @@ def _run(
     """Train what is missing, and what is wanted after that; say how it ended."""
     options = request.options
     reclaim_runs(store, "benchmark")
-    launch_id = store.begin_launch(
+    actions = LaunchActions(
+        store,
         collect_provenance().new_launch(
             None,
             command=request.command,
@@ -243,8 +245,9 @@ def _run(
                 "vary": list(sources),
             },
             data=data,
-        )
+        ),
     )
+    launch_id = actions.launch_id
     status, telling, progress = "failed", None, None
     try:
         telling = Telling(request.callbacks, replace(told, launch_id=launch_id), store.url)
@@ -261,7 +264,7 @@ def _run(
         )
         require_writable(place.checkpoints)
         with stop_signals() as stop, place.open() as opened:
-            stopping = Stopping(requested=stop, deadline=request.deadline)
+            stopping = Stopping(requested=stop, deadline=request.deadline, actions=actions)
             while queue:
                 status = train_queue(
                     store,
@@ -282,6 +285,7 @@ def _run(
     finally:
         if progress is not None:
             progress.close()
+        actions.stopped()
         store.end_launch(launch_id, status)
         if telling is not None:
             telling.close()

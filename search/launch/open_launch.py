@@ -9,6 +9,7 @@ from search.callbacks.source import Source
 from search.callbacks.telling import Telling
 from search.launch.changes import changes_since
 from search.launch.plan import Plan
+from search.runs.actions import LaunchActions
 from search.runs.lease import reclaim_stale, sweep_checkpoints
 from search.trials.ledger import Ledger
 from search.trials.study import OpenedStudy
@@ -30,6 +31,7 @@ class OpenLaunch:
 
     Attributes:
         launch_id: Its number.
+        actions: What it is asked for while it runs; None where another process hears of that.
         changes: What is not as the study's last launch had it.
         ledger: Of the trials that it trains; None while it has none.
     """
@@ -48,6 +50,7 @@ class OpenLaunch:
         self.ledger: Ledger | None = None
         self._telling: Telling | None = None
         self.changes: list[str] = []
+        self.actions: LaunchActions | None = None
         if launch_id is not None:
             self.launch_id = launch_id
             return
@@ -55,15 +58,17 @@ class OpenLaunch:
         now = plan.space.model_dump(mode="json")
         if earlier:
             self.changes = changes_since(earlier[-1], now, plan.provenance)
-        self.launch_id = self._store.begin_launch(
+        self.actions = LaunchActions(
+            self._store,
             plan.provenance.new_launch(
                 opened.id,
                 command=plan.command,
                 config=now,
                 changes=self.changes,
                 data=plan.place.data,
-            )
+            ),
         )
+        self.launch_id = self.actions.launch_id
 
     def put_right(self) -> int:
         """Mend what launches that died have left; say how many trials were put back.
@@ -81,6 +86,8 @@ class OpenLaunch:
     def end(self, status: str) -> None:
         """Record how the launch ended."""
         self._sweep()
+        if self.actions is not None:
+            self.actions.stopped()
         self._end(status)
         self.stop_telling()
 

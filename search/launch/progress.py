@@ -42,7 +42,7 @@ class Pace:
 
     def __init__(self, plan: Plan) -> None:
         """Start the clock."""
-        self._plan = plan
+        self.of: Plan | OpenedStudy = plan
         self._started = time.monotonic()
         self._n_epochs = 0
 
@@ -63,14 +63,15 @@ class Pace:
             n_running_epochs: Epochs that the running trials have behind them.
             n_running: How many run.
         """
-        limit = self._plan.space.budget.time_limit
+        space = self.of.space
+        limit = space.budget.time_limit
         return seconds_to_end(
             n_epochs=self._n_epochs,
             seconds=self.elapsed,
             epochs_left=search_epochs_left(
-                self._plan.space.max_trials,
+                space.max_trials,
                 n_ended=snapshot.n_finished + snapshot.counts["FAIL"],
-                a_trial=snapshot.mean_epochs or float(self._plan.space.training.epochs),
+                a_trial=snapshot.mean_epochs or float(space.training.epochs),
                 n_running=n_running,
                 n_running_epochs=n_running_epochs,
             ),
@@ -192,7 +193,7 @@ class LiveProgress:
         self._show = _command_to_show(opened)
         for line in announcement(self._plan, opened, slots, n_reclaimed, changes):
             self._screen.say(line)
-        self._opened = opened
+        self._opened = self._pace.of = opened
         self._draw()
 
     def on_trial_start(self, trial: OpenTrial) -> None:
@@ -227,7 +228,7 @@ class LiveProgress:
 
     def _render(self, snapshot: Snapshot) -> Group:
         counts = snapshot.counts
-        total = self._plan.space.max_trials
+        total = self._pace.of.space.max_trials
         done = counts["COMPLETE"] + counts["PRUNED"] + counts["FAIL"]
         metric = self._plan.space.metrics[0]
         left = self._pace.remaining(

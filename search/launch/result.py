@@ -81,7 +81,8 @@ def read_result(opened: OpenedStudy, plan: Plan, outcome: Outcome) -> Result:
         tried = Tried(plan.space)
         trials = opened.trials()
         tried.look(trials)
-    has_room = plan.space.max_trials is None or len(trials) < plan.space.max_trials
+    most = opened.space.max_trials
+    has_room = most is None or len(trials) < most
     baselines = in_order({row.number: row.state for row in snapshot.leading if row.is_baseline})
     found = read_confirmation(store, opened.id, baselines)
     if plan.space.confirm.top:

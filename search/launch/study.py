@@ -12,6 +12,7 @@ from typing import Protocol
 
 from optuna.trial import TrialState
 
+from search.launch.budget import add_budget
 from search.launch.confirm import confirm, confirm_queue
 from search.launch.open_launch import OpenLaunch
 from search.launch.plan import Plan
@@ -29,6 +30,7 @@ from search.workers.tune import run_tune
 from search.workers.workplace import OpenWorkplace
 from space.errors import ClusterError
 from space.words import duration
+from storage.actions import ADD_BUDGET, STOP_TRIAL
 
 __all__ = ["LaunchObserver", "Outcome", "run_study", "search"]
 
@@ -157,6 +159,12 @@ def search(
         reserve = Reserve(opened, place.slots, observer)
         launch.ledger = ledger = Ledger(opened, launch.launch_id, reserve)
         ledger.course.stopping = stopping
+        stopping.actions = actions = launch.actions
+        if actions is not None:
+            actions.carry_out = {
+                STOP_TRIAL: lambda action: ledger.stop_trial(action.trial_number, action),
+                ADD_BUDGET: add_budget(opened, actions, stopping),
+            }
         n_reclaimed = launch.put_right()
         observer.on_launch(opened, place.slots, n_reclaimed, launch.changes)
 
@@ -164,6 +172,8 @@ def search(
             return _step(ledger, reserve, observer, stopping)
 
         status = _settled(run_tune(ledger, place, group_size, on_step), opened)
+        if actions is not None:
+            actions.carry_out = {}
         n_interrupted = ledger.interrupt(status)
         observer.close()
         if space.confirm.top and status != "interrupted" and stopping.seconds_left > 0:

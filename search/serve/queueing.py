@@ -179,7 +179,8 @@ def _answered(done: ActionRecord, asked: NewAction) -> Json:
         UsageError: If its key was used for another.
         Problem: If it is refused.
     """
-    same = ("verb", "launch_id", "submission_id")
+    # To stop a launch is to stop the submission that it is of.
+    same = ("verb", "launch_id") if asked.launch_id else ("verb", "submission_id")
     if any(getattr(done, name) != getattr(asked, name) for name in same):
         raise UsageError(USED)
     if done.state == "refused":

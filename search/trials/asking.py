@@ -53,7 +53,6 @@ class Asking:
         self._opened, self._study, self._store = opened, opened.study, opened.store
         self._launch_id = launch_id
         self._lease = lease
-        self._max_trials = opened.space.max_trials
         self._tried = Tried(opened.space)
         self._looked = -math.inf
         self._said_exhausted = False
@@ -100,7 +99,8 @@ class Asking:
         with self._store.locked(self._opened.id):
             if self._may_start():
                 # Launches of one process may share the store, too.
-                self._store.hold_study(self._opened.id, self._launch_id, self._max_trials)
+                most = self._opened.space.max_trials
+                self._store.hold_study(self._opened.id, self._launch_id, most)
                 try:
                     return self._study.ask()
                 except StudyFullError:
@@ -112,7 +112,8 @@ class Asking:
         study_id, trials = self._opened.id, self._store.optuna_storage
         if trials.get_n_trials(study_id, TrialState.WAITING) > 0:
             return True
-        if self._max_trials is not None and trials.get_n_trials(study_id) >= self._max_trials:
+        most = self._opened.space.max_trials
+        if most is not None and trials.get_n_trials(study_id) >= most:
             return False
         if has_levelled(self._opened):
             return False

@@ -10,9 +10,14 @@ Its vocabulary is the searcher's: `next_assignment` asks, `report` hears one epo
               could not become a run, since it breaks a constraint, say; the reason is stored
     WAITING   it was interrupted; it goes on from its last checkpoint when a launch asks again
 
-Early stopping has one authority, Optuna's pruner, whose whole evidence is in the store. A trial of
-several replicates reports their mean after each epoch that all of them have reached; under the
-Wilcoxon pruner, which compares replicates, it reports each replicate's final value instead.
+A trial that somebody stops (`stop_trial`) is PRUNED where it has reported a value, which is as true
+as a pruned trial's, and FAIL where there is nothing to say of it; the reason names who asked. That
+is written down before it is done, so that it holds whatever happens to the launch.
+
+The launch's own early stopping has one authority, Optuna's pruner, whose whole evidence is in the
+store. A trial of several replicates reports their mean after each epoch that all of them have
+reached; under the Wilcoxon pruner, which compares replicates, it reports each replicate's final
+value instead.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import optuna
+import sqlalchemy as sa
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
@@ -38,8 +44,11 @@ from search.trials.study import OpenedStudy
 from space import RunConfig
 from space.epochs import Epoch
 from storage import RunEpoch, RunRecord, TrialStep
+from storage.actions import answer
+from storage.optuna_rows.trial_rows import require_unfinished, write_attribute
 from storage.runs import STATE_OF_RUNS
-from storage.tables.attributes import FAIL_REASON, QUEUED, STANDARD_ERROR
+from storage.tables.attributes import FAIL_REASON, QUEUED, STANDARD_ERROR, STOPPED
+from storage.tables.service import ActionRecord
 
 __all__ = ["Ledger"]
 
@@ -204,6 +213,10 @@ class Ledger(RunLedger[OpenTrial]):
         if lost is not None:
             self._fail(opened, lost)
             return None
+        stopped = self._trials.get_trial(asked._trial_id).user_attrs.get(STOPPED)
+        if stopped is not None:
+            self._stop(opened, stopped)
+            return None
         if opened.resumed:
             # A driver killed between a report and the decision on it left the decision to us.
             steps = self._advance(opened)
@@ -306,6 +319,38 @@ class Ledger(RunLedger[OpenTrial]):
             with self.holding(), self._letting_go():
                 opened.traceback = traceback
                 self._fail(opened, reason)
+
+    def stop_trial(self, number: int | None, action: ActionRecord) -> None:
+        """End a trial that somebody asks to stop, and answer.
+
+        Args:
+            number: Optuna's number of it in the study.
+            action: Who asks.
+
+        Raises:
+            StorageError: If the database fails.
+        """
+        opened = next((each for each in self._open.values() if each.number == number), None)
+        if opened is None:
+            answer(self._store, action, "refused", f"trial {number} is not trained by this launch")
+            return
+        reason = f"{action.asked_by} stopped it"
+
+        def write(connection: sa.Connection) -> None:
+            require_unfinished(connection, [opened.trial_id])
+            write_attribute(connection, opened.trial_id, STOPPED, reason)
+
+        with self.holding(), self._letting_go():
+            if answer(self._store, action, "done", f"trial {number} is stopped", write):
+                self._stop(opened, reason)
+
+    def _stop(self, opened: OpenTrial, reason: str) -> None:
+        n_failed_before = self._n_failed_in_a_row
+        if self._is_single and opened.n_steps:
+            self._tell(opened, TrialState.PRUNED, None, reason)
+        else:
+            self._fail(opened, reason)
+        self._n_failed_in_a_row = n_failed_before  # It is no fault.
 
     def _fail(self, opened: OpenTrial, reason: str) -> None:
         if opened.runs:

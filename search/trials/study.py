@@ -25,7 +25,7 @@ from trainables.contract.run_data import RunData
 __all__ = ["OpenedStudy", "examples", "open_study"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class OpenedStudy:
     """A study that a launch goes on with.
 
@@ -33,7 +33,8 @@ class OpenedStudy:
         study: Optuna's, with the launch's sampler and pruner; its trials are those that the
             sampler sees.
         store: What holds it.
-        space: What is searched, its data source settled.
+        space: What is searched, its data source settled. Its budget may become bigger while a
+            launch runs; all else stays.
         measured: What is measured of its runs.
         resolve: Lays a trial's parameters over the study's fixed config.
     """

@@ -110,7 +110,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
                 ray.kill(trial.temporary_state.ray_actor)
 
     def kill_excessive(self) -> None:
-        """Kill the workers that take too long or too much memory.
+        """Kill the workers that take too long or too much memory, or train what was ended.
 
         Tune tells of their end as of any other's.
         """
@@ -119,7 +119,7 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
             for key, trial in self._trials.items()
             if trial.status == Trial.RUNNING
         }
-        excessive = self._workers.overdue(up)
+        excessive = self._workers.abandoned(up) | self._workers.overdue(up)
         if self._memory is not None:
             excessive |= self._workers.oversized(self._memory.look(up))
         for key, reason in excessive.items():

@@ -233,6 +233,23 @@ class Workers:
         del self._groups[worker], self._n_given[worker], self._seen[worker]
         return None
 
+    def abandoned(self, training: Iterable[str]) -> dict[str, str]:
+        """Find the workers all of whose trials ended without them; they are to be killed.
+
+        Args:
+            training: The workers that are up.
+
+        Returns:
+            Worker -> why it is to be killed, each worker once.
+        """
+        found = {
+            worker: "what it trained was ended"
+            for worker in (self._groups.keys() & set(training)) - self._excessive
+            if not any(self._ledger.is_open(i) for p in self._groups[worker] for i in p.open_runs)
+        }
+        self._excessive.update(found)
+        return found
+
     def overdue(self, training: Iterable[str]) -> dict[str, str]:
         """Find the workers that take too long for what they have; they are to be killed.
 
@@ -300,6 +317,7 @@ class Workers:
         del self._n_given[worker]
         self._excessive.discard(worker)
         self._seen.pop(worker, None)
+        lost = [part for part in lost if self._is_wanted(part)]
         for part in lost:
             part.n_deaths += 1
             part.since = None
@@ -311,6 +329,13 @@ class Workers:
                 self._ledger.fail(run_id, reason if part.is_excessive else died)
             part.delete_checkpoints()
         return any(part.goes_on for part in lost)
+
+    def _is_wanted(self, part: _Part) -> bool:
+        """Whether there is something left to train of a part."""
+        part.open_runs = {i for i in part.open_runs if self._ledger.is_open(i)}
+        if not part.open_runs:
+            part.delete_checkpoints()
+        return bool(part.open_runs)
 
     def _fill(
         self, worker: str, group: list[_Part], *, is_new: bool = False

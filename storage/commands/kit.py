@@ -33,6 +33,7 @@ __all__ = [
     "OUTPUT",
     "RAY_ADDRESS",
     "STORAGE",
+    "STORAGE_VARIABLE",
     "STUDY",
     "TIME_LIMIT",
     "VERBOSE",

@@ -8,6 +8,7 @@ changed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,13 +17,14 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import UpdateFinishedTrialError
 
 from storage.tables.inserts import insert_new, upsert
-from storage.tables.optuna_models import PARAMS, REPORTS, TRIALS, VALUES, models
+from storage.tables.optuna_models import PARAMS, REPORTS, TRIALS, USER_ATTRIBUTES, VALUES, models
 from storage.tables.records import TrialStep
 
 __all__ = [
     "next_number",
     "report_steps",
     "require_unfinished",
+    "write_attribute",
     "write_param",
     "write_values",
 ]
@@ -86,6 +88,12 @@ def write_values(connection: sa.Connection, trial_id: int, values: Sequence[floa
             {"trial_id": trial_id, "objective": objective, "value": value, "value_type": kind}
         )
     connection.execute(upsert(connection, VALUES, "trial_id", "objective"), rows)
+
+
+def write_attribute(connection: sa.Connection, trial_id: int, key: str, value: Any) -> None:
+    """Write a user attribute of a trial; JSON."""
+    row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+    connection.execute(upsert(connection, USER_ATTRIBUTES, "trial_id", "key"), [row])
 
 
 def write_param(

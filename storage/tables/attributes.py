@@ -11,6 +11,7 @@ __all__ = [
     "QUEUED",
     "SPARED",
     "STANDARD_ERROR",
+    "STOPPED",
     "WARM_START",
     "warm_start_of",
 ]
@@ -25,6 +26,8 @@ QUEUED = "fixed_params"
 """Optuna's own: the values that a trial was enqueued with."""
 STANDARD_ERROR = "standard_error"
 """Of the mean over replicates, for each objective."""
+STOPPED = "stopped"
+"""Who asked for the end of a trial, as the reason of that end."""
 WARM_START = "warm_start"
 """The earlier study and its trial that it was queued from: ``{"study": NAME, "trial": N}``."""
 

@@ -1,0 +1,224 @@
+"""An agent: what it has room for, what it runs, and what becomes of that."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from search.runs.lease import HEARTBEAT_SECONDS
+from search.runs.provenance import gpu_names
+from search.service.children import Child, order_of, start
+from space.errors import StorageError
+from space.files.places import Place
+from space.terminal.command import EXIT_INTERRUPTED
+from space.terminal.printing import say_event
+from space.words import count
+from storage import LaunchRecord, Store
+from storage.actions import refuse_unheard
+from storage.connect.outage import is_unreachable
+from storage.leases import process_mark, status_of
+from storage.submissions import (
+    end_hold,
+    hold_on,
+    put_back,
+    state_after,
+    submission_of,
+    take,
+)
+from storage.tables.service import Holder, SubmissionRecord
+
+__all__ = ["Agency", "Room", "this_machine"]
+
+logger = logging.getLogger(__name__)
+
+STEP_SECONDS = 0.2
+_ENDED_WELL = ("done", "plateau", "time limit")
+"""How a launch may have ended that has nothing more to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What an agent gives away.
+
+    Attributes:
+        cpus: CPUs.
+        gpus: GPUs, as CUDA_VISIBLE_DEVICES names them.
+    """
+
+    cpus: float
+    gpus: tuple[str, ...]
+
+
+def this_machine(cpus: int | None, gpus: Sequence[str] | None) -> Room:
+    """This machine, or what options say of it."""
+    found = tuple(map(str, range(len(gpu_names())))) if gpus is None else tuple(gpus)
+    return Room(cpus=cpus or len(os.sched_getaffinity(0)), gpus=found)
+
+
+@dataclass(kw_only=True)
+class _Running:
+    submission: SubmissionRecord
+    child: Child
+    gpus: tuple[str, ...]
+
+
+class Agency:
+    """Takes submissions, runs each as a child, and says in the store what became of it."""
+
+    def __init__(
+        self,
+        store: Store,
+        room: Room,
+        *,
+        checkpoints: Place,
+        ray_address: str | None = None,
+        launch: Callable[..., Child] = start,
+    ) -> None:
+        """It has nothing yet.
+
+        Args:
+            store: The store.
+            room: What it gives away.
+            checkpoints: Where unfinished runs lie, for every agent of the store.
+            ray_address: The cluster that its children join, if any.
+            launch: Starts a child.
+        """
+        self._store, self._room, self._ray_address = store, room, ray_address
+        self._checkpoints, self._launch = checkpoints, launch
+        pid = os.getpid()
+        self._holder = Holder(host=platform.node(), pid=pid, process=process_mark(pid))
+        self._running: list[_Running] = []
+        self._orphans: list[SubmissionRecord] = []
+        self._looked = -HEARTBEAT_SECONDS
+        self._is_stopping = False
+
+    def run(self, stop: Callable[[], bool], *, once: bool = False) -> None:
+        """Work until somebody stops it, or with `once` until nothing is left to be taken.
+
+        Args:
+            stop: Whether somebody asks it to stop: what it runs is stopped, and put back.
+            once: Leave once nothing runs and nothing can be taken.
+
+        Raises:
+            StorageError: If the store fails otherwise than by being away.
+        """
+        cpus, gpus = count(self._room.cpus, "CPU"), count(len(self._room.gpus), "GPU")
+        say_event(f"agent on {self._holder.host}: {cpus}, {gpus}, {self._store.name}")
+        while True:
+            if stop() and not self._is_stopping:
+                self._is_stopping = True
+                for each in self._running:
+                    each.child.interrupt()
+            try:
+                has_taken = self._step()
+            except StorageError as error:
+                if not is_unreachable(error):
+                    raise
+                logger.warning("%s", error)
+                continue
+            if not self._running and (self._is_stopping or (once and not has_taken)):
+                return
+            time.sleep(STEP_SECONDS)
+
+    def _step(self) -> bool:
+        """Hear of what ended, keep what runs, take what there is room for; say whether it did."""
+        for each in list(self._running):
+            status = each.child.poll()
+            if status is not None:
+                self._settle(each, status)
+                self._looked = -HEARTBEAT_SECONDS  # There is room now.
+        now = time.monotonic()
+        if now - self._looked < HEARTBEAT_SECONDS:
+            return True
+        self._looked = now
+        for each in self._running:
+            # Where another has it by now, the child will be told as it begins its launch.
+            hold_on(self._store, str(each.submission.hold), self._holder)
+        if self._is_stopping:
+            return False
+        refuse_unheard(self._store)
+        self._orphans = put_back(self._store)
+        n_taken = 0
+        while self._take():
+            n_taken += 1
+        return n_taken > 0
+
+    def _take(self) -> bool:
+        free, gpus = self._free()
+        total = self._room.cpus, float(len(self._room.gpus))
+        taken = take(self._store, self._holder, free=(free, float(len(gpus))), total=total)
+        if taken is None:
+            return False
+        gpus = gpus[: int(taken.gpus)]
+        order = order_of(
+            taken,
+            self._store.url,
+            checkpoints=self._checkpoints,
+            ray_address=self._ray_address,
+            gpus=gpus,
+        )
+        child = self._launch(taken, order)
+        self._running.append(_Running(submission=taken, child=child, gpus=gpus))
+        say_event(f"{_label(taken)} starts")
+        return True
+
+    def _free(self) -> tuple[float, tuple[str, ...]]:
+        """The CPUs and the GPUs that are left.
+
+        A launch whose agent died on this machine still takes up what it was given.
+        """
+        here = [each for each in self._orphans if _host(each) == self._holder.host]
+        busy = [*here, *(each.submission for each in self._running)]
+        in_use = {gpu for each in self._running for gpu in each.gpus}
+        gpus = tuple(gpu for gpu in self._room.gpus if gpu not in in_use)
+        n_lost = int(sum(each.gpus for each in here))
+        free = self._room.cpus - sum(each.cpus for each in busy)
+        return free, gpus[: max(0, len(gpus) - n_lost)]
+
+    def _settle(self, running: _Running, status: int) -> None:
+        """Record what has become of a child's submission."""
+        hold = running.submission.hold
+        seen = submission_of(self._store, running.submission.submission_id)
+        if seen is not None and seen.hold == hold and seen.state == "running":
+            launches = {each.launch_id: each for each in self._store.launches()}
+            launch = launches.get(seen.launch_id or 0)
+            state, reason = what_became(status, launch, running.child.said)
+            after = end_hold(self._store, seen, state, reason)
+            why = f": {reason}" if reason else ""
+            say_event(f"{_label(seen)} is {after or state}{why}")
+        self._running.remove(running)
+        running.child.clear()
+
+
+def what_became(
+    status: int, launch: LaunchRecord | None, said: Callable[[], str]
+) -> tuple[str, str | None]:
+    """What a submission is once its command has ended: its state, and why.
+
+    Args:
+        status: The command's exit status; negative where a signal ended it.
+        launch: The launch that it began, if it did.
+        said: What it ended with on stderr.
+    """
+    ended = None if launch is None else status_of(launch)
+    if status == 0 or (status == 1 and ended in _ENDED_WELL):
+        return "done", None if status == 0 else "nothing finished"
+    if status == EXIT_INTERRUPTED or status < 0:
+        if ended in _ENDED_WELL:
+            return "done", None
+        return state_after(launch) if ended else ("queued", "it was interrupted")
+    if ended == "died":  # The store was away for too long to hear of its end.
+        return state_after(launch)
+    return "failed", said()
+
+
+def _host(submission: SubmissionRecord) -> str | None:
+    return None if submission.holder is None else submission.holder.host
+
+
+def _label(submission: SubmissionRecord) -> str:
+    return f"submission {submission.submission_id}, {submission.command} '{submission.name}',"

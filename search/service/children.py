@@ -1,0 +1,141 @@
+"""The command of a submission, as a process of its own that outlives its agent if it must."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from search.runs.actions import SUBMISSION_VARIABLE
+from space.files.places import Place
+from storage.commands.kit import STORAGE_VARIABLE
+from storage.tables.service import SubmissionRecord
+
+__all__ = ["Child", "Order", "order_of", "start"]
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Where our packages lie, which a child's working directory does not hold."""
+_ERROR = "error: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be run for a submission.
+
+    Attributes:
+        arguments: Of the Python that runs it.
+        environment: Variables beside those of whoever starts it.
+        files: Path -> text, to be put into its working directory.
+    """
+
+    arguments: list[str]
+    environment: dict[str, str]
+    files: Mapping[str, str]
+
+
+def order_of(
+    submission: SubmissionRecord,
+    url: sa.URL,
+    *,
+    checkpoints: Place,
+    ray_address: str | None,
+    gpus: Sequence[str],
+) -> Order:
+    """What is to be run for a submission that was just taken.
+
+    Args:
+        submission: The submission.
+        url: The store, with its password.
+        checkpoints: Where unfinished runs lie.
+        ray_address: The cluster to join; None: a Ray of its own, with the CPUs and GPUs that the
+            submission asks for.
+        gpus: Which GPUs it gets.
+    """
+    arguments = ["-m", f"search.{submission.command}", *submission.arguments]
+    arguments += ["--checkpoints", str(checkpoints)]
+    environment = {
+        STORAGE_VARIABLE: url.render_as_string(hide_password=False),
+        SUBMISSION_VARIABLE: str(submission.hold),
+        "SEARCH_DATA_ROOT": str(Path(os.environ.get("SEARCH_DATA_ROOT") or "data").resolve()),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+    }
+    if ray_address is not None:
+        arguments += ["--ray-address", ray_address]
+    else:
+        environment |= {
+            "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": int(submission.cpus)}),
+            "CUDA_VISIBLE_DEVICES": ",".join(gpus),
+        }
+    return Order(arguments=arguments, environment=environment, files=submission.files)
+
+
+class Child:
+    """A started command."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        """It was just started, in a folder of its own."""
+        self._process, self._folder = process, folder
+
+    def poll(self) -> int | None:
+        """Its exit status, negative where a signal ended it; None while it runs."""
+        return self._process.poll()
+
+    def interrupt(self) -> None:
+        """Ask it to stop, as a first Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+
+    def said(self) -> str:
+        """Why it failed: the sentence that it ended with."""
+        text = (self._folder / "stderr").read_text(encoding="utf-8", errors="replace")
+        return last_words(text)
+
+    def clear(self) -> None:
+        """Delete its folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def start(submission: SubmissionRecord, order: Order) -> Child:
+    """Start a command here.
+
+    Raises:
+        OSError: If its files cannot be written.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"search-submission-{submission.submission_id}-"))
+    work = folder / "work"
+    put_files(work, order.files)
+    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, *order.arguments],
+            cwd=work,
+            env={**os.environ, **order.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,  # A Ctrl-C at the agent is the agent's.
+        )
+    return Child(process, folder)
+
+
+def put_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write a submission's files below a folder."""
+    folder.mkdir()
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def last_words(text: str) -> str:
+    """The sentences that a command's errors ended with."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
+    return " ".join(errors or lines[-1:]) or "it said nothing"
