@@ -26,7 +26,9 @@ OF_FILES = {"launch": "--space", "benchmark": "--config"}
 """Command -> its option that names the file or files that it begins with."""
 OF_AGENTS = ("--storage", "--ray-address", "--checkpoints")
 """Options that say where a launch runs, which is for agents to know."""
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+PART = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+FileName = Annotated[str, Field(pattern=rf"^(?:{PART}/){{0,5}}{PART}$")]
+"""A path below the directory that the command is run in."""
 Priority = Annotated[int, Field(ge=-1000, le=1000, description="Higher ones go first.")]
 
 

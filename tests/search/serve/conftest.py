@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,9 +107,7 @@ def silence(store: Store, launch: int) -> None:
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    """The API over a new store."""
-    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+def api(store: Store) -> Api:
+    """The API over an empty store."""
     tokens = {role: create_token(store, role, role, asked_by="test") for role in ROLES}
-    yield Api(store, tokens)
-    store.close()
+    return Api(store, tokens)

@@ -9,6 +9,7 @@ from storage.actions import list_actions
 from storage.admin.check import check_store
 from storage.clients import trial_given
 from storage.leases import LEASE_SECONDS
+from tests.conftest import BACKENDS
 from tests.search.conftest import ASHA
 from tests.search.serve.conftest import FOUR, METRICS, Api, silence
 
@@ -50,6 +51,7 @@ def test_the_pruner_decides_as_ever(api: Api) -> None:
     assert api.done(f"/launches/{launch}/trials/{trials[2]}/tell", {}) == {"state": "PRUNED"}
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_what_is_said_twice_is_done_once(api: Api) -> None:
     body = {"space": FOUR}
     launch, again = (api.done("/launches", body, key="begin")["launch"] for _ in range(2))
@@ -74,6 +76,7 @@ def test_what_is_said_twice_is_done_once(api: Api) -> None:
     assert [each["status"] for each in api.get("/studies/closed")["launches"]] == ["interrupted"]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_server_that_is_started_again_loses_nothing(api: Api) -> None:
     launch = api.begin()
     trial = api.done(f"/launches/{launch}/ask", key="one")["trial"]
@@ -121,6 +124,7 @@ def test_a_trial_of_an_answer_that_was_lost_is_given_to_the_next(
     assert numbers == [0, 1, 2]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_client_that_died_is_reclaimed(api: Api) -> None:
     dead = api.begin()
     trial = api.done(f"/launches/{dead}/ask")["trial"]

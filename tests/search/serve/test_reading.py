@@ -24,7 +24,7 @@ CSV = "config,seed,test_acc\n" + "".join(
 QUEUED: dict[str, Any] = {
     "command": "launch",
     "name": "mine",
-    "files": {"mine.yaml": "study: mine\n", "net.py": "import torch\n"},
+    "files": {"mine.yaml": "study: mine\n", "nets/net.py": "import torch\n"},
     "arguments": ["--space", "mine.yaml", "--trials", "5"],
     "cpus": 2,
 }
@@ -108,6 +108,8 @@ def test_what_is_queued(api: Api) -> None:
         ({"files": {"../x.yaml": ""}}, "files"),
         ({"files": {".bashrc": ""}}, "files"),
         ({"files": {"/etc/x": ""}}, "files"),
+        ({"files": {"nets/../../x": ""}}, "files"),
+        ({"files": {"nets//x": ""}}, "files"),
         ({"files": {}}, "files"),
         ({"arguments": ["--space", "other.yaml"]}, "other.yaml"),
         ({"arguments": []}, "--space"),

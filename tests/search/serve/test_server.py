@@ -12,7 +12,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import pytest
 
 import search
 from dashboards.pages.guard import API
-from storage import Store, open_store
+from storage import Store
 from storage.admin.check import check_store
 from storage.tokens import create_token
 from tests.dashboards.pages.web import serving
@@ -43,14 +42,6 @@ ask(f"/launches/{launch}/trials/{trial['number']}/report",
 print(launch, flush=True)
 time.sleep(600)
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """A new store."""
-    opened = open_store(f"sqlite:///{tmp_path / 's.db'}")
-    yield opened
-    opened.close()
 
 
 def url_of(store: Store) -> str:
