@@ -97,7 +97,7 @@ def _trial(store: Store, request: Request) -> Shown:
         raise HTTPException(404, f"The study has no trial {wanted}.") from error
     return Shown(
         title=f"Trial {wanted} of {name}",
-        version=lambda: study_version(store, study_id),
+        version=lambda: f"{study_version(store, study_id)}-{actions_version(store, name)}",
         make=lambda: trial_document(store, study_id, name, wanted),
         optuna=f"/dashboard/studies/{study_id}/trials?numbers={wanted}",
     )

@@ -19,6 +19,7 @@ from space.messages import listed
 from space.words import NOTHING, number
 from storage import LaunchRecord, RunRecord, Store
 from storage.commands.checkpoints import weights_of_run
+from storage.tables.service import ActionRecord
 
 __all__ = [
     "Tile",
@@ -58,6 +59,8 @@ class TrainedPage:
         commands: What for -> a command.
         tracebacks: Of the errors that it failed by.
         launches: Those that trained it.
+        act: The address of the page on which it is acted upon.
+        notes: What people wrote of it, newest first.
     """
 
     up: Sequence[tuple[str, str]]
@@ -75,6 +78,8 @@ class TrainedPage:
     commands: Mapping[str, str] = field(default_factory=dict)
     tracebacks: Sequence[str] = ()
     launches: Sequence[LaunchRecord] = ()
+    act: str | None = None
+    notes: Sequence[ActionRecord] = ()
 
     @property
     def n_epochs(self) -> int:

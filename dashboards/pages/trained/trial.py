@@ -22,9 +22,11 @@ from dashboards.words import show_mean
 from space.metrics import UNKNOWN, Metric
 from space.words import NOTHING, count
 from storage import Store
+from storage.actions import list_actions
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.leases import is_alive
+from storage.on_studies import NOTE, tags_of
 from storage.summaries.baselines import in_order
 from storage.summaries.best import objectives
 from storage.summaries.confirmed import confirmed_trials
@@ -86,9 +88,13 @@ def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Docum
         for run in runs
         for path in kept_weights(store, name, run, launches[run.launch_id].command)
     ]
+    begun = min((launch.started_at for launch in launches.values()), default=None)
+    asked = [each for each in list_actions(store, study=name) if begun and each.asked_at >= begun]
     document = TrainedPage(
+        act=f"{page}/actions?trial={wanted}",
+        notes=[each for each in asked if each.verb == NOTE and each.trial_number == wanted],
         up=((page, name), (f"{page}/trials", "all trials")),
-        badges=_badges(trial, lives=lives),
+        badges=[*_badges(trial, lives=lives), *tags_of(asked, trial_number=wanted)],
         state=trial.state,
         ending=trial_ending(trial, trials, metrics[0], space, lives=lives),
         tiles=tiles,

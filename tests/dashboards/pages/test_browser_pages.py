@@ -79,7 +79,7 @@ def test_what_a_stopped_server_said_is_shown_as_old(browser: Browser, searched: 
         expect(seen.page.locator("#as-of")).to_contain_text("as of ")
         assert "stale" not in (seen.page.locator("#content").get_attribute("class") or "")
         server.stop()
-        seen.page.evaluate("refresh()")
+        seen.page.evaluate("followers[0].refresh()")
         expect(seen.page.locator("#state")).to_contain_text("does not answer; this is what it said")
         assert seen.page.locator("#content.stale").count() == 1
     context.close()
