@@ -114,3 +114,20 @@ def test_on_a_phone_tables_move_in_their_box_and_targets_are_large(watched: Watc
             .map((each) => each.outerHTML)"""
     )
     assert small == []
+
+
+def test_three_questions_are_answered_without_scrolling(watched: Watched) -> None:
+    """Is it better than what I had? On what does that rest? How far is it?"""
+    page = watched.page
+    page.set_viewport_size({"width": 1280, "height": 720})
+    watched.open(study_path(watched, "seen"))
+    for where, said in (
+        (".verdict", "fresh seeds"),
+        (".aside", "the baseline has"),
+        (".tile:has-text('progress')", f"{N_TRIALS} of {N_TRIALS} trials"),
+    ):
+        found = page.locator(where).first
+        expect(found).to_contain_text(said)
+        box = found.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 720
