@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from storage import LaunchRecord, Store
 from storage.summaries.baselines import in_order
 from storage.summaries.best import objectives, pareto_front
 
-__all__ = ["StudyView", "read_study", "recorded_space"]
+__all__ = ["StudyView", "latest_space", "read_study", "recorded_space"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +185,12 @@ def recorded_space(config: dict[str, Any]) -> Space | None:
         return Space.recorded(config)
     except ValidationError:
         return None  # Of an earlier release, whose settings were others; its trials can be shown.
+
+
+def latest_space(launches: Sequence[LaunchRecord]) -> Space | None:
+    """What the last launch searched of those that this release can read; None without any."""
+    spaces = (recorded_space(launch.config) for launch in reversed(launches))
+    return next((space for space in spaces if space is not None), None)
 
 
 def _grid(store: Store, name: str, space: Space | None) -> GridReport | None:

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards.numbers.study.view import recorded_space
+from dashboards.numbers.study.view import latest_space
 from dashboards.pages.acting.form import Form, answering, user_of, writing
 from dashboards.pages.addresses import find_study
 from dashboards.pages.documents import Document, drawn, render
@@ -80,7 +80,7 @@ class StudyActions:
         form: Form | None = None,
     ) -> Response:
         launches = self._store.launches(study_id)
-        space = recorded_space(launches[-1].config) if launches else None
+        space = latest_space(launches)
         alive = [launch for launch in launches if is_alive(launch)]
         running = _running(self._store, study_id, alive)
         trial = request.query_params.get("trial", "")
@@ -157,7 +157,7 @@ def _act(store: Store, study_id: int, name: str, form: Form, user: str) -> None:
         ask(store, NewAction(verb=verb, asked_by=user, study=name, launch_id=launch, detail=detail))
     elif verb == QUEUE_TRIAL:
         launches = store.launches(study_id)
-        space = recorded_space(launches[-1].config) if launches else None
+        space = latest_space(launches)
         if space is None:
             raise UsageError("no launch of this release has said what the study searches.")
         texts = {
@@ -226,15 +226,17 @@ def _commands(
     def command(verb: str, *arguments: str) -> str:
         return command_line(f"search.service.{verb}", [*arguments, *option])
 
+    values = ["--study", name, "NAME=VALUE", *option]
+
     commands = {
-        QUEUE_TRIAL: command("try_trial", "--study", name, "NAME=VALUE"),
+        QUEUE_TRIAL: command_line("search.try_trial", values),
         NOTE: command("note", "--study", name, "TEXT"),
         TAG: command("note", "--study", name, "--tag", "TAG"),
     }
     for launch in alive:
         of = ("--launch", str(launch.launch_id))
         commands[f"{STOP} {launch.launch_id}"] = command("stop", *of)
-        commands[f"{ADD_BUDGET} {launch.launch_id}"] = command("add", *of, "--trials", "10")
+        commands[f"{ADD_BUDGET} {launch.launch_id}"] = command("add_budget", *of, "--trials", "10")
     for each in list_submissions(store, "running"):
         commands[f"pause {each.launch_id}"] = command("pause", str(each.submission_id))
     for trial, launch_id in sorted(running.items())[:1]:
