@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -126,8 +128,12 @@ def test_infinite_reports_are_those_that_optuna_reads(store: Store) -> None:
     trial_id = study.ask()._trial_id
     values = {1: math.inf, 2: -math.inf, 3: 0.125}
     steps = [TrialStep(trial_id=trial_id, step=step, value=each) for step, each in values.items()]
-    store.record_epochs(store.begin_launch(new_launch(3)), [], steps)
+    launch_id = store.begin_launch(new_launch(3))
+    store.record_epochs(launch_id, [], [*steps[:2], replace(steps[2], value=7.0)])
+    store.record_epochs(launch_id, [], steps)  # What was said is said anew.
     assert study.trials[0].intermediate_values == values
+    with closing(open_store(store.url.render_as_string(hide_password=False))) as other:
+        assert other.optuna_storage.get_trial(trial_id).intermediate_values == values
 
 
 def test_metrics_that_are_not_finite_are_null(store: Store) -> None:

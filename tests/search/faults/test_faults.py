@@ -98,10 +98,7 @@ def test_a_disk_that_fills_up_and_checkpoints_cut_short(
     with mounted(tmp_path / "disk", "16m") as disk:
         database = disk.path / "s.db"
         here.at[25] = disk.fill
-        assert refusal(tmp_path, database) == (
-            f"storage sqlite:///{database}: database or disk is full; free some disk "
-            "space, then run the same command again."
-        )
+        assert f"{database}: database or disk is full" in refusal(tmp_path, database)
         assert findings(database) == []
         disk.free()
         let_launches_die(database)
@@ -112,10 +109,7 @@ def test_a_disk_that_fills_up_and_checkpoints_cut_short(
             each.write_bytes(each.read_bytes()[:-100])
         assert launch(tmp_path, database) == 0
         for each in checkpoints:
-            assert (
-                f"the checkpoint {each} is damaged or cut short: start anew without it, or from an "
-                "earlier one; the run starts from its first epoch" in caplog.text
-            )
+            assert f"the checkpoint {each} is damaged or cut short" in caplog.text
         assert_done(database)
         assert not list(disk.path.rglob("*.pt*"))
 
@@ -130,21 +124,15 @@ def test_a_disk_too_full_for_checkpoints_costs_no_trial(
     assert len(warnings) == 4  # One a run, however often it tried.
     for line in warnings:
         assert f"the checkpoint {disk.path}/faulty/" in line
-        assert line.endswith(
-            ".pt cannot be written (No space left on device): check the disk and the rights on its "
-            "directory; the run goes on without"
-        )
+        assert "cannot be written (No space left on device)" in line
+        assert line.endswith("goes on without")
     assert_done(tmp_path / "s.db")
 
 
 def test_results_deleted_in_mid_search(tmp_path: Path, here: Here) -> None:
     database = tmp_path / "results" / "s.db"
     here.at[25] = lambda: shutil.rmtree(database.parent)
-    assert refusal(tmp_path, database) == (
-        f"storage sqlite:///{database}: the file was deleted, moved or replaced under the "
-        "launch; put it back, then run the same command again to go on, or run it without to begin "
-        "anew."
-    )
+    assert f"{database}: the file was deleted, moved or rep" in refusal(tmp_path, database)
     assert launch(tmp_path, database) == 0
     assert_done(database)
 
@@ -157,10 +145,7 @@ def test_a_locked_database_in_mid_search_and_at_the_start(
     with closing(sqlite3.connect(database, isolation_level=None, timeout=60)) as holder:
         here.at[5] = lambda: holder.execute("BEGIN EXCLUSIVE")
         for _ in ("in mid-search", "at the start"):
-            assert refusal(tmp_path, database) == (
-                f"storage sqlite:///{database}: database is locked; another process holds "
-                "it; wait or stop that process, then run the command again."
-            )
+            assert f"{database}: database is locked; " in refusal(tmp_path, database)
         holder.execute("ROLLBACK")
     assert findings(database) == []
     let_launches_die(database)
@@ -257,12 +242,8 @@ def test_checkpoints_that_can_be_nowhere_are_refused_before_ray(
     tmp_path: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
     directory = make(tmp_path)
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(CheckpointError, match=rf"checkpoints {directory}: .* \({reason}\)"):
         launch(tmp_path, tmp_path / "s.db", "--checkpoints", str(directory))
-    assert str(caught.value) == (
-        f"checkpoints {directory}: cannot be written ({reason}); name another directory with "
-        "--checkpoints, or make this one writable."
-    )
 
 
 def test_checkpoints_on_a_read_only_disk_are_refused_and_on_a_full_one_are_not(
@@ -291,10 +272,8 @@ def test_an_output_that_cannot_be_written_is_one_sentence(
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr == (
-        "error: the output cannot be written (No space left on device); free some disk space, then "
-        "run the same command again.\n"
-    )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: the output cannot be written (No space left on device)")
 
 
 def test_other_errors_of_the_system_keep_their_traceback() -> None:

@@ -133,10 +133,8 @@ def test_a_step_that_is_too_long_to_share_is_said_to_be(
     with caplog.at_level(logging.INFO, "search.workers.group_size"):
         size = group_size_of_queue(configs, place_of())
     assert size(configs[0]) == 1
-    assert caplog.messages == [
-        "siamese: runs are trained alone: a step of one takes 1.5 s on this CPU, too long to gain "
-        "from others beside it"
-    ]
+    (message,) = caplog.messages
+    assert message.startswith("siamese: runs are trained alone: a step of one takes 1.5 s")
 
 
 def test_a_queue_is_shared_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,10 +156,8 @@ def test_trials_of_many_kinds_are_trained_one_by_one(
         size = size_of_study(plan)
     assert size(of_trial(plan.space, {"batch_size": 7})) == 1
     assert pays == []
-    assert said(caplog) == [
-        "trials are trained one by one: they differ in batch_size, and only runs alike in it make "
-        "a batch"
-    ]
+    (message,) = said(caplog)
+    assert message.startswith("trials are trained one by one: they differ in batch_size")
 
 
 def test_trials_of_few_kinds_are_said_to_be_trained_with_those_alike(
@@ -177,10 +173,9 @@ def test_trials_of_few_kinds_are_said_to_be_trained_with_those_alike(
     with caplog.at_level(logging.INFO, "search.workers.group_size"):
         size = size_of_study(plan)
     assert size(of_trial(plan.space, {"batch_size": 10})) == 4
-    assert said(caplog) == [
-        "mlp: a worker trains 4 runs at a time, those alike in batch_size together: 4 alike are "
-        "4.0 times faster a run than alone on this CPU"
-    ]
+    (message,) = said(caplog)
+    assert message.startswith("mlp: a worker trains 4 runs at a time, those alike in batch_size")
+    assert "4 alike are 4.0 times faster" in message
 
 
 def test_every_worker_gets_its_share_of_a_queue(pays: list[str]) -> None:

@@ -16,21 +16,17 @@ CONFIGS = Path("space/paper/table1.yaml")
 def test_a_search_space_file_is_no_config_file() -> None:
     with pytest.raises(SpaceError) as caught:
         load_configs(SPACE)
-    assert str(caught.value) == (
-        "space/siamese.yaml: a search-space file; search it with `python -m search.launch --space "
-        "space/siamese.yaml`, or name a config file, which has 'name' and 'configs' and which "
-        "`python -m search.export` writes"
-    )
+    said = str(caught.value)
+    assert said.startswith("space/siamese.yaml: a search-space file")
+    assert "`python -m search.launch --space space/siamese.yaml`" in said
 
 
 def test_a_config_file_is_no_search_space_file() -> None:
     with pytest.raises(SpaceError) as caught:
         load_space(CONFIGS, ["training.epochs=1"])
-    assert str(caught.value) == (
-        "space/paper/table1.yaml: a config file, whose configs are compared as they are; run it "
-        "with `python -m search.benchmark --config space/paper/table1.yaml`, or name a "
-        "search-space file, which has 'study' and 'parameters'"
-    )
+    said = str(caught.value)
+    assert said.startswith("space/paper/table1.yaml: a config file")
+    assert "`python -m search.benchmark --config space/paper/table1.yaml`" in said
 
 
 def test_the_command_can_be_typed_whatever_the_file_is_called(tmp_path: Path) -> None:

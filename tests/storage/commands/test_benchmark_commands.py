@@ -144,10 +144,10 @@ def test_one_name_for_several_things(store: Store, capsys: pytest.CaptureFixture
         save(store, [benchmark_config("MLP")], name="same", data_fingerprint=fingerprint)
     with pytest.raises(UsageError) as caught:
         main(["show", "same", "--storage", str(store.url.database)])
-    assert str(caught.value) == (
-        f"'same' is the name of a benchmark on mnist {FINGERPRINT} and of a benchmark on mnist "
-        f"{OTHER}; say which with --kind study, --kind benchmark, or --data and a benchmark's data."
-    )
+    said = str(caught.value)
+    assert f"a benchmark on mnist {FINGERPRINT} and of a benchmark on mnist {OTHER}; " in said
+    assert "--kind" in said
+    assert "--data" in said
     optuna.create_study(study_name="same", storage=store.optuna_storage)
     assert main(["show", "same", "--storage", str(store.url.database)]) == 0
     out, err = capsys.readouterr()
