@@ -179,7 +179,7 @@ class _Copier:
         # A launch that has trained for several benchmarks may be there.
         of_nobody, numbers = _LAUNCHES.c.study_id.is_(None), self._numbers["launch_id"]
         theirs = {_same_launch(row): row["launch_id"] for row in _launches(self._write, of_nobody)}
-        for row in _launches(self._read, of_nobody):
+        for row in self._read.execute(sa.select(_LAUNCHES).where(of_nobody)).mappings().all():
             if _same_launch(row) in theirs:
                 known = numbers[row["launch_id"]] = theirs[_same_launch(row)]
                 said = {c.name: row[c.name] for c in _LAUNCHES.c if c.name != "launch_id"}
