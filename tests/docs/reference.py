@@ -12,7 +12,9 @@ from typing import Any
 import search
 from dashboards.pages.credentials import PASSWORD_VARIABLE, USER_VARIABLE
 from search.__main__ import COMMANDS, command
+from search.callbacks.messages import MESSAGES, SITE
 from search.launch.plan import DATA_VARIABLE
+from search.runs.actions import SUBMISSION_VARIABLE
 from space.files.schema import config_schema, json_schema
 from space.study.space import Space
 from storage.commands.kit import STORAGE_VARIABLE
@@ -61,6 +63,9 @@ VARIABLES = {
     DATA_VARIABLE: "the directory that holds `MNIST/raw`, where `data.root` is not given",
     USER_VARIABLE: "who may see the dashboards, beside the next",
     PASSWORD_VARIABLE: "the password; both or neither",
+    MESSAGES: "who is told when a launch of a study or a benchmark ends or fails",
+    SITE: "where the dashboards are, for the links of these messages",
+    SUBMISSION_VARIABLE: "nothing of yours: an agent tells the command that it starts whose it is",
 }
 """Environment variable -> what it says."""
 

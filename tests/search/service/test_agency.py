@@ -1,0 +1,194 @@
+"""An agent runs what it has room for, and says truly what became of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.service.agency import Agency, Room, what_became
+from search.service.children import Child, Order, last_words, order_of
+from storage import LaunchRecord, Store
+from storage.actions import list_actions
+from storage.leases import process_mark
+from storage.submissions import begin_under, list_submissions, submission_of, submit, take
+from storage.tables.service import SubmissionRecord
+from tests.records import new_launch
+from tests.storage.test_submissions import DEAD, change, new
+
+ROOM = Room(cpus=4, gpus=("0", "1"))
+
+
+class FakeChild(Child):
+    """A command that ends when the test says so."""
+
+    def __init__(self, submission: SubmissionRecord, order: Order) -> None:
+        self.submission, self.order = submission, order
+        self.status: int | None = None
+        self.is_cleared = False
+
+    def poll(self) -> int | None:
+        return self.status
+
+    def interrupt(self) -> None:
+        self.status = 130
+
+    def said(self) -> str:
+        return "a sentence"
+
+    def clear(self) -> None:
+        self.is_cleared = True
+
+
+class Started(list[FakeChild]):
+    """The children that an agent started, in order."""
+
+    def __call__(self, submission: SubmissionRecord, order: Order) -> FakeChild:
+        self.append(FakeChild(submission, order))
+        return self[-1]
+
+    @property
+    def names(self) -> list[str]:
+        return [each.submission.name for each in self]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    monkeypatch.setattr("search.service.agency.STEP_SECONDS", 0.0)
+    return Started()
+
+
+def agency(store: Store, started: Started, room: Room = ROOM) -> Agency:
+    return Agency(store, room, checkpoints=Path("where"), launch=started)
+
+
+def looks(agent: Agency, n: int = 1) -> None:
+    """Let an agent look at the queue so many times."""
+    for _ in range(n):
+        agent._looked = -1e9
+        agent._step()
+
+
+def states(store: Store) -> dict[str, str]:
+    return {each.name: each.state for each in list_submissions(store)}
+
+
+def test_it_takes_what_fits_and_more_as_that_ends(store: Store, started: Started) -> None:
+    for name, settings in {
+        "two": {"cpus": 2.0, "gpus": 1.0},
+        "urgent": {"cpus": 1.0, "gpus": 1.0, "priority": 3},
+        "big": {"cpus": 4.0},
+        "small": {"cpus": 1.0},
+        "never": {"gpus": 3.0},
+    }.items():
+        submit(store, new(name, **settings))
+    agent = agency(store, started)
+    looks(agent)
+    assert started.names == ["urgent", "two"]
+    given = [each.order.environment["CUDA_VISIBLE_DEVICES"] for each in started]
+    assert given == ["0", "1"]
+    for each in started[:2]:
+        each.status = 0
+    looks(agent)
+    assert started.names[2:] == ["big"]
+    assert started[2].order.environment["CUDA_VISIBLE_DEVICES"] == ""
+    assert started[0].is_cleared
+    started[2].status = 2
+    looks(agent)
+    assert states(store) == {
+        "urgent": "done",
+        "two": "done",
+        "big": "failed",
+        "small": "running",
+        "never": "queued",
+    }
+    (failed,) = list_submissions(store, "failed")
+    assert failed.reason == "a sentence"
+
+
+def test_what_a_child_is_told(store: Store, tmp_path: Path) -> None:
+    submit(store, new(files={"space.yaml": "a", "own/net.py": "b"}, cpus=3.0))
+    taken = take(store, DEAD, free=(4, 0), total=(4, 0))
+    assert taken is not None
+    alone = order_of(taken, store.url, checkpoints=tmp_path, ray_address=None, gpus=["7"])
+    assert alone.arguments[:4] == ["-m", "search.launch", "--space", "space.yaml"]
+    assert alone.arguments[-2:] == ["--checkpoints", str(tmp_path)]
+    assert alone.environment["SEARCH_SUBMISSION"] == taken.hold
+    assert alone.environment["RAY_OVERRIDE_RESOURCES"] == '{"CPU": 3}'
+    joined = order_of(taken, store.url, checkpoints=tmp_path, ray_address="h:1", gpus=[])
+    assert joined.arguments[-2:] == ["--ray-address", "h:1"]
+    assert "RAY_OVERRIDE_RESOURCES" not in joined.environment
+
+
+def test_an_agent_that_is_stopped_puts_everything_back(store: Store, started: Started) -> None:
+    numbers = [submit(store, new(name)) for name in ("kept", "paused", "later")]
+    agent = agency(store, started, Room(cpus=2, gpus=()))
+
+    def stop() -> bool:
+        if len(started) == 2:
+            change(store, numbers[1], "pause")
+        return len(started) == 2
+
+    agent.run(stop)
+    assert states(store) == {"kept": "queued", "paused": "paused", "later": "queued"}
+    assert {each.state for each in list_actions(store)} == {"done"}
+
+
+def test_with_once_it_leaves_when_nothing_is_left_for_it(store: Store, started: Started) -> None:
+    submit(store, new("never", cpus=9.0))
+    agency(store, started).run(lambda: False, once=True)
+    assert (started, states(store)) == ([], {"never": "queued"})
+
+
+def test_what_a_dead_agent_left_running_here_takes_up_room(store: Store, started: Started) -> None:
+    number = submit(store, new("orphan", cpus=3.0, gpus=1.0))
+    submit(store, new("next", cpus=2.0))
+    taken = take(store, DEAD, free=(4, 2), total=(4, 2))
+    assert taken is not None
+    pid = os.getpid()
+    own = new_launch(host=DEAD.host, pid=pid, process=process_mark(pid))
+    launch_id = store.begin_launch(own, lambda c, i: begin_under(c, str(taken.hold), i))
+    agent = agency(store, started)
+    looks(agent)
+    assert started == []
+    store.end_launch(launch_id, "done")
+    looks(agent)
+    assert started.names == ["next"]
+    found = submission_of(store, number)
+    assert found is not None
+    assert found.state == "done"
+
+
+@pytest.mark.parametrize(
+    ("status", "ended", "state", "reason"),
+    [
+        (0, "done", "done", None),
+        (0, None, "done", None),  # A benchmark that had nothing to train begins no launch.
+        (1, "time limit", "done", "nothing finished"),
+        (1, "failed", "failed", "a sentence"),
+        (1, None, "failed", "a sentence"),
+        (2, None, "failed", "a sentence"),
+        (2, "failed", "failed", "a sentence"),
+        (2, "died", "queued", "launch 4 died"),
+        (130, "interrupted", "queued", "launch 4 interrupted"),
+        (130, None, "queued", "it was interrupted"),
+        (-9, "died", "queued", "launch 4 died"),
+        (-9, None, "queued", "it was interrupted"),
+        (-9, "plateau", "done", None),
+        (-9, "failed", "failed", "launch 4 failed"),
+    ],
+)
+def test_what_became_of_it(status: int, ended: str | None, state: str, reason: str | None) -> None:
+    launch: Any = None
+    if ended is not None:
+        known: dict[str, Any] = dict.fromkeys(LaunchRecord.__dataclass_fields__)
+        launch = LaunchRecord(**{**known, "launch_id": 4, "status": ended})
+    assert what_became(status, launch, lambda: "a sentence") == (state, reason)
+
+
+def test_the_sentence_of_a_failure() -> None:
+    assert last_words("warning: a\nerror: one.\nnote\nerror: two.\n") == "one. two."
+    assert last_words("Traceback\n  x\nKeyError: 'a'\n\n") == "KeyError: 'a'"
+    assert last_words("") == "it said nothing"
