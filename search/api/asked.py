@@ -26,6 +26,7 @@ from space.epochs import Epoch
 from space.errors import UsageError
 from space.words import count
 from storage import Store
+from storage.actions import STOP_TRIAL
 from storage.commands.checkpoints import checkpoint_directory
 
 __all__ = ["AskedLaunch", "AskedTrial", "plan_of"]
@@ -133,6 +134,9 @@ class AskedLaunch(Silent):
         self._ledger = Ledger(opened, self.launch_id, self)
         self._launch.ledger = self._ledger
         self._launch.put_right()
+        self._launch.actions.carry_out[STOP_TRIAL] = lambda action: self._ledger.stop_trial(
+            action.trial_number, action
+        )
         self._needed = dict.fromkeys(
             [*(each.metric for each in plan.space.objectives), *opened.measured.kept_by]
         )
@@ -252,13 +256,21 @@ class AskedLaunch(Silent):
             except KeyError as error:
                 raise UsageError(f"the study has no trial {number}") from error
 
-    def renew(self) -> None:
-        """Keep its lease, if it is time to.
+    def renew(self) -> bool:
+        """Keep its lease and see to what it is asked for, if it is time to.
+
+        Returns:
+            Whether it goes on: not where somebody has asked to stop it, and it is ended.
 
         Raises:
             LeaseLostError: If it was taken for dead.
         """
         self._ledger.renew()
+        self._launch.actions.look()
+        if self._launch.actions.stop_asked:
+            self.end("its launch was asked to stop")
+            return False
+        return True
 
     def end(self, reason: str) -> None:
         """Put what is open back into the queue, for a reason, and end the launch."""

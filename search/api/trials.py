@@ -108,7 +108,12 @@ class Asking:
         while not self._closing.wait(BEAT_SECONDS):
             with self._lock:
                 try:
-                    self._launch.renew()
+                    if not self._launch.renew():
+                        self._lost = UsageError(
+                            f"somebody stopped launch {self._launch.launch_id}; open the study "
+                            "again to go on"
+                        )
                 except UserError as error:
                     self._lost = error
+                if self._lost is not None:
                     return

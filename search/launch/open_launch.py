@@ -15,6 +15,7 @@ from search.trials.ledger import Ledger
 from search.trials.study import OpenedStudy
 from space.errors import DeletedError, LeaseLostError, StorageError
 from space.terminal.printing import remember
+from storage import NewLaunch
 from storage.connect.outage import is_unreachable
 
 __all__ = ["OpenLaunch"]
@@ -31,7 +32,7 @@ class OpenLaunch:
 
     Attributes:
         launch_id: Its number.
-        actions: What it is asked for while it runs; None where another process hears of that.
+        actions: What it is asked for while it runs.
         changes: What is not as the study's last launch had it.
         ledger: Of the trials that it trains; None while it has none.
     """
@@ -50,25 +51,24 @@ class OpenLaunch:
         self.ledger: Ledger | None = None
         self._telling: Telling | None = None
         self.changes: list[str] = []
-        self.actions: LaunchActions | None = None
-        if launch_id is not None:
-            self.launch_id = launch_id
-            return
+        if launch_id is None:
+            self.actions = LaunchActions(self._store, self._new_launch(plan, opened))
+        else:
+            self.actions = LaunchActions(self._store, launch_id)
+        self.launch_id = self.actions.launch_id
+
+    def _new_launch(self, plan: Plan, opened: OpenedStudy) -> NewLaunch:
         earlier = self._store.launches(opened.id)
         now = plan.space.model_dump(mode="json")
         if earlier:
             self.changes = changes_since(earlier[-1], now, plan.provenance)
-        self.actions = LaunchActions(
-            self._store,
-            plan.provenance.new_launch(
-                opened.id,
-                command=plan.command,
-                config=now,
-                changes=self.changes,
-                data=plan.place.data,
-            ),
+        return plan.provenance.new_launch(
+            opened.id,
+            command=plan.command,
+            config=now,
+            changes=self.changes,
+            data=plan.place.data,
         )
-        self.launch_id = self.actions.launch_id
 
     def put_right(self) -> int:
         """Mend what launches that died have left; say how many trials were put back.
@@ -86,8 +86,7 @@ class OpenLaunch:
     def end(self, status: str) -> None:
         """Record how the launch ended."""
         self._sweep()
-        if self.actions is not None:
-            self.actions.stopped()
+        self.actions.stopped()
         self._end(status)
         self.stop_telling()
 

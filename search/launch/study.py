@@ -160,11 +160,10 @@ def search(
         launch.ledger = ledger = Ledger(opened, launch.launch_id, reserve)
         ledger.course.stopping = stopping
         stopping.actions = actions = launch.actions
-        if actions is not None:
-            actions.carry_out = {
-                STOP_TRIAL: lambda action: ledger.stop_trial(action.trial_number, action),
-                ADD_BUDGET: add_budget(opened, actions, stopping),
-            }
+        actions.carry_out = {
+            STOP_TRIAL: lambda action: ledger.stop_trial(action.trial_number, action),
+            ADD_BUDGET: add_budget(opened, actions, stopping),
+        }
         n_reclaimed = launch.put_right()
         observer.on_launch(opened, place.slots, n_reclaimed, launch.changes)
 
@@ -172,8 +171,7 @@ def search(
             return _step(ledger, reserve, observer, stopping)
 
         status = _settled(run_tune(ledger, place, group_size, on_step), opened)
-        if actions is not None:
-            actions.carry_out = {}
+        actions.carry_out = {}
         n_interrupted = ledger.interrupt(status)
         observer.close()
         if space.confirm.top and status != "interrupted" and stopping.seconds_left > 0:

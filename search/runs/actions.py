@@ -38,8 +38,12 @@ class LaunchActions:
             nothing for a verb refuses it.
     """
 
-    def __init__(self, store: Store, launch: NewLaunch) -> None:
+    def __init__(self, store: Store, launch: NewLaunch | int) -> None:
         """Record that the launch begins.
+
+        Args:
+            store: The store.
+            launch: The launch; the number of one that goes on which another process has begun.
 
         Raises:
             LeaseLostError: If it is of a submission that is another agent's by now.
@@ -52,7 +56,10 @@ class LaunchActions:
             if hold:
                 self.submission_id = begin_under(connection, hold, launch_id)
 
-        self.launch_id = store.begin_launch(launch, begin)
+        if isinstance(launch, int):
+            self.launch_id = launch
+        else:
+            self.launch_id = store.begin_launch(launch, begin)
         self.stop_asked = False
         self.carry_out: dict[str, Callable[[ActionRecord], None]] = {}
         self._stops: list[ActionRecord] = []

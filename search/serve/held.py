@@ -181,7 +181,9 @@ class HeldLaunches:
         with slot.lock:
             try:
                 held = self._open(slot, launch_id, token)
-                held.launch.renew()
+                if not held.launch.renew():
+                    self._drop(launch_id, slot)
+                    raise Problem(409, f"somebody stopped launch {launch_id}; begin another")
                 yield held
             except LeaseLostError:
                 self._drop(launch_id, slot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from search.benchmark.__main__ import main as benchmark_command
 from search.launch.__main__ import main as launch_command
 from space.errors import LeaseLostError, StudyNotFoundError, UsageError, UserError
 from storage import open_store
+from storage.actions import STOP, ask
+from storage.tables.service import NewAction
 from tests.search.conftest import ASHA, SPACE
 
 FOUR: dict[str, Any] = {**SPACE, "training": {"epochs": 4}, "budget": {"trials": 4}}
@@ -231,6 +235,24 @@ def test_who_was_taken_for_dead_hears_of_it(
     store.close()
     with pytest.raises(LeaseLostError):
         asked.report(trial, METRICS)
+
+
+def test_who_was_asked_to_stop_hears_of_it(
+    asked: search.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.runs.actions.LOOK_SECONDS", 0.0)
+    trial = asked.ask()
+    assert trial is not None
+    with contextlib.closing(open_store(asked.url)) as store:
+        launch = asked.view.launches[-1].launch_id
+        ask(store, NewAction(verb=STOP, asked_by="anna", launch_id=launch))
+    # Its thread looks once a second.
+    while asked.view.launches[-1].status == "running":
+        time.sleep(0.1)
+    with pytest.raises(UsageError, match="stopped"):
+        asked.report(trial, METRICS)
+    assert asked.counts["WAITING"] == 1
+    assert asked.view.launches[-1].status == "interrupted"
 
 
 def test_optunas_own_messages_are_as_before(asked: search.Study) -> None:

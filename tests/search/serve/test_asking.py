@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 import search
-from storage.actions import list_actions
+from storage.actions import STOP, STOP_TRIAL, ask, list_actions
 from storage.admin.check import check_store
 from storage.clients import trial_given
 from storage.leases import LEASE_SECONDS
+from storage.tables.service import NewAction
 from tests.conftest import BACKENDS
 from tests.search.conftest import ASHA
 from tests.search.serve.conftest import FOUR, METRICS, Api, silence
@@ -212,3 +213,26 @@ def test_an_open_trial_is_not_given_twice_without_keys(api: Api) -> None:
         numbers.append(api.done(f"/launches/{launch}/ask")["trial"]["number"])
         api.restart()
     assert numbers == [0, 1, 2]
+
+
+def test_what_others_ask_of_it_reaches_a_clients_launch(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a page or a command, also where another server began it."""
+    monkeypatch.setattr("search.runs.actions.LOOK_SECONDS", 0.0)
+    launch = api.begin()
+    for number in (0, 1):
+        api.done(f"/launches/{launch}/ask")
+        api.done(f"/launches/{launch}/trials/{number}/report", REPORT)
+    ask(api.store, NewAction(verb=STOP_TRIAL, asked_by="anna", launch_id=launch, trial_number=0))
+    api.restart()
+    body = {"epoch": 2, "metrics": METRICS}
+    said = api.done(f"/launches/{launch}/trials/0/report", body)
+    assert said == {"goes_on": False, "state": "PRUNED"}
+    assert api.get("/studies/closed/trials/0")["reason"] == "anna stopped it"
+    ask(api.store, NewAction(verb=STOP, asked_by="anna", launch_id=launch))
+    status, said = api.refused(f"/launches/{launch}/trials/1/report", body)
+    assert (status, "stopped" in said) == (409, True)
+    assert api.get("/studies/closed")["trials_by_state"]["WAITING"] == 1
+    assert [each["state"] for each in api.get("/actions?launch=1")] == ["done"] * 3
+    assert check_store(api.store).findings == []
