@@ -7,7 +7,6 @@ tokens as well. One that is revoked is refused from the next request on.
 
 from __future__ import annotations
 
-import getpass
 import re
 from argparse import ArgumentTypeError, Namespace
 from contextlib import closing
@@ -54,6 +53,7 @@ def _lifetime(text: str) -> float:
     examples=("--name ci --role editor --expires 30d",),
 )
 def _create(options: Namespace) -> None:
+    from search.service.submitting import user_name
     from storage.store import open_store
     from storage.tokens import create_token
 
@@ -62,7 +62,7 @@ def _create(options: Namespace) -> None:
             store,
             options.name,
             options.role,
-            asked_by=getpass.getuser(),
+            asked_by=user_name(),
             seconds=options.expires,
         )
     if options.format == "json":
@@ -104,10 +104,11 @@ def _list(options: Namespace) -> None:
     examples=("ci",),
 )
 def _revoke(options: Namespace) -> None:
+    from search.service.submitting import user_name
     from storage.tokens import revoke_token
 
     with opened(options.storage, look=False) as store:
-        revoke_token(store, options.name, asked_by=getpass.getuser())
+        revoke_token(store, options.name, asked_by=user_name())
     say(f"token '{options.name}' is refused from now on")
 
 

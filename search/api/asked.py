@@ -236,7 +236,7 @@ class AskedLaunch(Silent):
         Raises:
             UsageError: If it has none of the number.
         """
-        return self._trial(number)[1]
+        return "RUNNING" if number in self.trials else self._trial(number)[1]
 
     def has_trained(self, number: int) -> bool:
         """Whether a trial of the study is this launch's, open or ended.
