@@ -98,16 +98,23 @@ def _launch_now(store: Store, launch: LaunchRecord, runs: Mapping[int, RunRecord
     course = store.course(launch.launch_id)
     space = None if launch.study_id is None else recorded_space(launch.config)
     of = {run_id: _run_now(store, run, space) for run_id, run in runs.items()}
-    workers = [
-        WorkerNow(said=said, runs=tuple(of.pop(each) for each in said.runs if each in of))
-        for said in (course.workers if course else ())
-    ]
-    if of:  # They were begun since.
-        workers.append(WorkerNow(said=None, runs=tuple(of.values())))
+    said = course.workers if course else ()
+    held = [[of.pop(run_id) for run_id in each.runs if run_id in of] for each in said]
+    for place, worker in enumerate(said):  # What was begun since, and has reported.
+        held[place] += [
+            of.pop(run_id)
+            for run_id, each in list(of.items())
+            if each.run.worker is not None and each.run.worker == worker.name
+        ]
+    idle = [place for place, own in enumerate(held) if not own]
+    if len(idle) == 1 and len({each.trial for each in of.values()}) == 1:
+        held[idle[0]] += [of.pop(run_id) for run_id in list(of)]  # Nobody else is free for it.
+    workers = [WorkerNow(said=w, runs=tuple(own)) for w, own in zip(said, held, strict=True)]
+    begun = [WorkerNow(said=None, runs=tuple(of.values()))] if of else []
     return LaunchNow(
         launch=launch,
         course=course,
-        workers=tuple(workers),
+        workers=(*workers, *begun),
         ends_in=None if course is None else _ends_in(store, launch, course, space, runs),
     )
 

@@ -10,7 +10,7 @@ the CPU seconds of the server beside the wall time, for machines that do other t
 there is a Chromium, also the time from going to the address until the first figure and until every
 figure on the first screen is drawn. Beside that stands Optuna Dashboard, by the same server on the
 same store: its first answer with the study's trials, and the time until its first figure and until
-its table of trials has a row. Then one server is asked again and again, a trial ending before
+its list of trials has one. Then one server is asked again and again, a trial ending before
 each time, and the resident memory it has is printed ten times on the way.
 """
 
@@ -119,10 +119,10 @@ def in_browser(server: Server, path: str) -> tuple[float, float] | None:
 
 
 def optuna_in_browser(server: Server, study_id: int) -> tuple[float, float]:
-    """Seconds until Optuna Dashboard has drawn its first figure, and the first row of its table."""
+    """Seconds until Optuna Dashboard has drawn its first figure, and the first of its list of trials."""
     return (
         _optuna_seconds(server, f"/dashboard/studies/{study_id}", ".js-plotly-plot .point"),
-        _optuna_seconds(server, f"/dashboard/studies/{study_id}/trialTable", "tbody tr"),
+        _optuna_seconds(server, f"/dashboard/studies/{study_id}/trials", "main li"),
     )
 
 
@@ -144,7 +144,7 @@ def measure_beside_optuna(sizes: Sequence[int]) -> None:
     """Print a row a size: ours, then Optuna Dashboard's."""
     print(
         f"{'trials':>7} {'answer s':>9} {'(CPU)':>7} {'figure s':>9} {'table s':>8}   "
-        f"{'Optuna: answer s':>17} {'(CPU)':>7} {'figure s':>9} {'table s':>8}"
+        f"{'Optuna: answer s':>17} {'(CPU)':>7} {'figure s':>9} {'list s':>8}"
     )
     for n_trials in sizes:
         with made(n_trials) as (_, url, study_id):
