@@ -119,7 +119,7 @@ def in_browser(server: Server, path: str) -> tuple[float, float] | None:
 
 
 def optuna_in_browser(server: Server, study_id: int) -> tuple[float, float]:
-    """Seconds until Optuna Dashboard has drawn its first figure, and the first of its list of trials."""
+    """Seconds until Optuna Dashboard has drawn its first figure, and lists its first trial."""
     return (
         _optuna_seconds(server, f"/dashboard/studies/{study_id}", ".js-plotly-plot .point"),
         _optuna_seconds(server, f"/dashboard/studies/{study_id}/trials", "main li"),
