@@ -31,7 +31,7 @@ from storage.submissions import (
 )
 from storage.tables.service import Holder, SubmissionRecord
 
-__all__ = ["Agency", "Room", "this_machine"]
+__all__ = ["ALL", "Agency", "Room", "this_machine"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,10 @@ class Room:
 
     cpus: float
     gpus: tuple[str, ...]
+
+
+ALL = Room(cpus=10**6, gpus=tuple(map(str, range(1000))))
+"""As much as anybody asks for: it is for Slurm to say what there is."""
 
 
 def this_machine(cpus: int | None, gpus: Sequence[str] | None) -> Room:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from space.terminal.command import Option, count_of
+from space.errors import UsageError
+from space.terminal.command import Option, count_of, local_path
 from storage.commands.kit import (
     CHECKPOINTS,
     RAY_ADDRESS,
@@ -14,6 +18,9 @@ from storage.commands.kit import (
     default_storage,
     stop_signals,
 )
+
+if TYPE_CHECKING:
+    from search.service.children import Child
 
 __all__ = ["main"]
 
@@ -30,10 +37,20 @@ __all__ = ["main"]
         help="let every launch join this Ray cluster, auto or HOST:PORT; default: each has a Ray "
         "of its own, with the CPUs and GPUs that it was submitted with"
     ),
+    Option("--slurm", type=local_path, metavar="DIR",
+           help="submit each to Slurm; jobs and their logs lie in this directory, which all "
+           "machines see; default: run it on this machine"),
+    Option("--slurm-option", action="append", default=[], metavar="KEY=VALUE",
+           help="of every job, by submitit's names, such as slurm_partition=gpu or "
+           "timeout_min=600; default: a day"),
     CHECKPOINTS,
     STORAGE,
     VERBOSE,
-    examples=("", "--cpus 8 --gpus 0 1 --storage postgresql+psycopg://me@host/db"),
+    examples=(
+        "",
+        "--cpus 8 --gpus 0 1 --storage postgresql+psycopg://me@host/db",
+        "--slurm /shared/jobs --slurm-option slurm_partition=gpu",
+    ),
     epilog="Ctrl-C stops what it runs gracefully, back into the queue. An agent that is killed\n"
     "leaves its launches to the next one.",
 )  # fmt: skip
@@ -41,17 +58,26 @@ def main(options: Namespace) -> None:
     """Run until somebody stops it."""
     from contextlib import closing
 
-    from search.service.agency import Agency, this_machine
+    from search.service.agency import ALL, Agency, Room, this_machine
+    from search.service.children import start
+    from search.service.slurm import Slurm, options_of
     from storage.commands.checkpoints import checkpoint_directory
     from storage.store import open_store
 
+    launch: Callable[..., Child] = start
     room = this_machine(options.cpus, options.gpus)
+    if options.slurm is not None:
+        launch = Slurm(Path(options.slurm).resolve(), options_of(options.slurm_option))
+        room = Room(cpus=options.cpus or ALL.cpus, gpus=options.gpus or ALL.gpus)
+    elif options.slurm_option:
+        raise UsageError("--slurm-option: only jobs of Slurm's have them; add --slurm DIR.")
     with closing(open_store(default_storage(options.storage))) as store, stop_signals() as stop:
         agency = Agency(
             store,
             room,
             checkpoints=checkpoint_directory(store.url, options.checkpoints),
             ray_address=options.ray_address,
+            launch=launch,
         )
         agency.run(stop, once=options.once)
 

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import sqlalchemy as sa
 
@@ -20,7 +21,7 @@ from space.files.places import Place
 from storage.commands.kit import STORAGE_VARIABLE
 from storage.tables.service import SubmissionRecord
 
-__all__ = ["Child", "Order", "order_of", "start"]
+__all__ = ["Child", "Order", "Process", "last_words", "order_of", "run_here", "start"]
 
 ROOT = Path(__file__).resolve().parents[2]
 """Where our packages lie, which a child's working directory does not hold."""
@@ -78,38 +79,70 @@ def order_of(
     return Order(arguments=arguments, environment=environment, files=submission.files)
 
 
-class Child:
+class Child(Protocol):
     """A started command."""
+
+    def poll(self) -> int | None:
+        """Its exit status, negative where a signal ended it; None while it runs."""
+
+    def interrupt(self) -> None:
+        """Ask it to stop, as a first Ctrl-C does."""
+
+    def said(self) -> str:
+        """Why it failed: the sentence that it ended with."""
+
+    def clear(self) -> None:
+        """Delete its files, once it has ended."""
+
+
+class Process(Child):
+    """A command that runs on this machine."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         """It was just started, in a folder of its own."""
         self._process, self._folder = process, folder
 
     def poll(self) -> int | None:
-        """Its exit status, negative where a signal ended it; None while it runs."""
+        """As `Child` says."""
         return self._process.poll()
 
+    def wait(self) -> int:
+        """Wait for its end; say its exit status."""
+        return self._process.wait()
+
     def interrupt(self) -> None:
-        """Ask it to stop, as a first Ctrl-C does."""
+        """As `Child` says."""
         self._process.send_signal(signal.SIGINT)
 
     def said(self) -> str:
-        """Why it failed: the sentence that it ended with."""
+        """As `Child` says."""
         text = (self._folder / "stderr").read_text(encoding="utf-8", errors="replace")
         return last_words(text)
 
     def clear(self) -> None:
-        """Delete its folder."""
+        """As `Child` says."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def start(submission: SubmissionRecord, order: Order) -> Child:
-    """Start a command here.
+def start(submission: SubmissionRecord, order: Order) -> Process:
+    """Start a command on this machine.
 
     Raises:
         OSError: If its files cannot be written.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"search-submission-{submission.submission_id}-"))
+    # A Ctrl-C at the agent is the agent's.
+    return run_here(order, f"search-submission-{submission.submission_id}-", own_session=True)
+
+
+def run_here(order: Order, name: str, *, own_session: bool) -> Process:
+    """Start a command in a new folder of its own.
+
+    Args:
+        order: What to run.
+        name: What the folder's name begins with.
+        own_session: Whether it hears no signal that is for whoever starts it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=name))
     work = folder / "work"
     put_files(work, order.files)
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
@@ -120,9 +153,9 @@ def start(submission: SubmissionRecord, order: Order) -> Child:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            start_new_session=True,  # A Ctrl-C at the agent is the agent's.
+            start_new_session=own_session,
         )
-    return Child(process, folder)
+    return Process(process, folder)
 
 
 def put_files(folder: Path, files: Mapping[str, str]) -> None:
