@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from search.serve.answers import Problem
 from search.serve.bodies import USED
 from search.serve.space import space_of
 from search.serve.stores import Stores
-from space import Space
+from space import Space, SpaceFile
 from space.errors import LeaseLostError, UsageError
 from storage import Store
 from storage.actions import Answer, act, find_action
@@ -31,13 +32,16 @@ from storage.clients import (
     take_launch,
     trial_given,
 )
-from storage.leases import process_mark
+from storage.leases import LEASE_SECONDS, process_mark
 from storage.tables.service import ActionRecord, NewAction
 
 __all__ = ["HeldLaunch", "HeldLaunches"]
 
 COMMAND = "POST /api/v1/launches"
 """What the store has for the command of a client's launch."""
+AT_ONCE = 5
+"""Launches that are worked with at a time. Each may need two of a store's connections, of which
+there are 15: were they all held by launches that wait for a study's turn, none would get on."""
 
 
 class HeldLaunch:
@@ -104,11 +108,13 @@ class _Slot:
         lock: Of whoever works with it.
         token: The name of the token that began it; empty as long as nothing is known.
         held: None where another server had it last.
+        used: When something of it was heard last, by the monotonic clock.
     """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     token: str = ""
     held: HeldLaunch | None = None
+    used: float = field(default_factory=time.monotonic)
 
 
 class HeldLaunches:
@@ -122,6 +128,7 @@ class HeldLaunches:
         """
         self._stores = stores
         self._lock = threading.Lock()
+        self._at_once = threading.BoundedSemaphore(AT_ONCE)
         self._slots: dict[int, _Slot] = {}
         self._mark = f"{process_mark(os.getpid())} {uuid.uuid4().hex}"
 
@@ -153,7 +160,13 @@ class HeldLaunches:
             if (found.verb, found.study, found.asked_by) != (BEGIN, name, token):
                 raise UsageError(USED)
             return int(found.launch_id or 0), name, store.study_id(name)
-        forget_asks(store)
+        self._forget()
+        with self._at_once:
+            return self._begin(store, token, client, name, file, uid)
+
+    def _begin(
+        self, store: Store, token: str, client: str, name: str, file: SpaceFile | None, uid: str
+    ) -> tuple[int, str, int]:
         plan = plan_of(store, name, file, command=COMMAND, provenance=_client(token, client))
         launch = AskedLaunch(store, plan, worker=f"{token}@{client}")
         take_launch(store, launch.launch_id, self._mark)
@@ -178,7 +191,8 @@ class HeldLaunches:
         """
         with self._lock:
             slot = self._slots.setdefault(launch_id, _Slot())
-        with slot.lock:
+            slot.used = time.monotonic()
+        with slot.lock, self._at_once:
             try:
                 held = self._open(slot, launch_id, token)
                 if not held.launch.renew():
@@ -245,6 +259,17 @@ class HeldLaunches:
         plan = plan_of(store, space.study, space, command=COMMAND, provenance=provenance)
         launch = AskedLaunch(store, plan, worker=record.host, launch_id=launch_id)
         return HeldLaunch(store, launch)
+
+    def _forget(self) -> None:
+        """Forget launches of which nothing was heard for their lease: the store has them."""
+        forget_asks(self._stores.writing)
+        long_ago = time.monotonic() - LEASE_SECONDS
+        with self._lock:
+            silent = [each for each, slot in self._slots.items() if slot.used < long_ago]
+            slots = {launch_id: self._slots.pop(launch_id) for launch_id in silent}
+        for slot in slots.values():
+            with slot.lock:
+                self._leave(slot)
 
     def _drop(self, launch_id: int, slot: _Slot) -> None:
         self._leave(slot)

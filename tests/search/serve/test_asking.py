@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 import search
@@ -236,3 +238,34 @@ def test_what_others_ask_of_it_reaches_a_clients_launch(
     assert api.get("/studies/closed")["trials_by_state"]["WAITING"] == 1
     assert [each["state"] for each in api.get("/actions?launch=1")] == ["done"] * 3
     assert check_store(api.store).findings == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_many_clients_at_once(api: Api) -> None:
+    """More than a store has connections for, had each those that it may need at a time."""
+    n_clients = 20
+    space = {**FOUR, "training": {"epochs": 1}, "budget": {"trials": n_clients}}
+    states = []
+
+    def train() -> None:
+        launch = api.begin(space)
+        states.append(api.finish(launch, api.done(f"/launches/{launch}/ask")["trial"]))
+        api.done(f"/launches/{launch}/end")
+
+    threads = [threading.Thread(target=train) for _ in range(n_clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert states == ["COMPLETE"] * n_clients
+    assert len(api.get("/studies/closed")["launches"]) == n_clients
+
+
+def test_a_launch_that_was_forgotten_is_found_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = api.begin()
+    trial = api.done(f"/launches/{launch}/ask")["trial"]
+    monkeypatch.setattr("search.serve.held.LEASE_SECONDS", -1.0)
+    api.begin()
+    assert api.finish(launch, trial) == "COMPLETE"
