@@ -123,6 +123,8 @@ def test_everybody_can_use_every_page(watched: Watched, searched: str, theme: st
         f"{study}/trials?group=state",
         f"{study}/trials?where=none+of+these",
         f"{study}/trial/1",
+        f"{study}/actions",
+        "/queue",
         f"{study}/compare?trial=0&trial=1",
         f"{benchmark}",
         f"{benchmark}/runs?group=config",
