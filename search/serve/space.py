@@ -46,13 +46,10 @@ def _refuse_code(tree: dict[str, Any], where: str) -> None:
     Raises:
         SpaceError: If anything does.
     """
-    named: dict[str, Any] = {"trainable": tree.get("trainable")}
-    for key in ("sampler", "pruner"):
-        part = tree.get(key)
-        named[key] = part.get("name", part.get("path")) if isinstance(part, dict) else part
-    named["callbacks"] = ":" if tree.get("callbacks") else None
-    for key, value in named.items():
-        if isinstance(value, str) and ":" in value:
+    for key in ("trainable", "sampler", "pruner", "callbacks"):
+        # Wherever it stands: a pruner may be of another, and a callback's name alone is code.
+        words = list(_words(tree.get(key)))
+        if any(":" in word for word in words) or (words and key == "callbacks"):
             raise SpaceError(
                 f"{where}.{key}: names code, which a client may not have run in the server; begin "
                 "the study there with `search launch`, or submit it"

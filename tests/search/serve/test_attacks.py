@@ -125,6 +125,10 @@ ATTACKS = [
     # Spaces.
     Attack("code of a file", 422, "code", body=with_space(trainable="/tmp/evil.py:Evil")),
     Attack("code of a module", 422, "code", body=with_space(sampler={"name": "os:system"})),
+    Attack("code of a module, spelled out", 422, "code",
+           body=with_space(sampler={"name": "own", "path": "os:system"})),
+    Attack("code in a pruner of a pruner", 422, "code",
+           body=with_space(pruner={"name": "patient", "patience": 1, "pruner": "os:system"})),
     Attack("code of a callback", 422, "code", body=with_space(callbacks=["/tmp/evil.py:Evil"])),
     Attack("code where there is no GPU", 422, "code",
            body=with_space(without_gpu={"pruner": {"name": "os:system"}})),
