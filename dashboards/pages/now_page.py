@@ -7,6 +7,7 @@ import datetime
 from starlette.requests import Request
 
 from dashboards.numbers.now import LaunchNow, RunNow, read_now
+from dashboards.pages.acting.form import user_of
 from dashboards.pages.addresses import find_benchmark, find_study
 from dashboards.pages.benchmark_page import launches_of
 from dashboards.pages.documents import Document, render
@@ -32,7 +33,7 @@ def study_now(store: Store, request: Request) -> Document:
         request: Its address names the study.
     """
     study_id, _ = find_study(store, request)
-    return _now(read_now(store, store.launches(study_id)))
+    return _now(read_now(store, store.launches(study_id)), request)
 
 
 def benchmark_now(store: Store, request: Request) -> Document:
@@ -43,14 +44,15 @@ def benchmark_now(store: Store, request: Request) -> Document:
         request: Its address names the benchmark.
     """
     record = find_benchmark(store, request)
-    return _now(read_now(store, launches_of(store, record)))
+    return _now(read_now(store, launches_of(store, record)), request)
 
 
-def _now(launches: list[LaunchNow]) -> Document:
+def _now(launches: list[LaunchNow], request: Request) -> Document:
     now = datetime.datetime.now(datetime.UTC)
     html = render(
         "now.html",
         launches=launches,
+        user=user_of(request),
         PURPOSES=PURPOSES,
         MOST_RUNS=MOST_RUNS,
         address=_address,

@@ -15,8 +15,11 @@ from space.errors import UsageError, UserError
 from space.messages import describe
 from space.words import capitalised
 from storage import Store, open_store
+from storage.actions import STOP, ask
+from storage.submissions import change_submission, list_submissions
+from storage.tables.service import NewAction
 
-__all__ = ["Form", "answering", "user_of", "writing"]
+__all__ = ["Form", "answering", "stop_launch", "user_of", "writing"]
 
 LONGEST = 10_000
 """Characters of a note."""
@@ -96,6 +99,34 @@ NO_USER = (
     "Nobody is signed in, so nothing was done: the dashboard was started without a user. Start it "
     "with SEARCH_DASHBOARD_USER and SEARCH_DASHBOARD_PASSWORD, or with --credentials."
 )
+
+
+def stop_launch(
+    store: Store, verb: str, launch_id: int | None, *, study: str | None = None, asked_by: str
+) -> None:
+    """Ask a launch to stop, or to pause where an agent began it.
+
+    Args:
+        store: The store.
+        verb: ``"stop"`` or ``"pause"``.
+        launch_id: The launch.
+        study: The study that it searches, if any.
+        asked_by: Who asks.
+
+    Raises:
+        UsageError: If it cannot be paused.
+    """
+    held = [each for each in list_submissions(store, "running") if each.launch_id == launch_id]
+    if not held and verb != STOP:
+        raise UsageError("only what an agent took from the queue can be paused; stop it.")
+    action = NewAction(
+        verb=verb,
+        asked_by=asked_by,
+        study=study,
+        launch_id=launch_id,
+        submission_id=held[0].submission_id if held else None,
+    )
+    (change_submission if held else ask)(store, action)
 
 
 @contextlib.contextmanager

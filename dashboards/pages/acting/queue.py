@@ -10,14 +10,14 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards.pages.acting.form import Form, answering, user_of, writing
+from dashboards.pages.acting.form import Form, answering, stop_launch, user_of, writing
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.pages.responses import Content
 from dashboards.tables.asked import asked_sheet
 from space import read_space_file
 from space.errors import UsageError
 from storage import Store
-from storage.actions import list_actions
+from storage.actions import STOP, list_actions
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.submissions import (
@@ -42,6 +42,8 @@ MAY = {
 }
 """State of a submission -> what can be asked of it."""
 FILE = "space.yaml"
+STOP_LAUNCH = "stop-launch"
+"""Of a benchmark, which has no page of actions of its own."""
 
 
 class QueueActions:
@@ -100,7 +102,11 @@ def queue_document(store: Store, request: Request) -> Document:
     )
     agents = {each.submission_id for each in going if each.state == "running" and is_held(each)}
     studies = {launch.launch_id: launch.study_id for launch in store.launches()}
-    asked = [each for each in list_actions(store, limit=200) if each.submission_id is not None]
+    asked = [
+        each
+        for each in list_actions(store, limit=200)
+        if each.submission_id is not None or each.study is None
+    ]
     return Document(
         title="Queue",
         is_running=any(each.state in ("queued", "running") for each in going),
@@ -122,6 +128,9 @@ def _act(store: Store, form: Form, user: str) -> None:
     verb = form.fields.get("verb", "")
     if verb == "submit":
         submit(store, _submission(form, user))
+        return
+    if verb == STOP_LAUNCH:
+        stop_launch(store, STOP, form.whole("launch"), asked_by=user)
         return
     if verb not in SUBMISSION_VERBS:
         raise UsageError("the page has no such form.")

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards.numbers.study.view import latest_space
-from dashboards.pages.acting.form import Form, answering, user_of, writing
+from dashboards.pages.acting.form import Form, answering, stop_launch, user_of, writing
 from dashboards.pages.addresses import find_study
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.pages.responses import Content
@@ -24,7 +24,7 @@ from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 from storage.leases import is_alive
 from storage.on_studies import NOTE, QUEUE_TRIAL, TAG, UNTAG, queue_trial, remark
-from storage.submissions import change_submission, list_submissions
+from storage.submissions import list_submissions
 from storage.tables.service import NewAction
 
 __all__ = ["StudyActions", "asked_document"]
@@ -124,15 +124,7 @@ def asked_document(store: Store, request: Request) -> Document:
 def _act(store: Store, study_id: int, name: str, form: Form, user: str) -> None:
     verb = form.fields.get("verb", "")
     if verb in (STOP, "pause"):
-        action = NewAction(verb=verb, asked_by=user, study=name, launch_id=form.whole("launch"))
-        held = [e for e in list_submissions(store, "running") if e.launch_id == action.launch_id]
-        if held:
-            of_it = {**_plain(action), "submission_id": held[0].submission_id}
-            change_submission(store, NewAction(**of_it))
-        elif verb == STOP:
-            ask(store, action)
-        else:
-            raise UsageError("only what an agent took from the queue can be paused; stop it.")
+        stop_launch(store, verb, form.whole("launch"), study=name, asked_by=user)
     elif verb == STOP_TRIAL:
         number_of = form.whole("trial")
         holders = _running(store, study_id, store.launches(study_id, status="running"))
@@ -174,10 +166,6 @@ def _act(store: Store, study_id: int, name: str, form: Form, user: str) -> None:
         remark(store, verb, text, study=name, trial_number=trial, asked_by=user)
     else:
         raise UsageError("the page has no such form.")
-
-
-def _plain(action: NewAction) -> dict[str, Any]:
-    return {name: getattr(action, name) for name in NewAction.__dataclass_fields__}
 
 
 def _running(store: Store, study_id: int, launches: list[LaunchRecord]) -> dict[int, int]:

@@ -16,6 +16,7 @@ from storage import Store
 from storage.actions import list_actions
 from storage.submissions import list_submissions
 from tests.dashboards.made.bulk_study import add_study, begin_launch
+from tests.dashboards.made.reported_benchmark import made_benchmark
 from tests.dashboards.pages.web import Answer, basic, request
 
 ANNE = Credentials("anne", "secret")
@@ -147,3 +148,14 @@ def test_a_space_file_becomes_a_submission_and_a_wrong_one_does_not(store: Store
     number = submission.submission_id
     assert post(store, "/queue", verb="pause", submission=number).status == 303
     assert [each.state for each in list_submissions(store)] == ["paused"]
+
+
+def test_a_benchmark_that_runs_is_stopped_from_its_page(store: Store) -> None:
+    record = made_benchmark(store, {"MLP": {1: 0.3}, "Siamese": {}}, n_seeds=3)
+    launch = begin_launch(store, None, config={"benchmark": record.name})
+    shown = page(store, f"/now/benchmark/{record.benchmark_id}")
+    assert "stop-launch" in shown
+    assert post(store, "/queue", verb="stop-launch", launch=launch).status == 303
+    (action,) = list_actions(store, launch_id=launch)
+    assert (action.verb, action.asked_by, action.state) == ("stop", "anne", "asked")
+    assert f"stop launch {launch}" in page(store, "/data/queue")
