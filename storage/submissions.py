@@ -110,9 +110,17 @@ def _refuse_unfit(submission: NewSubmission) -> None:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or not path.name:
             raise UsageError(f"{name!r}: a file's name is a path below the working directory.")
+        inside = [str(each) for each in path.parents if str(each) in submission.files]
+        if inside:
+            raise UsageError(f"{name!r}: {inside[0]!r} is a file, so it is no directory of it.")
+    for text in (*submission.files, *submission.arguments):
+        if "\0" in text:
+            raise UsageError(f"{text!r}: neither files' names nor arguments have NUL in them.")
     options = {word.partition("=")[0] for word in submission.arguments}
     for option in _NOT_SUBMITTED & options:
         raise UsageError(f"{option}: a submission has none; it is for who runs the command.")
+    if submission.cpus < 1 or submission.cpus % 1 or submission.gpus % 1:
+        raise UsageError("cpus and gpus are whole numbers, of at least one CPU.")
 
 
 def list_submissions(store: Store, *states: str) -> list[SubmissionRecord]:

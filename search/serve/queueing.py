@@ -24,8 +24,6 @@ __all__ = ["queueing"]
 
 OF_FILES = {"launch": "--space", "benchmark": "--config"}
 """Command -> its option that names the file or files that it begins with."""
-OF_AGENTS = ("--storage", "--ray-address", "--checkpoints")
-"""Options that say where a launch runs, which is for agents to know."""
 PART = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 FileName = Annotated[str, Field(pattern=rf"^(?:{PART}/){{0,5}}{PART}$")]
 """A path below the directory that the command is run in."""
@@ -55,8 +53,8 @@ class Queued(Body):
         ),
     ]
     priority: Priority = 0
-    cpus: Annotated[float, Field(gt=0, le=10_000, description="What it takes of its agent's.")] = 1
-    gpus: Annotated[float, Field(ge=0, le=10_000)] = 0
+    cpus: Annotated[int, Field(ge=1, le=10_000, description="What it takes of its agent's.")] = 1
+    gpus: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
 class NewPriority(Body):
@@ -156,10 +154,6 @@ def _check(body: Queued) -> None:
     Raises:
         UsageError: If the arguments are wrong, or name files that are not there.
     """
-    for word in body.arguments:
-        option = word.partition("=")[0]
-        if option in OF_AGENTS:
-            raise UsageError(f"arguments: {option} is for the agent to say")
     try:
         command(body.command).build_parser().parse_args(body.arguments)
     except SystemExit as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from space.terminal.command import Option, count_of
+from space.terminal.command import Option, count_of, whole_int
 from space.terminal.printing import say, say_json, say_table
 from storage.commands.kit import STORAGE, STUDY, StoreCommand, format_of, opened
 
@@ -15,8 +15,8 @@ __all__ = ["main"]
     "search.service.actions",
     "Show what was asked of the service: who asked, when, and what became of it, newest first.",
     STUDY.but(required=False, help="only what is about this study; default: all"),
-    Option("--submission", type=int, metavar="N", help="only what is about this submission"),
-    Option("--launch", type=int, metavar="N", help="only what is about this launch"),
+    Option("--submission", type=whole_int, metavar="N", help="only what is about this submission"),
+    Option("--launch", type=whole_int, metavar="N", help="only what is about this launch"),
     count_of("--limit", "so many at the most; default: 50", default=50),
     STORAGE,
     format_of("the table"),

@@ -7,7 +7,7 @@ from argparse import Namespace
 from search.service.changing import say_answer
 from space.durations import parse_duration
 from space.errors import UsageError
-from space.terminal.command import Option, count_of
+from space.terminal.command import Option, count_of, whole_int
 from storage.commands.kit import STORAGE, StoreCommand, format_of, opened
 
 __all__ = ["main"]
@@ -16,7 +16,7 @@ __all__ = ["main"]
 @StoreCommand.of(
     "search.service.add_budget",
     "Give a launch that runs more trials, more time, or both; it answers within some seconds.",
-    Option("--launch", type=int, required=True, metavar="N", help="the launch's number"),
+    Option("--launch", type=whole_int, required=True, metavar="N", help="the launch's number"),
     count_of("--trials", "so many trials more; default: none"),
     Option("--time", metavar="TIME", help="so much time more, as in 30m; default: none"),
     STORAGE,

@@ -6,13 +6,15 @@ from argparse import Namespace
 from typing import Any
 
 from space.errors import UsageError
-from space.terminal.command import Option
+from space.terminal.command import Option, whole_int
 from space.terminal.printing import say, say_json
 from storage.commands.kit import opened
 
 __all__ = ["SUBMISSION", "change", "say_answer"]
 
-SUBMISSION = Option("submission", type=int, metavar="SUBMISSION", help="its number in the queue")
+SUBMISSION = Option(
+    "submission", type=whole_int, metavar="SUBMISSION", help="its number in the queue"
+)
 
 
 def change(options: Namespace, verb: str, **detail: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from space.errors import UsageError
-from space.terminal.command import Option
+from space.terminal.command import Option, whole_int
 from space.terminal.printing import say
 from storage.commands.kit import STORAGE, StoreCommand, opened
 
@@ -17,7 +17,9 @@ __all__ = ["main"]
     "Write a note about a study or one of its trials, or give it a tag; pages show both.",
     Option("text", nargs="?", metavar="TEXT", help="the note"),
     Option("--study", required=True, metavar="NAME", help="the study"),
-    Option("--trial", type=int, metavar="N", help="one of its trials; default: the study itself"),
+    Option(
+        "--trial", type=whole_int, metavar="N", help="one of its trials; default: the study itself"
+    ),
     Option("--tag", metavar="TAG", help="a tag in the place of a note"),
     Option("--untag", metavar="TAG", help="take a tag away"),
     STORAGE,

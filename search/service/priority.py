@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from search.service.changing import SUBMISSION, change
-from space.terminal.command import Option
+from space.terminal.command import Option, whole_int
 from storage.commands.kit import STORAGE, StoreCommand, format_of
 
 __all__ = ["main"]
@@ -15,7 +15,7 @@ __all__ = ["main"]
     "search.service.priority",
     "Give a submission that waits another priority: higher ones go first, of equal ones the older.",
     SUBMISSION,
-    Option("priority", type=int, metavar="PRIORITY", help="a whole number, 0 by default"),
+    Option("priority", type=whole_int, metavar="PRIORITY", help="a whole number, 0 by default"),
     STORAGE,
     format_of("the answer"),
     examples=("3 10", "4 -1 --storage results/search.db"),

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from search.service.changing import SUBMISSION, change, say_answer
 from space.errors import UsageError
-from space.terminal.command import Option
+from space.terminal.command import Option, whole_int
 from storage.commands.kit import STORAGE, StoreCommand, format_of, opened
 
 __all__ = ["main"]
@@ -17,8 +17,8 @@ __all__ = ["main"]
     "Stop a submission for good, or a launch, or one trial of it. What runs stops gracefully,\n"
     "with its checkpoints: the same command goes on with it.",
     SUBMISSION.but(nargs="?"),
-    Option("--launch", type=int, metavar="N", help="a launch that runs, whoever began it"),
-    Option("--trial", type=int, metavar="N", help="of that launch, this trial alone"),
+    Option("--launch", type=whole_int, metavar="N", help="a launch that runs, whoever began it"),
+    Option("--trial", type=whole_int, metavar="N", help="of that launch, this trial alone"),
     STORAGE,
     format_of("the answer"),
     examples=("3", "--launch 12 --trial 7"),

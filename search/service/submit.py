@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
 
-from space.terminal.command import OneOf, Option, count_of
+from space.terminal.command import OneOf, Option, count_of, whole_int
 from space.terminal.printing import say, say_json
 from storage.commands.kit import STORAGE, StoreCommand, default_storage, format_of
 
 __all__ = ["main"]
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ArgumentTypeError(f"'{text}' is not a whole number") from None
-
-
 def _gpus(text: str) -> int:
-    n = _whole(text)
+    n = whole_int(text)
     if n < 0:
         raise ArgumentTypeError(f"'{text}' is not a whole number of at least 0")
     return n
 
 
 PRIORITY = Option(
-    "--priority", type=_whole, default=0, metavar="N", help="higher ones go first; default: 0"
+    "--priority", type=whole_int, default=0, metavar="N", help="higher ones go first; default: 0"
 )
 
 

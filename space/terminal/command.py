@@ -39,10 +39,13 @@ __all__ = [
     "positive_int",
     "run_command",
     "seed",
+    "whole_int",
 ]
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where there is no room left."""
+
+LARGEST_INT = 2**31 - 1
 
 EXIT_DONE = 0
 EXIT_NOTHING = 1
@@ -241,6 +244,23 @@ class Command:
         run_command(self)
 
 
+def whole_int(text: str) -> int:
+    """An option's whole number, as small as every database has them.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
+    if not -LARGEST_INT <= value <= LARGEST_INT:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a whole number from -{LARGEST_INT} to {LARGEST_INT}"
+        )
+    return value
+
+
 def positive_int(text: str) -> int:
     """An option's whole number of at least 1.
 
@@ -253,7 +273,7 @@ def positive_int(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
-    return value
+    return whole_int(text)
 
 
 def seed(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 import pytest
 
-from space.errors import LeaseLostError
+from space.errors import LeaseLostError, UsageError
 from storage import Store, open_store
 from storage.actions import list_actions
 from storage.admin.check import check_store
@@ -70,6 +70,27 @@ def begin(store: Store, submission: SubmissionRecord, **changes: Any) -> int:
     hold = submission.hold
     assert hold is not None
     return store.begin_launch(new_launch(**changes), lambda c, number: begin_under(c, hold, number))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"command": "agent"}, "agent"),
+        ({"files": {"../space.yaml": ""}}, "working directory"),
+        ({"files": {"own": "", "own/net.py": ""}}, "no directory"),
+        ({"arguments": ["--space", "a\0b"]}, "NUL"),
+        ({"arguments": ["--checkpoints=/etc"]}, "--checkpoints"),
+        ({"cpus": 0.5}, "whole"),
+        ({"gpus": 0.5}, "whole"),
+    ],
+)
+def test_what_no_agent_is_to_run_is_refused(
+    store: Store, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        submit(store, new(**changes))
+    assert list_submissions(store) == []
+    assert list_actions(store) == []
 
 
 def test_submissions_are_taken_by_priority_then_age_as_they_fit(store: Store) -> None:

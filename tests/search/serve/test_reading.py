@@ -120,6 +120,10 @@ def test_what_is_queued(api: Api) -> None:
         ({"command": "storage"}, "command"),
         ({"priority": 10**6}, "priority"),
         ({"cpus": float("nan")}, "cpus"),
+        ({"cpus": 0}, "cpus"),
+        ({"gpus": 0.5}, "gpus"),
+        ({"files": {"mine.yaml": "", "mine.yaml/x": ""}}, "directory"),
+        ({"arguments": ["--space", "mine.yaml", "--set", "seed=\0"]}, "NUL"),
         ({"name": "a\0b"}, "name"),
     ],
 )

@@ -92,6 +92,8 @@ def test_what_is_submitted_is_sent_whole(run: Run, place: Path) -> None:
         ("--space absent.yaml", "absent.yaml"),
         ("--space space.json --cpus 0", "--cpus"),
         ("--space space.json --gpus -1", "--gpus"),
+        (f"--space space.json --priority {2**31}", "--priority"),
+        (f"--space space.json --cpus {2**63}", "--cpus"),
         ("--space space.json -- --storage other.db", "--storage"),
         ("--space space.json --config a.yaml", "not allowed with"),
         ("", "required"),
@@ -105,6 +107,24 @@ def test_what_is_wrong_is_said_before_anything_waits(
     if (place / "s.db").exists():
         with closing(open_store(str(place / "s.db"))) as store:
             assert list_submissions(store) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "stop {}",
+        "pause {}",
+        "priority 1 {}",
+        "stop --launch {}",
+        "add-budget --launch 1 --trials {}",
+        "actions --submission {}",
+        "actions --limit {}",
+        "note --study closed --trial {} text",
+    ],
+)
+def test_a_number_beyond_the_database_is_one_sentence(words: str) -> None:
+    with pytest.raises(UsageError, match=str(2**31)):
+        main(words.format(2**31).split())
 
 
 def test_what_is_changed_and_asked_for_is_on_record(
