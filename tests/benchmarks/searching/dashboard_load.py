@@ -1,16 +1,13 @@
 """How long a study's page takes to open, and what the server's memory does over many refreshes.
 
-    python -m tests.benchmarks.searching.dashboard_load [--trials 100 2000 10000 50000]
-        [--refreshes 1000]
+    python -m tests.benchmarks.searching.dashboard_load [--trials 100 2000 10000] [--refreshes 1000]
 
 For each number of trials: the first answer with the page's content (the server has just started,
 and still loads what only figures need), the answer after one more trial, the answer when nothing
 has changed, and the table of all trials, the first time and filtered and sorted; all by HTTP, with
 the CPU seconds of the server beside the wall time, for machines that do other things too. Where
 there is a Chromium, also the time from going to the address until the first figure and until every
-figure on the first screen is drawn. Beside that stands Optuna Dashboard, by the same server on the
-same store: its first answer with the study's trials, and the time until its first figure and until
-its list of trials has one. Then one server is asked again and again, a trial ending before
+figure on the first screen is drawn. Then one server is asked again and again, a trial ending before
 each time, and the resident memory it has is printed ten times on the way.
 """
 
@@ -118,52 +115,6 @@ def in_browser(server: Server, path: str) -> tuple[float, float] | None:
     return first, every
 
 
-def optuna_in_browser(server: Server, study_id: int) -> tuple[float, float]:
-    """Seconds until Optuna Dashboard has drawn its first figure, and lists its first trial."""
-    return (
-        _optuna_seconds(server, f"/dashboard/studies/{study_id}", ".js-plotly-plot .point"),
-        _optuna_seconds(server, f"/dashboard/studies/{study_id}/trials", "main li"),
-    )
-
-
-def _optuna_seconds(server: Server, path: str, what: str) -> float:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        began = time.perf_counter()
-        page.goto(server.address + path)
-        page.locator(what).first.wait_for(state="attached", timeout=300_000)
-        seconds = time.perf_counter() - began
-        browser.close()
-    return seconds
-
-
-def measure_beside_optuna(sizes: Sequence[int]) -> None:
-    """Print a row a size: ours, then Optuna Dashboard's."""
-    print(
-        f"{'trials':>7} {'answer s':>9} {'(CPU)':>7} {'figure s':>9} {'table s':>8}   "
-        f"{'Optuna: answer s':>17} {'(CPU)':>7} {'figure s':>9} {'list s':>8}"
-    )
-    for n_trials in sizes:
-        with made(n_trials) as (_, url, study_id):
-            with serving(url) as server:
-                answer = Asked(server, f"/data/study/{study_id}")
-                drawn = in_browser(server, f"/study/{study_id}")
-                table = Asked(server, f"/study/{study_id}/trials")
-            with serving(url) as server:
-                theirs = Asked(server, f"/api/studies/{study_id}")
-                optunas = optuna_in_browser(server, study_id) if drawn else None
-        seen = "-" if drawn is None else f"{drawn[0]:.2f}"
-        figure, rows = ("-", "-") if optunas is None else map("{:.2f}".format, optunas)
-        print(
-            f"{n_trials:>7} {answer.wall:>9.2f} {answer.cpu:>7.2f} {seen:>9} {table.wall:>8.2f}   "
-            f"{theirs.wall:>17.2f} {theirs.cpu:>7.2f} {figure:>9} {rows:>8}",
-            flush=True,
-        )
-
-
 def measure_opening(sizes: Sequence[int]) -> None:
     """Print a row a size."""
     print(
@@ -216,12 +167,11 @@ def measure_memory(n_refreshes: int, n_trials: int) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, nargs="*", default=[100, 2_000, 10_000, 50_000])
+    parser.add_argument("--trials", type=int, nargs="*", default=[100, 2_000, 10_000])
     parser.add_argument("--refreshes", type=int, default=1_000)
     parser.add_argument("--refresh-trials", type=int, default=100)
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    measure_beside_optuna(options.trials)
     measure_opening(options.trials)
     if options.refreshes:
         measure_memory(options.refreshes, options.refresh_trials)
