@@ -152,6 +152,19 @@ def _is_wanted(removal: Removal, *, sure: bool) -> bool:
 
 
 @main.part(
+    "create",
+    STORAGE,
+    help="make an empty store where there is none yet",
+    examples=("", "--storage postgresql+psycopg://me@host/db"),
+)
+def _create(options: Namespace) -> None:
+    from storage.store import open_store
+
+    with closing(open_store(default_storage(options.storage))) as store:
+        say(f"the store is there: {store.name}")
+
+
+@main.part(
     "upgrade",
     STORAGE,
     FORMAT,

@@ -105,6 +105,17 @@ class PostgresqlServer:
         finally:
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextmanager
+    def owned(self, name: str, password: str) -> Iterator[str]:
+        """A user, and a database of the same name that is theirs; the server's host and port."""
+        self._execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        self._execute(f"CREATE DATABASE {name} OWNER {name}")
+        try:
+            yield f"127.0.0.1:{self.port}"
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self._execute(f"DROP ROLE {name}")
+
     def _execute(self, statement: str) -> None:
         url = self.url().replace("+psycopg", "")
         with psycopg.connect(url, autocommit=True) as connection:
