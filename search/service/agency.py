@@ -165,7 +165,13 @@ class Agency:
             ray_address=self._ray_address,
             gpus=gpus,
         )
-        child = self._launch(taken, order)
+        try:
+            child = self._launch(taken, order)
+        except (OSError, ValueError) as error:  # Files or arguments that no system takes.
+            reason = " ".join(f"it cannot be started: {error}".split())
+            end_hold(self._store, taken, "failed", reason)
+            say_event(f"{_label(taken)} is failed: {reason}")
+            return True
         self._running.append(_Running(submission=taken, child=child, gpus=gpus))
         say_event(f"{_label(taken)} starts")
         return True

@@ -98,9 +98,15 @@ class Child(Protocol):
 class Process(Child):
     """A command that runs on this machine."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
-        """It was just started, in a folder of its own."""
-        self._process, self._folder = process, folder
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, kin: str) -> None:
+        """It was just started.
+
+        Args:
+            process: It.
+            folder: Its own.
+            kin: What its folder's name begins with, and those that earlier ones may have left.
+        """
+        self._process, self._folder, self._kin = process, folder, kin
 
     def poll(self) -> int | None:
         """As `Child` says."""
@@ -120,33 +126,42 @@ class Process(Child):
         return last_words(text)
 
     def clear(self) -> None:
-        """As `Child` says."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """As `Child` says; with what agents that were killed have left of it."""
+        for folder in self._folder.parent.glob(f"{self._kin}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(submission: SubmissionRecord, order: Order) -> Process:
-    """Start a command on this machine.
-
-    Raises:
-        OSError: If its files cannot be written.
-    """
+    """Start a command on this machine; see `run_here`."""
     # A Ctrl-C at the agent is the agent's.
-    return run_here(order, f"search-submission-{submission.submission_id}-", own_session=True)
+    return run_here(order, f"search-submission-{submission.uid}-", own_session=True)
 
 
-def run_here(order: Order, name: str, *, own_session: bool) -> Process:
+def run_here(order: Order, kin: str, *, own_session: bool) -> Process:
     """Start a command in a new folder of its own.
 
     Args:
         order: What to run.
-        name: What the folder's name begins with.
+        kin: What the folder's name begins with.
         own_session: Whether it hears no signal that is for whoever starts it.
+
+    Raises:
+        OSError: If its files cannot be written.
+        ValueError: If these or its arguments hold what no system takes.
     """
-    folder = Path(tempfile.mkdtemp(prefix=name))
+    folder = Path(tempfile.mkdtemp(prefix=kin))
+    try:
+        return Process(_begun(folder, order, own_session=own_session), folder, kin)
+    except (OSError, ValueError):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _begun(folder: Path, order: Order, *, own_session: bool) -> subprocess.Popen[bytes]:
     work = folder / "work"
     put_files(work, order.files)
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, *order.arguments],
             cwd=work,
             env={**os.environ, **order.environment},
@@ -155,7 +170,6 @@ def run_here(order: Order, name: str, *, own_session: bool) -> Process:
             stderr=err,
             start_new_session=own_session,
         )
-    return Process(process, folder)
 
 
 def put_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -100,7 +100,7 @@ class _Job(Child):
 
 def in_job(order: Order) -> tuple[int, str]:
     """Run a command inside a job; say its exit status, and what it ended with."""
-    process = run_here(order, "search-submission-", own_session=False)
+    process = run_here(order, f"search-job-{os.getpid()}-", own_session=False)
     try:
         status = process.wait()
     except KeyboardInterrupt:

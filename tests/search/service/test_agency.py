@@ -108,6 +108,28 @@ def test_it_takes_what_fits_and_more_as_that_ends(store: Store, started: Started
     assert failed.reason == "a sentence"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"arguments": ["--space", "a\0b"]},
+        {"files": {"space.yaml": "\ud800"}},
+        {"files": {"x" * 300: ""}},
+        {"files": {"a": "", "a/b": ""}},
+    ],
+)
+def test_what_cannot_be_started_has_failed_and_is_not_the_agents_end(
+    store: Store, changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = set(tmp_path.iterdir())
+    submit(store, new(**changes))
+    Agency(store, ROOM, checkpoints=Path("where")).run(lambda: False, once=True)
+    (found,) = list_submissions(store)
+    assert found.state == "failed"
+    assert str(found.reason).startswith("it cannot be started: ")
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_what_a_child_is_told(store: Store, tmp_path: Path) -> None:
     submit(store, new(files={"space.yaml": "a", "own/net.py": "b"}, cpus=3.0))
     taken = take(store, DEAD, free=(4, 0), total=(4, 0))
