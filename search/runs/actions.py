@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from space.terminal.printing import forget_said
 from storage import NewLaunch, Store
 from storage.actions import STOP, answer, open_actions
 from storage.submissions import begin_under
@@ -48,6 +49,7 @@ class LaunchActions:
         Raises:
             LeaseLostError: If it is of a submission that is another agent's by now.
         """
+        forget_said()
         self._store = store
         self.submission_id: int | None = None
         hold = os.environ.get(SUBMISSION_VARIABLE)

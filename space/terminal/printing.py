@@ -26,6 +26,7 @@ __all__ = [
     "as_json",
     "as_text",
     "error_console",
+    "forget_said",
     "last_lines",
     "last_warnings",
     "paper_of",
@@ -175,6 +176,12 @@ def say_error(text: str, *, command: str | None = None) -> None:
 def last_lines() -> tuple[str, ...]:
     """What this process said last on stderr, oldest first; bars and tables are not among it."""
     return tuple(_LAST)
+
+
+def forget_said() -> None:
+    """Begin anew with what this process said: a process may run several launches."""
+    _LAST.clear()
+    _WARNINGS.clear()
 
 
 def remember(text: str) -> None:

@@ -102,3 +102,28 @@ def test_what_was_not_heard_of_for_long_is_said_to_be_old(
     ((silent, said),) = look_while_it_runs(plan, store, here, look)
     assert silent
     assert "Nothing was heard of launch 1" in said
+
+
+@pytest.mark.usefixtures("chatty")
+def test_why_a_launch_failed_stays_on_the_page_and_not_in_the_next_ones_words(
+    plan_for: MakePlan, store: Store, here: Here
+) -> None:
+    plan = plan_for(budget={"trials": 3}, confirm={"top": 0})
+
+    def break_off() -> None:
+        raise RuntimeError("the disk is on fire")
+
+    here.at[5] = break_off
+    opened = open_study(store, plan.space, plan.place.data)
+    with pytest.raises(RuntimeError):
+        run_study(plan, opened, Recorder())
+    said = store.course(1)
+    assert said is not None
+    assert said.warnings == ("the launch failed: the disk is on fire",)
+    details = html.unescape(request(Site(store), "/data/study/1").json()["details"])
+    assert "What its last launch said" in details
+    assert "the disk is on fire" in details
+    run_study(plan, open_study(store, plan.space, plan.place.data), Recorder())
+    after = store.course(2)
+    assert after is not None
+    assert after.warnings == ()
