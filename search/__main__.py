@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from space.errors import UsageError, nearest
-from space.terminal.command import EXIT_DONE, Command, run_command
+from space.terminal.command import EXIT_DONE, Command, run_process
 from space.terminal.printing import write
 from space.terminal.program import PROGRAM
 
@@ -111,7 +111,7 @@ def run() -> NoReturn:
     """The program ``search``."""
     if "_ARGCOMPLETE" in os.environ:
         _complete()
-    run_command(main)
+    run_process(main)
 
 
 if __name__ == "__main__":

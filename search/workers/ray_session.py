@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from search.workers.own_ray import bare_ray
 from search.workers.scratch import scratch_directory
 from space import Resources, TrainingConfig
 from space.config import AnyTraining
@@ -81,9 +82,7 @@ class Slots:
 def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
     """Ray, ready, for as long as the block lasts.
 
-    If this process is killed, a Ray of our own goes with it, and the workers follow in seconds. Two
-    of Ray's agents, which compute nothing, spend a minute on telling the dead; the next launch ends
-    them at once.
+    If this process is killed, a Ray of our own goes with it, and the workers follow in seconds.
 
     Args:
         address: None starts a Ray of our own on this machine, bound to loopback, without its
@@ -126,8 +125,12 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
                 # Sockets and logs go with the launch, and the last cluster's address, which `ray
                 # start` leaves for `ray status`, stays that of the user's own.
                 "_temp_dir": str(scratch),
-                # A process for each CPU that none of Tune's actors would use.
-                "_system_config": {"prestart_worker_first_driver": False},
+                # A process for each CPU, however many workers there are to be; and metrics for an
+                # agent that is not there.
+                "_system_config": {
+                    "prestart_worker_first_driver": False,
+                    "enable_metrics_collection": False,
+                },
             }
         else:
             options["address"] = address
@@ -135,8 +138,7 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
             with ExitStack() as stack:
                 stack.enter_context(_own_signal_handlers())
                 if address is None:
-                    stack.enter_context(_loopback())
-                    stack.enter_context(_without_monitors(verbose=verbose))
+                    stack.enter_context(bare_ray(verbose=verbose))
                 ray.init(**options)
         except (OSError, RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
@@ -212,48 +214,6 @@ def _not_started(reason: str) -> str:
         f"Ray cannot be started on this machine: {reason}; check that its directory for temporary "
         "files can be written and has some 100 MB left, or name another with RAY_TMPDIR and TMPDIR."
     )
-
-
-@contextmanager
-def _loopback() -> Iterator[None]:
-    """Let the Ray that is started inside listen on the loopback interface alone.
-
-    On Linux Ray turns 127.0.0.1 into the machine's own address and then listens on every interface,
-    unless it is told, by a variable named after other systems, that there will be no cluster. It is
-    read when Ray is imported, so this process is told once more.
-    """
-    from ray._private import ray_constants
-
-    variable = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
-    before = os.environ.get(variable), ray_constants.ENABLE_RAY_CLUSTER
-    os.environ[variable], ray_constants.ENABLE_RAY_CLUSTER = "0", False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before[1]
-        if before[0] is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before[0]
-
-
-@contextmanager
-def _without_monitors(*, verbose: bool) -> Iterator[None]:
-    """Let the Ray that is started inside do without processes that nobody here asks.
-
-    `ray.init` always starts a server for the dashboard, also where there is none, a monitor for
-    machines to be added, and one that sends the workers' output to a driver that wants it: together
-    almost two CPU seconds, and half of the time until Ray is ready. Only `ray start` has options
-    against them.
-    """
-    from ray._private.node import Node
-
-    with ExitStack() as stack:
-        for name in ("start_api_server", "start_monitor", "start_log_monitor"):
-            if name != "start_log_monitor" or not verbose:
-                stack.callback(setattr, Node, name, getattr(Node, name))
-                setattr(Node, name, lambda *_, **__: None)
-        yield
 
 
 @contextmanager

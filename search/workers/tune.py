@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from search.runs.run_ledger import RunLedger
+from search.workers.own_ray import bare_actors
 from search.workers.ray_session import n_startable
 from search.workers.workers import GroupSize, Workers
 from search.workers.workplace import OpenWorkplace
@@ -67,19 +69,21 @@ def run_tune(
     memory = None if place.limits.trial_memory is None else MemoryWatch()
     scheduler = LedgerScheduler(workers, memory, is_spent=lambda: ledger.is_spent)
     stopper = LedgerStopper(scheduler, on_step)
-    tune.run(
-        trainable,
-        name="search",
-        num_samples=-1,
-        search_alg=LedgerSearcher(workers),
-        scheduler=scheduler,
-        stop=stopper,
-        resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="STRICT_PACK"),
-        storage_path=str(place.scratch),
-        reuse_actors=memory is None,  # What a new worker is given begins in a new process then.
-        max_failures=0,
-        raise_on_failed_trial=False,
-        verbose=0,
-        progress_reporter=tune.CLIReporter(),  # Tune's own for notebooks clears the cell's output.
-    )
+    with bare_actors() if place.ray_address is None else nullcontext():
+        tune.run(
+            trainable,
+            name="search",
+            num_samples=-1,
+            search_alg=LedgerSearcher(workers),
+            scheduler=scheduler,
+            stop=stopper,
+            resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="STRICT_PACK"),
+            storage_path=str(place.scratch),
+            reuse_actors=memory is None,  # What a new worker is given begins in a new process then.
+            max_failures=0,
+            raise_on_failed_trial=False,
+            verbose=0,
+            # Tune's own for notebooks clears the cell's output.
+            progress_reporter=tune.CLIReporter(),
+        )
     return stopper.reason or "done"

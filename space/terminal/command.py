@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import errno
 import logging
 import os
 import re
 import sys
+import threading
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -38,6 +41,7 @@ __all__ = [
     "local_path",
     "positive_int",
     "run_command",
+    "run_process",
     "seed",
     "whole_int",
 ]
@@ -241,7 +245,7 @@ class Command:
 
     def run(self) -> NoReturn:
         """Do what the process's arguments say, and leave; see `run_command`."""
-        run_command(self)
+        run_process(self)
 
 
 def whole_int(text: str) -> int:
@@ -334,6 +338,29 @@ def run_command(main: Callable[[list[str]], int]) -> NoReturn:
         say_error("interrupted")
         status = EXIT_INTERRUPTED
     sys.exit(status)
+
+
+def run_process(main: Callable[[list[str]], int]) -> NoReturn:
+    """Run the one command of a process; see `run_command`.
+
+    Python would take all modules down one by one before it leaves, a second's work after PyTorch
+    and Ray. Threads are waited for and exit functions called as it does.
+
+    Args:
+        main: As for `run_command`.
+    """
+    try:
+        run_command(main)
+    except SystemExit as left:
+        if not isinstance(left.code, int):
+            raise
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        with contextlib.suppress(OSError):  # Python says what cannot be written.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(left.code)
+        raise
 
 
 def configure_logging(*, verbose: bool) -> None:
