@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from storage.tables import schema
 from storage.tables.clock import StoreNow
 from storage.tables.records import BenchmarkConfig, BenchmarkRecord, Registration
 
-__all__ = ["load_benchmarks", "save_benchmark"]
+__all__ = ["load_benchmark", "load_benchmarks", "save_benchmark"]
 
 
 def save_benchmark(
@@ -75,17 +76,28 @@ def load_benchmarks(store: Store) -> list[BenchmarkRecord]:
         StorageError: If the store cannot be read.
     """
     query = sa.select(schema.benchmarks).order_by(schema.benchmarks.c.benchmark_id)
-    rows = store.rows(query)
-    return [
-        BenchmarkRecord(
-            **{
-                **row,
-                "configs": tuple(_from_json(each) for each in row["configs"]),
-                "registrations": tuple(_step(each) for each in row["registrations"]),
-            }
-        )
-        for row in rows
-    ]
+    return [_record(row) for row in store.rows(query)]
+
+
+def load_benchmark(store: Store, name: str, fingerprint: str) -> BenchmarkRecord | None:
+    """The benchmark of a name on the data of a fingerprint; None where there is none.
+
+    Raises:
+        StorageError: If the store cannot be read.
+    """
+    table = schema.benchmarks
+    same = (table.c.name == name) & (table.c.data_fingerprint == fingerprint)
+    return next(map(_record, store.rows(sa.select(table).where(same))), None)
+
+
+def _record(row: Mapping[str, Any]) -> BenchmarkRecord:
+    return BenchmarkRecord(
+        **{
+            **row,
+            "configs": tuple(_from_json(each) for each in row["configs"]),
+            "registrations": tuple(_step(each) for each in row["registrations"]),
+        }
+    )
 
 
 def _adds(plan: Registration, steps: list[Registration]) -> bool:

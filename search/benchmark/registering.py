@@ -18,19 +18,7 @@ from storage.benchmarks import load_benchmarks, save_benchmark
 from storage.tables import schema
 from trainables.contract.run_data import RunData
 
-__all__ = ["asked_seeds", "known_benchmark", "register"]
-
-
-def known_benchmark(store: Store, name: str, fingerprint: str) -> BenchmarkRecord | None:
-    """The benchmark of a name and data set, if the store has it."""
-    return next(
-        (
-            known
-            for known in load_benchmarks(store)
-            if (known.name, known.data_fingerprint) == (name, fingerprint)
-        ),
-        None,
-    )
+__all__ = ["asked_seeds", "register"]
 
 
 def asked_seeds(store: Store, request: Request, known: BenchmarkRecord | None) -> tuple[int, ...]:

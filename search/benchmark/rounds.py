@@ -9,14 +9,13 @@ from dashboards.numbers.results import ConfigResult, collect
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
 from dashboards.statistics.verdicts import seeds_needed
 from search.benchmark.configs import resolved
-from search.benchmark.registering import known_benchmark
 from search.benchmark.request import Request
 from search.runs.queue import QueuedRun
 from space import NamedConfig
 from space.terminal.printing import say_event
 from space.words import count
-from storage import BenchmarkConfig, Store
-from storage.benchmarks import save_benchmark
+from storage import BenchmarkConfig, BenchmarkRecord, Store
+from storage.benchmarks import load_benchmark, save_benchmark
 from storage.summaries.registered import read_registered
 from trainables.contract.run_data import RunData
 
@@ -59,9 +58,10 @@ class Rounds:
 
         A run that failed, or that another launch trains, is not asked for a second time.
         """
-        table = self.table()
-        if table.is_raced:
-            self._record(table)
+        record = self._known()
+        table = self._table(record, registered=False)
+        if table.is_raced and record is not None:
+            self._record(table, record)
         missing = [
             (seed, place) for place, row in enumerate(table.rows) for seed in row.result.missing
         ]
@@ -85,19 +85,26 @@ class Rounds:
         Args:
             registered: Whether to read what was registered, too.
         """
-        table = self._table_of(self._results(self._configs), registered=registered)
+        return self._table(self._known(), registered=registered)
+
+    def _known(self) -> BenchmarkRecord | None:
+        return load_benchmark(self._store, self._request.name, self._data.fingerprint)
+
+    def _table(self, record: BenchmarkRecord | None, *, registered: bool) -> BenchmarkTable:
+        table = self._table_of(self._results(self._configs), record, registered=registered)
         if not table.is_raced:
             return table
         wanted = wanted_seeds(table, self._configs[0].seeds)
         asked = [_on(config, wanted[config.name]) for config in self._configs]
-        return self._table_of(self._results(asked), registered=registered)
+        return self._table_of(self._results(asked), record, registered=registered)
 
     def _results(self, configs: Sequence[BenchmarkConfig]) -> list[ConfigResult]:
         return collect(self._store, configs, fingerprint=self._data.fingerprint)
 
-    def _table_of(self, results: Sequence[ConfigResult], *, registered: bool) -> BenchmarkTable:
+    def _table_of(
+        self, results: Sequence[ConfigResult], record: BenchmarkRecord | None, *, registered: bool
+    ) -> BenchmarkTable:
         options = self._request.options
-        record = known_benchmark(self._store, self._request.name, self._data.fingerprint)
         was_raced = record is not None and record.max_seeds is not None
         return benchmark_table(
             results,
@@ -111,11 +118,8 @@ class Rounds:
             else None,
         )
 
-    def _record(self, table: BenchmarkTable) -> None:
+    def _record(self, table: BenchmarkTable, record: BenchmarkRecord) -> None:
         """Record which seeds each config was asked for so far: the others are not missing."""
-        record = known_benchmark(self._store, self._request.name, self._data.fingerprint)
-        if record is None:
-            return
         asked = {row.name: {*row.result.seeds, *row.result.missing} for row in table.rows}
         configs = tuple(_on(each, asked[each.name]) for each in self._configs)
         seeds = {seed for config in configs for seed in config.seeds}

@@ -20,7 +20,7 @@ from search.benchmark.configs import (
     settle_source,
     settled,
 )
-from search.benchmark.registering import asked_seeds, known_benchmark, register
+from search.benchmark.registering import asked_seeds, register
 from search.benchmark.request import Request
 from search.benchmark.rounds import Rounds
 from search.callbacks.messages import Messages, Send, sender
@@ -41,6 +41,7 @@ from space.terminal.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING
 from space.terminal.printing import paper_of, say_error, write
 from space.words import count
 from storage import BenchmarkConfig, LaunchRecord, Store, open_store
+from storage.benchmarks import load_benchmark
 from storage.commands.checkpoints import checkpoint_directory
 from storage.commands.kit import default_storage, stop_signals
 from trainables.contract.run_data import RunData
@@ -89,7 +90,7 @@ def benchmark(request: Request) -> Outcome:
     try:
         # Nobody else takes the same fresh seeds meanwhile.
         with nullcontext() if options.table_only else store.locked(None):
-            known = known_benchmark(store, request.name, data.fingerprint)
+            known = load_benchmark(store, request.name, data.fingerprint)
             seeds = asked_seeds(store, request, known)
             configs = benchmark_configs(named, seeds)
             before = collect(store, configs, fingerprint=data.fingerprint)
@@ -114,7 +115,7 @@ def benchmark(request: Request) -> Outcome:
                 status = _run(store, queue, rounds, request, data, told, asked)
         elif not options.table_only:
             Telling(request.callbacks, told, store.url).close()
-        record = known_benchmark(store, request.name, data.fingerprint)
+        record = load_benchmark(store, request.name, data.fingerprint)
         table = replace(
             rounds.table(registered=True),
             variances=read_variances(
@@ -155,7 +156,7 @@ def _messages(store: Store, name: str, fingerprint: str, send: Send | None) -> M
     """Who is told of the end of a benchmark's launches."""
 
     def address() -> str:
-        record = known_benchmark(store, name, fingerprint)
+        record = load_benchmark(store, name, fingerprint)
         return "" if record is None else f"/benchmark/{record.benchmark_id}"
 
     def launches() -> list[LaunchRecord]:

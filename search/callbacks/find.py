@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from search.callbacks.callback import Callback
-from space.errors import SpaceError, UsageError, nearest
+from space.errors import SpaceError, UsageError
 from space.study.callbacks import AnyCallback, OwnCallback
+from space.study.own import class_in
 
 __all__ = ["Maker", "makers"]
 
@@ -68,7 +68,7 @@ def _shipped(callback: AnyCallback) -> Maker:
 
 
 def _own(callback: OwnCallback) -> Maker:
-    where, _, name = callback.file.partition(":")
+    where = callback.file.partition(":")[0]
     path = Path(where).resolve()
     if not path.is_file():
         raise SpaceError(f"callbacks: there is no file {where} in {Path.cwd()}")
@@ -82,15 +82,5 @@ def _own(callback: OwnCallback) -> Maker:
     except Exception as error:  # whatever its code does
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise SpaceError(f"callbacks: {where}: {said}") from error
-    found = vars(module).get(name)
-    if not (inspect.isclass(found) and issubclass(found, Callback)):
-        known = [
-            key
-            for key, value in vars(module).items()
-            if inspect.isclass(value) and issubclass(value, Callback) and value is not Callback
-        ]
-        raise SpaceError(
-            f"callbacks: {where} has no class '{name}' that derives from "
-            f"search.callbacks.Callback; it has {', '.join(known) or 'none'}{nearest(name, known)}"
-        )
+    found = class_in("callbacks", module, callback.file, Callback)
     return Maker(name=callback.file, make=lambda: found(**callback.options))

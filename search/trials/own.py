@@ -9,7 +9,7 @@ from typing import Any
 from search.trials.foreign import brief, safely
 from space.errors import SpaceError, nearest
 from space.messages import listed
-from space.study.own import OwnClass
+from space.study.own import OwnClass, class_in
 
 __all__ = ["make_own"]
 
@@ -26,7 +26,7 @@ def make_own(key: str, base: type, config: OwnClass, *, seed: int | None = None)
     Raises:
         SpaceError: If it cannot be imported, is no such class, or does not take its options.
     """
-    where, _, name = config.path.partition(":")
+    where = config.path.partition(":")[0]
 
     def absent(error: Exception) -> object:
         raise SpaceError(
@@ -34,18 +34,8 @@ def make_own(key: str, base: type, config: OwnClass, *, seed: int | None = None)
             "Python finds it."
         ) from error
 
-    module = safely(lambda: importlib.import_module(where), absent)
-    found = getattr(module, name, None)
-    if not (inspect.isclass(found) and issubclass(found, base)):
-        known = [
-            each
-            for each, value in vars(module).items()
-            if inspect.isclass(value) and issubclass(value, base) and value is not base
-        ]
-        raise SpaceError(
-            f"{key}: {where} has no class '{name}' that derives from {base.__name__}; it has "
-            f"{listed(known) or 'none'}{nearest(name, known)}"
-        )
+    module: Any = safely(lambda: importlib.import_module(where), absent)
+    found = class_in(key, module, config.path, base)
     options = dict(config.options)
     parameters = inspect.signature(found).parameters
     kinds = {each.kind for each in parameters.values()}

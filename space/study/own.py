@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Collection
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from space.config import FrozenModel, by_name
-from space.messages import describe, refusal
+from space.errors import SpaceError, nearest
+from space.messages import describe, listed, refusal
 
-__all__ = ["ByPath", "ImportPath", "OwnClass", "imported", "title"]
+__all__ = ["ByPath", "ImportPath", "OwnClass", "class_in", "imported", "title"]
 
 _PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -63,6 +66,32 @@ def imported(value: Any, apart: Collection[str] = ()) -> Any:
     rest = {key: each for key, each in value.items() if key != "name"}
     own = {key: rest.pop(key) for key in apart if key in rest}
     return {"name": "own", "path": path, "options": rest, **own}
+
+
+def class_in(key: str, module: ModuleType, path: str, base: type) -> Any:
+    """A module's class that derives from another.
+
+    Args:
+        key: Where the user names it, for the message.
+        module: The module.
+        path: How the user names both, as in ``mine.py:Class``.
+        base: What it is to derive from.
+
+    Raises:
+        SpaceError: If the module has no such class; it names those that it has.
+    """
+    where, _, name = path.partition(":")
+    known = {
+        each: value
+        for each, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, base) and value is not base
+    }
+    if name not in known:
+        raise SpaceError(
+            f"{key}: {where} has no class '{name}' that derives from {base.__name__}; it has "
+            f"{listed(known) or 'none'}{nearest(name, known)}"
+        )
+    return known[name]
 
 
 def title(config: FrozenModel) -> str:

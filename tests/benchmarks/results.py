@@ -28,6 +28,7 @@ from space.words import NOTHING, count
 
 __all__ = [
     "Cell",
+    "Growing",
     "Machine",
     "Result",
     "Table",
@@ -192,6 +193,29 @@ def make_result(
         notes=list(notes),
         tables=list(tables),
     )
+
+
+class Growing:
+    """A table that is kept after every row, so that its file has what was measured whenever the
+    command ends."""
+
+    def __init__(self, result: Result, title: str, columns: list[str], json_file: Path | None):
+        """Begin after a result's own tables."""
+        self._empty, self._json_file = result, json_file
+        self._title, self._columns = title, columns
+        self.rows: list[list[Cell]] = []
+        self.result = result
+
+    def add(self, row: list[Cell]) -> None:
+        """Add a row, and keep the file.
+
+        Raises:
+            UsageError: If it cannot be written.
+        """
+        self.rows.append(row)
+        table = Table(title=self._title, columns=self._columns, rows=self.rows)
+        self.result = self._empty.model_copy(update={"tables": [*self._empty.tables, table]})
+        keep_result(self.result, self._json_file)
 
 
 def draw_result(result: Result) -> None:

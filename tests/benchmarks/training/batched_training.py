@@ -56,6 +56,7 @@ from tests.benchmarks.training.steps import (
     padding_share,
     random_images,
     report_config,
+    seconds_of,
     step_flops,
 )
 from tests.harness.configs import open_run
@@ -87,15 +88,6 @@ def epoch_flops(config: DigitPairsConfig) -> float:
 
 def _opened(config: DigitPairsConfig, images: SplitData) -> Training:
     return cast(Training, open_run(config, images))
-
-
-def seconds_of(work: Callable[[], object], device: torch.device) -> float:
-    """Wall seconds, with all that the device still has to do."""
-    started = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - started
 
 
 def matrix_rate(device: torch.device) -> float:

@@ -26,15 +26,13 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from tests.benchmarks.results import (
     Cell,
-    Table,
+    Growing,
     add_json_option,
     draw_result,
-    keep_result,
     make_result,
 )
-from tests.benchmarks.training.batched_training import seconds_of
 from tests.benchmarks.training.gpu_training import Case
-from tests.benchmarks.training.steps import BatchedStep, random_images
+from tests.benchmarks.training.steps import BatchedStep, random_images, seconds_of
 from tests.harness.configs import open_run
 from trainables.device import device_settings
 from trainables.loop.captured import CapturedWork, CudaGraphs
@@ -42,6 +40,16 @@ from trainables.loop.layout import copies_of
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.models import MODELS
 
+COLUMNS = [
+    "model",
+    "precision",
+    "runs",
+    "way",
+    "gradients",
+    "whole step",
+    "seconds until warm",
+    "note",
+]
 WAYS = ("one by one", "captured", "compiled")
 
 
@@ -140,40 +148,27 @@ def main(argv: list[str]) -> int:
         argv=argv,
         notes=["The best of three times so many steps."],
     )
-    rows: list[list[Cell]] = []
+    table = Growing(
+        result, f"A step of 50 pairs at width {options.width}, milliseconds", COLUMNS, options.json
+    )
     for model in options.models:
         for n_runs in options.runs:
             case = Case(model, options.width, options.precision, n_runs)
             for way in ways:
                 started = time.perf_counter()
                 if started > ends:
-                    rows.append(_not_measured(case, way, "the time was over"))
+                    table.add(_not_measured(case, way, "the time was over"))
                     continue
                 try:
-                    rows.append(step_row(way, case, device, options.steps))
+                    row = step_row(way, case, device, options.steps)
                 except Exception as error:  # noqa: BLE001 - what a compiler refuses is a result
                     said = f"{type(error).__name__}: {error}".partition("\n")[0]
-                    rows.append(_not_measured(case, way, said[:200]))
+                    row = _not_measured(case, way, said[:200])
                 torch.compiler.reset()
                 taken = time.perf_counter() - started
                 print(f"{case}, {way}: {taken:.1f} s", file=sys.stderr, flush=True)
-                table = Table(
-                    title=f"A step of 50 pairs at width {options.width}, milliseconds",
-                    columns=[
-                        "model",
-                        "precision",
-                        "runs",
-                        "way",
-                        "gradients",
-                        "whole step",
-                        "seconds until warm",
-                        "note",
-                    ],
-                    rows=rows,
-                )
-                result = result.model_copy(update={"tables": [table]})
-                keep_result(result, options.json)
-    draw_result(result)
+                table.add(row)
+    draw_result(table.result)
     return EXIT_DONE
 
 

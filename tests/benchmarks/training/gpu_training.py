@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 
@@ -29,18 +29,18 @@ from space.terminal.command import EXIT_DONE, Parser, positive_int, run_command
 from space.words import count
 from tests.benchmarks.results import (
     Cell,
+    Growing,
     Table,
     add_json_option,
     draw_result,
-    keep_result,
     make_result,
 )
-from tests.benchmarks.training.batched_training import seconds_of
 from tests.benchmarks.training.steps import (
     matrix_products,
     padding_share,
     random_images,
     report_config,
+    seconds_of,
     step_flops,
 )
 from tests.harness.configs import open_run
@@ -234,17 +234,14 @@ def main(argv: list[str]) -> int:
         title="All networks batched beside alone on a GPU",
         module="tests.benchmarks.training.gpu_training",
         argv=argv,
+        tables=[of_rates],
         notes=["The fastest epoch of a short window, after all is captured."],
     )
-    rows: list[list[Cell]] = []
-    tables: list[Any] = []
+    title = f"A step of 50 pairs at width {options.width}"
+    table = Growing(result, title, COLUMNS, options.json)
     for row in rows_of(cases, rates, device, ends, options.window):
-        rows.append(row)
-        title = f"A step of 50 pairs at width {options.width}"
-        tables = [of_rates, Table(title=title, columns=COLUMNS, rows=rows)]
-        result = result.model_copy(update={"tables": tables})
-        keep_result(result, options.json)
-    draw_result(result)
+        table.add(row)
+    draw_result(table.result)
     return EXIT_DONE
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "padding_share",
     "random_images",
     "report_config",
+    "seconds_of",
     "step_flops",
 ]
 
@@ -90,9 +91,9 @@ def measure(model: str, width: int, batch_size: int, repeats: int) -> StepRate:
     step_seconds = [float("inf")]
     gemm_rates = [0.0]
     for _ in range(repeats):
-        step_seconds.append(_seconds(training.run_epoch))
+        step_seconds.append(seconds_of(training.run_epoch, training.device))
         for n, product in products * PRODUCTS_A_TURN:
-            gemm_rates.append(2 * n**3 / _seconds(product) / 1e9)
+            gemm_rates.append(2 * n**3 / seconds_of(product, training.device) / 1e9)
     step_rate = flops / min(step_seconds) / 1e9
     return StepRate(
         step_flops=flops,
@@ -223,9 +224,12 @@ def _step_flops(config: DigitPairsConfig) -> int:
     return step_flops(model, 2) * config.training.batch_size // 2
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Wall seconds, with all that the device still has to do."""
     started = time.perf_counter()
     work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return time.perf_counter() - started
 
 

@@ -146,7 +146,7 @@ def test_trials_that_are_asked_for_are_told_of(folder: Path) -> None:
         ("tensorbord", "did you mean 'tensorboard'"),
         ("nowhere.py:Notes", "there is no file nowhere.py"),
         ("mine.py:Note", "it has Notes, Broken, Slow; did you mean 'Notes'?"),
-        ("mine.py:NoCallback", "derives from search.callbacks.Callback"),
+        ("mine.py:NoCallback", "derives from Callback"),
         ("broken.py:Notes", "broken.py: ZeroDivisionError"),
         ({"name": "mlflow", "uri": "https://me:hidden@there/x"}, "MLFLOW_TRACKING_URI"),
         ({"name": "mlflow", "uri": "postgresql://there/x?password=hidden"}, "environment"),
