@@ -52,6 +52,9 @@ from storage.tables.service import ActionRecord
 
 __all__ = ["Ledger"]
 
+COUNTED_AFTER = 100
+"""A study's epochs are counted anew after so small a part of what is left of their budget."""
+
 
 class Ledger(RunLedger[OpenTrial]):
     """Asks Optuna, hears reports, decides, and keeps the store true. See the module's docstring.
@@ -84,12 +87,13 @@ class Ledger(RunLedger[OpenTrial]):
         self._asking = Asking(opened, launch_id, self._lease)
         self._judge = Judge(opened)
         self._n_epochs = opened.store.n_epochs(opened.id)
+        self._n_uncounted = 0
         self._open: dict[int, OpenTrial] = {}
         self._n_failed_in_a_row = 0
 
     @property
     def n_epochs(self) -> int:
-        """How many epochs the study has trained, over all launches."""
+        """How many epochs the study has trained, over all launches, as far as it was counted."""
         return self._n_epochs
 
     @property
@@ -259,8 +263,13 @@ class Ledger(RunLedger[OpenTrial]):
             epochs = [epoch for epoch in epochs if self.is_open(epoch.run_id)]
             steps = [step for step in steps if step.trial_id in touched]
         self._n_epochs += len(epochs)
-        if epochs and self._max_epochs is not None:  # Other launches spend them, too.
-            self._n_epochs = self._store.n_epochs(self._opened.id)
+        self._n_uncounted += len(epochs)
+        if self._max_epochs is not None:
+            left = self._max_epochs - self._n_epochs
+            # Other launches spend them, too. To count them takes as long as the study is large.
+            if self._n_uncounted >= max(1, left / COUNTED_AFTER):
+                self._n_epochs = self._store.n_epochs(self._opened.id)
+                self._n_uncounted = 0
         return {each.run_id for each in epochs}
 
     def _goes_on(self, report: Report, *, is_news: bool) -> bool:

@@ -1,24 +1,30 @@
-"""How the store scales: ask, report, tell, list and resume at 100, 1,000 and 10,000 trials.
+"""What grows with a study: asking, reporting, telling, and commands, at 1,000 to 100,000 trials.
 
-    python -m tests.benchmarks.searching.store_scale [--trials 100 1000 10000]
-        [--repeats 20] [--json FILE]
+    python -m tests.benchmarks.searching.store_scale [--trials 1000 10000 50000 100000]
+        [--repeats 20] [--stores sqlite postgresql] [--json FILE]
 
-A store is filled in bulk with complete trials of 25 reports. Then a launch goes on with it: the
-ledger of `search.trials.ledger` asks, hears reports and tells, with nothing of Ray, under a budget
-of epochs and the usual pruner (halving). Each step is timed:
+A store is filled in bulk with a study of trials of up to 25 reports, two thirds of which were
+stopped at each rung. Then a launch goes on with it: the ledger of `search.trials.ledger` asks,
+hears reports and tells, with nothing of Ray, under a budget of epochs, TPE and halving:
 
     ask         a trial is asked for, proposed at random, and its run begun
     ask, TPE    the same by the sampler that searches have
     report      an epoch is recorded, reported to Optuna and judged, the budget counted
     tell        the last report, with which the trial and its run end
-    list        `storage list`, in a process that has just opened the store
-    check       `storage check`, likewise
-    resume      a process opens the store, loads the study, looks for what dead launches left and
-                asks for its first trial
-    copy        `storage copy` into an empty SQLite store
 
-The first four are medians over as many trials as `--repeats` says; the others are medians of three.
-PostgreSQL is a server of its own, started for the measurement, with fsync on.
+These are medians over as many trials as `--repeats` says. A whole task is done once, in a process
+that has its libraries and has just opened the store:
+
+    list        `storage list`
+    page        the document of the study, with all its figures: what its page shows
+    check       `storage check`
+    resume      the store is opened, the study loaded, what dead launches left looked for, and the
+                first trial asked for
+    copy        `storage copy` into an empty SQLite store
+    export      `search.export` of the best config and the baseline
+
+What counts is the time that the process has the processor, whatever else the machine does; of
+PostgreSQL, a server of its own with fsync on, the server's is not in it.
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -33,16 +40,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
 
+from dashboards.report import report
+from search.export.write import export_study
 from search.runs.lease import reclaim_stale
 from search.runs.protocol import Report
+from search.trials.history import bounded
 from search.trials.ledger import Ledger
-from search.trials.sampling import make_pruner, make_sampler
+from search.trials.sampling import history_of, make_pruner, make_sampler
 from search.trials.study import OpenedStudy
 from space import Space
 from space.epochs import Epoch
@@ -51,13 +62,15 @@ from storage.admin.check import check_store
 from storage.admin.copying import copy_store
 from storage.commands.kit import configure_logging
 from storage.summaries.overview import list_studies
-from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from tests.benchmarks.results import Cell, Growing, add_json_option, draw_result, make_result
 from tests.dashboards.made.bulk_rows import EPOCHS
 from tests.dashboards.made.bulk_study import add_study, space_config
 from tests.postgresql import PostgresqlServer, programs
+from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 from trainables.shipped.digit_pairs.resolve import resolve_config
 
-STEPS = ("ask", "ask, TPE", "report", "tell", "list", "check", "resume", "copy")
+STEPS = ("ask", "ask, TPE", "report", "tell")
+TASKS = ("list", "page", "check", "resume", "copy", "export")
 
 
 class Silent:
@@ -70,22 +83,51 @@ class Silent:
 
 
 def timed(work: Callable[[], Any]) -> float:
-    """How many seconds some work takes."""
-    began = time.perf_counter()
+    """The processor's seconds of some work."""
+    began = time.process_time()
     work()
-    return time.perf_counter() - began
+    return time.process_time() - began
+
+
+def alone(work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """Does some work in a process of its own.
+
+    Returns:
+        What it returns, the processor's seconds, and the process's memory at the most in MiB.
+    """
+    context = get_context("fork")
+    receive, send = context.Pipe(duplex=False)
+
+    def do() -> None:
+        began = time.process_time()
+        result = work()
+        took = time.process_time() - began
+        send.send((result, took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+    process = context.Process(target=do)
+    process.start()
+    send.close()
+    try:
+        found: tuple[Any, float, float] = receive.recv()
+    except EOFError:
+        raise RuntimeError("the process that measures died; see above") from None
+    process.join()
+    return found
 
 
 def open_ledger(store: Store, sampler: str) -> tuple[Ledger, int]:
     """A launch's ledger over the study, and the launch's number."""
-    space = Space.model_validate(space_config(sampler={"name": sampler, "seed": 0}))
+    budget = {"epochs": 10**9}
+    space = Space.recorded(space_config(sampler={"name": sampler, "seed": 0}, budget=budget))
     study = optuna.load_study(
         study_name="made",
-        storage=store.optuna_storage,
+        storage=bounded(store.optuna_storage, history_of(space.sampler), [False]),
         sampler=make_sampler(space, n_existing_trials=0),
         pruner=make_pruner(space),
     )
-    study.get_trials(deepcopy=False)  # A launch has them in memory since it began.
+    store.optuna_storage.get_all_trials(
+        study._study_id, deepcopy=False
+    )  # A launch has them in memory since it began.
     launch_id = store.begin_launch(
         NewLaunch(
             study_id=study._study_id,
@@ -106,6 +148,7 @@ def open_ledger(store: Store, sampler: str) -> tuple[Ledger, int]:
         study=study,
         store=store,
         space=space,
+        measured=DIGIT_PAIRS,
         resolve=lambda params: resolve_config(space.resolve(params)),
     )
     ledger = Ledger(opened, launch_id, Silent())
@@ -119,9 +162,9 @@ def go_on(store: Store, repeats: int) -> dict[str, float]:
     for sampler, ask in (("random", "ask"), ("tpe", "ask, TPE")):
         ledger, launch_id = open_ledger(store, sampler)
         for _ in range(repeats):
-            began = time.perf_counter()
+            began = time.process_time()
             assignment = ledger.next_assignment()
-            took[ask].append(time.perf_counter() - began)
+            took[ask].append(time.process_time() - began)
             if assignment is None:
                 raise RuntimeError("the budget of the benchmark is spent")
             ((run, _config),) = assignment.runs
@@ -144,15 +187,14 @@ def good_report(run_id: int, epoch: int) -> Report:
     )
 
 
-def measure(url: str, repeats: int, directory: Path) -> dict[str, float]:
-    """The seconds of every step over a store that is filled already."""
+def steps(url: str, repeats: int) -> dict[str, float]:
+    """The seconds of every step of a launch that goes on."""
+    with closing(open_store(url, create=False)) as store:
+        return go_on(store, repeats)
 
-    def opened(work: Callable[[Store], Any]) -> float:
-        def run() -> None:
-            with closing(open_store(url, create=False)) as store:
-                work(store)
 
-        return statistics.median(timed(run) for _ in range(3))
+def task(name: str, url: str, directory: Path) -> None:
+    """Does a whole task."""
 
     def resume(store: Store) -> None:
         ledger, launch_id = open_ledger(store, "tpe")
@@ -164,18 +206,30 @@ def measure(url: str, repeats: int, directory: Path) -> dict[str, float]:
         with closing(open_store(str(directory / f"copy-{time.time_ns()}.db"))) as target:
             copy_store(store, target)
 
-    seconds = {"list": opened(list_studies), "check": opened(check_store), "copy": opened(copy)}
+    do: dict[str, Callable[[Store], Any]] = {
+        "list": list_studies,
+        "page": lambda store: report(store, ["made"], []),
+        "check": check_store,
+        "resume": resume,
+        "copy": copy,
+        "export": lambda store: export_study(store, "made", baseline=True, rerun=""),
+    }
     with closing(open_store(url, create=False)) as store:
-        seconds |= go_on(store, repeats)
-    return {**seconds, "resume": opened(resume)}
+        do[name](store)
 
 
-def fill(source: Store, url: str) -> None:
-    """Fill a PostgreSQL database, and let it look at what it holds."""
-    with closing(open_store(url)) as target:
-        copy_store(source, target)
-        with target.engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("ANALYZE"))
+def fill(n_trials: int, urls: dict[str, str]) -> None:
+    """Fill a store of each kind, and let PostgreSQL look at what it holds."""
+    with closing(open_store(urls["sqlite"])) as made:
+        add_study(made, "made", n_trials)
+        if "postgresql" not in urls:
+            return
+        with closing(open_store(urls["postgresql"])) as target:
+            copy_store(made, target)
+            with target.engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").execute(
+                    sa.text("ANALYZE")
+                )
 
 
 @contextmanager
@@ -194,68 +248,55 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, nargs="+", default=[100, 1_000, 10_000])
+    parser.add_argument("--trials", type=int, nargs="+", default=[1_000, 10_000, 50_000, 100_000])
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument(
+        "--stores", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"]
+    )
     add_json_option(parser)
     options = parser.parse_args(argv)
     configure_logging(verbose=False)
-    found: dict[tuple[str, int], dict[str, float]] = {}
+    result = make_result(
+        title="What grows with a study",
+        module="tests.benchmarks.searching.store_scale",
+        argv=argv,
+        notes=[
+            f"Processor's time. Steps are medians over {options.repeats} trials; tasks are done "
+            "once, each in a process that has its libraries and has just opened the store; in "
+            "brackets that process's memory at the most, libraries included, in MiB."
+        ],
+    )
+    title = f"Milliseconds of a step, seconds of a task, trials of up to {EPOCHS} reports"
+    table = Growing(result, title, ["store", "trials", *STEPS, *TASKS], options.json)
     with tempfile.TemporaryDirectory(prefix="store-scale-") as name:
         directory = Path(name)
         directory.chmod(0o755)
-        binaries = programs()
         server = None
+        binaries = programs() if "postgresql" in options.stores else None
         if binaries is not None:
             (directory / "server").mkdir()
             server = PostgresqlServer(directory / "server", binaries, fsync=True)
         try:
             for n_trials in options.trials:
                 with stores(directory, server) as urls:
-                    with closing(open_store(urls["sqlite"])) as made:
-                        add_study(made, "made", n_trials, pruning=False)
-                        if "postgresql" in urls:
-                            took = timed(functools.partial(fill, made, urls["postgresql"]))
-                            print(f"{n_trials} trials copied in {took:.1f} s", file=sys.stderr)
+                    alone(functools.partial(fill, n_trials, urls))
                     for kind, url in urls.items():
-                        found[kind, n_trials] = measure(url, options.repeats, directory)
-                        print(f"{kind}: {n_trials} trials measured", file=sys.stderr)
+                        table.add(row_of(kind, n_trials, url, options.repeats, directory))
+                        print(*table.rows[-1], file=sys.stderr, flush=True)
         finally:
             if server is not None:
                 server.stop("immediate")
-    rows: list[list[Cell]] = [
-        [kind, n_trials, *(1000 * seconds[step] for step in STEPS)]
-        for (kind, n_trials), seconds in sorted(found.items())
-    ]
-    least, most = min(options.trials), max(options.trials)
-    growth: list[list[Cell]] = [
-        [kind, *(found[kind, most][step] / found[kind, least][step] for step in STEPS)]
-        for kind in sorted({kind for kind, _ in found})
-    ]
-    missing = [] if server is not None else ["There is no PostgreSQL on this machine."]
-    publish(
-        title="The store at scale",
-        module="tests.benchmarks.searching.store_scale",
-        argv=argv,
-        tables=[
-            Table(
-                title=f"Milliseconds, trials of {EPOCHS} reports",
-                columns=["store", "trials", *STEPS],
-                rows=rows,
-            ),
-            Table(
-                title=f"Times as long at {most:,} trials as at {least:,}",
-                columns=["store", *STEPS],
-                rows=growth,
-            ),
-        ],
-        notes=[
-            f"Medians over {options.repeats} trials, of list, check, resume and copy of three "
-            "calls in a process that has just opened the store.",
-            *missing,
-        ],
-        json_file=options.json,
-    )
+    draw_result(table.result)
     return 0
+
+
+def row_of(kind: str, n_trials: int, url: str, repeats: int, directory: Path) -> list[Cell]:
+    """What is found of a store."""
+    row: list[Cell] = [kind, n_trials]
+    tasks = [alone(functools.partial(task, name, url, directory)) for name in TASKS]
+    found, _, _ = alone(functools.partial(steps, url, repeats))
+    row += [1000 * found[step] for step in STEPS]
+    return [*row, *[f"{took:.2f} ({peak:.0f})" for _, took, peak in tasks]]
 
 
 if __name__ == "__main__":
