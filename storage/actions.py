@@ -9,6 +9,7 @@ so every action has one answer, whoever is killed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from storage.leases import is_alive
 from storage.store import LAUNCHES, Store, ended
 from storage.tables import schema
 from storage.tables.clock import StoreNow
+from storage.tables.optuna_models import STUDIES
 from storage.tables.records import LaunchRecord
 from storage.tables.service import ActionRecord, NewAction
 
@@ -97,11 +99,17 @@ def ask(store: Store, action: NewAction) -> ActionRecord:
         action: One of `LAUNCH_VERBS`, with its `launch_id`.
 
     Returns:
-        The action as it is recorded: asked, or refused where the launch has ended.
+        The action as it is recorded, with the study of the launch: asked, or refused where the
+        launch has ended.
 
     Raises:
         StorageError: If the database fails.
     """
+    if action.study is None:
+        of_it = schema.launches.c.study_id == STUDIES.c.study_id
+        name = sa.select(STUDIES.c.study_name).join(schema.launches, of_it)
+        names = store.rows(name.where(schema.launches.c.launch_id == action.launch_id))
+        action = replace(action, study=names[0]["study_name"] if names else None)
 
     def work(connection: sa.Connection) -> Answer:
         launches = schema.launches

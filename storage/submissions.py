@@ -20,6 +20,7 @@ it holds even where the launch is killed before it could obey.
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -160,6 +161,9 @@ def change_submission(store: Store, action: NewAction) -> ActionRecord:
     """
     verb = action.verb
     own = _TABLE.c.submission_id == action.submission_id
+    if action.study is None:
+        names = store.rows(sa.select(_TABLE.c.name).where(own))
+        action = replace(action, study=names[0]["name"] if names else None)
 
     def work(connection: sa.Connection) -> Answer:
         # The first statement is a write: the row is ours until the transaction ends.

@@ -19,7 +19,7 @@ from storage.actions import STOP, ask
 from storage.submissions import change_submission, list_submissions
 from storage.tables.service import NewAction
 
-__all__ = ["Form", "answering", "stop_launch", "user_of", "writing"]
+__all__ = ["Form", "answering", "beside", "stop_launch", "user_of", "writing"]
 
 LONGEST = 10_000
 """Characters of a note."""
@@ -43,17 +43,19 @@ class Form:
             raise UsageError(f"{name}: write something, of {longest:,} characters at the most.")
         return text
 
-    def whole(self, name: str) -> int | None:
+    def whole(self, name: str, *, may_be_negative: bool = False) -> int | None:
         """A whole number, None where the field is empty or not there.
 
         Raises:
-            UsageError: If it is none, or a negative one.
+            UsageError: If it is none, or a negative one that it may not be.
         """
         text = self.fields.get(name, "").strip()
         if not text:
             return None
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise UsageError(f"{name}: found {describe(text)}; expected a whole number from 0 on.")
+        digits = text.removeprefix("-") if may_be_negative else text
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+            expected = "a whole number" if may_be_negative else "a whole number from 0 on"
+            raise UsageError(f"{name}: found {describe(text)}; expected {expected}.")
         return int(text)
 
     def seconds(self, name: str) -> float | None:
@@ -72,24 +74,38 @@ def user_of(request: Request) -> str | None:
     return found
 
 
-async def answering(
+async def beside(request: Request, answer: Callable[[Request, Form | None], Response]) -> Response:
+    """Answer in a thread of its own: where the store does not answer, no other request waits.
+
+    Args:
+        request: A form, or who wants to see the page.
+        answer: Answers it; it is given no form where none was sent.
+    """
+    form = None
+    if request.method == "POST":
+        form = Form(dict(parse_qsl((await request.body()).decode("utf-8", "replace"))))
+    return await run_in_threadpool(answer, request, form)
+
+
+def answering(
     request: Request,
+    form: Form,
     act: Callable[[Form, str], None],
     again: Callable[[str, Form], Response],
 ) -> Response:
     """Do what a form asks for, and lead the browser back to the page.
 
     Args:
-        request: The form.
+        request: The form's.
+        form: The form.
         act: Does it, for a user.
         again: Shows the page with what is wrong with the form.
     """
-    form = Form(dict(parse_qsl((await request.body()).decode("utf-8", "replace"))))
     user = user_of(request)
     if user is None:
         return again(NO_USER, form)
     try:
-        await run_in_threadpool(act, form, user)
+        act(form, user)
     except UserError as error:
         return again(capitalised(str(error)), form)
     return Response(status_code=303, headers={"Location": request.url.path})

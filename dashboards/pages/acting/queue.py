@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards.pages.acting.form import Form, answering, stop_launch, user_of, writing
+from dashboards.pages.acting.form import Form, answering, beside, stop_launch, user_of, writing
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.pages.responses import Content
 from dashboards.tables.asked import asked_sheet
@@ -59,7 +59,10 @@ class QueueActions:
 
     async def answer(self, request: Request) -> Response:
         """Show the page, or do what a form of it asks for."""
-        if request.method != "POST":
+        return await beside(request, self._answer)
+
+    def _answer(self, request: Request, form: Form | None) -> Response:
+        if form is None:
             return self._page(request)
 
         def act(form: Form, user: str) -> None:
@@ -69,7 +72,7 @@ class QueueActions:
         def again(problem: str, form: Form) -> Response:
             return self._page(request, problem, form)
 
-        return await answering(request, act, again)
+        return answering(request, form, act, again)
 
     def _page(self, request: Request, problem: str = "", form: Form | None = None) -> Response:
         option = storage_arguments(self._store.name)
@@ -136,18 +139,10 @@ def _act(store: Store, form: Form, user: str) -> None:
         raise UsageError("the page has no such form.")
     detail = {}
     if verb == "priority":
-        detail = {"priority": form.whole("priority") or 0}
+        detail = {"priority": form.whole("priority", may_be_negative=True) or 0}
     number = form.whole("submission")
-    names = {each.submission_id: each.name for each in list_submissions(store)}
     change_submission(
-        store,
-        NewAction(
-            verb=verb,
-            asked_by=user,
-            study=names.get(number or 0),
-            submission_id=number,
-            detail=detail,
-        ),
+        store, NewAction(verb=verb, asked_by=user, submission_id=number, detail=detail)
     )
 
 
@@ -178,7 +173,7 @@ def _submission(form: Form, user: str) -> NewSubmission:
         command=command,
         files=files,
         arguments=[option, first, *more],
-        priority=form.whole("priority") or 0,
+        priority=form.whole("priority", may_be_negative=True) or 0,
     )
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards.numbers.study.view import latest_space
-from dashboards.pages.acting.form import Form, answering, stop_launch, user_of, writing
+from dashboards.pages.acting.form import Form, answering, beside, stop_launch, user_of, writing
 from dashboards.pages.addresses import find_study
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.pages.responses import Content
@@ -58,8 +58,11 @@ class StudyActions:
 
     async def answer(self, request: Request) -> Response:
         """Show the page, or do what a form of it asks for."""
+        return await beside(request, self._answer)
+
+    def _answer(self, request: Request, form: Form | None) -> Response:
         study_id, name = find_study(self._store, request)
-        if request.method != "POST":
+        if form is None:
             return self._page(request, study_id, name)
 
         def act(form: Form, user: str) -> None:
@@ -69,7 +72,7 @@ class StudyActions:
         def again(problem: str, form: Form) -> Response:
             return self._page(request, study_id, name, problem, form)
 
-        return await answering(request, act, again)
+        return answering(request, form, act, again)
 
     def _page(
         self,
@@ -135,7 +138,6 @@ def _act(store: Store, study_id: int, name: str, form: Form, user: str) -> None:
             NewAction(
                 verb=verb,
                 asked_by=user,
-                study=name,
                 launch_id=holders[number_of],
                 trial_number=number_of,
             ),
@@ -146,7 +148,7 @@ def _act(store: Store, study_id: int, name: str, form: Form, user: str) -> None:
         if not detail:
             raise UsageError("name trials or a time to add.")
         launch = form.whole("launch")
-        ask(store, NewAction(verb=verb, asked_by=user, study=name, launch_id=launch, detail=detail))
+        ask(store, NewAction(verb=verb, asked_by=user, launch_id=launch, detail=detail))
     elif verb == QUEUE_TRIAL:
         launches = store.launches(study_id)
         space = latest_space(launches)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import html
+import threading
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +14,7 @@ import pytest
 from dashboards.pages.credentials import Credentials
 from dashboards.pages.guard import Guard
 from dashboards.pages.site import Site
+from search.service.stop import main as stop
 from storage import Store
 from storage.actions import list_actions
 from storage.submissions import list_submissions
@@ -106,6 +109,34 @@ def test_a_launch_that_is_alive_is_asked_and_one_that_ended_refuses(
     assert [each.state for each in list_actions(store, launch_id=launch)] == ["refused"] * 3
 
 
+def test_what_a_command_asks_of_a_launch_stands_on_the_page_of_its_study(
+    store: Store, study_id: int
+) -> None:
+    launch = begin_launch(store, study_id)
+    assert stop(["--launch", str(launch), "--storage", str(store.url)]) == 0
+    assert getpass.getuser() in page(store, f"/data/study/{study_id}/actions")
+    assert [each.verb for each in list_actions(store, study="made")] == ["stop"]
+
+
+def test_no_page_reads_the_store_where_all_requests_are_waited_for(
+    store: Store, study_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[threading.Thread] = []
+    rows = Store.rows
+
+    def watched(self: Store, *what: Any) -> Any:
+        readers.append(threading.current_thread())
+        return rows(self, *what)
+
+    monkeypatch.setattr(Store, "rows", watched)
+    for address in ("/queue", f"/study/{study_id}/actions"):
+        page(store, address)
+        page(store, f"/data{address}")
+        assert post(store, address, verb="format-disk").status == 400
+    assert readers
+    assert threading.main_thread() not in readers
+
+
 def test_notes_and_tags_stand_at_the_top_and_go_again(store: Store, study_id: int) -> None:
     address = f"/study/{study_id}/actions"
     post(store, address, verb="note", text="A <b>note</b>.")
@@ -146,6 +177,8 @@ def test_a_space_file_becomes_a_submission_and_a_wrong_one_does_not(store: Store
     assert "No agent has been heard of" in shown
     assert "agent" in shown
     number = submission.submission_id
+    assert post(store, "/queue", verb="priority", submission=number, priority=-2).status == 303
+    assert [each.priority for each in list_submissions(store)] == [-2]
     assert post(store, "/queue", verb="pause", submission=number).status == 303
     assert [each.state for each in list_submissions(store)] == ["paused"]
 
