@@ -14,9 +14,9 @@ from pathlib import Path
 
 from .searches import MARK, ROOT
 
-__all__ = ["Launch", "Process", "Watch", "kill"]
+__all__ = ["WORKERS", "Launch", "Process", "Watch", "kill"]
 
-_WORKERS = ("ray::RunTrainable", "ray::_Inner")
+WORKERS = ("ray::RunTrainable", "ray::_Inner")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Process:
     @property
     def is_worker(self) -> bool:
         """Whether it trains, or has just been started to."""
-        return self.line.startswith(_WORKERS)
+        return self.line.startswith(WORKERS)
 
 
 def kill(process: Process) -> None:

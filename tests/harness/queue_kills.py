@@ -36,6 +36,7 @@ from storage.admin.check import check_store
 from storage.submissions import list_submissions
 from storage.tokens import create_token
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from tests.harness.launches import WORKERS
 from tests.postgresql import PostgresqlServer, programs
 
 __all__ = ["main"]
@@ -168,8 +169,8 @@ class Service:
             if not is_worker:
                 return pid
             below = driver.children(recursive=True)
-            workers = [each.pid for each in below if "RunTrainable" in " ".join(each.cmdline())]
-        except psutil.Error:
+            workers = [each.pid for each in below if each.cmdline()[0].startswith(WORKERS)]
+        except (psutil.Error, IndexError):
             return None
         return self._rng.choice(workers) if workers else None
 
