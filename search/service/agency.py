@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import psutil
+
 from search.runs.lease import HEARTBEAT_SECONDS
 from search.runs.provenance import gpu_names
 from search.service.children import Child, order_of, start
@@ -184,10 +186,11 @@ class Agency:
         here = [each for each in self._orphans if _host(each) == self._holder.host]
         busy = [*here, *(each.submission for each in self._running)]
         in_use = {gpu for each in self._running for gpu in each.gpus}
+        if here:
+            pids = {each.launch_id: each.pid for each in self._store.launches(status="running")}
+            in_use |= {gpu for each in here for gpu in _gpus_of(pids.get(each.launch_id or 0))}
         gpus = tuple(gpu for gpu in self._room.gpus if gpu not in in_use)
-        n_lost = int(sum(each.gpus for each in here))
-        free = self._room.cpus - sum(each.cpus for each in busy)
-        return free, gpus[: max(0, len(gpus) - n_lost)]
+        return self._room.cpus - sum(each.cpus for each in busy), gpus
 
     def _settle(self, running: _Running, status: int) -> None:
         """Record what has become of a child's submission."""
@@ -224,6 +227,16 @@ def what_became(
     if ended == "died":  # The store was away for too long to hear of its end.
         return state_after(launch)
     return "failed", said()
+
+
+def _gpus_of(pid: int | None) -> list[str]:
+    """The GPUs that a command on this machine was given when an agent started it."""
+    if pid is None:
+        return []
+    try:
+        return str(psutil.Process(pid).environ().get("CUDA_VISIBLE_DEVICES", "")).split(",")
+    except psutil.Error:
+        return []  # It has just ended, or is another user's.
 
 
 def _host(submission: SubmissionRecord) -> str | None:
