@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import math
+import os
 import platform
 import shlex
 import subprocess
@@ -33,6 +34,7 @@ __all__ = [
     "Result",
     "Table",
     "add_json_option",
+    "cpu_seconds",
     "draw_result",
     "keep_result",
     "make_result",
@@ -117,6 +119,12 @@ class Result(BaseModel):
     date: str
     notes: list[str]
     tables: list[Table]
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has computed so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

@@ -29,6 +29,7 @@ import optuna
 from playwright.sync_api import expect, sync_playwright
 
 from storage.store import Store, open_store
+from tests.benchmarks.results import cpu_seconds
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.pages.web import Server, serving
 
@@ -42,7 +43,7 @@ class Asked:
     def __init__(self, server: Server, path: str, tag: str | None = None) -> None:
         """Ask."""
         headers = {"Accept-Encoding": "gzip"} | ({} if tag is None else {"If-None-Match": tag})
-        busy, began = cpu_seconds(server), time.perf_counter()
+        busy, began = cpu_seconds(server.process.pid), time.perf_counter()
         try:
             asked = urllib.request.Request(f"{server.address}{path}", headers=headers)
             with urllib.request.urlopen(asked) as answer:
@@ -56,13 +57,7 @@ class Asked:
                     raise
             self.n_bytes = self.n_sent = 0
         self.wall = time.perf_counter() - began
-        self.cpu = cpu_seconds(server) - busy
-
-
-def cpu_seconds(server: Server) -> float:
-    """What a server has computed so far."""
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        self.cpu = cpu_seconds(server.process.pid) - busy
 
 
 def resident_mib(server: Server) -> float:
