@@ -4,8 +4,7 @@ A page on the web can make a browser on this machine send requests to a server t
 loopback. It must neither read an answer (by a host name of its own that suddenly resolves to
 127.0.0.1) nor change anything (by a form or a script that posts to Optuna Dashboard's API).
 
-Pages ask for a user and a password. An API that may stand beside them asks for tokens by itself:
-what it refuses for want of a good one is counted here as a guess.
+Pages ask for a user and a password. An API that may stand beside them asks for tokens by itself.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class Guard:
         self._app = app
         self._credentials = credentials
         self._api = api
-        self._guesses, self._guesses_of_tokens = Guesses(), Guesses()
+        self._guesses = Guesses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -71,8 +70,6 @@ class Guard:
 
         async def send_protected(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if is_api and message["status"] == 401 and "Authorization" in Headers(scope=scope):
-                    self._guesses_of_tokens.note(scope["client"][0])
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
@@ -89,16 +86,14 @@ class Guard:
                 "This dashboard answers only to the names of the machine itself, such as "
                 "localhost; give it a password to serve others.",
             )
-        guesses = self._guesses_of_tokens if is_api else self._guesses
-        if wait := guesses.wait(scope["client"][0]):
-            what = "tokens" if is_api else "passwords"
-            text = f"Too many wrong {what} came from your address."
-            return refuse(429, text, {"Retry-After": str(wait)})
         if self._credentials is not None and not is_api:
+            if wait := self._guesses.wait(scope["client"][0]):
+                text = "Too many wrong passwords came from your address."
+                return refuse(429, text, {"Retry-After": str(wait)})
             given = headers.get("Authorization")
             if given is None or not self._credentials.allow(given):
                 if given is not None:
-                    guesses.note(scope["client"][0])
+                    self._guesses.note(scope["client"][0])
                 challenge = {"WWW-Authenticate": 'Basic realm="dashboards", charset="UTF-8"'}
                 return refuse(401, "This dashboard needs a user and a password.", challenge)
         if scope["method"] not in _READING and not _is_own(headers):

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboards.pages.credentials import Guesses
 from search.serve.answers import Problem, problem
 from space.errors import UserError
 from storage.tables.service import TokenRecord
@@ -93,6 +94,7 @@ class Access:
             rate: Requests a second for each token.
         """
         self._app, self._find, self._rate = app, find, Rate(rate)
+        self._guesses = Guesses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -120,6 +122,13 @@ class Access:
 
     def _refusal(self, scope: Scope, token: TokenRecord | None) -> Response | None:
         if token is None:
+            # Those with a good one are let in all the same: many may share a proxy's address.
+            if Headers(scope=scope).get("Authorization"):
+                address = scope["client"][0]
+                if wait := self._guesses.wait(address):
+                    text = f"too many wrong tokens came from your address; wait {wait} s"
+                    return problem(text, 429, {"Retry-After": str(wait)})
+                self._guesses.note(address)
             return problem(
                 "this needs a token that is good: Authorization: Bearer TOKEN; `search tokens "
                 "create` makes one",
