@@ -16,7 +16,7 @@ from search.runs.provenance import gpu_names
 from search.service.children import Child, order_of, start
 from space.errors import StorageError
 from space.files.places import Place
-from space.terminal.command import EXIT_INTERRUPTED
+from space.terminal.command import EXIT_INTERRUPTED, FULL_DISK
 from space.terminal.printing import say_event
 from space.words import count
 from storage import LaunchRecord, Store
@@ -60,9 +60,12 @@ ALL = Room(cpus=10**6, gpus=tuple(map(str, range(1000))))
 
 
 def this_machine(cpus: int | None, gpus: Sequence[str] | None) -> Room:
-    """This machine, or what options say of it."""
-    found = tuple(map(str, range(len(gpu_names())))) if gpus is None else tuple(gpus)
-    return Room(cpus=cpus or len(os.sched_getaffinity(0)), gpus=found)
+    """This machine as far as this process may use it, or what options say of it."""
+    if gpus is None:
+        n_gpus = len(gpu_names())
+        visible = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+        gpus = (visible or [str(number) for number in range(n_gpus)])[:n_gpus]
+    return Room(cpus=cpus or len(os.sched_getaffinity(0)), gpus=tuple(gpus))
 
 
 @dataclass(kw_only=True)
@@ -170,6 +173,9 @@ class Agency:
         try:
             child = self._launch(taken, order)
         except (OSError, ValueError) as error:  # Files or arguments that no system takes.
+            if isinstance(error, OSError) and error.errno in FULL_DISK:
+                end_hold(self._store, taken, "queued", "the disk of its agent was full")
+                raise
             reason = " ".join(f"it cannot be started: {error}".split())
             end_hold(self._store, taken, "failed", reason)
             say_event(f"{_label(taken)} is failed: {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from search.service.agency import Agency, Room, what_became
+from search.service.agency import Agency, Room, this_machine, what_became
 from search.service.children import Child, Order, last_words, order_of
 from storage import LaunchRecord, Store
 from storage.actions import list_actions
@@ -121,6 +122,29 @@ def test_what_cannot_be_started_has_failed_and_is_not_the_agents_end(
     assert found.state == "failed"
     assert str(found.reason).startswith("it cannot be started: ")
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_full_disk_fails_no_submission(store: Store, started: Started) -> None:
+    submit(store, new())
+
+    def launch(*_: object) -> Child:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    agent = Agency(store, ROOM, checkpoints=Path("where"), launch=launch)
+    with pytest.raises(OSError, match="No space"):
+        agent.run(lambda: False, once=True)
+    (found,) = list_submissions(store)
+    assert (found.state, found.reason) == ("queued", "the disk of its agent was full")
+
+
+def test_gpus_are_those_that_the_agent_itself_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.service.agency.gpu_names", lambda: ["H100", "H100"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert this_machine(1, None).gpus == ("0", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-5a")
+    assert this_machine(1, None).gpus == ("2", "GPU-5a")
+    assert this_machine(1, ["3"]).gpus == ("3",)
+    assert this_machine(1, []).gpus == ()
 
 
 def test_what_a_child_is_told(store: Store, tmp_path: Path) -> None:
