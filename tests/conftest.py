@@ -92,8 +92,10 @@ def store_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
             yield f"sqlite:///{path}"
         else:
             server: PostgresqlServer = request.getfixturevalue("postgresql")
-            template = request.getfixturevalue("empty_database") if is_there else None
-            yield stack.enter_context(server.database(template))
+            made = server.database()
+            if is_there:
+                made = server.copy(request.getfixturevalue("empty_database"))
+            yield stack.enter_context(made)
 
 
 @pytest.fixture

@@ -20,6 +20,30 @@ __all__ = ["PASSWORD", "PostgresqlServer", "programs"]
 PASSWORD = "hunter2:a/b@c%d"
 """Of the user that needs one; every sign that a URL must escape is in it."""
 
+_TABLES = """
+    WITH others AS (
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+    )
+    SELECT (SELECT count(*) FROM others) >= 0,
+        (SELECT string_agg(concat_ws(' ', c.oid, relname, relnatts, relhastriggers), ','
+            ORDER BY c.oid) FROM pg_class c WHERE relnamespace = 'public'::regnamespace),
+        (SELECT string_agg(v::text, ',') FROM search_schema_version v),
+        (SELECT string_agg(v::text, ',') FROM alembic_version v),
+        (SELECT string_agg(v::text, ',') FROM version_info v)
+"""
+"""Ends who else works on the database; its tables, and what those of versions say."""
+_EMPTY = """
+    DO $$ DECLARE named text; BEGIN
+        SET LOCAL session_replication_role = replica;
+        FOR named IN SELECT tablename FROM pg_tables
+            WHERE schemaname = 'public' AND tablename NOT LIKE '%version%'
+        LOOP EXECUTE 'DELETE FROM ' || named; END LOOP;
+        FOR named IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'
+        LOOP EXECUTE 'ALTER SEQUENCE ' || named || ' RESTART'; END LOOP;
+    END $$
+"""
+
 
 def programs() -> Path | None:
     """The directory of ``initdb`` and ``pg_ctl``, the newest release's; None without them."""
@@ -54,6 +78,7 @@ class PostgresqlServer:
         self._data = directory / "data"
         self._log = directory / "log"
         self._numbers = itertools.count()
+        self._copies: list[tuple[str, str]] = []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -95,11 +120,10 @@ class PostgresqlServer:
         return url.render_as_string(hide_password=False)
 
     @contextmanager
-    def database(self, template: str | None = None) -> Iterator[str]:
-        """A new database, empty or a copy of the one of that name; its URL."""
+    def database(self) -> Iterator[str]:
+        """A new database, which is empty; its URL."""
         name = f"test_{next(self._numbers)}"
-        copied = "" if template is None else f" TEMPLATE {template}"
-        self._execute(f"CREATE DATABASE {name}{copied}")
+        self._execute(f"CREATE DATABASE {name}")
         try:
             yield self.url(name)
         finally:
@@ -116,10 +140,34 @@ class PostgresqlServer:
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
             self._execute(f"DROP ROLE {name}")
 
-    def _execute(self, statement: str) -> None:
-        url = self.url().replace("+psycopg", "")
+    @contextmanager
+    def copy(self, template: str) -> Iterator[str]:
+        """A copy of a database whose tables are empty but for those of versions; its URL.
+
+        Making one takes long: it is emptied and given out again, unless its tables were changed.
+        """
+        name, made = self._copies.pop() if self._copies else ("", "")
+        if not name:
+            name = f"copy_{next(self._numbers)}"
+            self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            made = self._tables(name)
+        yield self.url(name)
+        if self._tables(name) == made:
+            self._execute(_EMPTY, name)
+            self._copies.append((name, made))
+        else:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _tables(self, database: str) -> str:
+        """What tells whether a database's tables are as they were, once nobody works on it."""
+        return str(self._execute(_TABLES, database))
+
+    def _execute(self, statement: str, database: str = "postgres") -> Any:
+        """Execute a statement; the first value of what it finds."""
+        url = self.url(database).replace("+psycopg", "")
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(statement.encode())
+            done = connection.execute(statement.encode())
+            return done.fetchone() if done.description else None
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._binaries / program), "-D", str(self._data), *arguments]
