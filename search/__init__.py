@@ -1,4 +1,4 @@
-"""Hyperparameter search: `launch`, `benchmark`, `export`, `verdict`, `open_study`.
+"""Hyperparameter search: `launch`, `benchmark`, `export`, `verdict`, `submit`, `open_study`.
 
 A command is a package that ``python -m`` runs, and a function as well: ``search.launch(...)``.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         export,
         launch,
         open_study,
+        submit,
         verdict,
     )
     from space.errors import UserError
@@ -39,6 +40,7 @@ __all__ = [
     "export",
     "launch",
     "open_study",
+    "submit",
     "verdict",
 ]
 

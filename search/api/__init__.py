@@ -3,6 +3,7 @@
 from search.api.asked import AskedTrial
 from search.api.benchmarks import Benchmark, benchmark
 from search.api.exports import export
+from search.api.queue import submit
 from search.api.studies import Study, launch, open_study
 from search.api.verdicts import Verdict, verdict
 
@@ -15,5 +16,6 @@ __all__ = [
     "export",
     "launch",
     "open_study",
+    "submit",
     "verdict",
 ]

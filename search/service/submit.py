@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError, Namespace
 
 from space.terminal.command import OneOf, Option, count_of, whole_int
 from space.terminal.printing import say, say_json
-from storage.commands.kit import STORAGE, StoreCommand, default_storage, format_of
+from storage.commands.kit import STORAGE, StoreCommand, format_of
 
 __all__ = ["main"]
 
@@ -50,24 +50,17 @@ PRIORITY = Option(
 )
 def main(options: Namespace) -> None:
     """Submit, and say under which number."""
-    from contextlib import closing
+    from search.service.submitting import queue_command
 
-    from search.service.submitting import new_benchmark, new_launch, user_name
-    from storage.store import open_store
-    from storage.submissions import submit
-
-    settings = {
-        "submitted_by": user_name(),
-        "priority": options.priority,
-        "cpus": float(options.cpus),
-        "gpus": float(options.gpus),
-    }
-    if options.space is not None:
-        submission = new_launch(options.space, options.arguments, **settings)
-    else:
-        submission = new_benchmark(options.config, options.arguments, **settings)
-    with closing(open_store(default_storage(options.storage))) as store:
-        number = submit(store, submission)
+    number, submission = queue_command(
+        options.space,
+        options.config or (),
+        options.arguments,
+        storage=options.storage,
+        priority=options.priority,
+        cpus=options.cpus,
+        gpus=options.gpus,
+    )
     if options.format == "json":
         say_json({"submission": number, "name": submission.name, "command": submission.command})
     else:

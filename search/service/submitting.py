@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from space.errors import UsageError
 from space.files.shipped import located
 from space.study.callbacks import OwnCallback
+from storage.commands.kit import default_storage
 from storage.tables.service import NewSubmission
 from trainables.finding.find import trainable_of
 
-__all__ = ["new_benchmark", "new_launch", "user_name"]
+__all__ = ["new_benchmark", "new_launch", "queue_command", "user_name"]
 
 
 def user_name() -> str:
@@ -22,6 +24,51 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def queue_command(
+    space: str | None,
+    configs: Sequence[str],
+    arguments: Sequence[str],
+    *,
+    storage: str | None,
+    priority: int,
+    cpus: int,
+    gpus: int,
+) -> tuple[int, NewSubmission]:
+    """Put a launch or a benchmark into the queue, as the user of this process.
+
+    Args:
+        space: The search-space file of a launch; None: it is a benchmark.
+        configs: The config files of a benchmark.
+        arguments: Other options of the command.
+        storage: As ``--storage``.
+        priority: See `NewSubmission`.
+        cpus: Likewise.
+        gpus: Likewise.
+
+    Returns:
+        Its number, and what was submitted.
+
+    Raises:
+        UserError: What the user can mend.
+    """
+    # SQLAlchemy takes its time, which no command's help waits for.
+    from storage.store import open_store
+    from storage.submissions import submit
+
+    asked = {
+        "submitted_by": user_name(),
+        "priority": priority,
+        "cpus": float(cpus),
+        "gpus": float(gpus),
+    }
+    if space is None:
+        submission = new_benchmark(configs, arguments, **asked)
+    else:
+        submission = new_launch(space, arguments, **asked)
+    with closing(open_store(default_storage(storage))) as store:
+        return submit(store, submission), submission
 
 
 def new_launch(space: str, arguments: Sequence[str], **settings: Any) -> NewSubmission:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import search
 from search.__main__ import main
 from space.errors import SpaceError, UsageError
 from storage import open_store
@@ -79,6 +80,10 @@ def test_what_is_submitted_is_sent_whole(run: Run, place: Path) -> None:
     assert list(found.files) == ["own.json", "own/wave.py"]
     assert found.files["own/wave.py"] == OWN
     run("submit --config table1 -- --seeds 2")
+    assert search.submit(Path("space.json"), options=["--trials", "3"], cpus=2) == 3
+    with pytest.raises(UsageError, match="space file, or config files"):
+        search.submit()
+    run("stop 3")
     (queued, of_table) = run("queue")
     assert (of_table["command"], of_table["files"]) == ("benchmark", ["table1.yaml"])
     assert queued["state"] == "queued"
