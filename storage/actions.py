@@ -139,7 +139,7 @@ def answer(
     said: str,
     also: Callable[[sa.Connection], object] = lambda _connection: None,
 ) -> bool:
-    """Say what became of an action; say whether nobody else had.
+    """Say what became of an action; say whether that is what the store has.
 
     Args:
         store: The store.
@@ -156,10 +156,13 @@ def answer(
     update = update.values(state=state, answer=said, answered_at=StoreNow())
 
     def work(connection: sa.Connection) -> bool:
-        is_first = connection.execute(update).rowcount > 0
-        if is_first:
+        if connection.execute(update).rowcount:
             also(connection)
-        return is_first
+            return True
+        # An attempt whose end was not heard of may have said it.
+        query = sa.select(_TABLE.c.state, _TABLE.c.answer)
+        found = connection.execute(query.where(_TABLE.c.action_id == action.action_id)).one()
+        return tuple(found) == (state, said)
 
     return store.transaction(work)
 

@@ -49,6 +49,19 @@ def test_an_action_is_read_and_answered_once(store: Store) -> None:
     assert list_actions(store)[0].answered_at is not None
 
 
+def test_an_answer_counts_though_the_server_went_away_as_it_was_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ask(store, stop(begin_launch(store)))
+    once = store.transaction
+    written: list[sa.Connection] = []
+    monkeypatch.setattr(store, "transaction", lambda work: (once(work), once(work))[1])
+    assert answer(store, asked, "done", "it stops", written.append)
+    assert len(written) == 1
+    assert not answer(store, asked, "refused", "it has ended", written.append)
+    assert states(store) == [("done", "it stops")]
+
+
 def test_a_launch_that_ends_refuses_what_it_did_not_answer(store: Store) -> None:
     launch_id, other = begin_launch(store), begin_launch(store)
     for each in (launch_id, other):
