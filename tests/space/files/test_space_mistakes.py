@@ -387,20 +387,3 @@ def test_sections_that_contradict_each_other(
     with pytest.raises(SpaceError) as caught:
         build(*overrides)
     assert str(caught.value) == sentence
-
-
-def test_check_names_the_mistakes_of_both_forms_of_a_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "forms.yaml"
-    path.write_text(
-        "study: s\nmodel: {name: mlp}\nreplicates: 0\nparameters:\n"
-        "  width: {type: int, low: 1, high: 9}\nbudget: {trials: 1}\n"
-        "without_gpu:\n  training: {epochs: 0}\n  concurrency: 0\n"
-    )
-    assert space_command(["check", str(path)]) == 2
-    assert capsys.readouterr().err.splitlines() == [
-        f"{path}: replicates: found 0; expected at least 1",
-        f"{path}: without_gpu.training.epochs: found 0; expected at least 1 (line 8)",
-        f"{path}: without_gpu.concurrency: found 0; expected 'auto' or at least 1 (line 9)",
-    ]
