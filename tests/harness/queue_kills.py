@@ -21,7 +21,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ __all__ = ["main"]
 
 VICTIMS = {"agent": 3, "driver": 3, "worker": 3, "server": 1, "postgresql": 1}
 """How often each is chosen, to one another."""
-PAUSE_SECONDS = (2.0, 9.0)
+PAUSE_SECONDS = (1.0, 6.0)
 N_TRIALS, N_EPOCHS = 6, 12
 USERS = ("ada", "bob")
 
@@ -247,9 +247,11 @@ def main(argv: list[str]) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="q-", dir="/tmp") as place,
         tempfile.TemporaryDirectory(prefix="q-pg-", dir="/tmp") as data,
+        ExitStack() as stack,
     ):
         Path(data).chmod(0o755)
         database = PostgresqlServer(Path(data), binaries, fsync=True)
+        stack.callback(database.stop, "immediate")
         service = Service(Path(place), database, options.agents, options.seed)
         began = time.monotonic()
         rng = random.Random(options.seed)
@@ -274,7 +276,6 @@ def main(argv: list[str]) -> int:
         with closing(open_store(database.url("search"))) as store:
             found = faults(store, names, service.n_let_in)
             n_launches = len(store.launches())
-        database.stop("immediate")
     told: list[list[Cell]] = [
         ["submissions", len(names)],
         ["users", len(USERS)],
