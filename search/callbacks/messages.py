@@ -42,7 +42,7 @@ class Messages:
 
     Attributes:
         store: Where they are.
-        name: What they are called, e.g. ``"study 'siamese'"``.
+        name: What they are called, e.g. ``"study 'wide'"``.
         address: Of its page below `SITE`.
         launches: Its launches, oldest first, read anew at each call.
         send: Sends to whom the environment names; None: nobody is to be told.

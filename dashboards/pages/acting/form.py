@@ -52,8 +52,8 @@ class Form:
         text = self.fields.get(name, "").strip()
         if not text:
             return None
-        digits = text.removeprefix("-") if may_be_negative else text
-        if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        unsigned = text.removeprefix("-") if may_be_negative else text
+        if not (unsigned.isascii() and unsigned.isdigit() and len(unsigned) < 10):
             expected = "a whole number" if may_be_negative else "a whole number from 0 on"
             raise UsageError(f"{name}: found {describe(text)}; expected {expected}.")
         return int(text)
