@@ -10,6 +10,10 @@ of operators that the gradients come to, since what finds them (`torch.vmap`, au
 is no matter for a compiler; its optimizers' steps are asked for one by one. So the gradients alone
 are timed, too. "Seconds until warm" is what a way costs before its first fast step, whenever a
 layout is new.
+
+On a CPU, where runs are never captured, it is a run alone as it is trained, or several traced, that
+is measured beside the compiled step; in CPU time of one thread, which others' work on the machine
+changes little.
 """
 
 from __future__ import annotations
@@ -35,8 +39,12 @@ from tests.benchmarks.training.gpu_training import Case
 from tests.benchmarks.training.steps import BatchedStep, random_images, seconds_of
 from tests.harness.configs import open_run
 from trainables.device import device_settings
+from trainables.loop.batch import options_of
 from trainables.loop.captured import CapturedWork, CudaGraphs
 from trainables.loop.layout import copies_of
+from trainables.loop.network import AloneNetwork, RunLoss
+from trainables.loop.samples import rows_of, side_by_side
+from trainables.loop.traced import TracedFunction
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.models import MODELS
 
@@ -51,6 +59,31 @@ COLUMNS = [
     "note",
 ]
 WAYS = ("one by one", "captured", "compiled")
+CPU_WAYS = ("as trained", "compiled")
+
+
+class _AloneStep:
+    """A step of one run as the loop makes it, again and again on the same samples."""
+
+    def __init__(self, run: Training) -> None:
+        loss = RunLoss(run.task, run.network, run.config.training)
+        self.network = AloneNetwork(loss, list(run.parts["train"]), options_of([run]))
+        self._optimizer = run.optimizer
+        samples, keys_T = run.begin_epoch()
+        self.key_R = keys_T[:1]
+        self.rows = next(rows_of(side_by_side([samples]), run.config.training.batch_size))
+
+    def __call__(self, key_R: Tensor, *rows: Tensor) -> None:
+        """Makes the step."""
+        self._optimizer.step(self.network.train(key_R, *rows)[1][0])
+
+
+def _seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        return seconds_of(work, device)
+    started = time.process_time()
+    work()
+    return time.process_time() - started
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,7 +102,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def works_of(
     way: str, case: Case, device: torch.device
-) -> tuple[BatchedStep, list[Callable[..., object]], list[str]]:
+) -> tuple[BatchedStep | _AloneStep, list[Callable[..., object]], list[str]]:
     """A step of some runs in one of the ways: its gradients alone, and the whole; and warnings."""
     images = random_images()
     configs = [case.config(seed, device) for seed in range(case.n_runs)]
@@ -81,6 +114,13 @@ def works_of(
         for tensor in step.network.stack.tensors.values():
             torch._dynamo.mark_static_address(tensor)
         return step, [step.network.train, step], warnings
+    if way == "as trained":
+        as_trained = (
+            _AloneStep(runs[0])
+            if len(runs) == 1
+            else BatchedStep(runs, lambda function: TracedFunction(function, trace_after=1))
+        )
+        return as_trained, [as_trained.network.train, as_trained], warnings
     step = BatchedStep(runs)
     works: list[Callable[..., object]] = [step.network.train, step]
     if way == "captured":
@@ -110,7 +150,7 @@ def step_row(way: str, case: Case, device: torch.device, n_steps: int) -> list[C
                 steps(n_steps)
 
             warm += seconds_of(few, device)
-            found.append(min(seconds_of(many, device) for _ in range(3)) / n_steps)
+            found.append(min(_seconds_of(many, device) for _ in range(3)) / n_steps)
     return [
         case.model,
         case.precision,
@@ -140,13 +180,18 @@ def main(argv: list[str]) -> int:
     add_json_option(parser)
     options = parser.parse_args(argv)
     device = torch.device(options.device)
-    ways: Sequence[str] = WAYS if device.type == "cuda" else ("one by one", "compiled")
+    ways: Sequence[str] = WAYS if device.type == "cuda" else CPU_WAYS
+    if device.type == "cpu":
+        torch.set_num_threads(1)
     ends = time.perf_counter() + options.budget
     result = make_result(
         title="A batched step captured and compiled",
         module="tests.benchmarks.training.compiled_steps",
         argv=argv,
-        notes=["The best of three times so many steps."],
+        notes=[
+            "The best of three times so many steps"
+            + ("." if device.type == "cuda" else ", in CPU time of one thread; until warm: wall.")
+        ],
     )
     table = Growing(
         result, f"A step of 50 pairs at width {options.width}, milliseconds", COLUMNS, options.json
