@@ -56,7 +56,7 @@ def measure(plan: Plan, slots: Slots) -> Estimate:
     config = examples(plan.space)[0]
     if not slots.gpus_per_trial:
         config = config.with_values({"training.device": "cpu"})
-    n_threads = max(1, int(plan.space.resources.cpus))
+    n_threads = plan.space.resources.n_threads
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
@@ -114,6 +114,9 @@ def print_dry_run(
         f"{count(estimate.n_threads, 'thread')}, so {duration(estimate.epoch_seconds)} an epoch "
         f"and {duration(estimate.trial_seconds)} a trial that is not pruned"
     )
+    n_processes = plan.space.resources.n_processes
+    if n_processes > 1:
+        _say(f"note:      measured with one process; {n_processes} share a run's batches out")
     if seconds is not None:
         _say(f"estimate:  at most {duration(seconds)} ({bound})")
     limit = plan.space.budget.time_limit

@@ -297,10 +297,12 @@ def announcement(
     n_done = sum(trial.state.is_finished() for trial in known)
     gpus = f", {count(slots.gpus, 'GPU')}" if slots.gpus else ""
     machines = f"{count(slots.nodes, 'machine')}, " if slots.nodes > 1 else ""
+    n_processes = space.resources.n_processes
+    team = f", {n_processes} processes a run" if n_processes > 1 else ""
     lines = [
         f"study '{space.study}' on {plan.place.data.source}: {machines}"
         f"{count(slots.cpus, 'CPU')}{gpus}; {count(slots.concurrency, 'worker')}, "
-        f"{count(space.resources.cpus, 'CPU')} each"
+        f"{count(space.resources.cpus, 'CPU')} each{team}"
     ]
     if plan.form is not None:
         lines.append(plan.form)

@@ -141,7 +141,13 @@ def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed:
     """Measure on a worker, or here where a worker would find the same."""
     gpus = place.slots.gpus_per_trial
     device: Literal["cuda", "cpu"] = "cuda" if gpus else "cpu"
-    arguments = (config.model_dump(mode="json"), place.data, most, place.n_threads, device)
+    arguments = (
+        config.model_dump(mode="json"),
+        place.data,
+        most,
+        place.resources.n_threads,
+        device,
+    )
     if place.slots.nodes == 1 and not gpus:
         import torch
 

@@ -59,7 +59,7 @@ def run_tune(
     trainable: Any = tune.with_parameters(
         RunTrainable,
         data=place.data,
-        n_threads=place.n_threads,
+        n_threads=place.resources.n_threads,
         use_gpu=slots.gpus_per_trial > 0,
         team=team,
     )

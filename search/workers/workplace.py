@@ -118,11 +118,6 @@ class OpenWorkplace(Workplace):
     slots: Slots
     scratch: Path
 
-    @property
-    def n_threads(self) -> int:
-        """Threads of each of a worker's processes: its CPUs, and one at the least."""
-        return max(1, int(self.resources.cpus / self.resources.n_processes))
-
     def below(self, folder: str) -> OpenWorkplace:
         """The same place with its checkpoints in a folder of their own."""
         return replace(self, checkpoints=self.checkpoints / folder)

@@ -134,6 +134,11 @@ class Resources(FrozenModel):
         return self.processes or int(self.gpus)
 
     @property
+    def n_threads(self) -> int:
+        """Threads of each process that trains: its CPUs, and one at the least."""
+        return max(1, int(self.cpus / self.n_processes))
+
+    @property
     def together(self) -> Literal["auto"] | int:
         """How many runs a worker trains as one model, as far as it is settled."""
         return self.runs_per_trainable if self.n_processes == 1 else 1

@@ -23,6 +23,7 @@ from trainables.finding.find import install, read_config, trainable_of
 from trainables.loop.team import Meeting, Team
 from trainables.loop.training import Training
 from trainables.tracebacks import describe, traceback_of
+from trainables.worker.usage import Usage
 
 __all__ = ["Member"]
 
@@ -49,6 +50,7 @@ class Member:
         self._meeting: Meeting | None = None
         self._team: Team | None = None
         self._runs: dict[int, Training] = {}
+        self._usage = Usage()
 
     def meeting(self) -> int:
         """The port at which the others meet this one."""
@@ -97,6 +99,10 @@ class Member:
     def keep(self, run_ids: Collection[int]) -> None:
         """Let all other runs go."""
         self._runs = {key: run for key, run in self._runs.items() if key in run_ids}
+
+    def usage(self) -> dict[str, Any]:
+        """What this process takes of its machine; see `Usage`."""
+        return self._usage.look(every=0.0)[0]
 
     def load(self, run_id: int, state: dict[str, Any]) -> None:
         """Go to a state of a run; see `Run.load_state_dict`."""

@@ -26,7 +26,7 @@ from trainables.failures import LostTeamError, TrialFailure
 from trainables.finding.find import install
 from trainables.worker.assigned import AssignedRun
 from trainables.worker.steps import BatchedSteps
-from trainables.worker.usage import Usage
+from trainables.worker.usage import Usage, together
 
 __all__ = ["RayMembers", "RunTrainable", "TeamSize"]
 
@@ -185,4 +185,7 @@ class RunTrainable(tune.Trainable):  # type: ignore[misc]
 
             check_gpu_is_seen()
         reports = self._steps.step(self._runs[: 1 if self._in_turn else None])
-        return {"reports": reports, "usage": self._usage.look()}
+        usage = self._usage.look()
+        if usage and self._members is not None:
+            usage = [together([*usage, *self._members.ask("usage")])]
+        return {"reports": reports, "usage": usage}

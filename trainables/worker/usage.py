@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
 
-__all__ = ["Usage"]
+__all__ = ["Usage", "together"]
 
 SECONDS = 2.0
 """It is looked at no more often: a look takes some 50 microseconds, and steps may be as short."""
@@ -23,8 +24,11 @@ class Usage:
         self._process.cpu_percent()  # The first call has nothing to compare with.
         self._looked = time.monotonic()
 
-    def look(self) -> list[dict[str, Any]]:
+    def look(self, every: float = SECONDS) -> list[dict[str, Any]]:
         """What is taken now.
+
+        Args:
+            every: Seconds before which it is not looked at again.
 
         Returns:
             ``cpu``: CPUs in use since the last look, 1.0 is one of them; ``memory``: resident
@@ -32,7 +36,7 @@ class Usage:
             last look was just now.
         """
         now = time.monotonic()
-        if now - self._looked < SECONDS:
+        if now - self._looked < every:
             return []
         self._looked = now
         gpu_memory = gpu_total = None
@@ -47,3 +51,12 @@ class Usage:
             "gpu_total": gpu_total,
         }
         return [usage]
+
+
+def together(usages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What several processes take, none of which shares a GPU with another."""
+    found: dict[str, Any] = {}
+    for name in usages[0]:
+        known = [each[name] for each in usages if each[name] is not None]
+        found[name] = sum(known) if known else None
+    return found

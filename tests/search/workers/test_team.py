@@ -13,7 +13,10 @@ import psutil
 import pytest
 
 from search.launch.__main__ import main as launch
+from search.launch.dry_run import Estimate, print_dry_run
 from search.launch.plan import Plan
+from search.launch.progress import announcement
+from search.workers.ray_session import Slots
 from space.errors import SpaceError, TrainingError
 from storage import Store, open_store
 from storage.admin.check import check_store
@@ -22,6 +25,8 @@ from trainables.failures import LostTeamError, TrialFailure
 from trainables.finding.find import read_config, trainable_of
 from trainables.worker import member, ray_trainable
 from trainables.worker.ray_trainable import RayMembers, TeamSize
+
+from ..conftest import opened
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +98,18 @@ def test_a_team_trains_as_one_process_does_whichever_of_its_processes_dies(
 def test_what_trains_itself_is_refused(plan_for: Callable[..., Plan]) -> None:
     with pytest.raises(TrainingError, match=r"^resources\.strategy: 'closed-form' trains itself"):
         plan_for(resources=TEAM)
+
+
+def test_a_person_is_told_of_the_processes(
+    plan_for: Callable[..., Plan], store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_for(**SPACE, resources=TEAM)
+    slots = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
+    (first, *_) = announcement(plan, opened(plan, store), slots, 0, [])
+    assert first.endswith("2 workers, 1 CPU each, 2 processes a run")
+    cost = Estimate(n_threads=1, step_seconds=0.1, epoch_seconds=1, trial_seconds=10)
+    print_dry_run(plan, "store", slots, cost, "text")
+    assert "measured with one process; 2 share a run's batches out" in capsys.readouterr().out
 
 
 def test_the_memory_of_one_process_is_not_that_of_a_team(plan_for: Callable[..., Plan]) -> None:

@@ -24,6 +24,7 @@ from trainables.shipped.digit_pairs.config import DigitPairsConfig
 from trainables.worker.assigned import AssignedRun
 from trainables.worker.member import Member
 from trainables.worker.team_run import Members, TeamRun
+from trainables.worker.usage import together
 
 from ..conftest import in_float64
 
@@ -148,6 +149,14 @@ def test_a_team_evaluates_what_it_keeps(
     found = team.evaluate(None)
     assert found == pytest.approx(one.evaluate(data.test), rel=1e-5)
     assert "test_error" in found
+
+
+def test_what_the_members_take_is_added_up(processes: Processes) -> None:
+    usages = processes.ask("usage")
+    assert [each["memory"] > 2**20 for each in usages] == [True] * SIZE
+    found = together([{"cpu": 0.5, "gpu_memory": None}, {"cpu": 0.75, "gpu_memory": 3}])
+    assert found == {"cpu": 1.25, "gpu_memory": 3}
+    assert together(usages)["memory"] == sum(each["memory"] for each in usages)
 
 
 def test_a_run_goes_on_from_one_process_to_a_team_and_back(
