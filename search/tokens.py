@@ -25,7 +25,7 @@ FORMAT = format_of("the answer")
 main = StoreCommand(
     "search.tokens",
     __doc__,
-    examples=("create --name ci --role editor --expires 30d", "list", "revoke ci"),
+    examples=("create --name ci --role editor --expires 30d", "revoke ci"),
 )
 
 
@@ -50,7 +50,7 @@ def _lifetime(text: str) -> float:
     Option("--expires", type=_lifetime, metavar="TIME", help="as in 30d; default: never"),
     FORMAT,
     help="make a token, and show it this once",
-    examples=("--name ci --role editor --expires 30d",),
+    examples=("--name ci --role editor --expires 30d", "--name page --role reader"),
 )
 def _create(options: Namespace) -> None:
     from search.service.submitting import user_name
@@ -101,7 +101,7 @@ def _list(options: Namespace) -> None:
     STORAGE,
     Option("name", metavar="NAME"),
     help="refuse a token from now on",
-    examples=("ci",),
+    examples=("ci", "ci --storage results/search.db"),
 )
 def _revoke(options: Namespace) -> None:
     from search.service.submitting import user_name

@@ -183,6 +183,8 @@ MODULES = (
     "search.simulate.__main__",
     "search.reproduction.__main__",
     "search.grid_report",
+    "search.serve.__main__",
+    "search.tokens",
     "storage.__main__",
     "space.__main__",
     "trainables.__main__",

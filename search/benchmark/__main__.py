@@ -82,7 +82,7 @@ _TOGETHER = "runs that a worker trains together; default: auto, as many as were 
         help="ddp: each run by several processes, one for each GPU or as many as --processes says; "
         "default: by one",
     ),
-    Option("--processes", metavar="N", help="with --strategy ddp and --gpus 0, how many"),
+    Option("--processes", metavar="N", help="how many; default: one for each GPU"),
     CONCURRENCY,
     CALLBACKS.but(help=f"{CALLBACKS.settings['help']}; default: none"),
     RAY_ADDRESS,

@@ -11,7 +11,7 @@ from storage.commands.kit import StoreCommand
 
 __all__ = ["main"]
 
-RATE = 200.0
+RATE = 200
 """Requests a second that a token may make, on the average of some seconds."""
 
 
@@ -34,7 +34,7 @@ def _rate(text: str) -> float:
         type=_rate,
         default=RATE,
         metavar="N",
-        help=f"requests a second that a token may make; default: {RATE:.0f}",
+        help=f"requests a second that a token may make; default: {RATE}",
     ),
     examples=EXAMPLES,
 )
