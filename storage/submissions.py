@@ -124,15 +124,25 @@ def _refuse_unfit(submission: NewSubmission) -> None:
         raise UsageError("cpus and gpus are whole numbers, of at least one CPU.")
 
 
-def list_submissions(store: Store, *states: str) -> list[SubmissionRecord]:
+def list_submissions(
+    store: Store, *states: str, newest: int | None = None
+) -> list[SubmissionRecord]:
     """The submissions in some states, or all of them: as they are taken, then the older first.
+
+    Args:
+        store: The store.
+        states: The states; none: all.
+        newest: So many at the most, the newest first.
 
     Raises:
         StorageError: If the database fails.
     """
     query = SUBMISSIONS if not states else SUBMISSIONS.where(_TABLE.c.state.in_(states))
-    order = (_TABLE.c.priority.desc(), _TABLE.c.submission_id)
-    return [submission_record(row) for row in store.rows(query.order_by(*order))]
+    if newest is None:
+        query = query.order_by(_TABLE.c.priority.desc(), _TABLE.c.submission_id)
+    else:
+        query = query.order_by(_TABLE.c.submission_id.desc()).limit(newest)
+    return [submission_record(row) for row in store.rows(query)]
 
 
 def submission_of(store: Store, submission_id: int) -> SubmissionRecord | None:

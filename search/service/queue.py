@@ -27,12 +27,10 @@ def main(options: Namespace) -> None:
     """Print the queue."""
     from storage.submissions import list_submissions
 
-    with opened(options.storage) as store:
-        found = list_submissions(store)
-        name = store.name
     order = {"running": 0, "queued": 1, "paused": 2}
-    if not options.all:
-        found = [each for each in found if each.state in order]
+    with opened(options.storage) as store:
+        found = list_submissions(store, *(() if options.all else order))
+        name = store.name
     found.sort(key=lambda each: order.get(each.state, 3))
     if options.format == "json":
         say_json([_as_json(each) for each in found])

@@ -27,7 +27,7 @@ from storage.submissions import (
     list_submissions,
     submit,
 )
-from storage.tables.service import NewAction, NewSubmission
+from storage.tables.service import ENDED, NewAction, NewSubmission
 
 __all__ = ["QueueActions", "queue_document"]
 
@@ -98,11 +98,8 @@ def queue_document(store: Store, request: Request) -> Document:
         store: The store.
         request: Who is signed in may change it.
     """
-    every = list_submissions(store)
-    going = [each for each in every if each.state in ("queued", "paused", "running")]
-    ended = sorted(
-        (each for each in every if each not in going), key=lambda e: e.submission_id, reverse=True
-    )
+    going = list_submissions(store, "queued", "paused", "running")
+    ended = list_submissions(store, *ENDED, newest=N_ENDED + 1)
     agents = {each.submission_id for each in going if each.state == "running" and is_held(each)}
     studies = {launch.launch_id: launch.study_id for launch in store.launches()}
     asked = [
@@ -116,7 +113,7 @@ def queue_document(store: Store, request: Request) -> Document:
         summary=render(
             "acting/submissions.html",
             submissions=[*going, *ended[:N_ENDED]],
-            n_more=max(0, len(ended) - N_ENDED),
+            are_more=len(ended) > N_ENDED,
             waits=any(each.state == "queued" for each in going),
             held=agents,
             studies=studies,

@@ -11,16 +11,19 @@ from urllib.parse import urlencode
 import optuna
 import pytest
 
+from dashboards.pages.acting.queue import N_ENDED
 from dashboards.pages.credentials import Credentials
 from dashboards.pages.guard import Guard
 from dashboards.pages.site import Site
-from search.service.stop import main as stop
+from search.service.stop import main as stop_command
 from storage import Store
 from storage.actions import list_actions
-from storage.submissions import list_submissions
+from storage.submissions import change_submission, list_submissions, submit
+from storage.tables.service import NewAction
 from tests.dashboards.made.bulk_study import add_study, begin_launch
 from tests.dashboards.made.reported_benchmark import made_benchmark
 from tests.dashboards.pages.web import Answer, basic, request
+from tests.storage.test_submissions import new
 
 ANNE = Credentials("anne", "secret")
 SPACE = """\
@@ -113,7 +116,7 @@ def test_what_a_command_asks_of_a_launch_stands_on_the_page_of_its_study(
     store: Store, study_id: int
 ) -> None:
     launch = begin_launch(store, study_id)
-    assert stop(["--launch", str(launch), "--storage", str(store.url)]) == 0
+    assert stop_command(["--launch", str(launch), "--storage", str(store.url)]) == 0
     assert getpass.getuser() in page(store, f"/data/study/{study_id}/actions")
     assert [each.verb for each in list_actions(store, study="made")] == ["stop"]
 
@@ -181,6 +184,19 @@ def test_a_space_file_becomes_a_submission_and_a_wrong_one_does_not(store: Store
     assert [each.priority for each in list_submissions(store)] == [-2]
     assert post(store, "/queue", verb="pause", submission=number).status == 303
     assert [each.state for each in list_submissions(store)] == ["paused"]
+
+
+def test_of_what_has_ended_the_queue_shows_the_newest(store: Store) -> None:
+    for number in range(N_ENDED + 2):
+        kept = submit(store, new(f"kept-{number}", priority=-number))
+        if number:
+            stop = NewAction(verb="stop", asked_by="anne", submission_id=kept)
+            change_submission(store, stop)
+    shown = page(store, "/data/queue")
+    assert [f" kept-{number}\\u003c" in shown for number in (0, 1, 2, N_ENDED + 1)] == [
+        True, False, True, True,
+    ]  # fmt: skip
+    assert "search queue --all" in shown
 
 
 def test_a_benchmark_that_runs_is_stopped_from_its_page(store: Store) -> None:
