@@ -43,6 +43,7 @@ class Image:
         entrypoint: What a container's command is given to.
         command: What that is by default.
         user: Who it runs as.
+        variables: What it has in its environment.
         carried_out: The instructions, as they stand in the file.
     """
 
@@ -51,6 +52,7 @@ class Image:
     entrypoint: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
     user: str = "root"
+    variables: dict[str, str] = field(default_factory=dict)
     working_directory: str = "/"
     carried_out: list[tuple[str, str]] = field(default_factory=list)
 
@@ -71,6 +73,9 @@ class Image:
                 case "WORKDIR":
                     self.working_directory = words
                     Path(self.place(words)).mkdir(parents=True, exist_ok=True)
+                case "ENV":
+                    key, _, value = words.partition("=")
+                    self.variables[key] = self.place(value)
                 case "USER":
                     self.user = words
                 case "ENTRYPOINT":
@@ -119,7 +124,7 @@ class Image:
     def _environment(self) -> dict[str, str]:
         path = f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}"
         kept = {key: os.environ[key] for key in ("PIP_FIND_LINKS", "PIP_CERT") if key in os.environ}
-        return {"PATH": path, "HOME": str(self.root), "LANG": "C.UTF-8", **kept}
+        return {"PATH": path, "HOME": str(self.root), "LANG": "C.UTF-8", **kept, **self.variables}
 
     @staticmethod
     def _copy(source: Path, target: str, *, into: bool) -> None:

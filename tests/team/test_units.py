@@ -13,6 +13,7 @@ import pytest
 from search.__main__ import command
 from storage.commands.kit import StoreCommand
 
+from ..docs.reference import VARIABLES
 from .image import TEAM
 
 UNITS = sorted(TEAM.glob("*.service"))
@@ -37,6 +38,19 @@ def test_what_a_unit_starts_is_a_command_with_its_options(unit: Path) -> None:
     found = command(name)
     assert isinstance(found, StoreCommand)
     found.options(options)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_the_variables_of_a_unit_are_those_that_commands_know(unit: Path) -> None:
+    file = TEAM / unit.name.replace("search-", "").replace(".service", ".env")
+    assert f"EnvironmentFile=/etc/search/{file.name}\n" in unit.read_text()
+    named = {
+        line.partition("=")[0]
+        for line in file.read_text().splitlines()
+        if not line.startswith("#")
+    }
+    assert "SEARCH_STORAGE" in named
+    assert named <= set(VARIABLES)
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
