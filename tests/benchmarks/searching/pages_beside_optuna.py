@@ -101,8 +101,10 @@ def main(argv: list[str]) -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows = [row for n_trials in options.trials for row in measure(n_trials)]
     load = os.getloadavg()[2]
+    ends = (min(options.trials), max(options.trials))
+    sizes = dict.fromkeys(f"{n_trials:,}" for n_trials in ends)
     publish(
-        title="Pages beside Optuna Dashboard",
+        title=f"Pages beside Optuna Dashboard, {' to '.join(sizes)} trials",
         module="tests.benchmarks.searching.pages_beside_optuna",
         argv=argv,
         tables=[
@@ -112,20 +114,20 @@ def main(argv: list[str]) -> int:
                     "trials",
                     "page",
                     "answer",
-                    "its server CPU",
+                    "answer, server CPU",
                     "figure",
-                    "its server CPU ",
-                    "its Chromium CPU",
+                    "figure, server CPU",
+                    "figure, Chromium CPU",
                     "table",
-                    "its server CPU  ",
-                    "its Chromium CPU ",
+                    "table, server CPU",
+                    "table, Chromium CPU",
                 ],
                 rows=rows,
             )
         ],
         notes=[
             "The server has just started when it is asked for the answer; a figure is the first "
-            "one that is drawn, the table its first row, of Optuna Dashboard its list of trials. "
+            "whose points are drawn, the table its first row, of Optuna Dashboard its list of trials. "
             f"A dash is what was not there after {LONGEST_SECONDS} s.",
             f"The machine's load average was {load:.0f} on {os.cpu_count()} CPUs at the end, of "
             "other work: on a busy machine the wall times are several times those of a quiet one, "
