@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ __all__ = ["ALL", "Agency", "Room", "this_machine"]
 logger = logging.getLogger(__name__)
 
 STEP_SECONDS = 0.2
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _ENDED_WELL = ("done", "plateau", "time limit")
 """How a launch may have ended that has nothing more to do."""
 
@@ -229,6 +231,8 @@ def what_became(
     if status == EXIT_INTERRUPTED or status < 0:
         if ended in _ENDED_WELL:
             return "done", None
+        if -status in _CRASHES:  # It would crash again, and again.
+            return "failed", f"its command crashed ({signal.Signals(-status).name})"
         return state_after(launch) if ended else ("queued", "it was interrupted")
     if ended == "died":  # The store was away for too long to hear of its end.
         return state_after(launch)

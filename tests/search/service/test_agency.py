@@ -221,6 +221,8 @@ def test_what_a_dead_agent_left_running_here_takes_up_room(store: Store, started
         (-9, "died", "queued", "launch 4 died"),
         (-9, None, "queued", "it was interrupted"),
         (-9, "plateau", "done", None),
+        (-11, None, "failed", "its command crashed (SIGSEGV)"),
+        (-6, "died", "failed", "its command crashed (SIGABRT)"),
         (-9, "failed", "failed", "launch 4 failed"),
     ],
 )
