@@ -127,8 +127,8 @@ def main(argv: list[str]) -> int:
         ],
         notes=[
             "The server has just started when it is asked for the answer; a figure is the first "
-            "whose points are drawn, the table its first row, of Optuna Dashboard its list of trials. "
-            f"A dash is what was not there after {LONGEST_SECONDS} s.",
+            "whose points are drawn, the table its first row, of Optuna Dashboard its list of "
+            f"trials. A dash is what was not there after {LONGEST_SECONDS} s.",
             f"The machine's load average was {load:.0f} on {os.cpu_count()} CPUs at the end, of "
             "other work: on a busy machine the wall times are several times those of a quiet one, "
             "the CPU seconds are not.",
