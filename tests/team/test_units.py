@@ -45,9 +45,7 @@ def test_the_variables_of_a_unit_are_those_that_commands_know(unit: Path) -> Non
     file = TEAM / unit.name.replace("search-", "").replace(".service", ".env")
     assert f"EnvironmentFile=/etc/search/{file.name}\n" in unit.read_text()
     named = {
-        line.partition("=")[0]
-        for line in file.read_text().splitlines()
-        if not line.startswith("#")
+        line.partition("=")[0] for line in file.read_text().splitlines() if not line.startswith("#")
     }
     assert "SEARCH_STORAGE" in named
     assert named <= set(VARIABLES)

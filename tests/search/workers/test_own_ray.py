@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import ray
 
 from search.workers import stand_in
-from search.workers.ray_session import ray_session
 
 
-def test_a_ray_of_our_own_has_no_agents_and_runs_actors() -> None:
-    with ray_session(None, verbose=False):
-        (raylet,) = [
-            each
-            for each in psutil.Process().children()
-            if each.cmdline()[0].endswith("/raylet/raylet")
-        ]
-        agents = [" ".join(each.cmdline()) for each in raylet.children()]
-        assert len(agents) == 2
-        assert all("-I -S" in each and "stand_in.py" in each for each in agents)
-        assert ray.get(ray.remote(lambda: 3).remote()) == 3
+def test_a_ray_of_our_own_has_no_agents_and_runs_actors(one_ray: Path) -> None:
+    (raylet,) = [
+        each
+        for each in psutil.Process().children()
+        if " ".join(each.cmdline()).partition(" ")[0].endswith("/raylet/raylet")
+    ]
+    lines = [" ".join(each.cmdline()) for each in raylet.children()]
+    agents = [line for line in lines if "stand_in.py" in line]
+    assert len(agents) == 2
+    assert all("-I -S" in each for each in agents)
+    assert not any("Agent" in line or "agent.py" in line for line in lines)
+    assert ray.get(ray.remote(lambda: 3).remote()) == 3
 
 
 def test_a_stand_in_ends_with_the_driver() -> None:
