@@ -115,8 +115,13 @@ def _our_fault(request: Request, error: Exception) -> Json:
     return problem("the server made a mistake, which its terminal tells; nothing is lost", 500)
 
 
+def _too_deep(request: Request, error: Any) -> Json:
+    return problem("the body is nested too deeply", 422)
+
+
 HANDLERS: dict[Any, Any] = {
     UserError: _user_error,
+    RecursionError: _too_deep,
     HTTPException: _http_error,
     RequestValidationError: _wrong_request,
     Exception: _our_fault,

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from space.terminal.command import LARGEST_INT
+
 __all__ = [
     "USED",
     "Failure",
@@ -29,10 +31,7 @@ __all__ = [
 ]
 
 USED = "this Idempotency-Key was used for another request"
-LARGEST = 2**31 - 1
-"""What every database has for a number."""
-
-Number = Annotated[int, Path(ge=0, le=LARGEST)]
+Number = Annotated[int, Path(ge=0, le=LARGEST_INT)]
 Key = Annotated[
     str | None,
     Header(
@@ -110,7 +109,7 @@ class Given(BaseModel):
 class Report(Body):
     """An epoch of a run."""
 
-    epoch: Annotated[int, Field(ge=1, le=LARGEST, description="Which one, from 1.")]
+    epoch: Annotated[int, Field(ge=1, le=LARGEST_INT, description="Which one, from 1.")]
     metrics: Annotated[
         dict[Annotated[str, Field(min_length=1, max_length=255)], float | None],
         Field(
@@ -121,7 +120,7 @@ class Report(Body):
     ]
     run: Annotated[
         int | None,
-        Field(ge=0, le=LARGEST, description="Of a trial with several runs, which one."),
+        Field(ge=0, le=LARGEST_INT, description="Of a trial with several runs, which one."),
     ] = None
     seconds: Annotated[
         float | None,

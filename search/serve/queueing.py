@@ -14,6 +14,7 @@ from search.serve.bodies import USED, Body, Key, Name, Number, uid_of
 from search.serve.held import HeldLaunches
 from search.serve.stores import Stores
 from space.errors import UsageError
+from space.terminal.command import LARGEST_INT
 from storage.actions import STOP, ask, list_actions
 from storage.clients import begun_by
 from storage.commands.command_line import option_values
@@ -133,7 +134,7 @@ def queueing(stores: Stores, held: HeldLaunches) -> APIRouter:
     @router.get("/actions")
     def actions(
         study: str | None = None,
-        launch: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
+        launch: Annotated[int | None, Query(ge=0, le=LARGEST_INT)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Json:
         """What was asked for, by whom, and what became of it; newest first."""

@@ -31,6 +31,7 @@ __all__ = [
     "EXIT_USER",
     "FULL_DISK",
     "JSON",
+    "LARGEST_INT",
     "SET",
     "Command",
     "OneOf",
@@ -50,6 +51,7 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where there is no room left."""
 
 LARGEST_INT = 2**31 - 1
+"""What every database has for a number."""
 
 EXIT_DONE = 0
 EXIT_NOTHING = 1

@@ -30,6 +30,7 @@ from trainables.finding.find import SHIPPED
 
 REPORT = {"epoch": 1, "metrics": METRICS}
 DEEP = b"[" * 100_000 + b"]" * 100_000
+NESTED = b'{"a": ' * 700 + b"1" + b"}" * 700
 LARGE = b'{"study": "' + b"a" * LARGEST_REQUEST_BYTES + b'"}'
 
 
@@ -89,6 +90,7 @@ ATTACKS = [
            body={"epoch": 1, "metrics": {f"m{i}": 0.0 for i in range(1000)}}),
     Attack("a long key", 422, "Idempotency-Key", path="/launches/1/ask", key="k" * 65),
     Attack("a deep body", 400, "no JSON", body=b'{"space": ' + DEEP + b"}"),
+    Attack("a nested body", 422, "nested", body=b'{"space": ' + NESTED + b"}"),
     # Paths and names.
     Attack("a path out of the API", 404, "nothing", "GET", "/../../data/overview"),
     Attack("a path with blanks", 404, "nothing", "GET", "/studies/%00/x/y"),
