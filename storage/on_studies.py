@@ -94,9 +94,23 @@ def remark(
         trial_number: The trial, by its number; None: the study.
         asked_by: Who writes.
 
+    Returns:
+        The action as it is recorded: done; refused without such a trial.
+
     Raises:
         StorageError: If the database fails.
     """
+
+    def work(connection: sa.Connection) -> Answer:
+        if trial_number is not None:
+            there = sa.select(TRIALS.c.number).join(
+                STUDIES, STUDIES.c.study_id == TRIALS.c.study_id
+            )
+            own = (STUDIES.c.study_name == study) & (TRIALS.c.number == trial_number)
+            if connection.execute(there.where(own)).first() is None:
+                return Answer("refused", f"study '{study}' has no trial {trial_number}")
+        return Answer("done", None)
+
     action = NewAction(
         verb=verb,
         asked_by=asked_by,
@@ -104,7 +118,7 @@ def remark(
         trial_number=trial_number,
         detail={"text": text},
     )
-    return act(store, action, lambda _: Answer("done", None))
+    return act(store, action, work)
 
 
 def actions_version(store: Store, study: str) -> str:

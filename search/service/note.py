@@ -37,7 +37,7 @@ def main(options: Namespace) -> None:
     ((verb, text),) = said.items()
     with opened(options.storage, look=False) as store:
         store.study_id(options.study)
-        remark(
+        done = remark(
             store,
             verb,
             text,
@@ -45,6 +45,8 @@ def main(options: Namespace) -> None:
             trial_number=options.trial,
             asked_by=user_name(),
         )
+    if done.state == "refused":
+        raise UsageError(f"search note: {done.answer}.")
     say("it is recorded")
 
 

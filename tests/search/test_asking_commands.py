@@ -54,3 +54,6 @@ def test_notes_tags_and_budget_are_recorded(run: Run, store: Store) -> None:
         with pytest.raises(UserError):
             run(*words)
     assert len(list_actions(store)) == 3
+    with pytest.raises(UserError, match="no trial 99"):
+        run("note", "--study", "made", "--trial", "99", "of nothing")
+    assert list_actions(store)[0].state == "refused"
