@@ -28,12 +28,14 @@ from typing import Any
 import psutil
 from optuna.trial import TrialState
 
+from search.workers.workers import MAX_WORKER_DEATHS
 from space.errors import StorageError
 from space.terminal.command import Parser, positive_int, run_command
 from storage import Store, open_store
 from storage.actions import list_actions
 from storage.admin.check import check_store
 from storage.submissions import list_submissions
+from storage.tables.attributes import FAIL_REASON
 from storage.tokens import create_token
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
 from tests.harness.launches import WORKERS
@@ -72,6 +74,8 @@ class Service:
         self._server = self._serve()
         self._agents = [self._agent() for _ in range(n_agents)]
         self.killed: Counter[str] = Counter()
+        self._lost: Counter[int] = Counter()
+        """Driver -> workers of it that were killed: one more, and a trial would rightly fail."""
         self.n_let_in = 0
 
     def _made(self) -> Store:
@@ -172,7 +176,10 @@ class Service:
             workers = [each.pid for each in below if each.cmdline()[0].startswith(WORKERS)]
         except (psutil.Error, IndexError):
             return None
-        return self._rng.choice(workers) if workers else None
+        if not workers or self._lost[pid] == MAX_WORKER_DEATHS:
+            return None
+        self._lost[pid] += 1
+        return self._rng.choice(workers)
 
     def close(self) -> None:
         """Stop all of it but PostgreSQL."""
@@ -205,7 +212,8 @@ def faults(store: Store, names: Sequence[str], n_let_in: int) -> dict[str, Any]:
     """What should not be there, counted once everything has ended."""
     done = Counter(each.name for each in list_submissions(store, "done"))
     states: Counter[str] = Counter()
-    budget = doubled = 0
+    budget = doubled = missing = 0
+    reasons: list[str] = []
     for name in names:
         try:
             study_id = store.study_id(name)
@@ -214,14 +222,19 @@ def faults(store: Store, names: Sequence[str], n_let_in: int) -> dict[str, Any]:
         trials = store.optuna_storage.get_all_trials(study_id)
         states.update(trial.state.name for trial in trials)
         budget += abs(len(trials) - N_TRIALS)
-        doubled += abs(store.n_epochs(study_id) - N_TRIALS * N_EPOCHS)
+        n_epochs = store.n_epochs(study_id) - N_TRIALS * N_EPOCHS
+        doubled, missing = doubled + max(0, n_epochs), missing + max(0, -n_epochs)
+        reasons += [str(t.user_attrs[FAIL_REASON]) for t in trials if FAIL_REASON in t.user_attrs]
         statuses = Counter(launch.status for launch in store.launches(study_id))
         doubled += max(0, statuses["done"] - 1)
+    for reason in reasons:
+        print(f"a trial failed: {reason}", file=sys.stderr)
     findings = check_store(store).findings
     return {
         "lost submissions": sum(name not in done for name in names),
         "submissions doubled": sum(n - 1 for n in done.values()),
         "trials or epochs doubled": doubled,
+        "epochs missing": missing,
         "trials in another state than COMPLETE": states.total() - states[TrialState.COMPLETE.name],
         "trials out of budget": budget,
         "what the store's check finds": len(findings),
