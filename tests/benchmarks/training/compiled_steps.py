@@ -185,7 +185,9 @@ def main(argv: list[str]) -> int:
         torch.set_num_threads(1)
     ends = time.perf_counter() + options.budget
     result = make_result(
-        title="A batched step captured and compiled",
+        title="A batched step captured and compiled"
+        if device.type == "cuda"
+        else "A batched step compiled, on a CPU",
         module="tests.benchmarks.training.compiled_steps",
         argv=argv,
         notes=[
