@@ -33,6 +33,7 @@ __all__ = [
     "ask",
     "find_action",
     "list_actions",
+    "of_its_study",
     "open_actions",
     "refuse_unheard",
 ]
@@ -91,6 +92,16 @@ def act(store: Store, action: NewAction, work: Callable[[sa.Connection], Answer]
     return store.transaction(attempt)
 
 
+def of_its_study(store: Store, action: NewAction) -> NewAction:
+    """An action with the study of its launch, where it says none."""
+    if action.study is not None:
+        return action
+    of_it = schema.launches.c.study_id == STUDIES.c.study_id
+    name = sa.select(STUDIES.c.study_name).join(schema.launches, of_it)
+    names = store.rows(name.where(schema.launches.c.launch_id == action.launch_id))
+    return replace(action, study=names[0]["study_name"] if names else None)
+
+
 def ask(store: Store, action: NewAction) -> ActionRecord:
     """Ask something of a running launch.
 
@@ -105,11 +116,7 @@ def ask(store: Store, action: NewAction) -> ActionRecord:
     Raises:
         StorageError: If the database fails.
     """
-    if action.study is None:
-        of_it = schema.launches.c.study_id == STUDIES.c.study_id
-        name = sa.select(STUDIES.c.study_name).join(schema.launches, of_it)
-        names = store.rows(name.where(schema.launches.c.launch_id == action.launch_id))
-        action = replace(action, study=names[0]["study_name"] if names else None)
+    action = of_its_study(store, action)
 
     def work(connection: sa.Connection) -> Answer:
         launches = schema.launches

@@ -21,7 +21,7 @@ from search.serve.stores import Stores
 from space import Space, SpaceFile
 from space.errors import LeaseLostError, UsageError
 from storage import Store
-from storage.actions import Answer, act, find_action
+from storage.actions import Answer, act, find_action, of_its_study
 from storage.clients import (
     BEGIN,
     begun_by,
@@ -219,6 +219,7 @@ class HeldLaunches:
         found = find_action(store, action.uid)
         if found is not None:
             return found
+        action = of_its_study(store, action)
         if server_of(store, launch_id) is None:
             return act(store, action, lambda _: Answer("refused", "it has ended"))
         self.end(launch_id, begun_by(store, launch_id) or "")

@@ -135,10 +135,17 @@ def queueing(stores: Stores, held: HeldLaunches) -> APIRouter:
     def actions(
         study: str | None = None,
         launch: Annotated[int | None, Query(ge=0, le=LARGEST_INT)] = None,
+        submission: Annotated[int | None, Query(ge=0, le=LARGEST_INT)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Json:
         """What was asked for, by whom, and what became of it; newest first."""
-        found = list_actions(stores.reading, study=study, launch_id=launch, limit=limit)
+        found = list_actions(
+            stores.reading,
+            study=study,
+            launch_id=launch,
+            submission_id=submission,
+            limit=limit,
+        )
         return Json([_as_json(each) for each in found])
 
     return router

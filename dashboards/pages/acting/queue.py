@@ -177,7 +177,7 @@ def _submission(form: Form, user: str) -> NewSubmission:
 def _name(files: dict[str, str], command: str, form: Form) -> str:
     """What it is called; the space file is checked on the way."""
     if command == "benchmark":
-        return form.fields.get("name", "").strip() or "benchmark"
+        return form.text("name", 255) if form.fields.get("name", "").strip() else "benchmark"
     with tempfile.TemporaryDirectory() as directory:
         for name, text in files.items():
             (Path(directory) / name).write_text(text, encoding="utf-8")

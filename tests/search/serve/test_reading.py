@@ -95,7 +95,8 @@ def test_what_is_queued(api: Api) -> None:
     assert [each["priority"] for each in api.get("/submissions")] == [7]
     assert api.refused(f"{path}/pause") == (409, "it is stopped")
     assert api.refused(f"{path}/stop", key="pause")[0] == 422
-    actions = api.get("/actions?limit=6")
+    assert api.get("/actions?submission=99") == []
+    actions = api.get("/actions?limit=6&submission=1")
     assert [(each["verb"], each["asked_by"], each["state"]) for each in actions] == [
         ("pause", "editor", "refused"), ("stop", "editor", "done"), ("resume", "editor", "done"),
         ("pause", "editor", "done"), ("priority", "editor", "done"), ("submit", "editor", "done"),
@@ -139,6 +140,7 @@ def test_a_launch_is_stopped_whoever_began_it(api: Api) -> None:
     for _ in range(2):
         stopped = api.ask("POST", f"/launches/{launch}/stop", role="admin", key="stop")
         assert (stopped.status, stopped.json()["answer"]) == (200, "it is stopped")
+    assert [each["verb"] for each in api.get("/actions?study=closed")] == ["stop", "begin-launch"]
     assert api.refused(f"/launches/{launch}/ask")[0] == 409
     assert api.get("/studies/closed")["trials_by_state"]["WAITING"] == 1
     assert api.refused(f"/launches/{launch}/stop") == (409, "it has ended")
