@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -83,13 +84,12 @@ def choose(
     metrics = objectives(store, study._study_id)
     ranked = _ranked(store, study, metrics, complete, confirmed, n_tried)
     wanted = top or (1 if len(metrics) == 1 else len(ranked))
-    distinct: list[Choice] = []
+    distinct: dict[frozenset[tuple[str, Any]], Choice] = {}
     for choice in ranked:
-        if all(choice.trial.params != other.trial.params for other in distinct):
-            distinct.append(choice)
+        distinct.setdefault(frozenset(choice.trial.params.items()), choice)
     if top is not None and len(distinct) < top:
         logger.warning("--top %d: there are %d distinct configs", top, len(distinct))
-    return distinct[:wanted]
+    return list(distinct.values())[:wanted]
 
 
 def after_baseline(store: Store, study: optuna.Study, choices: list[Choice]) -> list[Choice]:
