@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from search.trials.feasible import resolved
 from search.trials.ledger import Ledger
 from search.trials.open_trial import OpenTrial
 from search.trials.study import OpenedStudy
+from search.workers import own_ray
 from search.workers.ray_session import Slots, ray_session
 from search.workers.workplace import Workplace
 from space import read_space_file
@@ -140,8 +142,15 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Here:
 
 @pytest.fixture(scope="session")
 def ray_scratch() -> Iterator[Path]:
-    """A Ray of our own, started once for all tests of this process; Tune's directory."""
-    with ray_session(None, verbose=False) as path:
+    """A Ray of our own, started once for all tests of this process; Tune's directory.
+
+    It has its agents: to launches that join it, it is a cluster, whose actors' environments these
+    make.
+    """
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(own_ray, "_without_agents", nullcontext)
+            path = stack.enter_context(ray_session(None, verbose=False))
         yield path
 
 

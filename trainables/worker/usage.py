@@ -24,11 +24,11 @@ class Usage:
         self._process.cpu_percent()  # The first call has nothing to compare with.
         self._looked = time.monotonic()
 
-    def look(self, every: float = SECONDS) -> list[dict[str, Any]]:
+    def look(self, every: float | None = None) -> list[dict[str, Any]]:
         """What is taken now.
 
         Args:
-            every: Seconds before which it is not looked at again.
+            every: Seconds before which it is not looked at again; `SECONDS` where none are named.
 
         Returns:
             ``cpu``: CPUs in use since the last look, 1.0 is one of them; ``memory``: resident
@@ -36,7 +36,7 @@ class Usage:
             last look was just now.
         """
         now = time.monotonic()
-        if now - self._looked < every:
+        if now - self._looked < (SECONDS if every is None else every):
             return []
         self._looked = now
         gpu_memory = gpu_total = None
