@@ -30,6 +30,7 @@ from space.terminal.command import EXIT_DONE, Parser, run_command
 from storage import Store, open_store
 from storage.commands.kit import configure_logging
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
+from tests.harness.launches import WORKERS
 from tests.search.here import train_here
 
 MODULE = "tests.benchmarks.searching.guards"
@@ -137,7 +138,7 @@ def _workers(pid: int) -> list[psutil.Process]:
     with contextlib.suppress(psutil.Error):
         for each in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if "RunTrainable" in " ".join(each.cmdline()):
+                if each.cmdline()[:1] and each.cmdline()[0].startswith(WORKERS):
                     found.append(each)
     return found
 
