@@ -78,7 +78,7 @@ def test_arguments_are_a_command_line() -> None:
         options_of(launch_command, space="mlp", trials=0)
 
 
-def test_a_search_a_look_and_an_export(url: str, tmp_path: Path) -> None:
+def test_a_search_a_look_and_an_export(url: str, tmp_path: Path, one_ray: Path) -> None:
     space = {**FOUR, "baselines": [{"learning_rate": 0.001, "weight_decay": 0.001}]}
     study = search.launch(space, storage=url, trials=3, progress=False)
     assert (study.ended, study.counts["COMPLETE"], study.name) == ("done", 3, "closed")
