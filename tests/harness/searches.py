@@ -308,5 +308,9 @@ def runs_of_steps(store: Store, name: str) -> list[int]:
     They share the time of an epoch alike, so its seconds are the same to the bit.
     """
     run_ids = [run.run_id for run in store.runs(store.study_id(name))]
-    epochs = store.epochs(run_ids).values()
-    return list(Counter(epoch.seconds for of_run in epochs for epoch in of_run).values())
+    pairs = {
+        (epoch.seconds, run_id)  # Two epochs of one run may take as long by chance.
+        for run_id, of_run in store.epochs(run_ids).items()
+        for epoch in of_run
+    }
+    return list(Counter(seconds for seconds, _ in pairs).values())
