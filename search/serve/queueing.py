@@ -13,13 +13,14 @@ from search.serve.answers import Json, Problem
 from search.serve.bodies import USED, Body, Key, Name, Number, uid_of
 from search.serve.held import HeldLaunches
 from search.serve.stores import Stores
+from search.service.queue import submission_as_json
 from space.errors import UsageError
 from space.terminal.command import LARGEST_INT
 from storage.actions import STOP, ask, list_actions
 from storage.clients import begun_by
 from storage.commands.command_line import option_values
 from storage.submissions import change_submission, list_submissions, submission_of, submit
-from storage.tables.service import ActionRecord, NewAction, NewSubmission, SubmissionRecord
+from storage.tables.service import ActionRecord, NewAction, NewSubmission
 
 __all__ = ["queueing"]
 
@@ -71,7 +72,7 @@ def queueing(stores: Stores, held: HeldLaunches) -> APIRouter:
     @router.get("/submissions")
     def submissions() -> Json:
         """The queue, and what has ended of it, without the files."""
-        return Json([_shown(each) for each in list_submissions(stores.reading)])
+        return Json([submission_as_json(each) for each in list_submissions(stores.reading)])
 
     @router.get("/submissions/{number}")
     def submission(number: Number) -> Json:
@@ -79,7 +80,7 @@ def queueing(stores: Stores, held: HeldLaunches) -> APIRouter:
         found = submission_of(stores.reading, number)
         if found is None:
             raise Problem(404, f"there is no submission {number}")
-        return Json({**_shown(found), "files": dict(found.files)})
+        return Json({**submission_as_json(found), "files": dict(found.files)})
 
     @router.post("/submissions", status_code=201)
     def queue(request: Request, body: Queued, key: Key = None) -> Json:
@@ -205,27 +206,4 @@ def _as_json(action: ActionRecord) -> dict[str, Any]:
         "detail": dict(action.detail),
         "state": action.state,
         "answer": action.answer,
-    }
-
-
-def _shown(each: SubmissionRecord) -> dict[str, Any]:
-    times = {"submitted_at": each.submitted_at, "started_at": each.started_at}
-    times["ended_at"] = each.ended_at
-    return {
-        "submission": each.submission_id,
-        "name": each.name,
-        "command": each.command,
-        "arguments": list(each.arguments),
-        "submitted_by": each.submitted_by,
-        "priority": each.priority,
-        "cpus": each.cpus,
-        "gpus": each.gpus,
-        "state": each.state,
-        "reason": each.reason,
-        "host": None if each.holder is None else each.holder.host,
-        "launch": each.launch_id,
-        **{
-            name: None if time is None else time.isoformat(timespec="seconds")
-            for name, time in times.items()
-        },
     }

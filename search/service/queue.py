@@ -12,7 +12,7 @@ from storage.commands.kit import STORAGE, StoreCommand, format_of, opened
 if TYPE_CHECKING:
     from storage.tables.service import SubmissionRecord
 
-__all__ = ["main"]
+__all__ = ["main", "submission_as_json"]
 
 
 @StoreCommand.of(
@@ -33,7 +33,7 @@ def main(options: Namespace) -> None:
         name = store.name
     found.sort(key=lambda each: order.get(each.state, 3))
     if options.format == "json":
-        say_json([_as_json(each) for each in found])
+        say_json([submission_as_json(each) for each in found])
     elif not found:
         say(f"nothing waits or runs in the queue of {name}")
     else:
@@ -61,8 +61,8 @@ def _cells(each: SubmissionRecord) -> tuple[str, ...]:
     )
 
 
-def _as_json(each: SubmissionRecord) -> dict[str, Any]:
-    """All but the texts of its files."""
+def submission_as_json(each: SubmissionRecord) -> dict[str, Any]:
+    """A submission as commands and the HTTP API say it: all but the texts of its files."""
     times = ("submitted_at", "started_at", "ended_at", "heartbeat_at")
     said = {name: getattr(each, name) for name in times}
     return {
