@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dashboards.pages.credentials import PASSWORD_VARIABLE, USER_VARIABLE
-from dashboards.serve import _terminable, main
+from dashboards.serve import _listen, _terminable, main
 from storage import Store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.pages.web import basic, serving
@@ -49,6 +49,13 @@ def test_a_password_from_the_environment(store_url: str, store: Store) -> None:
         status, said = server.stop(signal.SIGINT)
         assert status == 0
         assert "geheim" not in said
+
+
+def test_the_body_of_an_answer_follows_its_head_at_once() -> None:
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
