@@ -79,10 +79,10 @@ def read_result(opened: OpenedStudy, plan: Plan, outcome: Outcome) -> Result:
         runs = store.runs(opened.id, "search")
         snapshot = take_snapshot(store, opened.id, opened.objectives, runs)
         tried = Tried(plan.space)
-        trials = opened.trials()
-        tried.look(trials)
+        tried.look(store.optuna_storage, opened.id)
+        n_trials = store.optuna_storage.get_n_trials(opened.id)
     most = opened.space.max_trials
-    has_room = most is None or len(trials) < most
+    has_room = most is None or n_trials < most
     baselines = in_order({row.number: row.state for row in snapshot.leading if row.is_baseline})
     found = read_confirmation(store, opened.id, baselines)
     if plan.space.confirm.top:

@@ -117,7 +117,7 @@ class Asking:
             return False
         if has_levelled(self._opened):
             return False
-        self._tried.look(self._opened.trials())
+        self._tried.look(trials, study_id)
         if self._tried.left() != []:
             return True
         if not self._said_exhausted:

@@ -12,13 +12,13 @@ import itertools
 from collections.abc import Container, Sequence
 from typing import Any, cast
 
-import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from space.metrics import rank
+from storage.optuna_rows.trial_cache import TrialCache
 
-__all__ = ["N_BEST", "History", "all_trials", "bounded", "whole_of"]
+__all__ = ["N_BEST", "History", "bounded", "trials_from", "whole_of"]
 
 N_BEST = 25
 """Of one objective so many: what TPE takes for good trials at the most."""
@@ -47,9 +47,21 @@ def whole_of(storage: BaseStorage) -> BaseStorage:
     return storage.whole if isinstance(storage, History) else storage
 
 
-def all_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """A study's trials, also those that its sampler does not see: as they are, by their numbers."""
-    return whole_of(study._storage).get_all_trials(study._study_id, deepcopy=False)
+def trials_from(storage: BaseStorage, study_id: int, place: int) -> list[FrozenTrial]:
+    """A study's trials from a place on, also those that a sampler does not see.
+
+    Args:
+        storage: The whole, or what shows a part of it.
+        study_id: The study.
+        place: Of the first trial that is wanted among all of them.
+
+    Returns:
+        The trials by their numbers: as they are, not to be changed.
+    """
+    whole = whole_of(storage)
+    if isinstance(whole, TrialCache):
+        return whole.get_trials_from(study_id, place)
+    return whole.get_all_trials(study_id, deepcopy=False)[place:]
 
 
 class History:
@@ -79,21 +91,26 @@ class History:
         """The trials that are seen, by their numbers."""
         if states is not None and not any(state in states for state in _ENDED):
             return self.whole.get_all_trials(study_id, deepcopy, states)
-        seen = self._seen(self.whole.get_all_trials(study_id, deepcopy=False))
-        found = [trial for trial in seen if states is None or trial.state in states]
+        found = self._seen(study_id)
+        if states is not None:
+            found = [trial for trial in found if trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
 
-    def _seen(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        n_old = max(len(trials) - self._n_newest, 0)
+    def _seen(self, study_id: int) -> list[FrozenTrial]:
+        first = min([self._n_old, *self._pending])
+        trials = trials_from(self.whole, study_id, first)
+        n_old = max(first + len(trials) - self._n_newest, self._n_old)
         places = itertools.chain(self._pending, range(self._n_old, n_old))
         self._n_old, self._pending = n_old, []
-        for place, trial in [(place, trials[place]) for place in places]:
+        for place, trial in [(place, trials[place - first]) for place in places]:
             if not trial.state.is_finished():
                 self._pending.append(place)
             elif trial.state == TrialState.COMPLETE and self._maximize:
                 self._consider(trial)
-        old = [trials[place] for place in self._pending] + [trial for *_, trial in self._best]
-        return sorted(old, key=lambda trial: trial.number) + trials[n_old:]
+        old = [trials[place - first] for place in self._pending] + [
+            trial for *_, trial in self._best
+        ]
+        return sorted(old, key=lambda trial: trial.number) + trials[n_old - first :]
 
     def _consider(self, trial: FrozenTrial) -> None:
         """Keep an older trial if it is among the best."""

@@ -8,7 +8,6 @@ complete before anything of it is stored.
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import logging
 import random
@@ -23,11 +22,12 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.trials.feasible import breaks
 from search.trials.foreign import brief, safely
-from search.trials.history import all_trials
+from search.trials.history import trials_from
 from space import CategoricalParameter, FloatParameter, IntParameter, Space
 from space.study.checks import MOST_GRID_POINTS
 from space.study.own import title
@@ -95,9 +95,10 @@ class Tried:
         self._left: dict[str, dict[str, Any]] | None = None
         self._is_listed = False
 
-    def look(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take in what a study's trials, all of them by their numbers, have by now."""
-        for trial in itertools.islice(trials, self._n_first, None):
+    def look(self, storage: BaseStorage, study_id: int) -> None:
+        """Take in what a study's trials have by now, also those that its sampler does not see."""
+        trials = trials_from(storage, study_id, self._n_first)
+        for trial in trials:
             if trial.number in self._seen:
                 continue
             params = trial.params
@@ -109,8 +110,10 @@ class Tried:
                 self._seen.add(trial.number)
             elif trial.state.is_finished():
                 self._seen.add(trial.number)
-        while self._n_first < len(trials) and trials[self._n_first].number in self._seen:
-            self._seen.discard(trials[self._n_first].number)
+        for trial in trials:
+            if trial.number not in self._seen:
+                break
+            self._seen.discard(trial.number)
             self._n_first += 1
 
     def holds(self, params: Mapping[str, Any]) -> bool:
@@ -185,7 +188,7 @@ class Proposer(BaseSampler):
         point = self._draw(study, trial, given)
         if given:  # A person's wish, or a trial that goes on.
             return point
-        self._tried.look(all_trials(study))
+        self._tried.look(study._storage, study._study_id)
         for _ in range(MOST_REPEATS):
             if self._is_wanted(point):
                 return point
@@ -263,7 +266,7 @@ class Proposer(BaseSampler):
         That is said in the store at once: launches that ask at the same time get different points.
         """
         if self._grid and QUEUED not in trial.system_attrs and not trial.params:
-            self._tried.look(all_trials(study))
+            self._tried.look(study._storage, study._study_id)
             point = next((each for each in self._grid if not self._tried.holds(each)), None)
             if point is not None:
                 study._storage.set_trial_system_attr(trial._trial_id, QUEUED, point)

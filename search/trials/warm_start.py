@@ -15,7 +15,6 @@ import optuna
 from optuna.trial import TrialState
 
 from search.trials.feasible import breaks
-from search.trials.history import all_trials
 from search.trials.proposals import Tried
 from space import Space, Value
 from space.errors import StudyMismatchError, StudyNotFoundError
@@ -127,9 +126,9 @@ def enqueue_earlier(study: optuna.Study, space: Space, earlier: Iterable[Earlier
     """
     tried = Tried(space)
     for each in earlier:
-        known = all_trials(study)
-        tried.look(known)
-        has_room = space.max_trials is None or len(known) < space.max_trials
+        tried.look(study._storage, study._study_id)
+        n_trials = study._storage.get_n_trials(study._study_id)
+        has_room = space.max_trials is None or n_trials < space.max_trials
         if has_room and not tried.holds(each.params):
             source = {"study": each.study, "trial": each.number}
             study.enqueue_trial(each.params, user_attrs={WARM_START: source})

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import datetime
 import functools
+import itertools
 import json
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
@@ -211,6 +212,17 @@ class TrialCache(_CachedStorage):
             if states is not None:
                 found = [trial for trial in found if trial.state in states]
             return copy.deepcopy(found) if deepcopy else found
+
+    def get_trials_from(self, study_id: int, place: int) -> list[FrozenTrial]:
+        """A study's trials from a place on, by their numbers, as they are now; not copied.
+
+        Whoever asks again and again for what is new does not pay for all that is old.
+        """
+        self._read_trials_from_remote_storage(study_id)
+        with self._lock:
+            known = self._studies[study_id].trials
+            newest = itertools.islice(reversed(known.values()), max(0, len(known) - place))
+            return list(newest)[::-1]
 
     def get_n_trials(
         self, study_id: int, state: tuple[TrialState, ...] | TrialState | None = None

@@ -37,11 +37,13 @@ _STATES = sa.select(TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state).where(
 def next_number(study_id: int) -> sa.ScalarSelect[Any]:
     """The number of a study's next trial: no other's, though one before it was deleted.
 
-    Optuna counts the trials instead.
+    It is that after the newest trial's, which an index leads to. Optuna counts the trials instead.
     """
     others = TRIALS.alias()
-    highest = sa.func.coalesce(sa.func.max(others.c.number), -1)
-    return sa.select(highest + 1).where(others.c.study_id == study_id).scalar_subquery()
+    newest = sa.select(others.c.number)
+    newest = newest.where((others.c.study_id == study_id) & others.c.number.is_not(None))
+    newest = newest.order_by(others.c.trial_id.desc()).limit(1)
+    return sa.select(sa.func.coalesce(newest.scalar_subquery(), -1) + 1).scalar_subquery()
 
 
 def require_unfinished(connection: sa.Connection, trial_ids: Iterable[int]) -> None:

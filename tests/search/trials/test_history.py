@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from search.launch.plan import Plan
-from search.trials.history import N_BEST, all_trials, bounded
+from search.trials.history import N_BEST, bounded, trials_from
 from search.trials.sampling import history_of, make_sampler, propose
 from storage import Store
 
@@ -127,7 +127,15 @@ def test_a_launch_sees_a_part_and_repeats_no_point_of_the_whole(
         for epoch in (1, 2):
             if not ledger.report(reports_of(assignment, epoch)):
                 break
-    assert len({trial.params["learning_rate"] for trial in all_trials(study)}) == 150
+    assert (
+        len(
+            {
+                trial.params["learning_rate"]
+                for trial in trials_from(study._storage, study._study_id, 0)
+            }
+        )
+        == 150
+    )
 
 
 def test_a_bounded_sampler_proposes_what_one_that_sees_all_does_while_both_see_all(
