@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from space import Space
 from space.errors import SpaceError
 from storage import BenchmarkRecord, LaunchRecord
-from storage.benchmark_names import config_changes, ends_with_changes
+from storage.benchmarks import config_changes, ends_with_changes
 from storage.commands.command_line import command_line, has_option, option_values, with_option
 from storage.commands.kit import storage_arguments
 

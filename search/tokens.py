@@ -11,7 +11,7 @@ import re
 from argparse import ArgumentTypeError, Namespace
 from contextlib import closing
 
-from space.durations import parse_duration
+from space.amounts import parse_duration
 from space.errors import SpaceError
 from space.terminal.command import Option
 from space.terminal.printing import say, say_error, say_json, say_table

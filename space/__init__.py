@@ -3,8 +3,8 @@
 `load_space` reads a file into a `Space`; `RunConfig` is what a single run depends on.
 """
 
+from space.amounts import format_duration, parse_duration
 from space.config import Options, RunConfig, TrainingConfig
-from space.durations import format_duration, parse_duration
 from space.files.configs import ConfigFile, MeanStd, NamedConfig, Reported, load_configs
 from space.files.load import (
     SpaceFile,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from space.amounts import format_duration
 from space.config import DEFAULT_TRAINABLE
-from space.durations import format_duration
 from space.errors import SpaceError
 from space.files.configs import ConfigFile
 from space.files.load import is_config_file, load_tree, parse_tree, read_space_file

@@ -89,7 +89,7 @@ def plural(noun: str, n: float = 2) -> str:
 def duration(seconds: float) -> str:
     """A time span in its two largest units: ``"12.3 s"``, ``"5 min 20 s"``, ``"2 h 5 min"``.
 
-    What a file is to take back is written by `space.durations.format_duration` instead.
+    What a file is to take back is written by `space.amounts.format_duration` instead.
     """
     if seconds < 60:
         return f"{seconds:.3g} s"

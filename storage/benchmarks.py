@@ -1,21 +1,31 @@
-"""Which benchmarks a store holds: what was compared with what, in which order."""
+"""Which benchmarks a store holds: what was compared with what, and what that is called."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from space import Reported
+from space import Override, Reported, parse_override
 from space.config import RecordedConfig
 from storage.store import Store
 from storage.tables import schema
 from storage.tables.clock import StoreNow
 from storage.tables.records import BenchmarkConfig, BenchmarkRecord, Registration
 
-__all__ = ["load_benchmark", "load_benchmarks", "save_benchmark"]
+__all__ = [
+    "benchmark_name",
+    "config_changes",
+    "ends_with_changes",
+    "load_benchmark",
+    "load_benchmarks",
+    "save_benchmark",
+]
+
+LONGEST_NAME = 255
+FRESH = "--fresh-seeds"
 
 
 def save_benchmark(
@@ -140,3 +150,46 @@ def _from_json(values: dict[str, Any]) -> BenchmarkConfig:
         reported=None if reported is None else Reported.model_validate(reported),
         seeds=tuple(values.get("seeds", ())),
     )
+
+
+def config_changes(settings: Iterable[str], *, epochs: int | None, augment: bool) -> list[Override]:
+    """What a benchmark's command changes in every config.
+
+    Args:
+        settings: The arguments of its ``--set``.
+        epochs: That of ``--epochs``, if given.
+        augment: Whether ``--augment`` is.
+
+    Returns:
+        The changes, the later of two for one key prevailing.
+
+    Raises:
+        SpaceError: If a setting is not ``KEY=VALUE``.
+    """
+    changes = [parse_override(text) for text in settings]
+    if epochs is not None:
+        label = f"--epochs {epochs}"
+        changes.append(Override(key="training.epochs", value=epochs, label=label))
+    if augment:
+        changes.append(Override(key="data.augment", value=True, label="--augment"))
+    return changes
+
+
+def benchmark_name(
+    files: Iterable[str], changes: Iterable[Override], *, fresh: bool = False
+) -> str:
+    """The name of a benchmark.
+
+    Args:
+        files: What its config files are called.
+        changes: What is changed in them.
+        fresh: Whether it is on seeds that no run had been trained on.
+    """
+    more = [FRESH] if fresh else []
+    name = " ".join([" + ".join(files), *(change.label for change in changes), *more])
+    return name[:LONGEST_NAME]
+
+
+def ends_with_changes(name: str, changes: Iterable[Override]) -> bool:
+    """Whether a benchmark of this name has these changes, and no others, whatever its files."""
+    return name == benchmark_name([name.partition(" --")[0]], changes)

@@ -17,7 +17,7 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.template import DARK, LIGHT, STATE_COLOURS
 from dashboards.glossary import explained, word_id
 from dashboards.tables.drawing import Sheet, draw
-from space.sizes import size_in_words
+from space.amounts import size_in_words
 from space.words import STATES, capitalised, count, duration, number
 
 __all__ = ["STATIC", "Document", "drawn", "figure_templates", "render", "static"]

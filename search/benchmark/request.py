@@ -13,7 +13,7 @@ from space.config import BENCHMARK_SEEDS
 from space.errors import SpaceError, UsageError
 from space.files.reader import parse_yaml
 from space.study.callbacks import CallbackList
-from storage.benchmark_names import benchmark_name, config_changes
+from storage.benchmarks import benchmark_name, config_changes
 
 __all__ = ["Request", "read_request"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from search.launch.changes import changes_between
 from search.runs.actions import LaunchActions
 from search.runs.stopping import Stopping
 from search.trials.study import OpenedStudy
+from space.study.identity import changes_between
 from space.terminal.printing import say_event
 from storage.actions import answer
 from storage.submissions import add_arguments

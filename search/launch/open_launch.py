@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
+from dashboards.words import show_code
 from search.callbacks.find import makers
 from search.callbacks.source import Source
 from search.callbacks.telling import Telling
-from search.launch.changes import changes_since
 from search.launch.plan import Plan
 from search.runs.actions import LaunchActions
 from search.runs.lease import reclaim_stale, sweep_checkpoints
+from search.runs.provenance import Provenance
 from search.trials.ledger import Ledger
 from search.trials.study import OpenedStudy
 from space.errors import DeletedError, LeaseLostError, StorageError
+from space.study.identity import changes_between
 from space.terminal.printing import remember
-from storage import NewLaunch
+from storage import LaunchRecord, NewLaunch
 from storage.connect.outage import is_unreachable
 
-__all__ = ["OpenLaunch"]
+__all__ = ["OpenLaunch", "changes_since"]
 
 logger = logging.getLogger(__name__)
 
@@ -146,3 +149,19 @@ class OpenLaunch:
         """Tell the callbacks the rest, as far as there is time; may be called more than once."""
         if self._telling is not None:
             self._telling.close()
+
+
+def changes_since(before: LaunchRecord, config: dict[str, Any], code: Provenance) -> list[str]:
+    """What differs from an earlier launch: the code that ran, and the settings.
+
+    Args:
+        before: That launch.
+        config: The space now, as JSON.
+        code: The code now.
+    """
+    old = show_code(before.git_commit, before.git_dirty)
+    new = show_code(code.git_commit, code.git_dirty)
+    of_code = [f"code: {old}, now {new}"] if old != new else []
+    if not of_code and code.git_dirty:
+        of_code = [f"code: {old}, which may be other changes now"]
+    return of_code + changes_between(before.config, config)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from search.serve.answers import Json, Problem
 from search.serve.bodies import NewToken
 from search.serve.stores import Stores
-from space.durations import parse_duration
+from space.amounts import parse_duration
 from space.errors import UsageError
 from storage.tokens import create_token, list_tokens, revoke_token
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from search.service.changing import say_answer
-from space.durations import parse_duration
+from space.amounts import parse_duration
 from space.errors import UsageError
 from space.terminal.command import Option, count_of, whole_int
 from storage.commands.kit import STORAGE, StoreCommand, format_of, opened

@@ -20,8 +20,8 @@ from search.runs.protocol import LOST_WORKER, Assignment, Report
 from search.runs.run_ledger import RunLedger
 from search.workers.workplace import RunFiles
 from space import RunConfig
+from space.amounts import size_in_words
 from space.files.places import Place
-from space.sizes import size_in_words
 from space.study.terms import Limits
 from space.words import duration
 from storage.tables.records import WorkerRecord

@@ -1,4 +1,4 @@
-"""The terms that may not change within a study, and how two sets of them differ."""
+"""The terms that may not change within a study, and how two sets of settings differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from space.config import (
 )
 from space.messages import describe
 
-__all__ = ["WITHOUT_GPU", "difference", "flat", "seed_problem"]
+__all__ = ["WITHOUT_GPU", "changes_between", "difference", "flat", "seed_problem"]
 
 WITHOUT_GPU = "without_gpu"
 """There where the file's part for trials without a GPU was laid over when the study was begun: what
@@ -48,6 +48,21 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         else:
             found.append((prefix + key, value))
     return found
+
+
+def changes_between(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The settings that differ, a phrase each: ``budget.trials: 30, now 60``.
+
+    Args:
+        before: A space as JSON (`Space.model_dump(mode="json")`).
+        after: Another.
+    """
+    old, new = dict(flat(before)), dict(flat(after))
+    return [
+        f"{key}: {old.get(key, 'not given')}, now {new.get(key, 'not given')}"
+        for key in dict.fromkeys([*old, *new])
+        if (key in old, old.get(key)) != (key in new, new.get(key))
+    ]
 
 
 def _same(one: Any, other: Any) -> bool:

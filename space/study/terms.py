@@ -7,10 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from space.amounts import Duration, Size
 from space.config import FrozenModel, later
-from space.durations import Duration
 from space.messages import describe, refusal
-from space.sizes import Size
 
 __all__ = ["Budget", "Confirm", "Limits", "Objective", "Resources", "StudyName", "WarmStart"]
 

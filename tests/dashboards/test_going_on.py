@@ -12,7 +12,7 @@ import pytest
 from dashboards.going_on import benchmark_command
 from dashboards.pages.benchmark_page import benchmark_document
 from storage import Store
-from storage.benchmark_names import benchmark_name, config_changes
+from storage.benchmarks import benchmark_name, config_changes
 from storage.commands.command_line import command_line
 from tests.dashboards.made.reported_benchmark import (
     add_result,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from trainables.failures import first_line
-from trainables.loop.layout import copies_of, layout_of
+from trainables.loop.traced import copies_of, layout_of
 
 __all__ = ["Capture", "CapturedWork", "CudaGraphs"]
 

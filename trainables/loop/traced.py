@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from trainables.loop.layout import copies_of, layout_of
-
-__all__ = ["TracedFunction"]
+__all__ = ["TracedFunction", "copies_of", "layout_of"]
 
 Outputs = tuple[Any, ...]
 """Tensors, and None where the function has none to give."""
@@ -88,3 +86,32 @@ def _traced(function: Callable[..., Outputs], tensors: tuple[Tensor, ...]) -> Ca
 
 def _layout_at(node: fx.Node) -> Hashable:
     return layout_of([node.meta["val"]])
+
+
+def layout_of(tensors: Sequence[Tensor]) -> Hashable:
+    """What two lists of tensors have in common that the same recorded work fits.
+
+    Args:
+        tensors: The tensors.
+
+    Returns:
+        Their shapes, strides and types.
+    """
+    return tuple((t.shape, t.stride(), t.dtype) for t in tensors)
+
+
+def copies_of(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Copies in memory of their own, laid out alike even where `Tensor.clone` would not.
+
+    Args:
+        tensors: The tensors.
+
+    Returns:
+        Their copies.
+    """
+    copies = [
+        torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=t.device) for t in tensors
+    ]
+    for copy, tensor in zip(copies, tensors, strict=True):
+        copy.copy_(tensor)
+    return copies

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from space.durations import parse_duration
+from space.amounts import parse_duration
 from space.errors import UsageError, UserError
 from space.messages import describe
 from space.words import capitalised

@@ -41,10 +41,9 @@ from tests.harness.configs import open_run
 from trainables.device import device_settings
 from trainables.loop.batch import options_of
 from trainables.loop.captured import CapturedWork, CudaGraphs
-from trainables.loop.layout import copies_of
 from trainables.loop.network import AloneNetwork, RunLoss
 from trainables.loop.samples import rows_of, side_by_side
-from trainables.loop.traced import TracedFunction
+from trainables.loop.traced import TracedFunction, copies_of
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.models import MODELS
 

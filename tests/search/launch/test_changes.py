@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from dashboards.pages.study_page import study_document
-from search.launch.changes import changes_since
+from search.launch.open_launch import changes_since
 from search.launch.plan import Plan
 from search.launch.study import run_study
 from space.errors import StudyMismatchError
