@@ -53,7 +53,7 @@ def _lifetime(text: str) -> float:
     examples=("--name ci --role editor --expires 30d", "--name page --role reader"),
 )
 def _create(options: Namespace) -> None:
-    from search.service.submitting import user_name
+    from search.service.submitting import this_user
     from storage.store import open_store
     from storage.tokens import create_token
 
@@ -62,7 +62,7 @@ def _create(options: Namespace) -> None:
             store,
             options.name,
             options.role,
-            asked_by=user_name(),
+            asked_by=this_user(),
             seconds=options.expires,
         )
     if options.format == "json":
@@ -104,11 +104,11 @@ def _list(options: Namespace) -> None:
     examples=("ci", "ci --storage results/search.db"),
 )
 def _revoke(options: Namespace) -> None:
-    from search.service.submitting import user_name
+    from search.service.submitting import this_user
     from storage.tokens import revoke_token
 
     with opened(options.storage, look=False) as store:
-        revoke_token(store, options.name, asked_by=user_name())
+        revoke_token(store, options.name, asked_by=this_user())
     say(f"token '{options.name}' is refused from now on")
 
 

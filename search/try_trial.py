@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
 
-from search.service.submitting import user_name
+from search.service.submitting import this_user
 from space.errors import UsageError
 from space.terminal.command import Option
 from space.terminal.printing import say
@@ -47,7 +47,7 @@ def main(options: Namespace) -> None:
                 f"--study {options.study}: no launch of this release has said what it searches."
             )
         values = read_values(dict(options.values), space.parameters)
-        done = queue_trial(store, options.study, values, asked_by=user_name())
+        done = queue_trial(store, options.study, values, asked_by=this_user())
     say(f"{done.answer}, and waits for a worker")
 
 

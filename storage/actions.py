@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from space.errors import UsageError
 from storage.leases import is_alive
 from storage.store import LAUNCHES, Store, ended
 from storage.tables import schema
@@ -27,19 +28,23 @@ __all__ = [
     "LAUNCH_VERBS",
     "STOP",
     "STOP_TRIAL",
+    "USED",
     "Answer",
     "act",
     "answer",
     "ask",
     "find_action",
     "list_actions",
-    "of_its_study",
     "open_actions",
     "refuse_unheard",
+    "require_same",
 ]
 
 STOP, STOP_TRIAL, ADD_BUDGET = LAUNCH_VERBS = ("stop", "stop-trial", "add-budget")
 """What a running launch can be asked for."""
+
+
+USED = "this Idempotency-Key was used for another request"
 
 
 class Answer(NamedTuple):
@@ -52,6 +57,8 @@ class Answer(NamedTuple):
     """What became of it, in a sentence."""
     submission_id: int | None = None
     """The submission that it made, or that it turned out to be about."""
+    launch_id: int | None = None
+    """The launch that it began."""
 
 
 _TABLE = schema.actions
@@ -70,6 +77,7 @@ def act(store: Store, action: NewAction, work: Callable[[sa.Connection], Answer]
         The action as it is recorded.
 
     Raises:
+        UsageError: If another action has its uid.
         StorageError: If the database fails.
     """
     values = {name: getattr(action, name) for name in NewAction.__dataclass_fields__}
@@ -83,16 +91,31 @@ def act(store: Store, action: NewAction, work: Callable[[sa.Connection], Answer]
             known = {**values, "asked_at": now, "state": done.state}
             if done.state != "asked":
                 known |= {"answer": done.said, "answered_at": now}
-            if done.submission_id is not None:
-                known["submission_id"] = done.submission_id
+            made = {"submission_id": done.submission_id, "launch_id": done.launch_id}
+            known |= {name: number for name, number in made.items() if number is not None}
             connection.execute(_TABLE.insert().values(known))
             found = connection.execute(query).one()
-        return ActionRecord(**found._mapping)
+        record = ActionRecord(**found._mapping)
+        require_same(record, action)
+        return record
 
     return store.transaction(attempt)
 
 
-def of_its_study(store: Store, action: NewAction) -> NewAction:
+def require_same(found: ActionRecord, action: NewAction) -> None:
+    """Refuse what is asked for under the uid of another action.
+
+    Raises:
+        UsageError: If it is not what was asked for then.
+    """
+    # What it made, or turned out to be about, it did not say.
+    ids = [name for name in ("submission_id", "launch_id") if getattr(action, name) is not None]
+    for name in ("verb", "asked_by", "study", "trial_number", "detail", *ids):
+        if getattr(found, name) != getattr(action, name):
+            raise UsageError(USED)
+
+
+def _of_its_study(store: Store, action: NewAction) -> NewAction:
     """An action with the study of its launch, where it says none."""
     if action.study is not None:
         return action
@@ -116,7 +139,7 @@ def ask(store: Store, action: NewAction) -> ActionRecord:
     Raises:
         StorageError: If the database fails.
     """
-    action = of_its_study(store, action)
+    action = _of_its_study(store, action)
 
     def work(connection: sa.Connection) -> Answer:
         launches = schema.launches

@@ -33,7 +33,7 @@ _ASKS, _LAUNCHES = schema.asks, schema.launches
 
 
 def begun_by(store: Store, launch_id: int) -> str | None:
-    """Whose token began a launch; None where no client has."""
+    """Who began a launch, by a token; None where no client has."""
     actions = schema.actions
     own = (actions.c.launch_id == launch_id) & (actions.c.verb == BEGIN)
     rows = store.rows(sa.select(actions.c.asked_by).where(own))

@@ -4,7 +4,7 @@
     paused    waits for somebody to resume it
     running   an agent has taken it: it holds it by heartbeats, as a launch holds its trials
     done      its command ended and said so
-    failed    its command could not do it; the reason says why
+    failed    its command could not do it, or died again and again; the reason says why
     stopped   somebody stopped it
 
 Every taking has a `hold` of its own. The command that an agent starts begins its launch under it
@@ -43,6 +43,7 @@ from storage.tables.service import (
 )
 
 __all__ = [
+    "MAX_DEATHS",
     "SUBMISSIONS",
     "SUBMISSION_VERBS",
     "add_arguments",
@@ -65,6 +66,10 @@ SUBMISSION_VERBS = ("stop", "pause", "resume", "priority")
 _STATE_AFTER = {"stop": "stopped", "pause": "paused", "resume": "queued"}
 _NOT_SUBMITTED = {"--storage", "--checkpoints", "--ray-address", "--dry-run"}
 _RESUMABLE = ("paused", "failed", "stopped")
+
+MAX_DEATHS = 5
+"""A submission whose command or agent dies so often in a row, and has not trained an epoch nor
+ended a run in between, has failed: most likely it takes more memory than there is."""
 
 _TABLE = schema.submissions
 _ACTIONS = schema.actions
@@ -197,7 +202,7 @@ def change_submission(store: Store, action: NewAction) -> ActionRecord:
             return Answer("refused", f"it is {state}")
         after = _STATE_AFTER[verb]
         ended_at = StoreNow() if after in ENDED else None
-        values = {"state": after, "reason": None, "ended_at": ended_at}
+        values = {"state": after, "reason": None, "ended_at": ended_at, "deaths": 0}
         connection.execute(_TABLE.update().where(own).values(values))
         return Answer("done", f"it is {after}")
 
@@ -303,8 +308,9 @@ def end_hold(store: Store, seen: SubmissionRecord, state: str, reason: str | Non
     Args:
         store: The store.
         seen: The submission as it was read once its command had ended.
-        state: ``"done"``, ``"failed"``, or ``"queued"`` where it is to go on: unless it was asked
-            to stop or to pause, which then is what has happened.
+        state: ``"done"``, ``"failed"``, or ``"queued"`` where it is to go on, ``"died"`` where it
+            is to for some deaths: unless it was asked to stop or to pause, which then is what has
+            happened.
         reason: Why, where there is more to say.
 
     Returns:
@@ -323,20 +329,38 @@ def end_hold(store: Store, seen: SubmissionRecord, state: str, reason: str | Non
             return None
         asked = sa.select(_ACTIONS.c.verb).where(to_it).order_by(_ACTIONS.c.action_id)
         verbs = connection.execute(asked).scalars().all()
-        after, why = state, reason
-        if state == "queued" and verbs:
+        after, why, deaths = state, reason, 0
+        if state in ("queued", "died") and verbs:
             # To stop is the stronger wish, whichever came first.
             after = "stopped" if "stop" in verbs else "paused"
             why = None
+        elif state == "died":
+            after = "queued"
+            has_trained = connection.execute(_trained_by(seen.launch_id)).first() is not None
+            deaths = 0 if has_trained else seen.deaths + 1
+            if deaths == MAX_DEATHS:
+                after = "failed"
+                why = (
+                    f"{reason}: the {MAX_DEATHS}th death in a row that came before anything was "
+                    f"trained; see to its memory, then `search resume {seen.submission_id}`"
+                )
         said = "done" if after in ("stopped", "paused") else "refused"
         answers = {"state": said, "answer": f"it is {after}", "answered_at": StoreNow()}
         connection.execute(_ACTIONS.update().where(to_it).values(answers))
         ended_at = StoreNow() if after in ENDED else None
-        values = {"state": after, "reason": why, "ended_at": ended_at}
+        values = {"state": after, "reason": why, "ended_at": ended_at, "deaths": deaths}
         connection.execute(_TABLE.update().where(own).values(values))
         return after
 
     return store.transaction(work)
+
+
+def _trained_by(launch_id: int | None) -> sa.Select[Any]:
+    """A run that a launch has ended, or trained for an epoch, among those that it had last."""
+    runs, epochs = schema.runs.c, schema.epochs.c
+    epoch = (epochs.run_id == runs.run_id) & (epochs.launch_id == launch_id)
+    has_trained = runs.state.not_in(("running", "interrupted")) | sa.exists().where(epoch)
+    return sa.select(runs.run_id).where(runs.launch_id == launch_id, has_trained).limit(1)
 
 
 def put_back(store: Store) -> list[SubmissionRecord]:
@@ -368,12 +392,13 @@ def put_back(store: Store) -> list[SubmissionRecord]:
 
 
 def state_after(launch: LaunchRecord | None) -> tuple[str, str | None]:
-    """What a submission is whose agent cannot say it, by how its launch ended: state and reason."""
+    """What has become of a submission, by how its launch ended: as `end_hold` is told, and why."""
     if launch is None:
-        return "queued", "its agent died"
+        return "died", "its agent died"
     status = status_of(launch)
     if status in ("died", "interrupted"):
-        return "queued", f"launch {launch.launch_id} {status}"
+        after = "died" if status == "died" else "queued"
+        return after, f"launch {launch.launch_id} {status}"
     if status == "failed":
         return "failed", f"launch {launch.launch_id} failed"
     return "done", None if status == "done" else status

@@ -45,7 +45,7 @@ def make_app(stores: Stores) -> FastAPI:
     app.state.log = logging.getLogger(__name__)
     app.state.store_name = stores.reading.name
     held = HeldLaunches(stores)
-    for router in (reading(stores), asking(held), queueing(stores, held), tokens(stores)):
+    for router in (reading(stores), asking(held), queueing(stores), tokens(stores)):
         app.include_router(router)
     return app
 

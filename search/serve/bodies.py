@@ -10,9 +10,9 @@ from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from space.terminal.command import LARGEST_INT
+from storage.tables.service import TokenRecord
 
 __all__ = [
-    "USED",
     "Failure",
     "Given",
     "GivenRun",
@@ -30,7 +30,6 @@ __all__ = [
     "uid_of",
 ]
 
-USED = "this Idempotency-Key was used for another request"
 Number = Annotated[int, Path(ge=0, le=LARGEST_INT)]
 Key = Annotated[
     str | None,
@@ -168,8 +167,8 @@ class NewToken(Body):
     ] = None
 
 
-def uid_of(token: str, key: str | None) -> str:
+def uid_of(token: TokenRecord, key: str | None) -> str:
     """What names a request in the store: the same for the same key of a token."""
     if key is None:
         return uuid.uuid4().hex
-    return hashlib.sha256(f"{token}\0{key}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{token.name}\0{key}".encode()).hexdigest()[:32]

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from search.api.asked import AskedLaunch, AskedTrial, plan_of
 from search.runs.provenance import Provenance, collect_provenance
 from search.serve.answers import Problem
-from search.serve.bodies import USED
 from search.serve.space import space_of
 from search.serve.stores import Stores
-from space import Space, SpaceFile
+from space import Space
 from space.errors import LeaseLostError, UsageError
 from storage import Store
-from storage.actions import Answer, act, find_action, of_its_study
+from storage.actions import Answer, act, find_action, require_same
 from storage.clients import (
     BEGIN,
     begun_by,
@@ -33,15 +34,19 @@ from storage.clients import (
     trial_given,
 )
 from storage.leases import LEASE_SECONDS, process_mark
-from storage.tables.service import ActionRecord, NewAction
+from storage.tables.service import NewAction, TokenRecord
 
 __all__ = ["HeldLaunch", "HeldLaunches"]
 
 COMMAND = "POST /api/v1/launches"
 """What the store has for the command of a client's launch."""
 AT_ONCE = 5
-"""Launches that are worked with at a time. Each may need two of a store's connections, of which
-there are 15: were they all held by launches that wait for a study's turn, none would get on."""
+"""Requests about launches that are answered at a time. Each may need two of a store's connections,
+of which there are 15: were they all held by launches that wait for a study's turn, none would get
+on."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class HeldLaunch:
@@ -106,13 +111,13 @@ class _Slot:
 
     Attributes:
         lock: Of whoever works with it.
-        token: The name of the token that began it; empty as long as nothing is known.
+        begun_by: Who began it; empty as long as nothing is known.
         held: None where another server had it last.
         used: When something of it was heard last, by the monotonic clock.
     """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    token: str = ""
+    begun_by: str = ""
     held: HeldLaunch | None = None
     used: float = field(default_factory=time.monotonic)
 
@@ -128,17 +133,31 @@ class HeldLaunches:
         """
         self._stores = stores
         self._lock = threading.Lock()
-        self._at_once = threading.BoundedSemaphore(AT_ONCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE)
         self._slots: dict[int, _Slot] = {}
         self._mark = f"{process_mark(os.getpid())} {uuid.uuid4().hex}"
 
+    def in_turn(self, work: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+        """Let what answers a request wait for its turn without a thread: the pages need those."""
+
+        @functools.wraps(work)
+        async def waiting(*arguments: P.args, **settings: P.kwargs) -> R:
+            return await asyncio.wrap_future(self._threads.submit(work, *arguments, **settings))
+
+        return waiting
+
     def begin(
-        self, token: str, client: str, study: str | None, tree: dict[str, Any] | None, uid: str
+        self,
+        token: TokenRecord,
+        client: str,
+        study: str | None,
+        tree: dict[str, Any] | None,
+        uid: str,
     ) -> tuple[int, str, int]:
         """Begin a launch for a client, once for each request.
 
         Args:
-            token: The name of its token.
+            token: Its token.
             client: Its address.
             study: The study's name.
             tree: What is searched.
@@ -155,34 +174,27 @@ class HeldLaunches:
         name = study if file is None else file.forms()[0].study
         if name is None:
             raise UsageError("name a study, or give the space that is searched")
+        action = NewAction(verb=BEGIN, asked_by=token.asker, study=name, uid=uid)
         found = find_action(store, uid)
         if found is not None:
-            if (found.verb, found.study, found.asked_by) != (BEGIN, name, token):
-                raise UsageError(USED)
+            require_same(found, action)
             return int(found.launch_id or 0), name, store.study_id(name)
         self._forget()
-        with self._at_once:
-            return self._begin(store, token, client, name, file, uid)
-
-    def _begin(
-        self, store: Store, token: str, client: str, name: str, file: SpaceFile | None, uid: str
-    ) -> tuple[int, str, int]:
-        plan = plan_of(store, name, file, command=COMMAND, provenance=_client(token, client))
-        launch = AskedLaunch(store, plan, worker=f"{token}@{client}")
+        plan = plan_of(store, name, file, command=COMMAND, provenance=_client(token.name, client))
+        launch = AskedLaunch(store, plan, worker=f"{token.name}@{client}")
         take_launch(store, launch.launch_id, self._mark)
-        action = NewAction(
-            verb=BEGIN, asked_by=token, study=name, launch_id=launch.launch_id, uid=uid
-        )
-        done = act(store, action, lambda _: Answer("done", "it began"))
+        done = act(store, action, lambda _: Answer("done", "it began", launch_id=launch.launch_id))
         if done.launch_id != launch.launch_id:  # The same request came twice at a time.
             launch.end("its request was answered with another launch")
             return int(done.launch_id or 0), name, launch.study_id
         with self._lock:
-            self._slots[launch.launch_id] = _Slot(token=token, held=HeldLaunch(store, launch))
+            self._slots[launch.launch_id] = _Slot(
+                begun_by=token.asker, held=HeldLaunch(store, launch)
+            )
         return launch.launch_id, name, launch.study_id
 
     @contextmanager
-    def working(self, launch_id: int, token: str) -> Iterator[HeldLaunch]:
+    def working(self, launch_id: int, token: TokenRecord) -> Iterator[HeldLaunch]:
         """Work with a launch that a token has begun, alone, while it is alive.
 
         Raises:
@@ -192,7 +204,7 @@ class HeldLaunches:
         with self._lock:
             slot = self._slots.setdefault(launch_id, _Slot())
             slot.used = time.monotonic()
-        with slot.lock, self._at_once:
+        with slot.lock:
             try:
                 held = self._open(slot, launch_id, token)
                 if not held.launch.renew():
@@ -203,39 +215,26 @@ class HeldLaunches:
                 self._drop(launch_id, slot)
                 raise
 
-    def end(self, launch_id: int, token: str) -> None:
+    def end(self, launch_id: int, token: TokenRecord) -> None:
         """Put the open trials of a launch back, and end it; one that has ended stays so."""
         store = self._stores.writing
-        if server_of(store, launch_id) is None and begun_by(store, launch_id) == token:
+        if server_of(store, launch_id) is None and begun_by(store, launch_id) == token.asker:
             return
         with self.working(launch_id, token) as held:
             held.launch.end("its client ended the launch")
             self._drop(launch_id, self._slots[launch_id])
 
-    def stop(self, action: NewAction) -> ActionRecord:
-        """End a client's launch for somebody who asks for it, and record that."""
-        store = self._stores.writing
-        launch_id = int(action.launch_id or 0)
-        found = find_action(store, action.uid)
-        if found is not None:
-            return found
-        action = of_its_study(store, action)
-        if server_of(store, launch_id) is None:
-            return act(store, action, lambda _: Answer("refused", "it has ended"))
-        self.end(launch_id, begun_by(store, launch_id) or "")
-        return act(store, action, lambda _: Answer("done", "it is stopped"))
-
-    def _open(self, slot: _Slot, launch_id: int, token: str) -> HeldLaunch:
+    def _open(self, slot: _Slot, launch_id: int, token: TokenRecord) -> HeldLaunch:
         """The launch as the store has it, its ledger in memory."""
         store = self._stores.writing
         server = server_of(store, launch_id)
-        if not slot.token:
+        if not slot.begun_by:
             begun = begun_by(store, launch_id)
             if begun is None:
                 self._drop(launch_id, slot)
                 raise Problem(404, f"no client has begun a launch {launch_id}")
-            slot.token = begun
-        if slot.token != token:
+            slot.begun_by = begun
+        if slot.begun_by != token.asker:
             raise Problem(403, f"launch {launch_id} was begun with another token")
         if server is None:
             self._drop(launch_id, slot)

@@ -10,14 +10,12 @@ from pydantic import Field
 
 from search.__main__ import command
 from search.serve.answers import Json, Problem
-from search.serve.bodies import USED, Body, Key, Name, Number, uid_of
-from search.serve.held import HeldLaunches
+from search.serve.bodies import Body, Key, Name, Number, uid_of
 from search.serve.stores import Stores
 from search.service.queue import submission_as_json
 from space.errors import UsageError
 from space.terminal.command import LARGEST_INT
-from storage.actions import STOP, ask, list_actions
-from storage.clients import begun_by
+from storage.actions import STOP, USED, ask, list_actions
 from storage.commands.command_line import option_values
 from storage.submissions import change_submission, list_submissions, submission_of, submit
 from storage.tables.service import ActionRecord, NewAction, NewSubmission
@@ -65,7 +63,7 @@ class NewPriority(Body):
     priority: Priority
 
 
-def queueing(stores: Stores, held: HeldLaunches) -> APIRouter:
+def queueing(stores: Stores) -> APIRouter:
     """The addresses below ``/submissions`` and ``/actions``, and that which stops a launch."""
     router = APIRouter(tags=["queue"])
 
@@ -86,8 +84,8 @@ def queueing(stores: Stores, held: HeldLaunches) -> APIRouter:
     def queue(request: Request, body: Queued, key: Key = None) -> Json:
         """Put a launch or a benchmark into the queue, for the next agent that has room for it."""
         _check(body)
-        token = request.state.token.name
-        new = NewSubmission(**dict(body), submitted_by=token, uid=uid_of(token, key))
+        token = request.state.token
+        new = NewSubmission(**dict(body), submitted_by=token.asker, uid=uid_of(token, key))
         store = stores.writing
         number = submit(store, new)
         found = submission_of(store, number)
@@ -113,24 +111,24 @@ def queueing(stores: Stores, held: HeldLaunches) -> APIRouter:
     def change(
         request: Request, verb: str, number: int, key: str | None, detail: dict[str, Any]
     ) -> Json:
-        token = request.state.token.name
+        token = request.state.token
         action = NewAction(
             verb=verb,
-            asked_by=token,
+            asked_by=token.asker,
             submission_id=number,
             detail=detail,
             uid=uid_of(token, key),
         )
-        return _answered(change_submission(stores.writing, action), action)
+        return _answered(change_submission(stores.writing, action))
 
     @router.post("/launches/{launch}/stop")
     def stop(request: Request, launch: Number, key: Key = None) -> Json:
         """Have a launch stopped in good order, whoever began it: what is open goes on later."""
-        token = request.state.token.name
-        action = NewAction(verb=STOP, asked_by=token, launch_id=launch, uid=uid_of(token, key))
-        if begun_by(stores.writing, launch) is not None:
-            return _answered(held.stop(action), action)
-        return _answered(ask(stores.writing, action), action)
+        token = request.state.token
+        action = NewAction(
+            verb=STOP, asked_by=token.asker, launch_id=launch, uid=uid_of(token, key)
+        )
+        return _answered(ask(stores.writing, action))
 
     @router.get("/actions")
     def actions(
@@ -177,17 +175,12 @@ def _check(body: Queued) -> None:
         )
 
 
-def _answered(done: ActionRecord, asked: NewAction) -> Json:
+def _answered(done: ActionRecord) -> Json:
     """What became of an action: done, asked of whoever is to do it, or refused.
 
     Raises:
-        UsageError: If its key was used for another.
         Problem: If it is refused.
     """
-    # To stop a launch is to stop the submission that it is of.
-    same = ("verb", "launch_id") if asked.launch_id else ("verb", "submission_id")
-    if any(getattr(done, name) != getattr(asked, name) for name in same):
-        raise UsageError(USED)
     if done.state == "refused":
         raise Problem(409, str(done.answer))
     return Json(_as_json(done), 202 if done.state == "asked" else 200)

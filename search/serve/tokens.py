@@ -31,7 +31,7 @@ def tokens(stores: Stores) -> APIRouter:
             stores.writing,
             body.name,
             body.role,
-            asked_by=request.state.token.name,
+            asked_by=request.state.token.asker,
             seconds=seconds,
         )
         return Json({"name": body.name, "role": body.role, "token": token}, 201)
@@ -40,7 +40,7 @@ def tokens(stores: Stores) -> APIRouter:
     def revoke(request: Request, name: str) -> Json:
         """Refuse a token from now on."""
         try:
-            revoke_token(stores.writing, name, asked_by=request.state.token.name)
+            revoke_token(stores.writing, name, asked_by=request.state.token.asker)
         except UsageError as error:
             raise Problem(404, str(error)) from error
         return Json({"name": name, "state": "revoked"})

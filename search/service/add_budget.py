@@ -25,7 +25,7 @@ __all__ = ["main"]
 )
 def main(options: Namespace) -> None:
     """Ask the launch."""
-    from search.service.submitting import user_name
+    from search.service.submitting import this_user
     from storage.actions import ADD_BUDGET, ask
     from storage.tables.service import NewAction
 
@@ -36,7 +36,7 @@ def main(options: Namespace) -> None:
         raise UsageError("search add-budget: name --trials or --time to add.")
     with opened(options.storage, look=False) as store:
         action = NewAction(
-            verb=ADD_BUDGET, asked_by=user_name(), launch_id=options.launch, detail=detail
+            verb=ADD_BUDGET, asked_by=this_user(), launch_id=options.launch, detail=detail
         )
         done = ask(store, action)
     say_answer(options, f"launch {options.launch}", done)

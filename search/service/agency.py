@@ -218,7 +218,7 @@ class Agency:
 def what_became(
     status: int, launch: LaunchRecord | None, said: Callable[[], str]
 ) -> tuple[str, str | None]:
-    """What a submission is once its command has ended: its state, and why.
+    """What has become of a submission once its command has ended: its state, and why.
 
     Args:
         status: The command's exit status; negative where a signal ended it.
@@ -233,7 +233,11 @@ def what_became(
             return "done", None
         if -status in _CRASHES:  # It would crash again, and again.
             return "failed", f"its command crashed ({signal.Signals(-status).name})"
-        return state_after(launch) if ended else ("queued", "it was interrupted")
+        if ended:
+            return state_after(launch)
+        if status < 0:
+            return "died", f"its command was killed ({signal.Signals(-status).name})"
+        return "queued", "it was interrupted"
     if ended == "died":  # The store was away for too long to hear of its end.
         return state_after(launch)
     return "failed", said()

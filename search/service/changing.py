@@ -28,14 +28,14 @@ def change(options: Namespace, verb: str, **detail: Any) -> None:
     Raises:
         UsageError: If it was refused.
     """
-    from search.service.submitting import user_name
+    from search.service.submitting import this_user
     from storage.submissions import change_submission
     from storage.tables.service import NewAction
 
     with opened(options.storage, look=False) as store:
         action = NewAction(
             verb=verb,
-            asked_by=user_name(),
+            asked_by=this_user(),
             submission_id=options.submission,
             detail=detail,
         )

@@ -27,7 +27,7 @@ __all__ = ["main"]
 )
 def main(options: Namespace) -> None:
     """Record it."""
-    from search.service.submitting import user_name
+    from search.service.submitting import this_user
     from storage.on_studies import NOTE, TAG, UNTAG, remark
 
     given = {NOTE: options.text, TAG: options.tag, UNTAG: options.untag}
@@ -43,7 +43,7 @@ def main(options: Namespace) -> None:
             text,
             study=options.study,
             trial_number=options.trial,
-            asked_by=user_name(),
+            asked_by=this_user(),
         )
     if done.state == "refused":
         raise UsageError(f"search note: {done.answer}.")

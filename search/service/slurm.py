@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from search.service.children import Child, Order, run_here
 from space.errors import UsageError
+from space.terminal.command import EXIT_INTERRUPTED
 from storage.commands.kit import STORAGE_VARIABLE
 from storage.tables.service import SubmissionRecord
 
@@ -18,7 +20,6 @@ __all__ = ["Slurm", "options_of"]
 DAY_MINUTES = 24 * 60
 _OF_SHELL = (STORAGE_VARIABLE, "PYTHONPATH")
 """Variables that jobs get from the agent's own: what submitit writes down has no password."""
-_KILLED = -9
 
 
 def options_of(texts: Sequence[str]) -> dict[str, Any]:
@@ -82,13 +83,15 @@ class _Job(Child):
 
     def __init__(self, job: Any) -> None:
         self._job = job
+        self._killed = -signal.SIGKILL
 
     def poll(self) -> int | None:
         if not self._job.done():
             return None
-        return _KILLED if self._job.exception() is not None else int(self._job.result()[0])
+        return self._killed if self._job.exception() is not None else int(self._job.result()[0])
 
     def interrupt(self) -> None:
+        self._killed = EXIT_INTERRUPTED
         self._job.cancel(check=False)
 
     def said(self) -> str:

@@ -32,14 +32,14 @@ def main(options: Namespace) -> None:
             raise UsageError("--trial: name its launch, too, with --launch.")
         change(options, "stop")
         return
-    from search.service.submitting import user_name
+    from search.service.submitting import this_user
     from storage.actions import STOP, STOP_TRIAL, ask
     from storage.tables.service import NewAction
 
     with opened(options.storage, look=False) as store:
         action = NewAction(
             verb=STOP if options.trial is None else STOP_TRIAL,
-            asked_by=user_name(),
+            asked_by=this_user(),
             launch_id=options.launch,
             trial_number=options.trial,
         )

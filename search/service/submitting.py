@@ -12,18 +12,18 @@ from space.errors import UsageError
 from space.files.shipped import located
 from space.study.callbacks import OwnCallback
 from storage.commands.kit import default_storage
-from storage.tables.service import NewSubmission
+from storage.tables.service import NewSubmission, asker
 from trainables.finding.find import trainable_of
 
-__all__ = ["new_benchmark", "new_launch", "queue_command", "user_name"]
+__all__ = ["new_benchmark", "new_launch", "queue_command", "this_user"]
 
 
-def user_name() -> str:
-    """Who runs this command, as the system says."""
+def this_user() -> str:
+    """Who runs this command, as the system says; see `asker`."""
     try:
-        return getpass.getuser()
+        return asker("user", getpass.getuser())
     except (KeyError, OSError):
-        return "unknown"
+        return asker("user", "unknown")
 
 
 def queue_command(
@@ -58,7 +58,7 @@ def queue_command(
     from storage.submissions import submit
 
     asked = {
-        "submitted_by": user_name(),
+        "submitted_by": this_user(),
         "priority": priority,
         "cpus": float(cpus),
         "gpus": float(gpus),

@@ -308,6 +308,7 @@ submissions = sa.Table(
     sa.Column("launch_id", sa.Integer),
     sa.Column("started_at", UtcDateTime),
     sa.Column("ended_at", UtcDateTime),
+    sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
 

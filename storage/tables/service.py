@@ -6,7 +6,7 @@ import datetime
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 __all__ = [
     "ENDED",
@@ -17,6 +17,7 @@ __all__ = [
     "NewSubmission",
     "SubmissionRecord",
     "TokenRecord",
+    "asker",
 ]
 
 ENDED = ("done", "failed", "stopped")
@@ -24,6 +25,14 @@ ENDED = ("done", "failed", "stopped")
 ROLES = ("reader", "editor", "admin")
 """What a token allows, each with what stands before it: to read; to ask, tell, submit and stop; to
 create and revoke tokens."""
+
+
+def asker(kind: Literal["page", "token", "user"], name: str) -> str:
+    """Who asks: one who is signed in on the pages, a token, or the system's user of a command.
+
+    One of them may be called like another; so the kind is said with the name.
+    """
+    return f"{kind} {name}"
 
 
 def _new_uid() -> str:
@@ -36,7 +45,7 @@ class NewAction:
 
     Attributes:
         verb: What is to be done: ``"stop"``, ``"stop-trial"``, ``"add-budget"``, ``"submit"``, ...
-        asked_by: Who asks: a user of the pages, a token's name, the system's user of a command.
+        asked_by: Who asks; see `asker`.
         study: The study that it is about, if any; its name, as rows come and go.
         launch_id: The launch that is to carry it out, or the one that did.
         trial_number: The trial that it is about, by Optuna's number in its study.
@@ -79,7 +88,7 @@ class NewSubmission:
     """A launch or a benchmark that is to wait for an agent.
 
     Attributes:
-        submitted_by: Who submits it.
+        submitted_by: Who submits it; see `asker`.
         name: What it is called: the study's name, or the benchmark's.
         command: ``"launch"`` or ``"benchmark"``.
         files: File name -> text; the space or config files first, what they need beside them.
@@ -132,6 +141,7 @@ class SubmissionRecord(NewSubmission):
         launch_id: The launch that it began last.
         started_at: When it was taken last.
         ended_at: When it ended.
+        deaths: How often in a row its command or its agent died before it had trained anything.
     """
 
     submission_id: int
@@ -145,6 +155,7 @@ class SubmissionRecord(NewSubmission):
     launch_id: int | None
     started_at: datetime.datetime | None
     ended_at: datetime.datetime | None
+    deaths: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +166,7 @@ class TokenRecord:
         name: Its name, which no other token ever has: what it did stays told by it.
         role: One of `ROLES`.
         created_at: When it was made, by the store's clock, as are all times.
-        created_by: Who made it.
+        created_by: Who made it; see `asker`.
         expires_at: Until when it is good; None for ever.
         revoked_at: When it was revoked; None where it was not.
         overdue: Seconds since it expired, negative before, when this was read.
@@ -168,6 +179,11 @@ class TokenRecord:
     expires_at: datetime.datetime | None
     revoked_at: datetime.datetime | None
     overdue: float | None = field(compare=False, repr=False)
+
+    @property
+    def asker(self) -> str:
+        """Who asks with it, as it is recorded."""
+        return asker("token", self.name)
 
     @property
     def state(self) -> str:

@@ -30,7 +30,7 @@ def test_a_trial_is_queued_with_what_the_space_allows(
     number = capsys.readouterr().out.split()[3].rstrip(",")
     (action,) = list_actions(store, study="made")
     assert action.answer == f"it is trial {number}"
-    assert action.asked_by == getpass.getuser()
+    assert action.asked_by == f"user {getpass.getuser()}"
     for wrong in ("learning_rate=7", "nothing=1"):
         with pytest.raises(SpaceError):
             run("try-trial", "--study", "made", wrong)

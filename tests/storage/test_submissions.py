@@ -6,6 +6,7 @@ import os
 import platform
 import threading
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -18,6 +19,7 @@ from storage.admin.check import check_store
 from storage.admin.copying import copy_store
 from storage.leases import process_mark
 from storage.submissions import (
+    MAX_DEATHS,
     begin_under,
     change_submission,
     end_hold,
@@ -29,7 +31,7 @@ from storage.submissions import (
     take,
 )
 from storage.tables.service import Holder, NewAction, NewSubmission, SubmissionRecord
-from tests.records import new_launch
+from tests.records import begin_run, epoch, new_launch, record_epoch
 
 HERE = Holder(host=platform.node(), pid=os.getpid(), process=process_mark(os.getpid()))
 DEAD = Holder(host=platform.node(), pid=os.getpid(), process=f"{process_mark(os.getpid())}0")
@@ -178,6 +180,35 @@ def test_what_a_launch_says_without_its_agent_counts(store: Store, status: str, 
     store.end_launch(begin(store, taken(store, DEAD)), status)
     put_back(store)
     assert state_of(store, number) == state
+
+
+def test_one_that_dies_in_vain_is_not_queued_for_ever(store: Store) -> None:
+    number = submit(store, new())
+    study = optuna.create_study(study_name="made", storage=store.optuna_storage)
+
+    def die(*, has_trained: bool = False, ended: str = "died") -> SubmissionRecord:
+        submission = taken(store)
+        launch_id = begin(store, submission, study_id=study._study_id)
+        if has_trained:
+            trial_id = study.ask()._trial_id
+            run = begin_run(store, launch_id, trial_id, study_id=study._study_id)
+            record_epoch(store, run, epoch(1))
+        end_hold(store, replace(submission, launch_id=launch_id), ended, "launch died")
+        found = submission_of(store, number)
+        assert found is not None
+        return found
+
+    for ended in ("died", "queued"):  # One that was told to stop has not died.
+        for _ in range(MAX_DEATHS - 1):
+            assert die().state == "queued"
+        assert die(ended=ended, has_trained=ended == "died").deaths == 0
+    for _ in range(MAX_DEATHS - 1):
+        die()
+    failed = die()
+    assert (failed.state, failed.deaths) == ("failed", MAX_DEATHS)
+    assert "memory" in str(failed.reason)
+    assert change(store, number, "resume") == ("done", "it is queued")
+    assert die().deaths == 1
 
 
 def test_what_waits_is_changed_at_once(store: Store) -> None:

@@ -17,7 +17,7 @@ from space.words import capitalised
 from storage import Store, open_store
 from storage.actions import STOP, ask
 from storage.submissions import change_submission, list_submissions
-from storage.tables.service import NewAction
+from storage.tables.service import NewAction, asker
 
 __all__ = ["Form", "answering", "beside", "stop_launch", "user_of", "writing"]
 
@@ -98,14 +98,14 @@ def answering(
     Args:
         request: The form's.
         form: The form.
-        act: Does it, for a user.
+        act: Does it, for whom it is told.
         again: Shows the page with what is wrong with the form.
     """
     user = user_of(request)
     if user is None:
         return again(NO_USER, form)
     try:
-        act(form, user)
+        act(form, asker("page", user))
     except UserError as error:
         return again(capitalised(str(error)), form)
     return Response(status_code=303, headers={"Location": request.url.path})

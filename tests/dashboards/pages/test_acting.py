@@ -66,7 +66,7 @@ def test_a_trial_is_queued_with_values_that_the_space_has(store: Store, study_id
         {"learning_rate": 0.002}
     ]
     (action,) = list_actions(store, study="made")
-    assert (action.asked_by, action.state) == ("anne", "done")
+    assert (action.asked_by, action.state) == ("page anne", "done")
     assert action.answer == f"it is trial {waiting[-1].number}"
     shown = page(store, f"/data/study/{study_id}/actions")
     assert "anne" in shown
@@ -173,7 +173,9 @@ def test_a_space_file_becomes_a_submission_and_a_wrong_one_does_not(store: Store
     sent = {"file": SPACE, "arguments": "--time-limit 1m", "priority": "2"}
     assert post(store, "/queue", verb="submit", command="launch", **sent).status == 303
     (submission,) = list_submissions(store)
-    assert (submission.name, submission.submitted_by, submission.priority) == ("started", "anne", 2)
+    assert (submission.name, submission.submitted_by, submission.priority) == (
+        "started", "page anne", 2,
+    )  # fmt: skip
     assert submission.arguments == ["--space", "space.yaml", "--time-limit", "1m"]
     assert dict(submission.files) == {"space.yaml": SPACE.strip()}
     shown = page(store, "/data/queue")
@@ -206,5 +208,5 @@ def test_a_benchmark_that_runs_is_stopped_from_its_page(store: Store) -> None:
     assert "stop-launch" in shown
     assert post(store, "/queue", verb="stop-launch", launch=launch).status == 303
     (action,) = list_actions(store, launch_id=launch)
-    assert (action.verb, action.asked_by, action.state) == ("stop", "anne", "asked")
+    assert (action.verb, action.asked_by, action.state) == ("stop", "page anne", "asked")
     assert f"stop launch {launch}" in page(store, "/data/queue")

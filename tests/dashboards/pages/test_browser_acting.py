@@ -80,7 +80,7 @@ def test_a_search_is_acted_upon_while_it_runs(browser: Browser, tmp_path: Path) 
             # The page may show what was true before the last form was sent.
             until(lambda: "asked" not in {each.state for each in list_actions(store)})
             done = {each.verb: each for each in list_actions(store, study="acted")}
-            assert {each.asked_by for each in done.values()} == {"anne"}
+            assert {each.asked_by for each in done.values()} == {"page anne"}
             assert {each.state for each in done.values()} == {"done"}
             study = optuna.load_study(study_name="acted", storage=store.optuna_storage)
             queued = [t for t in study.trials if "fixed_params" in t.system_attrs]

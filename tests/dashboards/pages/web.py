@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Scope
 
-__all__ = ["EVERYWHERE", "Answer", "Server", "basic", "request", "serving"]
+__all__ = ["EVERYWHERE", "Answer", "Server", "asked", "basic", "request", "serving"]
 
 EVERYWHERE = ("/", "/data/overview", "/pages/style.css", "/plotly.js", "/dashboard", "/api/studies")
 """Addresses of every kind that a site has, whatever its store holds."""
@@ -51,7 +51,12 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": f"Basic {encoded}"}
 
 
-def request(
+def request(app: ASGIApp, address: str, **what: Any) -> Answer:
+    """Ask an application, and wait; see `asked`."""
+    return asyncio.run(asked(app, address, **what))
+
+
+async def asked(
     app: ASGIApp,
     address: str,
     *,
@@ -86,7 +91,7 @@ def request(
     async def send(message: Message) -> None:
         received.append(message)
 
-    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    await app(scope, receive, send)
     begun, *rest = received
     content = b"".join(message.get("body", b"") for message in rest)
     return Answer(begun["status"], Headers(scope=begun), content)

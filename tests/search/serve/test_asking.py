@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
 
 import search
+from dashboards.pages.guard import API
 from storage.actions import STOP, STOP_TRIAL, ask, list_actions
 from storage.admin.check import check_store
 from storage.clients import trial_given
 from storage.leases import LEASE_SECONDS
 from storage.tables.service import NewAction
 from tests.conftest import BACKENDS
+from tests.dashboards.pages.web import asked
 from tests.search.conftest import ASHA
 from tests.search.serve.conftest import FOUR, METRICS, Api, silence
 
@@ -36,7 +39,9 @@ def test_a_study_is_trained_to_its_end(api: Api) -> None:
     )  # fmt: skip
     assert check_store(api.store).findings == []
     (action,) = (each for each in list_actions(api.store) if each.study == "closed")
-    assert (action.verb, action.asked_by, action.launch_id) == ("begin-launch", "editor", launch)
+    assert (action.verb, action.asked_by, action.launch_id) == (
+        "begin-launch", "token editor", launch,
+    )  # fmt: skip
 
 
 def test_the_pruner_decides_as_ever(api: Api) -> None:
@@ -259,6 +264,29 @@ def test_many_clients_at_once(api: Api) -> None:
         thread.join()
     assert states == ["COMPLETE"] * n_clients
     assert len(api.get("/studies/closed")["launches"]) == n_clients
+
+
+def test_requests_that_wait_for_a_launch_leave_the_others_their_threads(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = api.begin()
+    may_go_on = threading.Event()
+    monkeypatch.setattr("search.api.asked.AskedLaunch.renew", lambda _: may_go_on.wait())
+    head = {"Authorization": f"Bearer {api.tokens['editor']}"}
+
+    async def many() -> list[int]:
+        beat = f"{API}/launches/{launch}/beat"
+        waiting = [
+            asyncio.create_task(asked(api.app, beat, method="POST", headers=head))
+            for _ in range(60)  # More than a server has threads for all its pages.
+        ]
+        try:
+            found = await asyncio.wait_for(asked(api.app, f"{API}/token", headers=head), 30)
+        finally:
+            may_go_on.set()
+        return [found.status, *(each.status for each in await asyncio.gather(*waiting))]
+
+    assert set(asyncio.run(many())) == {200}
 
 
 def test_a_launch_that_was_forgotten_is_found_again(

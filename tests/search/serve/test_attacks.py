@@ -228,7 +228,9 @@ def test_admins_make_and_revoke_tokens_and_it_is_written_down(api: Api) -> None:
     assert api.ask("POST", "/tokens", body, role="admin").status == 422
     done = [(each.verb, each.asked_by, each.detail["name"]) for each in list_actions(api.store)
             if each.detail.get("name") == "ci"]  # fmt: skip
-    assert done == [("revoke-token", "admin", "ci")] * 2 + [("create-token", "admin", "ci")]
+    assert done == [("revoke-token", "token admin", "ci")] * 2 + [
+        ("create-token", "token admin", "ci")
+    ]
 
 
 def test_who_guesses_tokens_has_to_wait_and_nobody_else(api: Api) -> None:
