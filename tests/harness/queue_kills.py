@@ -34,7 +34,7 @@ from space.terminal.command import Parser, positive_int, run_command
 from storage import Store, open_store
 from storage.actions import list_actions
 from storage.admin.check import check_store
-from storage.submissions import list_submissions
+from storage.submissions import MAX_DEATHS, list_submissions
 from storage.tables.attributes import FAIL_REASON
 from storage.tokens import create_token
 from tests.benchmarks.results import Cell, Table, add_json_option, publish
@@ -151,6 +151,8 @@ class Service:
             self._server = self._serve()
         elif victim == "agent":
             place = self._rng.randrange(len(self._agents))
+            if self._agents[place].pid in self._spared():
+                return
             _kill(self._agents[place].pid)
             self._agents[place].wait()
             self._agents[place] = self._agent()
@@ -166,6 +168,8 @@ class Service:
         if not drivers:
             return None
         pid = self._rng.choice(drivers)
+        if not is_worker and pid in self._spared():
+            return None
         try:
             driver = psutil.Process(pid)
             if "search.launch" not in driver.cmdline():
@@ -180,6 +184,16 @@ class Service:
             return None
         self._lost[pid] += 1
         return self._rng.choice(workers)
+
+    def _spared(self) -> set[int | None]:
+        """The agents and drivers whose submission would rightly fail for one more death."""
+        drivers = {each.launch_id: each.pid for each in self.store.launches(status="running")}
+        return {
+            pid
+            for each in list_submissions(self.store, "running")
+            if each.deaths == MAX_DEATHS - 1 and each.holder is not None
+            for pid in (each.holder.pid, drivers.get(each.launch_id or 0))
+        }
 
     def close(self) -> None:
         """Stop all of it but PostgreSQL."""
