@@ -7,7 +7,7 @@ import logging
 import optuna
 
 from search.trials.foreign import brief, safely
-from search.trials.history import bounded
+from search.trials.history import for_pruner
 from search.trials.open_trial import OpenTrial
 from search.trials.sampling import history_of
 from search.trials.study import OpenedStudy
@@ -29,7 +29,7 @@ class Judge:
         # Optuna's pruners look at a study's trials.
         self._study = optuna.Study(
             study_name=opened.study.study_name,
-            storage=bounded(self._trials, history_of(opened.space.pruner)),
+            storage=for_pruner(self._trials, history_of(opened.space.pruner)),
             pruner=self._pruner,
         )
         self._has_raised = False

@@ -149,7 +149,7 @@ def make_pruner(space: Space) -> optuna.pruners.BasePruner:
 
 
 def history_of(config: Sampler | Pruner | None) -> int | None:
-    """How many trials a sampler or a pruner sees, the newest ones; None: all.
+    """How many trials a sampler or a pruner sees; None: all.
 
     Among them must be as many as either waits for before it begins.
     """

@@ -12,7 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.trials.feasible import IMPOSSIBLE, resolved
-from search.trials.history import bounded
+from search.trials.history import for_sampler
 from search.trials.sampling import history_of, make_pruner, make_sampler, random_points
 from search.trials.warm_start import EarlierTrial, earlier_trials, enqueue_earlier
 from space import RunConfig, Space
@@ -103,7 +103,7 @@ def open_study(
             earlier = earlier_trials(store, space)
         study = optuna.create_study(
             study_name=space.study,
-            storage=bounded(
+            storage=for_sampler(
                 store.optuna_storage,
                 history_of(space.sampler),
                 [direction == "maximize" for direction in directions],

@@ -49,7 +49,8 @@ class _Halving(FrozenModel):
     bootstrap_count: _Count = 0
     """Trials that a rung must hold before one may pass it."""
     history: _History = 1_000
-    """A trial is compared with those among the newest so many; with bootstrap_count with all."""
+    """A trial is compared with so many others at the most, an even sample of the study's; with
+    bootstrap_count with all."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -90,8 +91,8 @@ class _Comparing(_Stepwise):
     n_min_trials: _Positive = 1
     """Trials to compare with at an epoch."""
     history: _History = 1_000
-    """A trial is compared with those among the newest so many, never fewer than ten times
-    n_startup_trials."""
+    """A trial is compared with so many complete ones at the most, an even sample of the study's;
+    never fewer than ten times n_startup_trials."""
 
 
 class MedianPruner(_Comparing):

@@ -1,7 +1,7 @@
 """What a search loses whose sampler and pruner see a part of its trials: beside one that sees all.
 
-    python -m tests.benchmarks.searching.history [--trials 2000] [--history 1000]
-        [--seeds 7] [--random-seeds 12] [--json FILE]
+    python -m tests.benchmarks.searching.history [--trials 1000] [--history 250]
+        [--seeds 6] [--random-seeds 12] [--json FILE]
 
 Every search is Optuna's own loop over storage in memory, with the sampler, the pruner and the view
 of past trials that launches have. What is searched are closed forms:
@@ -38,7 +38,7 @@ import optuna
 
 from dashboards.statistics.means import compare_paired
 from dashboards.statistics.verdicts import answer
-from search.trials.history import bounded
+from search.trials.history import for_pruner, for_sampler
 from search.trials.sampling import history_of, make_pruner, make_sampler, propose
 from space import Space
 from storage.commands.kit import configure_logging
@@ -150,11 +150,11 @@ def search(
     rng = np.random.default_rng(seed)
     whole = optuna.storages.InMemoryStorage()
     study = optuna.create_study(
-        storage=bounded(whole, history_of(space.sampler), [False]),
+        storage=for_sampler(whole, history_of(space.sampler), [False]),
         sampler=make_sampler(space, n_existing_trials=0),
     )
     judged = optuna.Study(
-        study.study_name, bounded(whole, history_of(space.pruner)), pruner=make_pruner(space)
+        study.study_name, for_pruner(whole, history_of(space.pruner)), pruner=make_pruner(space)
     )
     n_steps = 1 if pruner == "none" else N_REPORTS
     n_reports, ended = 0, []
@@ -224,9 +224,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, default=2_000)
-    parser.add_argument("--history", type=int, default=1_000)
-    parser.add_argument("--seeds", type=int, default=7)
+    parser.add_argument("--trials", type=int, default=1_000)
+    parser.add_argument("--history", type=int, default=250)
+    parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--random-seeds", type=int, default=12)
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
     add_json_option(parser)
@@ -241,8 +241,8 @@ def main(argv: list[str]) -> int:
             "Means over seeds; the difference, part minus all, is seed by seed, with its 95 % "
             "interval. The gain is over a random search of as many reports that stops nothing; "
             f"equivalent means that a difference of {MARGIN:.0%} of it, to either side, is ruled "
-            "out. Reports and CPU seconds say what the search cost. A sampler sees, beside the "
-            "newest trials, the 25 best before them; a pruner does not.",
+            "out. Reports and CPU seconds say what the search cost. A sampler sees the newest "
+            "trials and the 25 best before them, a pruner an even sample.",
         ],
     )
     columns = [

@@ -51,7 +51,7 @@ from dashboards.report import report
 from search.export.write import export_study
 from search.runs.lease import reclaim_stale
 from search.runs.protocol import Report
-from search.trials.history import bounded
+from search.trials.history import for_sampler
 from search.trials.ledger import Ledger
 from search.trials.sampling import history_of, make_pruner, make_sampler
 from search.trials.study import OpenedStudy
@@ -121,7 +121,7 @@ def open_ledger(store: Store, sampler: str) -> tuple[Ledger, int]:
     space = Space.recorded(space_config(sampler={"name": sampler, "seed": 0}, budget=budget))
     study = optuna.load_study(
         study_name="made",
-        storage=bounded(store.optuna_storage, history_of(space.sampler), [False]),
+        storage=for_sampler(store.optuna_storage, history_of(space.sampler), [False]),
         sampler=make_sampler(space, n_existing_trials=0),
         pruner=make_pruner(space),
     )
