@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import lru_cache
+from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
@@ -176,14 +177,21 @@ def _check_mnist(images_NHW: Tensor, labels_N: Tensor) -> None:
 
 @lru_cache(maxsize=2)
 def _load_digits(split: Split) -> SplitData:
-    # Imported here: scikit-learn takes a second to import, and MNIST needs none of it.
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
     part = slice(None, N_DIGITS_TRAIN) if split == "train" else slice(N_DIGITS_TRAIN, None)
-    small_N1HW = torch.as_tensor(bunch.images[part], dtype=torch.float32).unsqueeze(1)
+    rows_NC = _digits_rows()[part]
+    small_N1HW = torch.as_tensor(rows_NC[:, :-1], dtype=torch.float32).reshape(-1, 1, 8, 8)
     images_NHW = F.interpolate(
         small_N1HW, size=(SIDE, SIDE), mode="bilinear", align_corners=False
     ).squeeze(1)
-    labels_N = torch.as_tensor(bunch.target[part], dtype=torch.int64)
+    labels_N = torch.as_tensor(rows_NC[:, -1], dtype=torch.int64)
     return SplitData.build("digits", split, {"image": images_NHW * (255 / 16), "label": labels_N})
+
+
+def _digits_rows() -> np.ndarray:
+    """Scikit-learn's digits as they lie in its file: 64 pixels from 0 to 16 and the label a row.
+
+    `sklearn.datasets.load_digits` reads the same, once its library has been imported for a second.
+    """
+    library = distribution("scikit-learn")
+    file = Path(str(library.locate_file("sklearn/datasets/data/digits.csv.gz")))
+    return np.loadtxt(file, delimiter=",")
