@@ -140,7 +140,7 @@ def _commands(view: StudyView, status: str, store: str) -> dict[str, str]:
     if onward is not None:
         spent = "The budget is spent: search further, with twice the trials"
         commands[spent if onward.searches_further else "Go on with the search"] = onward.text
-    if view.best is not None:
+    if view.best is not None and view.best.parent is None:
         compared = [] if view.baseline is None else ["--baseline"]
         both = " and the baseline's" if compared else ""
         commands |= {

@@ -23,7 +23,7 @@ from search.trials.study import open_study
 from search.workers.workplace import Workplace
 from space import RunConfig, Space, SpaceFile
 from space.epochs import Epoch
-from space.errors import UsageError
+from space.errors import SpaceError, UsageError
 from space.words import count
 from storage import Store
 from storage.actions import STOP_TRIAL
@@ -91,6 +91,11 @@ def plan_of(
         space = Space.recorded(launches[-1].config)
     if record is not None:
         space = space.keep_seeds(record.identity)
+    if space.sampler.name == "pbt":
+        raise SpaceError(
+            "sampler: under pbt trials go on with networks that a launch's workers keep, and not "
+            "with those trained elsewhere; search it by search.launch, or choose another sampler."
+        )
     makers(space.callbacks)
     space, data = settle_data(space, record)
     place = Workplace(checkpoints=checkpoint_directory(store.url) / study, data=data)

@@ -26,7 +26,7 @@ from storage.commands.command_line import command_line
 from storage.commands.kit import opened, storage_arguments
 from storage.connect.engine import translated
 from storage.summaries.best import objectives
-from storage.tables.attributes import STANDARD_ERROR, WARM_START
+from storage.tables.attributes import PARENT, STANDARD_ERROR, WARM_START
 from trainables.finding.find import read_config
 
 __all__ = ["Exported", "export_study", "shown_values", "write_best"]
@@ -135,6 +135,13 @@ def export_study(
     runs = {run.trial_id: run for run in _first_replicates(store, study_id)}
     configs = []
     for choice in choices:
+        parent = choice.trial.user_attrs.get(PARENT)
+        if parent is not None:
+            raise UsageError(
+                f"--study {study}: trial {choice.trial.number} goes on from trial {parent}, and no "
+                "single config stands for parameters that changed as it was trained; what it has "
+                "are weights, with keep_weights: true, which its page names."
+            )
         run = runs.get(choice.trial._trial_id)
         if run is None:
             raise UsageError(

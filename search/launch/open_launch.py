@@ -12,6 +12,7 @@ from search.callbacks.telling import Telling
 from search.launch.plan import Plan
 from search.runs.actions import LaunchActions
 from search.runs.lease import reclaim_stale, sweep_checkpoints
+from search.runs.lineage import needed_uids
 from search.runs.provenance import Provenance
 from search.trials.ledger import Ledger
 from search.trials.study import OpenedStudy
@@ -49,7 +50,7 @@ class OpenLaunch:
             launch_id: A launch to go on with instead, which another process has begun.
         """
         self._checkpoints = plan.place.checkpoints
-        self._study, self._store = opened.study, opened.store
+        self._opened, self._study, self._store = opened, opened.study, opened.store
         self._callbacks = makers(plan.space.callbacks)
         self.ledger: Ledger | None = None
         self._telling: Telling | None = None
@@ -94,7 +95,8 @@ class OpenLaunch:
         self.stop_telling()
 
     def _sweep(self) -> None:
-        sweep_checkpoints(self._checkpoints, self._store, self._study._study_id)
+        needed = needed_uids(self._store, self._opened.space.sampler, self._opened.trials())
+        sweep_checkpoints(self._checkpoints, self._store, self._opened.id, needed=needed)
 
     def __enter__(self) -> OpenLaunch:
         """Begin."""

@@ -11,6 +11,7 @@ from search.callbacks.find import makers
 from search.launch.forms import choose_form, gpu_finder
 from search.runs.provenance import Provenance
 from search.trials.feasible import IMPOSSIBLE, require_feasible, resolved
+from search.trials.population import check_states
 from search.trials.sampling import N_PROBES, random_points, require_own
 from search.workers.workplace import Workplace, require_tasks
 from space import Space, SpaceFile
@@ -141,14 +142,18 @@ def _probe(space: Space, path: str) -> None:
             raise SpaceError(
                 f"{path}: baselines.{index}: with {_shown(params)}: {error}"
             ) from error
+    points = random_points(space)
     failures: list[tuple[dict[str, Any], UserError]] = []
-    for params in random_points(space):
+    for params in points:
         try:
             config = resolved(space, params)
             if space.constraints:
                 require_feasible(space, config)
         except IMPOSSIBLE as error:
             failures.append((params, error))
+    if space.sampler.name == "pbt":
+        failed = [params for params, _ in failures]
+        check_states(space, [params for params in points if params not in failed])
     if not failures:
         return
     params, first = failures[0]

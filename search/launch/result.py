@@ -219,7 +219,7 @@ def print_result(result: Result) -> None:
         say_command(f"{purpose} ", onward.text)
     storage = storage_arguments(result.store)
     say_command("look at it with:       ", command_line("dashboards.serve", storage))
-    if snapshot.best:
+    if snapshot.best and plan.space.sampler.name != "pbt":
         study = plan.space.study
         export = ["--study", study, "--output", _free_output(study), *storage]
         say_command("export the best with:  ", command_line("search.export", export))

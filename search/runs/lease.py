@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import optuna
@@ -215,13 +215,16 @@ def _close(store: Store, dead: Sequence[LaunchRecord], study_id: int | None) -> 
             store.end_launch(launch.launch_id, "died")
 
 
-def sweep_checkpoints(directory: Place, store: Store, study_id: int) -> None:
+def sweep_checkpoints(
+    directory: Place, store: Store, study_id: int, *, needed: Container[str] = ()
+) -> None:
     """Delete what a killed launch left of runs that need no checkpoint any more.
 
     Args:
         directory: Where the study's checkpoints lie; other stores' may lie there too.
         store: The store.
         study_id: The study.
+        needed: The uids of runs from whose end others go on.
     """
     try:
         with reaching(directory):
@@ -235,5 +238,6 @@ def sweep_checkpoints(directory: Place, store: Store, study_id: int) -> None:
         return
     ended = store.ended_uids(study_id) if paths else set()
     for path in paths:
-        if path.name.lstrip(".").partition(".")[0] in ended:
+        uid = path.name.lstrip(".").partition(".")[0]
+        if uid in ended and uid not in needed:
             delete_checkpoint(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from search.runs.lineage import Lineage
 from space import RunConfig
 from space.epochs import Epoch
 from storage import RunEpoch, RunRecord
@@ -24,11 +25,14 @@ class Assignment:
         runs: Each run as the store knows it, with its complete config.
         in_turn: Train them one after another instead of an epoch of each in turn.
         evaluate: Measure the kept state's errors at the end, those on the test split among them.
+        lineage: Where a trial of a population goes on, whose own end is kept for others; None for
+            any other.
     """
 
     runs: tuple[tuple[RunRecord, RunConfig], ...]
     in_turn: bool = False
     evaluate: bool = False
+    lineage: Lineage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,11 @@ def study_curves(store: Store, name: str) -> LearningCurves:
     if not launches:
         raise UsageError(f"--study {name}: not begun by search.launch; name another study.")
     space = parse_space(launches[-1].config, f"study '{name}'")
+    if space.sampler.name == "pbt":
+        raise UsageError(
+            f"--study {name}: its trials go on from one another, and none has a curve of its own; "
+            "name another study."
+        )
     metric = replayed_objective(space)
     if metric is None:
         found = " and ".join(objective.metric for objective in space.objectives)

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 IN_TURN = "wilcoxon"
 """The pruner that trains a trial's replicates one after another, which is not replayed."""
+ON_STATES = "pbt"
+"""The sampler whose trials go on from one another, which is not replayed either."""
 
 SAMPLERS = (
     "random",
@@ -158,6 +160,11 @@ def _check(curves: LearningCurves, sampler: Mapping[str, Any], pruner: Mapping[s
     if pruner.get("name") == IN_TURN:
         raise UsageError(
             f"--pruner {IN_TURN}: trains replicates in turn, which is not replayed; name another."
+        )
+    if sampler.get("name") == ON_STATES:
+        raise UsageError(
+            f"--sampler {ON_STATES}: trials go on with one another's networks, of which curves "
+            "have none; name another."
         )
     try:
         space_for(curves, Way(sampler=sampler, pruner=pruner), seed=0, study="checked")

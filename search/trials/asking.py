@@ -11,9 +11,11 @@ import optuna
 from optuna.trial import TrialState
 
 from search.runs.lease import HEARTBEAT_SECONDS, Lease, reclaim_stale
+from search.trials.population import may_begin
 from search.trials.proposals import Tried
 from search.trials.study import OpenedStudy
 from space.errors import SearchError
+from space.study.samplers import PBTSampler
 from storage.optuna_rows.steady import StudyFullError
 from storage.tables.attributes import FAIL_REASON
 
@@ -110,6 +112,9 @@ class Asking:
     def _may_start(self) -> bool:
         """Whether a trial waits, or there is room and a point left for a new one."""
         study_id, trials = self._opened.id, self._store.optuna_storage
+        sampler = self._opened.space.sampler
+        if isinstance(sampler, PBTSampler) and not may_begin(self._opened.trials(), sampler):
+            return False
         if trials.get_n_trials(study_id, TrialState.WAITING) > 0:
             return True
         most = self._opened.space.max_trials
@@ -117,6 +122,8 @@ class Asking:
             return False
         if has_levelled(self._opened):
             return False
+        if isinstance(sampler, PBTSampler):
+            return True  # A point may have many trials.
         self._tried.look(trials, study_id)
         if self._tried.left() != []:
             return True

@@ -31,9 +31,10 @@ import sqlalchemy as sa
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from search.runs.lineage import Lineage, lineage_of
 from search.runs.protocol import Assignment, Report
 from search.runs.run_ledger import RunLedger
-from search.runs.seeds import replicate_config
+from search.runs.seeds import replicate_config, segment_config
 from search.trials.asking import Asking
 from search.trials.feasible import IMPOSSIBLE, breaks, require_feasible
 from search.trials.judging import Judge
@@ -47,7 +48,7 @@ from storage import RunEpoch, RunRecord, TrialStep
 from storage.actions import answer
 from storage.optuna_rows.trial_rows import require_unfinished, write_attribute
 from storage.runs import STATE_OF_RUNS
-from storage.tables.attributes import FAIL_REASON, QUEUED, STANDARD_ERROR, STOPPED
+from storage.tables.attributes import FAIL_REASON, PARENT, QUEUED, STANDARD_ERROR, STOPPED
 from storage.tables.service import ActionRecord
 
 __all__ = ["Ledger"]
@@ -179,6 +180,8 @@ class Ledger(RunLedger[OpenTrial]):
         try:
             params = propose(asked, self._space)
             config = self._opened.resolve(params)
+            lineage = self._lineage(asked)
+            config = segment_config(config, len(lineage.before) if lineage else 0)
             n_parameters = require_feasible(self._space, config)
         except IMPOSSIBLE as error:
             n_failed_before = self._n_failed_in_a_row
@@ -188,7 +191,7 @@ class Ledger(RunLedger[OpenTrial]):
             return None
         except UpdateFinishedTrialError:
             return None  # Another program has ended it before it began.
-        return self._open_trial(asked, params, config, n_parameters)
+        return self._open_trial(asked, params, config, n_parameters, lineage)
 
     def _refuse(self, asked: optuna.Trial, params: dict[str, Any] | None, reason: str) -> None:
         """Close a trial that cannot become a run, and the runs of it that were interrupted."""
@@ -203,7 +206,12 @@ class Ledger(RunLedger[OpenTrial]):
         self._fail(self._take_up(asked, params or queued, begun, recorded, 0), reason)
 
     def _open_trial(
-        self, asked: optuna.Trial, params: dict[str, Any], config: RunConfig, n_parameters: int
+        self,
+        asked: optuna.Trial,
+        params: dict[str, Any],
+        config: RunConfig,
+        n_parameters: int,
+        lineage: Lineage | None,
     ) -> Assignment | None:
         """Record that a trial runs; None where its evidence already ends it."""
         runs = []
@@ -230,7 +238,18 @@ class Ledger(RunLedger[OpenTrial]):
             if self._decide(opened):
                 return None
         unfinished = [(run, config) for run, config in runs if run.n_epochs < self._epochs]
-        return Assignment(runs=tuple(unfinished), in_turn=opened.in_turn)
+        return Assignment(
+            runs=tuple(unfinished),
+            in_turn=opened.in_turn,
+            lineage=lineage,
+        )
+
+    def _lineage(self, asked: optuna.Trial) -> Lineage | None:
+        """Where a trial goes on; None where no population proposed it."""
+        if PARENT not in self._trials.get_trial(asked._trial_id).user_attrs:
+            return None
+        sampler, trials = self._space.sampler, self._opened.trials()
+        return lineage_of(self._store, sampler, trials, asked.number)
 
     def _take_up(
         self,

@@ -11,6 +11,7 @@ import optuna
 
 from search.trials.history import whole_of
 from search.trials.own import make_own
+from search.trials.population import Population
 from search.trials.proposals import Proposer, distribution, queued_values
 from space import Pruner, Sampler, Space
 from space.study.own import OwnClass
@@ -21,7 +22,7 @@ from space.study.pruners import (
     PatientPruner,
     PercentilePruner,
 )
-from space.study.samplers import TPESampler
+from space.study.samplers import PBTSampler, TPESampler
 from storage.optuna_rows.trial_cache import TrialCache
 
 __all__ = [
@@ -79,13 +80,15 @@ def make_sampler(space: Space, *, n_existing_trials: int, n_earlier_launches: in
         space: The search space.
         n_existing_trials: How many trials the study holds. A relaunched search must not repeat the
             proposals of its first launch, so this number enters the seed; but for the samplers that
-            keep their place in one seeded sequence in the store (grid, QMC).
+            keep their place in one seeded sequence in the store (grid, QMC, PBT).
         n_earlier_launches: How many launches the study has seen, so that two at a time differ.
 
     Returns:
         Optuna's sampler, every option spelled out, as a `Proposer` of whole points.
     """
     config = space.sampler
+    if isinstance(config, PBTSampler):
+        return Population(space, config)
     entropy = np.random.SeedSequence([config.seed, n_existing_trials, n_earlier_launches])
     fresh = int(entropy.generate_state(1)[0])
     seed = fresh
@@ -139,7 +142,7 @@ def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
             return samplers.GPSampler(**options, seed=seed)
         case "nsga2":
             return samplers.NSGAIISampler(**options, seed=seed)
-        case "random" | "grid":
+        case "random" | "grid" | "pbt":
             return samplers.RandomSampler(seed=seed)
 
 

@@ -14,6 +14,7 @@ from search.workers.workers import GroupSize
 from search.workers.workplace import OpenWorkplace
 from space import RunConfig, Space
 from space.errors import TrainingError
+from space.study.samplers import PBTSampler
 from space.words import joined
 from trainables.contract.run_data import RunData
 from trainables.failures import TrialFailure
@@ -112,6 +113,8 @@ def _kind_of(config: RunConfig) -> str:
 def _trials_at_once(space: Space, slots: Slots) -> int:
     """The most trials that each worker may have under way."""
     n_trials = space.max_trials or USUAL_TRIALS
+    if isinstance(space.sampler, PBTSampler):
+        return math.ceil(space.sampler.population / slots.concurrency)
     if space.sampler.name not in _INDIFFERENT:
         return max(1, int(LEARNING_SHARE * n_trials / slots.concurrency))
     return math.ceil(n_trials / slots.concurrency)

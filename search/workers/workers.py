@@ -89,12 +89,22 @@ class _Part:
                 "n_epochs": self.heard[run.run_id],
                 "evaluate": self.assignment.evaluate,
                 "together": together,
+                "before": [
+                    {
+                        "config": each[run.replicate].config,
+                        "checkpoint": str(self.files(each[run.replicate].uid).checkpoint),
+                    }
+                    for each in (self.assignment.lineage.before if self.assignment.lineage else ())
+                ],
+                "is_kept": self.assignment.lineage is not None,
             }
             for run, config in self.assignment.runs
             if run.run_id in self.open_runs
         ]
 
     def delete_checkpoints(self) -> None:
+        if self.assignment.lineage is not None:
+            return  # Others go on from them.
         for run, _ in self.assignment.runs:
             delete_checkpoint(self.files(run.uid).checkpoint)
 
@@ -371,6 +381,8 @@ class Workers:
         if assignment is None:
             self._dry_until[bool(group)] = now + PATIENCE_SECONDS
             return None
+        for uid in assignment.lineage.outlived if assignment.lineage else ():
+            delete_checkpoint(self._files(uid).checkpoint)
         return _Part(assignment=assignment, files=self._files)
 
 

@@ -28,13 +28,14 @@ from space.study.pruners import (
     Pruner,
     WilcoxonPruner,
 )
-from space.study.samplers import CmaEsSampler, GridSampler, Sampler
-from space.study.terms import Limits, Objective, Resources, WarmStart
+from space.study.samplers import CmaEsSampler, GridSampler, PBTSampler, Sampler
+from space.study.terms import Confirm, Limits, Objective, Resources, WarmStart
 
 __all__ = [
     "MOST_GRID_POINTS",
     "check_limits",
     "check_objectives",
+    "check_population",
     "check_pruner",
     "check_ranges",
     "check_sampler",
@@ -172,18 +173,37 @@ def check_sampler(sampler: Sampler, parameters: Mapping[str, Parameter], n_objec
                     "choose another sampler",
                     *("parameters", key, "high"),
                 )
-    if name == "cmaes":
-        if n_objectives > 1:
-            raise refusal(
-                "cmaes takes one objective; for several: tpe, nsga2, gp", "sampler", "name"
-            )
-        if not any(
-            parameter.when is None and not isinstance(parameter, CategoricalParameter)
-            for parameter in parameters.values()
-        ):
-            raise refusal(
-                "cmaes needs a float or int parameter without a condition", "sampler", "name"
-            )
+    if name in ("cmaes", "pbt") and n_objectives > 1:
+        raise refusal(f"{name} takes one objective; for several: tpe, nsga2, gp", "sampler", "name")
+    if name == "cmaes" and not any(
+        parameter.when is None and not isinstance(parameter, CategoricalParameter)
+        for parameter in parameters.values()
+    ):
+        raise refusal("cmaes needs a float or int parameter without a condition", "sampler", "name")
+
+
+def check_population(
+    sampler: Sampler, pruner: Pruner, confirm: Confirm, resources: Resources
+) -> None:
+    """Refuse what does not go with trials that go on from one another."""
+    if not isinstance(sampler, PBTSampler):
+        return
+    if not isinstance(pruner, NoPruner):
+        raise refusal(
+            f"found {describe(pruner.name)}; expected none, since pbt itself gives the places of "
+            "the worst to the best",
+            *("pruner", "name"),
+        )
+    if confirm.top:
+        raise refusal(
+            f"found {confirm.top}; expected 0, since under pbt a network's parameters changed as "
+            "it was trained, and no single config stands for it",
+            *("confirm", "top"),
+        )
+    if resources.n_processes > 1:
+        raise refusal(
+            "under pbt a run is trained by one process; leave it out", "resources", "strategy"
+        )
 
 
 def check_pruner(pruner: Pruner, *, epochs: int, replicates: int, n_objectives: int) -> None:

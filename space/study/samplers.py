@@ -20,6 +20,7 @@ __all__ = [
     "GridSampler",
     "NSGA2Sampler",
     "OwnSampler",
+    "PBTSampler",
     "QMCSampler",
     "RandomSampler",
     "Sampler",
@@ -145,6 +146,29 @@ class NSGA2Sampler(_Sampler):
     """Chance that a parameter comes from the second parent."""
 
 
+class PBTSampler(_Sampler):
+    """Population-based training: trials of a few epochs in rounds, each of which goes on with the
+    network of a trial of the round before, and the parameters change on the way.
+
+    Source:
+        Jaderberg et al., Population Based Training of Neural Networks, 2017, arXiv:1711.09846:
+        truncation selection, and perturbing or resampling (section 4.1.1), in rounds.
+    """
+
+    name: Literal["pbt"]
+    """The sampler."""
+    population: Annotated[int, Field(ge=2, le=10_000)] = 8
+    """Trials a round, which begins once the one before has ended; of training.epochs epochs each.
+    The first round's have their parameters at random, after baselines and a warm start."""
+    quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
+    """The share of a round, one trial at the least, whose places go on from one of as many of the
+    best instead, with changed parameters. All others go on as they are."""
+    perturb: Annotated[float, Field(gt=1)] = 1.2
+    """What a number is multiplied with or divided by when it is changed; a choice stays."""
+    resample: _Share = 0.25
+    """Chance that a parameter is drawn anew instead."""
+
+
 class OwnSampler(OwnClass, _Sampler):
     """A class that derives from Optuna's `BaseSampler`, which is given the seed if it takes one. In
     a file: `{name: "package.module:Class", ...}` with its options."""
@@ -158,8 +182,9 @@ Sampler = Annotated[
     | CmaEsSampler
     | GPSampler
     | NSGA2Sampler
+    | PBTSampler
     | OwnSampler,
     Field(discriminator="name"),
 ]
-SamplerName = Literal["tpe", "random", "grid", "qmc", "cmaes", "gp", "nsga2"]
+SamplerName = Literal["tpe", "random", "grid", "qmc", "cmaes", "gp", "nsga2", "pbt"]
 """Samplers whose options all have defaults."""

@@ -25,7 +25,7 @@ from space.study.identity import WITHOUT_GPU, difference, flat, seed_problem
 from space.study.own import ByPath, ImportPath, imported
 from space.study.parameters import CategoricalParameter, IntParameter, Parameter, Value
 from space.study.pruners import NoPruner, Pruner, PrunerName, rungs
-from space.study.samplers import GridSampler, Sampler, SamplerName, TPESampler
+from space.study.samplers import GridSampler, PBTSampler, Sampler, SamplerName, TPESampler
 from space.study.terms import Budget, Confirm, Limits, Objective, Resources, StudyName, WarmStart
 from space.trainable import ConfigHolder
 
@@ -151,6 +151,9 @@ class Space(ConfigHolder):
                 partial(checks.check_ranges, self.parameters, config),
                 partial(checks.check_objectives, self.objectives, self.config_type.measured),
                 partial(checks.check_sampler, self.sampler, self.parameters, n_objectives),
+                partial(
+                    checks.check_population, self.sampler, self.pruner, self.confirm, self.resources
+                ),
                 partial(
                     checks.check_pruner,
                     self.pruner,
@@ -388,4 +391,6 @@ class Space(ConfigHolder):
 
     def seed_problem(self) -> str | None:
         """What is wrong where a seed, or a replicate's, is none of `SEARCH_SEEDS`."""
-        return seed_problem(self.config, self.replicates)
+        size = self.sampler.population if isinstance(self.sampler, PBTSampler) else math.inf
+        n_rounds = (self.budget.trials or 0) // size
+        return seed_problem(self.config, self.replicates + int(n_rounds))

@@ -8,6 +8,7 @@ from typing import Any
 __all__ = [
     "BASELINE",
     "FAIL_REASON",
+    "PARENT",
     "QUEUED",
     "SPARED",
     "STANDARD_ERROR",
@@ -18,6 +19,9 @@ __all__ = [
 
 FAIL_REASON = "fail_reason"
 """Why a trial failed."""
+PARENT = "parent"
+"""The number of the trial from whose end it goes on, under population-based training; None: it
+begins a lineage."""
 BASELINE = "baseline"
 """The parameters that the space file asked to try."""
 SPARED = "spared"

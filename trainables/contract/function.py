@@ -101,7 +101,13 @@ class FunctionLoop(Loop):
         """What the function left as its checkpoint, and what it has yielded since."""
         since = [*self._since, *self._known]
         run = self.run
-        return {"saved": run.saved, "epoch": run.saved_epoch, "since": since, "test": self._test}
+        return {
+            "saved": run.saved,
+            "epoch": run.saved_epoch,
+            "since": since,
+            "test": self._test,
+            "epochs": run.epochs,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Have the function begin again, from its checkpoint if it left one."""
@@ -109,6 +115,22 @@ class FunctionLoop(Loop):
         self._since, self._known = [], list(state["since"])
         self.run.saved, self.run.saved_epoch = state["saved"], state["epoch"]
         self.run.epoch = self.run.saved_epoch
+        self.run.epochs = state.get("epochs", self.run.epochs)
+
+    def go_on_from(self, state: Mapping[str, Any]) -> None:
+        """Have the function begin at the other run's checkpoint, and train so many epochs more.
+
+        Raises:
+            TrainingError: If it left none at its end.
+        """
+        if state["since"] or state["saved"] is None:
+            raise TrainingError(
+                "the function left no checkpoint at the end of its last epoch, for another to go "
+                "on from: assign run.checkpoint before each yield"
+            )
+        n_epochs = self.run.epochs
+        self.load_state_dict(state)
+        self.run.epochs += n_epochs
 
     def _next(self, steps: Iterator[Any]) -> Mapping[str, float]:
         found = next(steps, _ENDED)

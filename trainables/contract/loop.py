@@ -142,6 +142,14 @@ class Loop(ABC):
         """
         vars(self).update(state)
 
+    def go_on_from(self, state: Mapping[str, Any]) -> None:
+        """Begin where another run ended, with options of one's own. Default: as any state.
+
+        Args:
+            state: What `state_dict` gave there, after its last epoch.
+        """
+        self.load_state_dict(state)
+
 
 def packed(state: Any) -> bytes:
     """A state as bytes, a copy of it as it is now."""

@@ -165,6 +165,9 @@ class LoopRun(Run):
     def _load_state(self, state: Mapping[str, Any]) -> None:
         self.loop.load_state_dict(pickle.loads(state["loop"]))  # noqa: S301 - its own
 
+    def _begin_at(self, state: Mapping[str, Any]) -> None:
+        self.loop.go_on_from(pickle.loads(state["loop"]))  # noqa: S301 - its own
+
     def _evaluable_state(self) -> bytes | None:
         # In a search nothing is evaluated, and a state may be large.
         return packed(self.loop.state_dict()) if self.loop.run.with_test else None

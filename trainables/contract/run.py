@@ -9,6 +9,7 @@ from typing import Any
 
 from space.config import RunConfig
 from space.epochs import Epoch, kept_epoch
+from space.errors import TrainingError
 from space.metrics import Measured
 from trainables.failures import NonFiniteLossError
 
@@ -147,6 +148,26 @@ class Run(ABC):
             "kept_model": self._kept_state,
             "other_model": self._other_state,
         }
+
+    def go_on_from(self, state: Mapping[str, Any]) -> None:
+        """Begins where another run ended, with none of its epochs.
+
+        Args:
+            state: What `state_dict` gave in a finished run of the same shape; left untouched.
+
+        Raises:
+            TrainingError: If it does not fit.
+        """
+        try:
+            self._begin_at(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise TrainingError(
+                f"the state of the run before does not fit this one: {said}"
+            ) from error
+
+    def _begin_at(self, state: Mapping[str, Any]) -> None:
+        self._load_state({**state, "kept_model": {}, "other_model": {}})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes back, or on, to a state; what follows is the same to the bit as without it.

@@ -3,7 +3,8 @@
 An assignment and a report are plain dictionaries, so that they travel between any two processes:
 
     assignment  {"run_id": 7, "config": {...}, "checkpoint": "/shared/7.pt" | None, "n_epochs": 3,
-                 "evaluate": False, "together": False, "weights": "/shared/7.safetensors" | None}
+                 "evaluate": False, "together": False, "weights": "/shared/7.safetensors" | None,
+                 "before": [{"config": {...}, "checkpoint": "/shared/3.pt"}], "is_kept": False}
     report      {"run_id": 7, "epoch": {...} | None, "evaluation": {...} | None,
                  "other": {...} | None, "failure": "..." | None, "traceback": "..." | None,
                  "warning": "..." | None, "worker": "host 4711 NVIDIA H100 80GB HBM3"}
@@ -13,7 +14,9 @@ An assignment and a report are plain dictionaries, so that they travel between a
 errors and losses on the training, validation and test pairs, and as ``other`` those of the state
 that the other selection would keep, if there is one; nothing else reads the test split.
 ``together`` lets a worker train the run as one model with others of its architecture; ``weights``
-says where the kept state's weights are written once the run is finished.
+says where the kept state's weights are written once the run is finished. ``before`` names the runs
+of its lineage in order: the run goes on from the last one's end, which is trained again, run by
+run, where its checkpoint is lost. With ``is_kept`` its own end stays in its checkpoint, for others.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -89,6 +92,8 @@ class AssignedRun:
         self._config = read_config(assignment["config"])
         self._path = None if assignment["checkpoint"] is None else UPath(assignment["checkpoint"])
         self._weights = UPath(assignment["weights"]) if assignment.get("weights") else None
+        self._before: Sequence[dict[str, Any]] = assignment.get("before", ())
+        self._is_kept: bool = assignment.get("is_kept", False)
         self._n_reported: int = assignment["n_epochs"]
         self._data = data
         self._n_together = n_together
@@ -217,14 +222,37 @@ class AssignedRun:
                 load_checkpoint(run, self._path)
         except CheckpointError as error:
             self._warning = f"{error}; the run starts from its first epoch"
+        if self._before and not run.history:
+            run.go_on_from(self._end_of(self._before))
         self._run = run
         return run
+
+    def _end_of(self, lineage: Sequence[dict[str, Any]]) -> Mapping[str, Any]:
+        """The state at the end of a lineage; what of it is lost is trained again."""
+        *before, last = lineage
+        config, path = read_config(last["config"]), UPath(last["checkpoint"])
+        run = trainable_of(config).open_run(config, self._data)
+        try:
+            if is_checkpoint(path):
+                load_checkpoint(run, path)
+        except CheckpointError as error:
+            self.warn(str(error))
+        if not run.finished:
+            self.warn(f"{path}: the state that it goes on from is lost, and is trained again")
+        if before and not run.history:
+            run.go_on_from(self._end_of(before))
+        while not run.finished:
+            run.run_epoch()
+        return run.state_dict()
 
     def _save(self, run: Run) -> None:
         """Write a checkpoint where one is due; training goes on where it cannot be written."""
         started = time.monotonic()
         wait = max(CHECKPOINT_SECONDS, self._n_together * self._save_seconds / CHECKPOINT_SHARE)
         if self._path is None:
+            return
+        if run.finished and self._is_kept:
+            save_checkpoint(run, self._path)
             return
         if started - self._saved_at < wait:
             return

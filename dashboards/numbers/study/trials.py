@@ -16,6 +16,7 @@ from storage.connect.engine import translated
 from storage.tables.attributes import (
     BASELINE,
     FAIL_REASON,
+    PARENT,
     STANDARD_ERROR,
     warm_start_of,
 )
@@ -37,6 +38,7 @@ class StudyTrial:
         params: Parameter -> value.
         is_baseline: Whether the space file asked for it.
         warm_start: Which trial of an earlier study it was queued from, in words; None for others.
+        parent: The number of the trial from whose end it goes on; None for others.
         reason: Why it failed, if it did.
         traceback: Of the error that it failed by, if it did.
         reports: What it reported of its objective: by epoch, from 1; under the Wilcoxon pruner by
@@ -54,6 +56,7 @@ class StudyTrial:
     params: dict[str, Value]
     is_baseline: bool
     warm_start: str | None
+    parent: int | None
     reason: str | None
     traceback: str | None
     reports: Mapping[int, float]
@@ -116,6 +119,7 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
                 params=trial.params,
                 is_baseline=BASELINE in trial.user_attrs,
                 warm_start=warm_start_of(trial.user_attrs),
+                parent=trial.user_attrs.get(PARENT),
                 reason=trial.user_attrs.get(FAIL_REASON),
                 traceback=tracebacks.get(trial._trial_id),
                 reports=reports,

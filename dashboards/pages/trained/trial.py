@@ -93,7 +93,7 @@ def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Docum
     document = TrainedPage(
         act=f"{page}/actions?trial={wanted}",
         notes=[each for each in asked if each.verb == NOTE and each.trial_number == wanted],
-        up=((page, name), (f"{page}/trials", "all trials")),
+        up=((page, name), (f"{page}/trials", "all trials"), *_parent(trial, page)),
         badges=[*_badges(trial, lives=lives), *tags_of(asked, trial_number=wanted)],
         state=trial.state,
         ending=trial_ending(trial, trials, metrics[0], space, lives=lives),
@@ -110,7 +110,9 @@ def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Docum
         else None,
         runs=runs,
         weights=weights,
-        commands=_commands(store, name, wanted, weights) if record and trial.values else {},
+        commands=_commands(store, name, wanted, weights)
+        if record and trial.values and trial.parent is None
+        else {},
         tracebacks=[run.traceback for run in runs if run.traceback],
         launches=[launches[each] for each in sorted({run.launch_id for run in runs})],
     )
@@ -129,6 +131,13 @@ def _value(trial: StudyTrial, metric: Metric, place: int) -> str:
     notation = metric.notation([trial.values[place]])
     error = next(iter(trial.standard_errors[place:]), None)
     return notation.mean(trial.values[place], error) + notation.unit
+
+
+def _parent(trial: StudyTrial, page: str) -> list[tuple[str, str]]:
+    """The address of the trial from whose end it goes on, if there is one, and what to call it."""
+    if trial.parent is None:
+        return []
+    return [(f"{page}/trial/{trial.parent}", f"trial {trial.parent}, where it goes on")]
 
 
 def _badges(trial: StudyTrial, *, lives: bool) -> list[str]:

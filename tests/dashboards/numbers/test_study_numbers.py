@@ -52,6 +52,7 @@ def trial(number: int, values: tuple[float, ...] = (), **changes: object) -> Stu
         "params": {},
         "is_baseline": False,
         "warm_start": None,
+        "parent": None,
         "reason": None,
         "traceback": None,
         "n_epochs": 0,
