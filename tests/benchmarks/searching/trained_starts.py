@@ -1,6 +1,6 @@
 """A warm start and population-based training beside cold TPE with ASHA, really trained.
 
-    python -m tests.benchmarks.searching.trained_starts [--repeats 6] [--epochs 320] [--json FILE]
+    python -m tests.benchmarks.searching.trained_starts [--repeats 6] [--epochs 256] [--json FILE]
 
 Each search trains a CNN on scikit-learn's digits (`trainable: digits-cnn`) for the same number of
 epochs, in this process: TPE with ASHA from a cold start; the same after the five best trials of an
@@ -41,12 +41,12 @@ SEGMENT, POPULATION = 4, 8
 N_EARLIER, TOP = 10, 5
 SPACE: dict[str, Any] = {
     "trainable": "digits-cnn",
-    "options": {"width": 8},
+    "options": {"width": 4},
     "training": {"epochs": N_EPOCHS, "optimizer": "adamw", "selection": "loss"},
     "parameters": {
         "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
         "weight_decay": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
-        "batch_size": {"type": "categorical", "choices": [25, 50, 100]},
+        "batch_size": {"type": "categorical", "choices": [50, 100, 200]},
         "dropout": {"type": "float", "low": 0.0, "high": 0.8},
     },
     "objective": {"metric": "val_loss", "direction": "minimize"},
@@ -128,7 +128,7 @@ def repeat(seed: int, n_epochs: int) -> dict[str, Found]:
         "budget": {"epochs": n_epochs},
     }
     earlier = {
-        "options": {"width": 4},
+        "options": {"width": 2},
         "training": {**SPACE["training"], "epochs": N_EPOCHS // 2},
         "sampler": {"name": "tpe", "seed": 1_000 + seed},
         "budget": {"trials": N_EARLIER},
@@ -171,7 +171,7 @@ def main(argv: list[str]) -> int:
     """Search, print and, if asked to, keep the result."""
     parser = Parser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("--repeats", type=positive_int, default=6)
-    parser.add_argument("--epochs", type=positive_int, default=320)
+    parser.add_argument("--epochs", type=positive_int, default=256)
     add_json_option(parser)
     options = parser.parse_args(argv)
     configure_logging(verbose=False)

@@ -77,8 +77,8 @@ _BAD: list[tuple[str, Any, str]] = [
     (
         "sampler",
         {"name": "tpee"},
-        "sampler.name: found 'tpee'; allowed: tpe, random, grid, qmc, cmaes, gp, nsga2, own; did "
-        "you mean 'tpe'?",
+        "sampler.name: found 'tpee'; allowed: tpe, random, grid, qmc, cmaes, gp, nsga2, pbt, own; "
+        "did you mean 'tpe'?",
     ),
     (
         "sampler",
