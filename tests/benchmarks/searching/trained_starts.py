@@ -1,6 +1,6 @@
 """A warm start and population-based training beside cold TPE with ASHA, really trained.
 
-    python -m tests.benchmarks.searching.trained_starts [--repeats 6] [--epochs 256] [--json FILE]
+    python -m tests.benchmarks.searching.trained_starts [--repeats 5] [--epochs 128] [--json FILE]
 
 Each search trains a CNN on scikit-learn's digits (`trainable: digits-cnn`) for the same number of
 epochs, in this process: TPE with ASHA from a cold start; the same after the five best trials of an
@@ -35,10 +35,10 @@ from trainables.loop.training import Training, draw_test
 from trainables.worker.weights import loaded, read_weights
 
 MODULE = "tests.benchmarks.searching.trained_starts"
-N_EPOCHS = 20
+N_EPOCHS = 16
 """Epochs of a trial that ASHA does not stop."""
-SEGMENT, POPULATION = 4, 8
-N_EARLIER, TOP = 10, 5
+SEGMENT, POPULATION = 2, 8
+N_EARLIER, TOP = 8, 5
 SPACE: dict[str, Any] = {
     "trainable": "digits-cnn",
     "options": {"width": 4},
@@ -170,8 +170,8 @@ def _spread(values: list[float]) -> str:
 def main(argv: list[str]) -> int:
     """Search, print and, if asked to, keep the result."""
     parser = Parser(prog=f"python -m {MODULE}", description=__doc__)
-    parser.add_argument("--repeats", type=positive_int, default=6)
-    parser.add_argument("--epochs", type=positive_int, default=256)
+    parser.add_argument("--repeats", type=positive_int, default=5)
+    parser.add_argument("--epochs", type=positive_int, default=128)
     add_json_option(parser)
     options = parser.parse_args(argv)
     configure_logging(verbose=False)
