@@ -32,7 +32,7 @@ COMMANDS = {
     "resume": ("search.service.resume", "put a submission back into the queue"),
     "priority": ("search.service.priority", "give a submission another priority"),
     "add-budget": ("search.service.add_budget", "give a launch that runs more trials or time"),
-    "try-trial": ("search.try_trial", "put a trial into a study's queue"),
+    "queue-trial": ("search.queue_trial", "put a trial into a study's queue"),
     "note": ("search.service.note", "write a note or a tag on a study or a trial"),
     "actions": ("search.service.actions", "show who asked for what, and what became of it"),
     "predict": ("search.predict", "apply the winner's network to new inputs"),

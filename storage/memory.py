@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -168,7 +168,7 @@ class MemoryStore(Store):
         purpose: str | None = None,
         *,
         state: str | None = None,
-        trial_id: int | None = None,
+        trial_ids: Collection[int] | None = None,
     ) -> list[RunRecord]:
         """The runs of one study, purpose, state or trial, or of all, oldest first."""
         return [
@@ -177,7 +177,7 @@ class MemoryStore(Store):
             if study_id in (None, run.study_id)
             and purpose in (None, run.purpose)
             and state in (None, run.state)
-            and trial_id in (None, run.trial_id)
+            and (trial_ids is None or run.trial_id in trial_ids)
         ]
 
     def n_epochs(self, study_id: int) -> int:

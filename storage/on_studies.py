@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
+from space.errors import UsageError
 from storage.actions import Answer, act
 from storage.optuna_rows.trial_rows import next_number
 from storage.store import Store
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 QUEUE_TRIAL, NOTE, TAG, UNTAG = "queue-trial", "note", "tag", "untag"
+LONGEST = {NOTE: 10_000, TAG: 60, UNTAG: 60}
+"""Characters of a note and of a tag."""
 
 
 def queue_trial(
@@ -98,8 +101,12 @@ def remark(
         The action as it is recorded: done; refused without such a trial.
 
     Raises:
+        UsageError: If the text is empty or too long.
         StorageError: If the database fails.
     """
+    text = text.strip()
+    if not 0 < len(text) <= LONGEST[verb]:
+        raise UsageError(f"{verb}: write something, of {LONGEST[verb]:,} characters at the most.")
 
     def work(connection: sa.Connection) -> Answer:
         if trial_number is not None:

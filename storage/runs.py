@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 import sqlalchemy as sa
@@ -272,19 +272,20 @@ class RunTables(Database):
         purpose: str | None = None,
         *,
         state: str | None = None,
-        trial_id: int | None = None,
+        trial_ids: Collection[int] | None = None,
     ) -> list[RunRecord]:
         """The runs of one study or of all, for one purpose or for all, in a state, oldest first.
 
-        With Optuna's number of a trial, those of that trial.
+        With Optuna's numbers of trials, those of these trials.
         """
         table = schema.runs
         query = sa.select(table).order_by(table.c.run_id)
         wanted = {table.c.study_id: study_id, table.c.purpose: purpose, table.c.state: state}
-        wanted[table.c.trial_id] = trial_id
         for column, value in wanted.items():
             if value is not None:
                 query = query.where(column == value)
+        if trial_ids is not None:
+            query = query.where(table.c.trial_id.in_(trial_ids))
         return [RunRecord(**row) for row in self.rows(query)]
 
     def run(self, run_id: int) -> RunRecord | None:

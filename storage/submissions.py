@@ -40,6 +40,7 @@ from storage.tables.service import (
     NewAction,
     NewSubmission,
     SubmissionRecord,
+    WholeSubmission,
 )
 
 __all__ = [
@@ -73,8 +74,10 @@ ended a run in between, has failed: most likely it takes more memory than there 
 
 _TABLE = schema.submissions
 _ACTIONS = schema.actions
-SUBMISSIONS = sa.select(_TABLE, SecondsSince(_TABLE.c.heartbeat_at).label("silence"))
-"""What `submission_record` is to be given."""
+_SILENCE = SecondsSince(_TABLE.c.heartbeat_at).label("silence")
+SUBMISSIONS = sa.select(*(each for each in _TABLE.c if each.name != "files"), _SILENCE)
+"""What `submission_record` is to be given: files may be large, and are read one by one."""
+_WHOLE = sa.select(_TABLE, _SILENCE)
 
 
 def submit(store: Store, submission: NewSubmission) -> int:
@@ -130,7 +133,7 @@ def _refuse_unfit(submission: NewSubmission) -> None:
 
 
 def list_submissions(
-    store: Store, *states: str, newest: int | None = None
+    store: Store, *states: str, newest: int | None = None, offset: int = 0
 ) -> list[SubmissionRecord]:
     """The submissions in some states, or all of them: as they are taken, then the older first.
 
@@ -138,6 +141,7 @@ def list_submissions(
         store: The store.
         states: The states; none: all.
         newest: So many at the most, the newest first.
+        offset: So many of these are passed over.
 
     Raises:
         StorageError: If the database fails.
@@ -146,18 +150,18 @@ def list_submissions(
     if newest is None:
         query = query.order_by(_TABLE.c.priority.desc(), _TABLE.c.submission_id)
     else:
-        query = query.order_by(_TABLE.c.submission_id.desc()).limit(newest)
+        query = query.order_by(_TABLE.c.submission_id.desc()).limit(newest).offset(offset)
     return [submission_record(row) for row in store.rows(query)]
 
 
-def submission_of(store: Store, submission_id: int) -> SubmissionRecord | None:
+def submission_of(store: Store, submission_id: int) -> WholeSubmission | None:
     """A submission by its number; None where there is none.
 
     Raises:
         StorageError: If the database fails.
     """
-    found = store.rows(SUBMISSIONS.where(_TABLE.c.submission_id == submission_id))
-    return submission_record(found[0]) if found else None
+    found = store.rows(_WHOLE.where(_TABLE.c.submission_id == submission_id))
+    return WholeSubmission(**_fields(found[0])) if found else None
 
 
 def change_submission(store: Store, action: NewAction) -> ActionRecord:
@@ -211,7 +215,7 @@ def change_submission(store: Store, action: NewAction) -> ActionRecord:
 
 def take(
     store: Store, holder: Holder, *, free: tuple[float, float], total: tuple[float, float]
-) -> SubmissionRecord | None:
+) -> WholeSubmission | None:
     """Take the next submission that an agent has room for.
 
     One that would fit if the agent had nothing to do is waited for: smaller ones behind it do not
@@ -243,9 +247,9 @@ def take(
     order = (_TABLE.c.priority.desc(), _TABLE.c.submission_id)
     waiting = sa.select(_TABLE.c.submission_id, _TABLE.c.cpus, _TABLE.c.gpus)
     waiting = waiting.where(_TABLE.c.state == "queued").order_by(*order)
-    ours = SUBMISSIONS.where(_TABLE.c.hold == hold)
+    ours = _WHOLE.where(_TABLE.c.hold == hold)
 
-    def work(connection: sa.Connection) -> SubmissionRecord | None:
+    def work(connection: sa.Connection) -> WholeSubmission | None:
         # An attempt whose end was not heard of may have taken one.
         found = connection.execute(ours).one_or_none()
         if found is None:
@@ -258,7 +262,7 @@ def take(
                 if connection.execute(_TABLE.update().where(own).values(taken_up)).rowcount:
                     break
             found = connection.execute(ours).one_or_none()
-        return None if found is None else submission_record(found._mapping)
+        return None if found is None else WholeSubmission(**_fields(found._mapping))
 
     return store.transaction(work)
 
@@ -418,7 +422,12 @@ def _fits(wanted: list[float], room: tuple[float, float]) -> bool:
 
 def submission_record(row: Any) -> SubmissionRecord:
     """A row of `SUBMISSIONS` as a record."""
+    return SubmissionRecord(**_fields(row))
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    """A row of the table as the fields of a record."""
     values = dict(row)
     host, pid, process = (values.pop(name) for name in ("host", "pid", "process"))
     holder = None if host is None else Holder(host=host, pid=pid, process=process)
-    return SubmissionRecord(**values, holder=holder)
+    return {**values, "holder": holder}

@@ -114,7 +114,7 @@ def trained_trial(
     Raises:
         StorageError: If the store cannot be read.
     """
-    runs = tuple(store.runs(purpose="search", trial_id=trial.trial_id))
+    runs = tuple(store.runs(purpose="search", trial_ids=[trial.trial_id]))
     params = {paths.get(name, name): value for name, value in trial.params.items()}
     reports = [
         Epoch(epoch=step, metrics={objective.name: value}, seconds=0.0)

@@ -249,7 +249,7 @@ class AskedLaunch(Silent):
         Raises:
             UsageError: If there is none of the number.
         """
-        runs = self._store.runs(self.study_id, "search", trial_id=self._trial(number)[0])
+        runs = self._store.runs(self.study_id, "search", trial_ids=[self._trial(number)[0]])
         return any(run.launch_id == self.launch_id for run in runs)
 
     def _trial(self, number: int) -> tuple[int, str]:

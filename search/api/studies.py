@@ -265,8 +265,8 @@ def epoch_rows(store: Store, study: str, number: int | None = None) -> list[dict
     with store.guarded():
         trials = store.optuna_storage.get_all_trials(study_id, deepcopy=False)
     numbers = {trial._trial_id: trial.number for trial in trials if number in (None, trial.number)}
-    trial_id = next(iter(numbers), 0) if number is not None else None
-    runs = store.runs(study_id, "search", trial_id=trial_id)
+    some = None if number is None else list(numbers)
+    runs = store.runs(study_id, "search", trial_ids=some)
     epochs = store.epochs(run.run_id for run in runs)
     return [
         {

@@ -23,7 +23,7 @@ from storage import LaunchRecord, Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments
 
-__all__ = ["MESSAGES", "SITE", "Messages", "Send", "sender"]
+__all__ = ["MESSAGES", "SITE", "Messages", "Send", "sender", "where_to_look"]
 
 logger = logging.getLogger(__name__)
 
@@ -85,17 +85,25 @@ class Messages:
             told = [launch.told for launch in launches if launch.told is not None]
             if not launches or told[-1:] == [said]:
                 return
-            if self.send(f"{self.name}: {badge}", f"{said}\n{self._where()}"):
+            where = where_to_look(self.store, self.address())
+            if self.send(f"{self.name}: {badge}", f"{said}\n{where}"):
                 self.store.record_told(launches[-1].launch_id, said)
         except StorageError as error:
             logger.warning("what was told of the launch's end is not recorded (%s)", error)
 
-    def _where(self) -> str:
-        site = os.environ.get(SITE)
-        if site:
-            return f"Look at it: {site.rstrip('/')}{self.address()}"
-        look = command_line("dashboards.serve", storage_arguments(self.store.name))
-        return f"Look at it with: {look}"
+
+def where_to_look(store: Store, address: str) -> str:
+    """Where people find a page of the store, in a sentence.
+
+    Args:
+        store: The store.
+        address: The page's, below `SITE`.
+    """
+    site = os.environ.get(SITE)
+    if site:
+        return f"Look at it: {site.rstrip('/')}{address}"
+    look = command_line("dashboards.serve", storage_arguments(store.name))
+    return f"Look at it with: {look}"
 
 
 def sender() -> Send | None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from search.runs.actions import LaunchActions
 from search.runs.stopping import Stopping
 from search.trials.study import OpenedStudy
+from space.amounts import format_duration
 from space.study.identity import changes_between
 from space.terminal.printing import say_event
 from storage.actions import answer
@@ -73,4 +74,4 @@ def _may(budget: Any, key: str, n: float) -> bool:
 
 
 def _option(key: str, value: float) -> tuple[str, str]:
-    return BUDGETS[key], f"{value:g}s" if key == "time_limit" else str(value)
+    return BUDGETS[key], format_duration(value) if key == "time_limit" else str(value)

@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from typing import Annotated, Any
 
-from fastapi import Header, Path
+from fastapi import Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from space.terminal.command import LARGEST_INT
@@ -21,15 +21,20 @@ __all__ = [
     "Key",
     "Launch",
     "Lease",
+    "Limit",
     "Name",
     "NewClientLaunch",
     "NewToken",
     "Number",
+    "Offset",
     "Report",
     "State",
     "uid_of",
 ]
 
+MOST_ROWS = 10_000
+Offset = Annotated[int, Query(ge=0, le=LARGEST_INT, description="Rows to pass over.")]
+Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows at the most.")]
 Number = Annotated[int, Path(ge=0, le=LARGEST_INT)]
 Key = Annotated[
     str | None,

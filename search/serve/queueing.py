@@ -10,7 +10,7 @@ from pydantic import Field
 
 from search.__main__ import command
 from search.serve.answers import Json, Problem
-from search.serve.bodies import Body, Key, Name, Number, uid_of
+from search.serve.bodies import Body, Key, Limit, Name, Number, Offset, uid_of
 from search.serve.stores import Stores
 from search.service.queue import submission_as_json
 from space.errors import UsageError
@@ -68,9 +68,10 @@ def queueing(stores: Stores) -> APIRouter:
     router = APIRouter(tags=["queue"])
 
     @router.get("/submissions")
-    def submissions() -> Json:
-        """The queue, and what has ended of it, without the files."""
-        return Json([submission_as_json(each) for each in list_submissions(stores.reading)])
+    def submissions(offset: Offset = 0, limit: Limit = 100) -> Json:
+        """What waits, runs and has ended, without the files; newest first."""
+        found = list_submissions(stores.reading, newest=limit, offset=offset)
+        return Json([submission_as_json(each) for each in found])
 
     @router.get("/submissions/{number}")
     def submission(number: Number) -> Json:
@@ -135,7 +136,7 @@ def queueing(stores: Stores) -> APIRouter:
         study: str | None = None,
         launch: Annotated[int | None, Query(ge=0, le=LARGEST_INT)] = None,
         submission: Annotated[int | None, Query(ge=0, le=LARGEST_INT)] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        limit: Limit = 100,
     ) -> Json:
         """What was asked for, by whom, and what became of it; newest first."""
         found = list_actions(

@@ -13,7 +13,7 @@ from dashboards.pages.study_page import study_document
 from dashboards.tables.formats import render
 from search.api.studies import epoch_rows
 from search.serve.answers import Json, Problem
-from search.serve.bodies import Body, Number
+from search.serve.bodies import Body, Limit, Number, Offset
 from search.serve.stores import Stores
 from search.verdict.compare import compared
 from search.verdict.rows import Asked, table_of
@@ -23,15 +23,13 @@ from storage.summaries.naming import find_named, the_only
 from storage.summaries.overview import (
     describe_benchmark,
     describe_study,
+    describe_trials,
     list_benchmarks,
     list_studies,
 )
 
 __all__ = ["reading"]
 
-MOST_ROWS = 10_000
-Offset = Annotated[int, Query(ge=0, le=2**31, description="Rows to pass over.")]
-Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows at the most.")]
 Data = Annotated[
     str | None,
     Query(max_length=64, description="Source or fingerprint of the data; default: the only."),
@@ -79,12 +77,12 @@ def reading(stores: Stores) -> APIRouter:
     @router.get("/studies/{name}/trials", tags=["studies"])
     def trials(name: str, offset: Offset = 0, limit: Limit = 1000) -> Json:
         """Its trials by number, as `storage show --format json` has them."""
-        return Json(describe_study(store, name)["trials"][offset : offset + limit])
+        return Json(describe_trials(store, name, slice(offset, offset + limit)))
 
     @router.get("/studies/{name}/trials/{number}", tags=["studies"])
     def trial(name: str, number: Number) -> Json:
         """One of its trials."""
-        found = describe_study(store, name)["trials"][number : number + 1]
+        found = describe_trials(store, name, slice(number, number + 1))
         if not found:
             raise Problem(404, f"study '{name}' has no trial {number}")
         return Json(found[0])

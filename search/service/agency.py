@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from search.callbacks.messages import Send, where_to_look
 from search.runs.lease import HEARTBEAT_SECONDS
 from search.runs.provenance import gpu_names
 from search.service.children import Child, order_of, start
@@ -88,6 +89,7 @@ class Agency:
         checkpoints: Place,
         ray_address: str | None = None,
         launch: Callable[..., Child] = start,
+        send: Send | None = None,
     ) -> None:
         """It has nothing yet.
 
@@ -97,9 +99,10 @@ class Agency:
             checkpoints: Where unfinished runs lie, for every agent of the store.
             ray_address: The cluster that its children join, if any.
             launch: Starts a child.
+            send: Tells people of what failed and could not tell them itself; None: nobody is.
         """
         self._store, self._room, self._ray_address = store, room, ray_address
-        self._checkpoints, self._launch = checkpoints, launch
+        self._checkpoints, self._launch, self._send = checkpoints, launch, send
         pid = os.getpid()
         self._holder = Holder(host=platform.node(), pid=pid, process=process_mark(pid))
         self._running: list[_Running] = []
@@ -180,7 +183,7 @@ class Agency:
                 raise
             reason = " ".join(f"it cannot be started: {error}".split())
             end_hold(self._store, taken, "failed", reason)
-            say_event(f"{_label(taken)} is failed: {reason}")
+            self._say_end(taken.submission_id, None)
             return True
         self._running.append(_Running(submission=taken, child=child, gpus=gpus))
         say_event(f"{_label(taken)} starts")
@@ -207,12 +210,23 @@ class Agency:
         if seen is not None and seen.hold == hold and seen.state == "running":
             launches = {each.launch_id: each for each in self._store.launches()}
             launch = launches.get(seen.launch_id or 0)
-            state, reason = what_became(status, launch, running.child.said)
-            after = end_hold(self._store, seen, state, reason)
-            why = f": {reason}" if reason else ""
-            say_event(f"{_label(seen)} is {after or state}{why}")
+            end_hold(self._store, seen, *what_became(status, launch, running.child.said))
+            self._say_end(seen.submission_id, launch)
         self._running.remove(running)
         running.child.clear()
+
+    def _say_end(self, submission_id: int, launch: LaunchRecord | None) -> None:
+        """Say what has become of a submission, and tell people if it failed before they were."""
+        found = submission_of(self._store, submission_id)
+        if found is None:
+            return
+        why = f": {found.reason}" if found.reason else ""
+        say_event(f"{_label(found)} is {found.state}{why}")
+        is_told = launch is not None and launch.told is not None
+        if self._send is not None and found.state == "failed" and not is_told:
+            what = f"submission {submission_id}, {found.command} '{found.name}'"
+            where = where_to_look(self._store, "/queue")
+            self._send(f"{what}: failed", f"{found.reason}\n{where}")
 
 
 def what_became(

@@ -58,12 +58,14 @@ def main(options: Namespace) -> None:
     """Run until somebody stops it."""
     from contextlib import closing
 
+    from search.callbacks.messages import sender
     from search.service.agency import ALL, Agency, Room, this_machine
     from search.service.children import start
     from search.service.slurm import Slurm, options_of
     from storage.commands.checkpoints import checkpoint_directory
     from storage.store import open_store
 
+    send = sender()
     launch: Callable[..., Child] = start
     room = this_machine(options.cpus, options.gpus)
     if options.slurm is not None:
@@ -78,6 +80,7 @@ def main(options: Namespace) -> None:
             checkpoints=checkpoint_directory(store.url, options.checkpoints),
             ray_address=options.ray_address,
             launch=launch,
+            send=send,
         )
         agency.run(stop, once=options.once)
 

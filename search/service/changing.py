@@ -50,7 +50,8 @@ def say_answer(options: Namespace, what: str, action: Any) -> None:
         UsageError: If it was refused.
     """
     if action.state == "refused":
-        raise UsageError(f"{what}: {action.verb} was refused: {action.answer}; see `search queue`.")
+        look = "" if action.submission_id is None else "; see `search queue --all`"
+        raise UsageError(f"{what}: {action.verb} was refused: {action.answer}{look}.")
     if options.format == "json":
         say_json({"action": action.action_id, "state": action.state, "answer": action.answer})
     elif action.state == "asked":

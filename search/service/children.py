@@ -16,16 +16,19 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from dashboards.pages.credentials import PASSWORD_VARIABLE, USER_VARIABLE
 from search.runs.actions import SUBMISSION_VARIABLE
 from space.files.places import Place
 from storage.commands.kit import STORAGE_VARIABLE
-from storage.tables.service import SubmissionRecord
+from storage.tables.service import SubmissionRecord, WholeSubmission
 
 __all__ = ["Child", "Order", "Process", "last_words", "order_of", "run_here", "start"]
 
 ROOT = Path(__file__).resolve().parents[2]
 """Where our packages lie, which a child's working directory does not hold."""
 _ERROR = "error: "
+_OF_THE_PAGES = (USER_VARIABLE, PASSWORD_VARIABLE)
+"""Variables that no submission needs, and whose code is not to see."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Order:
 
 
 def order_of(
-    submission: SubmissionRecord,
+    submission: WholeSubmission,
     url: sa.URL,
     *,
     checkpoints: Place,
@@ -160,11 +163,12 @@ def run_here(order: Order, kin: str, *, own_session: bool) -> Process:
 def _begun(folder: Path, order: Order, *, own_session: bool) -> subprocess.Popen[bytes]:
     work = folder / "work"
     put_files(work, order.files)
+    both = {**os.environ, **order.environment}
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         return subprocess.Popen(
             [sys.executable, *order.arguments],
             cwd=work,
-            env={**os.environ, **order.environment},
+            env={name: text for name, text in both.items() if name not in _OF_THE_PAGES},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

@@ -62,7 +62,7 @@ def _cells(each: SubmissionRecord) -> tuple[str, ...]:
 
 
 def submission_as_json(each: SubmissionRecord) -> dict[str, Any]:
-    """A submission as commands and the HTTP API say it: all but the texts of its files."""
+    """A submission as commands and the HTTP API say it: all but its files."""
     times = ("submitted_at", "started_at", "ended_at", "heartbeat_at")
     said = {name: getattr(each, name) for name in times}
     return {
@@ -70,7 +70,6 @@ def submission_as_json(each: SubmissionRecord) -> dict[str, Any]:
         "name": each.name,
         "command": each.command,
         "arguments": each.arguments,
-        "files": sorted(each.files),
         "submitted_by": each.submitted_by,
         "priority": each.priority,
         "cpus": each.cpus,

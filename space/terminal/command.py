@@ -102,6 +102,9 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: Always.
         """
+        for each in self._actions:
+            if message.startswith("unrecognized") and str(each.metavar).startswith("-- "):
+                message += f" ({each.help})"  # Most likely it is one of those.
         # A URL in the wrong place keeps its password to itself, too.
         shown_message = _PASSWORD.sub(r"\1***@", message)
         raise UsageError(f"{self.prog}: {shown_message}; see --help.")

@@ -19,7 +19,13 @@ from storage.summaries.registered import read_registered, registered_lines
 from storage.summaries.study import INTERRUPTED, abandoned_trials, glance_at_studies
 from storage.tables.records import BenchmarkConfig, LaunchRecord, RunRecord, StudyRecord
 
-__all__ = ["describe_benchmark", "describe_study", "list_benchmarks", "list_studies"]
+__all__ = [
+    "describe_benchmark",
+    "describe_study",
+    "describe_trials",
+    "list_benchmarks",
+    "list_studies",
+]
 
 
 def list_studies(store: Store) -> list[dict[str, Any]]:
@@ -161,14 +167,10 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
     study_id = store.study_id(name)
     storage = store.optuna_storage
     trials = storage.get_all_trials(study_id, deepcopy=False)
-    abandoned = abandoned_trials(store).get(study_id, set())
     numbers: dict[int | None, int] = {trial._trial_id: trial.number for trial in trials}
-    states = [INTERRUPTED if trial._trial_id in abandoned else trial.state.name for trial in trials]
     record = store.study_records().get(study_id)
-    runs: dict[int | None, list[RunRecord]] = {}
-    for run in store.runs(study_id, "search"):
-        runs.setdefault(run.trial_id, []).append(run)
-    every = [run for own in runs.values() for run in own]
+    every = store.runs(study_id, "search")
+    described = _trials(store, study_id, trials, every)
     directions = storage.get_study_directions(study_id)
     complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
     aims = objectives(store, study_id)
@@ -181,22 +183,13 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         "directions": [direction.name.lower() for direction in directions],
         "data_source": None if record is None else record.data_source,
         "data_fingerprint": None if record is None else record.data_fingerprint,
-        "trials_by_state": _counts(states),
+        "trials_by_state": _counts([each["state"] for each in described]),
         "epochs": sum(run.n_epochs for run in every),
         "train_seconds": sum(run.train_seconds for run in every),
         "best": _trial(best[0]) if best else None,
         "confirmation": _confirmation(store, record),
         "launches": [_launch(launch) for launch in store.launches(study_id)],
-        "trials": [
-            {
-                **_trial(trial),
-                "state": state,
-                "runs": [run.run_id for run in runs.get(trial._trial_id, [])],
-                "epochs": sum(run.n_epochs for run in runs.get(trial._trial_id, [])),
-                "reason": next((run.reason for run in runs.get(trial._trial_id, [])), None),
-            }
-            for trial, state in zip(trials, states, strict=True)
-        ],
+        "trials": described,
         "tracebacks": _tracebacks(
             [
                 (f"trial {numbers.get(run.trial_id)}{on_fresh_seeds}", run)
@@ -205,6 +198,39 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
             ]
         ),
     }
+
+
+def describe_trials(store: Store, name: str, which: slice) -> list[dict[str, Any]]:
+    """Some of the trials of a study, by number, as `describe_study` has them.
+
+    Raises:
+        StudyNotFoundError: If the store does not hold the study.
+    """
+    study_id = store.study_id(name)
+    with store.guarded():
+        trials = store.optuna_storage.get_all_trials(study_id, deepcopy=False)[which]
+    runs = store.runs(study_id, "search", trial_ids=[trial._trial_id for trial in trials])
+    return _trials(store, study_id, trials, runs)
+
+
+def _trials(
+    store: Store, study_id: int, trials: Sequence[FrozenTrial], every: Iterable[RunRecord]
+) -> list[dict[str, Any]]:
+    """Trials, with what their runs say."""
+    abandoned = abandoned_trials(store).get(study_id, set())
+    runs: dict[int | None, list[RunRecord]] = {trial._trial_id: [] for trial in trials}
+    for run in every:
+        runs.setdefault(run.trial_id, []).append(run)
+    return [
+        {
+            **_trial(trial),
+            "state": INTERRUPTED if trial._trial_id in abandoned else trial.state.name,
+            "runs": [run.run_id for run in runs[trial._trial_id]],
+            "epochs": sum(run.n_epochs for run in runs[trial._trial_id]),
+            "reason": next((run.reason for run in runs[trial._trial_id]), None),
+        }
+        for trial in trials
+    ]
 
 
 def _confirmation(store: Store, record: StudyRecord | None) -> list[dict[str, Any]]:

@@ -16,7 +16,9 @@ __all__ = [
     "NewAction",
     "NewSubmission",
     "SubmissionRecord",
+    "Submitted",
     "TokenRecord",
+    "WholeSubmission",
     "asker",
 ]
 
@@ -84,15 +86,14 @@ class ActionRecord(NewAction):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewSubmission:
-    """A launch or a benchmark that is to wait for an agent.
+class Submitted:
+    """What was submitted, without the files.
 
     Attributes:
         submitted_by: Who submits it; see `asker`.
         name: What it is called: the study's name, or the benchmark's.
         command: ``"launch"`` or ``"benchmark"``.
-        files: File name -> text; the space or config files first, what they need beside them.
-        arguments: The command's arguments; files are named as in `files`.
+        arguments: The command's arguments; they name its files.
         priority: Higher ones go first; of equal ones the older.
         cpus: CPUs that the agent sets aside for it.
         gpus: GPUs, likewise.
@@ -102,12 +103,22 @@ class NewSubmission:
     submitted_by: str
     name: str
     command: str
-    files: Mapping[str, str]
     arguments: list[str]
     priority: int = 0
     cpus: float = 1.0
     gpus: float = 0.0
     uid: str = field(default_factory=_new_uid, compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSubmission(Submitted):
+    """A launch or a benchmark that is to wait for an agent.
+
+    Attributes:
+        files: File name -> text; the space or config files first, what they need beside them.
+    """
+
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +137,7 @@ class Holder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubmissionRecord(NewSubmission):
+class SubmissionRecord(Submitted):
     """A submission in the store.
 
     Attributes:
@@ -156,6 +167,11 @@ class SubmissionRecord(NewSubmission):
     started_at: datetime.datetime | None
     ended_at: datetime.datetime | None
     deaths: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeSubmission(SubmissionRecord, NewSubmission):
+    """A submission in the store, with its files."""
 
 
 @dataclass(frozen=True, kw_only=True)

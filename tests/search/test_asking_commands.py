@@ -26,14 +26,14 @@ def run(store: Store) -> Run:
 def test_a_trial_is_queued_with_what_the_space_allows(
     run: Run, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("try-trial", "--study", "made", "learning_rate=0.002", "aux_weight=0.5") == 0
+    assert run("queue-trial", "--study", "made", "learning_rate=0.002", "aux_weight=0.5") == 0
     number = capsys.readouterr().out.split()[3].rstrip(",")
     (action,) = list_actions(store, study="made")
     assert action.answer == f"it is trial {number}"
     assert action.asked_by == f"user {getpass.getuser()}"
     for wrong in ("learning_rate=7", "nothing=1"):
         with pytest.raises(SpaceError):
-            run("try-trial", "--study", "made", wrong)
+            run("queue-trial", "--study", "made", wrong)
     assert len(list_actions(store)) == 1
 
 
@@ -49,6 +49,9 @@ def test_notes_tags_and_budget_are_recorded(run: Run, store: Store) -> None:
     for words in (
         ("note", "--study", "made"),
         ("note", "--study", "absent", "text"),
+        ("note", "--study", "made", "x" * 10_001),
+        ("note", "--study", "made", "--tag", "x" * 61),
+        ("note", "--study", "made", " "),
         ("add-budget", "--launch", str(launch)),
     ):
         with pytest.raises(UserError):

@@ -121,12 +121,21 @@ class TaskTrainable(Trainable[TaskConfig]):
         return self.task(config).predict(network, inputs)
 
     def n_parameters(self, config: TaskConfig) -> int:
-        """The network's numbers that have gradients."""
+        """The network's numbers that have gradients, counted without giving them memory.
+
+        Only a network that reads numbers as it is built is built with its own.
+        """
         key = config.options.model_dump_json()
         if key not in self._counts:
-            with mistakes_told(ModelError):
-                parameters = list(checked_network(self.task(config)).parameters())
-            self._counts[key] = sum(each.numel() for each in parameters if each.requires_grad)
+            task = self.task(config)
+            try:
+                with torch.device("meta"):
+                    network = checked_network(task)
+            except (NotImplementedError, RuntimeError):  # A number of this device was asked for.
+                with mistakes_told(ModelError):
+                    network = checked_network(task)
+            trained = (each for each in network.parameters() if each.requires_grad)
+            self._counts[key] = sum(each.numel() for each in trained)
         return self._counts[key]
 
     def weight(self, config: TaskConfig) -> tuple[float, ...]:

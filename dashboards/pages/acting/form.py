@@ -21,9 +21,6 @@ from storage.tables.service import NewAction, asker
 
 __all__ = ["Form", "answering", "beside", "stop_launch", "user_of", "writing"]
 
-LONGEST = 10_000
-"""Characters of a note."""
-
 
 class Form:
     """What was sent, by the names of the fields."""
@@ -32,7 +29,7 @@ class Form:
         """Keep them; of several of a name the last one."""
         self.fields = dict(fields)
 
-    def text(self, name: str, longest: int = LONGEST) -> str:
+    def text(self, name: str, longest: int) -> str:
         """A text that must be there.
 
         Raises:

@@ -42,8 +42,6 @@ MAY = {
 }
 """State of a submission -> what can be asked of it."""
 FILE = "space.yaml"
-STOP_LAUNCH = "stop-launch"
-"""Of a benchmark, which has no page of actions of its own."""
 
 
 class QueueActions:
@@ -129,7 +127,7 @@ def _act(store: Store, form: Form, user: str) -> None:
     if verb == "submit":
         submit(store, _submission(form, user))
         return
-    if verb == STOP_LAUNCH:
+    if verb == STOP and "launch" in form.fields:  # Of a benchmark: it has no page of actions.
         stop_launch(store, STOP, form.whole("launch"), asked_by=user)
         return
     if verb not in SUBMISSION_VERBS:

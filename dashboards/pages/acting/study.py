@@ -163,8 +163,7 @@ def _act(store: Store, study_id: int, name: str, form: Form, user: str) -> None:
             raise UsageError("give one parameter a value at the least.")
         queue_trial(store, name, read_values(texts, space.parameters), asked_by=user)
     elif verb in (NOTE, TAG, UNTAG):
-        text = form.text("text", *(() if verb == NOTE else (60,)))
-        trial = form.whole("trial")
+        text, trial = form.fields.get("text", ""), form.whole("trial")
         remark(store, verb, text, study=name, trial_number=trial, asked_by=user)
     else:
         raise UsageError("the page has no such form.")
@@ -219,7 +218,7 @@ def _commands(
     values = ["--study", name, "NAME=VALUE", *option]
 
     commands = {
-        QUEUE_TRIAL: command_line("search.try_trial", values),
+        QUEUE_TRIAL: command_line("search.queue_trial", values),
         NOTE: command("note", "--study", name, "TEXT"),
         TAG: command("note", "--study", name, "--tag", "TAG"),
     }

@@ -50,7 +50,7 @@ def trial_document(store: Store, study_id: int, name: str, wanted: int) -> Docum
     measured = record.measured if record else UNKNOWN
     metrics = objectives(store, study_id)
     trial_id = store.optuna_storage.get_trial_id_from_study_id_trial_number(study_id, wanted)
-    runs = store.runs(trial_id=trial_id)
+    runs = store.runs(trial_ids=[trial_id])
     trials, _ = read_trials(store, study_id, [run for run in runs if run.purpose == "search"])
     by_number = {trial.number: trial for trial in trials}
     trial = by_number[wanted]

@@ -18,7 +18,7 @@ from dashboards.pages.site import Site
 from search.service.stop import main as stop_command
 from storage import Store
 from storage.actions import list_actions
-from storage.submissions import change_submission, list_submissions, submit
+from storage.submissions import change_submission, list_submissions, submission_of, submit
 from storage.tables.service import NewAction
 from tests.dashboards.made.bulk_study import add_study, begin_launch
 from tests.dashboards.made.reported_benchmark import made_benchmark
@@ -177,7 +177,9 @@ def test_a_space_file_becomes_a_submission_and_a_wrong_one_does_not(store: Store
         "started", "page anne", 2,
     )  # fmt: skip
     assert submission.arguments == ["--space", "space.yaml", "--time-limit", "1m"]
-    assert dict(submission.files) == {"space.yaml": SPACE.strip()}
+    whole = submission_of(store, submission.submission_id)
+    assert whole is not None
+    assert dict(whole.files) == {"space.yaml": SPACE.strip()}
     shown = page(store, "/data/queue")
     assert "No agent has been heard of" in shown
     assert "agent" in shown
@@ -205,8 +207,8 @@ def test_a_benchmark_that_runs_is_stopped_from_its_page(store: Store) -> None:
     record = made_benchmark(store, {"MLP": {1: 0.3}, "Siamese": {}}, n_seeds=3)
     launch = begin_launch(store, None, config={"benchmark": record.name})
     shown = page(store, f"/now/benchmark/{record.benchmark_id}")
-    assert "stop-launch" in shown
-    assert post(store, "/queue", verb="stop-launch", launch=launch).status == 303
+    assert 'value=\\"stop\\"' in shown
+    assert post(store, "/queue", verb="stop", launch=launch).status == 303
     (action,) = list_actions(store, launch_id=launch)
     assert (action.verb, action.asked_by, action.state) == ("stop", "page anne", "asked")
     assert f"stop launch {launch}" in page(store, "/data/queue")

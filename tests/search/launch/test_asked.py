@@ -13,8 +13,10 @@ from optuna.trial import TrialState
 import search.trials.ledger
 from search.benchmark.__main__ import main as benchmark
 from search.launch.__main__ import main as launch
+from search.launch.budget import _option
 from search.launch.plan import Plan
 from search.runs.actions import SUBMISSION_VARIABLE
+from space.amounts import parse_duration
 from space.errors import LeaseLostError
 from space.terminal.command import EXIT_INTERRUPTED
 from storage import Store
@@ -162,6 +164,11 @@ def test_more_budget_is_a_change_as_if_the_command_had_named_it(
     assert command(store, tmp_path, "--trials", "9", "--time-limit", "1500s") == 0
     later = [each for each in store.launches()[-1].changes if not each.startswith("code: ")]
     assert later == ["budget.trials: 7, now 9"]
+
+
+def test_a_submission_begins_again_with_all_the_time_that_it_was_given() -> None:
+    option, text = _option("time_limit", 1234567.0)
+    assert (option, parse_duration(text)) == ("--time-limit", 1234567.0)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from search.service.agency import Agency, Room, this_machine, what_became
-from search.service.children import Child, Order, last_words, order_of
+from search.service.children import Child, Order, last_words, order_of, run_here
 from storage import LaunchRecord, Store
 from storage.actions import list_actions
 from storage.leases import process_mark
@@ -124,6 +124,31 @@ def test_what_cannot_be_started_has_failed_and_is_not_the_agents_end(
     assert set(tmp_path.iterdir()) == before
 
 
+def test_people_are_told_of_what_failed_before_it_could_tell_them(
+    store: Store, started: Started
+) -> None:
+    for name in ("early", "late", "well"):
+        submit(store, new(name, cpus=1.0))
+    told: list[str] = []
+    agent = Agency(
+        store,
+        ROOM,
+        checkpoints=Path("where"),
+        launch=started,
+        send=lambda title, text: bool(told.append(f"{title}: {text}")),
+    )
+    looks(agent)
+    early, late, well = started
+    hold = str(late.submission.hold)
+    launch_id = store.begin_launch(new_launch(), lambda c, number: begin_under(c, hold, number))
+    store.record_told(launch_id, "It failed.")
+    early.status, late.status, well.status = 2, 2, 0
+    looks(agent)
+    assert set(states(store).values()) == {"failed", "done"}
+    (said,) = told
+    assert "'early': failed: a sentence" in said
+
+
 def test_a_full_disk_fails_no_submission(store: Store, started: Started) -> None:
     submit(store, new())
 
@@ -159,6 +184,15 @@ def test_what_a_child_is_told(store: Store, tmp_path: Path) -> None:
     joined = order_of(taken, store.url, checkpoints=tmp_path, ray_address="h:1", gpus=[])
     assert joined.arguments[-2:] == ["--ray-address", "h:1"]
     assert "RAY_OVERRIDE_RESOURCES" not in joined.environment
+
+
+def test_a_child_does_not_see_the_password_of_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCH_DASHBOARD_PASSWORD", "secret")
+    sees = ["-c", "import os, sys; sys.exit('SEARCH_DASHBOARD_PASSWORD' in os.environ)"]
+    order = Order(arguments=sees, environment={}, files={})
+    child = run_here(order, "search-test-", own_session=False)
+    assert child.wait() == 0
+    child.clear()
 
 
 def test_an_agent_that_is_stopped_puts_everything_back(store: Store, started: Started) -> None:

@@ -14,7 +14,7 @@ import search
 from search.__main__ import main
 from space.errors import SpaceError, UsageError
 from storage import open_store
-from storage.submissions import list_submissions, submit, take
+from storage.submissions import list_submissions, submission_of, submit, take
 from tests.records import begin_launch
 from tests.storage.test_submissions import HERE, ROOM, new
 
@@ -75,17 +75,19 @@ def test_what_is_submitted_is_sent_whole(run: Run, place: Path) -> None:
     run("submit --space own.json --priority 2 --cpus 3 -- --trials 5 --study mine")
     with closing(open_store(str(place / "s.db"))) as store:
         (found,) = list_submissions(store)
+        whole = submission_of(store, found.submission_id)
+    assert whole is not None
     assert (found.name, found.priority, found.cpus, found.gpus) == ("mine", 2, 3, 0)
     assert found.arguments == ["--space", "own.json", "--trials", "5", "--study", "mine"]
-    assert list(found.files) == ["own.json", "own/wave.py"]
-    assert found.files["own/wave.py"] == OWN
+    assert list(whole.files) == ["own.json", "own/wave.py"]
+    assert whole.files["own/wave.py"] == OWN
     run("submit --config table1 -- --seeds 2")
     assert search.submit(Path("space.json"), options=["--trials", "3"], cpus=2) == 3
     with pytest.raises(UsageError, match="space file, or config files"):
         search.submit()
     run("stop 3")
     (queued, of_table) = run("queue")
-    assert (of_table["command"], of_table["files"]) == ("benchmark", ["table1.yaml"])
+    assert (of_table["command"], of_table["arguments"][1]) == ("benchmark", "table1.yaml")
     assert queued["state"] == "queued"
 
 
@@ -93,6 +95,7 @@ def test_what_is_submitted_is_sent_whole(run: Run, place: Path) -> None:
     ("arguments", "says"),
     [
         ("--space space.json -- --trails 3", "--trails"),
+        ("--space space.json --trials 3", "two dashes"),
         ("--space space.json -- --set training.epochs=0", "training.epochs"),
         ("--space absent.yaml", "absent.yaml"),
         ("--space space.json --cpus 0", "--cpus"),

@@ -20,6 +20,7 @@ from tests.trainables.loop.tasks import Classes, Progression, open_task
 from trainables.contract.split_data import Batch, Split
 from trainables.contract.task import Task
 from trainables.loop.batch import TrainingBatch
+from trainables.loop.task_trainable import TaskTrainable
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 from trainables.shipped.digit_pairs.task import DigitPairs
@@ -58,6 +59,21 @@ def test_measured_says_every_metric_of_every_split_and_what_decides() -> None:
     assert found.kept_by == ("val_r2", "val_loss")
     assert found.metric("test_r2").maximize
     assert found.judged_by.name == "test_r2"
+
+
+@pytest.mark.parametrize(("width", "reads"), [(10**8, False), (8, True)])
+def test_parameters_are_counted_without_memory_for_them(
+    width: int, reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def network(_: Task) -> nn.Module:
+        if reads:  # As those do whose layers are dropped at rates of their own.
+            torch.linspace(0, 1, 2)[1].item()
+        return nn.Linear(width, width)
+
+    monkeypatch.setattr(Progression, "network", network)
+    trainable = TaskTrainable(Progression, "wide")
+    config = trainable.config_type.model_validate({"trainable": "wide"})
+    assert trainable.n_parameters(config) == width**2 + width
 
 
 @make_any

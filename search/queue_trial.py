@@ -1,4 +1,4 @@
-"""Put a trial into a study's queue: ``search try-trial --study mlp learning_rate=0.01``."""
+"""Put a trial into a study's queue: ``search queue-trial --study mlp learning_rate=0.01``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _value(text: str) -> tuple[str, str]:
 
 
 @StoreCommand.of(
-    "search.try_trial",
+    "search.queue_trial",
     "Put a trial into a study's queue; a launch that runs takes it up, or the next one does.",
     Option("--study", required=True, metavar="NAME", help="the study"),
     Option(
