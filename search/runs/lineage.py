@@ -84,5 +84,5 @@ def needed_uids(store: Store, sampler: Sampler, trials: Sequence[FrozenTrial]) -
 
 
 def _runs(store: Store, trial: FrozenTrial) -> dict[int, RunRecord]:
-    runs = store.runs(purpose="search", trial_id=trial._trial_id)
+    runs = store.runs(purpose="search", trial_ids=[trial._trial_id])
     return {run.replicate: run for run in runs}
