@@ -65,14 +65,17 @@ def main(options: Namespace) -> int:
     """Launch, and return the exit status."""
     file = read_request(options)
     # PyTorch and Ray take seconds to load, which neither help nor a mistake in the file waits for.
-    from search.launch.progress import on_terminal
-    from search.launch.result import exit_status, say_result
-    from search.launch.run import dry_run, launch
+    from search.launch.ahead import ray_ahead
 
-    if options.dry_run:
-        dry_run(file, options)
-        return EXIT_DONE
-    result = launch(file, options, display=on_terminal)
+    with ray_ahead(file, options) as up:
+        from search.launch.progress import on_terminal
+        from search.launch.result import exit_status, say_result
+        from search.launch.run import dry_run, launch
+
+        if options.dry_run:
+            dry_run(file, options)
+            return EXIT_DONE
+        result = launch(file, options, display=on_terminal, up=up)
     say_result(result, options.format)
     return exit_status(result)
 

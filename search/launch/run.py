@@ -33,6 +33,7 @@ def launch(
     options: Namespace,
     *,
     display: Callable[[Plan], LaunchObserver],
+    up: Path | None = None,
 ) -> Result:
     """Run a launch.
 
@@ -40,6 +41,7 @@ def launch(
         file: The space file with the command line laid over it.
         options: The command line's.
         display: Shows its course.
+        up: See `Workplace`.
 
     Returns:
         The result.
@@ -48,7 +50,7 @@ def launch(
         UserError: What the user can mend.
     """
     send = sender()
-    with _planned(file, options) as (url, plan, there), contextlib.ExitStack() as stack:
+    with _planned(file, options, up=up) as (url, plan, there), contextlib.ExitStack() as stack:
         store = there
         if store is None:
             store = open_store(url.render_as_string(hide_password=False))
@@ -93,7 +95,7 @@ def dry_run(file: SpaceFile, options: Namespace) -> None:
 
 @contextlib.contextmanager
 def _planned(
-    file: SpaceFile, options: Namespace, *, look: bool = False
+    file: SpaceFile, options: Namespace, *, look: bool = False, up: Path | None = None
 ) -> Iterator[tuple[sa.URL, Plan, Store | None]]:
     """Where the store is, the plan, and the store where it is there already."""
     url = parse_url(default_storage(options.storage))
@@ -106,6 +108,7 @@ def _planned(
                 checkpoints=checkpoint_directory(url, options.checkpoints),
                 ray_address=options.ray_address,
                 verbose=options.verbose,
+                up=up,
             ),
             command=options.typed,
             provenance=collect_provenance(),

@@ -5,28 +5,62 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["bare_actors", "bare_ray"]
+__all__ = ["Prestarted", "bare_actors", "bare_ray"]
 
 NOWHERE = 1
 """The port of an agent that is not there: nobody listens."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prestarted:
+    """Workers that start with Ray and load their libraries before there is anything to train.
+
+    Where Ray has a GPU there are none: a worker is told of its GPU before it loads PyTorch.
+
+    Attributes:
+        cpus: CPUs that each is to occupy: there are as many as fit.
+        most: How many there are at the most; None: as many as fit.
+        modules: What they load.
+    """
+
+    cpus: float
+    most: int | None
+    modules: tuple[str, ...]
+
+    def count(self, command: Sequence[str]) -> int:
+        """How many there are to be.
+
+        Args:
+            command: Starts the raylet.
+        """
+        given = dict(each.partition("=")[::2] for each in command)
+        resources = given["--static_resource_list"].split(",")
+        amounts = dict(zip(resources[::2], map(float, resources[1::2]), strict=True))
+        if amounts.get("GPU") or not self.cpus:
+            return 0
+        fit = math.floor(amounts["CPU"] / self.cpus + 1e-9)
+        return fit if self.most is None else min(fit, self.most)
+
+
 @contextmanager
-def bare_ray(*, verbose: bool) -> Iterator[None]:
+def bare_ray(*, verbose: bool, prestarted: Prestarted | None = None) -> Iterator[None]:
     """Let the Ray that is started inside be one for a search on this machine alone.
 
     Args:
         verbose: Whether the driver wants the workers' output.
+        prestarted: Workers that start with it.
     """
-    with _loopback(), _without_monitors(verbose=verbose), _without_agents():
+    with _loopback(), _without_monitors(verbose=verbose), _bare_raylet(prestarted):
         yield
 
 
@@ -73,12 +107,13 @@ def _without_monitors(*, verbose: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _without_agents() -> Iterator[None]:
-    """Let the Ray that is started inside do without its agents.
+def _bare_raylet(prestarted: Prestarted | None) -> Iterator[None]:
+    """Let the Ray that is started inside do without its agents, and prestart what it is told.
 
     A raylet wants two: one for logs, metrics and submitted jobs, one that sets up environments for
     actors. They cost a CPU second and a half, and Ray is not ready before they are. Each has a
-    stand-in that does nothing for as long as the raylet lives; see `bare_actors`.
+    stand-in that does nothing for as long as the raylet lives; see `bare_actors`. It would prestart
+    a worker for each CPU.
     """
     import ray._raylet
     from ray._private import ray_constants, services
@@ -103,6 +138,8 @@ def _without_agents() -> Iterator[None]:
                 f"{name}={stand_in}" if (name := each.partition("=")[0]) in agents else each
                 for each in command
             ]
+            if prestarted is not None:
+                command.append(f"--num_prestart_python_workers={prestarted.count(command)}")
         return start(command, process_type, *args, **kwargs)
 
     services.start_ray_process = started

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from search.workers.own_ray import bare_ray
+from search.workers.own_ray import Prestarted, bare_ray
 from search.workers.scratch import scratch_directory
 from space import Resources, TrainingConfig
 from space.config import AnyTraining
@@ -79,7 +79,9 @@ class Slots:
 
 
 @contextmanager
-def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
+def ray_session(
+    address: str | None, *, verbose: bool, prestarted: Prestarted | None = None
+) -> Iterator[Path]:
     """Ray, ready, for as long as the block lasts.
 
     If this process is killed, a Ray of our own goes with it, and the workers follow in seconds.
@@ -89,6 +91,7 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
             dashboard, closed to whoever has not its token; ``auto`` or ``HOST:PORT`` joins a
             cluster, with the token in ``~/.ray/auth_token`` or ``RAY_AUTH_TOKEN`` if it wants one.
         verbose: Let Ray's own messages through.
+        prestarted: Workers that start with a Ray of our own.
 
     Yields:
         A scratch directory for Tune, gone after the block; a Ray of our own has its files there.
@@ -125,10 +128,10 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
                 # Sockets and logs go with the launch, and the last cluster's address, which `ray
                 # start` leaves for `ray status`, stays that of the user's own.
                 "_temp_dir": str(scratch),
-                # A process for each CPU, however many workers there are to be; and metrics for an
-                # agent that is not there.
+                # Its metrics would be for an agent that is not there.
                 "_system_config": {
-                    "prestart_worker_first_driver": False,
+                    "prestart_worker_first_driver": prestarted is not None,
+                    "preload_python_modules": [] if prestarted is None else prestarted.modules,
                     "enable_metrics_collection": False,
                 },
             }
@@ -138,7 +141,7 @@ def ray_session(address: str | None, *, verbose: bool) -> Iterator[Path]:
             with ExitStack() as stack:
                 stack.enter_context(_own_signal_handlers())
                 if address is None:
-                    stack.enter_context(bare_ray(verbose=verbose))
+                    stack.enter_context(bare_ray(verbose=verbose, prestarted=prestarted))
                 ray.init(**options)
         except (OSError, RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason"

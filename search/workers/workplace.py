@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -62,6 +62,7 @@ class Workplace:
         limits: What a worker may take for an assignment.
         ray_address: The cluster to join, or None for a Ray of our own.
         verbose: Let the libraries' own messages through.
+        up: The scratch directory of a Ray that is up already; None: one is started or joined.
     """
 
     resources: Resources = field(default_factory=Resources)
@@ -73,6 +74,7 @@ class Workplace:
     limits: Limits = field(default_factory=Limits)
     ray_address: str | None = None
     verbose: bool = False
+    up: Path | None = None
 
     def files(self, uid: str) -> RunFiles:
         """Where a run's files lie."""
@@ -96,13 +98,17 @@ class Workplace:
 
     @contextmanager
     def open(self) -> Iterator[OpenWorkplace]:
-        """Start Ray or join it, for as long as the block lasts.
+        """Start Ray or join it, for as long as the block lasts, unless it is up already.
 
         Raises:
             ClusterError: If Ray cannot be started or reached, or not even one worker fits.
             TrainingError: If workers get no GPU but a setting needs one.
         """
-        with ray_session(self.ray_address, verbose=self.verbose) as scratch:
+        with ExitStack() as stack:
+            scratch = self.up
+            if scratch is None:
+                session = ray_session(self.ray_address, verbose=self.verbose)
+                scratch = stack.enter_context(session)
             yield self.opened(self.find_slots(), scratch)
 
 

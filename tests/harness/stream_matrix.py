@@ -173,6 +173,7 @@ def stand_in() -> None:
     import dashboards.report
     import dashboards.serve
     import search.benchmark.run
+    import search.launch.ahead
     import search.launch.study
     import search.reproduction.document
     import search.workers.workplace
@@ -185,7 +186,7 @@ def stand_in() -> None:
     slots = Slots(cpus=1, gpus=0, nodes=1, concurrency=1, gpus_per_trial=0)
 
     @contextmanager
-    def no_ray(_address: str | None, *, verbose: bool) -> Iterator[Path]:
+    def no_ray(_address: str | None, **_options: Any) -> Iterator[Path]:
         yield Path.cwd()
 
     class Places:
@@ -222,6 +223,7 @@ def stand_in() -> None:
     rows = trainables.__main__.model_rows(2)  # Once: it builds every network.
     document = search.reproduction.document.Document(text="±é\n", figures={})
     for module, name, value in (
+        (search.launch.ahead, "ray_session", no_ray),
         (search.workers.workplace, "ray_session", no_ray),
         (search.launch.study, "run_tune", run_tune),
         (search.workers.workplace, "slots_for", lambda *_: slots),

@@ -134,6 +134,12 @@ def command(store: Store, tmp_path: Path) -> Callable[..., Path]:
     return run
 
 
+@pytest.fixture(autouse=True)
+def _no_ray_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets launches in this process start Ray where they train, if they do, as those in Python."""
+    monkeypatch.setattr("search.launch.ahead.ray_ahead", lambda *_: nullcontext())
+
+
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Here:
     """Lets launches train in this process, without Ray."""
@@ -149,7 +155,7 @@ def ray_scratch() -> Iterator[Path]:
     """
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(own_ray, "_without_agents", nullcontext)
+            patch.setattr(own_ray, "_bare_raylet", nullcontext)
             path = stack.enter_context(ray_session(None, verbose=False))
         yield path
 
