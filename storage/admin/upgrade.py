@@ -158,7 +158,8 @@ def _refuse_living(engine: sa.Engine, url: sa.URL) -> None:
     silence = SecondsSince(table.c.heartbeat_at).label("silence")
     absent: dict[str, Any] = dict.fromkeys(LaunchRecord.__dataclass_fields__)
     with engine.connect() as connection:
-        for row in connection.execute(sa.select(silence, *(table.c[name] for name in names))):
+        query = sa.select(silence, *(table.c[name] for name in names)).order_by(table.c.launch_id)
+        for row in connection.execute(query):
             launch = LaunchRecord(**{**absent, **row._mapping})
             if is_alive(launch):
                 raise StorageError(
