@@ -69,8 +69,8 @@ _NOT_SUBMITTED = {"--storage", "--checkpoints", "--ray-address", "--dry-run"}
 _RESUMABLE = ("paused", "failed", "stopped")
 
 MAX_DEATHS = 5
-"""A submission whose command or agent dies so often in a row, and has not trained an epoch nor
-ended a run in between, has failed: most likely it takes more memory than there is."""
+"""A submission whose command dies so often in a row, and has not trained an epoch nor ended a run
+in between, has failed: most likely it takes more memory than there is."""
 
 _TABLE = schema.submissions
 _ACTIONS = schema.actions
@@ -398,7 +398,7 @@ def put_back(store: Store) -> list[SubmissionRecord]:
 def state_after(launch: LaunchRecord | None) -> tuple[str, str | None]:
     """What has become of a submission, by how its launch ended: as `end_hold` is told, and why."""
     if launch is None:
-        return "died", "its agent died"
+        return "queued", "its agent died"
     status = status_of(launch)
     if status in ("died", "interrupted"):
         after = "died" if status == "died" else "queued"

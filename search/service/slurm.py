@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,13 @@ class Slurm:
         except (RuntimeError, NameError, AssertionError) as error:
             said = str(error).strip().partition("\n")[0]
             raise UsageError(f"--slurm: {said or 'Slurm is not there'}.") from error
+        if cluster == "slurm":
+            asked = subprocess.run(["sacct", "--noheader", "--jobs=0"], capture_output=True)
+            if asked.returncode:
+                raise UsageError(
+                    "--slurm: sacct does not answer, and nobody would hear of a job that is "
+                    "killed; set up Slurm's accounting."
+                )
 
     def __call__(self, submission: SubmissionRecord, order: Order) -> Child:
         """Submit a job."""

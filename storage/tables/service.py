@@ -152,7 +152,7 @@ class SubmissionRecord(Submitted):
         launch_id: The launch that it began last.
         started_at: When it was taken last.
         ended_at: When it ended.
-        deaths: How often in a row its command or its agent died before it had trained anything.
+        deaths: How often in a row its command died before it had trained anything.
     """
 
     submission_id: int

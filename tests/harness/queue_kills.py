@@ -151,8 +151,6 @@ class Service:
             self._server = self._serve()
         elif victim == "agent":
             place = self._rng.randrange(len(self._agents))
-            if self._agents[place].pid in self._spared():
-                return
             _kill(self._agents[place].pid)
             self._agents[place].wait()
             self._agents[place] = self._agent()
@@ -186,14 +184,10 @@ class Service:
         return self._rng.choice(workers)
 
     def _spared(self) -> set[int | None]:
-        """The agents and drivers whose submission would rightly fail for one more death."""
+        """The drivers whose submission would rightly fail for one more death."""
         drivers = {each.launch_id: each.pid for each in self.store.launches(status="running")}
-        return {
-            pid
-            for each in list_submissions(self.store, "running")
-            if each.deaths == MAX_DEATHS - 1 and each.holder is not None
-            for pid in (each.holder.pid, drivers.get(each.launch_id or 0))
-        }
+        running = list_submissions(self.store, "running")
+        return {drivers.get(e.launch_id or 0) for e in running if e.deaths == MAX_DEATHS - 1}
 
     def close(self) -> None:
         """Stop all of it but PostgreSQL."""

@@ -1,7 +1,12 @@
-"""Submissions as jobs, by submitit's executor for one machine: Slurm itself is not here."""
+"""Submissions as jobs, by submitit's executor for one machine and, where there is one, on Slurm."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +18,20 @@ from search.service.children import Child, Order
 from search.service.slurm import Slurm, options_of
 from space.errors import UsageError
 from storage import Store
-from storage.submissions import list_submissions, submit
+from storage.submissions import list_submissions, submission_of, submit
 from storage.tables.service import SubmissionRecord
+from tests.search.service.own_slurm import PROGRAMS, own_slurm
 from tests.search.service.pretend import MODULE
 from tests.storage.test_submissions import new
 
 pytest.importorskip("submitit")
 
 
-class Local:
+class Jobs:
     """Starts jobs of pretended launches, and remembers them."""
 
-    def __init__(self, folder: Path, seconds: str = "0") -> None:
-        self._slurm = Slurm(folder, options_of(()), cluster="local")
+    def __init__(self, cluster: str, folder: Path, seconds: str = "0") -> None:
+        self._slurm = Slurm(folder, options_of(()), cluster=cluster)
         self._arguments = ["-m", MODULE, "child", seconds]
         self.jobs: list[Child] = []
 
@@ -37,38 +43,85 @@ class Local:
         return self.jobs[-1]
 
 
-@pytest.fixture
-def clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What jobs are told by the agent's own environment is gone afterwards."""
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[dict[str, str]]:
+    """What to set in the environment for a Slurm of our own."""
+    if not all(shutil.which(each, path=f"{os.environ['PATH']}:/usr/sbin") for each in PROGRAMS):
+        pytest.skip("Slurm is not installed here")
+    with (
+        tempfile.TemporaryDirectory(prefix="s-", dir="/tmp") as folder,
+        own_slurm(Path(folder)) as environment,
+    ):
+        yield environment
+
+
+@pytest.fixture(params=["local", "slurm"])
+def cluster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """As submitit calls it; what jobs are told by the agent's environment is gone afterwards."""
     for name in ("SEARCH_STORAGE", "PYTHONPATH"):
         monkeypatch.setenv(name, "")
+    if request.param == "slurm":
+        for name, value in request.getfixturevalue("slurm").items():
+            monkeypatch.setenv(name, value)
+    return str(request.param)
 
 
-@pytest.mark.usefixtures("clean")
-def test_submissions_are_jobs(store: Store, tmp_path: Path) -> None:
+def test_submissions_are_jobs(cluster: str, store: Store, tmp_path: Path) -> None:
     for name in ("good", "broken"):
         submit(store, new(name))
-    agent = Agency(store, ALL, checkpoints=tmp_path, launch=Local(tmp_path / "jobs"))
+    agent = Agency(store, ALL, checkpoints=tmp_path, launch=Jobs(cluster, tmp_path / "jobs"))
     agent.run(lambda: False, once=True)
     good, broken = list_submissions(store)
     assert (good.state, broken.state, broken.reason) == ("done", "failed", "a sentence")
     assert [each.status for each in store.launches()] == ["done"]
-    written = b"".join(path.read_bytes() for path in (tmp_path / "jobs").rglob("*.pkl"))
+    jobs = tmp_path / "jobs"
+    written = b"".join(each.read_bytes() for each in jobs.rglob("*") if each.is_file())
     assert str(good.hold).encode() in written
     assert store.url.database is not None
     assert store.url.database.encode() not in written
 
 
-@pytest.mark.usefixtures("clean")
-def test_a_job_that_is_killed_goes_back_into_the_queue(store: Store, tmp_path: Path) -> None:
+def test_what_an_agent_that_is_stopped_has_goes_back_into_the_queue(
+    cluster: str, store: Store, tmp_path: Path
+) -> None:
     submit(store, new())
-    start = Local(tmp_path / "jobs", seconds="600")
+    start = Jobs(cluster, tmp_path / "jobs", seconds="600")
 
     def stop() -> bool:
         return bool(start.jobs) and bool(store.launches())
 
     Agency(store, ALL, checkpoints=tmp_path, launch=start).run(stop)
     assert [each.state for each in list_submissions(store)] == ["queued"]
+
+
+@pytest.mark.parametrize("cluster", ["slurm"], indirect=True)
+def test_a_job_that_slurm_kills_goes_back_into_the_queue(
+    cluster: str, store: Store, tmp_path: Path
+) -> None:
+    number = submit(store, new())
+    start = Jobs(cluster, tmp_path / "jobs", seconds="600")
+    agency = Agency(store, ALL, checkpoints=tmp_path, launch=start)
+
+    def stop() -> bool:
+        if len(start.jobs) == 1 and store.launches():
+            subprocess.run(["scancel", "--signal=KILL", "--full", "--me"], check=True)
+        found = submission_of(store, number)
+        assert found is not None
+        if len(start.jobs) == 2:
+            assert found.deaths == 1
+        return len(start.jobs) == 2
+
+    agency.run(stop)
+    assert [each.state for each in list_submissions(store)] == ["queued"]
+
+
+@pytest.mark.parametrize("cluster", ["slurm"], indirect=True)
+def test_where_nobody_would_hear_of_a_killed_job_no_agent_begins(
+    cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.environ["PATH"].partition(os.pathsep)[2])
+    with pytest.raises(UsageError, match="accounting"):
+        Slurm(tmp_path / "jobs", {}, cluster=cluster)
 
 
 @pytest.mark.parametrize(
