@@ -96,7 +96,7 @@ class Space(ConfigHolder):
     What is confirmed is compared with the first."""
     warm_start: Annotated[WarmStart | None, Field(exclude_if=lambda start: start is None)] = None
     """An earlier study whose best trials are tried first, too."""
-    replicates: Annotated[int, Field(ge=1)] = 1
+    replicates: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Seeds that each trial is trained on; its objective is their mean."""
     confirm: Confirm = Confirm()
     """What is trained again on fresh seeds at the end."""

@@ -25,7 +25,7 @@ class TableOptions(Options):
     """The column that is predicted; default: the last."""
     width: Annotated[int, Field(ge=1)] = 64
     """Units of a hidden layer."""
-    depth: Annotated[int, Field(ge=0)] = 2
+    depth: Annotated[int, Field(ge=0, le=1_000)] = 2
     """Hidden layers."""
 
 

@@ -284,6 +284,15 @@ def test_a_token_opens_no_page(api: Api, path: str) -> None:
     assert request(site, f"{API}/studies", headers=basic("anna", "secret")).status == 401
 
 
+def test_a_number_takes_no_memory_of_the_servers(api: Api) -> None:
+    wide = {**FOUR, "study": "wide", "trainable": "digits-cnn", "options": {"width": 10**6}}
+    launch = api.begin(wide)
+    trial = api.done(f"/launches/{launch}/ask")["trial"]  # The client may have what it takes.
+    assert trial["runs"][0]["config"]["options"]["width"] == 10**6
+    many = {**FOUR, "study": "many", "replicates": 10**9}
+    assert api.refused("/launches", {"space": many})[0] == 422
+
+
 def test_a_mistake_of_ours_tells_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
 

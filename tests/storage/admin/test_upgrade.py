@@ -18,6 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from space.errors import StorageError
 from storage import open_store
 from storage.__main__ import main
+from storage.actions import list_actions
 from storage.admin.upgrade import upgrade_store
 from storage.benchmarks import load_benchmarks
 from storage.connect.engine import parse_url
@@ -249,6 +250,23 @@ def described(connection: sa.Connection) -> dict[str, Any]:
         )
         for table in metadata.tables
     }
+
+
+def test_clients_began_launches_by_tokens_and_of_others_it_is_not_known(
+    old_url: str, engine: sa.Engine
+) -> None:
+    with engine.begin() as connection:
+        migrate(connection, "0011")
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        for verb in ("begin-launch", "note"):
+            row = {"uid": verb, "verb": verb, "asked_by": "ci", "asked_at": utc_now()}
+            new = tables.tables["search_actions"].insert()
+            connection.execute(new.values(**row, detail={}, state="done"))
+    upgrade_store(old_url)
+    with closing(open_store(old_url)) as store:
+        found = {each.verb: each.asked_by for each in list_actions(store)}
+    assert found == {"begin-launch": "token ci", "note": "ci"}
 
 
 def test_an_upgrade_that_fails_leaves_the_store_as_it_was(old_url: str, engine: sa.Engine) -> None:
