@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
 
+    from dashboards.pages.acting.queue import Check
     from storage import Store
 
 __all__ = ["EXAMPLES", "OPTIONS", "main", "make_server", "serve"]
@@ -60,19 +61,24 @@ def main(options: Namespace) -> None:
     serve(options)
 
 
-def serve(options: Namespace, api: Callable[[Store], ASGIApp] | None = None) -> None:
+def serve(
+    options: Namespace,
+    api: Callable[[Store], ASGIApp] | None = None,
+    check: Check | None = None,
+) -> None:
     """Serve until Ctrl-C or SIGTERM ends it.
 
     Args:
         options: Those of `OPTIONS`.
         api: Makes an API over the store, which is served beside the pages.
+        check: What the pages ask before they put something into the queue; see `Site`.
     """
     from dashboards.pages.site import load_dashboard
 
     credentials = find_credentials(options.credentials)
     _refuse_open_host(options.host, credentials)
     with opened(options.storage) as store, _listen(options.host, options.port) as listener:
-        server = make_server(store, credentials, None if api is None else api(store))
+        server = make_server(store, credentials, None if api is None else api(store), check)
         # Once the server has ended in good order, it passes on the signal that ended it.
         with contextlib.suppress(KeyboardInterrupt), _terminable():
             say(f"{_address(listener)}  (Ctrl-C ends it)")
@@ -82,7 +88,10 @@ def serve(options: Namespace, api: Callable[[Store], ASGIApp] | None = None) -> 
 
 
 def make_server(
-    store: Store, credentials: Credentials | None, api: ASGIApp | None = None
+    store: Store,
+    credentials: Credentials | None,
+    api: ASGIApp | None = None,
+    check: Check | None = None,
 ) -> uvicorn.Server:
     """Make the server.
 
@@ -90,6 +99,7 @@ def make_server(
         store: What it shows.
         credentials: What every request must bring; None: nothing, which only loopback may do.
         api: What answers below `dashboards.pages.guard.API`, if anything does.
+        check: See `Site`.
 
     Returns:
         A server: `run` serves on the sockets that it is given, until it is interrupted.
@@ -101,7 +111,7 @@ def make_server(
 
     return uvicorn.Server(
         uvicorn.Config(
-            Guard(Site(store), credentials, api),
+            Guard(Site(store, check), credentials, api),
             # Whatever else is installed, this is what the tests ran with.
             http="h11",
             loop="asyncio",

@@ -38,7 +38,8 @@ def main(options: Namespace) -> None:
     """Queue it, and say its number."""
     from dashboards.numbers.study.view import latest_space
     from space.study.queued import read_values
-    from storage.on_studies import queue_trial
+    from storage.on_studies import QUEUE_TRIAL, queue_trial
+    from storage.tables.service import NewAction
 
     with opened(options.storage, look=False) as store:
         space = latest_space(store.launches(store.study_id(options.study)))
@@ -47,7 +48,13 @@ def main(options: Namespace) -> None:
                 f"--study {options.study}: no launch of this release has said what it searches."
             )
         values = read_values(dict(options.values), space.parameters)
-        done = queue_trial(store, options.study, values, asked_by=this_user())
+        action = NewAction(
+            verb=QUEUE_TRIAL,
+            asked_by=this_user(),
+            study=options.study,
+            detail={"values": values},
+        )
+        done = queue_trial(store, action)
     say(f"{done.answer}, and waits for a worker")
 
 

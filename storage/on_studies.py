@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,17 +40,13 @@ LONGEST = {NOTE: 10_000, TAG: 60, UNTAG: 60}
 """Characters of a note and of a tag."""
 
 
-def queue_trial(
-    store: Store, study: str, values: Mapping[str, Any], *, asked_by: str
-) -> ActionRecord:
+def queue_trial(store: Store, action: NewAction) -> ActionRecord:
     """Put a trial into a study's queue; the next worker that is free takes it up.
 
     Args:
         store: The store.
-        study: The study's name.
-        values: Parameter -> value, as the study's space spells them; the sampler proposes the
-            others.
-        asked_by: Who asks.
+        action: `QUEUE_TRIAL`, with its `study`, and in its detail ``values``: parameter -> value,
+            as the study's space spells them; the sampler proposes the others.
 
     Returns:
         The action as it is recorded: done, with the trial's number; refused without such a study.
@@ -59,43 +56,33 @@ def queue_trial(
     """
 
     def work(connection: sa.Connection) -> Answer:
-        own = sa.select(STUDIES.c.study_id).where(STUDIES.c.study_name == study)
+        own = sa.select(STUDIES.c.study_id).where(STUDIES.c.study_name == action.study)
         study_id = connection.execute(own.with_for_update()).scalar()
         if study_id is None:
-            return Answer("refused", f"there is no study {study}")
+            return Answer("refused", f"there is no study {action.study}")
         new = TRIALS.insert().values(
             study_id=study_id, number=next_number(study_id), state=TrialState.WAITING
         )
         trial_id = connection.execute(new).inserted_primary_key[0]  # type: ignore[index]
-        row = {"trial_id": trial_id, "key": QUEUED, "value_json": json.dumps(dict(values))}
+        row = {
+            "trial_id": trial_id,
+            "key": QUEUED,
+            "value_json": json.dumps(dict(action.detail["values"])),
+        }
         connection.execute(SYSTEM_ATTRIBUTES.insert().values(row))
         query = sa.select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id)
         return Answer("done", f"it is trial {connection.execute(query).scalar_one()}")
 
-    action = NewAction(
-        verb=QUEUE_TRIAL, asked_by=asked_by, study=study, detail={"values": dict(values)}
-    )
     return act(store, action, work)
 
 
-def remark(
-    store: Store,
-    verb: str,
-    text: str,
-    *,
-    study: str,
-    trial_number: int | None = None,
-    asked_by: str,
-) -> ActionRecord:
+def remark(store: Store, action: NewAction) -> ActionRecord:
     """Write something down about a study or a trial.
 
     Args:
         store: The store.
-        verb: `NOTE`, `TAG` or `UNTAG`.
-        text: The note, or the tag.
-        study: The study's name.
-        trial_number: The trial, by its number; None: the study.
-        asked_by: Who writes.
+        action: `NOTE`, `TAG` or `UNTAG`, with its `study`, the `trial_number` if it is about a
+            trial, and in its detail ``text``: the note, or the tag.
 
     Returns:
         The action as it is recorded: done; refused without such a trial.
@@ -104,7 +91,8 @@ def remark(
         UsageError: If the text is empty or too long.
         StorageError: If the database fails.
     """
-    text = text.strip()
+    verb, study, trial_number = action.verb, action.study, action.trial_number
+    text = action.detail["text"].strip()
     if not 0 < len(text) <= LONGEST[verb]:
         raise UsageError(f"{verb}: write something, of {LONGEST[verb]:,} characters at the most.")
 
@@ -118,14 +106,7 @@ def remark(
                 return Answer("refused", f"study '{study}' has no trial {trial_number}")
         return Answer("done", None)
 
-    action = NewAction(
-        verb=verb,
-        asked_by=asked_by,
-        study=study,
-        trial_number=trial_number,
-        detail={"text": text},
-    )
-    return act(store, action, work)
+    return act(store, replace(action, detail={"text": text}), work)
 
 
 def actions_version(store: Store, study: str) -> str:

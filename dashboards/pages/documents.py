@@ -19,6 +19,7 @@ from dashboards.glossary import explained, word_id
 from dashboards.tables.drawing import Sheet, draw
 from space.amounts import size_in_words
 from space.words import STATES, capitalised, count, duration, number
+from storage.tables.service import new_uid
 
 __all__ = ["STATIC", "Document", "drawn", "figure_templates", "render", "static"]
 
@@ -123,7 +124,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(word_id=word_id, STATES=STATES, STATE_COLOURS=STATE_COLOURS)
+    environment.globals.update(
+        new_uid=new_uid, word_id=word_id, STATES=STATES, STATE_COLOURS=STATE_COLOURS
+    )
     environment.filters.update(
         capitalised=capitalised,
         count=count,

@@ -39,7 +39,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboards.pages.acting.queue import QueueActions, queue_document
+from dashboards.pages.acting.queue import Check, QueueActions, queue_document
 from dashboards.pages.acting.study import StudyActions, asked_document
 from dashboards.pages.addresses import ADDRESSES, STUDY, Shown
 from dashboards.pages.documents import STATIC, Document, figure_templates, render
@@ -80,11 +80,13 @@ register_url_convertor("id", Id())
 class Site:
     """The whole site over one store, as an ASGI application."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, check: Check | None = None) -> None:
         """Serve a store, which is only read; what people do in Optuna Dashboard goes its own way.
 
         Args:
             store: The store.
+            check: Refuses what no agent could run, by a `UserError`; None where nobody knows the
+                commands.
         """
         self._store = store
         self._latest = Latest()
@@ -98,7 +100,7 @@ class Site:
                 Route("/", self._overview),
                 Route("/data/overview", self._overview_data),
                 *documents,
-                Route("/queue", QueueActions(store).answer, methods=["GET", "POST"]),
+                Route("/queue", QueueActions(store, check).answer, methods=["GET", "POST"]),
                 Route("/data/queue", functools.partial(self._live, queue_document)),
                 Route(ACTIONS, StudyActions(store).answer, methods=["GET", "POST"]),
                 Route(f"/data{ACTIONS}", functools.partial(self._live, asked_document)),

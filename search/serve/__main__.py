@@ -41,8 +41,9 @@ def _rate(text: str) -> float:
 def main(options: Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM ends it."""
     from search.serve.app import make_api
+    from search.serve.queueing import check_submission
 
-    serve(options, partial(make_api, rate=options.rate))
+    serve(options, partial(make_api, rate=options.rate), check_submission)
 
 
 if __name__ == "__main__":

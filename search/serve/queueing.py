@@ -20,7 +20,7 @@ from storage.commands.command_line import option_values
 from storage.submissions import change_submission, list_submissions, submission_of, submit
 from storage.tables.service import ActionRecord, NewAction, NewSubmission
 
-__all__ = ["queueing"]
+__all__ = ["check_submission", "queueing"]
 
 OF_FILES = {"launch": "--space", "benchmark": "--config"}
 """Command -> its option that names the file or files that it begins with."""
@@ -84,9 +84,9 @@ def queueing(stores: Stores) -> APIRouter:
     @router.post("/submissions", status_code=201)
     def queue(request: Request, body: Queued, key: Key = None) -> Json:
         """Put a launch or a benchmark into the queue, for the next agent that has room for it."""
-        _check(body)
         token = request.state.token
         new = NewSubmission(**dict(body), submitted_by=token.asker, uid=uid_of(token, key))
+        check_submission(new)
         store = stores.writing
         number = submit(store, new)
         found = submission_of(store, number)
@@ -156,23 +156,26 @@ def _fixed(body: Queued) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in body if name != "priority"]
 
 
-def _check(body: Queued) -> None:
-    """Refuse what no agent could run.
+def check_submission(new: NewSubmission) -> None:
+    """Refuse what no agent could run, whether it came over the API or from a page.
+
+    Args:
+        new: What is to be submitted.
 
     Raises:
         UsageError: If the arguments are wrong, or name files that are not there.
     """
     try:
-        command(body.command).build_parser().parse_args(body.arguments)
+        command(new.command).build_parser().parse_args(new.arguments)
     except SystemExit as error:
         raise UsageError("arguments: there is nobody to be helped") from error
-    option = OF_FILES[body.command]
-    named = option_values(shlex.join(body.arguments), option)
-    missing = [name for name in named if name not in body.files]
+    option = OF_FILES[new.command]
+    named = option_values(shlex.join(new.arguments), option)
+    missing = [name for name in named if name not in new.files]
     if missing or not named:
         raise UsageError(
             f"arguments: {option} names {', '.join(missing) or 'nothing'}, and files has "
-            f"{', '.join(body.files)}"
+            f"{', '.join(new.files)}"
         )
 
 

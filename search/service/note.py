@@ -29,6 +29,7 @@ def main(options: Namespace) -> None:
     """Record it."""
     from search.service.submitting import this_user
     from storage.on_studies import NOTE, TAG, UNTAG, remark
+    from storage.tables.service import NewAction
 
     given = {NOTE: options.text, TAG: options.tag, UNTAG: options.untag}
     said = {verb: text for verb, text in given.items() if text}
@@ -37,14 +38,14 @@ def main(options: Namespace) -> None:
     ((verb, text),) = said.items()
     with opened(options.storage, look=False) as store:
         store.study_id(options.study)
-        done = remark(
-            store,
-            verb,
-            text,
+        action = NewAction(
+            verb=verb,
+            asked_by=this_user(),
             study=options.study,
             trial_number=options.trial,
-            asked_by=this_user(),
+            detail={"text": text},
         )
+        done = remark(store, action)
     if done.state == "refused":
         raise UsageError(f"search note: {done.answer}.")
     say("it is recorded")

@@ -20,6 +20,7 @@ __all__ = [
     "TokenRecord",
     "WholeSubmission",
     "asker",
+    "new_uid",
 ]
 
 ENDED = ("done", "failed", "stopped")
@@ -37,7 +38,8 @@ def asker(kind: Literal["page", "token", "user"], name: str) -> str:
     return f"{kind} {name}"
 
 
-def _new_uid() -> str:
+def new_uid() -> str:
+    """One that nothing in any store has."""
     return uuid.uuid4().hex
 
 
@@ -63,7 +65,7 @@ class NewAction:
     trial_number: int | None = None
     submission_id: int | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
-    uid: str = field(default_factory=_new_uid, compare=False, repr=False)
+    uid: str = field(default_factory=new_uid, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ class Submitted:
     priority: int = 0
     cpus: float = 1.0
     gpus: float = 0.0
-    uid: str = field(default_factory=_new_uid, compare=False, repr=False)
+    uid: str = field(default_factory=new_uid, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

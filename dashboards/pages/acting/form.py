@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
@@ -13,11 +15,10 @@ from starlette.responses import Response
 from space.amounts import parse_duration
 from space.errors import UsageError, UserError
 from space.messages import describe
-from space.words import capitalised
 from storage import Store, open_store
 from storage.actions import STOP, ask
 from storage.submissions import change_submission, list_submissions
-from storage.tables.service import NewAction, asker
+from storage.tables.service import NewAction, asker, new_uid
 
 __all__ = ["Form", "answering", "beside", "stop_launch", "user_of", "writing"]
 
@@ -55,6 +56,18 @@ class Form:
             raise UsageError(f"{name}: found {describe(text)}; expected {expected}.")
         return int(text)
 
+    def uid(self, asked_by: str) -> str:
+        """What names what it asks for in the store: the same, however often the form is sent.
+
+        Without a key of the page that it stands on, as a table's buttons have none, it is another
+        each time.
+        """
+        if not self.fields.get("key"):
+            return new_uid()
+        return hashlib.sha256(repr((asked_by, sorted(self.fields.items()))).encode()).hexdigest()[
+            :32
+        ]
+
     def seconds(self, name: str) -> float | None:
         """A span of time such as ``10m``, None where the field is empty or not there.
 
@@ -87,7 +100,7 @@ async def beside(request: Request, answer: Callable[[Request, Form | None], Resp
 def answering(
     request: Request,
     form: Form,
-    act: Callable[[Form, str], None],
+    act: Callable[[Form, NewAction], None],
     again: Callable[[str, Form], Response],
 ) -> Response:
     """Do what a form asks for, and lead the browser back to the page.
@@ -95,16 +108,18 @@ def answering(
     Args:
         request: The form's.
         form: The form.
-        act: Does it, for whom it is told.
+        act: Does it: what is asked for has its verb, who asks, and what names it, already.
         again: Shows the page with what is wrong with the form.
     """
     user = user_of(request)
     if user is None:
         return again(NO_USER, form)
     try:
-        act(form, asker("page", user))
+        asked_by = asker("page", user)
+        verb = form.fields.get("verb", "")
+        act(form, NewAction(verb=verb, asked_by=asked_by, uid=form.uid(asked_by)))
     except UserError as error:
-        return again(capitalised(str(error)), form)
+        return again(f"Nothing was done: {error}", form)
     return Response(status_code=303, headers={"Location": request.url.path})
 
 
@@ -114,32 +129,24 @@ NO_USER = (
 )
 
 
-def stop_launch(
-    store: Store, verb: str, launch_id: int | None, *, study: str | None = None, asked_by: str
-) -> None:
+def stop_launch(store: Store, action: NewAction) -> None:
     """Ask a launch to stop, or to pause where an agent began it.
 
     Args:
         store: The store.
-        verb: ``"stop"`` or ``"pause"``.
-        launch_id: The launch.
-        study: The study that it searches, if any.
-        asked_by: Who asks.
+        action: ``"stop"`` or ``"pause"``, with its launch.
 
     Raises:
         UsageError: If it cannot be paused.
     """
-    held = [each for each in list_submissions(store, "running") if each.launch_id == launch_id]
-    if not held and verb != STOP:
+    running = list_submissions(store, "running")
+    held = [each for each in running if each.launch_id == action.launch_id]
+    if held:
+        change_submission(store, replace(action, submission_id=held[0].submission_id))
+    elif action.verb == STOP:
+        ask(store, action)
+    else:
         raise UsageError("only what an agent took from the queue can be paused; stop it.")
-    action = NewAction(
-        verb=verb,
-        asked_by=asked_by,
-        study=study,
-        launch_id=launch_id,
-        submission_id=held[0].submission_id if held else None,
-    )
-    (change_submission if held else ask)(store, action)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from dashboards.pages.acting.form import Form, answering, beside, stop_launch, u
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.pages.responses import Content
 from dashboards.tables.asked import asked_sheet
-from space import read_space_file
-from space.errors import UsageError
+from space import load_configs, read_space_file
+from space.errors import UsageError, UserError
 from storage import Store
 from storage.actions import STOP, list_actions
 from storage.commands.command_line import command_line
@@ -29,7 +30,9 @@ from storage.submissions import (
 )
 from storage.tables.service import ENDED, NewAction, NewSubmission
 
-__all__ = ["QueueActions", "queue_document"]
+__all__ = ["Check", "QueueActions", "queue_document"]
+
+Check = Callable[[NewSubmission], None]
 
 N_ENDED = 20
 """So many submissions that have ended are shown."""
@@ -47,13 +50,15 @@ FILE = "space.yaml"
 class QueueActions:
     """The forms over one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, check: Check | None) -> None:
         """Act upon a store's queue.
 
         Args:
             store: The store; what is written is written through another of the same place.
+            check: See `dashboards.pages.site.Site`.
         """
         self._store = store
+        self._check = check
 
     async def answer(self, request: Request) -> Response:
         """Show the page, or do what a form of it asks for."""
@@ -63,9 +68,9 @@ class QueueActions:
         if form is None:
             return self._page(request)
 
-        def act(form: Form, user: str) -> None:
+        def act(form: Form, action: NewAction) -> None:
             with writing(self._store) as store:
-                _act(store, form, user)
+                _act(store, self._check, form, action)
 
         def again(problem: str, form: Form) -> Response:
             return self._page(request, problem, form)
@@ -122,26 +127,26 @@ def queue_document(store: Store, request: Request) -> Document:
     )
 
 
-def _act(store: Store, form: Form, user: str) -> None:
-    verb = form.fields.get("verb", "")
+def _act(store: Store, check: Check | None, form: Form, action: NewAction) -> None:
+    verb = action.verb
     if verb == "submit":
-        submit(store, _submission(form, user))
-        return
-    if verb == STOP and "launch" in form.fields:  # Of a benchmark: it has no page of actions.
-        stop_launch(store, STOP, form.whole("launch"), asked_by=user)
-        return
-    if verb not in SUBMISSION_VERBS:
+        submission = _submission(form, action)
+        if check is not None:
+            check(submission)
+        submit(store, submission)
+    elif verb == STOP and "launch" in form.fields:  # Of a benchmark: it has no page of actions.
+        stop_launch(store, replace(action, launch_id=form.whole("launch")))
+    elif verb in SUBMISSION_VERBS:
+        detail = {}
+        if verb == "priority":
+            detail = {"priority": form.whole("priority", may_be_negative=True) or 0}
+        number = form.whole("submission")
+        change_submission(store, replace(action, submission_id=number, detail=detail))
+    else:
         raise UsageError("the page has no such form.")
-    detail = {}
-    if verb == "priority":
-        detail = {"priority": form.whole("priority", may_be_negative=True) or 0}
-    number = form.whole("submission")
-    change_submission(
-        store, NewAction(verb=verb, asked_by=user, submission_id=number, detail=detail)
-    )
 
 
-def _submission(form: Form, user: str) -> NewSubmission:
+def _submission(form: Form, action: NewAction) -> NewSubmission:
     """What is to be started; it is read as the command will read it.
 
     Raises:
@@ -163,7 +168,8 @@ def _submission(form: Form, user: str) -> NewSubmission:
         raise UsageError(f"arguments: a shell could not read them ({error}).") from error
     option = "--space" if command == "launch" else "--config"
     return NewSubmission(
-        submitted_by=user,
+        submitted_by=action.asked_by,
+        uid=action.uid,
         name=_name(files, command, form),
         command=command,
         files=files,
@@ -173,11 +179,16 @@ def _submission(form: Form, user: str) -> NewSubmission:
 
 
 def _name(files: dict[str, str], command: str, form: Form) -> str:
-    """What it is called; the space file is checked on the way."""
-    if command == "benchmark":
-        return form.text("name", 255) if form.fields.get("name", "").strip() else "benchmark"
+    """What it is called; the file is read on the way."""
     with tempfile.TemporaryDirectory() as directory:
         for name, text in files.items():
             (Path(directory) / name).write_text(text, encoding="utf-8")
         path = Path(directory) / next(iter(files))
-        return replace(read_space_file(path), name=FILE).forms()[0].study
+        try:
+            if command == "launch":
+                return replace(read_space_file(path), name=FILE).forms()[0].study
+            name = load_configs(path).name
+        except UserError as error:
+            # Whoever wrote the file knows it by its name alone.
+            raise UsageError(str(error).replace(f"{directory}/", "")) from error
+    return form.text("name", 255) if form.fields.get("name", "").strip() else name

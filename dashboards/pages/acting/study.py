@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -65,9 +65,9 @@ class StudyActions:
         if form is None:
             return self._page(request, study_id, name)
 
-        def act(form: Form, user: str) -> None:
+        def act(form: Form, action: NewAction) -> None:
             with writing(self._store) as store:
-                _act(store, study_id, name, form, user)
+                _act(store, study_id, form, replace(action, study=name))
 
         def again(problem: str, form: Form) -> Response:
             return self._page(request, study_id, name, problem, form)
@@ -124,31 +124,22 @@ def asked_document(store: Store, request: Request) -> Document:
     )
 
 
-def _act(store: Store, study_id: int, name: str, form: Form, user: str) -> None:
-    verb = form.fields.get("verb", "")
+def _act(store: Store, study_id: int, form: Form, action: NewAction) -> None:
+    verb = action.verb
     if verb in (STOP, "pause"):
-        stop_launch(store, verb, form.whole("launch"), study=name, asked_by=user)
+        stop_launch(store, replace(action, launch_id=form.whole("launch")))
     elif verb == STOP_TRIAL:
-        number_of = form.whole("trial")
+        number = form.whole("trial")
         holders = _running(store, study_id, store.launches(study_id, status="running"))
-        if number_of not in holders:
-            raise UsageError(f"no launch that is alive trains a trial {number_of}.")
-        ask(
-            store,
-            NewAction(
-                verb=verb,
-                asked_by=user,
-                launch_id=holders[number_of],
-                trial_number=number_of,
-            ),
-        )
+        if number not in holders:
+            raise UsageError(f"no launch that is alive trains a trial {number}.")
+        ask(store, replace(action, launch_id=holders[number], trial_number=number))
     elif verb == ADD_BUDGET:
         detail = {"trials": form.whole("trials"), "time_limit": form.seconds("time")}
         detail = {key: value for key, value in detail.items() if value}
         if not detail:
             raise UsageError("name trials or a time to add.")
-        launch = form.whole("launch")
-        ask(store, NewAction(verb=verb, asked_by=user, launch_id=launch, detail=detail))
+        ask(store, replace(action, launch_id=form.whole("launch"), detail=detail))
     elif verb == QUEUE_TRIAL:
         launches = store.launches(study_id)
         space = latest_space(launches)
@@ -161,10 +152,11 @@ def _act(store: Store, study_id: int, name: str, form: Form, user: str) -> None:
         }
         if not texts:
             raise UsageError("give one parameter a value at the least.")
-        queue_trial(store, name, read_values(texts, space.parameters), asked_by=user)
+        values = read_values(texts, space.parameters)
+        queue_trial(store, replace(action, detail={"values": values}))
     elif verb in (NOTE, TAG, UNTAG):
         text, trial = form.fields.get("text", ""), form.whole("trial")
-        remark(store, verb, text, study=name, trial_number=trial, asked_by=user)
+        remark(store, replace(action, trial_number=trial, detail={"text": text}))
     else:
         raise UsageError("the page has no such form.")
 

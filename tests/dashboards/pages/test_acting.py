@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import html
+import re
+import tempfile
 import threading
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +17,7 @@ from dashboards.pages.acting.queue import N_ENDED
 from dashboards.pages.credentials import Credentials
 from dashboards.pages.guard import Guard
 from dashboards.pages.site import Site
+from search.serve.queueing import check_submission
 from search.service.stop import main as stop_command
 from storage import Store
 from storage.actions import list_actions
@@ -36,7 +39,7 @@ budget: {trials: 3}
 
 
 def post(store: Store, address: str, *, signed_in: bool = True, **fields: Any) -> Answer:
-    app = Guard(Site(store), ANNE if signed_in else None)
+    app = Guard(Site(store, check_submission), ANNE if signed_in else None)
     headers = {"Origin": "http://localhost:8080", **(basic("anne", "secret") if signed_in else {})}
     body = urlencode(fields).encode()
     return request(app, address, method="POST", headers=headers, body=body)
@@ -188,6 +191,61 @@ def test_a_space_file_becomes_a_submission_and_a_wrong_one_does_not(store: Store
     assert [each.priority for each in list_submissions(store)] == [-2]
     assert post(store, "/queue", verb="pause", submission=number).status == 303
     assert [each.state for each in list_submissions(store)] == ["paused"]
+
+
+def test_a_form_that_is_sent_twice_asks_once(store: Store, study_id: int) -> None:
+    address = f"/study/{study_id}/actions"
+    key = re.findall(r'name="key" value="(\w{32})"', page(store, "/queue"))[0]
+    submitted = {"verb": "submit", "command": "launch", "file": SPACE, "key": key}
+    queued = {"verb": "queue-trial", "value.learning_rate": "0.002", "key": key}
+    for where, sent in (("/queue", submitted), (address, queued)):
+        assert [post(store, where, **sent).status for _ in range(2)] == [303, 303]
+    assert len(list_submissions(store)) == 1
+    assert [each.verb for each in list_actions(store)] == ["queue-trial", "submit"]
+    # What is written anew into a form that was sent is something else.
+    assert post(store, address, **{**queued, "value.learning_rate": "0.003"}).status == 303
+    assert len(list_actions(store, study="made")) == 2
+    keys = re.findall(r'name="key" value="(\w{32})"', page(store, address))
+    assert len({*keys, key}) == len(keys) + 1 > 2
+
+
+CONFIGS = """\
+name: two
+trainable: closed-form
+configs:
+- {name: one, options: {learning_rate: 0.01}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "arguments", "said"),
+    [
+        ("launch", SPACE, "--trials many", "--trials"),
+        ("launch", SPACE, "--space other.yaml", "other.yaml"),
+        ("launch", CONFIGS, "", "space.yaml"),
+        ("benchmark", CONFIGS, "--speed 3", "--speed"),
+        ("benchmark", CONFIGS.replace("0.01", "much"), "", "configs.yaml"),
+        ("benchmark", SPACE, "", "configs.yaml"),
+        ("benchmark", "name: [", "", "configs.yaml"),
+    ],
+)
+def test_the_form_refuses_what_the_command_refuses(
+    store: Store, command: str, file: str, arguments: str, said: str
+) -> None:
+    sent = {"verb": "submit", "command": command, "file": file, "arguments": arguments}
+    answer = post(store, "/queue", **sent)
+    assert answer.status == 400
+    (alert,) = re.findall('role="alert">(.*?)</p>', html.unescape(answer.text))
+    assert said in alert
+    # The directory in which the file was read is nobody's matter.
+    assert tempfile.gettempdir() not in alert
+    assert not list_submissions(store)
+
+
+def test_a_config_file_becomes_a_benchmark_of_its_name(store: Store) -> None:
+    sent = {"verb": "submit", "command": "benchmark", "file": CONFIGS}
+    assert post(store, "/queue", **sent).status == 303
+    assert [each.name for each in list_submissions(store)] == ["two"]
 
 
 def test_of_what_has_ended_the_queue_shows_the_newest(store: Store) -> None:

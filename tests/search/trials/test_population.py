@@ -27,8 +27,9 @@ from space import parse_space
 from space.errors import SpaceError, UserError
 from space.study.samplers import PBTSampler
 from storage import Store
-from storage.on_studies import queue_trial
+from storage.on_studies import QUEUE_TRIAL, queue_trial
 from storage.tables.attributes import PARENT
+from storage.tables.service import NewAction
 from tests.search.conftest import PROVENANCE, SPACE, Recorder, opened
 from tests.search.here import Here
 from trainables.shipped.closed_form import ClosedForm, ClosedFormOptions
@@ -227,7 +228,11 @@ def test_what_is_queued_takes_a_place(here: Here, plan_for: MakePlan, store: Sto
     plan = plan_for(**{**FOUR, "baselines": [first]})
 
     def queue() -> None:
-        queue_trial(store, "closed", {"learning_rate": 5e-3}, asked_by="me")
+        values = {"learning_rate": 5e-3}
+        action = NewAction(
+            verb=QUEUE_TRIAL, asked_by="me", study="closed", detail={"values": values}
+        )
+        queue_trial(store, action)
 
     here.at[P * K + 2] = queue
     study = launch(plan, store)
