@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.study.confirmation import Confirmation
 from dashboards.numbers.tables import BenchmarkTable, Row
 from dashboards.statistics.means import Summary, summarise
 from dashboards.statistics.verdicts import Comparison, seeds_needed

@@ -11,8 +11,8 @@ from dashboards.headline import (
     unconfirmed_headline,
 )
 from dashboards.numbers.benchmark import BenchmarkView
-from dashboards.numbers.confirmation import Confirmation
-from dashboards.numbers.grid import GridCurve, GridReport
+from dashboards.numbers.study.confirmation import Confirmation
+from dashboards.numbers.study.grid import GridCurve, GridReport
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.numbers.together import together_note

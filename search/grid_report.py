@@ -18,7 +18,7 @@ from space.terminal.printing import as_json, paper_of, write
 from storage.commands.kit import STORAGE, STUDY, VERBOSE, StoreCommand, format_of, opened
 
 if TYPE_CHECKING:
-    from dashboards.numbers.grid import GridReport
+    from dashboards.numbers.study.grid import GridReport
 
 __all__ = ["main", "render"]
 
@@ -41,7 +41,7 @@ FORMATS = ("text", "markdown", "json")
 )
 def main(options: Namespace) -> None:
     """Print the report."""
-    from dashboards.numbers.grid import read_grid
+    from dashboards.numbers.study.grid import read_grid
 
     with opened(options.storage) as store:
         report = read_grid(

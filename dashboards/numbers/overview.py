@@ -6,8 +6,8 @@ import datetime
 from dataclasses import dataclass
 
 from dashboards.numbers.benchmark import table_of
-from dashboards.numbers.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.results import collect
+from dashboards.numbers.study.confirmation import Confirmation, read_confirmation
 from dashboards.numbers.tables import BenchmarkTable
 from storage import BenchmarkRecord, Store
 from storage.summaries.baselines import in_order

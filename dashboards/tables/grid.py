@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.numbers.grid import GridPoint, GridReport
+from dashboards.numbers.study.grid import GridPoint, GridReport
 from dashboards.story import grid_outcome
 from dashboards.tables.drawing import Sheet
 from dashboards.words import kept_epoch_note, show_interval

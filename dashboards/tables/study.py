@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.study.confirmation import Confirmation
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView
 from dashboards.statistics.means import summarise

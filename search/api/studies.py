@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.study.confirmation import Confirmation
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.pages.documents import Document

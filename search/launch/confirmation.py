@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.study.confirmation import Confirmation
 from dashboards.statistics.means import summarise
 from dashboards.story import confirmation_outcome
 from dashboards.tables.drawing import draw

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from dashboards.numbers.pace import search_epochs_left, seconds_to_end
-from dashboards.numbers.snapshot import Snapshot, take_snapshot
+from dashboards.numbers.study.snapshot import Snapshot, take_snapshot
 from dashboards.numbers.study.trials import StudyTrial
 from search.launch.plan import Plan
 from search.runs.protocol import Report

@@ -9,8 +9,8 @@ from typing import Any
 
 from dashboards.going_on import search_command
 from dashboards.headline import confirmed_headline, front_headline, unconfirmed_headline
-from dashboards.numbers.confirmation import Confirmation, read_confirmation
-from dashboards.numbers.snapshot import Snapshot, take_snapshot
+from dashboards.numbers.study.confirmation import Confirmation, read_confirmation
+from dashboards.numbers.study.snapshot import Snapshot, take_snapshot
 from dashboards.numbers.study.trials import StudyTrial
 from dashboards.story import failures_on_fresh_seeds
 from dashboards.words import kept_epoch_note

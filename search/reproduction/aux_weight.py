@@ -66,7 +66,7 @@ def grid_runs(store: Store) -> dict[str, list[RunRecord]]:
 def _study(store: Store, study: str, runs: list[RunRecord], figures: dict[str, str]) -> list[str]:
     """A study's blocks; its drawings are added to the figures."""
     # Imported late: only a store with such a study needs it.
-    from dashboards.numbers.grid import read_grid
+    from dashboards.numbers.study.grid import read_grid
     from search.grid_report import render
 
     widths = sorted({run.config["model"]["width"] for run in runs})

@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.numbers.grid import GridCurve
 from dashboards.numbers.learning_curves import Curves
+from dashboards.numbers.study.grid import GridCurve
 from space.metrics import Metric
 
 __all__ = ["Chart", "curves_svg", "grid_curve_svg"]

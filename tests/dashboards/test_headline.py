@@ -16,7 +16,7 @@ from dashboards.headline import (
     front_headline,
     unconfirmed_headline,
 )
-from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.study.confirmation import Confirmation
 from dashboards.numbers.study.view import StudyView
 from dashboards.pages.banner import WIDTH, banner
 from dashboards.statistics.means import summarise

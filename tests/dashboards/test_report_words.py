@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from dashboards import story
-from dashboards.numbers.confirmation import Confirmation
+from dashboards.numbers.study.confirmation import Confirmation
 from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.statistics.means import Summary, summarise
 from dashboards.tables.study import (

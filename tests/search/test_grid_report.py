@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.numbers.grid import GridCurve, GridReport, curve_of, read_grid
+from dashboards.numbers.study.grid import GridCurve, GridReport, curve_of, read_grid
 from dashboards.statistics.means import compare_paired, holm
 from dashboards.statistics.verdicts import seeds_needed
 from dashboards.story import grid_outcome

@@ -12,7 +12,7 @@ from dashboards.figures.template import (
     metric_axis,
     shorten,
 )
-from dashboards.numbers.grid import GridReport
+from dashboards.numbers.study.grid import GridReport
 from dashboards.story import grid_outcome
 from space.words import capitalised, count
 

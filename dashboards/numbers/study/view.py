@@ -11,8 +11,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from pydantic import ValidationError
 
-from dashboards.numbers.confirmation import Confirmation, read_confirmation
-from dashboards.numbers.grid import GridReport, read_grid
+from dashboards.numbers.study.confirmation import Confirmation, read_confirmation
+from dashboards.numbers.study.grid import GridReport, read_grid
 from dashboards.numbers.study.importances import Importances, importances
 from dashboards.numbers.study.progress import BestSoFar, Cost, best_so_far, cost
 from dashboards.numbers.study.timeline import Segment, read_timeline

@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from dashboards.figures.study.panels import study_panels
-from dashboards.numbers.snapshot import take_snapshot
+from dashboards.numbers.study.snapshot import take_snapshot
 from dashboards.numbers.study.view import read_study
 from search.export.selection import after_baseline, choose
 from storage import Store

@@ -17,8 +17,8 @@ import pytest
 from scipy import stats
 
 from dashboards.numbers.benchmark import read_benchmark
-from dashboards.numbers.confirmation import Confirmation
-from dashboards.numbers.grid import read_grid
+from dashboards.numbers.study.confirmation import Confirmation
+from dashboards.numbers.study.grid import read_grid
 from dashboards.numbers.study.view import read_study
 from dashboards.statistics.means import compare_paired, holm
 from dashboards.statistics.verdicts import Comparison, compare_all

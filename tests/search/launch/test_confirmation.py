@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboards.numbers.confirmation import Confirmation, read_confirmation
+from dashboards.numbers.study.confirmation import Confirmation, read_confirmation
 from search.launch.confirm import candidates
 from search.launch.confirmation import confirmation_as_json, print_confirmation
 from search.launch.plan import Plan

@@ -13,7 +13,7 @@ import optuna
 import pytest
 from rich.console import Console
 
-from dashboards.numbers.snapshot import take_snapshot
+from dashboards.numbers.study.snapshot import take_snapshot
 from search.launch.confirm import candidates, confirm
 from search.launch.plan import Plan
 from search.launch.progress import LineProgress, LiveProgress, Pace, Terminal

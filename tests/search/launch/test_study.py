@@ -17,7 +17,7 @@ import ray
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
-from dashboards.numbers.confirmation import read_confirmation
+from dashboards.numbers.study.confirmation import read_confirmation
 from search.launch.confirm import confirm_queue
 from search.launch.plan import Plan
 from search.launch.reserve import Reserve
