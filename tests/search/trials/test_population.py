@@ -35,9 +35,9 @@ from tests.search.here import Here
 from trainables.shipped.closed_form import ClosedForm, ClosedFormOptions
 
 MakePlan = Callable[..., Plan]
-P, K = 4, 3
+P, K, ROUNDS = 4, 3, 3
 PBT = {"name": "pbt", "population": P, "seed": 1}
-FOUR: dict[str, Any] = {"training": {"epochs": K}, "sampler": PBT, "budget": {"trials": 4 * P}}
+FOUR: dict[str, Any] = {"training": {"epochs": K}, "sampler": PBT, "budget": {"trials": ROUNDS * P}}
 TABLE: dict[str, Any] = {
     **FOUR,
     "trainable": "table-mlp",
@@ -74,7 +74,7 @@ def kept(plan: Plan) -> set[str]:
     return {path.stem for path in Path(str(plan.place.checkpoints)).glob("*.pt")}
 
 
-def killed_in_the_third_round(
+def killed_in_the_last_round(
     here: Here, plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> Plan:
     """Kill a launch so that nothing of it is put right; the plan of the next one."""
@@ -100,7 +100,7 @@ def test_worse_trials_give_their_places_to_better_ones(
     trials = study.trials
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}
     assert parents(study)[:P] == [None] * P
-    for first in range(P, 4 * P, P):
+    for first in range(P, ROUNDS * P, P):
         before = sorted(trials[first - P : first], key=lambda trial: trial.values[0])
         for trial in trials[first : first + P]:
             parent = trials[trial.user_attrs[PARENT]]
@@ -143,7 +143,7 @@ def test_a_killed_round_goes_on_from_sql_alone(
     are_states_lost: bool,
 ) -> None:
     expected = lineages(launch(plan_for(**settings, study="whole"), store))
-    plan = killed_in_the_third_round(here, plan_for(**settings), store, monkeypatch)
+    plan = killed_in_the_last_round(here, plan_for(**settings), store, monkeypatch)
     if are_states_lost:
         shutil.rmtree(str(plan.place.checkpoints))
     study = launch(plan, store)
@@ -164,13 +164,14 @@ def test_a_failed_trials_place_is_given_away(here: Here, plan_for: MakePlan, sto
     every = {**FOUR, "parameters": {**SPACE["parameters"], "fail_at": {**fails, "choices": [1]}}}
     study = launch(plan_for(**every, study="every"), store)
     assert {trial.state for trial in study.trials} == {TrialState.FAIL}
-    assert parents(study) == [None] * 4 * P
+    assert parents(study) == [None] * ROUNDS * P
 
 
 def test_batched_members_are_as_those_trained_alone(
     here: Here, plan_for: MakePlan, store: Store
 ) -> None:
-    settings = {**TABLE, "parameters": {"learning_rate": TABLE["parameters"]["learning_rate"]}}
+    rate = {"learning_rate": TABLE["parameters"]["learning_rate"]}
+    settings = {**TABLE, "parameters": rate, "budget": {"trials": 2 * P}}
     alone = {"gpus": 0, "runs_per_trainable": 1}
     together = {"gpus": 0, "runs_per_trainable": 2}
     one = launch(plan_for(**settings, study="one", resources=alone), store)
@@ -240,7 +241,7 @@ def test_what_is_queued_takes_a_place(here: Here, plan_for: MakePlan, store: Sto
     queued = [t for t in study.trials[1:] if t.params["learning_rate"] == 5e-3]
     assert len(queued) >= 1
     assert queued[0].user_attrs[PARENT] in range(P)
-    assert len(study.trials) == 4 * P
+    assert len(study.trials) == ROUNDS * P
 
 
 def test_changed_parameters_stay_in_the_space() -> None:
