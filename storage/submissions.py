@@ -367,7 +367,7 @@ def _trained_by(launch_id: int | None) -> sa.Select[Any]:
     return sa.select(runs.run_id).where(runs.launch_id == launch_id, has_trained).limit(1)
 
 
-def put_back(store: Store) -> list[SubmissionRecord]:
+def put_back(store: Store) -> tuple[list[SubmissionRecord], list[int]]:
     """Look after what dead agents held.
 
     What has no living launch is queued again, or is what that launch said it is.
@@ -376,23 +376,24 @@ def put_back(store: Store) -> list[SubmissionRecord]:
         store: The store.
 
     Returns:
-        What lives on without its agent: its launch is alive.
+        What lives on without its agent, as its launch is alive; and the numbers of the others.
 
     Raises:
         StorageError: If the database fails.
     """
     orphans = [each for each in list_submissions(store, "running") if not is_held(each)]
     if not orphans:
-        return []
+        return [], []
     launches = {launch.launch_id: launch for launch in store.launches()}
-    alive = []
+    alive, settled = [], []
     for orphan in orphans:
         launch = None if orphan.launch_id is None else launches.get(orphan.launch_id)
         if launch is not None and is_alive(launch):
             alive.append(orphan)
         else:
             end_hold(store, orphan, *state_after(launch))
-    return alive
+            settled.append(orphan.submission_id)
+    return alive, settled
 
 
 def state_after(launch: LaunchRecord | None) -> tuple[str, str | None]:

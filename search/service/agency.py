@@ -155,7 +155,9 @@ class Agency:
         if self._is_stopping:
             return False
         refuse_unheard(self._store)
-        self._orphans = put_back(self._store)
+        self._orphans, settled = put_back(self._store)
+        for number in settled:
+            self._say_end(number)
         n_taken = 0
         while self._take():
             n_taken += 1
@@ -183,7 +185,7 @@ class Agency:
                 raise
             reason = " ".join(f"it cannot be started: {error}".split())
             end_hold(self._store, taken, "failed", reason)
-            self._say_end(taken.submission_id, None)
+            self._say_end(taken.submission_id)
             return True
         self._running.append(_Running(submission=taken, child=child, gpus=gpus))
         say_event(f"{_label(taken)} starts")
@@ -211,19 +213,21 @@ class Agency:
             launches = {each.launch_id: each for each in self._store.launches()}
             launch = launches.get(seen.launch_id or 0)
             end_hold(self._store, seen, *what_became(status, launch, running.child.said))
-            self._say_end(seen.submission_id, launch)
+            self._say_end(seen.submission_id)
         self._running.remove(running)
         running.child.clear()
 
-    def _say_end(self, submission_id: int, launch: LaunchRecord | None) -> None:
+    def _say_end(self, submission_id: int) -> None:
         """Say what has become of a submission, and tell people if it failed before they were."""
         found = submission_of(self._store, submission_id)
         if found is None:
             return
         why = f": {found.reason}" if found.reason else ""
         say_event(f"{_label(found)} is {found.state}{why}")
-        is_told = launch is not None and launch.told is not None
-        if self._send is not None and found.state == "failed" and not is_told:
+        if self._send is None or found.state != "failed":
+            return
+        told = {each.launch_id for each in self._store.launches() if each.told is not None}
+        if found.launch_id not in told:
             what = f"submission {submission_id}, {found.command} '{found.name}'"
             where = where_to_look(self._store, "/queue")
             self._send(f"{what}: failed", f"{found.reason}\n{where}")

@@ -134,7 +134,7 @@ def test_a_dead_agents_submission_is_put_back_and_its_late_command_begins_nothin
     number = submit(store, new())
     lost = taken(store, DEAD)
     assert [each.table for each in check_store(store).findings] == ["search_submissions"]
-    assert put_back(store) == []
+    assert put_back(store) == ([], [number])
     assert state_of(store, number) == "queued"
     assert lost.hold is not None
     assert not hold_on(store, lost.hold, DEAD)
@@ -143,7 +143,7 @@ def test_a_dead_agents_submission_is_put_back_and_its_late_command_begins_nothin
         begin(store, lost)
     assert store.launches() == []
     launch_id = begin(store, again)
-    assert put_back(store) == []  # Its agent lives.
+    assert put_back(store) == ([], [])  # Its agent lives.
     now = submission_of(store, number)
     assert now is not None
     assert (now.state, now.launch_id) == ("running", launch_id)
@@ -156,16 +156,16 @@ def test_a_launch_outlives_its_agent(store: Store) -> None:
     number = submit(store, new())
     process = {"host": platform.node(), "pid": os.getpid(), "process": process_mark(os.getpid())}
     launch_id = begin(store, taken(store, DEAD), **process)
-    (orphan,) = put_back(store)
+    (orphan,), _ = put_back(store)
     assert (orphan.submission_id, state_of(store, number)) == (number, "running")
     assert check_store(store).findings == []
     # Another agent may look after it.
     assert orphan.hold is not None
     assert hold_on(store, orphan.hold, HERE)
-    assert put_back(store) == []
+    assert put_back(store) == ([], [])
     assert hold_on(store, orphan.hold, DEAD)
     store.end_launch(launch_id, "time limit")
-    assert put_back(store) == []
+    assert put_back(store) == ([], [number])
     now = submission_of(store, number)
     assert now is not None
     assert (now.state, now.reason) == ("done", "time limit")

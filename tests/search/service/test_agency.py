@@ -127,6 +127,11 @@ def test_what_cannot_be_started_has_failed_and_is_not_the_agents_end(
 def test_people_are_told_of_what_failed_before_it_could_tell_them(
     store: Store, started: Started
 ) -> None:
+    submit(store, new("orphan"))
+    orphan = take(store, DEAD, free=(4, 0), total=(4, 0))
+    assert orphan is not None
+    begun = store.begin_launch(new_launch(), lambda c, i: begin_under(c, str(orphan.hold), i))
+    store.end_launch(begun, "failed")
     for name in ("early", "late", "well"):
         submit(store, new(name, cpus=1.0))
     told: list[str] = []
@@ -145,8 +150,10 @@ def test_people_are_told_of_what_failed_before_it_could_tell_them(
     early.status, late.status, well.status = 2, 2, 0
     looks(agent)
     assert set(states(store).values()) == {"failed", "done"}
-    (said,) = told
-    assert "'early': failed: a sentence" in said
+    assert ["'orphan': failed: launch" in told[0], "'early': failed: a sentence" in told[1]] == [
+        True, True,
+    ]  # fmt: skip
+    assert len(told) == 2
 
 
 def test_a_full_disk_fails_no_submission(store: Store, started: Started) -> None:

@@ -162,9 +162,9 @@ def test_what_is_changed_and_asked_for_is_on_record(
     assert "stop-trial" in said
     assert "running" in said
     for command, says in {
-        "resume 2": "it is running",
+        "resume 2": "it is running; see `search queue --all`",
         "pause 9": "no submission 9",
-        "stop --launch 99": "no launch 99",
+        "stop --launch 99": r"no launch 99\.$",
         "stop": "name a submission",
         "stop 1 --trial 2": "--launch",
         "stop 1 --launch 2": "name a submission",
