@@ -6,7 +6,8 @@ The products of one batched step of the MLP and of the ConvNet at the report's s
 own, beside a square matrix product: what share of the matrix rate a step could have if all that is
 between its products took no time. Then the MLP's products in other layouts: one after another run
 by run; with one product for the first layers of all runs, as could be where runs see the same
-samples in the same order; and both in bfloat16.
+samples in the same order; and both in bfloat16. At last what a step of the ConvNet asks for beside
+its products, operator by operator.
 
 One thread, and its processor time, of which the least counts: what else the machine does takes
 turns with it but is not in its time.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
@@ -73,6 +75,27 @@ class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Computes the products again."""
         for func, args, kwargs in self.calls:
             func(*args, **kwargs)
+
+
+class Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up what every operator takes that is computed while it is active."""
+
+    def __init__(self) -> None:
+        """None was computed yet."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.n_calls: Counter[str] = Counter()
+        self.seconds: Counter[str] = Counter()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Computes whatever it is; see `TorchDispatchMode`."""
+        started = time.process_time()
+        result = func(*args, **(kwargs or {}))
+        name = func._schema.name.removeprefix("aten::")
+        self.seconds[name] += time.process_time() - started
+        self.n_calls[name] += 1
+        return result
 
 
 def products_of(
@@ -150,6 +173,31 @@ def product_rows(model: str, n_runs: int, rounds: int) -> list[list[Cell]]:
         [model, name, 1000 * taken, flops[name] / taken / 1e9, 100 * flops[name] / taken / rate]
         for name, taken in seconds.items()
     ]
+
+
+def operator_rows(model: str, n_runs: int, rounds: int) -> list[list[Cell]]:
+    """Rows of the last table: the operators of a step that take a fiftieth of it, and the rest."""
+    configs = [report_config(model, seed, torch.device("cpu"), 10_000) for seed in range(n_runs)]
+    images = random_images()
+    step = BatchedStep([cast(Training, open_run(config, images)) for config in configs])
+    found = []
+    with torch.no_grad():
+        for _ in range(rounds):
+            with Operators() as operators:
+                step(step.key_R, *step.rows)
+            found.append(operators)
+    n_calls = found[-1].n_calls
+    least = {name: min(each.seconds[name] for each in found) for name in n_calls}
+    whole = sum(least.values())
+    most = [name for name in sorted(least, key=least.__getitem__)[::-1] if least[name] > whole / 50]
+    groups = {name: [name] for name in most}
+    groups["all others"] = [name for name in least if name not in most]
+    rows: list[list[Cell]] = []
+    for label, names in groups.items():
+        taken = sum(least[name] for name in names)
+        n = sum(n_calls[name] for name in names)
+        rows.append([model, label, n, 1000 * taken, 100 * taken / whole])
+    return rows
 
 
 def _flops(func: Any, args: tuple[Any, ...]) -> float:
@@ -254,6 +302,11 @@ def main(argv: list[str]) -> int:
                 title=f"The MLP's products of a step of {options.runs} runs",
                 columns=["layout", "ms", "GFLOP/s", "% of matrix rate", "times faster"],
                 rows=layout_rows(options.runs, options.rounds),
+            ),
+            Table(
+                title=f"The operators of a step of {options.runs} runs, asked for one by one",
+                columns=["model", "operator", "calls", "ms", "% of the step"],
+                rows=operator_rows("convnet", options.runs, options.rounds),
             ),
         ],
         notes=[
