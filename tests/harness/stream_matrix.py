@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import fcntl
+import importlib
 import io
 import json
 import os
@@ -260,6 +261,7 @@ def run_all(directory: Path) -> None:
             sys.stdout.flush()
         with (directory / "statuses").open("a", encoding="utf-8") as file:
             file.write(json.dumps([name, status]) + "\n")
+    (directory / "modules").write_text(json.dumps(list(sys.modules)), encoding="utf-8")
 
 
 def child(stream: str, encoding: str, directory: Path, ends: tuple[int, int]) -> None:
@@ -357,6 +359,10 @@ def main(directory: Path) -> None:
         place = directory / "work"
         shutil.copytree(origin, place)
         found[f"{stream} {encoding}"] = collect(stream, encoding, place)
+        # What commands import as they run, the next children have from this process.
+        for name in json.loads((place / "modules").read_text(encoding="utf-8")):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
         shutil.rmtree(place)
     print(json.dumps(found))
 
