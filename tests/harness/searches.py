@@ -286,7 +286,7 @@ def curves(store: Store, name: str) -> dict[str, Curve]:
     """Parameters -> every number of every epoch but its seconds."""
     study = optuna.load_study(study_name=name, storage=store.optuna_storage)
     params = {trial._trial_id: trial.params for trial in study.get_trials(deepcopy=False)}
-    found = {}
+    found: dict[str, Curve] = {}
     for run in store.runs(study._study_id):
         epochs = store.epochs([run.run_id])[run.run_id]
         found[json.dumps(params[run.trial_id or 0], sort_keys=True)] = tuple(

@@ -100,7 +100,7 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
 def states(tool: str, folder: Path) -> dict[str, Any]:
     """What the tool's own store says of the trials: state -> how many, and epochs it knows of."""
     if tool == "ray":
-        found = collections.Counter()
+        found: collections.Counter[str] = collections.Counter()
         n_epochs = 0
         for path in sorted(folder.glob("ray_results/digits/experiment_state-*.json"))[-1:]:
             tree = json.loads(path.read_text())

@@ -105,8 +105,8 @@ def by_ray(space: dict[str, Any]) -> tuple[Counter[str], float, float]:
     command = [sys.executable, "-m", "search.launch", "--space", "space.json", "--storage", "s.db"]
     started = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=environment, **quiet) as process:
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment, stdout=nowhere, stderr=nowhere) as process:
         stop, most = threading.Event(), [0.0]
         thread = threading.Thread(target=_watch, args=(process.pid, stop, most))
         thread.start()

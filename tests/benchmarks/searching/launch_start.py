@@ -62,7 +62,7 @@ def tune_with_optuna_search(folder: Path) -> None:
     from ray.tune.search import ConcurrencyLimiter
     from ray.tune.search.optuna import OptunaSearch
 
-    def trainable(config: dict[str, float]) -> None:
+    def trainable(config: dict[str, Any]) -> None:
         from tests.harness.configs import open_run
         from trainables.shipped.digit_pairs.data.sources import load_source
         from trainables.shipped.digit_pairs.resolve import resolve_config

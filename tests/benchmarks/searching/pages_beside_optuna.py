@@ -79,10 +79,10 @@ def measure(n_trials: int) -> list[list[Cell]]:
     """A row for our page and one for theirs."""
     rows: list[list[Cell]] = []
     with made(n_trials) as (_, url, study_id):
-        ours = (f"/data/study/{study_id}", f"/study/{study_id}", ".panel[data-drawn]")
-        ours += (f"/study/{study_id}/trials", ".rows tbody tr")
-        theirs = (f"/api/studies/{study_id}", f"/dashboard/studies/{study_id}")
-        theirs += (".js-plotly-plot .point", f"/dashboard/studies/{study_id}/trials", "main li")
+        of, theirs_of = f"/study/{study_id}", f"/dashboard/studies/{study_id}"
+        ours = (f"/data{of}", of, ".panel[data-drawn]", f"{of}/trials", ".rows tbody tr")
+        points = ".js-plotly-plot .point"
+        theirs = (f"/api/studies/{study_id}", theirs_of, points, f"{theirs_of}/trials", "main li")
         for name, (data, page, figure, table, row) in (("ours", ours), ("Optuna's", theirs)):
             with serving(url) as server:
                 answer = Asked(server, data)

@@ -51,6 +51,7 @@ from dashboards.report import report
 from search.export.write import export_study
 from search.runs.lease import reclaim_stale
 from search.runs.protocol import Report
+from search.trials.feasible import resolved
 from search.trials.history import for_sampler
 from search.trials.ledger import Ledger
 from search.trials.sampling import history_of, make_pruner, make_sampler
@@ -67,7 +68,6 @@ from tests.dashboards.made.bulk_rows import EPOCHS
 from tests.dashboards.made.bulk_study import add_study, space_config
 from tests.postgresql import PostgresqlServer, programs
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
-from trainables.shipped.digit_pairs.resolve import resolve_config
 
 STEPS = ("ask", "ask, TPE", "report", "tell")
 TASKS = ("list", "page", "check", "resume", "copy", "export")
@@ -149,7 +149,7 @@ def open_ledger(store: Store, sampler: str) -> tuple[Ledger, int]:
         store=store,
         space=space,
         measured=DIGIT_PAIRS,
-        resolve=lambda params: resolve_config(space.resolve(params)),
+        resolve=functools.partial(resolved, space),
     )
     ledger = Ledger(opened, launch_id, Silent())
     reclaim_stale(study, store, launch_id=launch_id)

@@ -106,11 +106,11 @@ def found_by(store: Store, name: str, n_epochs: int) -> Found:
     config, network = loaded(read_weights(path), str(path))
     trainable = trainable_of(config)
     _, data = trainable.settle(config, with_test=True)
-    run = trainable.open_run(config, data)
-    if not isinstance(run, Training):
+    again = trainable.open_run(config, data)
+    if not isinstance(again, Training):
         raise TypeError("a run of a task is wanted")
-    run.network.load_state_dict(network.state_dict())
-    measured = run.measure(draw_test(run.task, data.test, config.data.data_seed))
+    again.network.load_state_dict(network.state_dict())
+    measured = again.measure(draw_test(again.task, data.test, config.data.data_seed))
     return Found(
         halfway=halfway,
         val_loss=trials[best.trial_id or 0].values[0],

@@ -11,6 +11,7 @@ runs had a fifth of the epochs; and with its worst trials, as those of a study t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from search.simulate.cost import Way, measure, space_for
 from search.simulate.curves_file import LearningCurves, RecordedPoint, read_curves
@@ -57,8 +58,9 @@ def shortened(curves: LearningCurves, part: int) -> LearningCurves:
         )
         for point in curves.points
     )
-    training = curves.space.training.model_copy(update={"epochs": epochs})
-    space = curves.space.model_copy(update={"training": training})
+    training: Any = curves.space.training
+    shorter = training.model_copy(update={"epochs": epochs})
+    space = curves.space.model_copy(update={"training": shorter})
     return curves.model_copy(update={"points": points, "space": space})
 
 

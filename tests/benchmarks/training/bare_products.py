@@ -157,7 +157,7 @@ def product_rows(model: str, n_runs: int, rounds: int) -> list[list[Cell]]:
     flops: dict[str, float] = {"matrix": 2 * n**3}
     for i, (func, args, kwargs) in enumerate(trained.calls, start=1):
         name = f"{i} {func._schema.name.removeprefix('aten::')}"
-        work[name] = lambda func=func, args=args, kwargs=kwargs: func(*args, **kwargs)
+        work[name] = partial(func, *args, **kwargs)
         flops[name] = _flops(func, args)
     images = random_images()
     runs = [cast(Training, open_run(config, images)) for config in configs]
@@ -232,9 +232,9 @@ def layout_rows(n_runs: int, rounds: int) -> list[list[Cell]]:
             )
             for n_in, n_out in linears
         ]
-        work[f"a product for all runs, {kind}"] = lambda layers=layers: _stacked(layers)
-        work[f"run by run, {kind}"] = lambda layers=layers: _run_by_run(layers)
-        work[f"first layers as one, {kind}"] = lambda layers=layers: _first_as_one(layers)
+        work[f"a product for all runs, {kind}"] = partial(_stacked, layers)
+        work[f"run by run, {kind}"] = partial(_run_by_run, layers)
+        work[f"first layers as one, {kind}"] = partial(_first_as_one, layers)
     seconds = least_seconds(work, rounds)
     rate = 2 * n**3 / seconds.pop("matrix")
     flops = 2 * n_runs * size * multiplied

@@ -246,19 +246,21 @@ def training_seconds(
     return first + (config.training.epochs - 1) * statistics.median(later)
 
 
+def configs_of(table: str) -> list[DigitPairsConfig]:
+    """The configs of one of the report's tables."""
+    file = load_configs(Path(space.__file__).parent / "paper" / table)
+    return [cast(DigitPairsConfig, named.config) for named in file.configs]
+
+
 def the_report(rounds: int, device: torch.device) -> list[list[Cell]]:
     """Rows of the third table: seconds that the report's tables and its grid would take."""
     rows: list[list[Cell]] = []
-    folder = Path(space.__file__).parent / "paper"
     for title, file, n_seeds in (("Table I", "table1.yaml", 10), ("Table II", "table2.yaml", 3)):
-        configs = [named.config for named in load_configs(folder / file).configs]
+        configs = configs_of(file)
         seconds = sum(training_seconds(config, n_seeds, rounds, device) for config in configs)
         rows.append([title, n_seeds * len(configs), seconds])
-    grid = [
-        named.config
-        for named in load_configs(folder / "table1.yaml").configs
-        if named.model.name in ("deepconvnet-aux", "siamese-aux")
-    ]
+    models = ("deepconvnet-aux", "siamese-aux")
+    grid = [config for config in configs_of("table1.yaml") if config.model.name in models]
     seconds = sum(training_seconds(config, 10, rounds, device) for config in grid)
     rows.append(["weight grid", 10 * GRID_WEIGHTS * len(grid), seconds * GRID_WEIGHTS])
     return rows

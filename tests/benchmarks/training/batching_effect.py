@@ -36,9 +36,10 @@ from trainables.shipped.digit_pairs.resolve import resolve_config
 def configs_of(model: str, n_seeds: int) -> list[DigitPairsConfig]:
     """The row of the report's Table I with a model, on the seeds 0 to n_seeds - 1."""
     rows = load_configs(Path(space.__file__).parent / "paper" / "table1.yaml").configs
-    (row,) = (named for named in rows if named.model.name == model)
+    (row,) = (named for named in rows if named.config.value("model.name") == model)
     forced = {"training.device": "cpu", "data.source": "mnist"}
-    return [resolve_config(row.with_seed(seed).with_values(forced)) for seed in range(n_seeds)]
+    configs = [row.with_seed(seed).with_values(forced) for seed in range(n_seeds)]
+    return [resolve_config(cast(DigitPairsConfig, config)) for config in configs]
 
 
 def train_alone(configs: Sequence[DigitPairsConfig], images: SplitData) -> list[Training]:

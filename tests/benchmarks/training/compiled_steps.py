@@ -93,7 +93,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         if not found:
             module = make_fx(function)(*copies_of(tensors))
             found.append(torch.compile(module, mode="reduce-overhead"))
-        torch.compiler.cudagraph_mark_step_begin()
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         return found[0](*tensors)
 
     return call

@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -57,7 +57,7 @@ from trainables.shipped.digit_pairs.flops import forward_flops
 from trainables.shipped.digit_pairs.models import MODELS, build_model
 from trainables.shipped.digit_pairs.resolve import resolve_config
 
-PRECISIONS = {
+PRECISIONS: dict[str, dict[str, Any]] = {
     "float32": {},
     "tf32": {"training.tf32": True},
     "bfloat16": {"training.precision": "bfloat16"},
@@ -162,7 +162,7 @@ def rows_of(
             with out_of_memory_translated(case.model):
                 found = measure(case, images, device, window)
         except OutOfMemoryFailure as failure:
-            why = str(failure)
+            why: str | None = str(failure)
         else:
             why = None
         free_memory()

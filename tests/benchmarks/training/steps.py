@@ -85,7 +85,7 @@ def measure(model: str, width: int, batch_size: int, repeats: int) -> StepRate:
         TrainingError: If the network cannot be trained on a batch of that size.
     """
     training = benchmark_training(model, width, batch_size)
-    flops = _step_flops(training.config)
+    flops = _step_flops(cast(DigitPairsConfig, training.config))
     products = [(n, each) for n in GEMM_SIZES for each in matrix_products(n, training.device)]
     training.run_epoch()
     step_seconds = [float("inf")]
