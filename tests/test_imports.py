@@ -63,7 +63,7 @@ ROOMS = {
         ("connect",),
         ("optuna_rows",),
         ("",),
-        ("commands", "summaries"),
+        ("commands", "submissions", "summaries"),
         ("admin",),
         ("__main__",),
     ),
