@@ -165,6 +165,11 @@ class Figures {
         || this.container.children.length !== wanted.length) {
       this.container.replaceChildren(...wanted);
     }
+    // Of an odd number of small panels the last one fills its row.
+    const small = wanted.filter((element) => !element.classList.contains("several"));
+    small.forEach((element, index) => {
+      element.classList.toggle("alone", small.length % 2 === 1 && index === small.length - 1);
+    });
     this.redraw();
   }
 

@@ -1,13 +1,15 @@
-"""A search that runs is acted upon from its page in Chromium; the server is killed in between."""
+"""A search is queued and acted upon in Chromium; its launch and the server are killed meanwhile."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import optuna
@@ -16,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from storage import open_store
 from storage.actions import list_actions
+from storage.submissions import list_submissions
 from tests.dashboards.pages.conftest import SPACE
 from tests.dashboards.pages.watched import WAIT_MS
 from tests.dashboards.pages.web import serving
@@ -50,52 +53,86 @@ def ask(page: Page, verb: str, **fields: str) -> None:
         form.get_by_role("button").first.click()
 
 
-def test_a_search_is_acted_upon_while_it_runs(browser: Browser, tmp_path: Path) -> None:
-    space = tmp_path / "space.yaml"
-    space.write_text(json.dumps(ACTED))
+def press(page: Page, verb: str) -> None:
+    """Press a button of the newest row of the queue that has it."""
+    with page.expect_navigation():
+        page.locator(f'.rows button[value="{verb}"]').last.click()
+
+
+def test_a_search_is_queued_and_acted_upon_while_it_runs(browser: Browser, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 's.db'}"
-    command = [sys.executable, "-m", "search.launch", "--space", str(space), "--storage", url]
-    launch = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "search.service.agent", "--storage", url, "--cpus", "1"]
     context = browser.new_context(http_credentials={"username": "anne", "password": "secret"})
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
-    try:
-        until(lambda: (tmp_path / "s.db").exists())
-        with closing(open_store(url)) as store, serving(url, environment=USER) as server:
-            until(lambda: bool(store.runs(state="running")))
-            page.goto(f"{server.address}/study/1")
-            # What runs now, until when, and what decides next, without scrolling.
-            expect(page.locator("#now")).to_contain_text("Searching now")
-            expect(page.locator("#now")).to_contain_text("decided next by")
-            box = page.locator("#now .lead").bounding_box()
-            assert box is not None
-            assert box["y"] + box["height"] < 720
-            page.locator("#now").get_by_role("link", name="Stop it").click()
-            ask(page, "note", text="It goes well.")
-            ask(page, "tag", text="kept")
-            ask(page, "queue-trial", **{"value.learning_rate": "0.002"})
-            ask(page, "add-budget", trials="7")
-            ask(page, "stop-trial")
-            expect(page.locator("#summary tr:has-text('asked')")).to_have_count(0)
-            # The page may show what was true before the last form was sent.
-            until(lambda: "asked" not in {each.state for each in list_actions(store)})
-            done = {each.verb: each for each in list_actions(store, study="acted")}
-            assert {each.asked_by for each in done.values()} == {"page anne"}
-            assert {each.state for each in done.values()} == {"done"}
-            study = optuna.load_study(study_name="acted", storage=store.optuna_storage)
-            queued = [t for t in study.trials if "fixed_params" in t.system_attrs]
-            assert {"learning_rate": 0.002} in [t.system_attrs["fixed_params"] for t in queued]
-            ended = study.trials[done["stop-trial"].trial_number or 0]
-            assert ended.state.is_finished()
-            (now,) = store.launches()
-            assert now.config["budget"]["trials"] == 57
-            ask(page, "stop")
-            server.process.kill()
-            assert launch.wait(WAIT_MS / 1000) is not None
-            (ended_launch,) = store.launches()
-            assert ended_launch.status == "interrupted"
-            assert [each.state for each in list_actions(store)] == ["done"] * 6
-    finally:
-        launch.kill()
-        launch.wait()
-        context.close()
+    with closing(open_store(url)) as store, ExitStack() as opened:
+        opened.callback(context.close)
+        server = opened.enter_context(serving(url, environment=USER, module="search.serve"))
+
+        def state() -> str:
+            (submission,) = list_submissions(store)
+            return submission.state
+
+        page.goto(f"{server.address}/queue")
+        page.get_by_text("Start a search or a benchmark").click()
+        ask(page, "submit", file=json.dumps(ACTED), arguments="--speed 3")
+        expect(page.get_by_role("alert")).to_contain_text("--speed")
+        ask(page, "submit", arguments="")
+        for verb, after in (("priority", "queued"), ("pause", "paused"), ("resume", "queued")):
+            press(page, verb)
+            until(lambda: state() == after)  # noqa: B023
+        assert [each.priority for each in list_submissions(store)] == [1]
+
+        agent = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        opened.callback(agent.wait)
+        opened.callback(agent.terminate)
+        until(lambda: bool(store.runs(state="running")))
+        page.goto(f"{server.address}/study/1")
+        # What runs now, until when, and what decides next, without scrolling.
+        expect(page.locator("#now")).to_contain_text("Searching now")
+        expect(page.locator("#now")).to_contain_text("decided next by")
+        box = page.locator("#now .lead").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < 720
+        page.locator("#now").get_by_role("link", name="Stop it").click()
+        ask(page, "note", text="It goes well.")
+        ask(page, "tag", text="kept")
+        ask(page, "queue-trial", **{"value.learning_rate": "0.002"})
+        ask(page, "add-budget", trials="7")
+        ask(page, "stop-trial")
+        expect(page.locator("#summary tr:has-text('asked')")).to_have_count(0)
+        # The page may show what was true before the last form was sent.
+        until(lambda: "asked" not in {each.state for each in list_actions(store)})
+        done = {each.verb: each for each in list_actions(store)}
+        assert {each.asked_by for each in done.values()} == {"page anne"}
+        assert {each.state for each in done.values()} == {"done"}
+        study = optuna.load_study(study_name="acted", storage=store.optuna_storage)
+        queued = [t for t in study.trials if "fixed_params" in t.system_attrs]
+        assert {"learning_rate": 0.002} in [t.system_attrs["fixed_params"] for t in queued]
+        assert study.trials[done["stop-trial"].trial_number or 0].state.is_finished()
+        (now,) = store.launches()
+        assert now.config["budget"]["trials"] == 57
+
+        # Killed in the middle of what it was asked for: the agent stops it, the next launch says
+        # that the other is not to be had.
+        os.kill(now.pid, signal.SIGSTOP)
+        ask(page, "add-budget", trials="3")
+        ask(page, "stop")
+        assert [each.state for each in list_actions(store)[:2]] == ["asked", "asked"]
+        os.kill(now.pid, signal.SIGKILL)
+        until(lambda: state() == "stopped")
+        page.goto(f"{server.address}/queue")
+        press(page, "resume")
+        until(lambda: any(run.launch_id != now.launch_id for run in store.runs(state="running")))
+        _, stop, budget = list_actions(store)[:3]
+        assert (stop.verb, stop.state) == ("stop", "done")
+        assert (budget.verb, budget.state) == ("add-budget", "refused")
+        page.reload()
+        press(page, "pause")
+        # What was asked for holds without the server that asked.
+        server.process.kill()
+        until(lambda: state() == "paused")
+        assert [launch.status for launch in store.launches()][1] == "interrupted"
+        assert "asked" not in {each.state for each in list_actions(store)}
