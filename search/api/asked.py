@@ -12,9 +12,8 @@ from optuna.trial import TrialState
 
 from search.api.notebook import Silent
 from search.callbacks.find import makers
-from search.launch.forms import choose_form, gpu_finder
 from search.launch.open_launch import OpenLaunch
-from search.launch.plan import Plan, known_study, settle_data
+from search.launch.plan import Plan, choose_form, gpu_finder, known_study, settle_data
 from search.runs.protocol import Assignment, Report
 from search.runs.provenance import Provenance
 from search.trials.ledger import Ledger

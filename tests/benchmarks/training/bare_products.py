@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
@@ -84,7 +84,7 @@ class Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """None was computed yet."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.n_calls: Counter[str] = Counter()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

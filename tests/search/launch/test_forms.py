@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dashboards.statistics.verdicts import seeds_needed
-from search.launch import forms
+from search.launch import plan as plans
 from search.launch.__main__ import main
 from search.launch.plan import Plan
 from search.launch.progress import LineProgress
@@ -29,7 +29,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Gives this machine a GPU or takes it away."""
 
     def give(gpu: bool) -> None:
-        monkeypatch.setattr(forms, "gpu_names", lambda: ["a GPU"] if gpu else [])
+        monkeypatch.setattr(plans, "gpu_names", lambda: ["a GPU"] if gpu else [])
 
     return give
 
@@ -127,7 +127,7 @@ def test_a_mistake_in_every_form_waits_for_no_gpu(
     def refuse() -> list[str]:
         raise AssertionError("looked for a GPU")
 
-    monkeypatch.setattr(forms, "gpu_names", refuse)
+    monkeypatch.setattr(plans, "gpu_names", refuse)
     with pytest.raises(SpaceError, match="did you mean 'epochs'"):
         main(["--space", str(tmp_path / "space.yaml"), "--set", "training.epoch=1"])
 
