@@ -133,8 +133,21 @@ class Figures {
       { rootMargin: "600px" },
     );
     document.addEventListener("themechange", () => this.redraw());
+    this.width = window.innerWidth;
+    window.addEventListener("resize", () => this.fit());
     window.addEventListener("beforeprint", () => this.print());
     window.addEventListener("afterprint", () => this.redraw());
+  }
+
+  // Plotly fits a figure by itself, but leaves a legend where its former height had put it.
+  fit() {
+    clearTimeout(this.fitting);
+    this.fitting = setTimeout(() => {
+      if (this.width !== window.innerWidth) {
+        this.width = window.innerWidth;
+        this.redraw();
+      }
+    }, 400);
   }
 
   see(element, isNear) {

@@ -192,9 +192,14 @@ def test_names_are_text_and_no_page_is_wider_than_the_screen(watched: Watched) -
 
 SIZES = """() => [...document.querySelectorAll('.plot')].map((plot) => {
     const layout = plot._fullLayout;
-    return [layout.width, layout.height, layout.xaxis?._length ?? 0, layout.yaxis?._length ?? 0];
+    const bottom = (each) => (each ? each.getBoundingClientRect().bottom : 0);
+    const legend = plot.querySelector('.legend');
+    return [
+        layout.width, layout.height, layout.xaxis?._length ?? 0, layout.yaxis?._length ?? 0,
+        legend ? bottom(plot) - bottom(legend) : 0,
+    ];
 })"""
-"""Of every plot on the page: its own and its axes', in pixels."""
+"""Of every plot on the page: its own and its axes', and where its legend ends, in pixels."""
 
 
 def test_on_a_phone_plots_are_wide_and_turn_with_it_and_are_as_before_on_a_desk(
