@@ -233,8 +233,14 @@ def test_on_a_phone_plots_are_wide_and_turn_with_it_and_are_as_before_on_a_desk(
         "document.querySelector('#parallel-coordinates .plot')._fullLayout.width > 600"
     )
     assert len(set(page.evaluate(tops))) == 1
-    page.set_viewport_size({"width": 1400, "height": 900})
-    watched.draw_all()
+    for width in (390, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(
+            "(wide) => document.querySelector('#history .plot')._fullLayout.width > 400 === wide",
+            arg=width > 400,
+        )
+        page.wait_for_timeout(1000)
+        watched.draw_all()
     # A margin that plotly fits to its labels may end up a pixel wider.
     page.wait_for_function(
         f"""(before) => ({SIZES})().every((sizes, plot) =>
