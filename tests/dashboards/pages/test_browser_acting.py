@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -59,6 +60,18 @@ def press(page: Page, verb: str) -> None:
         page.locator(f'.rows button[value="{verb}"]').last.click()
 
 
+def freeze(pid: int, database: Path) -> None:
+    """Have a process stand still where it does not keep the store from being written."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(database, timeout=0.1)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
+
+
 def test_a_search_is_queued_and_acted_upon_while_it_runs(browser: Browser, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 's.db'}"
     command = [sys.executable, "-m", "search.service.agent", "--storage", url, "--cpus", "1"]
@@ -78,7 +91,13 @@ def test_a_search_is_queued_and_acted_upon_while_it_runs(browser: Browser, tmp_p
         ask(page, "submit", file=json.dumps(ACTED), arguments="--speed 3")
         expect(page.get_by_role("alert")).to_contain_text("--speed")
         ask(page, "submit", arguments="")
-        for verb, after in (("priority", "queued"), ("pause", "paused"), ("resume", "queued")):
+        for verb, after in (
+            ("priority", "queued"),
+            ("stop", "stopped"),
+            ("resume", "queued"),
+            ("pause", "paused"),
+            ("resume", "queued"),
+        ):
             press(page, verb)
             until(lambda: state() == after)  # noqa: B023
         assert [each.priority for each in list_submissions(store)] == [1]
@@ -117,7 +136,7 @@ def test_a_search_is_queued_and_acted_upon_while_it_runs(browser: Browser, tmp_p
 
         # Killed in the middle of what it was asked for: the agent stops it, the next launch says
         # that the other is not to be had.
-        os.kill(now.pid, signal.SIGSTOP)
+        freeze(now.pid, tmp_path / "s.db")
         ask(page, "add-budget", trials="3")
         ask(page, "stop")
         assert [each.state for each in list_actions(store)[:2]] == ["asked", "asked"]
