@@ -32,7 +32,7 @@ SPACE = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a store that a search has filled, with hostile studies of nobody's beside."""
     directory = tmp_path_factory.mktemp("searched")
@@ -50,7 +50,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(searched: str) -> Iterator[Server]:
     """The store, served."""
     with serving(searched) as running:
