@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
@@ -20,7 +21,7 @@ from storage.actions import STOP, ask
 from storage.submissions import change_submission, list_submissions
 from storage.tables.service import NewAction, asker, new_uid
 
-__all__ = ["Form", "answering", "beside", "stop_launch", "user_of", "writing"]
+__all__ = ["Acting", "Form", "stop_launch", "user_of"]
 
 
 class Form:
@@ -84,43 +85,66 @@ def user_of(request: Request) -> str | None:
     return found
 
 
-async def beside(request: Request, answer: Callable[[Request, Form | None], Response]) -> Response:
-    """Answer in a thread of its own: where the store does not answer, no other request waits.
+class Acting(ABC):
+    """A page of forms over one store, and what becomes of them."""
 
-    Args:
-        request: A form, or who wants to see the page.
-        answer: Answers it; it is given no form where none was sent.
-    """
-    form = None
-    if request.method == "POST":
-        form = Form(dict(parse_qsl((await request.body()).decode("utf-8", "replace"))))
-    return await run_in_threadpool(answer, request, form)
+    def __init__(self, store: Store) -> None:
+        """Act upon a store.
 
+        Args:
+            store: The store; what is written is written through another of the same place.
+        """
+        self._store = store
 
-def answering(
-    request: Request,
-    form: Form,
-    act: Callable[[Form, NewAction], None],
-    again: Callable[[str, Form], Response],
-) -> Response:
-    """Do what a form asks for, and lead the browser back to the page.
+    @abstractmethod
+    def page(self, request: Request, problem: str = "", form: Form | None = None) -> Response:
+        """The page.
 
-    Args:
-        request: The form's.
-        form: The form.
-        act: Does it: what is asked for has its verb, who asks, and what names it, already.
-        again: Shows the page with what is wrong with the form.
-    """
-    user = user_of(request)
-    if user is None:
-        return again(NO_USER, form)
-    try:
+        Args:
+            request: Who wants to see it.
+            problem: What is wrong with the form.
+            form: What was sent, which is not to be written again.
+        """
+
+    @abstractmethod
+    def act(self, store: Store, request: Request, form: Form, action: NewAction) -> None:
+        """Do what a form asks for.
+
+        Args:
+            store: Open to be written.
+            request: The form's.
+            form: The form.
+            action: What is asked for: it has its verb, who asks, and what names it, already.
+
+        Raises:
+            UserError: If something is wrong with the form.
+        """
+
+    async def answer(self, request: Request) -> Response:
+        """Show the page, or do what a form of it asks for and lead the browser back.
+
+        It is done in a thread of its own: where the store does not answer, no other request waits.
+        """
+        form = None
+        if request.method == "POST":
+            form = Form(dict(parse_qsl((await request.body()).decode("utf-8", "replace"))))
+        return await run_in_threadpool(self._answer, request, form)
+
+    def _answer(self, request: Request, form: Form | None) -> Response:
+        if form is None:
+            return self.page(request)
+        user = user_of(request)
+        if user is None:
+            return self.page(request, NO_USER, form)
         asked_by = asker("page", user)
         verb = form.fields.get("verb", "")
-        act(form, NewAction(verb=verb, asked_by=asked_by, uid=form.uid(asked_by)))
-    except UserError as error:
-        return again(f"Nothing was done: {error}", form)
-    return Response(status_code=303, headers={"Location": request.url.path})
+        action = NewAction(verb=verb, asked_by=asked_by, uid=form.uid(asked_by))
+        try:
+            with _writing(self._store) as store:
+                self.act(store, request, form, action)
+        except UserError as error:
+            return self.page(request, f"Nothing was done: {error}", form)
+        return Response(status_code=303, headers={"Location": request.url.path})
 
 
 NO_USER = (
@@ -150,7 +174,7 @@ def stop_launch(store: Store, action: NewAction) -> None:
 
 
 @contextlib.contextmanager
-def writing(store: Store) -> Iterator[Store]:
+def _writing(store: Store) -> Iterator[Store]:
     """The same store, to be written: pages themselves only read."""
     url = store.url.render_as_string(hide_password=False)
     with contextlib.closing(open_store(url, create=False)) as opened:

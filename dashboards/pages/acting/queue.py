@@ -11,7 +11,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards.pages.acting.form import Form, answering, beside, stop_launch, user_of, writing
+from dashboards.pages.acting.form import Acting, Form, stop_launch, user_of
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.pages.responses import Content
 from dashboards.tables.asked import asked_sheet
@@ -47,37 +47,25 @@ MAY = {
 FILE = "space.yaml"
 
 
-class QueueActions:
-    """The forms over one store."""
+class QueueActions(Acting):
+    """The forms of the queue."""
 
     def __init__(self, store: Store, check: Check | None) -> None:
         """Act upon a store's queue.
 
         Args:
-            store: The store; what is written is written through another of the same place.
+            store: The store.
             check: See `dashboards.pages.site.Site`.
         """
-        self._store = store
+        super().__init__(store)
         self._check = check
 
-    async def answer(self, request: Request) -> Response:
-        """Show the page, or do what a form of it asks for."""
-        return await beside(request, self._answer)
+    def act(self, store: Store, request: Request, form: Form, action: NewAction) -> None:
+        """As `Acting` says."""
+        _act(store, self._check, form, action)
 
-    def _answer(self, request: Request, form: Form | None) -> Response:
-        if form is None:
-            return self._page(request)
-
-        def act(form: Form, action: NewAction) -> None:
-            with writing(self._store) as store:
-                _act(store, self._check, form, action)
-
-        def again(problem: str, form: Form) -> Response:
-            return self._page(request, problem, form)
-
-        return answering(request, form, act, again)
-
-    def _page(self, request: Request, problem: str = "", form: Form | None = None) -> Response:
+    def page(self, request: Request, problem: str = "", form: Form | None = None) -> Response:
+        """As `Acting` says."""
         option = storage_arguments(self._store.name)
         page = render(
             "acting/queue.html",

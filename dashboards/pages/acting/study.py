@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards.numbers.study.view import latest_space
-from dashboards.pages.acting.form import Form, answering, beside, stop_launch, user_of, writing
+from dashboards.pages.acting.form import Acting, Form, stop_launch, user_of
 from dashboards.pages.addresses import find_study
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.pages.responses import Content
@@ -45,43 +45,17 @@ class _Field:
     value: str
 
 
-class StudyActions:
-    """The forms over one store."""
+class StudyActions(Acting):
+    """The forms of a study."""
 
-    def __init__(self, store: Store) -> None:
-        """Act upon a store's studies.
+    def act(self, store: Store, request: Request, form: Form, action: NewAction) -> None:
+        """As `Acting` says."""
+        study_id, name = find_study(store, request)
+        _act(store, study_id, form, replace(action, study=name))
 
-        Args:
-            store: The store; what is written is written through another of the same place.
-        """
-        self._store = store
-
-    async def answer(self, request: Request) -> Response:
-        """Show the page, or do what a form of it asks for."""
-        return await beside(request, self._answer)
-
-    def _answer(self, request: Request, form: Form | None) -> Response:
+    def page(self, request: Request, problem: str = "", form: Form | None = None) -> Response:
+        """As `Acting` says."""
         study_id, name = find_study(self._store, request)
-        if form is None:
-            return self._page(request, study_id, name)
-
-        def act(form: Form, action: NewAction) -> None:
-            with writing(self._store) as store:
-                _act(store, study_id, form, replace(action, study=name))
-
-        def again(problem: str, form: Form) -> Response:
-            return self._page(request, study_id, name, problem, form)
-
-        return answering(request, form, act, again)
-
-    def _page(
-        self,
-        request: Request,
-        study_id: int,
-        name: str,
-        problem: str = "",
-        form: Form | None = None,
-    ) -> Response:
         launches = self._store.launches(study_id)
         space = latest_space(launches)
         alive = [launch for launch in launches if is_alive(launch)]
