@@ -70,7 +70,7 @@ def how_it_went(view: StudyView, *, is_running: bool) -> list[str]:
     if not view.trials:
         return ["No trial has begun yet."]
     states = [
-        f"{view.counts[state]} {word}" for state, word in STATES.items() if view.counts[state]
+        f"{view.counts[state]:,} {word}" for state, word in STATES.items() if view.counts[state]
     ]
     launches = f" in {_counted(len(view.launches), 'launch', 'launches')}" if view.launches else ""
     sentences = [f"{count(len(view.trials), 'trial')}{launches}: {joined(states)}."]

@@ -200,7 +200,10 @@ class Measured:
     @property
     def tabled(self) -> tuple[Metric, ...]:
         """What a benchmark's table shows: the metric that it compares by on every split, then all
-        others on the test split but those that only break ties in `kept_by`."""
+        others on the test split but those that only break ties in `kept_by`; all there are where
+        nothing is said to decide."""
+        if not self.kept_by:
+            return self.metrics
         judging = self.judged_by
         ties = {metric.of for metric in self.rule}
         own = [each for each in self.metrics if each.of == judging.of and each != judging]

@@ -52,7 +52,7 @@ class Notation:
         if not math.isfinite(value):
             return "not finite"
         # "z" makes a zero of what is rounded to minus zero.
-        kind = f"z.{self.decimals}e" if self.is_scientific else f"z.{self.decimals}f"
+        kind = f"z.{self.decimals}e" if self.is_scientific else f"z,.{self.decimals}f"
         return format(value * self.scale, kind)
 
     def signed(self, value: float | None) -> str:

@@ -36,7 +36,8 @@ _EXACT = 2**53
 
 
 def number(value: object, figures: int = 4) -> str:
-    """A value as people read it: numbers rounded, other things as they are.
+    """A value as people read it: numbers rounded, true and false as in a space file, other
+    things as they are.
 
     Args:
         value: A number, a text, or None for nothing.
@@ -44,7 +45,9 @@ def number(value: object, figures: int = 4) -> str:
     """
     if value is None:
         return NOTHING
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, int | float):
         return str(value)
     if isinstance(value, int) or (value.is_integer() and abs(value) < _EXACT):
         return f"{value:,.0f}"

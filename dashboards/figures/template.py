@@ -196,7 +196,10 @@ def metric_axis(metric: Metric, before: str = "") -> dict[str, Any]:
         before: What its title begins with.
     """
     ticks = {"tickformat": ".4~%"} if metric.is_share else {}
-    return {"title": {"text": f"{before}{escape(shorten(metric.title))}"}, **ticks}
+    title = escape(shorten(metric.title))
+    if before:  # Together they are wider than a phone's screen.
+        title = f"{before}{title}".replace(" (", "<br>(")
+    return {"title": {"text": title}, **ticks}
 
 
 def escape(text: object) -> str:

@@ -24,7 +24,7 @@ PLAIN = Metric("objective")
         (LOSS, 0.69312, "0.6931 nats"),
         (LOSS, math.inf, "not finite"),
         (PLAIN, 17.0, "17"),
-        (PLAIN, 12345.67, "12346"),
+        (PLAIN, 12345.67, "12,346"),
         (PLAIN, -0.5, "-0.5000"),
         (PLAIN, 3.0e-20, "3.000e-20"),
         (PLAIN, 1.25e12, "1.250e+12"),

@@ -142,9 +142,7 @@ def importances_panel(drawing: Drawing) -> Panel | None:
             }
         )
     drawn.update_layout(bargap=0.35, showlegend=len(found) > 1)
-    drawn.update_xaxes(
-        title_text="share of what sets the best trials apart", tickformat=".0%", range=[0, 1.05]
-    )
+    drawn.update_xaxes(title_text="share of the difference", tickformat=".0%", range=[0, 1.05])
     drawn.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=[escape(shorten(name, 30)) for name in names],

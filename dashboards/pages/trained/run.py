@@ -13,7 +13,7 @@ from dashboards.pages.trained.page import (
     kept_weights,
     trained_document,
 )
-from space.config import SEED_KEYS
+from space.config import DEFAULT_TRAINABLE, SEED_KEYS
 from space.metrics import UNKNOWN, Measured
 from storage import BenchmarkConfig, BenchmarkRecord, RunRecord, Store
 from storage.benchmarks import load_benchmarks
@@ -36,7 +36,7 @@ def run_document(store: Store, run: RunRecord) -> Document:
     launch = next(each for each in store.launches() if each.launch_id == run.launch_id)
     lives = run.state == "running" and is_alive(launch)
     found = _benchmarks(store, run, launch.data_fingerprint)
-    measured = found[0][0].measured if found else _of_study(store, run)
+    measured = _measured(store, run, found)
     own = trained_run(store, run, measured)
     results = {result.run_id: result for _, result in store.results([run.config_hash])}
     result, tiles = results.get(run.run_id), []
@@ -98,9 +98,20 @@ def _benchmarks(
     ]
 
 
-def _of_study(store: Store, run: RunRecord) -> Measured:
-    record = store.study_records().get(run.study_id or 0)
-    return record.measured if record else UNKNOWN
+def _measured(
+    store: Store, run: RunRecord, found: list[tuple[BenchmarkRecord, BenchmarkConfig]]
+) -> Measured:
+    """What is measured of a run; where nothing counts it any more, as of its trainable's others."""
+    if run.study_id is not None:
+        study = store.study_records().get(run.study_id)
+        return study.measured if study else UNKNOWN
+    own = run.config.get("trainable", DEFAULT_TRAINABLE)
+    counting = [record for record, _ in found] or [
+        record
+        for record in load_benchmarks(store)
+        if any(config.config.trainable == own for config in record.configs)
+    ]
+    return counting[0].measured if counting else UNKNOWN
 
 
 def _up(

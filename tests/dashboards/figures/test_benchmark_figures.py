@@ -159,7 +159,7 @@ def test_every_axis_has_a_unit_or_a_count(shelf: Shelf) -> None:
         }
         assert titles <= {
             "test error (% of pairs)",
-            "difference in test error (% of pairs)",
+            "difference in test error<br>(% of pairs)",
             "epoch",
             "loss (nats)",
             "number of parameters",

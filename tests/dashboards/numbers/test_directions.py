@@ -99,7 +99,7 @@ def test_words_and_figures_follow_the_metric(both: tuple[BenchmarkView, Benchmar
 
 @pytest.mark.parametrize(
     ("factor", "shown"),
-    [(-1.0, "-0.3045 ± 0.0030"), (-1e4, "-3045 ± 30"), (-1e-4, "-0.00003045 ± 0.00000030")],
+    [(-1.0, "-0.3045 ± 0.0030"), (-1e4, "-3,045 ± 30"), (-1e-4, "-0.00003045 ± 0.00000030")],
 )
 def test_a_tables_numbers_have_the_decimals_that_its_metric_asks_for(
     both: tuple[BenchmarkView, BenchmarkView], factor: float, shown: str

@@ -39,7 +39,7 @@ from tests.records import begin_launch
         (1e-7, "1e-07"),
         (float("inf"), "not finite"),
         (float("nan"), "not finite"),
-        (True, "True"),
+        (True, "true"),
         ("<b>", "<b>"),
     ],
 )

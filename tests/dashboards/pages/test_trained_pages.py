@@ -160,6 +160,13 @@ def test_a_run_of_a_benchmark(store: Store, open_site: Guard) -> None:
     assert "different from the reference" in text
     assert f"{result['test_error']:.2%}".replace("%", " %") in text
     assert len(content["panels"]) == 2
+    # No benchmark counts it any more: of other data, or of none that the store has.
+    with store.engine.begin() as connection:
+        connection.execute(schema.benchmarks.update().values(data_fingerprint="other"))
+    assert shown(open_site, f"/run/{run.run_id}")["panels"] == content["panels"]
+    with store.engine.begin() as connection:
+        connection.execute(schema.benchmarks.delete())
+    assert "It is complete" in words(shown(open_site, f"/run/{run.run_id}"))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
