@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +96,14 @@ def store_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
             if is_there:
                 made = server.copy(request.getfixturevalue("empty_database"))
             yield stack.enter_context(made)
+
+
+@pytest.fixture
+def no_ray_ahead() -> Iterator[None]:
+    """Lets launches in this process start Ray where they train, if they do, as those in Python."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("search.launch.ahead.ray_ahead", lambda *_: nullcontext())
+        yield
 
 
 @pytest.fixture

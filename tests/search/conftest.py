@@ -135,13 +135,12 @@ def command(store: Store, tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(autouse=True)
-def _no_ray_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets launches in this process start Ray where they train, if they do, as those in Python."""
-    monkeypatch.setattr("search.launch.ahead.ray_ahead", lambda *_: nullcontext())
+def _no_ray_ahead(no_ray_ahead: None) -> None:
+    """For each of these tests."""
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Here:
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_ray_ahead: None) -> Here:
     """Lets launches train in this process, without Ray."""
     return train_here(monkeypatch, tmp_path)
 

@@ -20,6 +20,8 @@ from storage import open_store
 
 from ..harness.disks import Disk, mounted
 
+pytestmark = pytest.mark.usefixtures("no_ray_ahead")
+
 Command = Callable[[str], int]
 
 SPACE = """

@@ -128,11 +128,11 @@ class TaskTrainable(Trainable[TaskConfig]):
         key = config.options.model_dump_json()
         if key not in self._counts:
             task = self.task(config)
-            try:
-                with torch.device("meta"):
-                    network = checked_network(task)
-            except (NotImplementedError, RuntimeError):  # A number of this device was asked for.
-                with mistakes_told(ModelError):
+            with mistakes_told(ModelError):
+                try:
+                    with torch.device("meta"):
+                        network = checked_network(task)
+                except (NotImplementedError, RuntimeError):  # It asked for a number of that device.
                     network = checked_network(task)
             trained = (each for each in network.parameters() if each.requires_grad)
             self._counts[key] = sum(each.numel() for each in trained)

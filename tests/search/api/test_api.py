@@ -228,13 +228,13 @@ def test_who_was_taken_for_dead_hears_of_it(
 ) -> None:
     trial = asked.ask()
     assert trial is not None
-    monkeypatch.setattr("search.runs.lease.HEARTBEAT_SECONDS", 0.0)
-    store = open_store(asked.url)
-    (launch,) = store.launches()
-    store.end_launch(launch.launch_id, "died")
-    store.close()
-    with pytest.raises(LeaseLostError):
-        asked.report(trial, METRICS)
+    with contextlib.closing(open_store(asked.url)) as store:
+        (launch,) = store.launches()
+        store.end_launch(launch.launch_id, "died")
+    with monkeypatch.context() as patch:
+        patch.setattr("search.runs.lease.HEARTBEAT_SECONDS", 0.0)
+        with pytest.raises(LeaseLostError):
+            asked.report(trial, METRICS)
 
 
 def test_who_was_asked_to_stop_hears_of_it(

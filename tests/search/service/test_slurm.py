@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -56,14 +57,17 @@ def slurm() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(params=["local", "slurm"])
-def cluster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def cluster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """As submitit calls it; what jobs are told by the agent's environment is gone afterwards."""
+    # A shell's background jobs ignore it, and so would all that they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("SEARCH_STORAGE", "PYTHONPATH"):
         monkeypatch.setenv(name, "")
     if request.param == "slurm":
         for name, value in request.getfixturevalue("slurm").items():
             monkeypatch.setenv(name, value)
-    return str(request.param)
+    yield str(request.param)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_submissions_are_jobs(cluster: str, store: Store, tmp_path: Path) -> None:
