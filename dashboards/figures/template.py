@@ -188,17 +188,18 @@ def count_axis(lowest: float, highest: float) -> dict[str, Any]:
     return {"dtick": 1, "tick0": 0} if highest - lowest <= FEW else {}
 
 
-def metric_axis(metric: Metric, before: str = "") -> dict[str, Any]:
+def metric_axis(metric: Metric, before: str = "", *, narrow: bool = False) -> dict[str, Any]:
     """Settings of an axis along which a metric's values lie: its title, the unit of its ticks.
 
     Args:
         metric: The metric; its values are drawn as they are.
         before: What its title begins with.
+        narrow: Whether the unit goes below the words, which together are wider than the axis.
     """
     ticks = {"tickformat": ".4~%"} if metric.is_share else {}
-    title = escape(shorten(metric.title))
-    if before:  # Together they are wider than a phone's screen.
-        title = f"{before}{title}".replace(" (", "<br>(")
+    title = f"{before}{escape(shorten(metric.title))}"
+    if narrow:
+        title = title.replace(" (", "<br>(")
     return {"title": {"text": title}, **ticks}
 
 

@@ -56,13 +56,13 @@ def lineage_of(
         trials: Its trials.
         number: The trial's number.
     """
-    by_number = {trial.number: trial for trial in trials}
-    outlived = None
-    if isinstance(sampler, PBTSampler):
-        outlived = by_number.get(number - 2 * sampler.population)
+    before = ancestors(trials, number)
+    last = number - 2 * sampler.population if isinstance(sampler, PBTSampler) else None
+    outlived = [trial for trial in trials if trial.number == last]
+    runs = _runs(store, [*before, *outlived])
     return Lineage(
-        before=[_runs(store, trial) for trial in ancestors(trials, number)],
-        outlived=[run.uid for run in _runs(store, outlived).values()] if outlived else [],
+        before=[runs[trial.number] for trial in before],
+        outlived=[run.uid for trial in outlived for run in runs[trial.number].values()],
     )
 
 
@@ -80,9 +80,14 @@ def needed_uids(store: Store, sampler: Sampler, trials: Sequence[FrozenTrial]) -
     unfinished = (trial.number for trial in trials if not trial.state.is_finished())
     first = (min(unfinished, default=len(trials)) // size - 1) * size
     needed = [trial for trial in trials if trial.number >= first]
-    return {run.uid for trial in needed for run in _runs(store, trial).values()}
+    return {run.uid for runs in _runs(store, needed).values() for run in runs.values()}
 
 
-def _runs(store: Store, trial: FrozenTrial) -> dict[int, RunRecord]:
-    runs = store.runs(purpose="search", trial_ids=[trial._trial_id])
-    return {run.replicate: run for run in runs}
+def _runs(store: Store, trials: Sequence[FrozenTrial]) -> dict[int, dict[int, RunRecord]]:
+    """A trial's number -> replicate -> its run."""
+    numbers: dict[int | None, int] = {trial._trial_id: trial.number for trial in trials}
+    found: dict[int, dict[int, RunRecord]] = {number: {} for number in numbers.values()}
+    ids = [trial._trial_id for trial in trials]
+    for run in store.runs(purpose="search", trial_ids=ids):
+        found[numbers[run.trial_id]][run.replicate] = run
+    return found

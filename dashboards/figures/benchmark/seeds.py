@@ -106,7 +106,7 @@ def differences_panel(view: BenchmarkView) -> Panel | None:
     metric = view.table.metric
     drawn = _draw(lines, view, signed=True)
     drawn.add_vline(x=0, line={"width": 1, "dash": "dot"})
-    drawn.update_xaxes(metric_axis(metric, "difference in "))
+    drawn.update_xaxes(metric_axis(metric, "difference in ", narrow=True))
     return Panel(
         key="benchmark-differences",
         title=f"Against {shorten(view.table.reference)}, seed by seed",

@@ -60,6 +60,6 @@ def _drawn(name: str, split: VarianceSplit, colour: str, view: BenchmarkView) ->
     )
     drawn.update_yaxes(autorange="reversed", ticks="", showgrid=False)
     drawn.update_xaxes(
-        **metric_axis(view.table.metric, "standard deviation of "), rangemode="tozero"
+        **metric_axis(view.table.metric, "standard deviation of ", narrow=True), rangemode="tozero"
     )
     return drawn

@@ -106,9 +106,7 @@ def _slice(drawing: Drawing, name: str, trials: list[StudyTrial]) -> go.Figure:
     axis = param_axis(distribution, kinds or [trial.params[name] for trial in trials])
     drawn.update_xaxes(title_text=escape(shorten(name, 30)), **axis)
     # Beside a plot of this height a title has room for half of its words.
-    own = metric_axis(view.metrics[0])
-    own["title"]["text"] = own["title"]["text"].replace(" (", "<br>(")
-    drawn.update_yaxes(own)
+    drawn.update_yaxes(metric_axis(view.metrics[0], narrow=True))
     return drawn
 
 
