@@ -217,10 +217,9 @@ def _connect_to_look(path: str) -> sqlite3.Connection:
     does not, only where there is no log. Where none could be made, the file is nobody's to write to
     either, and is taken as it stands.
     """
-    log = Path(f"{path}-wal")
-    if log.exists() and log.stat().st_size:
+    if _has_log(path):
         mode = "ro"
-    elif os.access(path, os.W_OK) and os.access(log.parent, os.W_OK):
+    elif os.access(path, os.W_OK) and os.access(Path(path).parent, os.W_OK):
         mode = "rw"
     else:
         mode = "ro&immutable=1" if _has_log_mode(path) else "ro"
@@ -232,6 +231,17 @@ def _connect_to_look(path: str) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def _has_log(path: str) -> bool:
+    """Whether there is a log beside an SQLite file with something in it.
+
+    The last writer to leave takes it away at any moment, so it is looked at once.
+    """
+    try:
+        return os.stat(f"{path}-wal").st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _has_log_mode(path: str) -> bool:

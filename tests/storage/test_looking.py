@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -158,6 +160,26 @@ def test_a_reader_sees_what_a_writer_adds_and_is_not_the_last_to_leave(path: Pat
             assert reader.study_id("more") == 2
         assert list(files(path)) == ["s.db"]
         assert reader.study_id("more") == 2
+
+
+def test_a_log_goes_away_as_soon_as_it_was_seen(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another reader that leaves, or the last writer, takes it away at any moment."""
+    log, seen, look = path.with_name("s.db-wal"), [], os.stat
+
+    def look_once(at: Any, **options: Any) -> os.stat_result:
+        found = look(at, **options)
+        if str(at) == str(log):
+            log.unlink()
+            seen.append(at)
+        return found
+
+    with closing(open_store(str(path), look=True)) as store:
+        log.touch()
+        monkeypatch.setattr(os, "stat", look_once)
+        assert request(Site(store), "/data/study/1").status == 200
+    assert seen
 
 
 def test_a_reader_cannot_write(path: Path) -> None:
