@@ -25,7 +25,7 @@ COMMANDS = {
     "benchmark": ("search.benchmark.__main__", "train configs on several seeds and compare them"),
     "verdict": ("search.verdict.__main__", "compare configs by runs from elsewhere, in a CSV"),
     "submit": ("search.service.submit", "put a launch or a benchmark into the queue"),
-    "agent": ("search.service.agent", "run what waits in the queue"),
+    "agent": ("search.agent.__main__", "run what waits in the queue"),
     "queue": ("search.service.queue", "show what waits and runs"),
     "stop": ("search.service.stop", "end a submission, a launch or a trial"),
     "pause": ("search.service.pause", "set a submission aside"),

@@ -72,7 +72,7 @@ ROOMS = {
         ("trials", "workers", "export", "callbacks"),
         ("launch",),
         ("benchmark", "simulate", "verdict"),
-        ("service",),
+        ("agent", "service"),
         ("",),
         ("api",),
         ("reproduction", "serve"),

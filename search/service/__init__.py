@@ -1,1 +1,1 @@
-"""The service: a queue of launches and benchmarks in the store, and the agents that run them."""
+"""The service: commands of the queue of launches and benchmarks that a store has."""

@@ -96,7 +96,7 @@ class Service:
 
     def _agent(self) -> subprocess.Popen[bytes]:
         where = str(self._directory / "checkpoints")
-        return self._start("search.service.agent", "--cpus", "1", "--checkpoints", where)
+        return self._start("search.agent", "--cpus", "1", "--checkpoints", where)
 
     def submit(self, token: str | None, name: str) -> int:
         """Put a launch into the queue over the API; the status of the answer, 0 without any."""

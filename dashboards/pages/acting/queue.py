@@ -109,7 +109,7 @@ def queue_document(store: Store, request: Request) -> Document:
             held=agents,
             studies=studies,
             may=MAY if user_of(request) else {},
-            agent=command_line("search.service.agent", storage_arguments(store.name)),
+            agent=command_line("search.agent", storage_arguments(store.name)),
             asked=drawn([asked_sheet(asked[:N_ENDED])] if asked else []),
         ),
     )

@@ -74,7 +74,7 @@ def freeze(pid: int, database: Path) -> None:
 
 def test_a_search_is_queued_and_acted_upon_while_it_runs(browser: Browser, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 's.db'}"
-    command = [sys.executable, "-m", "search.service.agent", "--storage", url, "--cpus", "1"]
+    command = [sys.executable, "-m", "search.agent", "--storage", url, "--cpus", "1"]
     context = browser.new_context(http_credentials={"username": "anne", "password": "secret"})
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()

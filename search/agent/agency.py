@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import psutil
 
+from search.agent.children import Child, order_of, start
 from search.callbacks.messages import Send, where_to_look
 from search.runs.lease import HEARTBEAT_SECONDS
 from search.runs.provenance import gpu_names
-from search.service.children import Child, order_of, start
 from space.errors import StorageError
 from space.files.places import Place
 from space.terminal.command import EXIT_INTERRUPTED, FULL_DISK

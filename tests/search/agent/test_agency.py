@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from search.service.agency import Agency, Room, this_machine, what_became
-from search.service.children import Child, Order, last_words, order_of, run_here
+from search.agent.agency import Agency, Room, this_machine, what_became
+from search.agent.children import Child, Order, last_words, order_of, run_here
 from storage import LaunchRecord, Store
 from storage.actions import list_actions
 from storage.leases import process_mark
@@ -58,7 +58,7 @@ class Started(list[FakeChild]):
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
-    monkeypatch.setattr("search.service.agency.STEP_SECONDS", 0.0)
+    monkeypatch.setattr("search.agent.agency.STEP_SECONDS", 0.0)
     return Started()
 
 
@@ -170,7 +170,7 @@ def test_a_full_disk_fails_no_submission(store: Store, started: Started) -> None
 
 
 def test_gpus_are_those_that_the_agent_itself_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.service.agency.gpu_names", lambda: ["H100", "H100"])
+    monkeypatch.setattr("search.agent.agency.gpu_names", lambda: ["H100", "H100"])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert this_machine(1, None).gpus == ("0", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-5a")

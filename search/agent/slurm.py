@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from search.service.children import Child, Order, run_here
+from search.agent.children import Child, Order, run_here
 from space.errors import UsageError
 from space.terminal.command import EXIT_INTERRUPTED
 from storage.commands.kit import STORAGE_VARIABLE

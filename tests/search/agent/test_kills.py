@@ -19,7 +19,7 @@ from storage.admin.check import check_store
 from storage.submissions import change_submission, list_submissions, submit
 from storage.tables import schema
 from storage.tables.service import NewAction
-from tests.search.service.pretend import MODULE
+from tests.search.agent.pretend import MODULE
 from tests.storage.test_submissions import new
 
 N_SUBMISSIONS = 8

@@ -1,6 +1,6 @@
 """An agent whose children begin a launch, wait and end it: cheap enough to be killed often.
 
-``python -m tests.search.service.pretend agent URL`` or ``... child``, which an agent starts.
+``python -m tests.search.agent.pretend agent URL`` or ``... child``, which an agent starts.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from search.agent.agency import Agency, Room
+from search.agent.children import Child, Order, start
 from search.runs.actions import LaunchActions
-from search.service.agency import Agency, Room
-from search.service.children import Child, Order, start
 from storage import open_store
 from storage.commands.kit import STORAGE_VARIABLE
 from storage.leases import process_mark
 from storage.tables.service import SubmissionRecord
 from tests.records import new_launch
 
-MODULE = "tests.search.service.pretend"
+MODULE = "tests.search.agent.pretend"
 
 
 def agent(url: str, seconds: str) -> None:

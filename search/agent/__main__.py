@@ -20,13 +20,13 @@ from storage.commands.kit import (
 )
 
 if TYPE_CHECKING:
-    from search.service.children import Child
+    from search.agent.children import Child
 
 __all__ = ["main"]
 
 
 @StoreCommand.of(
-    "search.service.agent",
+    "search.agent",
     "Take submissions from the store's queue, as there is room for them, and run them.",
     count_of("--cpus", "CPUs that it gives away; default: all of this machine"),
     Option("--gpus", nargs="*", metavar="GPU",
@@ -58,10 +58,10 @@ def main(options: Namespace) -> None:
     """Run until somebody stops it."""
     from contextlib import closing
 
+    from search.agent.agency import ALL, Agency, Room, this_machine
+    from search.agent.children import start
+    from search.agent.slurm import Slurm, options_of
     from search.callbacks.messages import sender
-    from search.service.agency import ALL, Agency, Room, this_machine
-    from search.service.children import start
-    from search.service.slurm import Slurm, options_of
     from storage.commands.checkpoints import checkpoint_directory
     from storage.store import open_store
 

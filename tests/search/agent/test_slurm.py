@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from search.service.agency import ALL, Agency
-from search.service.agent import main
-from search.service.children import Child, Order
-from search.service.slurm import Slurm, options_of
+from search.agent.__main__ import main
+from search.agent.agency import ALL, Agency
+from search.agent.children import Child, Order
+from search.agent.slurm import Slurm, options_of
 from space.errors import UsageError
 from storage import Store
 from storage.submissions import list_submissions, submission_of, submit
 from storage.tables.service import SubmissionRecord
-from tests.search.service.own_slurm import PROGRAMS, own_slurm
-from tests.search.service.pretend import MODULE
+from tests.search.agent.own_slurm import PROGRAMS, own_slurm
+from tests.search.agent.pretend import MODULE
 from tests.storage.test_submissions import new
 
 pytest.importorskip("submitit")
