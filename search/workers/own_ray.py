@@ -20,6 +20,9 @@ __all__ = ["Prestarted", "bare_actors", "bare_ray"]
 NOWHERE = 1
 """The port of an agent that is not there: nobody listens."""
 
+KEEP_IDLE = {"RAY_kill_idle_workers_interval_ms": "0"}
+"""Lets a raylet keep prestarted workers: it ended one now and then that had waited for a second."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prestarted:
@@ -140,6 +143,7 @@ def _bare_raylet(prestarted: Prestarted | None) -> Iterator[None]:
             ]
             if prestarted is not None:
                 command.append(f"--num_prestart_python_workers={prestarted.count(command)}")
+                kwargs["env_updates"] = {**(kwargs.get("env_updates") or {}), **KEEP_IDLE}
         return start(command, process_type, *args, **kwargs)
 
     services.start_ray_process = started
