@@ -140,6 +140,31 @@ def test_cuda_graphs_are_the_run_alone(
 
 
 @on_gpu
+def test_a_run_takes_the_place_of_another_and_its_graphs(
+    make_run: MakeTraining, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = {**FOUR_STEPS, "training__device": "cuda", "training__weight_decay": 0.01}
+    n_graphs, graphs = 0, CudaGraphs()
+
+    def capture(work: Callable[[], object]) -> Callable[[], None]:
+        nonlocal n_graphs
+        n_graphs += 1
+        return graphs(work)
+
+    runs = [make_run(i, "siamese-aux", **values) for i in range(4)]
+    batch = TrainingBatch(runs[:2], capture=capture)
+    finish(batch)
+    assert n_graphs == 3
+    for run in runs[2:]:
+        batch.add(run)
+    finish(batch)
+    assert n_graphs == 3
+    assert not caplog.records
+    for i, run in enumerate(runs):
+        assert_is_the_run_alone(run, make_run(i, "siamese-aux", **values))
+
+
+@on_gpu
 def test_a_report_names_the_gpu(make_config: MakeConfig, digits: SplitData) -> None:
     config = make_config("mlp", training__device="cuda")
     report = AssignedRun(assignment_of(config), RunData(train=digits)).step()

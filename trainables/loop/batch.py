@@ -32,7 +32,7 @@ from trainables.loop.network import (
 from trainables.loop.samples import n_samples, rows_of, side_by_side
 from trainables.loop.stack import Stack
 from trainables.loop.team import Team, TeamNetwork
-from trainables.loop.together import EVALUATION_BATCH, Sums, Together, metrics_of
+from trainables.loop.together import EVALUATION_BATCH, Sums, Together, metrics_of, options_of
 from trainables.loop.traced import TracedFunction
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ __all__ = [
     "TrainingBatch",
     "batch_key",
     "evaluate",
-    "options_of",
 ]
 
 _log = logging.getLogger(__name__)
@@ -197,7 +196,6 @@ class TrainingBatch:
         if batch_key(run) != self._key:
             raise ValueError("the run does not fit to the others: see batch_key")
         self._runs.append(run)
-        self._together = None
 
     def drop(self, run: Training) -> None:
         """Lets a run go; the others go on without it, and it may go on alone.
@@ -211,7 +209,8 @@ class TrainingBatch:
         self._runs.remove(run)
         run.move()
         Stack.release(run.network)
-        self._together = None
+        if self._together is not None:
+            self._together.leave(run)
 
     def run_epoch(self) -> dict[Training, Epoch | NonFiniteLossError]:
         """Trains every run for one epoch, validates it and keeps its state if it is the best.
@@ -233,7 +232,8 @@ class TrainingBatch:
         settings = device_settings(first.config.training, first.device)
         try:
             with torch.no_grad(), out_of_memory_translated(first.name), settings:
-                if self._together is None:
+                if self._together is None or not self._together.seat(self._runs):
+                    self._together = None  # Whose memory the next one has need of.
                     self._together = self._put_together()
                 if len(self._runs) == 1:
                     with _global_generators(first.global_seed(), first.device):
@@ -246,7 +246,7 @@ class TrainingBatch:
         seconds = (time.perf_counter() - started) / len(self._runs)
         return {
             run: self._complete(run, Epoch(epoch=run.epoch + 1, metrics=metrics, seconds=seconds))
-            for run, metrics in zip(self.runs, found, strict=True)
+            for run, metrics in found.items()
         }
 
     def _complete(self, run: Training, epoch: Epoch) -> Epoch | NonFiniteLossError:
@@ -286,16 +286,3 @@ def _global_generators(seed: int, device: torch.device) -> Iterator[None]:
         if device.type == "cuda":
             torch.cuda.manual_seed(seed)
         yield
-
-
-def options_of(runs: Sequence[Training]) -> dict[str, Tensor]:
-    """The runs' stacked options, (R,) each, in the type of their networks."""
-    parameter = next(runs[0].network.parameters())
-    return {
-        name: torch.tensor(
-            [getattr(run.task.options, name) for run in runs],
-            dtype=parameter.dtype,
-            device=parameter.device,
-        )
-        for name in stacked_options(runs[0].task.options)
-    }

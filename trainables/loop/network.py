@@ -311,7 +311,20 @@ class RunsNetwork:
         self.loss = functions.loss
         self.stack = Stack(networks)
         self._functions = functions
+        self._options = options
         self._fixed = (*self.stack.tensors.values(), *options.values())
+
+    def put(self, place: int, network: nn.Module, options: Mapping[str, Tensor]) -> None:
+        """Lets a run take the place of one whose network was released.
+
+        Args:
+            place: The place, from 0.
+            network: The run's network.
+            options: Its stacked options, (1,) each.
+        """
+        self.stack.put(place, network)
+        for name, option in options.items():
+            self._options[name][place] = option[0]
 
     def train(
         self, key_R: Tensor, *rows: Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -145,6 +146,38 @@ class Optimizer:
             amsgrad=False,
             maximize=False,
         )
+
+    def steps_as(self, other: Optimizer) -> bool:
+        """Whether another's recorded steps would be its own, were it in the same memory.
+
+        Args:
+            other: Of a network of the same architecture.
+        """
+        mine, its = (
+            (each.optimizer, each.weight_decay, each.momentum, each.clip_norm)
+            for each in (self._training, other._training)
+        )
+        return mine == its
+
+    def leave(self) -> Optimizer:
+        """Goes on in memory of its own; gives one that has the memory that it leaves."""
+        left = copy.copy(self)
+        self.moments = {
+            name: [moment.clone() for moment in moments] for name, moments in self.moments.items()
+        }
+        self.count, self._learning_rate = self.count.clone(), self._learning_rate.clone()
+        return left
+
+    def take_place(self, left: Optimizer) -> None:
+        """Goes on in the memory that another left.
+
+        Args:
+            left: What its `leave` gave.
+        """
+        left.load_state_dict(self.state_dict())
+        left._learning_rate.copy_(self._learning_rate)
+        self.moments, self.count = left.moments, left.count
+        self._learning_rate = left._learning_rate
 
     def state_dict(self) -> dict[str, Any]:
         """All that the steps to come depend on; tensors are live."""

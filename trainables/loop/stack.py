@@ -53,6 +53,16 @@ class Stack:
             of_parameters.append(none if gradient is None else gradient.unbind())
         return list(zip(*of_parameters, strict=True))
 
+    def put(self, place: int, network: nn.Module) -> None:
+        """Moves a network into the memory of one that was released.
+
+        Args:
+            place: The released one's, from 0.
+            network: Laid out in memory like the others.
+        """
+        for name, tensor in state_tensors(network).items():
+            _move(tensor, self.tensors[name].detach()[place])
+
     @staticmethod
     def release(network: nn.Module) -> None:
         """Gives a network memory of its own again.
@@ -92,6 +102,11 @@ def _stacked(tensors: Sequence[Tensor]) -> Tensor:
         device=first.device,
     )
     for tensor, part in zip(tensors, stacked, strict=True):
-        part.copy_(tensor.detach())
-        tensor.data = part
+        _move(tensor, part)
     return stacked.requires_grad_(first.requires_grad)
+
+
+def _move(tensor: Tensor, part: Tensor) -> None:
+    """Makes a tensor a view of a part of another, which takes its numbers."""
+    part.copy_(tensor.detach())
+    tensor.data = part

@@ -71,7 +71,8 @@ class BatchedSteps:
                 for training in batch.runs:
                     if len(members) < 2 or training not in members:
                         batch.drop(training)
-            self._batches[key] = [batch for batch in batches if batch.runs]
+            if len(members) < 2:
+                del self._batches[key]
 
     def _step_all(self, together: _Members) -> list[dict[str, Any]]:
         """Train prepared runs for an epoch."""
@@ -86,7 +87,7 @@ class BatchedSteps:
         return reports
 
     def _batches_of(self, key: Hashable, members: Sequence[_Member]) -> list[TrainingBatch]:
-        """The batches that hold exactly these runs."""
+        """The batches that hold exactly these runs: those that come take the places of others."""
         from trainables.loop.batch import TrainingBatch
 
         batches, most = self._batches[key], self._most.get(key, len(members))
@@ -97,6 +98,7 @@ class BatchedSteps:
                 batches.append(TrainingBatch([training]))
             else:
                 with_room.add(training)
+        batches[:] = [batch for batch in batches if batch.runs]
         return list(batches)
 
     def _step_together(

@@ -39,10 +39,10 @@ from tests.benchmarks.training.gpu_training import Case
 from tests.benchmarks.training.steps import BatchedStep, random_images, seconds_of
 from tests.harness.configs import open_run
 from trainables.device import device_settings
-from trainables.loop.batch import options_of
 from trainables.loop.captured import CapturedWork, CudaGraphs
 from trainables.loop.network import AloneNetwork, RunLoss
 from trainables.loop.samples import rows_of, side_by_side
+from trainables.loop.together import options_of
 from trainables.loop.traced import TracedFunction, copies_of
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.models import MODELS

@@ -16,9 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.harness.configs import open_run
 from trainables.contract.split_data import SplitData
 from trainables.contract.stacked import stacked_options
-from trainables.loop.batch import options_of
 from trainables.loop.network import RunLoss, RunsFunctions, RunsNetwork, build_network
 from trainables.loop.samples import rows_of, side_by_side
+from trainables.loop.together import options_of
 from trainables.loop.training import Training
 from trainables.shipped.digit_pairs.config import (
     DataConfig,

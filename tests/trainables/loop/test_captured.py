@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from trainables.loop.batch import TrainingBatch
 from trainables.loop.captured import CapturedWork
@@ -40,7 +40,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if storage.data_ptr() not in self.before:
                 self.before[storage.data_ptr()] = (storage, copy.copy(storage))
         result = func(*args, **kwargs)
-        self.calls.append((func, args, kwargs, _tensors(result)))
+        # A parameter may be moved to other memory; a graph stays with what it met.
+        met = tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, (args, kwargs))
+        self.calls.append((func, *met, _tensors(result)))
         return result
 
     def undo(self) -> None:
@@ -318,6 +320,63 @@ def test_runs_that_leave_and_come_are_captured_anew(make_run: MakeTraining) -> N
     assert 0 < n_captures[0] < n_captures[1] < n_captures[2]
     for i, run in enumerate(runs[1:], start=1):
         assert_is_the_run_alone(run, make_run(i, "mlp", **values))
+
+
+@pytest.mark.parametrize("name", ["mlp", "siamese-aux"])
+def test_runs_take_the_places_of_others_and_their_recordings(
+    name: str, make_run: MakeTraining
+) -> None:
+    captures = Captures()
+    values = {**FOUR_STEPS, "training__epochs": 6, "training__weight_decay": 0.01}
+    of_runs = [{"training__learning_rate": 5e-4 * (1 + i)} for i in range(4)]
+    if name == "siamese-aux":
+        for of_run, weight in zip(of_runs, (0.2, 0.5, 0.9, 0.4), strict=True):
+            of_run["training__aux_weight"] = weight
+    runs = [make_run(i, name, **values, **of_run) for i, of_run in enumerate(of_runs)]
+    for _ in range(3):
+        runs[3].run_epoch()  # It comes with epochs behind it.
+    batch = TrainingBatch(runs[:2], capture=captures)
+    batch.run_epoch()
+    batch.run_epoch()
+    assert captures.n_captures == 3
+    batch.drop(runs[0])
+    batch.add(runs[2])
+    batch.run_epoch()
+    runs[0].run_epoch()
+    batch.drop(runs[1])
+    batch.add(runs[3])
+    assert batch.run_epoch().keys() == {runs[2], runs[3]}
+    assert captures.n_captures == 3
+    batch.run_epoch()
+    batch.drop(runs[2])
+    batch.add(runs[0])
+    batch.run_epoch()
+    assert captures.n_captures == 3
+    assert batch.runs == (runs[0],)  # The other is finished.
+    finish(batch)
+    for run in runs[:3]:
+        while not run.finished:
+            run.run_epoch()
+    for i, (run, of_run) in enumerate(zip(runs, of_runs, strict=True)):
+        assert_is_the_run_alone(run, make_run(i, name, **values, **of_run))
+
+
+def test_a_run_that_steps_otherwise_takes_no_place_of_others(make_run: MakeTraining) -> None:
+    captures = Captures()
+    plain, decayed = ({**FOUR_STEPS, "training__weight_decay": decay} for decay in (0.0, 0.1))
+    runs = [make_run(i, "mlp", **plain) for i in range(2)] + [make_run(2, "mlp", **decayed)]
+    batch = TrainingBatch(runs[:2], capture=captures)
+    batch.run_epoch()
+    batch.run_epoch()
+    batch.drop(runs[0])
+    batch.add(runs[2])
+    batch.run_epoch()
+    n_captures = captures.n_captures
+    batch.run_epoch()
+    assert captures.n_captures > n_captures
+    finish(batch)
+    assert_is_the_run_alone(runs[1], make_run(1, "mlp", **plain))
+    assert_is_the_run_alone(runs[2], make_run(2, "mlp", **decayed))
 
 
 def test_a_run_that_is_restored_goes_on_from_there(make_run: MakeTraining) -> None:

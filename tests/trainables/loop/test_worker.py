@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from space.config import RunConfig
 from tests.harness.configs import closed_form
+from tests.trainables.loop.test_captured import Captures
 from trainables.contract.run_data import RunData
 from trainables.contract.split_data import SplitData
 from trainables.failures import OutOfMemoryFailure
@@ -151,6 +152,22 @@ def test_runs_leave_and_join_between_steps(
     # The last run was alone in the end; the first may go on alone, too.
     assert batch_sizes == [3, 3, 3]
     assert [r["epoch"]["epoch"] for r in _alone(runs[0])] == [2, 3]
+
+
+def test_runs_that_come_when_all_others_end_use_what_those_recorded(
+    make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captures = Captures()
+    init = partialmethod(TrainingBatch.__init__, capture=captures)
+    monkeypatch.setattr(TrainingBatch, "__init__", init)
+    steps = BatchedSteps()
+    _finish(steps, [make_run(i, name="mlp") for i in range(2)])
+    n_captures = captures.n_captures
+    assert n_captures
+    found = _finish(steps, [make_run(i, name="mlp") for i in range(2, 4)])
+    assert captures.n_captures == n_captures
+    for i, reports in found.items():
+        _assert_alike(_alone(make_run(i, name="mlp")), reports)
 
 
 def test_a_loss_that_is_not_finite_is_that_runs_failure(
