@@ -7,16 +7,16 @@ import os
 import platform
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
 
-from search.agent.children import Child, order_of, start
+from search.agent.children import Child, Start, order_of, start
+from search.agent.room import Room
 from search.callbacks.messages import Send, where_to_look
 from search.runs.lease import HEARTBEAT_SECONDS
-from search.runs.provenance import gpu_names
-from space.errors import StorageError
+from space.errors import ClusterError, StorageError
 from space.files.places import Place
 from space.terminal.command import EXIT_INTERRUPTED, FULL_DISK
 from space.terminal.printing import say_event
@@ -35,7 +35,7 @@ from storage.submissions import (
 )
 from storage.tables.service import Holder, SubmissionRecord
 
-__all__ = ["ALL", "Agency", "Room", "this_machine"]
+__all__ = ["Agency"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,32 +43,6 @@ STEP_SECONDS = 0.2
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _ENDED_WELL = ("done", "plateau", "time limit")
 """How a launch may have ended that has nothing more to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Room:
-    """What an agent gives away.
-
-    Attributes:
-        cpus: CPUs.
-        gpus: GPUs, as CUDA_VISIBLE_DEVICES names them.
-    """
-
-    cpus: float
-    gpus: tuple[str, ...]
-
-
-ALL = Room(cpus=10**6, gpus=tuple(map(str, range(1000))))
-"""As much as anybody asks for: it is for Slurm to say what there is."""
-
-
-def this_machine(cpus: int | None, gpus: Sequence[str] | None) -> Room:
-    """This machine as far as this process may use it, or what options say of it."""
-    if gpus is None:
-        n_gpus = len(gpu_names())
-        visible = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
-        gpus = (visible or [str(number) for number in range(n_gpus)])[:n_gpus]
-    return Room(cpus=cpus or len(os.sched_getaffinity(0)), gpus=tuple(gpus))
 
 
 @dataclass(kw_only=True)
@@ -88,7 +62,7 @@ class Agency:
         *,
         checkpoints: Place,
         ray_address: str | None = None,
-        launch: Callable[..., Child] = start,
+        launch: Start = start,
         send: Send | None = None,
     ) -> None:
         """It has nothing yet.
@@ -98,7 +72,7 @@ class Agency:
             room: What it gives away.
             checkpoints: Where unfinished runs lie, for every agent of the store.
             ray_address: The cluster that its children join, if any.
-            launch: Starts a child.
+            launch: Starts a child, here or elsewhere.
             send: Tells people of what failed and could not tell them itself; None: nobody is.
         """
         self._store, self._room, self._ray_address = store, room, ray_address
@@ -119,6 +93,7 @@ class Agency:
 
         Raises:
             StorageError: If the store fails otherwise than by being away.
+            ClusterError: With `once`, if nobody who runs commands elsewhere answers.
         """
         cpus, gpus = count(self._room.cpus, "CPU"), count(len(self._room.gpus), "GPU")
         say_event(f"agent on {self._holder.host}: {cpus}, {gpus}, {self._store.name}")
@@ -134,6 +109,10 @@ class Agency:
                     raise
                 logger.warning("%s", error)
                 continue
+            except ClusterError:
+                if once and not self._running:
+                    raise
+                has_taken = True  # It has yet to be.
             if not self._running and (self._is_stopping or (once and not has_taken)):
                 return
             time.sleep(STEP_SECONDS)
@@ -179,6 +158,9 @@ class Agency:
         )
         try:
             child = self._launch(taken, order)
+        except ClusterError as error:
+            end_hold(self._store, taken, "queued", str(error))
+            raise
         except (OSError, ValueError) as error:  # Files or arguments that no system takes.
             if isinstance(error, OSError) and error.errno in FULL_DISK:
                 end_hold(self._store, taken, "queued", "the disk of its agent was full")
@@ -200,10 +182,16 @@ class Agency:
         busy = [*here, *(each.submission for each in self._running)]
         in_use = {gpu for each in self._running for gpu in each.gpus}
         if here:
-            pids = {each.launch_id: each.pid for each in self._store.launches(status="running")}
+            pids = {
+                each.launch_id: each.pid
+                for each in self._store.launches(status="running")
+                if each.host == self._holder.host
+            }
             in_use |= {gpu for each in here for gpu in _gpus_of(pids.get(each.launch_id or 0))}
         gpus = tuple(gpu for gpu in self._room.gpus if gpu not in in_use)
-        return self._room.cpus - sum(each.cpus for each in busy), gpus
+        # Elsewhere which ones are in use is not known, but how many.
+        n_left = max(0, len(self._room.gpus) - int(sum(each.gpus for each in busy)))
+        return self._room.cpus - sum(each.cpus for each in busy), gpus[:n_left]
 
     def _settle(self, running: _Running, status: int) -> None:
         """Record what has become of a child's submission."""

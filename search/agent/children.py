@@ -22,7 +22,17 @@ from space.files.places import Place
 from storage.commands.kit import STORAGE_VARIABLE
 from storage.tables.service import SubmissionRecord, WholeSubmission
 
-__all__ = ["Child", "Order", "Process", "last_words", "order_of", "run_here", "start"]
+__all__ = [
+    "Child",
+    "Order",
+    "Process",
+    "Start",
+    "last_words",
+    "order_of",
+    "put_files",
+    "run_here",
+    "start",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 """Where our packages lie, which a child's working directory does not hold."""
@@ -86,7 +96,7 @@ class Child(Protocol):
     """A started command."""
 
     def poll(self) -> int | None:
-        """Its exit status, negative where a signal ended it; None while it runs."""
+        """Its exit status, negative where a signal ended it; None while no end is known."""
 
     def interrupt(self) -> None:
         """Ask it to stop, as a first Ctrl-C does."""
@@ -96,6 +106,24 @@ class Child(Protocol):
 
     def clear(self) -> None:
         """Delete its files, once it has ended."""
+
+
+class Start(Protocol):
+    """Starts commands: here, or as jobs of a system that runs them elsewhere."""
+
+    def __call__(self, submission: SubmissionRecord, order: Order) -> Child:
+        """Start one, which lives on where its agent dies.
+
+        Args:
+            submission: The submission, in the agent's hands.
+            order: What is to be run for it.
+
+        Raises:
+            OSError: If its files cannot be written.
+            ValueError: If these or its arguments hold what nobody takes.
+            ClusterError: If who runs commands elsewhere does not answer; it may be started all the
+                same, and will find that it is not wanted.
+        """
 
 
 class Process(Child):

@@ -6,9 +6,11 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 __all__ = ["Cluster"]
@@ -23,11 +25,24 @@ MEMORY = 100 * 2**20
 
 
 class Cluster:
-    """Ray nodes on this machine, each with processes of its own."""
+    """Ray nodes on this machine, each with processes of its own.
 
-    def __init__(self, directory: Path) -> None:
+    Attributes:
+        environment: What its nodes have in theirs, and who joins them needs.
+        address: Where it is joined, once it has a head.
+        url: Where the head has its dashboard, if it has one.
+    """
+
+    def __init__(self, directory: Path, *, dashboard: bool = False) -> None:
+        """No node is there yet.
+
+        Args:
+            directory: Where what they say lies.
+            dashboard: Whether the head has one, at `url`; it takes ray[default].
+        """
         self.environment = {
             **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": TOKEN,
             "RAY_USAGE_STATS_ENABLED": "0",
@@ -37,6 +52,21 @@ class Cluster:
         self._directory = directory
         self._nodes: list[subprocess.Popen[str]] = []
         self.address = ""
+        self._of_head = ["--include-dashboard=false"]
+        self.url = ""
+        if dashboard:
+            with ExitStack() as stack:
+                ports = [
+                    stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+                    for _ in range(3)
+                ]
+            self.url = f"http://127.0.0.1:{ports[0]}"
+            self._of_head = [
+                "--dashboard-host=127.0.0.1",
+                f"--dashboard-port={ports[0]}",
+                f"--dashboard-agent-listen-port={ports[1]}",
+                f"--ray-client-server-port={ports[2]}",
+            ]
 
     @property
     def n_nodes(self) -> int:
@@ -54,7 +84,7 @@ class Cluster:
         """
         place = len(self._nodes)
         where = (
-            ["--head", "--port=0", "--include-dashboard=false"]
+            ["--head", "--port=0", *self._of_head]
             if not self.address
             else [f"--address={self.address}"]
         )

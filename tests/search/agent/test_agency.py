@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from search.agent.agency import Agency, Room, this_machine, what_became
+from search.agent.agency import Agency, what_became
 from search.agent.children import Child, Order, last_words, order_of, run_here
+from search.agent.room import Room, this_machine
 from storage import LaunchRecord, Store
 from storage.actions import list_actions
 from storage.leases import process_mark
@@ -170,7 +171,7 @@ def test_a_full_disk_fails_no_submission(store: Store, started: Started) -> None
 
 
 def test_gpus_are_those_that_the_agent_itself_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.agent.agency.gpu_names", lambda: ["H100", "H100"])
+    monkeypatch.setattr("search.agent.room.gpu_names", lambda: ["H100", "H100"])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert this_machine(1, None).gpus == ("0", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-5a")

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from search.agent.__main__ import main
-from search.agent.agency import ALL, Agency
+from search.agent.agency import Agency
 from search.agent.children import Child, Order
+from search.agent.room import ALL
 from search.agent.slurm import Slurm, options_of
 from space.errors import UsageError
 from storage import Store

@@ -1,0 +1,277 @@
+"""Submissions as jobs of a Ray cluster's, by Ray's Jobs API."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shlex
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from search.agent.children import Child, Order, last_words, put_files
+from search.agent.room import Room
+from space.errors import ClusterError, UsageError
+from space.messages import describe
+from space.terminal.command import EXIT_INTERRUPTED
+from space.terminal.printing import say_event
+from storage.commands.kit import STORAGE_VARIABLE
+from storage.tables.service import SubmissionRecord
+
+__all__ = ["RayJobs"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 10.0
+"""For an answer of the cluster: Ray itself would wait for ever."""
+POLL_SECONDS = 2.0
+"""Between two questions of what has become of a job."""
+STOP_SECONDS = 100
+"""For a launch to stop gracefully, before Ray kills it: Ray itself would wait for 3."""
+_PLACES_OF_RAY = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+"""Variables that Ray's client would follow in the place of what it is given."""
+_STATUS = re.compile(r"status code (?P<number>\d{3})\b")
+"""How Ray's client tells of an answer that says that something was not done."""
+_DIED = ("JOB_SUPERVISOR_ACTOR_DIED", "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE")
+"""What Ray says of a job that was killed with the process that looked after it, or its node."""
+
+
+class RayJobs:
+    """Starts commands as jobs of a cluster, on its head; their launches join the cluster.
+
+    Attributes:
+        away_until: As `time.monotonic` counts: no need to ask of a job before, as the cluster does
+            not answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        """
+        Args:
+            url: The dashboard of the cluster's head, such as ``http://head:8265``.
+
+        Raises:
+            UsageError: If it is no such URL, or Ray's client for jobs is not installed.
+            ClusterError: If Ray's Jobs API does not answer there.
+        """
+        self._url, self._where = url, _place(url)
+        self._is_away: bool | None = None
+        self.away_until = 0.0
+        for name in _PLACES_OF_RAY:
+            os.environ.pop(name, None)
+        from ray.job_submission import JobSubmissionClient
+
+        class Client(JobSubmissionClient):  # type: ignore[misc]
+            """Ray's, which waits no longer than it may."""
+
+            def _do_request(self, *args: Any, **options: Any) -> Any:
+                return super()._do_request(*args, **{"timeout": ANSWER_SECONDS, **options})
+
+        for handler in logging.getLogger("ray").handlers:
+            handler.setLevel(logging.WARNING)
+        try:
+            self._client = self._understood(lambda: Client(url))
+        except ClusterError as error:
+            if "ray[default]" in str(error.__cause__):
+                raise UsageError(
+                    "--ray-jobs needs Ray's client for jobs: pip install "
+                    "'digit-pair-search[rayjobs]'."
+                ) from error
+            raise
+
+    def room(self, cpus: int | None, gpus: Sequence[str] | None) -> Room:
+        """What the cluster has now, or what options say of it.
+
+        Raises:
+            ClusterError: If the cluster does not answer.
+        """
+        from ray.util.state import list_nodes
+
+        alive = [("state", "=", "ALIVE")]
+        nodes = self._asked(lambda: list_nodes(self._url, filters=alive, limit=10_000))
+        there = [node.resources_total for node in nodes]
+        n_gpus = int(sum(each.get("GPU", 0) for each in there))
+        return Room(
+            cpus=cpus or sum(each.get("CPU", 0) for each in there),
+            gpus=tuple(map(str, range(n_gpus)) if gpus is None else gpus),
+        )
+
+    def __call__(self, submission: SubmissionRecord, order: Order) -> Child:
+        """As `Start` says."""
+        # What Ray is told of a job it shows, and writes down: no password is among it.
+        url = sa.make_url(order.environment[STORAGE_VARIABLE])
+        bare = url.difference_update_query(["password"])._replace(password=None)
+        environment = {
+            **order.environment,
+            STORAGE_VARIABLE: bare.render_as_string(hide_password=False),
+            "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
+        }
+        job = f"search-{submission.submission_id}-{submission.hold}"
+        with tempfile.TemporaryDirectory(prefix="search-job-") as folder:
+            work = Path(folder) / "work"
+            put_files(work, order.files)
+            try:
+                self._asked(
+                    lambda: self._client.submit_job(
+                        entrypoint=f"exec {shlex.join(['python', *order.arguments])}",
+                        submission_id=job,
+                        runtime_env={"working_dir": str(work), "env_vars": environment},
+                    )
+                )
+            except ClusterError as error:
+                if 400 <= _http_status(error) < 500:
+                    raise ValueError(last_words(str(error.__cause__))) from error
+                raise
+        return _Job(self, job)
+
+    def info(self, job: str) -> Any:
+        """What the cluster knows of a job, as Ray's `JobDetails`; None where it knows none.
+
+        Raises:
+            ClusterError: If the cluster does not answer.
+        """
+        try:
+            return self._understood(lambda: self._client.get_job_info(job))
+        except ClusterError as error:
+            if _http_status(error) == 404:
+                return None
+            raise
+
+    def stop(self, job: str) -> None:
+        """Ask a job to stop gracefully.
+
+        Raises:
+            ClusterError: If the cluster does not answer.
+        """
+        self._asked(lambda: self._client.stop_job(job))
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        """The answer to a question; where there was one before and is none now, that is said.
+
+        Raises:
+            ClusterError: If the cluster does not answer, or not as it should.
+        """
+        import requests
+        from ray.exceptions import AuthenticationError
+        from ray.util.state.exception import RayStateApiException
+
+        try:
+            answer = question()
+        except AuthenticationError as error:
+            raise self._not_there(
+                "it wants the cluster's token, in ~/.ray/auth_token or RAY_AUTH_TOKEN, and "
+                "RAY_AUTH_MODE=token"
+            ) from error
+        except requests.Timeout as error:
+            raise self._not_there(f"not within {ANSWER_SECONDS:.0f} s") from error
+        except (requests.RequestException, ConnectionError) as error:
+            raise self._not_there("nobody speaks HTTP there") from error
+        except (RuntimeError, RayStateApiException) as error:
+            raise self._not_there(last_words(str(error)).rstrip(".")) from error
+        if self._is_away:
+            say_event(f"Ray's Jobs API answers again at {self._where}")
+        self._is_away = False
+        return answer
+
+    def _understood(self, question: Callable[[], T]) -> T:
+        """The same, where nothing but the answer can be wrong.
+
+        Raises:
+            ClusterError: Likewise.
+        """
+        try:
+            return self._asked(question)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._not_there("what answers is not Ray") from error
+
+    def _not_there(self, reason: str) -> ClusterError:
+        said = f"Ray's Jobs API does not answer at {self._where}: {reason}"
+        if self._is_away is False:
+            logger.warning("%s", said)
+            self._is_away = True
+        self.away_until = time.monotonic() + ANSWER_SECONDS
+        return ClusterError(
+            f"{said}; check --ray-jobs, and that the cluster's head has its dashboard, which takes "
+            "ray[default] there."
+        )
+
+
+class _Job(Child):
+    """A job, which lives on where its agent dies."""
+
+    def __init__(self, jobs: RayJobs, job: str) -> None:
+        self._jobs, self._job = jobs, job
+        self._is_stopping = False
+        self._asked_at = 0.0
+        self._message = ""
+
+    def poll(self) -> int | None:
+        now = time.monotonic()
+        if now < max(self._jobs.away_until, self._asked_at + POLL_SECONDS):
+            return None
+        self._asked_at = now
+        try:
+            found = self._jobs.info(self._job)
+            if found is not None and not found.status.is_terminal():
+                if self._is_stopping:
+                    self._jobs.stop(self._job)
+                return None
+        except ClusterError:
+            return None
+        if found is None:  # The cluster was started anew.
+            return -signal.SIGKILL
+        self._message = found.message or ""
+        return _exit_status(found)
+
+    def interrupt(self) -> None:
+        self._is_stopping, self._asked_at = True, 0.0
+
+    def said(self) -> str:
+        return last_words(self._message)
+
+    def clear(self) -> None:
+        """Nothing: Ray keeps the logs for who looks into them."""
+
+
+def _http_status(error: ClusterError) -> int:
+    """The status of the answer that an error tells of; 0 where there was none."""
+    found = _STATUS.search(str(error.__cause__))
+    return 0 if found is None else int(found["number"])
+
+
+def _exit_status(job: Any) -> int:
+    """The exit status of a job's command; what would be one where it could not even begin."""
+    if job.status == "SUCCEEDED":
+        return 0
+    if job.status == "STOPPED":
+        return EXIT_INTERRUPTED
+    if job.driver_exit_code is not None:
+        return int(job.driver_exit_code)
+    return -signal.SIGKILL if job.error_type in _DIED else 1
+
+
+def _place(url: str) -> str:
+    """A URL as it may be shown.
+
+    Raises:
+        UsageError: If no cluster's dashboard has such a one.
+    """
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or parts.query or parts.fragment:
+        raise UsageError(
+            f"--ray-jobs {describe(url)}: expected the dashboard of the cluster's head, such as "
+            "http://HEAD:8265."
+        )
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
