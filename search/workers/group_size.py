@@ -71,7 +71,8 @@ def group_size_of_study(
         n_runs = space.replicates
     # What takes the most memory gains the least.
     largest = max(kinds.values(), key=lambda each: trainable_of(each).weight(each))
-    found = _measured_where_it_pays(largest, n_runs, place)
+    in_all = (space.max_trials or math.inf) * space.replicates / place.slots.concurrency
+    found = _measured_where_it_pays(largest, n_runs, in_all, place)
     if isinstance(found, int):
         return lambda config: found
     size = min(found.n_runs, n_runs)
@@ -99,7 +100,7 @@ def group_size_of_queue(configs: Sequence[RunConfig], place: OpenWorkplace) -> G
         if kind in sizes:
             continue
         share = math.ceil(counts[kind] / place.slots.concurrency)
-        found = _measured_where_it_pays(config, share, place)
+        found = _measured_where_it_pays(config, share, share, place)
         sizes[kind] = found if isinstance(found, int) else found.n_runs_of(share)
         if not isinstance(found, int):
             _announce(config, found, sizes[kind], place)
@@ -129,18 +130,20 @@ def _differing(kinds: Iterable[str]) -> list[str]:
     return sorted(key for key, seen in values.items() if len(seen) > 1)
 
 
-def _measured_where_it_pays(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed | int:
+def _measured_where_it_pays(
+    config: RunConfig, most: int, n_runs: float, place: OpenWorkplace
+) -> GroupSpeed | int:
     """What was measured of runs like this one, or the number where there is nothing to measure."""
     most = min(most, MOST)
     if most == 1 or not trainable_of(config).batched:
         return 1
     try:
-        return _measure(config, most, place)
+        return _measure(config, most, n_runs, place)
     except (TrialFailure, TrainingError):
         return 1  # Not even one goes, for want of memory, say; its trial will tell.
 
 
-def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed:
+def _measure(config: RunConfig, most: int, n_runs: float, place: OpenWorkplace) -> GroupSpeed:
     """Measure on a worker, or here where a worker would find the same."""
     gpus = place.slots.gpus_per_trial
     device: Literal["cuda", "cpu"] = "cuda" if gpus else "cpu"
@@ -148,6 +151,7 @@ def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed:
         config.model_dump(mode="json"),
         place.data,
         most,
+        n_runs,
         place.resources.n_threads,
         device,
     )
@@ -173,7 +177,12 @@ def _measure(config: RunConfig, most: int, place: OpenWorkplace) -> GroupSpeed:
 
 
 def _measured(
-    tree: dict[str, Any], data: RunData, most: int, n_threads: int, device: Literal["cuda", "cpu"]
+    tree: dict[str, Any],
+    data: RunData,
+    most: int,
+    n_runs: float,
+    n_threads: int,
+    device: Literal["cuda", "cpu"],
 ) -> GroupSpeed:
     import torch
 
@@ -182,7 +191,7 @@ def _measured(
     torch.set_num_threads(n_threads)
     config = config.with_values({"training.device": device})
     with mistakes_told(TrainingError):
-        return trainable_of(config).measure_together(config, data, most=most)
+        return trainable_of(config).measure_together(config, data, most=most, n_runs=n_runs)
 
 
 def _announce(
@@ -204,6 +213,11 @@ def _announce(
         text = (
             f"{size} runs are trained together, {found.speedup(size):.1f} times faster a run than "
             f"alone on this {device}"
+        )
+    elif found.in_all is not None:
+        text = (
+            f"runs are trained alone: all those of a worker take about {found.in_all:.2g} s, less "
+            "than to see whether they were faster together"
         )
     elif found.refused:
         text = f"runs are trained alone, since they cannot be trained as one: {found.refused}"

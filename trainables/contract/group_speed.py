@@ -22,6 +22,9 @@ class GroupSpeed:
     """Runs that did not fit in the device's memory together, where some were tried."""
     refused: str | None = None
     """Why runs of this kind cannot be trained as one model, where that is so."""
+    in_all: float | None = None
+    """Seconds that all runs of a worker take alone, where these are so few that no more was tried.
+    """
 
     @property
     def n_runs(self) -> int:

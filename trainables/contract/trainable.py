@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from space.config import RunConfig
@@ -138,12 +139,15 @@ class Trainable(Generic[C]):
         """
         return EpochCost(self.open_run(config, data).run_epoch().seconds, 1.0)
 
-    def measure_together(self, config: C, data: RunData, *, most: int) -> GroupSpeed:
+    def measure_together(
+        self, config: C, data: RunData, *, most: int, n_runs: float = math.inf
+    ) -> GroupSpeed:
         """How fast runs of one config are trained together; only asked where they are `batched`.
 
         Args:
             config: A resolved config.
             data: What its runs are trained on.
             most: The most to try together, at least 1.
+            n_runs: How many a worker is to train in all.
         """
         raise NotImplementedError

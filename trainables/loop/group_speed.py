@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -29,6 +30,8 @@ HOPELESS = 1.25
 """How much slower than the best a batch is of which no larger one is tried: deep networks on a GPU,
 which one run of them fills."""
 MOST_TIMED = 100
+WORTH_SECONDS = 4.0
+"""Runs that take less on a CPU, all of them alone, would be done before batches were measured."""
 ARITHMETIC_SECONDS = 0.1
 """A step on a CPU that takes longer is arithmetic alone, of which a batch has no less."""
 
@@ -50,7 +53,11 @@ def measure_epoch(run: Training) -> EpochCost:
 
 
 def measure_group_speed(
-    make: Callable[[], Training], *, most: int = 32, budget_seconds: float = 10.0
+    make: Callable[[], Training],
+    *,
+    most: int = 32,
+    n_epochs: float = math.inf,
+    budget_seconds: float = 10.0,
 ) -> GroupSpeed:
     """Trains batches of 1, 2, 4, ... runs for some steps each, and at last of the most.
 
@@ -58,6 +65,7 @@ def measure_group_speed(
         make: Makes a run of more epochs than `MOST_TIMED`; its runs differ in no number that costs
             time.
         most: The largest batch to try, at least 1.
+        n_epochs: Of all runs that are to be trained one after another.
         budget_seconds: No larger batch is begun once that much time has gone, nor once one was
             slower a run than a smaller one (see `HOPELESS`).
 
@@ -68,11 +76,16 @@ def measure_group_speed(
         OutOfMemoryFailure: If not even one run fits.
     """
     started = time.perf_counter()
-    device = make().device
+    first = make()
+    device = first.device
     if device.type == "cpu":
+        first.begin_epoch()
         alone = _seconds_a_step(make, 1, n_steps=1, n_timed=1)
         if alone > ARITHMETIC_SECONDS:
             return GroupSpeed({1: alone})
+        in_all = alone * first.n_steps * n_epochs
+        if in_all < WORTH_SECONDS:
+            return GroupSpeed({1: alone}, in_all=in_all)
     n_steps = N_STEPS if device.type == "cpu" else GPU_STEPS
     seconds = {1: _seconds_a_step(make, 1, n_steps=n_steps)}
     n_runs = 1

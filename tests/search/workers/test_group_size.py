@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from trainables.contract.group_speed import GroupSpeed
 from trainables.contract.loop_trainable import LoopConfig, LoopTrainable
 from trainables.contract.run_data import RunData
 from trainables.failures import OutOfMemoryFailure
+from trainables.loop import group_speed
 from trainables.shipped.digit_pairs.config import DataConfig, ModelConfig
 from trainables.shipped.digit_pairs.data.sources import load_source
 
@@ -135,6 +137,18 @@ def test_a_step_that_is_too_long_to_share_is_said_to_be(
     assert size(configs[0]) == 1
     (message,) = caplog.messages
     assert message.startswith("siamese: runs are trained alone: a step of one takes 1.5 s")
+
+
+def test_runs_that_are_soon_done_are_not_tried_together(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_speed, "WORTH_SECONDS", math.inf)
+    configs = [config(seed=seed) for seed in range(8)]
+    with caplog.at_level(logging.INFO, "search.workers.group_size"):
+        size = group_size_of_queue(configs, place_of())
+    assert size(configs[0]) == 1
+    (message,) = caplog.messages
+    assert message.startswith("mlp: runs are trained alone: all those of a worker take about ")
 
 
 def test_a_queue_is_shared_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +272,7 @@ def test_a_measurement_here_leaves_the_threads_as_they_were(
     before = torch.get_num_threads()
     torch.set_num_threads(before + 1)
     try:
-        found = packing._measure(config(), 2, place_of())
+        found = packing._measure(config(), 2, math.inf, place_of())
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)

@@ -130,6 +130,17 @@ def test_what_can_be_trained_can_be_measured(
     assert measure_group_speed(make, most=1).seconds[1] > 0
 
 
+def test_batches_are_tried_where_there_is_enough_to_train(
+    maker: Callable[..., Callable[[], Training]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_speed, "_seconds_a_step", lambda make, n_runs, **_: 1 / 64)
+    make = maker("mlp", training__batch_size=10, data__n_train_pairs=100)
+    found = measure_group_speed(make, most=2, n_epochs=16)
+    assert (found.seconds, found.in_all, found.n_runs) == ({1: 1 / 64}, 2.25, 1)
+    found = measure_group_speed(make, most=2, n_epochs=32)
+    assert (list(found.seconds), found.in_all) == ([1, 2], None)
+
+
 def test_long_steps_on_a_cpu_are_not_tried_together(
     maker: Callable[..., Callable[[], Training]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +97,15 @@ class DigitPairs(Trainable[DigitPairsConfig]):
         long = config.with_values({"training.epochs": 2})
         return measure_epoch(self.open_run(long, data))
 
-    def measure_together(self, config: DigitPairsConfig, data: RunData, *, most: int) -> GroupSpeed:
+    def measure_together(
+        self, config: DigitPairsConfig, data: RunData, *, most: int, n_runs: float = math.inf
+    ) -> GroupSpeed:
         """Steps of the network, measured."""
         from trainables.loop.group_speed import MOST_TIMED, measure_group_speed
 
         long = config.with_values({"training.epochs": MOST_TIMED + 1})
-        return measure_group_speed(lambda: self.open_run(long, data), most=most)
+        n_epochs = n_runs * config.training.epochs
+        return measure_group_speed(lambda: self.open_run(long, data), most=most, n_epochs=n_epochs)
 
 
 @lru_cache(maxsize=256)
