@@ -159,7 +159,7 @@ class Agency:
         try:
             child = self._launch(taken, order)
         except ClusterError as error:
-            end_hold(self._store, taken, "queued", str(error))
+            end_hold(self._store, taken, "queued", str(error).rstrip("."))
             raise
         except (OSError, ValueError) as error:  # Files or arguments that no system takes.
             if isinstance(error, OSError) and error.errno in FULL_DISK:

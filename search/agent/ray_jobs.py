@@ -45,6 +45,18 @@ _DIED = ("JOB_SUPERVISOR_ACTOR_DIED", "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE")
 """What Ray says of a job that was killed with the process that looked after it, or its node."""
 
 
+class _RefusedError(ClusterError):
+    """The cluster answers that it will not do what it was asked.
+
+    Attributes:
+        status: Of its answer, as HTTP has it.
+    """
+
+    def __init__(self, said: str, status: int) -> None:
+        super().__init__(said)
+        self.status = status
+
+
 class RayJobs:
     """Starts commands as jobs of a cluster, on its head; their launches join the cluster.
 
@@ -85,7 +97,10 @@ class RayJobs:
                     "--ray-jobs needs Ray's client for jobs: pip install "
                     "'digit-pair-search[rayjobs]'."
                 ) from error
-            raise
+            raise ClusterError(
+                f"{str(error).rstrip('.')}; check --ray-jobs, and that the cluster's head has its "
+                "dashboard, which takes ray[default] there."
+            ) from error
 
     def room(self, cpus: int | None, gpus: Sequence[str] | None) -> Room:
         """What the cluster has now, or what options say of it.
@@ -126,10 +141,8 @@ class RayJobs:
                         runtime_env={"working_dir": str(work), "env_vars": environment},
                     )
                 )
-            except ClusterError as error:
-                if 400 <= _http_status(error) < 500:
-                    raise ValueError(last_words(str(error.__cause__))) from error
-                raise
+            except _RefusedError as error:
+                raise ValueError(str(error)) from error
         return _Job(self, job)
 
     def info(self, job: str) -> Any:
@@ -140,8 +153,8 @@ class RayJobs:
         """
         try:
             return self._understood(lambda: self._client.get_job_info(job))
-        except ClusterError as error:
-            if _http_status(error) == 404:
+        except _RefusedError as error:
+            if error.status == 404:
                 return None
             raise
 
@@ -175,7 +188,11 @@ class RayJobs:
         except (requests.RequestException, ConnectionError) as error:
             raise self._not_there("nobody speaks HTTP there") from error
         except (RuntimeError, RayStateApiException) as error:
-            raise self._not_there(last_words(str(error)).rstrip(".")) from error
+            said = last_words(str(error)).rstrip(".")
+            found = _STATUS.search(str(error))
+            if found is not None and found["number"].startswith("4"):
+                raise _RefusedError(said, int(found["number"])) from error
+            raise self._not_there(said) from error
         if self._is_away:
             say_event(f"Ray's Jobs API answers again at {self._where}")
         self._is_away = False
@@ -198,10 +215,7 @@ class RayJobs:
             logger.warning("%s", said)
             self._is_away = True
         self.away_until = time.monotonic() + ANSWER_SECONDS
-        return ClusterError(
-            f"{said}; check --ray-jobs, and that the cluster's head has its dashboard, which takes "
-            "ray[default] there."
-        )
+        return ClusterError(f"{said}.")
 
 
 class _Job(Child):
@@ -239,12 +253,6 @@ class _Job(Child):
 
     def clear(self) -> None:
         """Nothing: Ray keeps the logs for who looks into them."""
-
-
-def _http_status(error: ClusterError) -> int:
-    """The status of the answer that an error tells of; 0 where there was none."""
-    found = _STATUS.search(str(error.__cause__))
-    return 0 if found is None else int(found["number"])
 
 
 def _exit_status(job: Any) -> int:

@@ -177,11 +177,14 @@ def test_a_job_is_asked_to_stop_until_it_has(head: Head, store: Store) -> None:
     assert child.poll() == 130
 
 
-def test_a_cluster_that_was_started_anew_knows_no_job(head: Head, store: Store) -> None:
+def test_a_cluster_that_was_started_anew_knows_no_job(
+    head: Head, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     submit(store, new())
     child = RayJobs(head.url)(taken(store), order("sqlite:///s.db"))
     head.answers["/api/jobs/search"] = (404, "Job search does not exist")
     assert child.poll() == -signal.SIGKILL
+    assert caplog.messages == []
 
 
 def test_what_the_cluster_does_not_take_now_stays_in_the_queue(
