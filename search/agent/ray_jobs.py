@@ -17,17 +17,15 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from search.agent.children import Child, Order, last_words, put_files
+from search.agent.reach import Reach
 from search.agent.room import Room
 from space.errors import ClusterError, UsageError
 from space.messages import describe
 from space.terminal.command import EXIT_INTERRUPTED
-from space.terminal.printing import say_event
 from storage.commands.kit import STORAGE_VARIABLE
 from storage.tables.service import SubmissionRecord
 
 __all__ = ["RayJobs"]
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -74,8 +72,7 @@ class RayJobs:
             UsageError: If it is no such URL, or Ray's client for jobs is not installed.
             ClusterError: If Ray's Jobs API does not answer there.
         """
-        self._url, self._where = url, _place(url)
-        self._is_away: bool | None = None
+        self._url, self._reach = url, Reach(f"Ray's Jobs API at {_place(url)}")
         self.away_until = 0.0
         for name in _PLACES_OF_RAY:
             os.environ.pop(name, None)
@@ -167,7 +164,7 @@ class RayJobs:
         self._asked(lambda: self._client.stop_job(job))
 
     def _asked(self, question: Callable[[], T]) -> T:
-        """The answer to a question; where there was one before and is none now, that is said.
+        """The answer to a question.
 
         Raises:
             ClusterError: If the cluster does not answer, or not as it should.
@@ -193,9 +190,7 @@ class RayJobs:
             if found is not None and found["number"].startswith("4"):
                 raise _RefusedError(said, int(found["number"])) from error
             raise self._not_there(said) from error
-        if self._is_away:
-            say_event(f"Ray's Jobs API answers again at {self._where}")
-        self._is_away = False
+        self._reach.heard()
         return answer
 
     def _understood(self, question: Callable[[], T]) -> T:
@@ -210,12 +205,8 @@ class RayJobs:
             raise self._not_there("what answers is not Ray") from error
 
     def _not_there(self, reason: str) -> ClusterError:
-        said = f"Ray's Jobs API does not answer at {self._where}: {reason}"
-        if self._is_away is False:
-            logger.warning("%s", said)
-            self._is_away = True
         self.away_until = time.monotonic() + ANSWER_SECONDS
-        return ClusterError(f"{said}.")
+        return self._reach.lost(reason)
 
 
 class _Job(Child):

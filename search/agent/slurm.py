@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from search.agent.children import Child, Order, run_here
+from search.agent.children import Child, Order, last_words, run_here
+from search.agent.reach import Reach
 from space.errors import UsageError
 from space.terminal.command import EXIT_INTERRUPTED
 from storage.commands.kit import STORAGE_VARIABLE
@@ -65,16 +66,15 @@ class Slurm:
         except (RuntimeError, NameError, AssertionError) as error:
             said = str(error).strip().partition("\n")[0]
             raise UsageError(f"--slurm: {said or 'Slurm is not there'}.") from error
-        if cluster == "slurm":
-            asked = subprocess.run(["sacct", "--noheader", "--jobs=0"], capture_output=True)
-            if asked.returncode:
-                raise UsageError(
-                    "--slurm: sacct does not answer, and nobody would hear of a job that is "
-                    "killed; set up Slurm's accounting."
-                )
+        if cluster == "slurm" and not _answers("sacct", "--jobs=0"):
+            raise UsageError(
+                "--slurm: sacct does not answer, and nobody would hear of a job that is "
+                "killed; set up Slurm's accounting."
+            )
+        self._reach = Reach("Slurm")
 
     def __call__(self, submission: SubmissionRecord, order: Order) -> Child:
-        """Submit a job."""
+        """As `Start` says."""
         ours = dict(order.environment)
         os.environ.update({name: ours.pop(name) for name in _OF_SHELL})
         ours.pop("CUDA_VISIBLE_DEVICES", None)  # Slurm says which.
@@ -83,7 +83,16 @@ class Slurm:
             cpus_per_task=int(submission.cpus),
             gpus_per_node=int(submission.gpus),
         )
-        return _Job(self._executor.submit(in_job, replace(order, environment=ours)))
+        try:
+            job = self._executor.submit(in_job, replace(order, environment=ours))
+        except RuntimeError as error:
+            said = last_words(str(error))
+            if _answers("sinfo"):
+                self._reach.heard()
+                raise ValueError(f"Slurm does not take it: {said}") from error
+            raise self._reach.lost(said) from error
+        self._reach.heard()
+        return _Job(job)
 
 
 class _Job(Child):
@@ -107,6 +116,11 @@ class _Job(Child):
 
     def clear(self) -> None:
         """Nothing: the logs stay for who looks into them."""
+
+
+def _answers(*command: str) -> bool:
+    """Whether a command of Slurm's gets an answer."""
+    return subprocess.run([*command, "--noheader"], capture_output=True).returncode == 0
 
 
 def in_job(order: Order) -> tuple[int, str]:

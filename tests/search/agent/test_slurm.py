@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,13 +20,13 @@ from search.agent.agency import Agency
 from search.agent.children import Child, Order
 from search.agent.room import ALL
 from search.agent.slurm import Slurm, options_of
-from space.errors import UsageError
+from space.errors import ClusterError, UsageError
 from storage import Store
 from storage.submissions import list_submissions, submission_of, submit
 from storage.tables.service import SubmissionRecord
 from tests.search.agent.own_slurm import PROGRAMS, own_slurm
 from tests.search.agent.pretend import MODULE
-from tests.storage.test_submissions import new
+from tests.storage.test_submissions import change, new
 
 pytest.importorskip("submitit")
 
@@ -118,6 +120,33 @@ def test_a_job_that_slurm_kills_goes_back_into_the_queue(
 
     agency.run(stop)
     assert [each.state for each in list_submissions(store)] == ["queued"]
+
+
+@pytest.mark.parametrize("cluster", ["slurm"], indirect=True)
+def test_what_slurm_does_not_take_has_failed_and_what_it_does_not_hear_of_waits(
+    cluster: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = submit(store, new(gpus=3.0))
+
+    def outcome() -> tuple[str, int]:
+        found = submission_of(store, number)
+        assert found is not None
+        assert "sbatch" in str(found.reason)
+        return found.state, found.deaths
+
+    jobs = Jobs(cluster, tmp_path / "jobs")
+    Agency(store, ALL, checkpoints=tmp_path, launch=jobs).run(lambda: False, once=True)
+    assert outcome() == ("failed", 0)
+    change(store, number, "resume")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        nobodys = probe.getsockname()[1]
+    config = Path(os.environ["SLURM_CONF"]).read_text() + "MessageTimeout=2\n"
+    (tmp_path / "slurm.conf").write_text(re.sub(r"(SlurmctldPort)=\d+", rf"\1={nobodys}", config))
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    agency = Agency(store, ALL, checkpoints=tmp_path, launch=jobs)
+    with pytest.raises(ClusterError, match="Slurm does not answer"):
+        agency.run(lambda: False, once=True)
+    assert outcome() == ("queued", 0)
 
 
 @pytest.mark.parametrize("cluster", ["slurm"], indirect=True)
