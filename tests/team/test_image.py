@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from search.__main__ import command
-from storage import open_store
-from storage.submissions import list_submissions
 
 from ..postgresql import PostgresqlServer
 from .image import ROOT, TEAM, Image, Service, instructions, read_services
-from .services import service_up, wait_for
-
-GIVEN = {
-    "SEARCH_DATABASE_PASSWORD": "a1b2c3d4",
-    "SEARCH_DASHBOARD_PASSWORD": "e5f6g7h8",
-    "SEARCH_HOST": "search.example.org",
-}
-SPACE = {
-    "study": "queued",
-    "trainable": "closed-form",
-    "training": {"epochs": 2},
-    "parameters": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True}},
-    "budget": {"trials": 2},
-}
+from .rehearsal import GIVEN, rehearse
 
 
 @pytest.fixture
@@ -89,34 +72,10 @@ def test_the_image_has_every_package_and_file_that_an_installation_needs() -> No
 @pytest.mark.slow
 @pytest.mark.postgresql
 def test_the_service_comes_up_runs_what_is_queued_and_stops(
-    tmp_path: Path, postgresql: PostgresqlServer, services: list[Service]
+    tmp_path: Path, postgresql: PostgresqlServer
 ) -> None:
-    """Its database is a server of the tests; nothing is fetched: libraries are this process's."""
+    """Nothing is fetched: its libraries are this process's."""
     image = Image(tmp_path / "root", offline=True)
     image.build()
     assert image.user == "search"
-    password = GIVEN["SEARCH_DATABASE_PASSWORD"]
-    (tmp_path / "space.json").write_text(json.dumps(SPACE))
-    with (
-        postgresql.owned("search", password) as address,
-        service_up(image, services, address) as running,
-    ):
-        url = f"postgresql+psycopg://search:{password}@{address}/search"
-        running.run(f"submit --space {tmp_path / 'space.json'}")
-
-        def has_ended() -> bool:
-            with closing(open_store(url, look=True)) as store:
-                (submission,) = list_submissions(store)
-            return submission.state not in ("queued", "running")
-
-        wait_for("the submission", running.processes["agent"], has_ended)
-        with closing(open_store(url, look=True)) as store:
-            (submission,) = list_submissions(store)
-            assert (submission.state, submission.reason) == ("done", None)
-            assert len(store.runs(store.study_id("queued"))) == 2
-        page = running.get("/data/study/1")
-        assert page is not None
-        assert "learning_rate" in page
-        assert running.down() == {"server": 0, "agent": 0}
-    files = list((tmp_path / "root" / "var/lib/search").rglob("*"))
-    assert [path.name for path in files if path.is_file()] == []  # All of it is in the database.
+    rehearse(image, postgresql, tmp_path)
