@@ -101,7 +101,7 @@ def _where(options: Namespace) -> tuple[Start, Room, str | None]:
         raise UsageError("--slurm-option: only jobs of Slurm's have them; add --slurm DIR.")
     if options.slurm is not None:
         slurm = Slurm(Path(options.slurm).resolve(), options_of(options.slurm_option))
-        room = Room(cpus=cpus or ALL.cpus, gpus=gpus or ALL.gpus)
+        room = Room(cpus=cpus or ALL.cpus, gpus=ALL.gpus if gpus is None else tuple(gpus))
         return slurm, room, options.ray_address
     if options.ray_jobs is not None:
         if options.ray_address is not None:

@@ -36,6 +36,10 @@ __all__ = [
 
 ROOT = Path(__file__).resolve().parents[2]
 """Where our packages lie, which a child's working directory does not hold."""
+END_BYTES = 100_000
+"""Of what a command said: its last words are among them."""
+MOST_WORDS = 2_000
+"""Characters of a reason, which the queue shows."""
 _ERROR = "error: "
 _OF_THE_PAGES = (USER_VARIABLE, PASSWORD_VARIABLE)
 """Variables that no submission needs, and whose code is not to see."""
@@ -153,8 +157,9 @@ class Process(Child):
 
     def said(self) -> str:
         """As `Child` says."""
-        text = (self._folder / "stderr").read_text(encoding="utf-8", errors="replace")
-        return last_words(text)
+        with (self._folder / "stderr").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - END_BYTES))
+            return last_words(file.read().decode(errors="replace"))
 
     def clear(self) -> None:
         """As `Child` says; with what agents that were killed have left of it."""
@@ -214,7 +219,8 @@ def put_files(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def last_words(text: str) -> str:
-    """The sentences that a command's errors ended with."""
+    """The sentences that a command's errors ended with; of too many the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
-    return " ".join(errors or lines[-1:]) or "it said nothing"
+    said = " ".join(errors or lines[-1:]) or "it said nothing"
+    return said if len(said) <= MOST_WORDS else f"... {said[-MOST_WORDS:]}"

@@ -183,7 +183,10 @@ class RayJobs:
         except requests.Timeout as error:
             raise self._not_there(f"not within {ANSWER_SECONDS:.0f} s") from error
         except (requests.RequestException, ConnectionError) as error:
-            raise self._not_there("nobody speaks HTTP there") from error
+            # Ray puts an error of its own in the place of whatever ended a connection.
+            is_tls = isinstance(error.__context__, requests.exceptions.SSLError)
+            speech = "TLS with a certificate that is trusted" if is_tls else "HTTP"
+            raise self._not_there(f"nobody speaks {speech} there") from error
         except (RuntimeError, RayStateApiException) as error:
             said = last_words(str(error)).rstrip(".")
             found = _STATUS.search(str(error))

@@ -280,3 +280,13 @@ def test_the_sentence_of_a_failure() -> None:
     assert last_words("warning: a\nerror: one.\nnote\nerror: two.\n") == "one. two."
     assert last_words("Traceback\n  x\nKeyError: 'a'\n\n") == "KeyError: 'a'"
     assert last_words("") == "it said nothing"
+    assert len(last_words("error: x\n" * 10_000)) < 2_010
+
+
+def test_of_what_a_child_said_the_end_is_read() -> None:
+    says = "import sys; sys.stderr.write('x' * 2_000_000 + chr(10)); sys.exit('error: the end')"
+    child = run_here(Order(arguments=["-c", says], environment={}, files={}), "search-test-",
+                     own_session=False)  # fmt: skip
+    assert child.wait() == 1
+    assert child.said() == "the end"
+    child.clear()

@@ -237,6 +237,11 @@ def test_who_is_no_head_of_a_cluster_is_refused(
         RayJobs(head.url)
 
 
+def test_who_does_not_speak_tls_is_said_not_to(head: Head) -> None:
+    with pytest.raises(ClusterError, match="TLS"):
+        RayJobs(head.url.replace("http:", "https:"))
+
+
 @pytest.mark.parametrize(
     "url",
     ["", "head", "head:8265", "ray://head:10001", "http://", "http://h:99999", "http://h:0",
