@@ -29,7 +29,6 @@ __all__ = [
     "Start",
     "last_words",
     "order_of",
-    "put_files",
     "run_here",
     "start",
 ]

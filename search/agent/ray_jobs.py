@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from zipfile import ZipFile
 
 import sqlalchemy as sa
 
-from search.agent.children import Child, Order, last_words, put_files
+from search.agent.children import Child, Order, last_words
 from search.agent.reach import Reach
 from search.agent.room import Room
 from space.errors import ClusterError, UsageError
@@ -128,14 +129,17 @@ class RayJobs:
         }
         job = f"search-{submission.submission_id}-{submission.hold}"
         with tempfile.TemporaryDirectory(prefix="search-job-") as folder:
-            work = Path(folder) / "work"
-            put_files(work, order.files)
+            # Of a directory Ray would leave out what names and ignore files say.
+            packed = Path(folder) / "files.zip"
+            with ZipFile(packed, "w") as archive:
+                for name, text in order.files.items():
+                    archive.writestr(name, text)
             try:
                 self._asked(
                     lambda: self._client.submit_job(
                         entrypoint=f"exec {shlex.join(['python', *order.arguments])}",
                         submission_id=job,
-                        runtime_env={"working_dir": str(work), "env_vars": environment},
+                        runtime_env={"working_dir": str(packed), "env_vars": environment},
                     )
                 )
             except _RefusedError as error:

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import ray
@@ -44,15 +46,15 @@ class Head:
 
     Attributes:
         url: Where it is.
-        answers: Beginning of a path -> status and JSON.
+        answers: Beginning of a method and path -> status and JSON.
         asked: Method, path and body of each request.
     """
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Any]] = {
-            "/api/version": (200, {"ray_version": ray.__version__}),
-            "/api/packages": (200, {}),
-            "/api/jobs/": (200, {"job_id": "a", "submission_id": "a"}),
+            "GET /api/version": (200, {"ray_version": ray.__version__}),
+            "PUT /api/packages": (200, {}),
+            "POST /api/jobs/": (200, {"job_id": "a", "submission_id": "a"}),
         }
         self.asked: list[tuple[str, str, bytes]] = []
         head = self
@@ -61,7 +63,8 @@ class Head:
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 head.asked.append((self.command, self.path, body))
-                fitting = [each for each in head.answers if self.path.startswith(each)]
+                what = f"{self.command} {self.path}"
+                fitting = [each for each in head.answers if what.startswith(each)]
                 status, said = head.answers[max(fitting)] if fitting else (404, "not found")
                 text = (said if isinstance(said, str) else json.dumps(said)).encode()
                 self.send_response(status)
@@ -81,7 +84,7 @@ class Head:
     def is_said(self, job: str, status: str, **more: Any) -> None:
         """Let a job be so."""
         answer = {"type": "SUBMISSION", "entrypoint": "a", "status": status, **more}
-        self.answers[f"/api/jobs/{job}"] = (200, answer)
+        self.answers[f"GET /api/jobs/{job}"] = (200, answer)
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ def order(url: str) -> Order:
     return Order(
         arguments=["-m", "search.launch", "--space", "a b.yaml"],
         environment={"SEARCH_STORAGE": url, "SEARCH_SUBMISSION": "hold"},
-        files={"a b.yaml": "study: made"},
+        files={"a b.yaml": "study: made", ".gitignore": "*", "venv/net.py": "pass"},
     )
 
 
@@ -119,13 +122,18 @@ def test_a_job_is_told_all_but_the_store_s_password(head: Head, store: Store) ->
     told = json.loads(body)
     assert told["entrypoint"] == "exec python -m search.launch --space 'a b.yaml'"
     assert told["submission_id"] == f"search-{held.submission_id}-{held.hold}"
-    assert told["runtime_env"]["working_dir"].startswith("gcs://")
+    ((_, package, packed),) = [each for each in head.asked if each[0] == "PUT"]
+    assert told["runtime_env"]["working_dir"] == f"gcs://{package.rpartition('/')[2]}"
+    with ZipFile(BytesIO(packed)) as archive:
+        assert archive.namelist() == ["a b.yaml", ".gitignore", "venv/net.py"]
+        assert archive.read("a b.yaml") == b"study: made"
     variables = told["runtime_env"]["env_vars"]
     assert variables["SEARCH_STORAGE"] == "postgresql+psycopg://me@host/db?sslmode=require"
     assert variables["SEARCH_SUBMISSION"] == "hold"
     for _, _, each in head.asked:
         assert b"first" not in each
         assert b"second" not in each
+    head.answers["GET /api/jobs/"] = (200, {"status": "unheard of"})
     assert child.poll() is None  # What says nothing of a job does not end it.
 
 
@@ -163,11 +171,11 @@ def test_a_job_is_asked_to_stop_until_it_has(head: Head, store: Store) -> None:
     head.is_said(name, "RUNNING")
     assert child.poll() is None
     child.interrupt()
-    head.answers[f"/api/jobs/{name}/stop"] = (500, "Traceback")
+    head.answers[f"POST /api/jobs/{name}/stop"] = (500, "Traceback")
     assert child.poll() is None
     child_jobs = child._jobs  # type: ignore[attr-defined]
     assert child_jobs.away_until > time.monotonic()
-    head.answers[f"/api/jobs/{name}/stop"] = (200, {"stopped": True})
+    head.answers[f"POST /api/jobs/{name}/stop"] = (200, {"stopped": True})
     for _ in range(2):
         child_jobs.away_until = 0.0
         assert child.poll() is None
@@ -182,7 +190,7 @@ def test_a_cluster_that_was_started_anew_knows_no_job(
 ) -> None:
     submit(store, new())
     child = RayJobs(head.url)(taken(store), order("sqlite:///s.db"))
-    head.answers["/api/jobs/search"] = (404, "Job search does not exist")
+    head.answers["GET /api/jobs/search"] = (404, "Job search does not exist")
     assert child.poll() == -signal.SIGKILL
     assert caplog.messages == []
 
@@ -193,7 +201,7 @@ def test_what_the_cluster_does_not_take_now_stays_in_the_queue(
     number = submit(store, new())
     jobs = RayJobs(head.url)
     agency = Agency(store, Room(cpus=1, gpus=()), checkpoints=Path("where"), launch=jobs)
-    head.answers["/api/jobs/"] = (500, "No available agent to submit job.")
+    head.answers["POST /api/jobs/"] = (500, "No available agent to submit job.")
     with pytest.raises(ClusterError, match="No available agent"):
         agency.run(lambda: False, once=True)
     found = submission_of(store, number)
@@ -201,7 +209,7 @@ def test_what_the_cluster_does_not_take_now_stays_in_the_queue(
     assert (found.state, found.deaths) == ("queued", 0)
     assert "No available agent" in str(found.reason)
     assert len(caplog.messages) == 1
-    head.answers["/api/jobs/"] = (413, "Too large")
+    head.answers["POST /api/jobs/"] = (413, "Too large")
     agency = Agency(store, Room(cpus=1, gpus=()), checkpoints=Path("where"), launch=jobs)
     agency.run(lambda: False, once=True)
     found = submission_of(store, number)
@@ -232,7 +240,7 @@ def test_a_server_that_never_answers_is_not_waited_for(
 def test_who_is_no_head_of_a_cluster_is_refused(
     head: Head, version: tuple[int, Any], says: str
 ) -> None:
-    head.answers["/api/version"] = version
+    head.answers["GET /api/version"] = version
     with pytest.raises(ClusterError, match=says):
         RayJobs(head.url)
 
