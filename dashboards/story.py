@@ -19,7 +19,7 @@ from dashboards.numbers.together import together_note
 from dashboards.statistics.means import Summary, summarise
 from dashboards.statistics.verdicts import Answer, seeds_needed
 from dashboards.tables.origins import known_words
-from dashboards.words import show_mean
+from dashboards.words import on_data, show_mean
 from space.metrics import Metric
 from space.notation import Notation
 from space.words import STATES, count, duration, joined, show_seeds, with_article
@@ -52,11 +52,11 @@ def question(view: StudyView) -> str:
     if view.space is None:
         return f"Which {joined(names)} give {goal}?"
     space = view.space
-    on = "" if view.data_source in (None, "none") else f" on {view.data_source}"
     network = "the network" if "model" in names else space.what
     return (
         f"Which {joined(names)} give {network} {goal} within "
-        f"{count(space.training.epochs, 'epoch')} of training{on}?"
+        f"{count(space.training.epochs, 'epoch')} of training"
+        f"{on_data(view.data_source)}?"
     )
 
 
@@ -182,10 +182,9 @@ def benchmark_terms(view: BenchmarkView) -> str:
     return (
         f"{view.n_done} of {count(view.n_asked, 'run')} have a result: "
         f"{_counted(len(record.configs), 'config', 'configs')} on the seeds "
-        f"{show_seeds(record.seeds)} of {record.data_source} (data fingerprint "
-        f"{record.data_fingerprint}). A seed fixes data draw, split, initialisation and order for "
-        f"every config alike. The {judged.words} was read once a run, at its end, for the state "
-        f"{kept}. {together_note(view.n_together, view.n_done)}"
+        f"{show_seeds(record.seeds)}{on_data(record.data_source, 'of')}. A seed fixes data draw, "
+        f"split, initialisation and order for every config alike. The {judged.words} was read once "
+        f"a run, at its end, for the state {kept}. {together_note(view.n_together, view.n_done)}"
     ).rstrip()
 
 

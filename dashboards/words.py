@@ -13,11 +13,16 @@ from space.words import NOTHING
 
 __all__ = [
     "kept_epoch_note",
+    "on_data",
     "show_changes",
     "show_code",
+    "show_data",
     "show_interval",
     "show_mean",
 ]
+
+_NO_DATA = "none"
+"""The source of the data of what needs none."""
 
 
 def kept_epoch_note(measured: Measured, shown: Iterable[str]) -> list[str]:
@@ -53,6 +58,16 @@ def show_code(commit: str | None, is_dirty: bool | None) -> str:
     if commit is None:
         return "no git checkout"
     return commit[:12] + (" with uncommitted changes" if is_dirty else "")
+
+
+def show_data(source: str, fingerprint: str) -> str:
+    """Which data were trained on; a trainable may need none."""
+    return source if source == _NO_DATA else f"{source}, fingerprint {fingerprint}"
+
+
+def on_data(source: str | None, word: str = "on") -> str:
+    """A word and the source of data, to go on a sentence with; nothing where there are none."""
+    return "" if source in (None, _NO_DATA) else f" {word} {source}"
 
 
 def show_changes(changes: Iterable[str]) -> str:

@@ -33,6 +33,7 @@ __all__ = [
     "escape",
     "figure",
     "metric_axis",
+    "named_line",
     "shorten",
     "translucent",
 ]
@@ -201,6 +202,32 @@ def metric_axis(metric: Metric, before: str = "", *, narrow: bool = False) -> di
     if narrow:
         title = title.replace(" (", "<br>(")
     return {"title": {"text": title}, **ticks}
+
+
+def named_line(drawn: go.Figure, x: float, text: str, metric: Metric, **line: Any) -> None:
+    """Draw a line across a figure of values by what lies along its other axis.
+
+    Its name stands beside it in the figure, on the side of the better values, where early on there
+    are none: above the figure is the legend.
+
+    Args:
+        drawn: The figure.
+        x: Where the line is.
+        text: Its name, escaped.
+        metric: What the values are of.
+        line: How it looks.
+    """
+    drawn.add_vline(
+        x=x,
+        line=line,
+        annotation={
+            "text": text,
+            "textangle": -90,
+            "xanchor": "right",
+            "y": 1 if metric.maximize else 0,
+            "yanchor": "top" if metric.maximize else "bottom",
+        },
+    )
 
 
 def escape(text: object) -> str:

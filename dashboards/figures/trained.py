@@ -109,7 +109,7 @@ def _panel(
     step: str,
     rungs: Iterable[int] = (),
 ) -> Panel:
-    drawn = figure(height=360, margin={"t": 64}, legend={"y": 1.07})
+    drawn = figure(height=360)
     last = max(int(line.band.epoch_E[-1]) for line in lines)
     for epoch in rungs:
         if epoch <= last:

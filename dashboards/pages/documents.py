@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from plotly.io.json import to_json_plotly
 
 from dashboards.figures.panel import Panel
 from dashboards.figures.template import DARK, LIGHT, STATE_COLOURS
 from dashboards.glossary import explained, word_id
 from dashboards.tables.drawing import Sheet, draw
+from dashboards.words import on_data
 from space.amounts import size_in_words
 from space.words import STATES, capitalised, count, duration, number
 from storage.tables.service import new_uid
@@ -115,6 +116,11 @@ def _unbroken(text: str) -> str:
     return text.replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0")
 
 
+def _breakable(name: str) -> Markup:
+    """A name whose lines may end after an underscore, where lines end at all."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -128,10 +134,12 @@ def _environment() -> jinja2.Environment:
         new_uid=new_uid, word_id=word_id, STATES=STATES, STATE_COLOURS=STATE_COLOURS
     )
     environment.filters.update(
+        breakable=_breakable,
         capitalised=capitalised,
         count=count,
         number=number,
         size=size_in_words,
+        on_data=on_data,
         unbroken=_unbroken,
         duration=duration,
     )

@@ -12,7 +12,7 @@ from dashboards.numbers.tables import Row
 from dashboards.tables.drawing import Sheet
 from dashboards.tables.origins import origin_notes
 from dashboards.tables.provenance import show_machine
-from dashboards.words import show_code
+from dashboards.words import show_code, show_data
 from space import Space
 from space.metrics import Measured
 from space.study.own import title
@@ -52,7 +52,7 @@ def benchmark_checklist(view: BenchmarkView) -> Sheet:
             _spent(row) for row in rows if row.n and row.train_seconds is not None
         ],
         "Which data?": [
-            f"{view.record.data_source}, fingerprint {view.record.data_fingerprint}",
+            show_data(view.record.data_source, view.record.data_fingerprint),
             *_samples(
                 tree
                 for row in rows
@@ -101,8 +101,9 @@ def study_checklist(view: StudyView) -> Sheet:
             ]
         ),
         "What was spent on each config?": _budgets(view),
-        "Which data?": ([] if view.data_source is None else [view.data_source])
-        + [f"fingerprint {each.data_fingerprint}" for each in view.launches[-1:]]
+        "Which data?": [
+            show_data(each.data_source, each.data_fingerprint) for each in view.launches[-1:]
+        ]
         + ([] if space is None else _samples([space.model_dump(mode="json")])),
         "Which epoch's state counts?": []
         if space is None

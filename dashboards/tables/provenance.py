@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dashboards.tables.drawing import Sheet
-from dashboards.words import show_changes, show_code
+from dashboards.words import show_changes, show_code, show_data
 from space.words import NOTHING, count, show_seeds
 from storage import LaunchRecord, RunRecord
 from storage.leases import status_of
@@ -69,7 +69,7 @@ def launches_sheet(launches: Sequence[LaunchRecord], traced: Iterable[Traced]) -
                 show_machine(launch.hardware),
                 show_code(launch.git_commit, launch.git_dirty),
                 str(versions.index(_versions(launch)) + 1),
-                f"{launch.data_source}, {launch.data_fingerprint}",
+                show_data(launch.data_source, launch.data_fingerprint),
             )
             for launch in launches
         ],

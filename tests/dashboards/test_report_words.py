@@ -18,7 +18,7 @@ from dashboards.tables.study import (
     space_sheet,
     terms_sheet,
 )
-from dashboards.words import kept_epoch_note
+from dashboards.words import kept_epoch_note, on_data, show_data
 from space import CategoricalParameter
 from space.words import joined
 from storage import Store
@@ -284,3 +284,10 @@ def test_a_study_of_another_tool_is_told_by_what_it_drew(store: Store) -> None:
     rows = {row[0]: row[1:] for row in space_sheet(view).rows}
     assert rows == {"x": ("0 to 1", "linear", "-", "-"), "c": ("1, 2", "-", "-", "-")}
     assert story.study_outcome(view).startswith("The best is trial ")
+
+
+def test_what_needs_no_data_names_none() -> None:
+    assert (on_data("mnist"), on_data("mnist", "of")) == (" on mnist", " of mnist")
+    assert on_data("none") == on_data(None) == ""
+    assert show_data("mnist", "0f") == "mnist, fingerprint 0f"
+    assert show_data("none", "none") == "none"

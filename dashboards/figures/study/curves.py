@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboards.figures.panel import CURVES, Panel
 from dashboards.figures.study.drawing import Drawing, Group, rounded, thinned
-from dashboards.figures.template import count_axis, figure, metric_axis
+from dashboards.figures.template import count_axis, figure, metric_axis, named_line
 
 __all__ = ["curves_panel"]
 
@@ -22,13 +22,9 @@ def curves_panel(drawing: Drawing) -> Panel | None:
     if not with_curves:
         return None
     trials = thinned(with_curves, min(MAX_CURVES, drawing.max_trials), set(view.front))
-    drawn = figure(height=420, margin={"t": 64}, legend={"y": 1.07})
+    drawn = figure(height=420)
     for epoch in view.rungs:
-        drawn.add_vline(
-            x=epoch,
-            line={"width": 1, "dash": "dot"},
-            annotation={"text": f"rung {epoch}", "yanchor": "bottom", "y": 1, "xanchor": "center"},
-        )
+        named_line(drawn, epoch, f"rung {epoch}", view.metrics[0], width=1, dash="dot")
     for group in drawing.groups(trials, one_baseline=True):
         if group.name in ("baseline", "best"):
             for trial in group.trials:

@@ -10,6 +10,7 @@ from dashboards.figures.template import (
     escape,
     figure,
     metric_axis,
+    named_line,
     shorten,
 )
 from dashboards.numbers.study.grid import GridReport
@@ -92,19 +93,17 @@ def grid_panel(drawing: Drawing) -> Panel | None:
             }
         )
     if report.reference is not None:
-        drawn.add_vline(
-            x=report.reference,
-            line={"color": BASELINE_COLOUR, "width": 2, "dash": "dash"},
-            annotation={
-                "text": f"compared with {report.reference:g}",
-                "y": 1,
-                "yanchor": "bottom",
-                "xanchor": "center",
-            },
+        named_line(
+            drawn,
+            report.reference,
+            f"compared with {report.reference:g}",
+            report.metric,
+            color=BASELINE_COLOUR,
+            width=2,
+            dash="dash",
         )
     drawn.update_xaxes(title_text=escape(shorten(report.parameter)))
     drawn.update_yaxes(metric_axis(drawing.view.metrics[0]))
-    drawn.update_layout(margin={"t": 64}, legend={"y": 1.07})
     return Panel(
         key="grid",
         title=capitalised(f"{report.metric.words} against {report.parameter}"),

@@ -141,6 +141,8 @@ class Figures {
 
   // Plotly fits a figure by itself, but leaves a legend where its former height had put it.
   fit() {
+    // Plotly, which hears of it after us, fits a figure to the place that it has by then.
+    this.entries.forEach((entry) => this.arrange(entry));
     clearTimeout(this.fitting);
     this.fitting = setTimeout(() => {
       if (this.width !== window.innerWidth) {
@@ -279,10 +281,18 @@ class Figures {
 
   redraw() {
     for (const [element, entry] of this.entries) {
+      this.arrange(entry);
       entry.stale = true;
       delete element.dataset.drawn;
       this.draw(element, entry);
     }
+  }
+
+  // As many side by side as there is room for, and then as even as they go: five are three and two.
+  arrange(entry, most = Math.floor(entry.box.clientWidth / entry.panel.width)) {
+    const n = entry.plots.length;
+    const rows = Math.ceil(n / Math.max(most, 1));
+    entry.box.style.setProperty("--columns", Math.ceil(n / rows));
   }
 
   draw(element, entry) {
@@ -318,6 +328,7 @@ class Figures {
   // On paper all of it is there.
   print() {
     for (const entry of this.entries.values()) {
+      this.arrange(entry, 2);
       const width = entry.plots.length > 1 ? PRINTED_WIDTH / 2 : PRINTED_WIDTH;
       entry.plots.forEach((plot, index) => this.plot(entry, plot, index, { width }));
     }

@@ -47,7 +47,11 @@ def run_document(store: Store, run: RunRecord) -> Document:
             if metric.name in result.metrics
         ]
     elif kept := [each for each in own.epochs[0] if each.epoch == run.best_epoch]:
-        tiles = [Tile(m.words, m.show(kept[0][m.name])) for m in measured.of_epochs]
+        tiles = [
+            Tile(metric.words, metric.show(kept[0][metric.name]))
+            for metric in measured.of_epochs
+            if metric.name in kept[0].metrics
+        ]
     study, differences = study_names(store).get(run.study_id or 0), None
     for record, config in found[:1]:
         reference = next(each for each in record.configs if each.name == record.reference)

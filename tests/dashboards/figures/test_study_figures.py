@@ -118,7 +118,10 @@ def test_curves_end_where_their_trials_did(view: StudyView, panels: dict[str, Pa
     }
     assert ends == {trial.number: trial.n_epochs for trial in view.trials}
     assert {shape.x0 for shape in curves.layout.shapes} == {3, 9} == set(view.rungs)
-    assert [note.text for note in curves.layout.annotations] == ["rung 3", "rung 9"]
+    names = curves.layout.annotations
+    assert [note.text for note in names] == ["rung 3", "rung 9"]
+    # In the figure, where lower values are better: above it is the legend.
+    assert {(note.y, note.yanchor) for note in names} == {(0, "bottom")}
 
 
 def test_contours_are_of_what_matters_most(view: StudyView, panels: dict[str, Panel]) -> None:

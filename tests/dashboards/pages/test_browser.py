@@ -313,6 +313,9 @@ def test_a_report_is_one_file(browser: Browser, searched: str, tmp_path: Path) -
         "[...document.querySelectorAll('.plot')].every((plot) => plot.querySelector('.main-svg'))"
     )
     assert seen.page.evaluate(theme) == "light"
+    # A4 without its margins; what is wider is made smaller, with all the rest.
+    seen.page.set_viewport_size({"width": 703, "height": 1000})
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == 703
     seen.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert seen.page.evaluate(theme) == "dark"
     seen.page.emulate_media(media="screen", color_scheme="dark")

@@ -70,6 +70,18 @@ def test_a_figure_is_printed_switched_read_and_saved(watched: Watched) -> None:
         assert Path(saved.value.path()).read_bytes().startswith(begin)
 
 
+def test_plots_stand_in_rows_as_even_as_they_go(watched: Watched) -> None:
+    watched.open(study_path(watched, "seen"))
+    columns = watched.page.evaluate(
+        """() => [1, 2, 4, 5, 7, 9].map((n) => {
+            const entry = {plots: Array(n), box: document.createElement('div')};
+            Figures.prototype.arrange(entry, 4);
+            return Number(entry.box.style.getPropertyValue('--columns'));
+        })"""
+    )
+    assert columns == [1, 2, 4, 3, 4, 3]
+
+
 def test_what_a_stopped_server_said_is_shown_as_old(browser: Browser, searched: str) -> None:
     context = browser.new_context()
     context.set_default_timeout(WAIT_MS)

@@ -83,6 +83,20 @@ def test_a_trial_stands_beside_the_baseline(store: Store, open_site: Guard) -> N
             )
 
 
+def test_a_run_shows_what_was_measured_alone(store: Store, open_site: Guard) -> None:
+    study_id = add_study(store, "made", 1)
+    (run, *_) = store.runs(study_id)
+    before = words(shown(open_site, f"/run/{run.run_id}"))
+    assert "train error" in before
+    metrics = schema.epoch_metrics
+    with store.engine.begin() as connection:
+        connection.execute(metrics.delete().where(metrics.c.name == "train_error"))
+        connection.execute(schema.runs.update().values(uid="read anew"))
+    text = words(shown(open_site, f"/run/{run.run_id}"))
+    assert "train error" not in text
+    assert "validation error" in text
+
+
 def test_replicates_are_a_band_around_their_mean(store: Store, open_site: Guard) -> None:
     study_id = add_study(store, grid=3)
     content = shown(open_site, f"/study/{study_id}/trial/3")
