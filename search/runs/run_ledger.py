@@ -41,6 +41,8 @@ class RunLedger(ABC, Generic[T]):
     """Whose runs they are, if any study's."""
     is_spent = False
     """Whether everything must stop because the budget of epochs is used up."""
+    awaits_others = False
+    """Whether there will be more to assign once other launches' trials have ended."""
 
     def __init__(self, store: Store, launch_id: int) -> None:
         """Open the ledger of a launch, which has just begun."""

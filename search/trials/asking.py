@@ -109,12 +109,26 @@ class Asking:
                     logger.debug("another launch asked for the last trial")
         return None
 
+    @property
+    def awaits_others(self) -> bool:
+        """Whether there are more trials once those of other launches have ended.
+
+        To be asked where the launch has none itself.
+        """
+        return not self._is_round_open() and self._has_more()
+
     def _may_start(self) -> bool:
+        return self._is_round_open() and self._has_more()
+
+    def _is_round_open(self) -> bool:
+        """Whether a population's round may begin; without rounds it always may."""
+        sampler = self._opened.space.sampler
+        return not isinstance(sampler, PBTSampler) or may_begin(self._opened.trials(), sampler)
+
+    def _has_more(self) -> bool:
         """Whether a trial waits, or there is room and a point left for a new one."""
         study_id, trials = self._opened.id, self._store.optuna_storage
         sampler = self._opened.space.sampler
-        if isinstance(sampler, PBTSampler) and not may_begin(self._opened.trials(), sampler):
-            return False
         if trials.get_n_trials(study_id, TrialState.WAITING) > 0:
             return True
         most = self._opened.space.max_trials

@@ -102,6 +102,11 @@ class Ledger(RunLedger[OpenTrial]):
         """Whether the study's budget of epochs is used up."""
         return self._max_epochs is not None and self._n_epochs >= self._max_epochs
 
+    @property
+    def awaits_others(self) -> bool:  # type: ignore[override]
+        """Whether the round that comes next in a population awaits other launches' trials."""
+        return not self.is_spent and not self._open and self._asking.awaits_others
+
     @contextmanager
     def _letting_go(self) -> Iterator[None]:
         """What fails inside since another program ended an open trial ends for that trial alone."""

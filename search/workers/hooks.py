@@ -37,18 +37,26 @@ logger = logging.getLogger(__name__)
 class LedgerSearcher(Searcher):  # type: ignore[misc]
     """Hands Tune a worker's first runs, for as many workers as there may be at once."""
 
-    def __init__(self, workers: Workers) -> None:
-        """Make the searcher of a launch."""
+    def __init__(self, workers: Workers, must_stop: Callable[[], bool]) -> None:
+        """Make the searcher of a launch.
+
+        Args:
+            workers: What the workers train.
+            must_stop: Whether the launch must stop now; Tune does not ask where no worker has
+                anything.
+        """
         super().__init__()
-        self._workers = workers
+        self._workers, self._must_stop = workers, must_stop
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """What a worker starts with, None where it has to wait, FINISHED when all is done.
 
-        While others work there may be more to come: what a worker that dies leaves behind.
+        While others work there may be more to come: what a worker that dies leaves behind, or the
+        next round of a population.
         """
         config = self._workers.open(trial_id)
-        if config is None and self._workers.is_idle:
+        workers = self._workers
+        if config is None and workers.is_idle and (workers.is_done or self._must_stop()):
             return str(Searcher.FINISHED)
         return config
 

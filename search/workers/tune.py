@@ -74,7 +74,7 @@ def run_tune(
             trainable,
             name="search",
             num_samples=-1,
-            search_alg=LedgerSearcher(workers),
+            search_alg=LedgerSearcher(workers, stopper.stop_all),
             scheduler=scheduler,
             stop=stopper,
             resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="STRICT_PACK"),

@@ -176,6 +176,11 @@ class Workers:
         """Whether no worker has anything."""
         return not self._groups
 
+    @property
+    def is_done(self) -> bool:
+        """Whether none will have anything any more."""
+        return self.is_idle and not self._ledger.awaits_others
+
     def open(self, worker: str) -> dict[str, Any] | None:
         """Give a new worker its first runs.
 

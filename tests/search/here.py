@@ -55,7 +55,7 @@ class Here:
             while (config := crew.open(name := next(names))) is not None:
                 held[name] = RunTrainable.__new__(RunTrainable)
                 held[name].setup(config, place.data)
-            if not held:
+            if crew.is_done:
                 return "done"
             for name, worker in list(held.items()):
                 step = flatten_dict(worker.step())  # As Tune takes results apart.

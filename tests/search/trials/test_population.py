@@ -7,6 +7,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from search.launch.study import run_study
 from search.runs.lineage import ancestors
 from search.simulate.curves_of_study import study_curves
 from search.trials.sampling import make_sampler, propose
+from search.workers.hooks import LedgerSearcher
+from search.workers.workers import Workers
 from space import parse_space
 from space.errors import SpaceError, UserError
 from space.study.samplers import PBTSampler
@@ -30,7 +33,7 @@ from storage import Store
 from storage.on_studies import QUEUE_TRIAL, queue_trial
 from storage.tables.attributes import PARENT
 from storage.tables.service import NewAction
-from tests.search.conftest import PROVENANCE, SPACE, Recorder, opened
+from tests.search.conftest import PROVENANCE, SPACE, Recorder, new_ledger, opened
 from tests.search.here import Here
 from trainables.shipped.closed_form import ClosedForm, ClosedFormOptions
 
@@ -148,6 +151,38 @@ def test_a_killed_round_goes_on_from_sql_alone(
         shutil.rmtree(str(plan.place.checkpoints))
     study = launch(plan, store)
     assert lineages(study) == expected
+
+
+def test_a_launch_beside_another_waits_for_its_round(
+    here: Here, plan_for: MakePlan, store: Store
+) -> None:
+    plan = plan_for(**FOUR, concurrency=1)
+    seen = []
+
+    def look() -> None:
+        beside, _ = new_ledger(plan, store, Recorder())
+        seen.append((beside.next_assignment(), beside.awaits_others))
+
+    here.at[P * K - 1] = look  # The round's last trial is under way.
+    here.at[ROUNDS * P * K - 1] = look
+    launch(plan, store)
+    assert seen == [(None, True), (None, False)]
+
+
+def test_a_searcher_that_waits_for_others_stops_when_it_must(
+    here: Here, plan_for: MakePlan, store: Store
+) -> None:
+    plan, asked = plan_for(**FOUR, concurrency=1), list[str | None]()
+
+    def look() -> None:
+        ledger, _ = new_ledger(plan, store, Recorder())
+        beside = Workers(ledger, n_workers=1, size=lambda _: 1, files=plan.place.files)
+        for must_stop in (False, True):
+            asked.append(LedgerSearcher(beside, partial(bool, must_stop)).suggest("0"))
+
+    here.at[P * K - 1] = look
+    launch(plan, store)
+    assert asked == [None, LedgerSearcher.FINISHED]
 
 
 def test_a_failed_trials_place_is_given_away(here: Here, plan_for: MakePlan, store: Store) -> None:
