@@ -91,10 +91,11 @@ def _where(options: Namespace) -> tuple[Start, Room, str | None]:
         UsageError: If options do not go together, or what they need is not installed.
         ClusterError: If the cluster that they name does not answer.
     """
-    from search.agent.children import start
+    from search.agent.children import joining, start
     from search.agent.ray_jobs import RayJobs
     from search.agent.room import ALL, Room, this_machine
     from search.agent.slurm import Slurm, options_of
+    from search.workers.ray_session import require_address, require_listener
 
     cpus, gpus = options.cpus, options.gpus
     if options.slurm is None and options.slurm_option:
@@ -108,7 +109,11 @@ def _where(options: Namespace) -> tuple[Start, Room, str | None]:
             raise UsageError("--ray-address: with --ray-jobs launches join the cluster of the job.")
         jobs = RayJobs(options.ray_jobs)
         return jobs, jobs.room(cpus, gpus), "auto"
-    return start, this_machine(cpus, gpus), options.ray_address
+    if options.ray_address is not None:
+        require_address(options.ray_address)
+        require_listener(options.ray_address)
+        return joining(options.ray_address), this_machine(cpus, gpus), options.ray_address
+    return start, this_machine(cpus, gpus), None
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import signal
@@ -40,6 +41,7 @@ __all__ = ["Agency"]
 logger = logging.getLogger(__name__)
 
 STEP_SECONDS = 0.2
+REMINDER_SECONDS = 600.0
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _ENDED_WELL = ("done", "plateau", "time limit")
 """How a launch may have ended that has nothing more to do."""
@@ -83,6 +85,7 @@ class Agency:
         self._orphans: list[SubmissionRecord] = []
         self._looked = -HEARTBEAT_SECONDS
         self._is_stopping = False
+        self._missed, self._said_so = "", -math.inf
 
     def run(self, stop: Callable[[], bool], *, once: bool = False) -> None:
         """Work until somebody stops it, or with `once` until nothing is left to be taken.
@@ -109,9 +112,10 @@ class Agency:
                     raise
                 logger.warning("%s", error)
                 continue
-            except ClusterError:
+            except ClusterError as error:
                 if once and not self._running:
                     raise
+                self._miss(error)
                 has_taken = True  # It has yet to be.
             if not self._running and (self._is_stopping or (once and not has_taken)):
                 return
@@ -120,7 +124,11 @@ class Agency:
     def _step(self) -> bool:
         """Hear of what ended, keep what runs, take what there is room for; say whether it did."""
         for each in list(self._running):
-            status = each.child.poll()
+            try:
+                status = each.child.poll()
+            except ClusterError as error:
+                self._miss(error)
+                continue
             if status is not None:
                 self._settle(each, status)
                 self._looked = -HEARTBEAT_SECONDS  # There is room now.
@@ -172,6 +180,13 @@ class Agency:
         self._running.append(_Running(submission=taken, child=child, gpus=gpus))
         say_event(f"{_label(taken)} starts")
         return True
+
+    def _miss(self, error: ClusterError) -> None:
+        """Say that who runs commands elsewhere does not answer; the same only now and then."""
+        now = time.monotonic()
+        if str(error) != self._missed or now - self._said_so > REMINDER_SECONDS:
+            logger.warning("%s", error)
+            self._missed, self._said_so = str(error), now
 
     def _free(self) -> tuple[float, tuple[str, ...]]:
         """The CPUs and the GPUs that are left.

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from dashboards.pages.credentials import PASSWORD_VARIABLE, USER_VARIABLE
 from search.runs.actions import SUBMISSION_VARIABLE
+from search.workers.ray_session import require_listener
 from space.files.places import Place
 from storage.commands.kit import STORAGE_VARIABLE
 from storage.tables.service import SubmissionRecord, WholeSubmission
@@ -27,6 +28,7 @@ __all__ = [
     "Order",
     "Process",
     "Start",
+    "joining",
     "last_words",
     "order_of",
     "run_here",
@@ -99,7 +101,11 @@ class Child(Protocol):
     """A started command."""
 
     def poll(self) -> int | None:
-        """Its exit status, negative where a signal ended it; None while no end is known."""
+        """Its exit status, negative where a signal ended it; None while no end is known.
+
+        Raises:
+            ClusterError: If who runs it elsewhere does not answer.
+        """
 
     def interrupt(self) -> None:
         """Ask it to stop, as a first Ctrl-C does."""
@@ -124,8 +130,8 @@ class Start(Protocol):
         Raises:
             OSError: If its files cannot be written.
             ValueError: If these or its arguments hold what nobody takes.
-            ClusterError: If who runs commands elsewhere does not answer; it may be started all the
-                same, and will find that it is not wanted.
+            ClusterError: If who runs commands elsewhere does not answer, or the cluster that they
+                join. It may be started all the same, and will find that it is not wanted.
         """
 
 
@@ -170,6 +176,16 @@ def start(submission: SubmissionRecord, order: Order) -> Process:
     """Start a command on this machine; see `run_here`."""
     # A Ctrl-C at the agent is the agent's.
     return run_here(order, f"search-submission-{submission.uid}-", own_session=True)
+
+
+def joining(address: str) -> Start:
+    """What starts commands here, as long as somebody listens at the cluster that they join."""
+
+    def begin(submission: SubmissionRecord, order: Order) -> Process:
+        require_listener(address)
+        return start(submission, order)
+
+    return begin
 
 
 def run_here(order: Order, kin: str, *, own_session: bool) -> Process:

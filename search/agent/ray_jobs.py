@@ -18,7 +18,6 @@ from zipfile import ZipFile
 import sqlalchemy as sa
 
 from search.agent.children import Child, Order, last_words
-from search.agent.reach import Reach
 from search.agent.room import Room
 from space.errors import ClusterError, UsageError
 from space.messages import describe
@@ -32,6 +31,8 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 10.0
 """For an answer of the cluster: Ray itself would wait for ever."""
+PAUSE_SECONDS = 10.0
+"""Before a cluster that did not answer is asked again."""
 POLL_SECONDS = 2.0
 """Between two questions of what has become of a job."""
 STOP_SECONDS = 100
@@ -57,12 +58,7 @@ class _RefusedError(ClusterError):
 
 
 class RayJobs:
-    """Starts commands as jobs of a cluster, on its head; their launches join the cluster.
-
-    Attributes:
-        away_until: As `time.monotonic` counts: no need to ask of a job before, as the cluster does
-            not answer.
-    """
+    """Starts commands as jobs of a cluster, on its head; their launches join the cluster."""
 
     def __init__(self, url: str) -> None:
         """
@@ -73,8 +69,8 @@ class RayJobs:
             UsageError: If it is no such URL, or Ray's client for jobs is not installed.
             ClusterError: If Ray's Jobs API does not answer there.
         """
-        self._url, self._reach = url, Reach(f"Ray's Jobs API at {_place(url)}")
-        self.away_until = 0.0
+        self._url, self._where = url, _place(url)
+        self._away, self._away_until = ClusterError(), 0.0
         for name in _PLACES_OF_RAY:
             os.environ.pop(name, None)
         from ray.job_submission import JobSubmissionClient
@@ -177,8 +173,10 @@ class RayJobs:
         from ray.exceptions import AuthenticationError
         from ray.util.state.exception import RayStateApiException
 
+        if time.monotonic() < self._away_until:
+            raise self._away  # Nor would it answer now, and many ask.
         try:
-            answer = question()
+            return question()
         except AuthenticationError as error:
             raise self._not_there(
                 "it wants the cluster's token, in ~/.ray/auth_token or RAY_AUTH_TOKEN, and "
@@ -197,8 +195,6 @@ class RayJobs:
             if found is not None and found["number"].startswith("4"):
                 raise _RefusedError(said, int(found["number"])) from error
             raise self._not_there(said) from error
-        self._reach.heard()
-        return answer
 
     def _understood(self, question: Callable[[], T]) -> T:
         """The same, where nothing but the answer can be wrong.
@@ -212,8 +208,9 @@ class RayJobs:
             raise self._not_there("what answers is not Ray") from error
 
     def _not_there(self, reason: str) -> ClusterError:
-        self.away_until = time.monotonic() + ANSWER_SECONDS
-        return self._reach.lost(reason)
+        self._away = ClusterError(f"Ray's Jobs API at {self._where} does not answer: {reason}.")
+        self._away_until = time.monotonic() + PAUSE_SECONDS
+        return self._away
 
 
 class _Job(Child):
@@ -226,17 +223,13 @@ class _Job(Child):
         self._message = ""
 
     def poll(self) -> int | None:
-        now = time.monotonic()
-        if now < max(self._jobs.away_until, self._asked_at + POLL_SECONDS):
+        if time.monotonic() < self._asked_at + POLL_SECONDS:
             return None
-        self._asked_at = now
-        try:
-            found = self._jobs.info(self._job)
-            if found is not None and not found.status.is_terminal():
-                if self._is_stopping:
-                    self._jobs.stop(self._job)
-                return None
-        except ClusterError:
+        found = self._jobs.info(self._job)
+        if found is not None and not found.status.is_terminal():
+            if self._is_stopping:
+                self._jobs.stop(self._job)
+            self._asked_at = time.monotonic()
             return None
         if found is None:  # The cluster was started anew.
             return -signal.SIGKILL

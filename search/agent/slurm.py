@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from search.agent.children import Child, Order, last_words, run_here
-from search.agent.reach import Reach
-from space.errors import UsageError
+from space.errors import ClusterError, UsageError
 from space.terminal.command import EXIT_INTERRUPTED
 from storage.commands.kit import STORAGE_VARIABLE
 from storage.tables.service import SubmissionRecord
@@ -71,7 +70,6 @@ class Slurm:
                 "--slurm: sacct does not answer, and nobody would hear of a job that is "
                 "killed; set up Slurm's accounting."
             )
-        self._reach = Reach("Slurm")
 
     def __call__(self, submission: SubmissionRecord, order: Order) -> Child:
         """As `Start` says."""
@@ -84,15 +82,12 @@ class Slurm:
             gpus_per_node=int(submission.gpus),
         )
         try:
-            job = self._executor.submit(in_job, replace(order, environment=ours))
+            return _Job(self._executor.submit(in_job, replace(order, environment=ours)))
         except RuntimeError as error:
             said = last_words(str(error))
             if _answers("sinfo"):
-                self._reach.heard()
                 raise ValueError(f"Slurm does not take it: {said}") from error
-            raise self._reach.lost(said) from error
-        self._reach.heard()
-        return _Job(job)
+            raise ClusterError(f"Slurm does not answer: {said}.") from error
 
 
 class _Job(Child):

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from search.agent.__main__ import main
 from search.agent.agency import Agency, what_became
-from search.agent.children import Child, Order, last_words, order_of, run_here
+from search.agent.children import Child, Order, joining, last_words, order_of, run_here
 from search.agent.room import Room, this_machine
+from space.errors import ClusterError
 from storage import LaunchRecord, Store
 from storage.actions import list_actions
 from storage.leases import process_mark
@@ -168,6 +170,60 @@ def test_a_full_disk_fails_no_submission(store: Store, started: Started) -> None
         agent.run(lambda: False, once=True)
     (found,) = list_submissions(store)
     assert (found.state, found.reason) == ("queued", "the disk of its agent was full")
+
+
+def test_a_cluster_that_does_not_answer_is_waited_for(
+    store: Store, started: Started, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = True
+
+    class FarChild(FakeChild):
+        def poll(self) -> int | None:
+            if away:
+                raise ClusterError("nobody answers.")
+            return super().poll()
+
+    def launch(submission: SubmissionRecord, order: Order) -> Child:
+        if away:
+            raise ClusterError("nobody answers.")
+        started.append(FarChild(submission, order))
+        return started[-1]
+
+    submit(store, new("first"))
+    agent = Agency(store, ROOM, checkpoints=Path("where"), launch=launch)
+    with pytest.raises(ClusterError, match="nobody answers"):
+        agent.run(lambda: False, once=True)
+    (found,) = list_submissions(store)
+    assert (found.state, found.reason, found.deaths) == ("queued", "nobody answers", 0)
+    away = False
+    looks(agent)
+    assert started.names == ["first"]
+    away = True
+    submit(store, new("second"))
+    n_looks = 0
+
+    def stop() -> bool:
+        nonlocal n_looks, away
+        agent._looked = -1e9
+        n_looks += 1
+        away = n_looks < 4
+        if len(started) == 2:
+            assert caplog.messages == ["nobody answers."]
+        return len(started) == 2
+
+    agent.run(stop)
+    assert states(store) == {"first": "queued", "second": "queued"}
+
+
+def test_an_agent_whose_cluster_is_not_there_takes_nothing(store: Store, store_url: str) -> None:
+    submit(store, new())
+    for address, says in {"127.0.0.1:1": "cannot be reached", "h": "HOST:PORT"}.items():
+        with pytest.raises(ClusterError, match=says):
+            main(["--ray-address", address, "--storage", store_url, "--once"])
+    agent = Agency(store, ROOM, checkpoints=Path("where"), launch=joining("127.0.0.1:1"))
+    with pytest.raises(ClusterError, match="cannot be reached"):
+        agent.run(lambda: False, once=True)
+    assert states(store) == {"made": "queued"}
 
 
 def test_gpus_are_those_that_the_agent_itself_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
