@@ -140,7 +140,7 @@ def _decides(run: RunRecord, epochs: int, space: Space | None) -> str:
     said = f"{who}, at epoch {at}"
     if run.n_epochs and run.train_seconds:
         seconds = (at - run.n_epochs) * run.train_seconds / run.n_epochs
-        said += f", some {duration(seconds)} of training from here"
+        said += f", some {duration(max(round(seconds), 1))} of training from here"
     return said
 
 
