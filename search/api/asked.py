@@ -113,7 +113,13 @@ class AskedLaunch(Silent):
     """
 
     def __init__(
-        self, store: Store, plan: Plan, *, worker: str, launch_id: int | None = None
+        self,
+        store: Store,
+        plan: Plan,
+        *,
+        worker: str,
+        launch_id: int | None = None,
+        is_alone: bool = True,
     ) -> None:
         """Open the study, or create it, and begin a launch.
 
@@ -123,6 +129,7 @@ class AskedLaunch(Silent):
             worker: What the store is to have for where epochs were trained.
             launch_id: A launch to go on with instead, which another process has begun, with the
                 trials that are open in it.
+            is_alone: Whether this process has no other launch.
 
         Raises:
             UserError: If the study or the store do not allow it.
@@ -136,6 +143,7 @@ class AskedLaunch(Silent):
         self._launch = OpenLaunch(plan, opened, launch_id)
         self.launch_id, self.study_id = self._launch.launch_id, opened.id
         self._ledger = Ledger(opened, self.launch_id, self)
+        self._ledger.course.is_alone = is_alone
         self._launch.ledger = self._ledger
         self._launch.put_right()
         self._launch.actions.carry_out[STOP_TRIAL] = lambda action: self._ledger.stop_trial(

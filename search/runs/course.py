@@ -21,6 +21,7 @@ class Course:
         n_planned: See `CourseRecord`.
         stopping: When the launch must stop.
         workers: Asked for what the workers do.
+        is_alone: Whether this process has no other launch, so that what it says is of this one.
     """
 
     def __init__(self, purpose: str) -> None:
@@ -34,6 +35,7 @@ class Course:
         self.n_epochs = 0
         self.n_planned: int | None = None
         self.stopping = Stopping()
+        self.is_alone = True
         self.workers: Callable[[], Sequence[WorkerRecord]] = tuple
 
     def record(self) -> CourseRecord:
@@ -46,6 +48,6 @@ class Course:
             seconds_left=None if math.isinf(left) else left,
             n_planned=self.n_planned,
             workers=tuple(self.workers()),
-            lines=last_lines(),
-            warnings=last_warnings(),
+            lines=last_lines() if self.is_alone else (),
+            warnings=last_warnings() if self.is_alone else (),
         )

@@ -181,7 +181,7 @@ class HeldLaunches:
             return int(found.launch_id or 0), name, store.study_id(name)
         self._forget()
         plan = plan_of(store, name, file, command=COMMAND, provenance=_client(token.name, client))
-        launch = AskedLaunch(store, plan, worker=f"{token.name}@{client}")
+        launch = AskedLaunch(store, plan, worker=f"{token.name}@{client}", is_alone=False)
         take_launch(store, launch.launch_id, self._mark)
         done = act(store, action, lambda _: Answer("done", "it began", launch_id=launch.launch_id))
         if done.launch_id != launch.launch_id:  # The same request came twice at a time.
@@ -257,7 +257,7 @@ class HeldLaunches:
         token, _, client = record.host.partition("@")
         provenance = _client(token, client)
         plan = plan_of(store, space.study, space, command=COMMAND, provenance=provenance)
-        launch = AskedLaunch(store, plan, worker=record.host, launch_id=launch_id)
+        launch = AskedLaunch(store, plan, worker=record.host, launch_id=launch_id, is_alone=False)
         return HeldLaunch(store, launch)
 
     def _forget(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import search
 from dashboards.pages.guard import API
+from space.terminal.printing import remember, say_event
 from storage.actions import STOP, STOP_TRIAL, ask, list_actions
 from storage.admin.check import check_store
 from storage.clients import trial_given
@@ -161,6 +162,19 @@ def test_a_beat_keeps_a_launch(api: Api, monkeypatch: pytest.MonkeyPatch) -> Non
     assert api.done(f"/launches/{launch}/beat") == {"lease_seconds": LEASE_SECONDS}
     (found,) = api.store.launches()
     assert found.silence < LEASE_SECONDS
+
+
+def test_what_a_server_says_is_not_said_of_a_clients_launch(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.runs.lease.HEARTBEAT_SECONDS", 0.0)
+    launch = api.begin()
+    say_event("something about another launch")
+    remember("a warning about another launch")
+    api.done(f"/launches/{launch}/beat")
+    course = api.store.course(launch)
+    assert course is not None
+    assert (course.lines, course.warnings) == ((), ())
 
 
 def test_replicates_are_told_apart(api: Api) -> None:
