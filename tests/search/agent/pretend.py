@@ -33,9 +33,7 @@ def agent(url: str, seconds: str, cluster: str | None = None) -> None:
     begin: Start = start if cluster is None else RayJobs(cluster)
 
     def pretend(submission: SubmissionRecord, order: Order) -> Child:
-        broken = submission.name == "broken"
-        fails = ["-c", "raise SystemExit('error: a sentence')"]
-        given = fails if broken else ["-m", MODULE, "child", seconds]
+        given = ["-m", MODULE, "child", seconds]
         return begin(submission, replace(order, arguments=given))
 
     with closing(open_store(url)) as store, stop_signals() as stop:

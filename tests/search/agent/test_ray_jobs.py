@@ -29,6 +29,7 @@ from search.agent.room import Room
 from space.errors import ClusterError, UsageError
 from storage import Store, open_store
 from storage.submissions import list_submissions, submission_of, submit
+from storage.tables.service import WholeSubmission
 from tests.harness.nodes import Cluster
 from tests.search.agent.pretend import MODULE
 from tests.search.service.test_commands import OBJECTIVE, OWN, RATES, SPACE
@@ -327,63 +328,54 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
-def test_jobs_end_as_they_do_and_are_put_back_where_they_are_stopped(
-    agents: Agents, store: Store
-) -> None:
-    for name in ("broken", "good"):
-        submit(store, new(name))
-    assert agents.start(0).wait(PATIENCE_SECONDS) == 0
-    broken, good = list_submissions(store)
-    assert (broken.state, broken.reason, good.state) == ("failed", "a sentence", "done")
-    assert [each.status for each in store.launches()] == ["done"]
-    long = submit(store, new("long"))
-    agent = agents.start(600)
-    until(lambda: bool(store.launches(status="running")))
-    agent.send_signal(signal.SIGTERM)
-    assert agent.wait(PATIENCE_SECONDS) == 0
-    found = submission_of(store, long)
-    assert found is not None
-    assert found.state == "queued"
-
-
-@pytest.mark.slow
-def test_kills_of_agents_and_of_jobs_lose_nothing(agents: Agents, store: Store) -> None:
+def test_kills_and_stops_of_agents_and_jobs_lose_nothing(agents: Agents, store: Store) -> None:
     number = submit(store, new())
-    agent = agents.start(600)
-    until(lambda: bool(store.launches(status="running")))
-    (killed,) = store.launches()
-    os.kill(killed.pid, signal.SIGKILL)
+
+    def seen() -> WholeSubmission:
+        found = submission_of(store, number)
+        assert found is not None
+        return found
+
+    first = agents.start(600)
+    until(lambda: len(store.launches()) == 1)
+    os.kill(store.launches()[0].pid, signal.SIGKILL)
     until(lambda: len(store.launches()) == 2)
-    found = submission_of(store, number)
-    assert found is not None
-    assert found.deaths == 1
-    # The launch goes on without its agent; the next agent hears of its end, and begins no other.
-    agent.kill()
-    second = store.launches()[-1]
-    later = agents.start(0)
-    until(lambda: (each := submission_of(store, number)) is not None and each.hold == found.hold)
+    assert seen().deaths == 1
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(PATIENCE_SECONDS) == 0
+    assert seen().state == "queued"
+    second = agents.start(600)
+    until(lambda: len(store.launches()) == 3)
+    second.kill()
+    # The launch goes on without its agent; the next one hears of its end, and begins no other.
+    third = agents.start(0)
     assert change(store, number, "stop")[0] == "asked"
-    os.kill(second.pid, signal.SIGKILL)
-    assert later.wait(PATIENCE_SECONDS) == 0
-    assert [each.state for each in list_submissions(store)] == ["stopped"]
-    assert len(store.launches()) == 2
+    os.kill(store.launches()[2].pid, signal.SIGKILL)
+    assert third.wait(PATIENCE_SECONDS) == 0
+    assert seen().state == "stopped"
+    assert len(store.launches()) == 3
 
 
 @pytest.mark.slow
-def test_a_real_launch_joins_the_cluster_of_its_job(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_real_launch_joins_the_cluster_of_its_job_and_a_bad_file_is_told(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     (tmp_path / "wave.py").write_text(OWN)
     tree = {**SPACE, "trainable": "wave.py:wave", "parameters": RATES, "objective": OBJECTIVE}
     (tmp_path / "own.json").write_text(json.dumps(tree))
     url = str(tmp_path / "s.db")
-    commands = (["submit", "--space", "own.json"], ["agent", "--ray-jobs", cluster.url, "--once"])
-    for command in commands:
-        subprocess.run(
-            [sys.executable, "-m", "search", *command, "--storage", url],
-            env=cluster.environment, cwd=tmp_path, check=True,
-        )  # fmt: skip
+
+    def run(*words: str) -> None:
+        command = [sys.executable, "-m", "search", *words, "--storage", url]
+        subprocess.run(command, env=cluster.environment, cwd=tmp_path, check=True)
+
+    run("submit", "--space", "own.json")
     with closing(open_store(url)) as store:
-        (found,) = list_submissions(store)
-        assert (found.state, found.reason) == ("done", None)
+        submit(store, new("bad", files={"space.yaml": "study: made"}))
+        run("agent", "--ray-jobs", cluster.url, "--once")
+        own, bad = list_submissions(store)
+        assert (own.state, own.reason, bad.state) == ("done", None, "failed")
+        assert str(bad.reason).startswith("space.yaml: ")
         trials = store.optuna_storage.get_all_trials(store.study_id("closed"))
         assert [trial.value for trial in trials] == [trial.params["rate"] for trial in trials]
         assert len(trials) == 2
