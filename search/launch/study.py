@@ -20,6 +20,7 @@ from search.launch.reserve import Reserve
 from search.runs.checkpoints import require_writable
 from search.runs.stopping import Stopping
 from search.trials.asking import has_levelled
+from search.trials.epoch_budget import EpochBudget
 from search.trials.ledger import Ledger
 from search.trials.open_trial import Observer
 from search.trials.study import OpenedStudy, examples
@@ -122,12 +123,10 @@ def _is_done(opened: OpenedStudy) -> bool:
     with opened.store.guarded():
         trials = opened.trials()
         states = {trial.state for trial in trials}
-        max_trials, max_epochs = space.max_trials, space.budget.epochs
-        is_full = max_trials is not None and len(trials) >= max_trials
-        is_spent = max_epochs is not None and opened.store.n_epochs(opened.id) >= max_epochs
-        is_full = is_full or has_levelled(opened)
+        most = space.max_trials
+        is_full = (most is not None and len(trials) >= most) or has_levelled(opened)
         if TrialState.RUNNING in states or not (
-            is_spent or (is_full and TrialState.WAITING not in states)
+            EpochBudget(opened).is_spent or (is_full and TrialState.WAITING not in states)
         ):
             return False
         return not space.confirm.top or not confirm_queue(opened)

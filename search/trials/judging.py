@@ -1,4 +1,4 @@
-"""Whether the pruner stops a trial."""
+"""Whether a trial can be judged, and whether the pruner stops it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from search.trials.history import for_pruner
 from search.trials.open_trial import OpenTrial
 from search.trials.sampling import history_of
 from search.trials.study import OpenedStudy
+from space.epochs import Epoch
 from space.study.own import title
 from storage.tables.attributes import BASELINE, SPARED
 
@@ -26,6 +27,8 @@ class Judge:
         """Make the judge of a launch."""
         self._space, self._trials = opened.space, opened.store.optuna_storage
         self._pruner = opened.study.pruner
+        of_epochs = {metric.name for metric in opened.measured.metrics}
+        self._aims = [o.metric for o in opened.space.objectives if o.metric in of_epochs]
         # Optuna's pruners look at a study's trials.
         self._study = optuna.Study(
             study_name=opened.study.study_name,
@@ -33,6 +36,13 @@ class Judge:
             pruner=self._pruner,
         )
         self._has_raised = False
+
+    def cannot(self, epoch: Epoch) -> str | None:
+        """Why a trial with such an epoch cannot be judged; None where it can."""
+        missing = [name for name in self._aims if name not in epoch.metrics]
+        if not missing:
+            return None
+        return f"it is judged by {missing[0]}, and measures {', '.join(epoch.metrics)}"
 
     def stops(self, opened: OpenTrial) -> bool:
         """Whether the pruner stops a trial after its last report.

@@ -36,6 +36,7 @@ from search.runs.protocol import Assignment, Report
 from search.runs.run_ledger import RunLedger
 from search.runs.seeds import replicate_config, segment_config
 from search.trials.asking import Asking
+from search.trials.epoch_budget import EpochBudget
 from search.trials.feasible import IMPOSSIBLE, breaks, require_feasible
 from search.trials.judging import Judge
 from search.trials.open_trial import Observer, OpenTrial
@@ -44,7 +45,7 @@ from search.trials.sampling import propose
 from search.trials.study import OpenedStudy
 from space import RunConfig
 from space.epochs import Epoch
-from storage import RunEpoch, RunRecord, TrialStep
+from storage import RunEpoch, RunRecord
 from storage.actions import answer
 from storage.optuna_rows.trial_rows import require_unfinished, write_attribute
 from storage.runs import STATE_OF_RUNS
@@ -52,9 +53,6 @@ from storage.tables.attributes import FAIL_REASON, PARENT, QUEUED, STANDARD_ERRO
 from storage.tables.service import ActionRecord
 
 __all__ = ["Ledger"]
-
-COUNTED_AFTER = 100
-"""A study's epochs are counted anew after so small a part of what is left of their budget."""
 
 
 class Ledger(RunLedger[OpenTrial]):
@@ -75,32 +73,26 @@ class Ledger(RunLedger[OpenTrial]):
         """
         super().__init__(opened.store, launch_id)
         self.study_id = opened.id
-        self._opened = opened
-        self._study, self._space = opened.study, opened.space
-        self._measured = opened.measured
+        self._opened, self._study, self._space = opened, opened.study, opened.space
         self._trials = opened.store.optuna_storage
         self._epochs = opened.space.training.epochs
-        self._max_epochs = opened.space.budget.epochs
         self._is_single = len(opened.space.objectives) == 1
-        of_epochs = {metric.name for metric in opened.measured.metrics}
-        self._aims = [o.metric for o in opened.space.objectives if o.metric in of_epochs]
         self._observer = observer
         self._asking = Asking(opened, launch_id, self._lease)
         self._judge = Judge(opened)
-        self._n_epochs = opened.store.n_epochs(opened.id)
-        self._n_uncounted = 0
+        self._budget = EpochBudget(opened)
         self._open: dict[int, OpenTrial] = {}
         self._n_failed_in_a_row = 0
 
     @property
     def n_epochs(self) -> int:
         """How many epochs the study has trained, over all launches, as far as it was counted."""
-        return self._n_epochs
+        return self._budget.n_spent
 
     @property
     def is_spent(self) -> bool:  # type: ignore[override]
         """Whether the study's budget of epochs is used up."""
-        return self._max_epochs is not None and self._n_epochs >= self._max_epochs
+        return self._budget.is_spent
 
     @property
     def awaits_others(self) -> bool:  # type: ignore[override]
@@ -189,10 +181,7 @@ class Ledger(RunLedger[OpenTrial]):
             config = segment_config(config, len(lineage.before) if lineage else 0)
             n_parameters = require_feasible(self._space, config)
         except IMPOSSIBLE as error:
-            n_failed_before = self._n_failed_in_a_row
             self._refuse(asked, params, str(error))
-            if self._space.sampler.name == "grid" and params and breaks(self._space, params):
-                self._n_failed_in_a_row = n_failed_before  # A grid has an end, and it is no fault.
             return None
         except UpdateFinishedTrialError:
             return None  # Another program has ended it before it began.
@@ -202,13 +191,13 @@ class Ledger(RunLedger[OpenTrial]):
         """Close a trial that cannot become a run, and the runs of it that were interrupted."""
         trial = self._trials.get_trial(asked._trial_id)
         queued = {**trial.system_attrs.get(QUEUED, {}), **trial.params}
-        begun = [
-            run
-            for run in self._store.runs(self.study_id, "search", state="interrupted")
-            if run.trial_id == trial._trial_id
-        ]
+        its = [trial._trial_id]
+        begun = self._store.runs(self.study_id, "search", state="interrupted", trial_ids=its)
         recorded = self._store.epochs(run.run_id for run in begun)
-        self._fail(self._take_up(asked, params or queued, begun, recorded, 0), reason)
+        opened = self._take_up(asked, params or queued, begun, recorded, 0)
+        # A grid has an end, and it is no fault that some of its points break a constraint.
+        is_of_grid = self._space.sampler.name == "grid" and params and breaks(self._space, params)
+        self._fail(opened, reason, counts=not is_of_grid)
 
     def _open_trial(
         self,
@@ -236,18 +225,14 @@ class Ledger(RunLedger[OpenTrial]):
             return None
         if opened.resumed:
             # A driver killed between a report and the decision on it left the decision to us.
-            steps = self._advance(opened)
+            steps = opened.take_in()
             if steps:
                 self._store.record_epochs(self._launch_id, [], steps)
             opened.undecided = opened.n_steps > 0
             if self._decide(opened):
                 return None
         unfinished = [(run, config) for run, config in runs if run.n_epochs < self._epochs]
-        return Assignment(
-            runs=tuple(unfinished),
-            in_turn=opened.in_turn,
-            lineage=lineage,
-        )
+        return Assignment(runs=tuple(unfinished), in_turn=opened.in_turn, lineage=lineage)
 
     def _lineage(self, asked: optuna.Trial) -> Lineage | None:
         """Where a trial goes on; None where no population proposed it."""
@@ -266,7 +251,7 @@ class Ledger(RunLedger[OpenTrial]):
     ) -> OpenTrial:
         """Open a trial with its runs and with what these have recorded."""
         opened = OpenTrial.of(
-            asked, params, runs, recorded, self._space, self._measured, n_parameters
+            asked, params, runs, recorded, self._space, self._opened.measured, n_parameters
         )
         self._open[opened.trial_id] = opened
         self._by_run.update(dict.fromkeys(opened.runs, opened))
@@ -278,7 +263,7 @@ class Ledger(RunLedger[OpenTrial]):
         touched = {
             opened.trial_id: opened for each in epochs for opened in [self._by_run[each.run_id]]
         }
-        steps = [step for opened in touched.values() for step in self._advance(opened)]
+        steps = [step for opened in touched.values() for step in opened.take_in()]
         while epochs:
             with self._letting_go():
                 self._store.record_epochs(self._launch_id, epochs, steps, trials=touched)
@@ -286,14 +271,7 @@ class Ledger(RunLedger[OpenTrial]):
             touched = {i: opened for i, opened in touched.items() if i in self._open}
             epochs = [epoch for epoch in epochs if self.is_open(epoch.run_id)]
             steps = [step for step in steps if step.trial_id in touched]
-        self._n_epochs += len(epochs)
-        self._n_uncounted += len(epochs)
-        if self._max_epochs is not None:
-            left = self._max_epochs - self._n_epochs
-            # Other launches spend them, too. To count them takes as long as the study is large.
-            if self._n_uncounted >= max(1, left / COUNTED_AFTER):
-                self._n_epochs = self._store.n_epochs(self._opened.id)
-                self._n_uncounted = 0
+        self._budget.spend(len(epochs))
         return {each.run_id for each in epochs}
 
     def _goes_on(self, report: Report, *, is_news: bool) -> bool:
@@ -303,30 +281,21 @@ class Ledger(RunLedger[OpenTrial]):
         if report.failure is not None:
             self.fail(report.run_id, report.failure, report.traceback)
             return False
-        missing = [name for name in self._aims if report.epoch and name not in report.epoch.metrics]
-        if missing:
-            found = ", ".join(report.epoch.metrics) if report.epoch else ""
-            self.fail(report.run_id, f"it is judged by {missing[0]}, and measures {found}")
+        if report.epoch is not None and (reason := self._judge.cannot(report.epoch)) is not None:
+            self.fail(report.run_id, reason)
             return False
         n_epochs = opened.runs[report.run_id].n_epochs
         with self._letting_go():
             return not self._decide(opened) and n_epochs < self._epochs
         return False
 
-    def _advance(self, opened: OpenTrial) -> list[TrialStep]:
-        """Take in what a trial's runs have made known; say what it has to report to Optuna."""
-        new = opened.take_in()
-        if not self._is_single:
-            return []
-        return [
-            TrialStep(trial_id=opened.trial_id, step=step, value=opened.step_values(step)[0])
-            for step in new
-        ]
-
     def _decide(self, opened: OpenTrial) -> bool:
         """End a trial that is complete or that the pruner stops; say whether it ended."""
         if opened.is_complete:
-            self._complete(opened)
+            opened.values, errors = opened.final_values()
+            if errors is not None:
+                self._trials.set_trial_user_attr(opened.trial_id, STANDARD_ERROR, errors)
+            self._tell(opened, TrialState.COMPLETE, opened.values)
             return True
         if opened.undecided and self._is_single and self._judge.stops(opened):
             reason = f"pruned after {'replicate' if opened.in_turn else 'epoch'} {opened.n_steps}"
@@ -334,12 +303,6 @@ class Ledger(RunLedger[OpenTrial]):
             return True
         opened.undecided = False
         return False
-
-    def _complete(self, opened: OpenTrial) -> None:
-        opened.values, errors = opened.final_values()
-        if errors is not None:
-            self._trials.set_trial_user_attr(opened.trial_id, STANDARD_ERROR, errors)
-        self._tell(opened, TrialState.COMPLETE, opened.values)
 
     def trial_of(self, run_id: int) -> OpenTrial:
         """The trial of a run that is open."""
@@ -378,18 +341,16 @@ class Ledger(RunLedger[OpenTrial]):
                 self._stop(opened, reason)
 
     def _stop(self, opened: OpenTrial, reason: str) -> None:
-        n_failed_before = self._n_failed_in_a_row
         if self._is_single and opened.n_steps:
-            self._tell(opened, TrialState.PRUNED, None, reason)
+            self._tell(opened, TrialState.PRUNED, None, reason, counts=False)
         else:
-            self._fail(opened, reason)
-        self._n_failed_in_a_row = n_failed_before  # It is no fault.
+            self._fail(opened, reason, counts=False)
 
-    def _fail(self, opened: OpenTrial, reason: str) -> None:
+    def _fail(self, opened: OpenTrial, reason: str, *, counts: bool = True) -> None:
         if opened.runs:
             self._store.require_runs(self._launch_id, opened.runs)
         self._trials.set_trial_user_attr(opened.trial_id, FAIL_REASON, reason)
-        self._tell(opened, TrialState.FAIL, None, reason)
+        self._tell(opened, TrialState.FAIL, None, reason, counts=counts)
 
     def interrupt(self, reason: str) -> int:
         """Put every open trial back in the queue, to go on from its last checkpoint.
@@ -421,9 +382,13 @@ class Ledger(RunLedger[OpenTrial]):
         state: TrialState,
         values: list[float] | None,
         reason: str | None = None,
+        *,
+        counts: bool = True,
     ) -> None:
+        """End a trial for Optuna and in the store; it counts in a row of failures, or ends one."""
         self._study.tell(opened.asked, values, state=state)
-        self._n_failed_in_a_row = self._n_failed_in_a_row + 1 if state == TrialState.FAIL else 0
+        if counts:
+            self._n_failed_in_a_row = self._n_failed_in_a_row + 1 if state == TrialState.FAIL else 0
         self._end(opened, state, reason)
 
     def _end(self, opened: OpenTrial, state: TrialState, reason: str | None) -> None:

@@ -15,7 +15,7 @@ from search.runs.protocol import Report
 from space import Space
 from space.epochs import Epoch
 from space.metrics import Measured
-from storage import RunRecord
+from storage import RunRecord, TrialStep
 from storage.kept_epoch import RunProgress
 from storage.tables.attributes import BASELINE, warm_start_of
 
@@ -123,21 +123,28 @@ class OpenTrial:
         """Whether every run has all its epochs."""
         return self.n_epochs >= self.epochs
 
-    def take_in(self) -> range:
+    def take_in(self) -> list[TrialStep]:
         """Look at what the runs have by now.
 
         Returns:
-            The steps that are new, counted from 1.
+            What Optuna is to hear of it: the values of the steps that are new, which count from 1.
+            Nothing of a trial of several objectives, which Optuna has no pruner for.
         """
         before = self.n_steps
         if self.in_turn:
             self.n_steps = sum(run.n_epochs >= self.epochs for run in self.runs.values())
         else:
             self.n_steps = self.n_epochs
-        if self.n_steps != before:
-            self.undecided = True
-            self.values = self.step_values(self.n_steps)
-        return range(before + 1, self.n_steps + 1)
+        if self.n_steps == before:
+            return []
+        self.undecided = True
+        self.values = self.step_values(self.n_steps)
+        if len(self.values) > 1:
+            return []
+        return [
+            TrialStep(trial_id=self.trial_id, step=step, value=self.step_values(step)[0])
+            for step in range(before + 1, self.n_steps + 1)
+        ]
 
     def step_values(self, step: int) -> list[float]:
         """The objectives' values at a step, from 1."""

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from search.launch.plan import Plan
 from search.trials.ledger import Ledger
+from search.trials.open_trial import OpenTrial
 from storage import Store, open_store
 from storage.tables.attributes import BASELINE, FAIL_REASON
 from tests.search.conftest import open_study
@@ -117,7 +118,7 @@ def test_decision_lost_with_its_driver_is_made_by_the_next(
 ) -> None:
     plan = plan_for()
     ledger, study = new_ledger(plan, store, recorder)
-    monkeypatch.setattr(Ledger, "_advance", lambda *_: [])
+    monkeypatch.setattr(OpenTrial, "take_in", lambda *_: [])
     monkeypatch.setattr(Ledger, "_decide", lambda *_: False)
     work(ledger, plan, n_workers=1, n_steps=9)
     ledger.interrupt("killed before the decision")
