@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, settings
 
 from storage import Store, open_store
 
+from .one_cache import share_statements
+
 if TYPE_CHECKING:
     from .postgresql import PostgresqlServer
 
@@ -31,8 +33,9 @@ BACKENDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 
 
 def pytest_configure() -> None:
-    """Collect no garbage while modules are imported."""
+    """Collect no garbage while modules are imported, and compile each statement once."""
     gc.disable()
+    share_statements()
 
 
 def pytest_collection_finish() -> None:
