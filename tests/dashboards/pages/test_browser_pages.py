@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
+from storage import open_store
+from storage.benchmarks import load_benchmarks
+from storage.tables.records import CourseRecord, WorkerRecord
 from tests.dashboards.made.bulk_rows import HOSTILE
+from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.pages.watched import N_TRIALS, WAIT_MS, Watched, study_path
 from tests.dashboards.pages.web import serving
 
@@ -128,18 +133,108 @@ def test_on_a_phone_tables_move_in_their_box_and_targets_are_large(watched: Watc
     assert small == []
 
 
-def test_three_questions_are_answered_without_scrolling(watched: Watched) -> None:
-    """Is it better than what I had? On what does that rest? How far is it?"""
+QUESTIONS = {
+    "overview": (
+        ("what runs, what has ended?", "tbody th"),
+        ("what came out of it?", "tbody .verdict"),
+        ("how far is it?", "tbody td[data-label=progress]"),
+    ),
+    "study": (
+        ("is it better than what I had?", ".verdict"),
+        ("on what does that rest?", ".aside"),
+        ("how far is it?", "#lead .lead:has-text('6 of 6 trials')"),
+    ),
+    "running study": (
+        ("what is trained now?", "#now tbody a"),
+        ("when does it end?", "#now .lead"),
+        ("how do I stop it?", "#now .links a"),
+    ),
+    "benchmark": (
+        ("which config is better?", ".verdict"),
+        ("is that certain?", ".verdict .badge"),
+        ("against what, on how many seeds?", "#lead .lead"),
+    ),
+    "trial": (
+        ("what did it reach?", ".tile"),
+        ("why did it end?", ".question"),
+        ("what is different from the baseline?", "h2:has-text('different from') + .sheet tbody tr"),
+    ),
+    "run": (
+        ("what is it a run of?", "#summary .lead a"),
+        ("how did it end?", ".question"),
+        ("what was measured?", ".tile"),
+    ),
+    "comparison": (
+        ("what is compared?", "#summary .lead"),
+        ("which is better?", ".sheet"),
+        ("what is different?", ".sheet:has-text('setting') tbody tr"),
+    ),
+    "queue": (
+        ("what waits, what runs?", "#content .empty, #content tbody tr"),
+        ("how do I start something?", "details.start summary"),
+        ("in whose name?", ".problem, .note"),
+    ),
+    "table": (
+        ("how many are there?", ".lead"),
+        ("how do I find some of them?", "input[name=where]"),
+        ("what does one say?", ".rows tbody tr"),
+    ),
+}
+"""What a stranger should see within half a minute, and the element that has the answer."""
+
+
+@pytest.fixture(scope="module")
+def addresses(searched: str) -> dict[str, str]:
+    """Each kind of page -> where there is one; a study that is being trained is made for it."""
+    with closing(open_store(searched)) as store:
+        seen = f"/study/{store.study_id('seen')}"
+        running = add_study(store, "under way", 20, running=True)
+        runs = [run.run_id for run in store.runs(running, state="running")]
+        workers = [WorkerRecord(name=f"host {each}", runs=(each,), silence=1) for each in runs]
+        course = CourseRecord(
+            purpose="search",
+            n_epochs=100,
+            seconds=50,
+            seconds_left=600,
+            n_planned=None,
+            workers=tuple(workers),
+            lines=("trial 19 starts",),
+            warnings=(),
+        )
+        assert store.beat(store.launches(running)[-1].launch_id, course)
+        return {
+            "overview": "/",
+            "study": seen,
+            "running study": f"/study/{running}",
+            "benchmark": f"/benchmark/{load_benchmarks(store)[0].benchmark_id}",
+            "trial": f"{seen}/trial/1",
+            "run": f"/run/{store.runs()[0].run_id}",
+            "comparison": f"{seen}/compare?trial=0&trial=1",
+            "queue": "/queue",
+            "table": f"{seen}/trials",
+        }
+
+
+@pytest.mark.parametrize("kind", QUESTIONS)
+def test_three_questions_are_answered_without_scrolling(
+    watched: Watched, addresses: dict[str, str], kind: str
+) -> None:
     page = watched.page
-    page.set_viewport_size({"width": 1280, "height": 720})
-    watched.open(study_path(watched, "seen"))
-    for where, said in (
-        (".verdict", "fresh seeds"),
-        (".aside", "the baseline has"),
-        (".tile:has-text('progress')", f"{N_TRIALS} of {N_TRIALS} trials"),
-    ):
-        found = page.locator(where).first
-        expect(found).to_contain_text(said)
-        box = found.bounding_box()
-        assert box is not None
-        assert box["y"] + box["height"] <= 720
+    for width, height in ((1400, 900), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(watched.home + addresses[kind])
+        if kind != "table":
+            expect(page.locator("#content[data-version]")).to_be_attached(timeout=WAIT_MS)
+        for question, where in QUESTIONS[kind]:
+            answer = page.locator(f"main :is({where})").first
+            expect(answer).to_be_visible()
+            box = answer.bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] <= height, question
+
+
+def test_the_questions_of_each_page_are_those_of_its_guide() -> None:
+    guide = (Path(__file__).parents[3] / "docs/guide/dashboards.md").read_text()
+    for kind, questions in QUESTIONS.items():
+        asked = "; ".join(question for question, _ in questions)
+        assert f"| {kind} | {asked} |" in guide
