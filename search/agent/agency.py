@@ -259,7 +259,7 @@ def what_became(
         if status < 0:
             return "died", f"its command was killed ({signal.Signals(-status).name})"
         return "queued", "it was interrupted"
-    if ended == "died":  # The store was away for too long to hear of its end.
+    if ended in ("died", "running"):  # The store was away for too long to hear of its end.
         return state_after(launch)
     return "failed", said()
 

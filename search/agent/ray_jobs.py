@@ -151,7 +151,7 @@ class RayJobs:
         try:
             return self._understood(lambda: self._client.get_job_info(job))
         except _RefusedError as error:
-            if error.status == 404:
+            if error.status == 404 and job in str(error):  # No other server would name it.
                 return None
             raise
 

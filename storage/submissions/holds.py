@@ -218,10 +218,17 @@ def put_back(store: Store) -> tuple[list[SubmissionRecord], list[int]]:
 
 
 def state_after(launch: LaunchRecord | None) -> tuple[str, str | None]:
-    """What has become of a submission, by how its launch ended: as `end_hold` is told, and why."""
+    """What has become of a submission, by how its launch ended: as `end_hold` is told, and why.
+
+    Args:
+        launch: The launch, whose command has ended: one that was killed on another machine counts
+            as running until its lease does.
+    """
     if launch is None:
         return "queued", "its agent died"
     status = status_of(launch)
+    if status == "running":
+        status = "died"
     if status in ("died", "interrupted"):
         after = "died" if status == "died" else "queued"
         return after, f"launch {launch.launch_id} {status}"

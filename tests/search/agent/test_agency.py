@@ -150,6 +150,7 @@ def test_people_are_told_of_what_failed_before_it_could_tell_them(
     hold = str(late.submission.hold)
     launch_id = store.begin_launch(new_launch(), lambda c, number: begin_under(c, hold, number))
     store.record_told(launch_id, "It failed.")
+    store.end_launch(launch_id, "failed")
     early.status, late.status, well.status = 2, 2, 0
     looks(agent)
     assert set(states(store).values()) == {"failed", "done"}
@@ -317,6 +318,9 @@ def test_what_a_dead_agent_left_running_here_takes_up_room(store: Store, started
         (130, "interrupted", "queued", "launch 4 interrupted"),
         (130, None, "queued", "it was interrupted"),
         (-9, "died", "died", "launch 4 died"),
+        (-9, "running", "died", "launch 4 died"),  # It was on another machine.
+        (130, "running", "died", "launch 4 died"),
+        (2, "running", "died", "launch 4 died"),
         (-9, None, "died", "its command was killed (SIGKILL)"),
         (-9, "plateau", "done", None),
         (-11, None, "failed", "its command crashed (SIGSEGV)"),
@@ -328,7 +332,8 @@ def test_what_became_of_it(status: int, ended: str | None, state: str, reason: s
     launch: Any = None
     if ended is not None:
         known: dict[str, Any] = dict.fromkeys(LaunchRecord.__dataclass_fields__)
-        launch = LaunchRecord(**{**known, "launch_id": 4, "status": ended})
+        heard = {"host": "elsewhere", "pid": 1, "silence": 1.0}
+        launch = LaunchRecord(**{**known, **heard, "launch_id": 4, "status": ended})
     assert what_became(status, launch, lambda: "a sentence") == (state, reason)
 
 

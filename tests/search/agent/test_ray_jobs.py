@@ -188,8 +188,13 @@ def test_a_job_is_asked_to_stop_until_it_has(head: Head, store: Store) -> None:
 
 def test_a_cluster_that_was_started_anew_knows_no_job(head: Head, store: Store) -> None:
     submit(store, new())
-    child = RayJobs(head.url)(taken(store), order("sqlite:///s.db"))
-    head.answers["GET /api/jobs/search"] = (404, "Job search does not exist")
+    held = taken(store)
+    child = RayJobs(head.url)(held, order("sqlite:///s.db"))
+    head.answers["GET /api/jobs/search"] = (404, "There is nothing here")
+    with pytest.raises(ClusterError, match="404"):
+        child.poll()
+    gone = f"Job search-{held.submission_id}-{held.hold} does not exist"
+    head.answers["GET /api/jobs/search"] = (404, gone)
     assert child.poll() == -signal.SIGKILL
 
 
