@@ -42,13 +42,17 @@ class Epoch:
             rule: What decides: the first metric, where it is equal the next one, and so on. A value
                 that is not finite is worse than any that is.
         """
-        return kept is None or self._ranks(rule) < kept._ranks(rule)
+        if kept is None:
+            return True
+        for metric in rule:
+            new, old = self._rank(metric), kept._rank(metric)
+            if new != old:
+                return new < old
+        return False
 
-    def _ranks(self, rule: Sequence[Metric]) -> tuple[float, ...]:
-        values = [(metric, self[metric.name]) for metric in rule]
-        return tuple(
-            metric.rank(value) if math.isfinite(value) else math.inf for metric, value in values
-        )
+    def _rank(self, metric: Metric) -> float:
+        value = self[metric.name]
+        return metric.rank(value) if math.isfinite(value) else math.inf
 
 
 def kept_epoch(epochs: Iterable[Epoch], rule: Sequence[Metric]) -> Epoch | None:

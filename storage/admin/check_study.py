@@ -6,14 +6,14 @@ import itertools
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from optuna.trial import FrozenTrial, TrialState
 
-from space.epochs import Epoch, kept_epoch
+from space.epochs import Epoch
 from space.metrics import Measured
 from space.words import count
 from storage.kept_epoch import RunProgress
@@ -23,6 +23,7 @@ from storage.tables import schema
 from storage.tables.attributes import BASELINE
 from storage.tables.metric_rows import read_epochs
 from storage.tables.optuna_models import REPORTS, TRIALS, USER_ATTRIBUTES, VALUES
+from storage.tables.parts import in_parts
 from storage.tables.records import LaunchRecord, RunRecord
 
 __all__ = ["AGAIN", "Finding", "check_epochs", "check_study"]
@@ -75,8 +76,10 @@ def check_study(
     Yields:
         What is wrong.
     """
-    trials = read_trials(connection, study_id)
-    yield from _numbers(trials, name)
+    of_study = TRIALS.c.study_id == study_id
+    query = sa.select(TRIALS.c.trial_id, TRIALS.c.number).where(of_study)
+    numbers = {row.trial_id: row.number for row in connection.execute(query)}
+    yield from _numbers(list(numbers.values()), name)
     if not has_ours:
         return
     columns = (schema.studies.c.metrics, schema.studies.c.measured)
@@ -86,35 +89,38 @@ def check_study(
     if terms is None:
         return  # Another tool's study: no launch of ours answers for its trials.
     metrics, measured = terms
-    of_study = schema.runs.c.study_id == study_id
-    runs = _read_runs(connection, of_study)
-    epochs = read_epochs(connection, sa.select(schema.runs.c.run_id).where(of_study))
-    yield from _check_runs(runs, epochs, dict.fromkeys((r.config_hash for r in runs), measured))
     is_live = any(launch.launch_id in alive for launch in launches)
-    of_trial: dict[int | None, list[RunRecord]] = {}
-    for run in runs:
-        if run.purpose == "search":
-            of_trial.setdefault(run.trial_id, []).append(run)
-        elif run.state == "running" and run.launch_id not in alive:
-            yield _of_run(run, f"it is running, but launch {run.launch_id} is not alive", AGAIN)
     in_turn = any(_setting(launch, "pruner", "name") == "wilcoxon" for launch in launches)
-    for trial in trials:
-        label = f"trial {trial.number} of '{name}'"
-        own = sorted(of_trial.get(trial._trial_id, []), key=lambda run: run.replicate)
-        yield from _check_states(trial, label, own, is_live)
-        if len(metrics) == 1:
-            progress = [
-                RunProgress(
-                    measured,
-                    metrics,
-                    selection=run.selection,
-                    n_parameters=run.n_parameters or 0,
-                    epochs=epochs.get(run.run_id, ()),
-                )
-                for run in own
-            ]
-            yield from _check_reports(trial, label, own, progress, in_turn=in_turn)
-    yield from _check_budget(connection, study_id, name, launches, trials, of_trial)
+    n_epochs, step = 0, 1
+    runs_of, of_trial = schema.runs.c, schema.runs.c.trial_id
+    of_no_trial = of_trial.is_(None) | of_trial.not_in(sa.select(TRIALS.c.trial_id).where(of_study))
+    parts = [(part, of_trial.in_(part)) for part in in_parts(sorted(numbers))]
+    for part, of_part in [*parts, ([], of_no_trial)]:
+        which = (runs_of.study_id == study_id) & of_part
+        trials = read_trials(connection, study_id, trial_ids=part, newer_than=None)
+        runs = _read_runs(connection, which)
+        epochs = read_epochs(connection, sa.select(runs_of.run_id).where(which))
+        progress = {
+            run.run_id: _progress(run, measured, metrics, epochs.get(run.run_id, ()))
+            for run in runs
+        }
+        yield from _check_runs(runs, epochs, progress)
+        searched: dict[int | None, list[RunRecord]] = {}
+        for run in runs:
+            if run.purpose == "search":
+                searched.setdefault(run.trial_id, []).append(run)
+                n_epochs += run.n_epochs
+            elif run.state == "running" and run.launch_id not in alive:
+                yield _of_run(run, f"it is running, but launch {run.launch_id} is not alive", AGAIN)
+        step = max([step, *map(len, searched.values())])
+        for trial in trials:
+            label = f"trial {trial.number} of '{name}'"
+            own = sorted(searched.get(trial._trial_id, []), key=lambda run: run.replicate)
+            yield from _check_states(trial, label, own, is_live)
+            if len(metrics) == 1:
+                of_own = [progress[run.run_id] for run in own]
+                yield from _check_reports(trial, label, own, of_own, in_turn=in_turn)
+    yield from _check_budget(connection, study_id, name, launches, len(numbers), n_epochs, step)
 
 
 def check_epochs(connection: sa.Connection, measured: Mapping[str, Measured]) -> Iterator[Finding]:
@@ -128,8 +134,16 @@ def check_epochs(connection: sa.Connection, measured: Mapping[str, Measured]) ->
         What is wrong.
     """
     of_none = schema.runs.c.study_id.is_(None)
-    epochs = read_epochs(connection, sa.select(schema.runs.c.run_id).where(of_none))
-    yield from _check_runs(_read_runs(connection, of_none), epochs, measured)
+    numbers = connection.execute(sa.select(schema.runs.c.run_id).where(of_none)).scalars()
+    for part in in_parts(sorted(numbers)):
+        runs = _read_runs(connection, schema.runs.c.run_id.in_(part))
+        epochs = read_epochs(connection, part)
+        progress = {
+            run.run_id: _progress(run, measured[run.config_hash], (), epochs.get(run.run_id, ()))
+            for run in runs
+            if run.config_hash in measured
+        }
+        yield from _check_runs(runs, epochs, progress)
 
 
 def _read_runs(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[RunRecord]:
@@ -137,9 +151,21 @@ def _read_runs(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list
     return [RunRecord(**row._mapping) for row in connection.execute(query)]
 
 
-def _numbers(trials: Sequence[FrozenTrial], name: str) -> Iterator[Finding]:
+def _progress(
+    run: RunRecord, measured: Measured, objectives: Sequence[str], epochs: Iterable[Epoch]
+) -> RunProgress:
+    return RunProgress(
+        measured,
+        objectives,
+        selection=run.selection,
+        n_parameters=run.n_parameters or 0,
+        epochs=epochs,
+    )
+
+
+def _numbers(numbers: Sequence[int], name: str) -> Iterator[Finding]:
     """The trials of a study have numbers 0, 1, ... without a constraint that says so."""
-    counts = Counter(trial.number for trial in trials)
+    counts = Counter(numbers)
     for number, n_trials in sorted(counts.items()):
         if n_trials > 1:
             yield Finding(
@@ -149,7 +175,7 @@ def _numbers(trials: Sequence[FrozenTrial], name: str) -> Iterator[Finding]:
                 mend=DISTRUST,
             )
     n_missing = max(counts, default=-1) + 1 - len(counts)
-    if n_missing and len(counts) == len(trials):
+    if n_missing and len(counts) == len(numbers):
         first = next(number for number in itertools.count() if number not in counts)
         others = f", nor {count(n_missing - 1, 'other number')} below {max(counts)}"
         yield Finding(
@@ -162,7 +188,7 @@ def _numbers(trials: Sequence[FrozenTrial], name: str) -> Iterator[Finding]:
 
 
 def _check_runs(
-    runs: list[RunRecord], epochs: dict[int, list[Epoch]], measured: Mapping[str, Measured]
+    runs: list[RunRecord], epochs: dict[int, list[Epoch]], progress: Mapping[int, RunProgress]
 ) -> Iterator[Finding]:
     """Compare what runs say of themselves with the epochs that are there."""
     for run in runs:
@@ -185,9 +211,8 @@ def _check_runs(
         if not math.isclose(run.train_seconds, seconds, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             what = f"it says {run.train_seconds:g} s of training, its epochs sum to {seconds:g} s"
             yield _of_run(run, what, DISTRUST)
-        if run.config_hash in measured:
-            kept = kept_epoch(own, measured[run.config_hash].rules(run.selection)[0])
-            best = None if kept is None else kept.epoch
+        if run.run_id in progress:
+            best = progress[run.run_id].best_epoch or None
             if run.best_epoch != best:
                 what = f"it says epoch {run.best_epoch} is its best, the metrics say {best}"
                 yield _of_run(run, what, DISTRUST)
@@ -272,10 +297,21 @@ def _check_budget(
     study_id: int,
     name: str,
     launches: Sequence[LaunchRecord],
-    trials: Sequence[FrozenTrial],
-    of_trial: dict[int | None, list[RunRecord]],
+    n_trials: int,
+    n_epochs: int,
+    step: int,
 ) -> Iterator[Finding]:
-    """Compare what was spent with the largest budget that a launch was given."""
+    """Compare what was spent with the largest budget that a launch was given.
+
+    Args:
+        connection: A snapshot.
+        study_id: The study.
+        name: Its name.
+        launches: Its launches.
+        n_trials: Its trials.
+        n_epochs: What they have trained.
+        step: The most replicates that a trial has.
+    """
     if not launches:
         return
     key = f"study '{name}'"
@@ -288,19 +324,16 @@ def _check_budget(
         )
         query = query.where((USER_ATTRIBUTES.c.key == BASELINE) & (TRIALS.c.study_id == study_id))
         allowed = max(budgets)
-        if len(trials) > allowed:
+        if n_trials > allowed:
             allowed = max(allowed, int(connection.execute(query).scalar_one()))
-        if len(trials) > allowed:
-            what = f"it has {count(len(trials), 'trial')}, its budget is {allowed}"
+        if n_trials > allowed:
+            what = f"it has {count(n_trials, 'trial')}, its budget is {allowed}"
             yield Finding(table=TRIALS.name, key=key, what=what, mend=mend)
     budgets = [_setting(launch, "budget", "epochs") for launch in launches]
-    if None not in budgets:
-        spent = sum(run.n_epochs for runs in of_trial.values() for run in runs)
-        # A worker's step is an epoch of each replicate, and each launch may have one under way.
-        step = max((len(runs) for runs in of_trial.values()), default=1)
-        if spent > max(budgets) + step * len(launches) - 1:
-            what = f"it has trained {count(spent, 'epoch')}, its budget is {max(budgets)}"
-            yield Finding(table=schema.epochs.name, key=key, what=what, mend=mend)
+    # A worker's step is an epoch of each replicate, and each launch may have one under way.
+    if None not in budgets and n_epochs > max(budgets) + step * len(launches) - 1:
+        what = f"it has trained {count(n_epochs, 'epoch')}, its budget is {max(budgets)}"
+        yield Finding(table=schema.epochs.name, key=key, what=what, mend=mend)
 
 
 def _setting(launch: LaunchRecord, group: str, key: str) -> Any:

@@ -263,16 +263,19 @@ class _Copier:
         key = _NUMBERED.get(table)
         # Optuna counts a new trial's number by the trials of a lower id.
         order = (table.c.number,) if table is TRIALS else tuple(table.primary_key)
-        query = sa.select(table).where(which).order_by(*order)
         # A number that no other row names is given by the target.
         own = {key} if key or len(order) > 1 else {order[0].name} - self._numbers.keys()
+        names = [column.name for column in table.c if column.name not in own]
+        numbered = [name for name in names if name in self._numbers]
+        columns = [table.c[name] for name in (*names, *([key] if key else []))]
+        query = sa.select(*columns).where(which).order_by(*order)
         counted = {TRIALS: "n_trials", _RUNS: "n_runs", schema.epochs: "n_epochs"}.get(table)
         result = self._read.execute(query, execution_options={"yield_per": CHUNK})
-        for chunk in result.mappings().partitions():
-            rows = [
-                {name: self._renumbered(name, row[name]) for name in row if name not in own}
-                for row in chunk
-            ]
+        for chunk in result.partitions():
+            rows = [dict(zip(names, row, strict=False)) for row in chunk]
+            for name in numbered:
+                for row in rows:
+                    row[name] = self._renumbered(name, row[name])
             if counted:
                 setattr(self.done, counted, getattr(self.done, counted) + len(rows))
             if key is None:
@@ -280,7 +283,7 @@ class _Copier:
             else:
                 insert = table.insert().returning(table.c[key], sort_by_parameter_order=True)
                 new = self._write.execute(insert, rows).scalars()
-                self._numbers[key].update(zip([row[key] for row in chunk], new, strict=True))
+                self._numbers[key].update(zip((row[-1] for row in chunk), new, strict=True))
 
     def _renumbered(self, column: str, value: Any) -> Any:
         """What a column of a row says in the target.
@@ -288,9 +291,9 @@ class _Copier:
         Raises:
             StorageError: If it names a row that the source does not have.
         """
-        numbers = self._numbers.get(column)
-        if numbers is None or value is None:
-            return value
+        if value is None:
+            return None
+        numbers = self._numbers[column]
         if value not in numbers:
             raise StorageError(
                 f"storage {self._source.name}: a row belongs to {column} {value}, which is not "

@@ -66,6 +66,9 @@ __all__ = [
 ]
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
 class UtcDateTime(sa.TypeDecorator[datetime.datetime]):
     """A point in time; UTC in the database, timezone-aware in Python."""
 
@@ -96,7 +99,7 @@ class PlainText(sa.TypeDecorator[str]):
         if value is None:
             return None
         length: int | None = getattr(self.impl_instance, "length", None)
-        return re.sub("[\0\ud800-\udfff]", "\ufffd", value)[:length]
+        return _UNSTORABLE.sub("\ufffd", value)[:length]
 
 
 class LongText(PlainText):
