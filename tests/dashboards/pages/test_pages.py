@@ -6,13 +6,15 @@ import datetime
 import html
 import re
 import shlex
+from pathlib import Path
 
 import optuna
 import pytest
 
+import dashboards
 from dashboards.numbers.study.view import read_study
 from dashboards.pages import addresses
-from dashboards.pages.documents import Document
+from dashboards.pages.documents import Document, static
 from dashboards.pages.latest import Latest
 from dashboards.pages.site import Site
 from dashboards.pages.study_page import study_document
@@ -173,3 +175,17 @@ def test_a_study_page_says_whose_numbers_are_optimistic(store: Store) -> None:
     assert " ".join(confirmation_caveats(found)) in summary
     assert f"chosen among {len(found.trials)} trials by these very seeds" in summary
     assert "The validation error is optimistic: it is the lowest of all epochs" in document.details
+
+
+def test_every_rule_of_the_style_is_of_something_on_a_page() -> None:
+    written = "".join(
+        path.read_text()
+        for kind in ("*.html", "*.py", "*.js")
+        for path in Path(dashboards.__file__).parent.rglob(kind)
+    )
+    style = re.sub(r"/\*.*?\*/", "", static("style.css"), flags=re.DOTALL)
+    selectors = " ".join(re.findall(r"([^{}]+)\{", style))
+    names = {each for each in re.findall(r"[.#]([a-zA-Z][\w-]*)", selectors)}
+    assert {"sheet", "panel"} <= names
+    ours = {each for each in names if not each.startswith("modebar-")}  # The others are plotly's.
+    assert {each for each in ours if not re.search(rf"\b{re.escape(each)}\b", written)} == set()
