@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from space.errors import UsageError
-from space.files.writing import write_output
 from space.terminal.command import Option
 from space.terminal.printing import say_whole
 from space.words import joined
@@ -119,6 +118,8 @@ def main(options: Namespace) -> None:
     """Write the file."""
     if not options.study and not options.benchmark:
         raise UsageError("--study, --benchmark: name at least one study or benchmark to report on.")
+    from space.files.writing import write_output
+
     with opened(options.storage) as store:
         text = report(store, options.study, options.benchmark)
     output = Path(options.output)

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from space.errors import SpaceError
-from space.messages import describe, refusal
+from space.messages import refusal
+from space.words import describe
 
 __all__ = [
     "LARGEST",

@@ -11,11 +11,10 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from space.errors import nearest
 from space.locations import tags, tags_at, walk
-from space.words import joined
+from space.words import describe, joined
 
-__all__ = ["Mistake", "describe", "dotted", "listed", "mistakes", "phrase", "refusal", "together"]
+__all__ = ["Mistake", "dotted", "listed", "mistakes", "phrase", "refusal", "together"]
 
-_LONGEST = 60
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _OF_TYPE = {
     "bool_type": "true or false",
@@ -45,28 +44,6 @@ class Mistake(NamedTuple):
     """Keys and list indices that lead to the place."""
     problem: str
     """What was found there and what is allowed, without a full stop."""
-
-
-def describe(value: object) -> str:
-    """A value as it may stand in a sentence: short, printable, on one line."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int() if value.bit_length() > 64:
-            return "a very large integer"
-        case int():
-            return str(value)
-        case float():
-            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-        case str():
-            return repr(value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "...")
-        case dict():
-            return "a mapping"
-        case list() | tuple():
-            return "a list"
-    return f"a {type(value).__name__}"
 
 
 def dotted(path: Iterable[str | int]) -> str:

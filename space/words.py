@@ -1,4 +1,4 @@
-"""How numbers, counts, times, lists and states are written, wherever people read them."""
+"""How values, numbers, counts, times, lists and states are written, wherever people read them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ __all__ = [
     "STATES",
     "capitalised",
     "count",
+    "describe",
     "duration",
     "joined",
     "number",
@@ -31,6 +32,8 @@ STATES = {
 }
 """The states of trials in words, in the order that legends and tables have them."""
 
+_LONGEST = 60
+"""Characters of a text that is quoted."""
 _EXACT = 2**53
 """Whole numbers below it are exact as floats."""
 
@@ -52,6 +55,28 @@ def number(value: object, figures: int = 4) -> str:
     if isinstance(value, int) or (value.is_integer() and abs(value) < _EXACT):
         return f"{value:,.0f}"
     return f"{value:.{figures}g}" if math.isfinite(value) else "not finite"
+
+
+def describe(value: object) -> str:
+    """A value as it may stand in a sentence: short, printable, on one line."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() if value.bit_length() > 64:
+            return "a very large integer"
+        case int():
+            return str(value)
+        case float():
+            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        case str():
+            return repr(value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "...")
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+    return f"a {type(value).__name__}"
 
 
 def show_params(params: Mapping[str, object]) -> str:

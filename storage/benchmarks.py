@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from space import Override, Reported, parse_override
-from space.config import RecordedConfig
 from storage.store import Store
 from storage.tables import schema
 from storage.tables.clock import StoreNow
 from storage.tables.records import BenchmarkConfig, BenchmarkRecord, Registration
+
+if TYPE_CHECKING:
+    from space import Override
 
 __all__ = [
     "benchmark_name",
@@ -141,6 +142,9 @@ def _as_json(config: BenchmarkConfig) -> dict[str, Any]:
 
 
 def _from_json(values: dict[str, Any]) -> BenchmarkConfig:
+    from space import Reported
+    from space.config import RecordedConfig
+
     reported = values["reported"]
     return BenchmarkConfig(
         name=values["name"],
@@ -166,6 +170,8 @@ def config_changes(settings: Iterable[str], *, epochs: int | None, augment: bool
     Raises:
         SpaceError: If a setting is not ``KEY=VALUE``.
     """
+    from space import Override, parse_override
+
     changes = [parse_override(text) for text in settings]
     if epochs is not None:
         label = f"--epochs {epochs}"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from storage import open_store
+
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "space": set(),
@@ -25,6 +27,24 @@ FORBIDDEN_LIBRARIES = {
     "dashboards": {"torch", "ray"},
     "search": set(),
 }
+
+LARGE = {
+    "fsspec",
+    "numpy",
+    "optuna",
+    "pandas",
+    "plotly",
+    "pydantic",
+    "ray",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "torch",
+    "yaml",
+}
+"""Libraries that take a while to load."""
+READY = ("launch", "export", "submit", "agent", "queue", "serve", "report", "publish", "storage")
+"""Commands whose help waits for none of them."""
 
 
 def imported(path: Path) -> set[str]:
@@ -159,17 +179,41 @@ def test_help_waits_for_none_of_the_libraries() -> None:
     code = """
 import sys
 from search.__main__ import COMMANDS, command
-from search.reproduction.__main__ import main as reproduction
 
-for main in (*map(command, COMMANDS), reproduction):
-    assert "--help" in main.build_parser().format_help()
-large = {"optuna", "plotly", "pandas", "ray", "scipy", "sklearn", "sqlalchemy", "torch"}
-print(sorted(large & set(sys.modules)))
+def loaded_by(commands):
+    for main in commands:
+        assert "--help" in main.build_parser().format_help()
+    return sorted(sys.modules)
+
+print(*loaded_by(map(command, sys.argv[1:])))
+from search.reproduction.__main__ import main as reproduction
+print(*loaded_by([*map(command, COMMANDS), reproduction]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *READY], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    by_ready, by_all = (set(line.split()) for line in done.stdout.splitlines())
+    assert not LARGE & by_ready
+    assert not (LARGE - {"fsspec", "numpy", "pydantic", "yaml"}) & by_all
+
+
+@pytest.mark.parametrize("command", ["storage list", "storage check", "search queue"])
+def test_what_reads_a_store_alone_loads_what_that_needs_alone(command: str, tmp_path: Path) -> None:
+    """Not the files of spaces, nor what draws and trains."""
+    url = f"sqlite:///{tmp_path / 'there.db'}"
+    open_store(url).close()
+    program, name = command.split()
+    code = f"""
+import sys
+from {program}.__main__ import main
+main(["{name}", "--storage", "{url}"])
+print(*sorted(sys.modules))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "[]\n"
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert not (LARGE - {"numpy", "optuna", "sqlalchemy"}) & loaded
 
 
 def test_what_needs_no_pytorch_and_no_scikit_learn_does_not_load_them(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ import sqlalchemy as sa
 from search.agent.children import Child, Order, last_words
 from search.agent.room import Room
 from space.errors import ClusterError, UsageError
-from space.messages import describe
 from space.terminal.command import EXIT_INTERRUPTED
+from space.words import describe
 from storage.commands.kit import STORAGE_VARIABLE
 from storage.tables.service import SubmissionRecord
 

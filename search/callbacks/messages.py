@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from space.errors import StorageError, UsageError, UserError
-from space.messages import describe
-from space.words import count
+from space.words import count, describe
 from storage import LaunchRecord, Store
 from storage.commands.command_line import command_line
 from storage.commands.kit import storage_arguments

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from search.launch.request import read_request
 from space.terminal.command import EXIT_DONE, SET, Option, count_of, seed
 from storage.commands.kit import (
     CALLBACKS,
@@ -63,6 +62,8 @@ environment: SEARCH_STORAGE for --storage, SEARCH_DATA_ROOT for data.root
 )
 def main(options: Namespace) -> int:
     """Launch, and return the exit status."""
+    from search.launch.request import read_request
+
     file = read_request(options)
     # PyTorch and Ray take seconds to load, which neither help nor a mistake in the file waits for.
     from search.launch.ahead import ray_ahead

@@ -19,9 +19,8 @@ from pathlib import Path
 from search.verdict.foreign import ForeignRun
 from space.errors import UsageError, nearest
 from space.files.reader import file_name, read_file
-from space.messages import describe
 from space.metrics import Metric
-from space.words import count, joined
+from space.words import count, describe, joined
 
 __all__ = ["Asked", "Table", "foreign_runs", "read_table"]
 

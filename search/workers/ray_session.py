@@ -21,8 +21,7 @@ from search.workers.scratch import scratch_directory
 from space import Resources, TrainingConfig
 from space.config import AnyTraining
 from space.errors import ClusterError, TrainingError
-from space.messages import describe
-from space.words import count
+from space.words import count, describe
 
 __all__ = [
     "Slots",

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from space.errors import ClusterError
-from space.messages import describe
+from space.words import describe
 
 __all__ = ["scratch_directory", "scratch_root", "sweep_scratch"]
 

@@ -15,10 +15,11 @@ from space.errors import SpaceError
 from space.files.overrides import Override, apply_overrides, parse_override
 from space.files.reader import Lines, file_name, read_yaml
 from space.files.shipped import located
-from space.messages import Mistake, describe, dotted, mistakes
+from space.messages import Mistake, dotted, mistakes
 from space.study.identity import WITHOUT_GPU
 from space.study.space import Space
 from space.trainable import FilePart
+from space.words import describe
 
 __all__ = [
     "WHOLE",

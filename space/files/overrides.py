@@ -8,7 +8,8 @@ from typing import Any
 
 from space.errors import SpaceError
 from space.files.reader import DEEPEST, parse_yaml
-from space.messages import describe, dotted
+from space.messages import dotted
+from space.words import describe
 
 __all__ = ["Override", "apply_overrides", "parse_override"]
 

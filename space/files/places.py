@@ -9,12 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
-
-from upath import UPath
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from space.errors import CheckpointError
-from space.messages import describe
+from space.words import describe
 
 __all__ = [
     "Place",
@@ -28,7 +26,10 @@ __all__ = [
     "retried",
 ]
 
-Place = Path | UPath
+if TYPE_CHECKING:
+    from upath import UPath
+
+Place: TypeAlias = "Path | UPath"
 """A file or directory on this machine, or elsewhere."""
 T = TypeVar("T")
 
@@ -68,6 +69,8 @@ def place_of(text: str) -> Place:
         raise CheckpointError(
             "a URL with credentials in it would be recorded: leave them to the environment"
         )
+    from upath import UPath
+
     try:
         place = UPath(text)
         _ = place.fs

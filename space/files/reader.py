@@ -19,7 +19,7 @@ import yaml
 
 from space.errors import SpaceError
 from space.files.shipped import shipped_files
-from space.messages import describe
+from space.words import describe
 
 __all__ = ["DEEPEST", "LARGEST", "Lines", "file_name", "parse_yaml", "read_yaml"]
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from space.config import FrozenModel, by_name
-from space.messages import describe, refusal
+from space.messages import refusal
+from space.words import describe
 
 __all__ = [
     "AnyCallback",

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from space.config import RunConfig
 from space.errors import nearest
-from space.messages import describe, listed, phrase, refusal, together
+from space.messages import listed, phrase, refusal, together
 from space.metrics import Measured
 from space.study.parameters import (
     CategoricalParameter,
@@ -30,6 +30,7 @@ from space.study.pruners import (
 )
 from space.study.samplers import CmaEsSampler, GridSampler, PBTSampler, Sampler
 from space.study.terms import Confirm, Limits, Objective, Resources, WarmStart
+from space.words import describe
 
 __all__ = [
     "MOST_GRID_POINTS",

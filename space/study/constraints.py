@@ -8,8 +8,9 @@ from typing import Any
 from space.config import RunConfig
 from space.errors import UsageError
 from space.expressions import Kind, read_expression
-from space.messages import describe, refusal
+from space.messages import refusal
 from space.study.identity import flat
+from space.words import describe
 
 __all__ = ["broken", "check_constraints"]
 

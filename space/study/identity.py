@@ -12,7 +12,7 @@ from space.config import (
     SEED_KEYS,
     RunConfig,
 )
-from space.messages import describe
+from space.words import describe
 
 __all__ = ["WITHOUT_GPU", "changes_between", "difference", "flat", "seed_problem"]
 

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from space.config import FrozenModel, by_name
 from space.errors import SpaceError, nearest
-from space.messages import describe, listed, refusal
+from space.messages import listed, refusal
+from space.words import describe
 
 __all__ = ["ByPath", "ImportPath", "OwnClass", "class_in", "imported", "title"]
 

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from space.config import FrozenModel
-from space.messages import describe, listed, refusal
+from space.messages import listed, refusal
+from space.study.steps import TOLERANCE, on_step, stepped
+from space.words import describe
 
 __all__ = [
     "CategoricalParameter",
@@ -19,7 +21,6 @@ __all__ = [
     "IntParameter",
     "Parameter",
     "Value",
-    "on_step",
 ]
 
 Value = bool | int | float | str
@@ -30,8 +31,6 @@ Bound = Annotated[float, Field(ge=-1e100, le=1e100)]
 _IntBound = Annotated[int, Field(ge=-(2**53), le=2**53)]
 N = TypeVar("N", int, float)
 _MOST_STEPS = 1_000_000
-_TOLERANCE = 1e-8
-"""Steps that a value may lie beside a point to be taken for it, by Optuna as well."""
 
 
 class Condition(FrozenModel):
@@ -179,7 +178,7 @@ class FloatParameter(_Number[Bound]):
         if (self.high - self.low) / step > _MOST_STEPS:
             raise refusal(f"found {describe(step)}; over a million steps", "step")
         # A value and low are each rounded by half a unit in the last place, sums once more.
-        least = 2 * math.ulp(max(abs(self.low), abs(self.high))) / _TOLERANCE
+        least = 2 * math.ulp(max(abs(self.low), abs(self.high))) / TOLERANCE
         if step < least:
             enough = 10.0 ** math.ceil(math.log10(least))
             raise refusal(
@@ -197,7 +196,7 @@ class FloatParameter(_Number[Bound]):
 
     def points(self) -> list[Value]:
         """Every value, ascending; only where `n_points` is not None."""
-        return [_stepped(self.low, index, self.step or 1) for index in range(self.n_points or 0)]
+        return [stepped(self.low, index, self.step or 1) for index in range(self.n_points or 0)]
 
     def _centre(self, value: float) -> Value:
         return float(f"{value:.6g}")
@@ -307,25 +306,3 @@ class CategoricalParameter(_Parameter):
 Parameter = Annotated[
     FloatParameter | IntParameter | CategoricalParameter, Field(discriminator="type")
 ]
-
-
-def on_step(value: float, low: float, step: float) -> float | None:
-    """The point of a range with steps that a value is, but for rounding.
-
-    Args:
-        value: Such as 0.1 + 6 * 0.1, which is 0.7000000000000001.
-        low: Where the range begins.
-        step: How far its points are apart.
-
-    Returns:
-        The point as people write it, such as 0.7; None where the value lies between points.
-    """
-    n_steps = (value - low) / step
-    if not math.isfinite(n_steps) or abs(n_steps - round(n_steps)) >= _TOLERANCE:
-        return None
-    return _stepped(low, round(n_steps), step)
-
-
-def _stepped(low: float, n_steps: int, step: float) -> float:
-    """Add up in decimal, so that 0.1 + 6 * 0.1 is 0.7."""
-    return float(Decimal(str(low)) + n_steps * Decimal(str(step))) + 0.0  # No negative zero.

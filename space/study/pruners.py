@@ -10,8 +10,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from space.config import FrozenModel
-from space.messages import describe, refusal
+from space.messages import refusal
 from space.study.own import OwnClass, imported
+from space.words import describe
 
 __all__ = [
     "AshaPruner",

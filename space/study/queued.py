@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from space.errors import SpaceError, nearest
-from space.messages import describe, listed
+from space.messages import listed
 from space.study.parameters import CategoricalParameter, IntParameter, Parameter, Value
+from space.words import describe
 
 __all__ = ["read_values", "spelled_values"]
 

@@ -17,7 +17,7 @@ from pydantic import (
 
 from space.config import ELSEWHERE, SEED_KEYS, RunConfig
 from space.errors import SpaceError, nearest
-from space.messages import describe, dotted, listed, mistakes, together
+from space.messages import dotted, listed, mistakes, together
 from space.metrics import Measured, Metric
 from space.study import checks, constraints
 from space.study.callbacks import Callbacks
@@ -28,6 +28,7 @@ from space.study.pruners import NoPruner, Pruner, PrunerName, rungs
 from space.study.samplers import GridSampler, PBTSampler, Sampler, SamplerName, TPESampler
 from space.study.terms import Budget, Confirm, Limits, Objective, Resources, StudyName, WarmStart
 from space.trainable import ConfigHolder
+from space.words import describe
 
 if TYPE_CHECKING:
     from space.config import AnyData, AnyTraining

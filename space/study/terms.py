@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from space.amounts import Duration, Size
 from space.config import FrozenModel, later
-from space.messages import describe, refusal
+from space.messages import refusal
+from space.words import describe
 
 __all__ = ["Budget", "Confirm", "Limits", "Objective", "Resources", "StudyName", "WarmStart"]
 

@@ -18,11 +18,11 @@ from typing import Any, NoReturn, Self
 
 from space.errors import SpaceError, UsageError, UserError
 from space.files.places import is_url
-from space.messages import describe
 from space.terminal.layout import Paper, command_lines
 from space.terminal.printing import ConsoleHandler, say_error
 from space.terminal.program import words_of
 from space.terminal.streams import mend_streams
+from space.words import describe
 
 __all__ = [
     "EXIT_DONE",

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, FloatDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 
-from space.study.parameters import on_step
+from space.study.steps import on_step
 from storage.tables.optuna_models import (
     PARAMS,
     REPORTS,

@@ -6,11 +6,13 @@ import datetime
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from space import Reported, RunConfig
 from space.epochs import Epoch
 from space.metrics import Measured
+
+if TYPE_CHECKING:
+    from space import Reported, RunConfig
 
 __all__ = [
     "BenchmarkConfig",

@@ -7,7 +7,7 @@ from typing import Any
 
 from space.config import DEFAULT_TRAINABLE, RunConfig
 from space.errors import SpaceError, nearest
-from space.messages import describe
+from space.words import describe
 from trainables.contract.own_code import OwnCode
 from trainables.contract.trainable import Trainable
 from trainables.finding.own import load_own, load_text, wrapped

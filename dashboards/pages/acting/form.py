@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from space.amounts import parse_duration
 from space.errors import UsageError, UserError
-from space.messages import describe
+from space.words import describe
 from storage import Store, open_store
 from storage.actions import STOP, ask
 from storage.submissions import change_submission, list_submissions

@@ -9,7 +9,7 @@ import pytest
 
 from space import Space, parse_space
 from space.errors import SpaceError
-from space.messages import describe
+from space.words import describe
 
 Build = Callable[..., Space]
 

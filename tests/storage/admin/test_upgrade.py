@@ -13,7 +13,9 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from space.errors import StorageError
 from storage import open_store
@@ -22,7 +24,7 @@ from storage.actions import list_actions
 from storage.admin.upgrade import upgrade_store
 from storage.benchmarks import load_benchmarks
 from storage.connect.engine import parse_url
-from storage.connect.versions import current_version, known_versions, migrate
+from storage.connect.versions import MIGRATIONS, current_version, known_versions, migrate
 from storage.tables.schema import looks, metadata, utc_now
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
@@ -281,6 +283,13 @@ def test_an_upgrade_that_fails_leaves_the_store_as_it_was(old_url: str, engine: 
         assert sorted(sa.inspect(connection).get_table_names()) == before
         assert connection.execute(sa.text("SELECT uid FROM search_runs")).scalar() == "u"
     assert len(backups(old_url)) == (engine.dialect.name == "sqlite")
+
+
+def test_migrations_are_named_after_their_versions() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    walked = ScriptDirectory.from_config(config).walk_revisions()
+    assert known_versions() == tuple(each.revision for each in walked)[::-1]
 
 
 def test_optunas_own_tables_are_upgraded_too(store_url: str, engine: sa.Engine) -> None:

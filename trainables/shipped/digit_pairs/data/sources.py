@@ -15,7 +15,7 @@ from torch import Tensor
 
 from space.errors import DataError
 from space.files.places import is_url
-from space.messages import describe
+from space.words import describe
 from trainables.contract.split_data import SplitData
 from trainables.shipped.digit_pairs.config import DataConfig
 from trainables.shipped.digit_pairs.data.counts import SourceName, Split
