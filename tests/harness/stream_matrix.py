@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import fcntl
-import importlib
 import io
 import json
 import os
@@ -24,6 +23,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.one_cache import share_statements
 
 STREAMS = (
     ("80", "utf-8"),
@@ -239,29 +240,43 @@ def stand_in() -> None:
         setattr(module, name, value)
 
 
-def run_all(directory: Path) -> None:
-    """Run every command in this process, whose streams are made; say how each ended."""
+def ended(main: Callable[[list[str]], int], arguments: list[str]) -> object:
+    """Run a command; its exit status, or the traceback of what it raised."""
     from space.terminal.command import run_command
 
+    sys.argv = ["x", *arguments]
+    try:
+        run_command(main)
+    except SystemExit as error:
+        return error.code
+    except Exception:  # noqa: BLE001 - it is what a test looks at
+        return traceback.format_exc()
+    return "no exit"
+
+
+def warm_up(directory: Path) -> None:
+    """Run every command once, for nobody: children find loaded and compiled what they need."""
     os.chdir(directory)
     os.environ["SEARCH_STORAGE"] = "s.db"
+    share_statements()
+    nobody = io.StringIO()
+    with contextlib.redirect_stdout(nobody), contextlib.redirect_stderr(nobody):
+        for main, arguments in commands().values():
+            ended(main, arguments)
+
+
+def run_all(directory: Path) -> None:
+    """Run every command in this process, whose streams are made; say how each ended."""
+    os.chdir(directory)
     for name, (main, arguments) in commands().items():
         for number in (1, 2):
             with contextlib.suppress(OSError):
                 os.write(number, f"\x1d{name}\x1d".encode())
-        sys.argv = ["x", *arguments]
-        status: object = "no exit"
-        try:
-            run_command(main)
-        except SystemExit as error:
-            status = error.code
-        except Exception:  # noqa: BLE001 - it is what a test looks at
-            status = traceback.format_exc()
+        status = ended(main, arguments)
         with contextlib.suppress(Exception):
             sys.stdout.flush()
         with (directory / "statuses").open("a", encoding="utf-8") as file:
             file.write(json.dumps([name, status]) + "\n")
-    (directory / "modules").write_text(json.dumps(list(sys.modules)), encoding="utf-8")
 
 
 def child(stream: str, encoding: str, directory: Path, ends: tuple[int, int]) -> None:
@@ -353,16 +368,12 @@ def main(directory: Path) -> None:
     origin.mkdir()
     prepare(origin)
     stand_in()
-    commands()
+    warm_up(Path(shutil.copytree(origin, directory / "warm")))
     found: dict[str, dict[str, Any]] = {}
     for stream, encoding in STREAMS:
         place = directory / "work"
         shutil.copytree(origin, place)
         found[f"{stream} {encoding}"] = collect(stream, encoding, place)
-        # What commands import as they run, the next children have from this process.
-        for name in json.loads((place / "modules").read_text(encoding="utf-8")):
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
         shutil.rmtree(place)
     print(json.dumps(found))
 
