@@ -10,13 +10,18 @@ a single epoch of the MLP on scikit-learn's digits, so that next to nothing is t
     Tune + OptunaSearch   a script that does the same: a function trainable, OptunaSearch over
                           RDBStorage, as many trials at once as there are CPUs
 
-They are taken in turn. A trial has ended when its process says so.
+    plain Optuna          a script of one process whose objective trains in as many threads
+
+They are taken in turn. A trial has ended when its process says so. Beside them stand commands that
+search nothing, on the store that a search has just left.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -26,6 +31,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from space.terminal.command import EXIT_DONE, EXIT_USER, Parser, positive_int, run_command
 from space.words import count
@@ -54,6 +60,39 @@ SPACE: dict[str, Any] = {
 PARTS = ("the first trial has ended", "every worker has ended one", "the prompt is back")
 
 
+def validation_error(learning_rate: float) -> float:
+    """What a trial of the peers is judged by."""
+    from tests.harness.configs import open_run
+    from trainables.shipped.digit_pairs.data.sources import load_source
+    from trainables.shipped.digit_pairs.resolve import resolve_config
+
+    data = DataConfig(source="digits")
+    training = PairTrainingConfig(epochs=1, learning_rate=learning_rate)
+    config = DigitPairsConfig(model=ModelConfig(name="mlp"), data=data, training=training)
+    run = open_run(resolve_config(config, "digits"), load_source(data, "train"))
+    return float(run.run_epoch()["val_error"])
+
+
+def plain_optuna(folder: Path) -> None:
+    """The search as a user of Optuna would write it."""
+    import optuna
+
+    def objective(trial: optuna.Trial) -> float:
+        return validation_error(trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True))
+
+    study = optuna.create_study(
+        study_name="start",
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        storage=f"sqlite:///{folder / 'plain.db'}",
+    )
+    study.optimize(
+        objective,
+        n_trials=N_TRIALS,
+        n_jobs=N_TRIALS,
+        callbacks=[lambda *_: print(ENDED, flush=True)],
+    )
+
+
 def tune_with_optuna_search(folder: Path) -> None:
     """The search as a user of Ray Tune would write it."""
     import optuna
@@ -63,15 +102,7 @@ def tune_with_optuna_search(folder: Path) -> None:
     from ray.tune.search.optuna import OptunaSearch
 
     def trainable(config: dict[str, Any]) -> None:
-        from tests.harness.configs import open_run
-        from trainables.shipped.digit_pairs.data.sources import load_source
-        from trainables.shipped.digit_pairs.resolve import resolve_config
-
-        data = DataConfig(source="digits")
-        training = PairTrainingConfig(epochs=1, **config)
-        run_config = DigitPairsConfig(model=ModelConfig(name="mlp"), data=data, training=training)
-        run = open_run(resolve_config(run_config, "digits"), load_source(data, "train"))
-        tune.report({"val_error": run.run_epoch()["val_error"]})
+        tune.report({"val_error": validation_error(**config)})
 
     class Ends(tune.Callback):  # type: ignore[misc]
         def on_trial_complete(self, *_: Any, **__: Any) -> None:
@@ -132,15 +163,35 @@ def seconds_of(command: Sequence[str], status: int) -> float:
     return time.perf_counter() - began
 
 
+def seconds_until_a_page(command: Sequence[str]) -> float:
+    """The seconds until a server that a command starts has given its first page."""
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                found = re.search(rb"http://[0-9.]+:[0-9]+", line)
+                if found is not None:
+                    with urlopen(f"{found[0].decode()}/") as page:
+                        page.read()
+                    return time.perf_counter() - began
+        finally:
+            process.send_signal(signal.SIGINT)
+    raise RuntimeError(f"{command} did not serve")
+
+
+PEERS = {"Tune + OptunaSearch": tune_with_optuna_search, "plain Optuna": plain_optuna}
+
+
 def main(argv: list[str]) -> int:
     """Measures in turn and prints the tables."""
     parser = Parser(prog="python -m tests.benchmarks.searching.launch_start", description=__doc__)
     parser.add_argument("--rounds", type=positive_int, default=5)
-    parser.add_argument("--peer", metavar="DIRECTORY", type=Path, help="be the peer's script")
+    parser.add_argument("--peer", nargs=2, metavar=("NAME", "FOLDER"), help="be a peer's script")
     add_json_option(parser)
     options = parser.parse_args(argv)
     if options.peer:
-        tune_with_optuna_search(options.peer)
+        PEERS[options.peer[0]](Path(options.peer[1]))
         return EXIT_DONE
     launch = [sys.executable, "-m", "search.launch", "--space"]
     peer = [sys.executable, "-m", "tests.benchmarks.searching.launch_start", "--peer"]
@@ -153,15 +204,30 @@ def main(argv: list[str]) -> int:
         (wrong := Path(name) / "wrong.yaml").write_text(json.dumps({**SPACE, "budgets": 1}))
         for turn in range(options.rounds + 1):  # The first warms the system's file cache.
             (folder := Path(name) / str(turn)).mkdir()
-            short["help"].append(seconds_of([*launch, str(file), "--help"], EXIT_DONE))
-            short["a mistake in the file"].append(seconds_of([*launch, str(wrong)], EXIT_USER))
-            for way, command in {
-                "ours": [*launch, str(file), "--storage", str(folder / "s.db")],
-                "Tune + OptunaSearch": [*peer, str(folder)],
-            }.items():
+            where = ["--storage", str(folder / "s.db")]
+            commands = {"ours": [*launch, str(file), *where]}
+            commands |= {name: [*peer, name, str(folder)] for name in PEERS}
+            for way, command in commands.items():
                 searches[way].append(seconds_until(command, folder))
                 shown = ", ".join(f"{seconds:.1f}" for seconds in searches[way][-1])
                 print(f"round {turn}: {way} {shown} s", file=sys.stderr)
+            python = [sys.executable, "-m"]
+            html = str(folder / "report.html")
+            for what, command, status in (
+                ("search.launch --help", [*launch, str(file), "--help"], EXIT_DONE),
+                ("search.launch, a mistake in the file", [*launch, str(wrong)], EXIT_USER),
+                ("search.launch, nothing left to train", [*launch, str(file), *where], EXIT_DONE),
+                ("storage list", [*python, "storage", "list", *where], EXIT_DONE),
+                (
+                    "dashboards.report",
+                    [*python, "dashboards.report", *where, "--study", "start", "--output", html],
+                    EXIT_DONE,
+                ),
+            ):
+                short[what].append(seconds_of(command, status))
+            for server in ("dashboards.serve", "search.serve"):
+                command = [*python, server, *where, "--port", "0"]
+                short[f"{server}, the first page"].append(seconds_until_a_page(command))
     rows: list[list[Cell]] = []
     for way, found in searches.items():
         taken = list(zip(*found[1:], strict=True))
@@ -179,7 +245,7 @@ def main(argv: list[str]) -> int:
                 rows=rows,
             ),
             Table(
-                title="search.launch that does not search, seconds",
+                title="Commands that do not search, seconds",
                 columns=["", "s"],
                 rows=[[what, statistics.median(taken[1:])] for what, taken in short.items()],
             ),

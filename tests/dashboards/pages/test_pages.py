@@ -185,7 +185,7 @@ def test_every_rule_of_the_style_is_of_something_on_a_page() -> None:
     )
     style = re.sub(r"/\*.*?\*/", "", static("style.css"), flags=re.DOTALL)
     selectors = " ".join(re.findall(r"([^{}]+)\{", style))
-    names = {each for each in re.findall(r"[.#]([a-zA-Z][\w-]*)", selectors)}
+    names = set(re.findall(r"[.#]([a-zA-Z][\w-]*)", selectors))
     assert {"sheet", "panel"} <= names
     ours = {each for each in names if not each.startswith("modebar-")}  # The others are plotly's.
     assert {each for each in ours if not re.search(rf"\b{re.escape(each)}\b", written)} == set()
