@@ -195,7 +195,9 @@ class Figures {
     entry.caption = make("figcaption", "");
     entry.tools = make("div", "tools");
     entry.points = make("details", "reading");
-    entry.points.append(make("summary", "", "The points as a table"), make("div", "beside"));
+    const beside = make("div", "beside");
+    beside.tabIndex = 0;
+    entry.points.append(make("summary", "", "The points as a table"), beside);
     entry.points.addEventListener("toggle", () => this.fillPoints(entry));
     element.append(entry.heading, entry.tools, entry.box, entry.caption, entry.points);
     this.entries.set(element, entry);

@@ -99,6 +99,9 @@ def test_what_a_stopped_server_said_is_shown_as_old(browser: Browser, searched: 
         seen.page.evaluate("followers[0].refresh()")
         expect(seen.page.locator("#state")).to_contain_text("does not answer; this is what it said")
         assert seen.page.locator("#content.stale").count() == 1
+        # Nobody can scroll past it.
+        seen.page.mouse.wheel(0, 100_000)
+        expect(seen.page.locator("#state")).to_be_in_viewport(ratio=1)
     context.close()
 
 
