@@ -1,7 +1,7 @@
-"""What grows with a study: asking, reporting, telling, and commands, at 1,000 to 100,000 trials.
+"""What grows with a study: asking, reporting, telling, and commands, at 1,000 and 50,000 trials.
 
-    python -m tests.benchmarks.searching.store_scale [--trials 1000 10000 50000 100000]
-        [--repeats 20] [--stores sqlite postgresql] [--json FILE]
+    python -m tests.benchmarks.searching.store_scale [--trials 1000 50000] [--repeats 20]
+        [--stores sqlite postgresql] [--json FILE]
 
 A store is filled in bulk with a study of trials of up to 25 reports, two thirds of which were
 stopped at each rung. Then a launch goes on with it: the ledger of `search.trials.ledger` asks,
@@ -16,7 +16,9 @@ These are medians over as many trials as `--repeats` says. A whole task is done 
 that has its libraries and has just opened the store:
 
     list        `storage list`
+    answer      the page of the study as a browser first gets it, which says what to ask for next
     page        the document of the study, with all its figures: what its page shows
+    rows        the first page of the table of all trials
     check       `storage check`
     resume      the store is opened, the study loaded, what dead launches left looked for, and the
                 first trial asked for
@@ -47,6 +49,7 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
+from dashboards.pages.site import Site
 from dashboards.report import report
 from search.export.write import export_study
 from search.runs.lease import reclaim_stale
@@ -66,11 +69,12 @@ from storage.summaries.overview import list_studies
 from tests.benchmarks.results import Cell, Growing, add_json_option, draw_result, make_result
 from tests.dashboards.made.bulk_rows import EPOCHS
 from tests.dashboards.made.bulk_study import add_study, space_config
+from tests.dashboards.pages.web import request
 from tests.postgresql import PostgresqlServer, programs
 from trainables.shipped.digit_pairs.config import DIGIT_PAIRS
 
 STEPS = ("ask", "ask, TPE", "report", "tell")
-TASKS = ("list", "page", "check", "resume", "copy", "export")
+TASKS = ("list", "answer", "page", "rows", "check", "resume", "copy", "export")
 
 
 class Silent:
@@ -206,9 +210,15 @@ def task(name: str, url: str, directory: Path) -> None:
         with closing(open_store(str(directory / f"copy-{time.time_ns()}.db"))) as target:
             copy_store(store, target)
 
+    def get(store: Store, address: str) -> None:
+        if (status := request(Site(store), address).status) != 200:
+            raise RuntimeError(f"{address}: {status}")
+
     do: dict[str, Callable[[Store], Any]] = {
         "list": list_studies,
+        "answer": lambda store: get(store, "/study/1"),
         "page": lambda store: report(store, ["made"], []),
+        "rows": lambda store: get(store, "/study/1/trials"),
         "check": check_store,
         "resume": resume,
         "copy": copy,
@@ -248,7 +258,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, nargs="+", default=[1_000, 10_000, 50_000, 100_000])
+    parser.add_argument("--trials", type=int, nargs="+", default=[1_000, 50_000])
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument(
         "--stores", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"]
