@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch._guards import TracingContext, tracing
+from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 __all__ = ["TracedFunction", "copies_of", "layout_of"]
@@ -70,7 +72,10 @@ class TracedFunction:
 
 def _traced(function: Callable[..., Outputs], tensors: tuple[Tensor, ...]) -> Callable[..., Any]:
     """Traces a function on copies, since that calls it."""
-    module: fx.GraphModule = make_fx(function)(*copies_of(tensors))
+    # Without a mode of fake tensors each operator makes one, for what is known of its result alone:
+    # that is half of the time.
+    with tracing(TracingContext(FakeTensorMode())):
+        module: fx.GraphModule = make_fx(function)(*copies_of(tensors))
     for node in module.graph.nodes:
         seen = node
         while seen.target in _VIEWS:  # Views of views often come back to where they began.
