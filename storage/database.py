@@ -98,7 +98,9 @@ class Database:
                 self._has_tables = sa.inspect(connection).has_table(schema.runs.name)
             if not self._has_tables:
                 return []
-            return [dict(row._mapping) for row in connection.execute(query)]
+            found = connection.execute(query)
+            names = tuple(found.keys())
+            return [dict(zip(names, row, strict=True)) for row in found.all()]
 
         return self.transaction(read)
 

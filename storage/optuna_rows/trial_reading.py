@@ -30,6 +30,9 @@ from storage.tables.optuna_models import (
 
 __all__ = ["Seen", "local_time", "read_states", "read_trials"]
 
+PART = 1_000
+"""Rows that are fetched at a time: to fetch each by itself takes a fifth longer in all."""
+
 Seen = tuple[int, TrialState, datetime.datetime | None]
 """A trial by Optuna's number, its state and when it began (UTC)."""
 
@@ -133,7 +136,7 @@ def read_trials(
         query = query.where(table.c.trial_id.in_(of_these))
         # What came after the trials were read belongs to the next reading.
         rows = connection.execute(query.order_by(table.c.trial_id, table.c[order]))
-        return (row for row in rows if row[0] in trials)
+        return (row for part in rows.partitions(PART) for row in part if row[0] in trials)
 
     values: dict[int, list[float]] = {}
     for trial_id, value, kind in children(VALUES, "objective", "value", "value_type"):
