@@ -95,10 +95,10 @@ def check_study(
     runs_of, of_trial = schema.runs.c, schema.runs.c.trial_id
     of_no_trial = of_trial.is_(None) | of_trial.not_in(sa.select(TRIALS.c.trial_id).where(of_study))
     parts = [(part, of_trial.in_(part)) for part in in_parts(sorted(numbers))]
-    for part, of_part in [*parts, ([], of_no_trial)]:
-        which = (runs_of.study_id == study_id) & of_part
+    # With the study as a condition, too, SQLite goes through all of its runs for each part.
+    for part, which in [*parts, ([], (runs_of.study_id == study_id) & of_no_trial)]:
         trials = read_trials(connection, study_id, trial_ids=part, newer_than=None)
-        runs = _read_runs(connection, which)
+        runs = [run for run in _read_runs(connection, which) if run.study_id == study_id]
         epochs = read_epochs(connection, sa.select(runs_of.run_id).where(which))
         progress = {
             run.run_id: _progress(run, measured, metrics, epochs.get(run.run_id, ()))

@@ -116,14 +116,16 @@ def read_trials(
     study = sa.select(STUDIES.c.study_id).where(STUDIES.c.study_id == study_id)
     if connection.execute(study).scalar() is None:
         raise KeyError(models.NOT_FOUND_MSG)
-    chosen: Any = sa.false() if newer_than is None else TRIALS.c.trial_id > newer_than
-    if trial_ids:
-        chosen |= TRIALS.c.trial_id.in_(list(trial_ids))
-    wanted = (TRIALS.c.study_id == study_id) & chosen
+    # With the study as a condition, too, SQLite goes through all of its trials for a few of them.
+    wanted: Any = TRIALS.c.trial_id.in_(list(trial_ids))
+    if newer_than is not None:
+        newer = TRIALS.c.trial_id > newer_than
+        wanted = newer | wanted if trial_ids else newer
+        wanted &= TRIALS.c.study_id == study_id
     if states is not None:
         wanted &= TRIALS.c.state.in_(states)
     query = sa.select(TRIALS).where(wanted).order_by(TRIALS.c.trial_id)
-    trials = {row.trial_id: row for row in connection.execute(query)}
+    trials = {row.trial_id: row for row in connection.execute(query) if row.study_id == study_id}
     if not trials:
         return []
     # Few are named one by one, since a database may take a subquery for a reason to scan.
