@@ -101,7 +101,10 @@ class TestDocument:
         assert re.search(r"\| Table I \| DeepConvNet \| 0-3 \| 1 \| \d{4}-\d\d-\d\d \|", text)
         assert re.search(r"\| Table I \| DeepConvNet \| 4-9 \| 2 \| ", text)
         (cpu,) = lines_with(document, "| 1 | 14 |")
-        assert r"Abacus\|7, 2 CPUs, 8 GiB, GPUs: none | 0123456789ab | 1 | mnist, ffff" in cpu
+        assert (
+            r"Abacus\|7, 2 CPUs, 8 GiB, GPUs: none | 0123456789ab | 1 | mnist, fingerprint ffff"
+            in cpu
+        )
         (gpu,) = lines_with(document, "| 2 | 7 |")
         assert "P, 8 CPUs, GPUs: 2 x Volt 9 | fedcba987654 with uncommitted changes | 2 |" in gpu
         assert "| 1 | numpy 2.0, torch 2.9 |" in text
