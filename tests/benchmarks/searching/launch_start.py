@@ -108,7 +108,8 @@ def tune_with_optuna_search(folder: Path) -> None:
         def on_trial_complete(self, *_: Any, **__: Any) -> None:
             print(ENDED, flush=True)
 
-    ray.init("local")  # Not a cluster that happens to be here.
+    # Not a cluster that happens to be here, and as with ray[tune] alone, which has no dashboard.
+    ray.init("local", include_dashboard=False)
     searcher = OptunaSearch(
         metric="val_error",
         mode="min",
