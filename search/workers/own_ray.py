@@ -115,14 +115,15 @@ def _bare_raylet(prestarted: Prestarted | None) -> Iterator[None]:
 
     A raylet wants two: one for logs, metrics and submitted jobs, one that sets up environments for
     actors. They cost a CPU second and a half, and Ray is not ready before they are. Each has a
-    stand-in that does nothing for as long as the raylet lives; see `bare_actors`. It would prestart
-    a worker for each CPU.
+    stand-in that does nothing for as long as the raylet lives; see `bare_actors`. Where Ray's
+    dashboard is installed its libraries would be loaded here, to tell an agent that they are there.
+    It would prestart a worker for each CPU.
     """
     import ray._raylet
-    from ray._private import ray_constants, services
+    from ray._private import ray_constants, services, utils
 
     raylet: Any = ray._raylet
-    start = services.start_ray_process
+    start, missing = services.start_ray_process, utils.get_dashboard_dependency_error
     agents = ("--dashboard_agent_command", "--runtime_env_agent_command")
     file = Path(__file__).with_name("stand_in.py")
     stand_in = subprocess.list2cmdline([sys.executable, "-I", "-S", str(file), str(os.getpid())])
@@ -147,10 +148,12 @@ def _bare_raylet(prestarted: Prestarted | None) -> Iterator[None]:
         return start(command, process_type, *args, **kwargs)
 
     services.start_ray_process = started
+    utils.get_dashboard_dependency_error = ImportError
     try:
         yield
     finally:
         services.start_ray_process = start
+        utils.get_dashboard_dependency_error = missing
 
 
 @contextmanager
