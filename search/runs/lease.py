@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from search.runs.course import Course
 from space.errors import LeaseLostError
@@ -27,7 +27,6 @@ __all__ = [
     "LEASE_SECONDS",
     "TOUCH_SECONDS",
     "Lease",
-    "Unheld",
     "is_alive",
     "reclaim_runs",
     "reclaim_stale",
@@ -56,7 +55,6 @@ class Lease:
         self._course = course
         # Wall-clock time: the monotonic clock stands still while a machine sleeps.
         self._renewed = self._in_touch_since = time.time()
-        self.unheld = Unheld()
 
     @property
     def allowed_silence(self) -> float:
@@ -99,29 +97,12 @@ class Lease:
         self._renewed = now
 
 
-class Unheld:
-    """For how long this launch has watched running trials that are in nobody's hands.
-
-    When one was taken up is written down by a clock that may not be this machine's.
-    """
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._since: dict[tuple[int, Any], float] = {}
-
-    def seconds(self, trial: FrozenTrial) -> float:
-        """Seconds since a trial was first seen as it was taken up now."""
-        now = time.monotonic()
-        return now - self._since.setdefault((trial._trial_id, trial.datetime_start), now)
-
-
 def reclaim_stale(
     study: optuna.Study,
     store: Store,
     *,
     launch_id: int,
     allowed_silence: float = LEASE_SECONDS,
-    unheld: Unheld | None = None,
 ) -> int:
     """Put the running trials of launches that died back in the queue.
 
@@ -130,7 +111,6 @@ def reclaim_stale(
         store: The store that holds it.
         launch_id: The launch that asks; what it holds itself stays as it is.
         allowed_silence: Seconds without a heartbeat after which a launch is dead.
-        unheld: What earlier looks have seen; for the first look, none.
 
     Returns:
         How many trials were put back.
@@ -142,8 +122,9 @@ def reclaim_stale(
     # is asked for meanwhile.
     with store.guarded(), store.locked(study._study_id):
         alive, dead = _judged(store, allowed_silence, own=launch_id)
-        others = alive - {launch_id}
-        in_study = any(launch.launch_id in others for launch in store.launches(study._study_id))
+        launches = store.launches(study._study_id, status="running")
+        # What was taken up has a run a moment later.
+        taken = {each.last_trial for each in launches if each.launch_id in alive}
         # Only what may be held is read: a study may have ended thousands of trials.
         held_of: dict[int | None, list[RunRecord]] = {}
         for run in store.runs(study._study_id, "search", state="running"):
@@ -159,9 +140,7 @@ def reclaim_stale(
                 store.free_run(run.run_id, run.launch_id, state, "its launch died") for run in stale
             )
             if trial.state == TrialState.RUNNING and n_freed == len(held):
-                # Held by nobody, it was asked for by a launch that has yet to say so, or died.
-                waited = 0.0 if unheld is None else unheld.seconds(trial)
-                if not held and in_study and waited < allowed_silence:
+                if not held and trial.number in taken:
                     continue
                 try:
                     store.optuna_storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)

@@ -158,7 +158,6 @@ class Asking:
             self._store,
             launch_id=self._launch_id,
             allowed_silence=self._lease.allowed_silence,
-            unheld=self._lease.unheld,
         )
         if n_reclaimed:
             trials = "1 trial goes" if n_reclaimed == 1 else f"{n_reclaimed} trials go"

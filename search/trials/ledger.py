@@ -40,7 +40,7 @@ from search.trials.epoch_budget import EpochBudget
 from search.trials.feasible import IMPOSSIBLE, breaks, require_feasible
 from search.trials.judging import Judge
 from search.trials.open_trial import Observer, OpenTrial
-from search.trials.resuming import as_begun, lost_failure
+from search.trials.resuming import as_begun, held_by, lost_failure
 from search.trials.sampling import propose
 from search.trials.study import OpenedStudy
 from space import RunConfig
@@ -152,18 +152,11 @@ class Ledger(RunLedger[OpenTrial]):
         Returns:
             What is to be trained further. What had only to be decided or recorded still is, too.
         """
-        runs = self._store.runs(self.study_id, self.purpose, state="running")
-        held = [run for run in runs if run.launch_id == self._launch_id]
-        trials = {trial._trial_id: trial for trial in self._opened.trials()}
         found = []
         with self.holding():
-            for trial_id in dict.fromkeys(run.trial_id for run in held):
-                trial = trials.get(trial_id or 0)
-                if trial is None:
-                    continue  # Another program deletes it just now.
+            for trial, run_ids in held_by(self._opened, self._launch_id):
                 if trial.state.is_finished():
-                    own = [run.run_id for run in held if run.trial_id == trial_id]
-                    self._store.end_runs(own, STATE_OF_RUNS[trial.state])
+                    self._store.end_runs(run_ids, STATE_OF_RUNS[trial.state])
                     continue
                 with self._letting_go():
                     assignment = self._begin(optuna.Trial(self._study, trial._trial_id))

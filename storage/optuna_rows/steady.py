@@ -27,7 +27,7 @@ from storage.optuna_rows.trial_rows import (
     write_values,
 )
 from storage.tables.optuna_models import STUDIES, TRIALS, models
-from storage.tables.ownership import require_launch
+from storage.tables.ownership import take_up
 
 __all__ = ["SteadyStorage", "StudyFullError"]
 
@@ -145,8 +145,6 @@ class SteadyStorage(optuna.storages.RDBStorage):
             with self.engine.begin() as connection:
                 if connection.execute(study.with_for_update()).scalar() is None:
                     raise KeyError(models.NOT_FOUND_MSG)
-                if launch_id is not None:
-                    require_launch(connection, launch_id)
                 if n_attempts > 1:
                     mine = query.where(of_study & (TRIALS.c.datetime_start == moment))
                     made = connection.execute(mine).first()
@@ -158,6 +156,8 @@ class SteadyStorage(optuna.storages.RDBStorage):
                 # restart takes away lets another launch in between.
                 if limit is not None and connection.execute(n_trials).scalar_one() > limit:
                     raise StudyFullError
+                if launch_id is not None:
+                    take_up(connection, launch_id, study_id, row.number)
                 return row.trial_id, row.number
 
         made_id, number = self._ride_out(attempt)
@@ -265,10 +265,15 @@ class SteadyStorage(optuna.storages.RDBStorage):
         take = take.values(state=TrialState.RUNNING, datetime_start=moment)
         look = sa.select(TRIALS.c.state, TRIALS.c.datetime_start)
         look = look.where(TRIALS.c.trial_id == trial_id)
+        taken = sa.select(TRIALS.c.study_id, TRIALS.c.number).where(TRIALS.c.trial_id == trial_id)
 
         def attempt() -> bool:
             with self.engine.begin() as connection:
                 if connection.execute(take).rowcount:
+                    study_id, number = connection.execute(taken).one()
+                    launch_id, _ = self.held.get(study_id, (None, None))
+                    if launch_id is not None:
+                        take_up(connection, launch_id, study_id, number)
                     return True
                 found = connection.execute(look).one_or_none()
             if found is None:

@@ -30,6 +30,7 @@ __all__ = [
     "require_trial",
     "restore_launches",
     "runs_there",
+    "take_up",
 ]
 
 
@@ -165,6 +166,27 @@ def require_launch(connection: sa.Connection, launch_id: int) -> None:
             f"another program deleted the study that launch {launch_id} worked on; run the same "
             "command again to begin it anew."
         )
+
+
+def take_up(connection: sa.Connection, launch_id: int, study_id: int, number: int) -> None:
+    """Say which launch has taken a trial up; until the trial has a run, nothing else does.
+
+    Args:
+        connection: In the transaction that makes or takes the trial.
+        launch_id: The launch.
+        study_id: Its study.
+        number: Optuna's number of the trial in the study.
+
+    Raises:
+        DeletedError: If the launch's row was deleted.
+    """
+    table = schema.launches
+    own = table.c.launch_id == launch_id
+    # It was perhaps another's that is alive and has put it back.
+    theirs = (table.c.study_id == study_id) & (table.c.last_trial == number)
+    said = table.update().where(own | theirs).values(last_trial=sa.case((own, number)))
+    connection.execute(said)
+    require_launch(connection, launch_id)
 
 
 def require_trial(connection: sa.Connection, trial_id: int) -> None:

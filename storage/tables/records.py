@@ -83,7 +83,8 @@ class NewLaunch:
 @dataclass(frozen=True, kw_only=True)
 class LaunchRecord(NewLaunch):
     """One launch of a command; nothing had been heard of it for `silence` seconds when this was
-    read, by the store's own clock. `told` is the message that was sent of its end, if one was."""
+    read, by the store's own clock. `told` is the message that was sent of its end, if one was;
+    `last_trial` is the number of the trial that it took up last."""
 
     launch_id: int
     status: str
@@ -92,6 +93,7 @@ class LaunchRecord(NewLaunch):
     ended_at: datetime.datetime | None
     silence: float = field(compare=False, repr=False)
     told: str | None = None
+    last_trial: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ launches and runs are never handed out again.
 
     search_studies         what a study is about: the terms that all its launches share
     search_launches        one row a launch of a command: who, when, with which config, code, data,
-                           and, by its heartbeats, what it does (`course`); and
-                           what people were told of its end (`told`)
+                           and, by its heartbeats, what it does (`course`); what people
+                           were told of its end (`told`); and the number of the trial that
+                           it took up last (`last_trial`)
     search_runs            one row a training run: its full config, where and how it went
     search_epochs          one row an epoch of a run: when, by which launch
     search_epoch_metrics   one row a metric of an epoch
@@ -182,6 +183,7 @@ launches = sa.Table(
     sa.Column("process", PlainText(128)),
     sa.Column("course", sa.JSON(none_as_null=True)),
     sa.Column("told", LongText),
+    sa.Column("last_trial", sa.Integer),
     sqlite_autoincrement=True,
 )
 

@@ -22,7 +22,6 @@ from search.runs.lease import (
     LEASE_SECONDS,
     TOUCH_SECONDS,
     Lease,
-    Unheld,
     is_alive,
     reclaim_runs,
     reclaim_stale,
@@ -105,8 +104,10 @@ def test_only_trials_of_the_dead_are_reclaimed(plan_for: MakePlan, store: Store)
     study = open_study(plan, store)
     dead = begin(plan, store, study, host=platform.node(), pid=NO_PROCESS)
     living = begin(plan, store, study, host="elsewhere", pid=1)
-    trials = [study.ask() for _ in range(3)]
-    for trial, launch_id in zip(trials, (dead, living), strict=False):
+    trials = [study.ask() for _ in range(2)]
+    store.hold_study(study._study_id, living, None)
+    study.ask()
+    for trial, launch_id in zip(trials, (dead, living), strict=True):
         begin_run(store, launch_id, trial._trial_id, study_id=study._study_id)
     own = begin(plan, store, study, host=platform.node(), pid=os.getpid())
     assert reclaim_stale(study, store, launch_id=own) == 1
@@ -154,45 +155,31 @@ def hold(store: Store, launch_id: int, trial: optuna.Trial) -> int:
 
 
 def test_a_trial_that_was_taken_up_and_not_yet_begun_is_left_to_who_took_it(
-    plan_for: MakePlan, store: Store, monkeypatch: pytest.MonkeyPatch
+    plan_for: MakePlan, store: Store
 ) -> None:
     plan = plan_for()
     study = open_study(plan, store)
-    own = begin(plan, store, study, host=platform.node(), pid=os.getpid())
-    begin(plan, store, study, host="elsewhere", pid=1)
-    never_begun, interrupted, taken_again = (study.ask() for _ in range(3))
-    # The one that took it up again has not got as far as its run.
-    store.end_run(hold(store, own, interrupted), "interrupted")
-    # By the clock of whoever took it up it may have been taken up at any time.
-    for trial, ahead in ((never_begun, -1), (interrupted, 1)):
-        took_up(store, trial, utc_now() + ahead * datetime.timedelta(days=1))
-    watched = 0.0
-    monkeypatch.setattr("search.runs.lease.time.monotonic", lambda: watched)
-    unheld = Unheld()
-
-    def reclaim(allowed_silence: float = LEASE_SECONDS) -> int:
-        return reclaim_stale(
-            study, store, launch_id=own, allowed_silence=allowed_silence, unheld=unheld
-        )
-
-    assert reclaim_stale(study, store, launch_id=own) == 0
-    assert reclaim() == 0
-    watched = LEASE_SECONDS - 1
-    took_up(store, taken_again, utc_now())
-    assert reclaim() == 0
-    watched = LEASE_SECONDS
-    assert reclaim(math.inf) == 0
-    assert reclaim() == 2
     running, waiting = TrialState.RUNNING, TrialState.WAITING
-    assert [trial.state for trial in study.trials] == [waiting, waiting, running]
 
+    def ask(launch_id: int) -> optuna.Trial:
+        store.hold_study(study._study_id, launch_id, None)
+        return study.ask()
 
-def took_up(store: Store, trial: optuna.Trial, moment: datetime.datetime) -> None:
-    """Say that a trial was taken up then."""
-    trials = optuna.storages._rdb.models.TrialModel.__table__
-    with store.engine.begin() as connection:
-        query = trials.update().where(trials.c.trial_id == trial._trial_id)
-        connection.execute(query.values(datetime_start=moment.replace(tzinfo=None)))
+    own = begin(plan, store, study, host=platform.node(), pid=os.getpid())
+    other = begin(plan, store, study, host="elsewhere", pid=1)
+    dead = begin(plan, store, study, host=platform.node(), pid=NO_PROCESS)
+    study.ask()  # By nobody who said so.
+    interrupted = ask(other)
+    store.end_run(hold(store, other, interrupted), "interrupted")
+    store.optuna_storage.set_trial_state_values(interrupted._trial_id, waiting)
+    # Taken up again, and not got as far as its run; who had it before goes on and has it no more.
+    assert ask(dead).number == interrupted.number
+    assert ask(own).number == 2
+    assert ask(other).number == 3
+    assert [launch.last_trial for launch in store.launches()] == [2, 3, 1]
+    assert [trial.state for trial in study.trials] == [running] * 4
+    assert reclaim_stale(study, store, launch_id=own) == 2
+    assert [trial.state for trial in study.trials] == [waiting, waiting, running, running]
 
 
 def test_a_run_that_another_took_over_meanwhile_is_not_ended(

@@ -119,13 +119,20 @@ def test_two_servers_take_turns(api: Api) -> None:
     assert said["state"] == "COMPLETE"
 
 
+@pytest.mark.parametrize(
+    "dies_at",
+    [
+        pytest.param("search.serve.held.give", id="before it has written down for whom"),
+        pytest.param("search.trials.ledger.Ledger._begin_run", id="before the trial has a run"),
+        pytest.param("search.trials.ledger.propose", id="before the trial has parameters"),
+    ],
+)
 def test_a_trial_of_an_answer_that_was_lost_is_given_to_the_next(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch, dies_at: str
 ) -> None:
-    """The server dies once the trial is open, before it has written down for whom."""
     launch = api.begin()
     with monkeypatch.context() as patch:
-        patch.setattr("search.serve.held.give", lambda *_: 1 / 0)
+        patch.setattr(dies_at, lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             api.ask("POST", f"/launches/{launch}/ask", key="one")
     api.restart()
