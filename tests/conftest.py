@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 # Tiny networks are slower with more threads, and much slower on a busy machine. This holds for what
 # tests start, too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A process that compiles all that it imports takes half as long again to start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")

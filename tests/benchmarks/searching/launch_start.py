@@ -198,6 +198,8 @@ def main(argv: list[str]) -> int:
     peer = [sys.executable, "-m", "tests.benchmarks.searching.launch_start", "--peer"]
     root = Path(__file__).resolve().parents[3]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    # A user's Python keeps what it has compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     searches: defaultdict[str, list[list[float]]] = defaultdict(list)
     short: defaultdict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="start-") as name:
