@@ -13,13 +13,9 @@ from torch import Tensor
 
 from space.config import RunConfig
 from space.errors import TrainingError
+from tests.harness.captures import FOUR_STEPS, assert_is_the_run_alone, finish
 from tests.harness.configs import closed_form
-from tests.trainables.loop.test_captured import (
-    FOUR_STEPS,
-    add_to,
-    assert_is_the_run_alone,
-    finish,
-)
+from tests.trainables.loop.test_captured import add_to
 from trainables.contract.run_data import RunData
 from trainables.contract.split_data import SplitData
 from trainables.loop.batch import TrainingBatch

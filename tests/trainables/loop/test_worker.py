@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from space.config import RunConfig
+from tests.harness.captures import Captures
 from tests.harness.configs import closed_form
-from tests.trainables.loop.test_captured import Captures
 from trainables.contract.run_data import RunData
 from trainables.contract.split_data import SplitData
 from trainables.failures import OutOfMemoryFailure
