@@ -106,7 +106,7 @@ class Agency:
                 for each in self._running:
                     each.child.interrupt()
             try:
-                has_taken = self._step()
+                has_looked = self._step()
             except StorageError as error:
                 if not is_unreachable(error):
                     raise
@@ -116,13 +116,17 @@ class Agency:
                 if once and not self._running:
                     raise
                 self._miss(error)
-                has_taken = True  # It has yet to be.
-            if not self._running and (self._is_stopping or (once and not has_taken)):
+                has_looked = False
+            if not self._running and (self._is_stopping or (once and has_looked)):
                 return
             time.sleep(STEP_SECONDS)
 
     def _step(self) -> bool:
-        """Hear of what ended, keep what runs, take what there is room for; say whether it did."""
+        """Hear of what ended, keep what runs, take all that there is room for.
+
+        Returns:
+            Whether it has looked for what to take; it does so now and then.
+        """
         for each in list(self._running):
             try:
                 status = each.child.poll()
@@ -134,21 +138,20 @@ class Agency:
                 self._looked = -HEARTBEAT_SECONDS  # There is room now.
         now = time.monotonic()
         if now - self._looked < HEARTBEAT_SECONDS:
-            return True
+            return False
         self._looked = now
         for each in self._running:
             # Where another has it by now, the child will be told as it begins its launch.
             hold_on(self._store, str(each.submission.hold), self._holder)
         if self._is_stopping:
-            return False
+            return True
         refuse_unheard(self._store)
         self._orphans, settled = put_back(self._store)
         for number in settled:
             self._say_end(number)
-        n_taken = 0
         while self._take():
-            n_taken += 1
-        return n_taken > 0
+            pass
+        return True
 
     def _take(self) -> bool:
         free, gpus = self._free()
