@@ -65,8 +65,9 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium; on Debian: apt-get install chromium")
     expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
+        arguments = ["--disable-gpu", "--disable-gpu-compositing", "--disable-software-rasterizer"]
         # A container's root has no sandbox to put the browser in.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
         found = playwright.chromium.launch(executable_path=path, args=arguments)
         yield found
         found.close()

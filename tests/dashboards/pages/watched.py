@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, expect
 
 __all__ = ["N_TRIALS", "WAIT_MS", "Watched", "study_path", "watch"]
 
@@ -75,12 +75,9 @@ class Watched:
 def watch(seen: Watched, *allowed: str) -> None:
     """Note errors of every page of a context, and requests to other places than those allowed."""
 
-    def ask(route: Route) -> None:
-        if route.request.url.startswith((*allowed, "data:", "blob:")):
-            route.continue_()
-        else:
-            seen.problems.append(f"asked {route.request.url}")
-            route.abort()
+    def ask(request: Request) -> None:
+        if not request.url.startswith((*allowed, "data:", "blob:")):
+            seen.problems.append(f"asked {request.url}")
 
     def listen(page: Page) -> None:
         page.on("pageerror", lambda error: seen.problems.append(f"raised {error}"))
@@ -91,7 +88,7 @@ def watch(seen: Watched, *allowed: str) -> None:
         )
 
     context = seen.page.context
-    context.route("**/*", ask)
+    context.on("request", ask)
     context.on("page", listen)
     listen(seen.page)
 
