@@ -12,9 +12,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from space.errors import SpaceError, nearest
 from trainables.contract.function import loop_of_function
@@ -113,9 +114,22 @@ def _is_own(value: Any, module: ModuleType) -> bool:
     return is_defined and value.__module__ == module.__name__
 
 
+class _AsItIs(SourceFileLoader):
+    """Loads a file by its text alone.
+
+    What Python keeps of it compiled counts as the file's for as long as its second of change and
+    its length are the same: of two texts within a second the first would run.
+    """
+
+    def path_stats(self, path: str) -> NoReturn:
+        """Keep Python from reading or keeping anything compiled."""
+        raise OSError
+
+
 def _of_file(path: Path) -> ModuleType:
     """The module that a file makes."""
-    spec = importlib.util.spec_from_file_location(f"_own_{path.stem}", path)
+    name = f"_own_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, loader=_AsItIs(name, str(path)))
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)
