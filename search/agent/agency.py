@@ -16,7 +16,6 @@ import psutil
 from search.agent.children import Child, Start, order_of, start
 from search.agent.room import Room
 from search.callbacks.messages import Send, where_to_look
-from search.runs.lease import HEARTBEAT_SECONDS
 from space.errors import ClusterError, StorageError
 from space.files.places import Place
 from space.terminal.command import EXIT_INTERRUPTED, FULL_DISK
@@ -41,6 +40,7 @@ __all__ = ["Agency"]
 logger = logging.getLogger(__name__)
 
 STEP_SECONDS = 0.2
+LOOK_SECONDS = 2.0
 REMINDER_SECONDS = 600.0
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _ENDED_WELL = ("done", "plateau", "time limit")
@@ -83,7 +83,7 @@ class Agency:
         self._holder = Holder(host=platform.node(), pid=pid, process=process_mark(pid))
         self._running: list[_Running] = []
         self._orphans: list[SubmissionRecord] = []
-        self._looked = -HEARTBEAT_SECONDS
+        self._looked = -LOOK_SECONDS
         self._is_stopping = False
         self._missed, self._said_so = "", -math.inf
 
@@ -135,9 +135,9 @@ class Agency:
                 continue
             if status is not None:
                 self._settle(each, status)
-                self._looked = -HEARTBEAT_SECONDS  # There is room now.
+                self._looked = -LOOK_SECONDS  # There is room now.
         now = time.monotonic()
-        if now - self._looked < HEARTBEAT_SECONDS:
+        if now - self._looked < LOOK_SECONDS:
             return False
         self._looked = now
         for each in self._running:

@@ -1,4 +1,4 @@
-"""What is asked of a launch while it runs: read with its heartbeat, carried out, answered.
+"""What is asked of a launch while it runs: read every second, carried out, answered.
 
 Each action is answered once, in the transaction that records what was done. What its launch does
 not answer before it ends is refused by `Store.end_launch`; what was asked of its submission is
@@ -22,7 +22,7 @@ from storage.tables.service import ActionRecord
 
 __all__ = ["SUBMISSION_VARIABLE", "LaunchActions"]
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 SUBMISSION_VARIABLE = "SEARCH_SUBMISSION"
 """Has the hold of the submission that an agent starts a command for; see `storage.submissions`."""
 _STOPPING = (STOP, "pause")

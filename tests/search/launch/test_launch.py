@@ -25,6 +25,7 @@ from search.launch.plan import Plan
 from search.launch.study import Outcome
 from search.trials.study import OpenedStudy
 from space.errors import DeletedError, UserError
+from trainables.shipped.digit_pairs.data.download import DownloadError
 
 from ..here import Here
 
@@ -259,6 +260,11 @@ def test_mistakes_are_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], sentence: str
 ) -> None:
     monkeypatch.chdir(ROOT)
+
+    def no_download(_root: Path, _timeout: float) -> None:
+        raise DownloadError("no network")
+
+    monkeypatch.setattr("trainables.shipped.digit_pairs.data.sources.download_mnist", no_download)
     path = tmp_path / "space.yaml"
     path.write_text(SIAMESE)
     monkeypatch.setenv("SEARCH_STORAGE", str(tmp_path / "s.db"))
