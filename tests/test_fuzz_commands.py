@@ -24,6 +24,7 @@ import search.benchmark.__main__
 import search.export.__main__
 import search.grid_report
 import search.launch.__main__
+import search.launch.ahead
 import search.launch.run
 import search.launch.study
 import search.workers.workplace
@@ -155,13 +156,14 @@ def _nothing_leaves_this_process(place: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(outage, "RESTART_SECONDS", 0.0)
 
     @contextmanager
-    def no_ray(address: str | None, *, verbose: bool) -> Iterator[Path]:
+    def no_ray(address: str | None, **_options: Any) -> Iterator[Path]:
         if address is not None:
             require_address(address)
         raise ClusterError("there is no Ray here.")
         yield place
 
     monkeypatch.setattr(search.workers.workplace, "ray_session", no_ray)
+    monkeypatch.setattr(search.launch.ahead, "ray_session", no_ray)
 
     def no_download(root: Path, _timeout: float) -> None:
         raise DownloadError("no network")
