@@ -20,6 +20,7 @@ from dashboards.tables.formats import (
 from dashboards.tables.selections import selections_sheet
 from search.benchmark.configs import benchmark_configs
 from search.reproduction.aux_weight import grid_section
+from search.reproduction.differences import differences_section
 from search.reproduction.loss_curves import curves_section
 from search.reproduction.searches import read_searches, searches_section
 from search.reproduction.sources import provenance_section
@@ -140,6 +141,7 @@ def reproduction(store: Store, papers: Sequence[PaperTable]) -> Document:
         _OPENING,
         _status(filled),
         *(_table_section(paper, table) for paper, table in filled),
+        differences_section(tables, searches.benchmarks),
         curves_text,
         grid_text,
         searches_section(store, searches, rows),
