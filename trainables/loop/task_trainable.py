@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -21,15 +20,12 @@ from trainables.contract.options import (
 from trainables.contract.run_data import RunData
 from trainables.contract.stacked import STACKED
 from trainables.contract.task import Task
-from trainables.contract.trainable import EpochCost, Trainable
 from trainables.device import check_device, pick_device
+from trainables.loop.batched_trainable import BatchedTrainable
 from trainables.loop.network import checked_network
 from trainables.loop.training import Training, draw_parts
 from trainables.seeds import PROTOCOL
 from trainables.tracebacks import mistakes_told
-
-if TYPE_CHECKING:
-    from trainables.contract.group_speed import GroupSpeed
 
 __all__ = ["TaskConfig", "TaskTrainable"]
 
@@ -54,10 +50,8 @@ class TaskConfig(NetworkConfig):
         return {"trainable": self.trainable, **options, **{key: training[key] for key in same}}
 
 
-class TaskTrainable(Trainable[TaskConfig]):
+class TaskTrainable(BatchedTrainable[TaskConfig]):
     """Runs of a `Task`: the loop trains them, many as one model where that pays."""
-
-    batched = True
 
     def __init__(self, task: type[Task], name: str) -> None:
         """
@@ -142,20 +136,3 @@ class TaskTrainable(Trainable[TaskConfig]):
     def weight(self, config: TaskConfig) -> tuple[float, ...]:
         """The more samples a step and parameters, the more memory."""
         return (self.n_parameters(config), config.training.batch_size)
-
-    def measure_epoch(self, config: TaskConfig, data: RunData) -> EpochCost:
-        """A step of the network, measured."""
-        from trainables.loop.group_speed import measure_epoch
-
-        long = config.with_values({"training.epochs": 2})
-        return measure_epoch(self.open_run(long, data))
-
-    def measure_together(
-        self, config: TaskConfig, data: RunData, *, most: int, n_runs: float = math.inf
-    ) -> GroupSpeed:
-        """Steps of the network, measured."""
-        from trainables.loop.group_speed import MOST_TIMED, measure_group_speed
-
-        long = config.with_values({"training.epochs": MOST_TIMED + 1})
-        n_epochs = n_runs * config.training.epochs
-        return measure_group_speed(lambda: self.open_run(long, data), most=most, n_epochs=n_epochs)

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from space.config import DEFAULT_TRAINABLE
 from trainables.contract.run_data import RunData
-from trainables.contract.trainable import EpochCost, Trainable
+from trainables.loop.batched_trainable import BatchedTrainable
 from trainables.shipped.digit_pairs.config import DigitPairsConfig, ModelConfig
 from trainables.shipped.digit_pairs.data.counts import default_n_pairs
 from trainables.shipped.digit_pairs.resolve import resolve_config
 
 if TYPE_CHECKING:
-    from trainables.contract.group_speed import GroupSpeed
     from trainables.loop.training import Training
 
 __all__ = ["DigitPairs"]
 
 
-class DigitPairs(Trainable[DigitPairsConfig]):
+class DigitPairs(BatchedTrainable[DigitPairsConfig]):
     """See the module's docstring."""
 
     name = DEFAULT_TRAINABLE
     about = "Pairs of digits: is the first at most the second?"
     config_type = DigitPairsConfig
-    batched = True
 
     def settle(
         self, config: DigitPairsConfig, *, source: str | None = None, with_test: bool = False
@@ -89,23 +86,6 @@ class DigitPairs(Trainable[DigitPairsConfig]):
     def weight(self, config: DigitPairsConfig) -> tuple[float, ...]:
         """The wider and the more pairs a step, the more memory."""
         return (config.model.width, config.training.batch_size)
-
-    def measure_epoch(self, config: DigitPairsConfig, data: RunData) -> EpochCost:
-        """A step of the network, measured."""
-        from trainables.loop.group_speed import measure_epoch
-
-        long = config.with_values({"training.epochs": 2})
-        return measure_epoch(self.open_run(long, data))
-
-    def measure_together(
-        self, config: DigitPairsConfig, data: RunData, *, most: int, n_runs: float = math.inf
-    ) -> GroupSpeed:
-        """Steps of the network, measured."""
-        from trainables.loop.group_speed import MOST_TIMED, measure_group_speed
-
-        long = config.with_values({"training.epochs": MOST_TIMED + 1})
-        n_epochs = n_runs * config.training.epochs
-        return measure_group_speed(lambda: self.open_run(long, data), most=most, n_epochs=n_epochs)
 
 
 @lru_cache(maxsize=256)
