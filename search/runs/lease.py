@@ -109,7 +109,7 @@ def reclaim_stale(
     Args:
         study: The study.
         store: The store that holds it.
-        launch_id: The launch that asks; what it holds itself stays as it is.
+        launch_id: The launch that asks; its own runs stay as they are.
         allowed_silence: Seconds without a heartbeat after which a launch is dead.
 
     Returns:
@@ -123,8 +123,9 @@ def reclaim_stale(
     with store.guarded(), store.locked(study._study_id):
         alive, dead = _judged(store, allowed_silence, own=launch_id)
         launches = store.launches(study._study_id, status="running")
-        # What was taken up has a run a moment later.
-        taken = {each.last_trial for each in launches if each.launch_id in alive}
+        # What another has taken up has a run a moment later; one's own has none any more.
+        others = alive - {launch_id}
+        taken = {each.last_trial for each in launches if each.launch_id in others}
         # Only what may be held is read: a study may have ended thousands of trials.
         held_of: dict[int | None, list[RunRecord]] = {}
         for run in store.runs(study._study_id, "search", state="running"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from pydantic import ValidationError
 
 from search.trials.study import OpenedStudy
@@ -19,21 +19,12 @@ __all__ = ["as_begun", "held_by", "lost_failure"]
 
 
 def held_by(opened: OpenedStudy, launch_id: int) -> list[tuple[FrozenTrial, list[int]]]:
-    """The trials that a launch holds, each with those of its runs that count as running.
-
-    The one that it took up last may have no run yet.
-    """
+    """The trials that a launch holds, each with those of its runs that count as running."""
     held: dict[int | None, list[int]] = {}
     for run in opened.store.runs(opened.id, "search", state="running"):
         if run.launch_id == launch_id:
             held.setdefault(run.trial_id, []).append(run.run_id)
-    launches = opened.store.launches(opened.id)
-    last = next(each.last_trial for each in launches if each.launch_id == launch_id)
-    return [
-        (trial, held.get(trial._trial_id, []))
-        for trial in opened.trials()
-        if trial._trial_id in held or (trial.number == last and trial.state == TrialState.RUNNING)
-    ]
+    return [(trial, held[trial._trial_id]) for trial in opened.trials() if trial._trial_id in held]
 
 
 def as_begun(
