@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from search.callbacks.callback import Callback
 from space.errors import SpaceError, UsageError
 from space.study.callbacks import AnyCallback, OwnCallback
 from space.study.own import class_in
+from trainables.finding.own import module_of_file
 
 __all__ = ["Maker", "makers"]
 
@@ -72,13 +72,8 @@ def _own(callback: OwnCallback) -> Maker:
     path = Path(where).resolve()
     if not path.is_file():
         raise SpaceError(f"callbacks: there is no file {where} in {Path.cwd()}")
-    spec = importlib.util.spec_from_file_location(f"_callback_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise SpaceError(f"callbacks: {where} cannot be loaded as Python")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
     try:
-        spec.loader.exec_module(module)
+        module = module_of_file(path, "_callback_")
     except Exception as error:  # whatever its code does
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise SpaceError(f"callbacks: {where}: {said}") from error

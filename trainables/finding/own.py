@@ -25,7 +25,7 @@ from trainables.contract.own_code import OwnCode
 from trainables.contract.trainable import Trainable
 from trainables.tracebacks import OURS, SENT_TEXT
 
-__all__ = ["load_own", "load_text", "wrapped"]
+__all__ = ["load_own", "load_text", "module_of_file", "wrapped"]
 
 
 def load_text(own: OwnCode) -> Trainable[Any]:
@@ -77,7 +77,7 @@ def _loaded(name: str, path: Path | None, own: OwnCode | None) -> Trainable[Any]
     """The trainable of a file, or of a module where there is none."""
     where, _, attribute = name.partition(":")
     try:
-        module = importlib.import_module(where) if path is None else _of_file(path)
+        module = importlib.import_module(where) if path is None else module_of_file(path)
         found = vars(module).get(attribute)
     except SpaceError:
         raise
@@ -126,9 +126,18 @@ class _AsItIs(SourceFileLoader):
         raise OSError
 
 
-def _of_file(path: Path) -> ModuleType:
-    """The module that a file makes."""
-    name = f"_own_{path.stem}"
+def module_of_file(path: Path, prefix: str = "_own_") -> ModuleType:
+    """The module that a user's file makes.
+
+    Args:
+        path: The file.
+        prefix: What its name begins with, so that it is no other module's.
+
+    Raises:
+        ImportError: If it cannot be loaded as Python.
+        Exception: What its code raises.
+    """
+    name = f"{prefix}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, loader=_AsItIs(name, str(path)))
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be loaded as Python")
