@@ -7,11 +7,10 @@ import io
 import json
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import assume, given
@@ -155,12 +154,10 @@ def _nothing_leaves_this_process(place: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("SEARCH_STORAGE", raising=False)
     monkeypatch.setattr(outage, "RESTART_SECONDS", 0.0)
 
-    @contextmanager
-    def no_ray(address: str | None, **_options: Any) -> Iterator[Path]:
+    def no_ray(address: str | None, **_options: Any) -> NoReturn:
         if address is not None:
             require_address(address)
         raise ClusterError("there is no Ray here.")
-        yield place
 
     monkeypatch.setattr(search.workers.workplace, "ray_session", no_ray)
     monkeypatch.setattr(search.launch.ahead, "ray_session", no_ray)

@@ -37,10 +37,10 @@ def differences_section(
     """
     blocks = [
         "## Where ours differ from the report, and why\n",
-        "For every test error that is not consistent with the report's: what one setting of the "
-        "authors' published code does to ours, seed by seed, all else the same. A setting whose "
-        "effect has the sign and about the size of what is reported minus ours explains the "
-        "difference; one whose effect is near zero does not.\n",
+        "For every test error that is not consistent with the report's: what settings of the "
+        "authors' published code do to ours, seed by seed, one at a time and then all of them. An "
+        "effect of the sign and about the size of what is reported minus ours explains the "
+        "difference, at the width at which it was measured; one near zero does not.\n",
     ]
     for label, table in tables.items():
         rows = [
@@ -58,17 +58,19 @@ def differences_section(
                 rows=rows,
             )
             blocks.append(draw(sheet, "markdown"))
-    return "\n".join(blocks if len(blocks) > 2 else [blocks[0], "None does.\n"])
+    if len(blocks) == 2:
+        blocks[1] = "Every test error is consistent with the report's, as far as they were run.\n"
+    return "\n".join(blocks)
 
 
 def _of_row(
     row: Row, found: ReportedValue, table: BenchmarkTable, benchmarks: Sequence[BenchmarkView]
 ) -> Iterator[Sequence[str]]:
     """What is to be explained first, then what was measured."""
-    config, notation, metric = row.result.config, table.notation(), table.metric
-    width = number(config.value(_WIDTH))
     if found.comparison is None:
         return
+    config, notation, metric = row.result.config, table.notation(), table.metric
+    width = number(config.value(_WIDTH))
     low, high = found.comparison.interval
     yield (
         *(row.name, "reported minus ours", width, str(row.n)),
