@@ -174,6 +174,7 @@ def test_a_trial_that_was_taken_up_and_not_yet_begun_is_left_to_who_took_it(
     store.optuna_storage.set_trial_state_values(interrupted._trial_id, waiting)
     # Taken up again, and not got as far as its run; who had it before goes on and has it no more.
     assert ask(dead).number == interrupted.number
+    assert [launch.last_trial for launch in store.launches()] == [None, None, 1]
     assert ask(own).number == 2
     assert ask(other).number == 3
     assert [launch.last_trial for launch in store.launches()] == [2, 3, 1]
