@@ -75,8 +75,13 @@ def _study(store: Store, study: str, runs: list[RunRecord], figures: dict[str, s
     heading = f"**Study {escape_markdown(study)}: {terms}**\n"
     try:
         report = read_grid(store, study, parameter=PARAMETER, reference=REPORTED)
-    except UsageError as error:
-        return [heading, f"Not shown: {escape_markdown(str(error))}\n"]
+    except UsageError:
+        # Its words are those of a command that the document's reader did not give.
+        missing = (
+            f"Not shown: a curve takes two complete trials that differ in {PARAMETER} alone, and "
+            f"one at {REPORTED:g} to compare with."
+        )
+        return [heading, f"{escape_markdown(missing)}\n"]
     blocks = [heading]
     if widths != [REPORTED_WIDTH]:
         blocks.append(

@@ -69,6 +69,22 @@ class TestGrid:
         assert row.endswith("| the study itself | 2 runs of 1 config, seeds 0-1 |")
         assert "| aux-weight-grid-64 |" not in known
 
-    def test_study_that_is_no_grid_says_why(self, store: Store) -> None:
-        begin_grid(store, "aux-weight-grid", {0.6: [0.1]}, parameter="learning_rate")
-        assert "Not shown: --parameter aux\\_weight: study" in grid_section(store)[0]
+    @pytest.mark.parametrize(
+        ("errors", "parameter"),
+        [
+            ({0.6: [0.1]}, "learning_rate"),
+            ({0.6: [0.1]}, "aux_weight"),
+            ({0.2: [0.3], 0.4: [0.2]}, "aux_weight"),
+        ],
+    )
+    def test_study_without_a_curve_yet_says_what_is_missing(
+        self, store: Store, errors: dict[float, list[float]], parameter: str
+    ) -> None:
+        begin_grid(store, "aux-weight-grid", errors, parameter=parameter)
+        text, figures = grid_section(store)
+        assert (
+            "Not shown: a curve takes two complete trials that differ in aux\\_weight alone, and "
+            "one at 0.6 to compare with.\n"
+        ) in text
+        assert "--" not in text
+        assert figures == {}
