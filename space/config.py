@@ -329,6 +329,12 @@ class _RecordedData(DataSettings, _AnySettings):
 class _RecordedTraining(TrainingSettings, _AnySettings):
     """Recorded settings of training."""
 
+    @property
+    def is_of_a_network(self) -> bool:
+        """Whether they are those of a `TrainingConfig`, by the settings that none leaves out."""
+        kept = {name for name, field in TrainingConfig.model_fields.items() if not field.exclude_if}
+        return kept <= self.model_dump().keys()
+
 
 class RecordedConfig(RunConfig):
     """A config as it was recorded, for readers, who need not have what it trains."""
@@ -347,3 +353,12 @@ class RecordedConfig(RunConfig):
         """Where a parameter of this name was most likely laid."""
         is_ours = name in TrainingConfig.model_fields
         return name if "." in name else f"{'training' if is_ours else 'options'}.{name}"
+
+    def value(self, path: str) -> Any:
+        """As of any config: what a network's training leaves out has its default."""
+        found = super().value(path)
+        section, _, name = path.partition(".")
+        if found is None and section == "training" and self.training.is_of_a_network:
+            field = TrainingConfig.model_fields.get(name)
+            return None if field is None else field.default
+        return found

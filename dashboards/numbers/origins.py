@@ -106,7 +106,7 @@ class StudyLaunch:
 
 
 def _same_value(config: RunConfig, path: str) -> sa.ColumnElement[bool]:
-    """That a run has the same value as a config, or that it has none either."""
+    """That a run has the same value as a config, where that has one."""
     value = config.value(path)
     found = _path(path)
     if value is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dashboards.numbers.benchmark import BenchmarkView, read_benchmark
 from dashboards.numbers.origins import study_launches
 from dashboards.numbers.results import ConfigResult
+from dashboards.numbers.settings import differing_settings
 from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.numbers.tables import benchmark_table
 from dashboards.story import (
@@ -38,7 +39,6 @@ from storage.connect.engine import translated
 __all__ = ["Searches", "read_searches", "searches_section", "traced_searches"]
 
 N_BEST = 3
-_NO_SETTINGS = ("training_seed", "device", "protocol")
 _OF_A_ROW = (
     "model.name",
     "model.width",
@@ -199,11 +199,10 @@ def _row_like(config: RunConfig, rows: Sequence[BenchmarkConfig]) -> BenchmarkCo
 
 
 def _differences(result: ConfigResult, like: BenchmarkConfig) -> str:
-    ours, theirs = (vars(each.config.training) for each in (result, like))
+    ours, theirs = result.config, like.config
     changed = [
-        f"{key} {number(value)} (not {number(theirs[key])})"
-        for key, value in ours.items()
-        if value != theirs[key] and key not in _NO_SETTINGS
+        f"{path.rpartition('.')[2]} {number(ours.value(path))} (not {number(theirs.value(path))})"
+        for path in differing_settings([ours, theirs])
     ]
     return f"{result.name}: {', '.join(changed) or 'nothing'}"
 

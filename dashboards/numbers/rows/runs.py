@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from dashboards.numbers.rows.rows import Column, Row, Rows
-from dashboards.numbers.settings import differing_settings, settings_of
+from dashboards.numbers.settings import differing_settings
 from space import Value
 from space.messages import listed
 from storage import BenchmarkRecord, ResultRecord, RunRecord, Store
@@ -81,8 +81,7 @@ def run_rows(store: Store, record: BenchmarkRecord) -> Rows:
     )
     rows = []
     for config in record.configs:
-        own = settings_of(config.config)
-        values = {path: _value(own.get(path)) for path in settings}
+        values = {path: _value(config.config.value(path)) for path in settings}
         for seed, config_hash in config.by_seed.items():
             own_run, ended = known.get(config_hash, _NONE)
             rows.append(

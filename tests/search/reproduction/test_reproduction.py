@@ -169,7 +169,9 @@ class TestSearches:
         like_the_report = named_config(
             "like", "siamese-aux", training={"learning_rate": 0.01, "epochs": 3}
         )
-        too = named_config("too", "siamese-aux", training={"learning_rate": 0.02, "epochs": 3})
+        too = named_config(
+            "too", "siamese-aux", training={**SIAMESE.training.model_dump(), "shuffle": False}
+        )
         longer = named_config("longer", "siamese-aux", training={"epochs": 4})
         launch_id = begin_launch(store)
         add_runs(store, launch_id, too, {0: 0.12, 1: 0.13})
@@ -194,6 +196,10 @@ class TestSearches:
         (row,) = [line for line in beside.splitlines() if line.startswith("| like |")]
         assert "| 12.00 ± 1.41 | 10 | 22.00 ± 2.00 | -10.00 | " in row
         assert not any(line.startswith("| longer |") for line in beside.splitlines())
+        assert (
+            r"settings: like: learning\_rate 0.01 (not 0.0001), weight\_decay 0 (not 0.1); "
+            "too: shuffle false (not true). Our own runs"
+        ) in beside
         assert "a difference from the report is not the effect of the settings" in beside
         # Two rows beside one reported number are no two rows of a report.
         assert any(line.startswith("| too |") for line in beside.splitlines())
