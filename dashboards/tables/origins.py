@@ -46,7 +46,7 @@ def study_launches_sheet(launches: Iterable[StudyLaunch]) -> Sheet:
 def _arose(origin: Origin) -> str:
     when = f"{origin.settled_at:%Y-%m-%d %H:%M} UTC, launch {origin.launch_id}"
     if origin.study is None:
-        how = "comes from no study of this store and was first trained by a benchmark"
+        how = "has settings that were first trained by a benchmark, not by a study of this store"
     elif origin.was_added:
         how = f"was added by hand to the baselines of study '{origin.study}'"
     elif origin.warm_start is not None:
