@@ -189,6 +189,9 @@ def test_a_benchmarks_own_runs_are_not_known_before_it(store: Store) -> None:
         found = origin(store, record, place)
         assert found.study is None
         assert found.reads.n_runs == 0
+    text = render(read_benchmark(store, record).table, "text")
+    first = "has settings that were first trained by a benchmark, not by a study of this store ("
+    assert text.count(first) == 2
     again = measure(store, benchmark_config("ResNet", "resnet"))
     assert origin(store, again).reads.n_configs == 2
 
