@@ -319,7 +319,8 @@ def _counted(n: int, one: str, several: str) -> str:
 def _seen_by_seeds(curve: GridCurve, notation: Notation) -> str:
     """What the seeds could have shown."""
     found = curve.finding
-    needed = seeds_needed(found.n_points)
+    comparisons = [point.comparison for point in curve.points if point.comparison is not None]
+    needed = seeds_needed(comparisons[0].paired.n_comparisons + 1)
     if found.n < needed:
         return (
             f"With {found.n} seeds no difference between {found.n_points} points could have been "
@@ -328,7 +329,6 @@ def _seen_by_seeds(curve: GridCurve, notation: Notation) -> str:
     said = f"{found.n_worse} of the other {found.n_points - 1} points are distinguishably worse"
     if found.n_points == 2:
         said = f"The other point is {'' if found.n_worse else 'not '}distinguishably worse"
-    comparisons = [point.comparison for point in curve.points if point.comparison is not None]
     detectable = [
         each.paired.detectable_difference
         for each in comparisons

@@ -252,18 +252,13 @@ def _compared(
     """Every config but the reference: its comparison, and the verdict or why there is none."""
     measured = {result.name: result.by_seed(metric.name) for result in results}
     found: dict[str, tuple[Comparison | None, str]] = {}
-    family = {reference: measured[reference]}
     for name, values in measured.items():
         n_common = len(values.keys() & measured[reference].keys())
-        if name == reference:
-            continue
-        if n_common < 2:
+        if name != reference:
             found[name] = None, f"not compared: {count(n_common, 'common seed')}"
-        else:
-            family[name] = values
     failed = {result.name: len(result.failed) for result in results}
     for comparison in compare_all(
-        family,
+        measured,
         reference,
         failed=failed,
         margin=margin,

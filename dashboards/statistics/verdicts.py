@@ -173,10 +173,12 @@ def compare_all(
     """Compare every config of a benchmark with the reference.
 
     Each config is paired with the reference on the seeds that both have, so an unfinished benchmark
-    can be compared too; the p-values are Holm-corrected over all configs but the reference.
+    can be compared too. The p-values are Holm-corrected over all configs but the reference, those
+    that have nothing to compare yet among them: what is shown is no less so once they are trained.
 
     Args:
-        results: For each config its values by seed, finite. The order is kept.
+        results: For each config its values by seed, finite; none where it has no result yet. The
+            order is kept.
         reference: The name of the config to compare with.
         failed: Of each config, on how many seeds it failed, if on any. The seeds that are left say
             nothing of those, so neither side is called the better one, or as good as the other, if
@@ -189,38 +191,41 @@ def compare_all(
         seed: Seed of the random sign patterns beyond 13 seeds.
 
     Returns:
-        A comparison for each config but the reference.
+        A comparison for each config but the reference that has 2 seeds or more in common with it.
 
     Raises:
-        ValueError: If the reference is not among the results, a config has fewer than 2 seeds in
-            common with it, or a value that is compared is not finite.
+        ValueError: If the reference is not among the results, or a value that is compared is not
+            finite.
     """
     if reference not in results:
         raise ValueError(
             f"the reference '{reference}' is not among the results: {', '.join(results) or 'none'}"
         )
-    names = [name for name in results if name != reference]
-    seeds = {name: _common_seeds(results, name, reference) for name in names}
+    others = [name for name in results if name != reference]
+    shared = {name: _common_seeds(results, name, reference) for name in others}
+    seeds = {name: common for name, common in shared.items() if len(common) >= 2}
+    names, pending = list(seeds), [1.0] * (len(others) - len(seeds))
     paired = {
         name: compare_paired(
-            [results[name][shared] for shared in seeds[name]],
-            [results[reference][shared] for shared in seeds[name]],
+            [results[name][seed] for seed in seeds[name]],
+            [results[reference][seed] for seed in seeds[name]],
             confidence=confidence,
             maximize=maximize,
-            n_comparisons=len(names),
+            n_comparisons=len(others),
             margin=margin,
             is_raced=is_raced,
             seed=seed,
         )
         for name in names
     }
-    adjusted = holm([paired[name].p_value for name in names])
+    adjusted = holm([each.p_value for each in paired.values()] + pending)
     equivalence = holm(
         [
             each.equivalence_p_value
             for each in paired.values()
             if each.equivalence_p_value is not None
         ]
+        + pending
     )
     found = []
     for place, name in enumerate(names):
@@ -229,7 +234,7 @@ def compare_all(
         shown = answer(paired[name], p_value, equivalence_p_value, maximize=maximize)
         verdict: str = shown
         if shown == "undecided":
-            n, needed = paired[name].n, seeds_needed(len(names) + 1, margin=margin)
+            n, needed = paired[name].n, seeds_needed(len(results), margin=margin)
             verdict += f" with {count(n, 'seed')}" + (f", needs {needed}" if n < needed else "")
         sides = {"better": (name,), "worse": (reference,), "equivalent": (name, reference)}
         failing = [side for side in sides.get(shown, ()) if (failed or {}).get(side)]
@@ -373,11 +378,6 @@ def _common_seeds(
     results: Mapping[str, Mapping[int, float]], name: str, reference: str
 ) -> tuple[int, ...]:
     seeds = tuple(sorted(results[name].keys() & results[reference].keys()))
-    if len(seeds) < 2:
-        raise ValueError(
-            f"'{name}' and '{reference}' have {count(len(seeds), 'seed')} in common, "
-            "but a paired comparison needs at least 2"
-        )
     for config in (name, reference):
         for shared in seeds:
             if not math.isfinite(results[config][shared]):

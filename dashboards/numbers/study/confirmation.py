@@ -70,7 +70,7 @@ class Confirmation:
         """The seeds with which a difference could be shown, where these are too few for any."""
         if not self.comparisons:
             return None
-        needed = seeds_needed(len(self.comparisons) + 1)
+        needed = seeds_needed(next(iter(self.comparisons.values())).paired.n_comparisons + 1)
         return needed if len(self.trials[0].values) < needed else None
 
 
@@ -85,7 +85,8 @@ def read_confirmation(store: Store, study_id: int, baselines: Sequence[int]) -> 
     Returns:
         The confirmation, or None while no trial has all its fresh seeds.
     """
-    trials = [trial for trial in confirmed_trials(store, study_id) if trial.is_finished]
+    asked = confirmed_trials(store, study_id)
+    trials = [trial for trial in asked if trial.is_finished]
     if not trials:
         return None
     numbers = {trial.trial_number for trial in trials}
@@ -97,7 +98,9 @@ def read_confirmation(store: Store, study_id: int, baselines: Sequence[int]) -> 
     if baseline is not None and len(trials) > 1 and len(trials[0].values) > 1:
         results = {
             str(trial.trial_number): dict(zip(trial.replicates, trial.values, strict=True))
-            for trial in trials
+            if trial.is_finished
+            else {}
+            for trial in asked
         }
         for comparison in compare_all(results, str(baseline), maximize=metric.maximize):
             comparisons[int(comparison.name)] = comparison

@@ -218,12 +218,10 @@ def curve_of(
         The curve, its points compared and judged.
     """
     values = sorted(value for value in points if points[value])
-    seeds = {} if reference is None else points.get(reference, {})
-    compared = [value for value in values if len(seeds.keys() & points[value].keys()) >= 2]
     comparisons: dict[float, Comparison] = {}
-    if reference in compared:
+    if reference in values:
         found = compare_all(
-            {str(value): points[value] for value in compared}, str(reference), maximize=maximize
+            {str(value): points[value] for value in values}, str(reference), maximize=maximize
         )
         comparisons = {float(each.name): each for each in found}
     return GridCurve(

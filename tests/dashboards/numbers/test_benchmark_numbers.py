@@ -43,7 +43,7 @@ def test_differences_are_paired_by_seed(shelf: Shelf) -> None:
     assert view.differences(convnet) == pytest.approx({0: -0.10, 1: -0.07, 2: -0.07})
     assert convnet.comparison is not None
     assert convnet.comparison.paired.mean_difference == pytest.approx(-0.08)
-    assert convnet.verdict == "undecided with 3 seeds, needs 6"
+    assert convnet.verdict == "undecided with 3 seeds, needs 7"
     assert view.differences(siamese) == pytest.approx({2: -0.24})
     assert siamese.verdict == "not compared: 1 common seed"
     assert view.differences(resnet) == {}

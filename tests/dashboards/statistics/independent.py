@@ -81,8 +81,8 @@ def verdicts(
 
     Args:
         values: Config -> seed -> value.
-        reference: What the others are compared with; those with fewer than 2 seeds in common with
-            it are left out.
+        reference: What the others are compared with. Of those with fewer than 2 seeds in common
+            with it nothing is said, but they count in the correction.
         maximize: Whether higher is better.
         margin: Of practical equivalence.
         failed: Config -> on how many seeds it failed.
@@ -98,7 +98,8 @@ def verdicts(
         raw = [race_p_value([float(x) for x in each]) for each in differences.values()]
     else:
         raw = [float(two_sided(each)) for each in differences.values()]
-    p_values = dict(zip(differences, holm(raw), strict=True))
+    pending = [1.0] * (len(values) - 1 - len(differences))
+    p_values = dict(zip(differences, holm(raw + pending), strict=False))
     within = dict.fromkeys(differences, 1.0)
     if margin is not None:
         sides = {
@@ -106,7 +107,7 @@ def verdicts(
             for name, each in differences.items()
         }
         raw = [max(_below_zero(each, is_raced) for each in of) for of in sides.values()]
-        within = dict(zip(differences, holm(raw), strict=True))
+        within = dict(zip(differences, holm(raw + pending), strict=False))
     found = {}
     for name, each in differences.items():
         if within[name] <= ALPHA:
