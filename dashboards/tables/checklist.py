@@ -109,8 +109,15 @@ def study_checklist(view: StudyView) -> Sheet:
         if space is None
         else [_kept(view.measured, space.model_dump()["training"].get("selection", "metric"))],
         "Which statistics?": []
-        if confirmed is None
-        else [_statistics(len(confirmed.trials) - 1, view.measured, None)],
+        if space is None
+        else [
+            f"a trial's value is the mean over its {view.replicates} runs"
+            if view.replicates > 1
+            else "a trial's value is that of its one run",
+            "nothing was compared on fresh seeds"
+            if confirmed is None
+            else _statistics(len(confirmed.trials) - 1, view.measured, None),
+        ],
         **_code_and_machines(view.launches),
     }
     return _sheet(answers)

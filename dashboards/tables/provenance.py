@@ -53,18 +53,21 @@ def launches_sheet(launches: Sequence[LaunchRecord], traced: Iterable[Traced]) -
 
     Args:
         launches: The launches, oldest first.
-        traced: The runs that are counted, each of one of the launches.
+        traced: The runs that are counted, each of one of the launches; without any, none are.
     """
     # A run may count in several tables and benchmarks.
     used = Counter({run.run_id: run.launch_id for *_, run in traced}.values())
     versions = _distinct_versions(launches)
     return Sheet(
-        columns=("launch", "runs", "begun", "machine", "code", "libraries", "data"),
-        left=frozenset({2, 3, 4, 6}),
+        columns=(
+            *("launch", *(["runs"] if used else []), "begun"),
+            *("machine", "code", "libraries", "data"),
+        ),
+        left=frozenset(bool(used) + place for place in (1, 2, 3, 5)),
         rows=[
             (
                 str(launch.launch_id),
-                str(used[launch.launch_id]) if launch.launch_id in used else NOTHING,
+                *([str(used[launch.launch_id] or NOTHING)] if used else []),
                 launch.started_at.date().isoformat(),
                 show_machine(launch.hardware),
                 show_code(launch.git_commit, launch.git_dirty),

@@ -60,7 +60,7 @@ def terms_sheet(space: Space) -> Sheet:
     )
     rungs = ", ".join(str(rung) for rung in space.rungs())
     rows = [
-        ("trained", "searched" if "model.name" in space.parameter_paths.values() else space.what),
+        ("trained", space.what),
         *_fixed(space),
         ("seeds a trial", str(space.replicates)),
         ("sampler", f"{title(space.sampler)}, seed {space.sampler.seed}"),

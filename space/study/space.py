@@ -28,7 +28,7 @@ from space.study.pruners import NoPruner, Pruner, PrunerName, rungs
 from space.study.samplers import GridSampler, PBTSampler, Sampler, SamplerName, TPESampler
 from space.study.terms import Budget, Confirm, Limits, Objective, Resources, StudyName, WarmStart
 from space.trainable import ConfigHolder
-from space.words import describe
+from space.words import describe, joined
 
 if TYPE_CHECKING:
     from space.config import AnyData, AnyTraining
@@ -180,7 +180,12 @@ class Space(ConfigHolder):
 
     @property
     def what(self) -> str:
-        """What is trained, in a word or two: a network where the trainable has several."""
+        """What is trained, in a word or two: a network where the trainable has several, "one or
+        another" where these are searched."""
+        for name, path in self.parameter_paths.items():
+            parameter = self.parameters[name]
+            if path == "model.name" and isinstance(parameter, CategoricalParameter):
+                return joined(map(str, parameter.choices), "or")
         return self.config.what
 
     @property

@@ -48,11 +48,13 @@ def test_a_search_answers_every_question(store: Store) -> None:
     spent = found["What was spent on each config?"]
     assert "baselines: 1 trial, " in spent
     assert "proposals of the sampler: 39 trials, " in spent
+    statistics = found["Which statistics?"]
+    assert statistics.startswith("a trial's value is that of its one run; mean and standard")
     add_study(store, "bare", 8)
-    assert (
-        "not on fresh seeds"
-        in answers(study_checklist(read_study(store, "bare")))["How was the winner chosen?"]
-    )
+    bare = answers(study_checklist(read_study(store, "bare")))
+    assert NOT_RECORDED not in bare.values()
+    assert "not on fresh seeds" in bare["How was the winner chosen?"]
+    assert bare["Which statistics?"].endswith("one run; nothing was compared on fresh seeds")
 
 
 def test_what_another_tool_made_is_not_recorded(store: Store) -> None:

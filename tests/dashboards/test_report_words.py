@@ -11,6 +11,7 @@ from dashboards import story
 from dashboards.numbers.study.confirmation import Confirmation
 from dashboards.numbers.study.view import StudyView, read_study
 from dashboards.statistics.means import Summary, summarise
+from dashboards.tables.provenance import launches_sheet
 from dashboards.tables.study import (
     best_sheet,
     best_trials,
@@ -125,7 +126,7 @@ def test_what_is_searched_has_no_fixed_value_among_the_terms(view: StudyView) ->
     assert "epochs" in rows["training"]
     network = {**view.space.parameters, "model": choices}
     rows = dict(terms_sheet(view.space.model_copy(update={"parameters": network})).rows)
-    assert rows["trained"] == "searched"
+    assert rows["trained"] == "10 or 50"
 
 
 def test_the_space_is_told_with_scales_and_the_baseline(view: StudyView) -> None:
@@ -291,3 +292,14 @@ def test_what_needs_no_data_names_none() -> None:
     assert on_data("none") == on_data(None) == ""
     assert show_data("mnist", "0f") == "mnist, fingerprint 0f"
     assert show_data("none", "none") == "none"
+
+
+def test_runs_of_a_launch_are_counted_where_some_are_given(view: StudyView, shelf: Shelf) -> None:
+    found = shelf.store(n_trials=40, confirmed=True).runs(view.study_id, "search")
+    runs = [("search", "config", run) for run in found]
+    without, counted = (launches_sheet(view.launches, given) for given in ([], runs))
+    assert counted.columns[1] == "runs"
+    assert sum(int(row[1]) for row in counted.rows) == len(runs)
+    assert (*without.columns[:1], "runs", *without.columns[1:]) == counted.columns
+    aligned = [{sheet.columns[place] for place in sheet.left} for sheet in (without, counted)]
+    assert aligned[0] == aligned[1] == {"begun", "machine", "code", "data"}
