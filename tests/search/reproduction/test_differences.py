@@ -12,8 +12,11 @@ from tests.search.results_store import add_run, add_runs, begin_launch, named_co
 from .conftest import NEAR, REPORTED, paper
 
 TRAINING = {"epochs": 3, "learning_rate": 1e-4, "weight_decay": 0.1}
-RESNET = named_config("ResNet", "resnet", reported=REPORTED)
-TABLE = paper("I", RESNET, named_config("MLP", reported=REPORTED))
+OF_TESTS = {key: REPORTED[key] for key in ("source", "n", "test_error")}
+RESNET = named_config(
+    "ResNet", "resnet", reported={**OF_TESTS, "train_error": REPORTED["train_error"]}
+)
+TABLE = paper("I", RESNET, named_config("MLP", reported=OF_TESTS))
 
 
 def wider(name: str, **training: object) -> NamedConfig:
@@ -39,22 +42,29 @@ def test_settings_of_the_authors_stand_below_the_difference_that_they_may_explai
     launch_id = begin_launch(store)
     add_runs(store, launch_id, TABLE.configs[1], NEAR)
     for seed in range(10):
-        of_loss = {"test_error": 0.1 + 0.01 * (seed % 3)}
+        of_loss = {"test_error": 0.1 + 0.01 * (seed % 3), "train_error": 0.03}
         add_run(store, launch_id, RESNET, seed, (0.0, 0.05, 0.1), other=of_loss)
         for named, error in ((OURS, 0.2), (SAME_ORDER, 0.3), (SLOWER, 0.4), (OTHER_NETWORK, 0.5)):
             add_runs(store, launch_id, named, {seed: error + 0.001 * (seed % 2)})
     configs = benchmark_configs([OURS, SAME_ORDER, SLOWER, OTHER_NETWORK], range(10))
     save(store, configs, name="protocol", n_seeds=10)
     save(store, configs[1:], name="of another reference", n_seeds=10)
-    heading, _, to_explain, by_loss, order = section(reproduction(store, [TABLE]))
+    heading, _, *of_train, to_explain, by_loss, order = section(reproduction(store, [TABLE]))
     assert "| row |" in heading
-    assert to_explain.startswith("| ResNet | reported minus ours | 8 | 10 | +12.00 | [")
-    assert by_loss.startswith("|  | kept by loss | 8 | 10 | +0.90 | [")
-    assert order.startswith("|  | same order | 16 | 10 | +10.00 | - | worse")
+    tested = "| ResNet | test error (%) | reported minus ours | 8 | 10 | +12.00 | ["
+    assert to_explain.startswith(tested)
+    assert by_loss.startswith("|  |  | kept by loss | 8 | 10 | +0.90 | [")
+    assert order.startswith("|  |  | same order | 16 | 10 | +10.00 | - | worse")
+    trained = "| ResNet | train error (%) | reported minus ours | 8 | 10 | +5.00 | ["
+    assert of_train[0].startswith(trained)
+    assert of_train[1:] == [
+        "|  |  | kept by loss | 8 | 10 | +3.00 | - | - |",
+        "|  |  | same order | 16 | 10 | +10.00 | - | - |",
+    ]
 
 
 def test_where_all_are_consistent_it_says_so(store: Store) -> None:
     add_runs(store, begin_launch(store), TABLE.configs[1], NEAR)
     text = reproduction(store, [TABLE]).text
-    assert "Every test error is consistent with the report's" in text
+    assert "Every error is consistent with the report's" in text
     assert section(reproduction(store, [TABLE])) == []

@@ -39,7 +39,7 @@ class TestDocument:
         (mlp,) = lines_with(document, r"| MLP \| small | test error (%) |")
         assert "| 10 | 22.00 ± 1.05 | 10 | 22.00 ± 2.00 | 0.00 | [-1." in mlp
         assert mlp.endswith("| consistent |")
-        (deep,) = lines_with(document, "| DeepConvNet | test error (%) |")
+        deep, _ = lines_with(document, "| DeepConvNet | test error (%) |")  # And to be explained.
         assert deep.endswith("| not consistent |")
         assert len(lines_with(document, "| DeepConvNet | validation error (%) |")) == 1
 
