@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from dashboards.statistics.means import Summary
 from dashboards.statistics.sign_flips import Interval
@@ -25,21 +25,29 @@ _NO_DATA = "none"
 """The source of the data of what needs none."""
 
 
-def kept_epoch_note(measured: Measured, shown: Iterable[str]) -> list[str]:
+def kept_epoch_note(
+    measured: Measured, shown: Iterable[str], selections: Collection[str]
+) -> list[str]:
     """What to bear in mind of the metric that decides which epoch is kept, where it is shown.
 
     Args:
         measured: What is measured, and by what the epoch is chosen.
         shown: The names of the metrics that are shown.
+        selections: By what the runs that are shown keep a state: see `Measured.rules`.
 
     Returns:
-        A sentence without a capital, or nothing.
+        A sentence without a capital for each such metric.
     """
+    names = set(shown)
+    deciding = dict.fromkeys(
+        metric for each in sorted(selections) for metric in measured.rules(each)[0][:1]
+    )
+    where = " where the state is kept by it" if len(deciding) > 1 else ""
     return [
-        f"the {metric.words} is optimistic: it is the {metric.extreme} of all epochs, chosen on "
-        "the same samples"
-        for metric in measured.rule[:1]
-        if metric.name in set(shown)
+        f"the {metric.words} is optimistic{where}: it is the {metric.extreme} of all epochs, "
+        "chosen on the same samples"
+        for metric in deciding
+        if metric.name in names
     ]
 
 

@@ -93,7 +93,9 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         "failed": failed[-N_FAILED:],
         "n_failed": len(failed),
         "confirmation": drawn([] if found is None else [confirmation_sheet(found)]),
-        "kept_epoch": kept_epoch_note(view.measured, (each.name for each in view.metrics)),
+        "kept_epoch": kept_epoch_note(
+            view.measured, (each.name for each in view.metrics), view.selections
+        ),
         "space": drawn(space),
         "together": together_note(view.n_together, view.n_runs),
         "commands": _commands(view, status, store.name) if is_served and status else {},

@@ -107,7 +107,7 @@ def study_checklist(view: StudyView) -> Sheet:
         + ([] if space is None else _samples([space.model_dump(mode="json")])),
         "Which epoch's state counts?": []
         if space is None
-        else [_kept(view.measured, space.model_dump()["training"].get("selection", "metric"))],
+        else [_kept(view.measured, each) for each in view.selections or (space.config.selection,)],
         "Which statistics?": []
         if space is None
         else [

@@ -153,7 +153,8 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
         for row in table.rows
     ]
     shares = dict.fromkeys(f"{each.of}: {each.unit}" for each in shown if each.is_share)
-    kept = kept_epoch_note(table.measured, (each.name for each in shown))
+    selections = {row.result.config.selection for row in table.rows}
+    kept = kept_epoch_note(table.measured, (each.name for each in shown), selections)
     notes = [
         "; ".join(["mean ± standard deviation (ddof 1) over n seeds", *shares, *kept]),
         _INTERVAL.format(words=judged.words),

@@ -76,5 +76,5 @@ def _notes(report: GridReport) -> list[str]:
         counted,
         "p and the second interval are of one comparison alone, p (Holm) and the verdict count all "
         "of a table; the intervals are what a sign-flip test does not reject",
-        *kept_epoch_note(report.measured, [report.metric.name]),
+        *kept_epoch_note(report.measured, [report.metric.name], report.selections),
     ]

@@ -136,7 +136,7 @@ def best_sheet(view: StudyView, n: int = 5) -> Sheet:
         columns=("", *(_heading(view, trial) for trial in trials)),
         rows=rows,
         notes=[
-            *kept_epoch_note(view.measured, (each.name for each in view.metrics)),
+            *kept_epoch_note(view.measured, (each.name for each in view.metrics), view.selections),
             *([_REPORTS] if any(trial.state != "COMPLETE" for trial in trials) else []),
         ],
     )
@@ -172,7 +172,9 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
         "the 95 % interval of a mean is what a sign-flip test does not reject, which assumes "
         "values that are symmetric about it; - for fewer than 6 seeds or where all are equal",
     ]
-    notes += kept_epoch_note(found.measured, [found.metric.name])
+    notes += kept_epoch_note(
+        found.measured, [found.metric.name], {trial.selection for trial in found.trials}
+    )
     if found.seeds_needed is not None:
         notes.append(
             "so few seeds can show no difference from the baseline, however large: that takes "

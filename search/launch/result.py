@@ -198,7 +198,9 @@ def print_result(result: Result) -> None:
     if snapshot.leading:
         _print_table(plan, snapshot)
         objectives = [objective.metric for objective in plan.space.objectives]
-        for note in kept_epoch_note(plan.space.config_type.measured, objectives):
+        for note in kept_epoch_note(
+            plan.space.config_type.measured, objectives, [plan.space.config.selection]
+        ):
             say(note)
         say(_comparison(plan, snapshot))
     else:

@@ -32,6 +32,7 @@ class ConfirmedTrial:
         values: The objective on each of them.
         search_value: The objective by which the search judged it.
         was_pruned: Whether that is the value at which the search stopped it, as it may a baseline.
+        selection: By what its runs keep a state: see `Measured.rules`.
         is_finished: Whether every seed that was asked for is complete, and so the same ones as of
             every other finished trial. A trial of which one failed never is.
     """
@@ -42,6 +43,7 @@ class ConfirmedTrial:
     values: tuple[float, ...]
     search_value: float
     was_pruned: bool
+    selection: str
     is_finished: bool
 
     @property
@@ -85,6 +87,7 @@ def confirmed_trials(store: Store, study_id: int) -> list[ConfirmedTrial]:
             values=tuple(values[run.run_id] for run in of),
             search_value=trials[trial_id].values[0],
             was_pruned=trials[trial_id].state == TrialState.PRUNED,
+            selection=of[0].selection,
             is_finished=len(of) == n_seeds,
         )
         for trial_id, of in complete.items()

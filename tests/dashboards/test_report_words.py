@@ -189,7 +189,7 @@ def test_the_confirmations_table_says_who_won_and_how_many_seeds_it_would_take(
     sheet = confirmation_sheet(found)
     assert [row[0] for row in sheet.rows] == [f"trial {each.trial_number}" for each in found.trials]
     assert sheet.rows[0][1].startswith("winner")
-    (kept,) = kept_epoch_note(view.measured, ["val_error"])
+    (kept,) = kept_epoch_note(view.measured, ["val_error"], ["metric"])
     assert kept in sheet.notes
     assert any("95 % interval of a mean is what a sign-flip test" in note for note in sheet.notes)
     assert kept in best_sheet(view).notes
@@ -200,6 +200,27 @@ def test_the_confirmations_table_says_who_won_and_how_many_seeds_it_would_take(
     assert sheet.notes[-1].endswith("no difference from the baseline, however large: that takes 7")
     # So few seeds have no interval either.
     assert {row[4] for row in sheet.rows} == {"-"}
+
+
+def test_an_error_is_called_the_lowest_of_all_epochs_where_it_chose_the_epoch_alone(
+    view: StudyView,
+) -> None:
+    errors = ["train_error", "val_error"]
+    (kept,) = kept_epoch_note(view.measured, errors, view.selections)
+    assert kept.startswith("the validation error is optimistic: it is the lowest of all epochs")
+    assert kept_epoch_note(view.measured, errors, ["loss"]) == []
+    (both,) = kept_epoch_note(view.measured, errors, ["metric", "loss"])
+    assert "error is optimistic where the state is kept by it: " in both
+    (loss,) = kept_epoch_note(view.measured, ["val_loss"], ["loss"])
+    assert loss.startswith("the validation loss is optimistic")
+    assert view.confirmation is not None
+    of_loss = [replace(trial, selection="loss") for trial in view.confirmation.trials]
+    found = replace(view.confirmation, trials=tuple(of_loss))
+    for sheet in (
+        confirmation_sheet(found),
+        best_sheet(replace(view, selections=("loss",))),
+    ):
+        assert not any("optimistic" in note for note in sheet.notes)
 
 
 def test_a_trial_that_failed_on_a_fresh_seed_is_named_and_not_ranked(view: StudyView) -> None:

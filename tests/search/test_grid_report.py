@@ -91,6 +91,7 @@ def text_of(curve: GridCurve, metric: Metric = ERROR) -> str:
         study="grid",
         storage="s",
         measured=DIGIT_PAIRS,
+        selections=("metric",),
         metric=metric,
         parameter="aux_weight",
         reference=0.6,

@@ -20,7 +20,7 @@ from space import Value
 from space.errors import UsageError, nearest
 from space.metrics import Measured, Metric, rank
 from space.notation import Notation
-from storage import Store, StudyRecord
+from storage import RunRecord, Store, StudyRecord
 from storage.connect.engine import translated
 from storage.summaries.best import objectives
 from storage.summaries.confirmed import final_values
@@ -109,6 +109,7 @@ class GridReport:
         study: The study.
         storage: The store, without credentials.
         measured: What is measured of the runs.
+        selections: By what the runs keep a state: see `Measured.rules`.
         metric: The objective.
         parameter: What it is measured against.
         reference: The value that is asked about, if any is.
@@ -120,6 +121,7 @@ class GridReport:
     study: str
     storage: str
     measured: Measured
+    selections: tuple[str, ...]
     metric: Metric
     parameter: str
     reference: float | None
@@ -167,7 +169,8 @@ def read_grid(
         raise UsageError(f"--study {study}: no trial is complete yet; search on, then ask again.")
     parameter = _parameter(study, parameter, complete)
     complete = [trial for trial in complete if parameter in trial.params]
-    values = _values(store, record, complete)
+    runs = [run for run in store.runs(study_id, "search") if run.state == "complete"]
+    values = _values(store, record, complete, runs)
     groups: dict[tuple[tuple[str, Value], ...], dict[float, dict[int, float]]] = {}
     for trial in complete:
         others = {key: trial.params[key] for key in sorted(trial.params) if key != parameter}
@@ -190,6 +193,7 @@ def read_grid(
         study=study,
         storage=store.name,
         measured=record.measured,
+        selections=tuple(sorted({run.selection for run in runs})),
         metric=metric,
         parameter=parameter,
         reference=reference,
@@ -269,11 +273,14 @@ def _finding(comparisons: Mapping[float, Comparison], *, maximize: bool) -> Find
 
 
 def _values(
-    store: Store, record: StudyRecord, complete: Sequence[FrozenTrial]
+    store: Store,
+    record: StudyRecord,
+    complete: Sequence[FrozenTrial],
+    runs: Sequence[RunRecord],
 ) -> dict[int, dict[int, float]]:
-    """The objective of complete trials' runs: by trial, then by replicate; finite ones alone."""
+    """The objective of complete trials' complete runs: by trial, then by replicate; finite ones
+    alone."""
     found: dict[int, dict[int, float]] = {trial._trial_id: {} for trial in complete}
-    runs = [run for run in store.runs(record.study_id, "search") if run.state == "complete"]
     values = final_values(store, runs, record.metrics[0], record.measured)
     for run in runs:
         if run.trial_id in found and math.isfinite(values[run.run_id]):

@@ -56,6 +56,7 @@ class StudyView:
         cost: What the search has cost, without the confirmation.
         confirm_epochs: Epochs of the confirmation.
         confirm_seconds: Its seconds of training.
+        selections: By what the search's runs keep a state: see `Measured.rules`.
         n_runs: The search's runs.
         n_together: Those of them that were trained together with others.
         timeline: Which worker trained which trial when.
@@ -82,6 +83,7 @@ class StudyView:
     cost: Cost
     confirm_epochs: int
     confirm_seconds: float
+    selections: tuple[str, ...]
     n_runs: int
     n_together: int
     timeline: tuple[Segment, ...]
@@ -166,6 +168,7 @@ def read_study(store: Store, name: str) -> StudyView:
         cost=cost(trials, full_epochs * replicates),
         confirm_epochs=sum(run.n_epochs for run in confirm_runs),
         confirm_seconds=sum(run.train_seconds for run in confirm_runs),
+        selections=tuple(sorted({run.selection for run in runs})),
         n_runs=len(runs),
         n_together=len(trained_together(store, launch_ids) & {run.run_id for run in runs}),
         timeline=read_timeline(store, study_id, runs),

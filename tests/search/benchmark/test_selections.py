@@ -43,7 +43,9 @@ def test_both_states_stand_side_by_side(
     ((name, n, *found, _),) = sheet.rows
     assert (name, n) == ("MLP", "6")
     assert [cell.partition(" ")[0] for cell in found] == list(cells)
-    assert sheet.title in render(table, "text")
+    text = render(table, "text")
+    assert sheet.title in text
+    assert ("error is optimistic: it is the lowest" in text) is (selection == "metric")
     (first, *_) = csv.DictReader(io.StringIO(render(table, "csv")))
     assert (first["test_error"], first["other_test_error"]) == ("0.3", "0.31")
     assert first["other_val_error"] == ""
