@@ -103,10 +103,11 @@ def confirmed_headline(found: Confirmation) -> Headline:
             notation=notation,
         )
     if baseline is winner:
+        ranked = " with every fresh seed" if found.failed else ""
         others = [trial for trial in found.trials if trial is not winner][:1]
         return Headline(
             badge="no trial beats the baseline",
-            sentence=f"{has}. That is the baseline itself: no other trial does better.",
+            sentence=f"{has}. That is the baseline itself: no other trial{ranked} does better.",
             aside=aside,
             sides=_sides(winner, others, found.baseline),
             notation=notation,
@@ -183,8 +184,10 @@ def benchmark_headline(table: BenchmarkTable) -> Headline:
     """What a benchmark says of its best config, beside the reference."""
     metric, notation = table.metric, table.notation()
     reference, best = table.row(table.reference), table.best
-    n_missing = sum(len(row.result.missing) for row in table.rows)
-    lacking = f"{count(n_missing, 'run')} still to be trained." if n_missing else ""
+    lacking = _without_result(table)
+    better = [row for row in table.rows if row.comparison and row.comparison.answer == "better"]
+    if better and best not in better:
+        return _better_headline(table, better, lacking)
     if best is None or metric.name not in best.means:
         return Headline(
             badge="no answer yet",
@@ -194,15 +197,15 @@ def benchmark_headline(table: BenchmarkTable) -> Headline:
             lacking=lacking,
             notation=notation,
         )
-    has = f"On {count(best.n, 'seed')} of the test split {best.name} has "
-    has += f"{with_article(metric.words)} of {_of(best.means[metric.name], notation)}"
+    has = _has(table, best, best.means[metric.name])
     others = [row for row in table.ranked if row is not best]
     if not others:
         return Headline(badge="measured", sentence=f"{has}.", lacking=lacking, notation=notation)
     if best is reference:
+        ranked = "config" if len(table.ranked) == len(table.rows) else "config with as many seeds"
         return Headline(
             badge="none beats the reference",
-            sentence=f"{has}. That is the reference itself: no other config does better.",
+            sentence=f"{has}. That is the reference itself: no other {ranked} does better.",
             lacking=lacking,
             sides=_rows(metric, [best, others[0]], table.reference),
             notation=notation,
@@ -229,6 +232,39 @@ def benchmark_headline(table: BenchmarkTable) -> Headline:
         sides=_rows(metric, [reference, best], table.reference),
         notation=notation,
     )
+
+
+def _better_headline(table: BenchmarkTable, better: Sequence[Row], lacking: str) -> Headline:
+    """Of configs that are shown to be better without every seed, as in a race that they ended
+    early: the one that is so by most, on the seeds that it shares with the reference."""
+    metric, notation = table.metric, table.notation()
+    found = [(row, row.comparison) for row in better if row.comparison is not None]
+    row, compared = min(found, key=lambda each: metric.rank(each[1].paired.mean_difference))
+    reference, own = _rows(metric, [table.row(table.reference), row], table.reference, compared)
+    return Headline(
+        badge="better",
+        sentence=f"{_has(table, row, own.summary)}: {_BESIDE['better']} {table.reference}'s "
+        f"{_of(reference.summary, notation)} on the same ones.",
+        lacking=lacking,
+        sides=(reference, own),
+        notation=notation,
+    )
+
+
+def _has(table: BenchmarkTable, row: Row, summary: Summary) -> str:
+    return (
+        f"On {count(summary.n, 'seed')} of the test split {row.name} has "
+        f"{with_article(table.metric.words)} of {_of(summary, table.notation())}"
+    )
+
+
+def _without_result(table: BenchmarkTable) -> str:
+    """How many runs have no result, and why."""
+    n_failed = sum(len(row.result.failed) for row in table.rows)
+    n_missing = sum(len(row.result.missing) for row in table.rows) - n_failed
+    said = [f"{count(n_missing, 'run')} still to be trained"] if n_missing else []
+    said += [f"{count(n_failed, 'run')} failed"] if n_failed else []
+    return f"{joined(said)}." if said else ""
 
 
 def _too_few(needed: int) -> str:
@@ -270,12 +306,19 @@ def _sides(
     )
 
 
-def _rows(metric: Metric, rows: Sequence[Row], reference: str) -> tuple[Side, ...]:
+def _rows(
+    metric: Metric, rows: Sequence[Row], reference: str, compared: Comparison | None = None
+) -> tuple[Side, ...]:
+    """Some rows, on the seeds of a comparison alone where one is given."""
     return tuple(
         Side(
             name=row.name + (", the reference" if row.name == reference else ""),
             is_reference=row.name == reference,
-            values=tuple(row.result.by_seed(metric.name).values()),
+            values=tuple(
+                value
+                for seed, value in row.result.by_seed(metric.name).items()
+                if compared is None or seed in compared.seeds
+            ),
         )
         for row in rows
     )

@@ -93,6 +93,8 @@ def test_what_is_shown_is_said_in_the_sentence(
 def test_a_baseline_that_wins_is_named_so(found: Confirmation) -> None:
     headline = confirmed_headline(replace(found, baseline=found.winner.trial_number))
     assert "no other trial does better" in headline.sentence
+    failed = replace(found, baseline=found.winner.trial_number, failed={3: 1})
+    assert "no other trial with every fresh seed does" in confirmed_headline(failed).sentence
     assert [side.is_reference for side in headline.sides] == [True, False]
 
 
@@ -125,6 +127,45 @@ def test_a_benchmark_names_its_best_beside_the_reference(shelf: Shelf) -> None:
     assert "takes 6" in headline.lacking
     unfinished = benchmark_headline(shelf.benchmark(ERRORS).table)
     assert unfinished.lacking == "5 runs still to be trained."
+
+
+def test_a_config_that_is_shown_better_on_fewer_seeds_leads(shelf: Shelf) -> None:
+    values = {seed: 0.3 + 0.001 * seed for seed in range(9)}
+    early = {seed: 0.1 + 0.002 * seed for seed in range(7)}
+    late = {seed: value + 0.0005 * (-1) ** seed - 0.0001 for seed, value in values.items()}
+    table = shelf.benchmark({"a": values, "b": early, "c": late}, n_seeds=9).table
+    assert table.best is not None
+    assert table.best.name == "c"
+    for last in (late, dict.fromkeys(values, 0.4)):
+        found = shelf.benchmark({"a": values, "b": early, "c": last}, n_seeds=9).table
+        headline = benchmark_headline(found)
+        assert headline.badge == "better"
+        assert headline.sentence == (
+            "On 7 seeds of the test split b has a test error of 10.60 ± 0.43 %: better than a's "
+            "30.30 ± 0.22 % on the same ones."
+        )
+        assert [len(side.values) for side in headline.sides] == [7, 7]
+        assert headline.lacking == "2 runs still to be trained."
+
+
+def test_a_reference_that_leads_beats_those_with_as_many_seeds(shelf: Shelf) -> None:
+    errors = {"a": dict.fromkeys(range(3), 0.2), "b": dict.fromkeys(range(3), 0.3)}
+    all_there = benchmark_headline(shelf.benchmark(errors).table)
+    assert "the reference itself: no other config does better" in all_there.sentence
+    unfinished = benchmark_headline(shelf.benchmark({**errors, "c": {0: 0.1}}).table)
+    assert "no other config with as many seeds does better" in unfinished.sentence
+
+
+def test_runs_that_failed_are_not_still_to_be_trained(shelf: Shelf) -> None:
+    table = shelf.benchmark(ERRORS).table
+    first, *others, last = table.rows
+    for failed, said in (
+        ({0: "why"}, "4 runs still to be trained and 1 run failed."),
+        (dict.fromkeys(range(3), "why"), "2 runs still to be trained and 3 runs failed."),
+    ):
+        row = replace(last, result=replace(last.result, failed=failed))
+        found = replace(table, rows=(first, *others, row))
+        assert benchmark_headline(found).lacking == said
 
 
 def test_seeds_are_not_asked_for_after_a_look_that_could_have_answered(shelf: Shelf) -> None:
