@@ -252,8 +252,10 @@ def _better_headline(table: BenchmarkTable, better: Sequence[Row], lacking: str)
 
 
 def _has(table: BenchmarkTable, row: Row, summary: Summary) -> str:
+    # Of runs that were trained elsewhere nobody said what they were evaluated on.
+    where = " of the test split" if table.measured.kept_by else ""
     return (
-        f"On {count(summary.n, 'seed')} of the test split {row.name} has "
+        f"On {count(summary.n, 'seed')}{where} {row.name} has "
         f"{with_article(table.metric.words)} of {_of(summary, table.notation())}"
     )
 

@@ -57,4 +57,6 @@ def document_of(view: BenchmarkView) -> Document:
         "which state a value is of, and what a seed fixed, only their author knows. Runs of one "
         "seed are paired."
     )
-    return described(view, terms=terms)
+    return described(
+        view, terms=terms, state="done" if view.n_done == view.n_asked else "unfinished"
+    )

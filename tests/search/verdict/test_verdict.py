@@ -68,6 +68,8 @@ def test_a_table_gives_what_a_benchmark_would_say(
     assert "benchmark-differences" in document
     assert "trained elsewhere" in document
     assert "benchmark-seconds" not in document
+    assert "On 8 seeds new has a test acc of" in document
+    assert "seeds of the test split" not in document
 
 
 def test_a_run_that_failed_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,8 +79,10 @@ def test_a_run_that_failed_counts(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert "new,42," in text
         lines = [f"new,42,{cell}" if line.startswith("new,42,") else line for line in text.split()]
         path.write_text("\n".join(lines))
-        assert main(["--csv", str(path)]) == 0
+        report = tmp_path / "report.html"
+        assert main(["--csv", str(path), f"--report={report}"]) == 0
         said = capsys.readouterr().out
+        assert "unfinished, 23 of 24 runs" in report.read_text()
         assert "not ranked: failed on 1 seed" in said
         assert f"new, seed 42 (line 16: test_acc is {cell or 'empty'})" in said
 
