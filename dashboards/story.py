@@ -182,10 +182,11 @@ def benchmark_terms(view: BenchmarkView) -> str:
     data = on_data(record.data_source, "of")
     if data:
         data += f" (data fingerprint {record.data_fingerprint})"
+    raced = ", each until it has a verdict" if view.table.is_raced else ""
     return (
         f"{view.n_done} of {count(view.n_asked, 'run')} have a result: "
         f"{_counted(len(record.configs), 'config', 'configs')} on the seeds "
-        f"{show_seeds(record.seeds)}{data}. A seed fixes data draw, "
+        f"{show_seeds(record.seeds)}{data}{raced}. A seed fixes data draw, "
         f"split, initialisation and order for every config alike. The {judged.words} was read once "
         f"a run, at its end, for the state {kept}. {together_note(view.n_together, view.n_done)}"
     ).rstrip()

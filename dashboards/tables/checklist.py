@@ -41,7 +41,12 @@ def benchmark_checklist(view: BenchmarkView) -> Sheet:
         if registered is None
         else [looks_sentence(registered)],
         "Which seeds?": [
-            f"{show_seeds(view.record.seeds)}; every config is trained on each of them",
+            f"{show_seeds(view.record.seeds)}; "
+            + (
+                "a config is trained on one more of them until it has a verdict"
+                if view.table.is_raced
+                else "every config is trained on each of them"
+            ),
             f"{count(n_failed, 'run')} failed, {missing} still to be trained",
         ],
         "How was each config chosen?": [
@@ -67,7 +72,12 @@ def benchmark_checklist(view: BenchmarkView) -> Sheet:
             if view.record.measured.kept_by
         ),
         "Which statistics?": [
-            _statistics(len(rows) - 1, view.record.measured, view.table.margin),
+            _statistics(
+                len(rows) - 1,
+                view.record.measured,
+                view.table.margin,
+                is_raced=view.table.is_raced,
+            ),
         ],
         **_code_and_machines(view.launches),
     }
@@ -213,13 +223,16 @@ def _kept(measured: Measured, selection: str) -> str:
     return said + "".join(f", of equal ones the {each.extreme} {each.words}" for each in ties)
 
 
-def _statistics(n_comparisons: int, measured: Measured, margin: float | None) -> str:
+def _statistics(
+    n_comparisons: int, measured: Measured, margin: float | None, *, is_raced: bool = False
+) -> str:
     means = "mean and standard deviation (ddof 1) over the seeds, sign-flip intervals"
     if n_comparisons < 1:
         return means
+    tests = "bets on signs, looked at after every seed," if is_raced else "sign-flip tests"
     said = (
-        f"{means}; {count(n_comparisons, 'comparison')} paired by seed, sign-flip tests at the "
-        "5 % level, corrected by Holm's method"
+        f"{means}; {count(n_comparisons, 'comparison')} paired by seed, {tests} at the 5 % level, "
+        "corrected by Holm's method"
     )
     if margin is None:
         return f"{said}, no margin of equivalence"

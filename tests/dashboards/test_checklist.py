@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import optuna
 
 from dashboards.numbers.benchmark import read_benchmark
 from dashboards.numbers.study.view import read_study
+from dashboards.pages.benchmark_page import described
+from dashboards.story import benchmark_terms
 from dashboards.tables.checklist import NOT_RECORDED, benchmark_checklist, study_checklist
 from dashboards.tables.drawing import Sheet
 from storage import Store
@@ -36,6 +40,22 @@ def test_a_benchmark_answers_every_question(store: Store) -> None:
     }.items():
         (answer,) = (text for asked, text in found.items() if asked.startswith(question))
         assert words in answer
+
+
+def test_a_race_is_said_to_be_one(store: Store) -> None:
+    record = made_benchmark(store, {"a": {0: 0.3, 1: 0.32}, "b": {0: 0.2}})
+    view = read_benchmark(store, record)
+    raced = replace(view, table=replace(view.table, is_raced=True))
+    for each, seeds, test in (
+        (view, "every config is trained on each of them; ", "sign-flip tests at the 5 %"),
+        (raced, "trained on one more of them until it has a verdict; ", "seed, bets on signs, "),
+    ):
+        found = answers(benchmark_checklist(each))
+        assert seeds in found["Which seeds?"]
+        assert test in found["Which statistics?"]
+        assert ("each until it has a verdict. A" in benchmark_terms(each)) is each.table.is_raced
+        lead = described(each, terms="").lead
+        assert ("2 configs × at most 3 seeds" in lead) is each.table.is_raced
 
 
 def test_a_search_answers_every_question(store: Store) -> None:
