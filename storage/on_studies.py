@@ -13,14 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from space.errors import UsageError
-from storage.actions import Answer, act
+from storage.actions import Answer, act, list_actions
 from storage.optuna_rows.trial_rows import next_number
 from storage.store import Store
 from storage.tables import schema
-from storage.tables.attributes import QUEUED
+from storage.tables.attributes import BASELINE, QUEUED, WARM_START
 from storage.tables.optuna_models import STUDIES, SYSTEM_ATTRIBUTES, TRIALS
 from storage.tables.service import ActionRecord, NewAction
 
@@ -31,11 +31,14 @@ __all__ = [
     "UNTAG",
     "actions_version",
     "queue_trial",
+    "queued_by_hand",
     "remark",
     "tags_of",
 ]
 
 QUEUE_TRIAL, NOTE, TAG, UNTAG = "queue-trial", "note", "tag", "untag"
+_QUEUEING = ("grid", "pbt")
+"""The samplers that queue what they propose."""
 LONGEST = {NOTE: 10_000, TAG: 60, UNTAG: 60}
 """Characters of a note and of a tag."""
 
@@ -71,9 +74,34 @@ def queue_trial(store: Store, action: NewAction) -> ActionRecord:
         }
         connection.execute(SYSTEM_ATTRIBUTES.insert().values(row))
         query = sa.select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id)
-        return Answer("done", f"it is trial {connection.execute(query).scalar_one()}")
+        return Answer("done", _queued_as(connection.execute(query).scalar_one()))
 
     return act(store, action, work)
+
+
+def queued_by_hand(store: Store, study_id: int, trials: Iterable[FrozenTrial]) -> set[int]:
+    """The numbers of those trials that a person put into the queue, but for baselines and warm
+    starts.
+
+    The grid and population-based training queue what they propose, too: of theirs only those count
+    that were put there by `queue_trial`.
+    """
+    queued = {
+        trial.number
+        for trial in trials
+        if QUEUED in trial.system_attrs and not {BASELINE, WARM_START} & trial.user_attrs.keys()
+    }
+    launches = store.launches(study_id) if queued else []
+    if not any(each.config.get("sampler", {}).get("name") in _QUEUEING for each in launches):
+        return queued
+    with store.guarded():
+        study = store.optuna_storage.get_study_name_from_id(study_id)
+    said = {each.answer for each in list_actions(store, study=study) if each.verb == QUEUE_TRIAL}
+    return {number for number in queued if _queued_as(number) in said}
+
+
+def _queued_as(number: int) -> str:
+    return f"it is trial {number}"
 
 
 def remark(store: Store, action: NewAction) -> ActionRecord:

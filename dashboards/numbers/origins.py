@@ -20,6 +20,7 @@ from space import RunConfig, Space
 from space.config import SEED_KEYS
 from storage import LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
+from storage.on_studies import queued_by_hand
 from storage.tables import schema
 from storage.tables.attributes import BASELINE, warm_start_of
 
@@ -149,15 +150,16 @@ def read_origin(
     settled_at = min(launch.started_at, first.started_at)
     name, trial = _trial(store, first)
     given = None if trial is None else trial.user_attrs.get(BASELINE)
-    was_queued = trial is not None and "fixed_params" in trial.system_attrs
+    warm_start = None if trial is None else warm_start_of(trial.user_attrs)
+    by_hand = trial and first.study_id and queued_by_hand(store, first.study_id, [trial])
     of_benchmark = _path(DATA_SEED).as_integer().in_(seeds)
     return Origin(
         launch_id=launch.launch_id,
         settled_at=settled_at,
         study=name,
         trial_number=None if trial is None else trial.number,
-        was_given=given is not None or was_queued,
-        warm_start=None if trial is None else warm_start_of(trial.user_attrs),
+        was_given=given is not None or warm_start is not None or bool(by_hand),
+        warm_start=warm_start,
         was_added=given is not None and _was_added(given, store.launches(first.study_id)),
         reads=_reads(store, settled_at, of_benchmark & (_RESULTS.data_fingerprint == fingerprint)),
         shared=_shared(store, same, seeds),

@@ -186,9 +186,14 @@ def _budgets(view: StudyView) -> list[str]:
     for what, trials in (
         ("baselines", [trial for trial in view.trials if trial.is_baseline]),
         ("warm start", [trial for trial in view.trials if trial.warm_start]),
+        ("queued by hand", [trial for trial in view.trials if trial.was_queued]),
         (
             "proposals of the sampler",
-            [trial for trial in view.trials if not trial.is_baseline and not trial.warm_start],
+            [
+                trial
+                for trial in view.trials
+                if not (trial.is_baseline or trial.warm_start or trial.was_queued)
+            ],
         ),
     ):
         if trials:

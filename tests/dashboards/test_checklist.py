@@ -70,6 +70,12 @@ def test_a_search_answers_every_question(store: Store) -> None:
     assert "proposals of the sampler: 39 trials, " in spent
     statistics = found["Which statistics?"]
     assert statistics.startswith("a trial's value is that of its one run; mean and standard")
+    view = read_study(store, "made")
+    queued = [replace(each, was_queued=each.number in (3, 4)) for each in view.trials]
+    spent = answers(study_checklist(replace(view, trials=tuple(queued))))
+    by_whom = spent["What was spent on each config?"]
+    assert "; queued by hand: 2 trials, " in by_whom
+    assert "proposals of the sampler: 37 trials, " in by_whom
     add_study(store, "bare", 8)
     bare = answers(study_checklist(read_study(store, "bare")))
     assert NOT_RECORDED not in bare.values()

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 from space import Value
 from storage import RunRecord, Store
 from storage.connect.engine import translated
+from storage.on_studies import queued_by_hand
 from storage.tables.attributes import (
     BASELINE,
     FAIL_REASON,
@@ -37,6 +38,7 @@ class StudyTrial:
         standard_errors: Of the values over the trial's replicates, where there are several.
         params: Parameter -> value.
         is_baseline: Whether the space file asked for it.
+        was_queued: Whether a person put it into the queue of the study.
         warm_start: Which trial of an earlier study it was queued from, in words; None for others.
         parent: The number of the trial from whose end it goes on; None for others.
         reason: Why it failed, if it did.
@@ -55,6 +57,7 @@ class StudyTrial:
     standard_errors: tuple[float, ...]
     params: dict[str, Value]
     is_baseline: bool
+    was_queued: bool
     warm_start: str | None
     parent: int | None
     reason: str | None
@@ -101,6 +104,7 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
         )
         if run.traceback is not None:
             tracebacks[run.trial_id] = run.traceback
+    by_hand = queued_by_hand(store, study_id, known)
     distributions: dict[str, BaseDistribution] = {}
     trials = []
     for trial in sorted(known, key=lambda each: each.number):
@@ -118,6 +122,7 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
                 standard_errors=tuple(trial.user_attrs.get(STANDARD_ERROR, ())),
                 params=trial.params,
                 is_baseline=BASELINE in trial.user_attrs,
+                was_queued=trial.number in by_hand,
                 warm_start=warm_start_of(trial.user_attrs),
                 parent=trial.user_attrs.get(PARENT),
                 reason=trial.user_attrs.get(FAIL_REASON),

@@ -9,13 +9,16 @@ import pytest
 
 from dashboards.numbers.benchmark import read_benchmark
 from dashboards.numbers.origins import Origin, study_launches
+from dashboards.numbers.study.trials import read_trials
 from dashboards.story import benchmark_outcome
 from dashboards.tables.formats import render
 from dashboards.tables.origins import study_launches_sheet
 from dashboards.words import show_changes
 from space import Space
 from storage import BenchmarkConfig, BenchmarkRecord, Store
+from storage.on_studies import QUEUE_TRIAL, queue_trial
 from storage.tables.attributes import BASELINE, WARM_START
+from storage.tables.service import NewAction
 from tests.conftest import BACKENDS
 from tests.dashboards.made.reported_benchmark import (
     add_result,
@@ -29,6 +32,7 @@ from trainables.shipped.digit_pairs.config import DigitPairsConfig
 
 BASE = {"learning_rate": 1e-3}
 GIVEN = {"learning_rate": 5e-4}
+RATES = {"one": 2e-3, "other": 3e-3}
 SPACE: dict[str, Any] = {
     "study": "s",
     "model": {"name": "mlp"},
@@ -239,6 +243,28 @@ def test_seeds_that_the_configs_search_had_seen_are_marked(
     assert note.startswith("MLP: ")
     assert ("the training samples of the seeds" in note) == bool(data)
     assert ("the initialisations of the seeds" in note) == bool(training)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "grid", "pbt"])
+def test_what_a_sampler_queued_itself_was_not_given_by_hand(store: Store, sampler: str) -> None:
+    study = begin_study(store)
+    tree = Space.recorded(SPACE).model_dump(mode="json")
+    launch_id = begin_launch(
+        store, study_id=study._study_id, config={**tree, "sampler": {"name": sampler}}
+    )
+    first, second = (changed(benchmark_config("MLP"), name, rate) for name, rate in RATES.items())
+    study.enqueue_trial({})
+    train(store, launch_id, study, first)
+    queue_trial(store, NewAction(verb=QUEUE_TRIAL, asked_by="me", study="s", detail={"values": {}}))
+    train(store, launch_id, study, second)
+    record = measure(store, first, second)
+    found = [origin(store, record, place).was_given for place in (0, 1)]
+    assert found == [sampler == "tpe", True]
+    text = render(read_benchmark(store, record).table, "text")
+    assert ("one was proposed by the sampler of study 's'" in text) == (sampler != "tpe")
+    assert "other was first trained by study 's', with settings that were given by hand" in text
+    trials, _ = read_trials(store, study._study_id, [])
+    assert [trial.was_queued for trial in trials] == found
 
 
 def test_seeds_of_the_searches_own_block_are_not_marked(store: Store) -> None:

@@ -51,6 +51,7 @@ def trial(number: int, values: tuple[float, ...] = (), **changes: object) -> Stu
         "standard_errors": (),
         "params": {},
         "is_baseline": False,
+        "was_queued": False,
         "warm_start": None,
         "parent": None,
         "reason": None,
