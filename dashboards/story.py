@@ -74,7 +74,7 @@ def how_it_went(view: StudyView, *, is_running: bool) -> list[str]:
     ]
     launches = f" in {_counted(len(view.launches), 'launch', 'launches')}" if view.launches else ""
     sentences = [f"{count(len(view.trials), 'trial')}{launches}: {joined(states)}."]
-    if len(view.cost.epochs_T) and view.cost.epochs_T[-1]:
+    if view.n_runs and len(view.cost.epochs_T) and view.cost.epochs_T[-1]:
         spent = (
             f"They trained {count(int(view.cost.epochs_T[-1]), 'epoch')} in "
             f"{duration(float(view.cost.seconds_T[-1]))} of training time"
@@ -129,11 +129,11 @@ def study_headline(view: StudyView) -> Headline:
     if view.confirmation is not None:
         return confirmed_headline(view.confirmation)
     best, baseline = view.best, view.baseline
-    has_baseline = baseline is not None and baseline.state == "COMPLETE"
+    is_complete = baseline is not None and baseline.state == "COMPLETE"
     return unconfirmed_headline(
         view.metrics[0],
         best=None if best is None else best.values[0],
-        baseline=baseline.values[0] if baseline is not None and has_baseline else None,
+        baseline=next(iter(baseline.values), None) if baseline and is_complete else None,
         n_complete=view.counts["COMPLETE"],
     )
 

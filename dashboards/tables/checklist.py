@@ -91,7 +91,9 @@ def study_checklist(view: StudyView) -> Sheet:
         "What was registered before the results?": [
             "nothing: a search compares nothing on a test split; a benchmark of what it found "
             "registers what it compares"
-        ],
+        ]
+        if view.launches
+        else [],
         "How often was the test split looked at?": ["never: a search does not read it"]
         if view.launches
         else [],
@@ -180,7 +182,7 @@ def _spent(row: Row) -> str:
 
 def _budgets(view: StudyView) -> list[str]:
     """What the search spent on what a person gave or chose and on what the sampler proposed."""
-    if not view.trials:
+    if not view.n_runs:
         return []
     said = [f"a trial at most {count(view.full_epochs * view.replicates, 'epoch')}"]
     for what, trials in (

@@ -21,6 +21,8 @@ from dashboards.pages.benchmark_page import benchmark_document
 from dashboards.pages.study_page import study_document
 from dashboards.publish import publish, published_figures
 from dashboards.report import report
+from dashboards.story import how_it_went
+from dashboards.tables.study import best_sheet
 from space.metrics import Metric
 from storage import Store, open_store
 from storage.benchmarks import load_benchmarks
@@ -125,6 +127,29 @@ def test_many_trials_and_one_without_a_value(store: Store) -> None:
         (strip,) = [each for each in named(list(document.panels), "history").data if each.yaxis]
         assert list(strip.x) == [n]
     assert publish(store, "WAITING").figures.keys() >= {"history", "contour", "slices"}
+
+
+def test_reports_of_another_tool_are_no_epochs_that_were_trained(store: Store) -> None:
+    trials = draw_trials(6, [COMPLETE, PRUNED, TrialState.FAIL], steps=(1, 2, 3))
+    add_trials(store.engine, foreign(store, "steps"), trials)
+    document = study_document(store, "steps")
+    for text in (document.lead, document.summary, document.details):
+        assert "epochs" not in str(text)
+        assert "of training" not in str(text)
+    view = read_study(store, "steps")
+    (counted,) = how_it_went(view, is_running=False)
+    assert counted == "6 trials: 2 complete, 2 pruned and 2 failed."
+    assert [row[0] for row in best_sheet(view).rows][:3] == ["state", "objective", "reports"]
+
+
+def test_a_baseline_without_a_finite_value_is_none_to_compare_with(store: Store) -> None:
+    add_trials(
+        store.engine,
+        foreign(store, "infinite"),
+        draw_trials(6, [COMPLETE], values="never finite"),
+        baselines=1,
+    )
+    assert study_document(store, "infinite").outcome
 
 
 def test_a_study_without_trials(store: Store) -> None:

@@ -87,6 +87,9 @@ def test_what_another_tool_made_is_not_recorded(store: Store) -> None:
     study = optuna.create_study(study_name="foreign", storage=store.optuna_storage)
     study.tell(study.ask(), 0.5)
     found = answers(study_checklist(read_study(store, "foreign")))
-    for question in ("How often", "Which seeds", "Which data", "Which code", "Which hardware"):
+    for question in (
+        *("What was registered", "How often", "Which seeds", "What was spent", "Which data"),
+        *("Which epoch", "Which statistics", "Which code", "Which hardware"),
+    ):
         (answer,) = (text for asked, text in found.items() if asked.startswith(question))
         assert answer == NOT_RECORDED
