@@ -11,6 +11,7 @@ from storage.admin.removal import Removal
 
 __all__ = ["in_words", "print_benchmark", "print_list", "print_study"]
 
+_UNKNOWN = "not recorded: another tool made the study"
 N_TRACEBACKS = 3
 """What more there are, ``--format json`` has."""
 
@@ -76,11 +77,17 @@ def print_study(study: dict[str, Any]) -> None:
     _say("study", study["study"])
     _say(
         "objective",
-        ", ".join(f"{d} {m}" for d, m in zip(study["directions"], study["metrics"], strict=False)),
+        ", ".join(f"{'maximize' if m.maximize else 'minimize'} {m.name}" for m in metrics),
     )
-    _say("data", f"{study['data_source']}, fingerprint {study['data_fingerprint']}")
+    is_ours = study["data_source"] is not None
+    data = f"{study['data_source']}, fingerprint {study['data_fingerprint']}"
+    _say("data", data if is_ours else _UNKNOWN)
     _say("trials", _states(study["trials_by_state"]))
-    _say("spent", f"{count(study['epochs'], 'epoch')}, {study['train_seconds']:.1f} s of training")
+    spent = f"{count(study['epochs'], 'epoch')}, {study['train_seconds']:.1f} s of training"
+    if study["confirm_epochs"]:
+        spent += f"; {count(study['confirm_epochs'], 'epoch')}, {study['confirm_seconds']:.1f} s "
+        spent += "to confirm"
+    _say("spent", spent if is_ours else _UNKNOWN)
     _print_launches(study["launches"])
     best = study["best"]
     say()

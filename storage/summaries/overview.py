@@ -17,6 +17,7 @@ from storage.summaries.confirmed import confirmed_trials, failed_seeds
 from storage.summaries.registered import as_json as registered_as_json
 from storage.summaries.registered import read_registered, registered_lines
 from storage.summaries.study import INTERRUPTED, abandoned_trials, glance_at_studies
+from storage.tables.attributes import FAIL_REASON
 from storage.tables.records import BenchmarkConfig, LaunchRecord, RunRecord, StudyRecord
 
 __all__ = [
@@ -169,7 +170,7 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
     trials = storage.get_all_trials(study_id, deepcopy=False)
     numbers: dict[int | None, int] = {trial._trial_id: trial.number for trial in trials}
     record = store.study_records().get(study_id)
-    every = store.runs(study_id, "search")
+    every, confirm = (store.runs(study_id, purpose) for purpose in ("search", "confirm"))
     described = _trials(store, study_id, trials, every)
     directions = storage.get_study_directions(study_id)
     complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
@@ -186,6 +187,8 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         "trials_by_state": _counts([each["state"] for each in described]),
         "epochs": sum(run.n_epochs for run in every),
         "train_seconds": sum(run.train_seconds for run in every),
+        "confirm_epochs": sum(run.n_epochs for run in confirm),
+        "confirm_seconds": sum(run.train_seconds for run in confirm),
         "best": _trial(best[0]) if best else None,
         "confirmation": _confirmation(store, record),
         "launches": [_launch(launch) for launch in store.launches(study_id)],
@@ -227,7 +230,8 @@ def _trials(
             "state": INTERRUPTED if trial._trial_id in abandoned else trial.state.name,
             "runs": [run.run_id for run in runs[trial._trial_id]],
             "epochs": sum(run.n_epochs for run in runs[trial._trial_id]),
-            "reason": next((run.reason for run in runs[trial._trial_id]), None),
+            "reason": trial.user_attrs.get(FAIL_REASON)
+            or next((run.reason for run in runs[trial._trial_id] if run.reason), None),
         }
         for trial in trials
     ]

@@ -17,6 +17,7 @@ from storage import open_store
 from storage.__main__ import main
 from storage.commands.kit import storage_arguments
 from storage.summaries.confirmed import confirmed_trials
+from storage.tables.attributes import FAIL_REASON
 from storage.tables.schema import launches, utc_now
 from tests.dashboards.made.bulk_study import add_study
 from tests.records import begin_launch, begin_run, epoch, new_study, record_epoch
@@ -111,6 +112,38 @@ def test_show(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["trials"][1]["reason"] == "it caught fire"
 
 
+def test_what_nobody_recorded_of_another_tools_study_is_not_made_up(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", "theirs", "--storage", url]) == 0
+    text = capsys.readouterr().out
+    assert "objective minimize objective" in text
+    assert text.count("not recorded") == 2
+    assert "None" not in text
+
+
+def test_a_trial_has_the_reason_of_whichever_of_its_runs_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "s.db")
+    with closing(open_store(path)) as store:
+        study = optuna.create_study(study_name="s", storage=store.optuna_storage)
+        store.add_study(new_study(study._study_id))
+        launch_id = begin_launch(store, study._study_id)
+        for reasons, said in (((None, "it burst"), None), ((), "no such width")):
+            trial = study.ask()
+            for replicate, reason in enumerate(reasons):
+                known = {"study_id": study._study_id, "replicate": replicate}
+                run = begin_run(store, launch_id, trial._trial_id, **known)
+                store.end_run(run.run_id, "failed" if reason else "complete", reason)
+            if said is not None:
+                trial.set_user_attr(FAIL_REASON, said)
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    assert main(["show", "s", "--storage", path, "--format", "json"]) == 0
+    trials = json.loads(capsys.readouterr().out)["trials"]
+    assert [trial["reason"] for trial in trials] == ["it burst", "no such width"]
+
+
 def test_list_and_show_have_what_fresh_seeds_say(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,7 +162,9 @@ def test_list_and_show_have_what_fresh_seeds_say(
     assert main(["list", "--storage", path]) == 0
     assert f"{100 * best.mean:.2f} % on 5 seeds" in " ".join(capsys.readouterr().out.split())
     assert main(["show", "made", "--storage", path]) == 0
-    lines = capsys.readouterr().out.partition("on fresh seeds")[2].splitlines()
+    text = capsys.readouterr().out
+    assert "; 375 epochs, " in text
+    lines = text.partition("on fresh seeds")[2].splitlines()
     assert lines[1].split() == [
         "trial",
         str(best.trial_number),
