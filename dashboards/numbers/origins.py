@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from space import RunConfig, Space
 from space.config import SEED_KEYS
+from space.sources import SOURCES
 from storage import LaunchRecord, RunRecord, Store
 from storage.connect.engine import translated
 from storage.on_studies import queued_by_hand
@@ -28,6 +29,7 @@ __all__ = ["Origin", "Reads", "SharedSeeds", "StudyLaunch", "read_origin", "stud
 
 _RUNS, _RESULTS, _LAUNCHES = schema.runs.c, schema.results.c, schema.launches.c
 DATA_SEED, _ = SEED_KEYS
+_SOURCES = tuple(source.path for source in SOURCES.values())
 _NO_SETTINGS = (*SEED_KEYS, "data.root", "training.device", "training.protocol")
 
 
@@ -188,10 +190,10 @@ def _path(key: str) -> Any:
     return _RUNS.config[tuple(key.split("."))]
 
 
-def _settings(config: Mapping[str, Any]) -> str:
-    """What a config is but for its seeds and for where it is trained."""
+def _settings(config: Mapping[str, Any], others: Iterable[str] = ()) -> str:
+    """What a config is but for its seeds, for where it is trained, and for other settings."""
     tree = json.loads(json.dumps(config))
-    for key in _NO_SETTINGS:
+    for key in (*_NO_SETTINGS, *others):
         section, name = key.split(".")
         tree.get(section, {}).pop(name, None)
     return json.dumps(tree, sort_keys=True)
@@ -210,7 +212,7 @@ def _reads(store: Store, before: datetime.datetime, where: sa.ColumnElement[bool
     rows = store.rows(query.where(where & (_RUNS.ended_at <= before)))
     return Reads(
         n_runs=len(rows),
-        n_configs=len({_settings(row["config"]) for row in rows}),
+        n_configs=len({_settings(row["config"], _SOURCES) for row in rows}),
         seeds=tuple(sorted({row["config"]["data"]["data_seed"] for row in rows})),
     )
 

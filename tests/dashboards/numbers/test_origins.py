@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -198,6 +199,16 @@ def test_a_benchmarks_own_runs_are_not_known_before_it(store: Store) -> None:
     assert text.count(first) == 2
     again = measure(store, benchmark_config("ResNet", "resnet"))
     assert origin(store, again).reads.n_configs == 2
+
+
+def test_weights_that_are_drawn_anew_make_no_other_config(store: Store) -> None:
+    mlp = benchmark_config("MLP")
+    varied = replace(mlp, config=mlp.config.with_values({"training.init_seed": 1}))
+    add_result(store, begin_launch(store), varied, 0, 0.3)
+    measure(store, mlp)
+    reads = origin(store, measure(store, benchmark_config("ResNet", "resnet"))).reads
+    assert reads.n_configs == 1
+    assert reads.n_runs >= 3
 
 
 def test_settings_of_a_publication_have_no_origin_of_ours(store: Store) -> None:
