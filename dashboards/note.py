@@ -36,7 +36,7 @@ def study_note(view: StudyView) -> str:
     if view.confirmation is None:
         parts.append(
             "Not confirmed on fresh seeds yet. The best of many trials is partly luck: a config "
-            "that was picked for its low error had a lucky seed more often than not."
+            "that was picked for its value had a lucky seed more often than not."
         )
     else:
         parts.append(_text(confirmation_outcome(view.confirmation)))

@@ -116,7 +116,7 @@ def study_checklist(view: StudyView) -> Sheet:
         "Which data?": [
             show_data(each.data_source, each.data_fingerprint) for each in view.launches[-1:]
         ]
-        + ([] if space is None else _samples([space.model_dump(mode="json")])),
+        + ([] if space is None else _samples([_fixed_data(space)])),
         "Which epoch's state counts?": []
         if space is None
         else [_kept(view.measured, each) for each in view.selections or (space.config.selection,)],
@@ -222,6 +222,13 @@ def _samples(configs: Iterable[dict[str, Any]]) -> list[str]:
         or "the data's own split"
         for config in configs
     )
+
+
+def _fixed_data(space: Space) -> dict[str, Any]:
+    """The settings of the data that no trial changes."""
+    searched = set(space.parameter_paths.values())
+    data = space.model_dump(mode="json")["data"]
+    return {"data": {name: each for name, each in data.items() if f"data.{name}" not in searched}}
 
 
 def _kept(measured: Measured, selection: str) -> str:

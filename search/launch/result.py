@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,7 @@ def print_result(result: Result) -> None:
         _print_table(plan, snapshot)
         objectives = [objective.metric for objective in plan.space.objectives]
         for note in kept_epoch_note(
-            plan.space.config_type.measured, objectives, [plan.space.config.selection]
+            plan.space.config_type.measured, objectives, _selections(plan, snapshot.leading)
         ):
             say(note)
         say(_comparison(plan, snapshot))
@@ -225,6 +226,13 @@ def print_result(result: Result) -> None:
         study = plan.space.study
         export = ["--study", study, "--output", _free_output(study), *storage]
         say_command("export the best with:  ", command_line("search.export", export))
+
+
+def _selections(plan: Plan, trials: Sequence[StudyTrial]) -> set[str]:
+    """By what the trials' runs keep a state: see `Measured.rules`."""
+    fixed, paths = plan.space.config.selection, plan.space.parameter_paths
+    name = next((name for name, path in paths.items() if path == "training.selection"), "")
+    return {str(trial.params.get(name, fixed)) for trial in trials}
 
 
 def _print_table(plan: Plan, snapshot: Snapshot) -> None:

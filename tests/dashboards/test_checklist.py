@@ -12,6 +12,7 @@ from dashboards.pages.benchmark_page import described
 from dashboards.story import benchmark_terms
 from dashboards.tables.checklist import NOT_RECORDED, benchmark_checklist, study_checklist
 from dashboards.tables.drawing import Sheet
+from space import CategoricalParameter
 from storage import Store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.made.reported_benchmark import FINGERPRINT, made_benchmark, reported
@@ -81,6 +82,20 @@ def test_a_search_answers_every_question(store: Store) -> None:
     assert NOT_RECORDED not in bare.values()
     assert "not on fresh seeds" in bare["How was the winner chosen?"]
     assert bare["Which statistics?"].endswith("one run; nothing was compared on fresh seeds")
+
+
+def test_what_of_the_data_is_searched_has_no_fixed_answer(store: Store) -> None:
+    add_study(store, "made", 8)
+    view = read_study(store, "made")
+    assert view.space is not None
+    choices = CategoricalParameter(type="categorical", choices=[True, False])
+    parameters = {**view.space.parameters, "augment": choices}
+    space = view.space.model_copy(update={"parameters": parameters})
+    question = "Which data?"
+    assert "augment false" in answers(study_checklist(view))[question]
+    found = answers(study_checklist(replace(view, space=space)))[question]
+    assert "augment" not in found
+    assert "train pairs 600" in found
 
 
 def test_what_another_tool_made_is_not_recorded(store: Store) -> None:
