@@ -182,13 +182,21 @@ def benchmark_terms(view: BenchmarkView) -> str:
     data = on_data(record.data_source, "of")
     if data:
         data += f" (data fingerprint {record.data_fingerprint})"
+    n_both = sum(
+        judged.name in found.result.other
+        for row in view.table.rows
+        for found in row.result.seeds.values()
+    )
+    both = ", and in {} also for the one that the other selection, by metric or by loss, would keep"
+    both = both.format(count(n_both, "run")) if n_both else ""
     raced = ", each until it has a verdict" if view.table.is_raced else ""
     return (
         f"{view.n_done} of {count(view.n_asked, 'run')} have a result: "
         f"{_counted(len(record.configs), 'config', 'configs')} on the seeds "
         f"{show_seeds(record.seeds)}{data}{raced}. A seed fixes data draw, "
-        f"split, initialisation and order for every config alike. The {judged.words} was read once "
-        f"a run, at its end, for the state {kept}. {together_note(view.n_together, view.n_done)}"
+        f"split, initialisation and order for every config alike. The {judged.words} was read at "
+        f"the end of each run, for the state {kept}{both}. "
+        f"{together_note(view.n_together, view.n_done)}"
     ).rstrip()
 
 

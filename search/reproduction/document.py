@@ -48,8 +48,9 @@ The report is "EE-559: Deep Learning - Project 1" by Riccardo Cadei, Riccardo Fr
 Polvani, which compares seven networks on the inequality of two handwritten digits.
 
 Every number of ours comes from runs in one store; the last section says on which machine, with
-which code and on which data each was trained. Test errors were read once a run, at its end, for the
-state with the lowest validation error.
+which code and on which data each was trained. Test errors were read at the end of each run, for the
+state with the lowest validation error and, where a table says so, for that with the lowest
+validation loss.
 """
 
 

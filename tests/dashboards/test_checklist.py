@@ -59,6 +59,19 @@ def test_a_race_is_said_to_be_one(store: Store) -> None:
         assert ("2 configs × at most 3 seeds" in lead) is each.table.is_raced
 
 
+def test_both_states_of_which_a_test_error_was_read_are_told(store: Store) -> None:
+    record = made_benchmark(store, {"a": {0: 0.3, 1: 0.32}, "b": {0: 0.2}})
+    view = read_benchmark(store, record)
+    assert "lowest validation error. " in f"{benchmark_terms(view)} "
+    first, second = view.table.rows
+    seed = first.result.seeds[0]
+    other = replace(seed, result=replace(seed.result, other={"test_error": 0.4}))
+    result = replace(first.result, seeds={**first.result.seeds, 0: other})
+    rows = (replace(first, result=result), second)
+    both = benchmark_terms(replace(view, table=replace(view.table, rows=rows)))
+    assert "lowest validation error, and in 1 run also for the one that the other" in both
+
+
 def test_a_search_answers_every_question(store: Store) -> None:
     add_study(store, "made", 40, confirmed=True)
     found = answers(study_checklist(read_study(store, "made")))
