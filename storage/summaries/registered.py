@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -86,13 +86,25 @@ def read_registered(store: Store, record: BenchmarkRecord) -> Registered:
                 news=() if before is None else tuple(_news(before, registration)),
             )
         )
-        before = registration
+        before = _together(before, registration)
     return Registered(
         metric=record.measured.judged_by,
         steps=tuple(steps),
         n_looks=len(looks),
         n_removed=sum(look["run_id"] is None for look in looks),
     )
+
+
+def _together(before: Registration | None, after: Registration) -> Registration:
+    """A registration with all configs and seeds of those before it: a file may have left some out
+    and named them again."""
+    if before is None:
+        return after
+    hashes = {
+        name: (*before.configs.get(name, ()), *after.configs.get(name, ()))
+        for name in {**before.configs, **after.configs}
+    }
+    return replace(after, configs=hashes, seeds=(*before.seeds, *after.seeds))
 
 
 def _news(before: Registration, after: Registration) -> Iterator[str]:

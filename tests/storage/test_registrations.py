@@ -106,6 +106,22 @@ def test_what_is_added_later_is_shown_as_added_later(store: Store) -> None:
     assert told["steps"][0]["configs"] == {"MLP": mlp.config_hashes}
 
 
+def test_a_config_that_a_file_left_out_for_a_while_is_no_news(store: Store) -> None:
+    names = {"MLP": "mlp", "ConvNet": "convnet", "ResNet": "resnet", "Siamese": "siamese"}
+    mlp, convnet, resnet, siamese = (benchmark_config(name, names[name]) for name in names)
+    register(store, [mlp, convnet])
+    launch_id = begin_launch(store)
+    add_result(store, launch_id, convnet, 0, 0.3)
+    register(store, [mlp, resnet])
+    found = read_registered(store, register(store, [mlp, convnet, siamese]))
+    assert [step.news for step in found.steps] == [
+        (),
+        ("1 config (ResNet)",),
+        ("1 config (Siamese)",),
+    ]
+    assert looked(found) == [(0, 0), (1, 0), (1, 0)]
+
+
 def test_one_that_was_not_registered_says_so_and_what_was_known_when_it_was(store: Store) -> None:
     mlp, other = benchmark_config("MLP", n_seeds=2), benchmark_config("ConvNet", "convnet")
     launch_id = begin_launch(store)
