@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from dashboards.headline import (
@@ -216,7 +217,13 @@ def benchmark_outcome(view: BenchmarkView) -> str:
         else:
             among = "" if len(ranked) == len(rows) else f" of the {len(ranked)} configs with all"
             lead = f"{best.name} has in the mean the {metric.extreme} {metric.words}"
-            said = [f"{lead}{among}, {found}."]
+            means = {row.name: row.means[metric.name].mean for row in ranked}
+            level = [
+                name
+                for name, mean in means.items()
+                if name != best.name and math.isclose(mean, means[best.name])
+            ]
+            said = [f"{lead}{among}, {found}{f', level with {joined(level)}' if level else ''}."]
     said += [
         f"{row.name} failed on {count(len(row.result.failed), 'seed')}."
         for row in view.table.rows

@@ -20,7 +20,7 @@ from dashboards.numbers.study.confirmation import Confirmation
 from dashboards.numbers.study.view import StudyView
 from dashboards.pages.banner import WIDTH, banner
 from dashboards.statistics.means import summarise
-from dashboards.story import study_headline
+from dashboards.story import benchmark_outcome, study_headline
 from space.metrics import Metric
 from tests.dashboards.made.reported_benchmark import ERRORS
 from tests.dashboards.made.shelf import Shelf
@@ -154,6 +154,16 @@ def test_a_reference_that_leads_beats_those_with_as_many_seeds(shelf: Shelf) -> 
     assert "the reference itself: no other config does better" in all_there.sentence
     unfinished = benchmark_headline(shelf.benchmark({**errors, "c": {0: 0.1}}).table)
     assert "no other config with as many seeds does better" in unfinished.sentence
+
+
+def test_configs_that_are_level_with_the_best_are_named(shelf: Shelf) -> None:
+    same = {seed: 0.2 + 0.01 * seed for seed in range(3)}
+    errors = {"a": dict.fromkeys(range(3), 0.3), "b": same, "c": {0: 0.22, 1: 0.21, 2: 0.2}}
+    said = benchmark_outcome(shelf.benchmark(errors))
+    assert said.startswith(
+        "b has in the mean the lowest test error, 21.00 ± 1.00 % over 3 seeds, level with c."
+    )
+    assert "level" not in benchmark_outcome(shelf.benchmark({"a": errors["a"], "b": same}))
 
 
 def test_runs_that_failed_are_not_still_to_be_trained(shelf: Shelf) -> None:
