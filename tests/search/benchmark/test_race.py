@@ -13,6 +13,7 @@ from dashboards.going_on import benchmark_command
 from dashboards.numbers.benchmark import read_benchmark
 from dashboards.numbers.results import collect
 from dashboards.numbers.tables import benchmark_table
+from dashboards.pages.overview_page import overview_document
 from search.benchmark.__main__ import main
 from search.benchmark.configs import benchmark_configs
 from search.benchmark.rounds import wanted_seeds
@@ -123,6 +124,7 @@ def test_a_race_ends_where_it_has_its_answers(race: Race, here: Here) -> None:
     view = read_benchmark(store, record)
     assert view.table.is_raced
     assert view.n_done == view.n_asked == n_epochs / 2
+    assert "3 configs × at most " in overview_document(store).summary
     proposed = benchmark_command(record, store.launches(), store.name)
     store.close()
     assert proposed is not None
