@@ -10,6 +10,7 @@ import pytest
 from dashboards import story
 from dashboards.numbers.study.confirmation import Confirmation
 from dashboards.numbers.study.view import StudyView, read_study
+from dashboards.pages.overview_page import overview_document
 from dashboards.statistics.means import Summary, summarise
 from dashboards.tables.provenance import launches_sheet
 from dashboards.tables.study import (
@@ -313,6 +314,11 @@ def test_what_needs_no_data_names_none() -> None:
     assert on_data("none") == on_data(None) == ""
     assert show_data("mnist", "0f") == "mnist, fingerprint 0f"
     assert show_data("none", "none") == "none"
+
+
+def test_the_overview_does_not_call_fresh_seeds_free_of_luck(shelf: Shelf) -> None:
+    text = overview_document(shelf.store(n_trials=40, confirmed=True)).summary
+    assert "a winner on fresh seeds was chosen by them, which leaves a little of it" in text
 
 
 def test_runs_of_a_launch_are_counted_where_some_are_given(view: StudyView, shelf: Shelf) -> None:
