@@ -54,7 +54,9 @@ def benchmark_checklist(view: BenchmarkView) -> Sheet:
             *origin_notes(view.table),
         ],
         "What was spent on each config?": [
-            _spent(row) for row in rows if row.n and row.train_seconds is not None
+            _spent(row, is_varied=row.name in view.table.variances)
+            for row in rows
+            if row.n and row.train_seconds is not None
         ],
         "Which data?": [
             show_data(view.record.data_source, view.record.data_fingerprint),
@@ -173,11 +175,14 @@ def _chosen_by_others(row: Row) -> str:
     return f"{row.name}: by its publication ({'' if reported is None else reported.source})"
 
 
-def _spent(row: Row) -> str:
+def _spent(row: Row, *, is_varied: bool) -> str:
     runs = [found.run for found in row.result.seeds.values()]
     n_epochs = sum(run.n_epochs for run in runs)
     spent = duration(sum(run.train_seconds for run in runs))
-    return f"{row.name}: {count(len(runs), 'run')}, {count(n_epochs, 'epoch')}, {spent}"
+    said = f"{row.name}: {count(len(runs), 'run')}, {count(n_epochs, 'epoch')}, {spent}"
+    others = ["those that failed"] if row.result.failed else []
+    others += ["those that draw one source anew"] if is_varied else []
+    return f"{said}, without {joined(others)}" if others else said
 
 
 def _budgets(view: StudyView) -> list[str]:
@@ -263,6 +268,6 @@ def _seeds(space: Space) -> list[str]:
 def _selection(view: StudyView, space: Space) -> str:
     by = joined(f"{metric.extreme} {metric.words}" for metric in view.metrics)
     return (
-        f"{count(len(view.trials), 'trial')} of the sampler {title(space.sampler)} with the pruner "
-        f"{title(space.pruner)}, by {by}"
+        f"{count(len(view.trials), 'trial')} with the sampler {title(space.sampler)} and the "
+        f"pruner {title(space.pruner)}, by {by}"
     )

@@ -8,7 +8,9 @@ import optuna
 
 from dashboards.numbers.benchmark import read_benchmark
 from dashboards.numbers.study.view import read_study
+from dashboards.numbers.variance import VarianceSplit
 from dashboards.pages.benchmark_page import described
+from dashboards.statistics.spreads import spread_of_blocks
 from dashboards.story import benchmark_terms
 from dashboards.tables.checklist import NOT_RECORDED, benchmark_checklist, study_checklist
 from dashboards.tables.drawing import Sheet
@@ -72,13 +74,28 @@ def test_both_states_of_which_a_test_error_was_read_are_told(store: Store) -> No
     assert "lowest validation error, and in 1 run also for the one that the other" in both
 
 
+def test_what_is_not_counted_as_spent_is_named(store: Store) -> None:
+    view = read_benchmark(store, made_benchmark(store, {"a": {0: 0.3, 1: 0.32}, "b": {0: 0.2}}))
+    question = "What was spent on each config?"
+    assert "without" not in answers(benchmark_checklist(view))[question]
+    first, second = view.table.rows
+    failed = replace(second, result=replace(second.result, failed={1: "why"}))
+    total = spread_of_blocks([[0.1, 0.2], [0.2, 0.3]], 2)
+    split = VarianceSplit(total=total, sources={}, missing=0)
+    table = replace(view.table, rows=(first, failed), variances={"a": split, "b": split})
+    assert answers(benchmark_checklist(replace(view, table=table)))[question] == (
+        "a: 2 runs, 6 epochs, 12 s, without those that draw one source anew; b: 1 run, 3 epochs, "
+        "6 s, without those that failed and those that draw one source anew"
+    )
+
+
 def test_a_search_answers_every_question(store: Store) -> None:
     add_study(store, "made", 40, confirmed=True)
     found = answers(study_checklist(read_study(store, "made")))
     assert NOT_RECORDED not in found.values()
     assert found["How often was the test split looked at?"] == "never: a search does not read it"
     assert "5 fresh seeds for the best trials" in found["Which seeds?"]
-    assert found["How was the winner chosen?"].startswith("40 trials of the sampler ")
+    assert found["How was the winner chosen?"].startswith("40 trials with the sampler ")
     spent = found["What was spent on each config?"]
     assert "baselines: 1 trial, " in spent
     assert "proposals of the sampler: 39 trials, " in spent
