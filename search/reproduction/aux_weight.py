@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
-from dashboards.tables.drawing import escape_markdown
+from dashboards.numbers.study.grid import GridReport, read_grid
+from dashboards.tables.drawing import Sheet, draw, escape_markdown
+from dashboards.words import show_interval, show_mean
+from search.grid_report import render
 from search.reproduction.charts import grid_curve_svg
 from space.errors import UsageError
+from space.words import NOTHING, capitalised, joined
 from storage import RunRecord, Store
 from storage.connect.engine import translated
 
@@ -39,10 +44,13 @@ def grid_section(store: Store) -> tuple[str, dict[str, str]]:
         f"{REPORTED:g}, paired seed by seed.\n"
     )
     figures: dict[str, str] = {}
+    reports: list[tuple[int, GridReport]] = []
+    of_studies: list[str] = []
     for study, complete in runs.items():
         if complete:
-            blocks += _study(store, study, complete, figures)
-    return "\n".join(blocks), figures
+            of_studies += _study(store, study, complete, figures, reports)
+    blocks += [draw(_by_width(reports), "markdown")] if len(reports) > 1 else []
+    return "\n".join([*blocks, *of_studies]), figures
 
 
 def is_grid(study: str) -> bool:
@@ -63,12 +71,57 @@ def grid_runs(store: Store) -> dict[str, list[RunRecord]]:
     }
 
 
-def _study(store: Store, study: str, runs: list[RunRecord], figures: dict[str, str]) -> list[str]:
-    """A study's blocks; its drawings are added to the figures."""
-    # Imported late: only a store with such a study needs it.
-    from dashboards.numbers.study.grid import read_grid
-    from search.grid_report import render
+def _by_width(reports: Sequence[tuple[int, GridReport]]) -> Sheet:
+    """What the grids say side by side, so that a trend with the width is seen.
 
+    Args:
+        reports: Grids, each with the width of its networks.
+    """
+    rows = []
+    for width, report in sorted(reports, key=lambda each: each[0]):
+        notation = report.notation
+        for curve in report.curves:
+            points = {point.value: point for point in curve.points}
+            lowest = min(points, key=lambda value: report.metric.rank(points[value].summary.mean))
+            without = points[0.0].comparison if 0.0 in points else None
+            worse = [
+                f"{point.value:g}"
+                for point in curve.points
+                if point.comparison is not None and point.comparison.answer == "worse"
+            ]
+            rows.append(
+                (
+                    ", ".join(map(str, curve.group.values())) or NOTHING,
+                    str(width),
+                    show_mean(points[REPORTED].summary, notation)
+                    if REPORTED in points
+                    else NOTHING,
+                    f"{lowest:g}",
+                    NOTHING if without is None else notation.signed(without.paired.mean_difference),
+                    show_interval(None if without is None else without.paired.interval, notation),
+                    joined(worse) if worse else "none",
+                )
+            )
+    return Sheet(
+        title=f"{capitalised(reports[0][1].metric.heading)} by the width of the networks",
+        columns=(
+            *("network", "width", f"at {REPORTED:g}", "lowest mean at"),
+            *(f"without (0) minus {REPORTED:g}", "95 % interval", f"worse than {REPORTED:g}"),
+        ),
+        left=frozenset({0, 6}),
+        rows=sorted(rows, key=lambda row: row[0]),
+        notes=["worse: chance is ruled out with all points of a curve counted"],
+    )
+
+
+def _study(
+    store: Store,
+    study: str,
+    runs: list[RunRecord],
+    figures: dict[str, str],
+    reports: list[tuple[int, GridReport]],
+) -> list[str]:
+    """A study's blocks; its drawings are added to the figures, its numbers to the reports."""
     widths = sorted({run.config["model"]["width"] for run in runs})
     epochs = sorted({run.config["training"]["epochs"] for run in runs})
     terms = f"width {' or '.join(map(str, widths))}, {' or '.join(map(str, epochs))} epochs"
@@ -82,6 +135,7 @@ def _study(store: Store, study: str, runs: list[RunRecord], figures: dict[str, s
             f"one at {REPORTED:g} to compare with."
         )
         return [heading, f"{escape_markdown(missing)}\n"]
+    reports.append((widths[0], report))
     blocks = [heading]
     if widths != [REPORTED_WIDTH]:
         blocks.append(

@@ -57,7 +57,11 @@ def document(store: Store) -> Document:
 
 
 def begin_grid(
-    store: Store, name: str, errors: dict[float, list[float]], parameter: str = "aux_weight"
+    store: Store,
+    name: str,
+    errors: dict[float, list[float]],
+    parameter: str = "aux_weight",
+    width: int = 8,
 ) -> None:
     """Record a study with a complete trial a point, a replicate an error."""
     study = optuna.create_study(study_name=name, storage=store.optuna_storage)
@@ -66,7 +70,7 @@ def begin_grid(
     for value, of_point in errors.items():
         trial = study.ask({parameter: optuna.distributions.FloatDistribution(value, value)})
         for replicate, error in enumerate(of_point):
-            config = SIAMESE.with_seed(1000 + replicate)
+            config = SIAMESE.with_seed(1000 + replicate).with_values({"model.width": width})
             run = begin_run(
                 store,
                 launch_id,

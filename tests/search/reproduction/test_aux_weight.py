@@ -56,6 +56,20 @@ class TestGrid:
         monkeypatch.setattr("search.reproduction.aux_weight.REPORTED_WIDTH", 8)
         assert "The report's networks" not in grid_section(store)[0]
 
+    def test_grids_of_several_widths_stand_side_by_side(self, store: Store) -> None:
+        near = {0.6: [0.1 + 0.01 * seed for seed in range(10)]}
+        narrow = {0.0: [error + 0.05 for error in near[0.6]], **near, 0.7: near[0.6]}
+        wide = {0.3: [error - 0.02 + 0.04 * (error < 0.13) for error in near[0.6]], **near}
+        begin_grid(store, "aux-weight-grid-16", wide, width=16)
+        assert "by the width of the networks" not in grid_section(store)[0]
+        begin_grid(store, "aux-weight-grid-8", narrow)
+        table = grid_section(store)[0].partition("by the width of the networks**")[2]
+        rows = [line for line in table.partition("\n**")[0].splitlines() if "| 14.50 " in line]
+        assert rows == [
+            "| - | 8 | 14.50 ± 3.03 | 0.6 | +5.00 | - | 0 |",
+            "| - | 16 | 14.50 ± 3.03 | 0.3 | - | - | none |",
+        ]
+
     def test_what_was_known_when_it_began_is_said(self, store: Store) -> None:
         add_runs(store, begin_launch(store), MLP, {0: 0.2, 1: 0.3})
         begin_grid(store, "aux-weight-grid", {0.5: [0.3, 0.31], 0.6: [0.1, 0.11]})
