@@ -180,13 +180,22 @@ def results_sheet(table: BenchmarkTable) -> Sheet:
     columns = (
         "config",
         *(["parameters"] if is_sized else []),
-        *(path.rpartition(".")[2].replace("_", " ") for path in settings),
+        *_headings(settings),
         "n",
         *(each.heading for each in shown),
         "95 % interval",
         *(["train s"] if is_timed else []),
     )
     return Sheet(title=table.title, columns=columns, rows=rows, notes=notes)
+
+
+def _headings(paths: Sequence[str]) -> list[str]:
+    """The settings' own names, with their sections where two have one name."""
+    names = [path.rpartition(".")[2] for path in paths]
+    return [
+        (path if names.count(name) > 1 else name).replace("_", " ")
+        for path, name in zip(paths, names, strict=True)
+    ]
 
 
 def _seconds(row: Row) -> str:

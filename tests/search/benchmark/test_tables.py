@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from scipy import stats
 
 from dashboards.numbers.results import collect, usual_fingerprint
 from dashboards.numbers.tables import BenchmarkTable, benchmark_table
-from dashboards.tables.formats import render
+from dashboards.tables.formats import render, results_sheet
 from search.benchmark.configs import benchmark_configs, resolved
 from space import Reported
+from space.config import RecordedConfig
 from space.errors import UsageError
 from storage import Store
 from tests.records import begin_run
@@ -82,6 +84,24 @@ class TestNumbers:
         ]
         other = benchmark_table(results, DIGIT_PAIRS, reference="b")
         assert [row.verdict for row in other.rows] == ["better", "reference"]
+
+    def test_settings_of_one_name_are_told_apart(self, store: Store) -> None:
+        runs = [(named_config("a"), TEN), (named_config("b", "convnet"), BETTER)]
+        results = [
+            replace(
+                result,
+                config=RecordedConfig.model_validate(
+                    {
+                        "trainable": "own.py:Task@0123456789abcdef",
+                        "training": {"epochs": 3 + place},
+                        "options": {"epochs": 7 + place, "n_layers": place},
+                    }
+                ),
+            )
+            for place, result in enumerate(filled(store, runs))
+        ]
+        columns = results_sheet(benchmark_table(results, DIGIT_PAIRS)).columns
+        assert columns[2:5] == ("options.epochs", "n layers", "training.epochs")
 
     def test_few_seeds_are_never_called_different(self, store: Store) -> None:
         runs = [
