@@ -63,7 +63,7 @@ def _arose(origin: Origin) -> str:
 def known_words(reads: Reads) -> str:
     """What was known of the test split of a benchmark's seeds."""
     if not reads.n_runs:
-        return "no test result of these seeds had been read"
+        return "the store had no test result of these seeds"
     return f"the test split of the seeds {show_seeds(reads.seeds)} had been read by {_runs(reads)}"
 
 

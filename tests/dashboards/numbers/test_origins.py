@@ -184,7 +184,7 @@ def test_a_baseline_from_the_start_and_a_proposal_are_told_apart(store: Store) -
     text = render(read_benchmark(store, record).table, "text")
     assert "base was first trained by study 's', with settings that were given by hand (" in text
     assert "proposed was proposed by the sampler of study 's' (" in text
-    assert text.count("before that, no test result of these seeds had been read\n") == 2
+    assert text.count("before that, the store had no test result of these seeds\n") == 2
     assert "were given by hand when" not in benchmark_outcome(read_benchmark(store, record))
 
 
