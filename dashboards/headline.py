@@ -40,7 +40,7 @@ _NO_MORE_SEEDS = (
     "Seeds added to these after a look would make chance look like a difference: a firmer answer "
     "takes a benchmark on fresh seeds, or one --until-decided."
 )
-_LARGER_RACE = "All its seeds are trained; a larger --max-seeds goes on as fairly."
+_LARGER_RACE = "The same command goes on as fairly, with a larger --max-seeds once all are trained."
 
 
 @dataclass(frozen=True, kw_only=True)
