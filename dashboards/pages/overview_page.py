@@ -46,7 +46,7 @@ def overview_document(store: Store) -> Document:
 def _of_study(overview: Overview, study: StudyGlance) -> Markup:
     found = overview.confirmations.get(study.study_id)
     if len(study.directions) > 1:
-        headline = front_headline(study.metrics or (study.objective,), None)
+        headline = front_headline(study.objectives, None)
     elif found is not None:
         headline = confirmed_headline(found)
     else:

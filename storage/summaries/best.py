@@ -12,8 +12,12 @@ from optuna.trial import TrialState
 from space.metrics import UNKNOWN, Metric
 from storage.connect.engine import translated
 from storage.store import Store
+from storage.tables.records import StudyRecord
 
-__all__ = ["best_first", "objectives", "pareto_front"]
+__all__ = ["METRIC_NAMES", "best_first", "named_objectives", "objectives", "pareto_front"]
+
+METRIC_NAMES = "study:metric_names"
+"""What Optuna calls the attribute of a study that has its objectives' names."""
 
 
 class _Trial(Protocol):
@@ -47,14 +51,27 @@ def objectives(store: Store, study_id: int) -> tuple[Metric, ...]:
         directions = store.optuna_storage.get_study_directions(study_id)
         attributes = store.optuna_storage.get_study_system_attrs(study_id)
     record = store.study_records().get(study_id)
-    names = record.metrics if record else attributes.get("study:metric_names")
+    maximize = [direction == StudyDirection.MAXIMIZE for direction in directions]
+    return named_objectives(record, attributes.get(METRIC_NAMES), maximize)
+
+
+def named_objectives(
+    record: StudyRecord | None, told: Sequence[str] | None, maximize: Sequence[bool]
+) -> tuple[Metric, ...]:
+    """As `objectives`, of what is known already.
+
+    Args:
+        record: Ours of the study; None where another tool made it.
+        told: The names that Optuna was told, if it was.
+        maximize: Of each, whether higher values are better.
+    """
+    names = record.metrics if record else told
     if not names:
-        numbered = [f"objective {index}" for index in range(len(directions))]
-        names = ["objective"] if len(directions) == 1 else numbered
+        numbered = [f"objective {index}" for index in range(len(maximize))]
+        names = ["objective"] if len(maximize) == 1 else numbered
     measured = record.measured if record else UNKNOWN
     return tuple(
-        measured.metric(name, maximize=direction == StudyDirection.MAXIMIZE)
-        for name, direction in zip(names, directions, strict=True)
+        measured.metric(name, maximize=each) for name, each in zip(names, maximize, strict=True)
     )
 
 

@@ -54,7 +54,7 @@ def list_studies(store: Store) -> list[dict[str, Any]]:
                 "best": study.best,
                 "confirmed": confirmed,
                 "metrics": [metric.name for metric in study.metrics],
-                "objectives": [asdict(metric) for metric in study.metrics or [study.objective]],
+                "objectives": [asdict(metric) for metric in study.objectives],
                 "data_source": study.data_source,
                 "state": study.status,
                 "launches": len(study.launches),

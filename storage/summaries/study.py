@@ -19,12 +19,14 @@ from storage.connect.engine import translated
 from storage.leases import is_alive, latest_status
 from storage.store import Store
 from storage.summaries.baselines import in_order
+from storage.summaries.best import METRIC_NAMES, named_objectives
 from storage.tables import schema
 from storage.tables.attributes import BASELINE
 from storage.tables.optuna_models import (
     DIRECTIONS,
     REPORTS,
     STUDIES,
+    STUDY_ATTRIBUTES,
     TRIALS,
     USER_ATTRIBUTES,
     VALUES,
@@ -55,6 +57,7 @@ class StudyGlance:
         name: The study's name, any text.
         directions: ``"minimize"``, ``"maximize"`` or ``"not_set"``, an objective.
         metrics: What its objectives measure; empty for a study that another Optuna tool made.
+        objectives: The same, of any study: see `storage.summaries.best.objectives`.
         data_source: Where its data is from; None for a study of another tool.
         counts: Trials by state, every state; those of a launch that died are `INTERRUPTED`.
         best: The best value of the first objective among complete trials.
@@ -69,6 +72,7 @@ class StudyGlance:
     name: str
     directions: tuple[str, ...]
     metrics: tuple[Metric, ...]
+    objectives: tuple[Metric, ...]
     data_source: str | None
     counts: dict[str, int]
     best: float | None
@@ -81,7 +85,7 @@ class StudyGlance:
     @property
     def objective(self) -> Metric:
         """The first objective, for what is shown of it."""
-        return self.metrics[0] if self.metrics else Metric("objective")
+        return self.objectives[0]
 
     @property
     def status(self) -> str | None:
@@ -147,15 +151,18 @@ def glance_at_studies(store: Store) -> list[StudyGlance]:
         baselines = _baselines(connection)
         studies = sa.select(STUDIES.c.study_id, STUDIES.c.study_name)
         names = connection.execute(studies.order_by(STUDIES.c.study_id)).all()
+        named = sa.select(STUDY_ATTRIBUTES).where(STUDY_ATTRIBUTES.c.key == METRIC_NAMES)
+        told = {row.study_id: json.loads(row.value_json) for row in connection.execute(named)}
     spent, records, abandoned = _spent(store), store.study_records(), abandoned_trials(store)
     launches: dict[int | None, list[LaunchRecord]] = {}
     for launch in store.launches():
         launches.setdefault(launch.study_id, []).append(launch)
     found = []
     for study_id, name in names:
-        which = 1 if directions.get(study_id, [""])[0] == "maximize" else 0
+        maximize = [direction == "maximize" for direction in directions.get(study_id, ["not_set"])]
         n_epochs, train_seconds = spent.get(study_id, (0, 0.0))
         own, record = launches.get(study_id, []), records.get(study_id)
+        aims = named_objectives(record, told.get(study_id), maximize)
         known = [*times.get(study_id, []), *(launch.heartbeat_at for launch in own)]
         of_study = counts.get(study_id, _none())
         of_study[INTERRUPTED] = len(abandoned.get(study_id, ()))
@@ -165,12 +172,11 @@ def glance_at_studies(store: Store) -> list[StudyGlance]:
                 study_id=study_id,
                 name=name,
                 directions=tuple(directions.get(study_id, ())),
-                metrics=()
-                if record is None
-                else tuple(map(record.measured.metric, record.metrics)),
+                metrics=() if record is None else aims,
+                objectives=aims,
                 data_source=None if record is None else record.data_source,
                 counts=of_study,
-                best=best[study_id][which] if study_id in best else None,
+                best=best[study_id][maximize[0]] if study_id in best else None,
                 baseline=baselines.get(study_id),
                 n_epochs=n_epochs,
                 train_seconds=train_seconds,

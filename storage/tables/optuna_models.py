@@ -13,6 +13,7 @@ __all__ = [
     "PARAMS",
     "REPORTS",
     "STUDIES",
+    "STUDY_ATTRIBUTES",
     "SYSTEM_ATTRIBUTES",
     "TRIALS",
     "USER_ATTRIBUTES",
@@ -28,12 +29,14 @@ PARAMS = models.TrialParamModel.__table__
 REPORTS = models.TrialIntermediateValueModel.__table__
 """What Optuna calls intermediate values."""
 USER_ATTRIBUTES = models.TrialUserAttributeModel.__table__
+STUDY_ATTRIBUTES = models.StudySystemAttributeModel.__table__
+"""Those that Optuna itself gives a study."""
 SYSTEM_ATTRIBUTES = models.TrialSystemAttributeModel.__table__
 
 OF_STUDY = (
     DIRECTIONS,
     models.StudyUserAttributeModel.__table__,
-    models.StudySystemAttributeModel.__table__,
+    STUDY_ATTRIBUTES,
 )
 """Whose rows belong to a study, beside its trials."""
 OF_TRIAL = (

@@ -16,7 +16,9 @@ from space.errors import UsageError
 from storage import open_store
 from storage.__main__ import main
 from storage.commands.kit import storage_arguments
+from storage.summaries.best import objectives
 from storage.summaries.confirmed import confirmed_trials
+from storage.summaries.study import glance_at_studies
 from storage.tables.attributes import FAIL_REASON
 from storage.tables.schema import launches, utc_now
 from tests.dashboards.made.bulk_study import add_study
@@ -120,6 +122,31 @@ def test_what_nobody_recorded_of_another_tools_study_is_not_made_up(
     assert "objective minimize objective" in text
     assert text.count("not recorded") == 2
     assert "None" not in text
+
+
+def test_list_has_the_objectives_of_another_tools_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "s.db")
+    with closing(open_store(path)) as store:
+        for names in (["accuracy", "seconds"], None):
+            study = optuna.create_study(
+                storage=store.optuna_storage, directions=["maximize", "minimize"]
+            )
+            if names:
+                study.set_metric_names(names)
+            study.add_trial(optuna.create_trial(values=[0.75, 2.0]))
+        looked = [study.objectives for study in glance_at_studies(store)]
+        assert looked == [objectives(store, study.study_id) for study in glance_at_studies(store)]
+    assert main(["list", "--storage", path, "--format", "json"]) == 0
+    found = [
+        [(each["name"], each["maximize"]) for each in row["objectives"]]
+        for row in json.loads(capsys.readouterr().out)
+    ]
+    assert found == [
+        [("accuracy", True), ("seconds", False)],
+        [("objective 0", True), ("objective 1", False)],
+    ]
 
 
 def test_a_trial_has_the_reason_of_whichever_of_its_runs_failed(
