@@ -1,11 +1,14 @@
-"""Rows as a DataFrame, where pandas is installed."""
+"""Rows as a DataFrame, where pandas is installed, and those of trials."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["frame"]
+from dashboards.numbers.rows.trials import distinct
+from dashboards.numbers.study.view import StudyView
+
+__all__ = ["frame", "trial_records"]
 
 
 def frame(rows: list[dict[str, Any]], index: str | None = None) -> Any:
@@ -21,3 +24,31 @@ def frame(rows: list[dict[str, Any]], index: str | None = None) -> Any:
 
     table = pd.DataFrame(rows)
     return table if index is None or table.empty else table.set_index(index)
+
+
+def trial_records(view: StudyView) -> list[dict[str, Any]]:
+    """A row a trial: see `Study.trials`."""
+    is_known = view.n_runs > 0
+    rows = []
+    for trial in view.trials:
+        first = {"number": trial.number, "state": trial.state}
+        last = {
+            "epochs": trial.n_epochs if is_known else None,
+            "seconds": trial.seconds if is_known else None,
+            "is_baseline": trial.is_baseline,
+            "warm_start": trial.warm_start,
+            "reason": trial.reason,
+        }
+        own = {*first, *last}
+        named = distinct([metric.name for metric in view.metrics], own, "objectives")
+        params = distinct(view.distributions, {*own, *named.values()}, "params")
+        values = trial.values or [None] * len(named)
+        rows.append(
+            {
+                **first,
+                **dict(zip(named.values(), values, strict=True)),
+                **{column: trial.params.get(name) for name, column in params.items()},
+                **last,
+            }
+        )
+    return rows

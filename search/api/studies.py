@@ -16,7 +16,7 @@ from dashboards.pages.documents import Document
 from dashboards.pages.study_page import study_document
 from search.api.arguments import Callbacks, Settings, options_of
 from search.api.asked import AskedTrial
-from search.api.frames import frame
+from search.api.frames import frame, trial_records
 from search.api.notebook import Shown, display_for, quiet
 from search.api.trials import Asking
 from search.export.write import export_study
@@ -105,24 +105,10 @@ class Study(Shown):
             A pandas DataFrame with the trial's number as index, where pandas is installed; else a
             list of dictionaries. Columns: state, each objective, each parameter, epochs, seconds,
             is_baseline, warm_start (the earlier study's trial that it was queued from) and reason.
+            Where an objective or a parameter is called like another column, ``objectives.`` or
+            ``params.`` stands before it; what nobody recorded of another tool's study is None.
         """
-        view = self.view
-        names = [metric.name for metric in view.metrics]
-        rows = [
-            {
-                "number": trial.number,
-                "state": trial.state,
-                **dict(zip(names, trial.values or [None] * len(names), strict=True)),
-                **{name: trial.params.get(name) for name in view.distributions},
-                "epochs": trial.n_epochs,
-                "seconds": trial.seconds,
-                "is_baseline": trial.is_baseline,
-                "warm_start": trial.warm_start,
-                "reason": trial.reason,
-            }
-            for trial in view.trials
-        ]
-        return frame(rows, "number")
+        return frame(trial_records(self.view), "number")
 
     def epochs(self) -> Any:
         """A row an epoch of the search's runs: trial, replicate, epoch, each metric, seconds.

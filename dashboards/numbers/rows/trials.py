@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean
 
 from dashboards.numbers.rows.rows import Column, N, Row, Rows
@@ -16,7 +16,7 @@ from storage import RunRecord, Store
 from storage.summaries.best import objectives
 from storage.summaries.kept import kept_metrics
 
-__all__ = ["TRIAL", "trial_rows"]
+__all__ = ["TRIAL", "distinct", "trial_rows"]
 
 TRIAL = "trial"
 """The column of a trial's number."""
@@ -48,11 +48,13 @@ def trial_rows(store: Store, study_id: int) -> Rows:
     known = {name for values in kept.values() for name in values}
     others = [metric for metric in measured.of_epochs if metric.name in known]
     others = [metric for metric in others if metric.name not in {aim.name for aim in aims}]
-    params = _distinct(distributions, [*_OWN, *(m.name for m in (*aims, *others))])
+    named = distinct([aim.name for aim in aims], _OWN, "objectives")
+    taken = [*_OWN, *named.values(), *(metric.name for metric in others)]
+    params = distinct(distributions, taken, "params")
     columns = (
         Column(name=TRIAL, words="trial", is_label=True),
         Column(name="state", words="state"),
-        *(Column(name=aim.name, words=aim.words, metric=aim) for aim in aims),
+        *(Column(name=named[aim.name], words=aim.words, metric=aim) for aim in aims),
         *(Column(name=each, words=param) for param, each in params.items()),
         *(Column(name=m.name, words=m.words, metric=m, is_shown=False) for m in others),
         Column(name="epochs", words="epochs"),
@@ -72,7 +74,7 @@ def trial_rows(store: Store, study_id: int) -> Rows:
             **_of_runs(own),
             **_means([kept.get(run.run_id, {}) for run in own], others),
             **{params[name]: value for name, value in trial.params.items()},
-            **_of_trial(trial, aims),
+            **_of_trial(trial, list(named.values())),
         }
         rows.append(Row(key=str(trial.number), values=values))
     return Rows(columns=columns, rows=tuple(rows))
@@ -84,16 +86,16 @@ _OWN = (
 )
 
 
-def _distinct(names: Iterable[str], taken: Sequence[str]) -> dict[str, str]:
-    """Parameter -> column: its own name, unless that means something else already."""
-    return {name: f"params.{name}" if name in taken else name for name in names}
+def distinct(names: Iterable[str], taken: Collection[str], kind: str) -> dict[str, str]:
+    """Name -> column: the same, after its kind where it means something else already."""
+    return {name: f"{kind}.{name}" if name in taken else name for name in names}
 
 
-def _of_trial(trial: StudyTrial, aims: Sequence[Metric]) -> dict[str, Value | None]:
+def _of_trial(trial: StudyTrial, aims: Sequence[str]) -> dict[str, Value | None]:
     return {
         TRIAL: trial.number,
         "state": STATES[trial.state],
-        **{aim.name: value for aim, value in zip(aims, trial.values, strict=False)},
+        **dict(zip(aims, trial.values, strict=False)),
         "epochs": trial.n_epochs,
         "seconds": trial.seconds or None,
         "baseline": trial.is_baseline,

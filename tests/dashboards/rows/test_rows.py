@@ -109,6 +109,20 @@ def test_a_parameter_that_is_called_like_a_column_is_not_lost(store: Store) -> N
         assert row.values["params.state"] == trial.params["state"]
 
 
+def test_an_objective_that_is_called_like_a_column_is_not_lost(store: Store) -> None:
+    study = optuna.create_study(
+        study_name="theirs", storage=store.optuna_storage, directions=["maximize", "minimize"]
+    )
+    study.set_metric_names(["accuracy", "seconds"])
+    study.add_trial(optuna.create_trial(values=[0.75, 12.0]))
+    rows = trial_rows(store, study._study_id)
+    names = [column.name for column in rows.columns]
+    assert len(set(names)) == len(names)
+    (row,) = rows.rows
+    assert (row.values["accuracy"], row.values["objectives.seconds"]) == (0.75, 12.0)
+    assert row.values["seconds"] is None
+
+
 def test_runs_are_rows_also_those_that_nobody_has_trained(store: Store) -> None:
     record = add_benchmark(store, models=("mlp", "siamese"), n_seeds=4, n_done=3)
     rows = run_rows(store, record)

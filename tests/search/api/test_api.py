@@ -12,11 +12,13 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
 
 import search
 from search.api.arguments import options_of
@@ -130,6 +132,26 @@ def test_trials_by_hand_are_counted_like_any(asked: search.Study) -> None:
     assert (launch.status, launch.command) == ("done", "search.open_study(...).ask()")
     study = search.launch(FOUR, storage=asked.url, progress=False)  # Nothing is left to do.
     assert study.counts["COMPLETE"] == 4
+
+
+def test_what_is_called_like_another_column_is_not_lost(url: str) -> None:
+    with closing(open_store(url)) as store:
+        study = optuna.create_study(
+            study_name="theirs", storage=store.optuna_storage, directions=["maximize", "minimize"]
+        )
+        study.set_metric_names(["accuracy", "seconds"])
+        for number in range(2):
+            params = {"number": number + 7, "state": "on"}
+            kinds = {"number": IntDistribution(0, 9), "state": CategoricalDistribution(["on"])}
+            study.add_trial(
+                optuna.create_trial(values=[0.75, 12.0], params=params, distributions=kinds)
+            )
+    table = search.open_study("theirs", storage=url).trials()
+    assert (list(table.index), list(table["state"])) == ([0, 1], ["COMPLETE"] * 2)
+    assert list(table["params.number"]) == [7, 8]
+    assert list(table["params.state"]) == ["on"] * 2
+    assert list(table["objectives.seconds"]) == [12.0] * 2
+    assert list(table["seconds"]) == list(table["epochs"]) == [None] * 2  # Nobody recorded them.
 
 
 def test_the_pruner_decides_as_ever(url: str) -> None:
