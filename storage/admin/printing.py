@@ -83,11 +83,7 @@ def print_study(study: dict[str, Any]) -> None:
     data = f"{study['data_source']}, fingerprint {study['data_fingerprint']}"
     _say("data", data if is_ours else _UNKNOWN)
     _say("trials", _states(study["trials_by_state"]))
-    spent = f"{count(study['epochs'], 'epoch')}, {study['train_seconds']:.1f} s of training"
-    if study["confirm_epochs"]:
-        spent += f"; {count(study['confirm_epochs'], 'epoch')}, {study['confirm_seconds']:.1f} s "
-        spent += "to confirm"
-    _say("spent", spent if is_ours else _UNKNOWN)
+    _say("spent", _spent(study) if is_ours else _UNKNOWN)
     _print_launches(study["launches"])
     best = study["best"]
     say()
@@ -98,7 +94,7 @@ def print_study(study: dict[str, Any]) -> None:
                 f"{trial['number']}{' best' if best and best['number'] == trial['number'] else ''}",
                 trial["state"],
                 _values(metrics, trial),
-                str(trial["epochs"]),
+                "-" if trial["epochs"] is None else str(trial["epochs"]),
                 show_params(trial["params"]),
                 trial["reason"] or "",
             )
@@ -123,6 +119,14 @@ def print_study(study: dict[str, Any]) -> None:
             left=frozenset(range(5)),
         )
     _print_tracebacks(study["tracebacks"])
+
+
+def _spent(study: dict[str, Any]) -> str:
+    spent = f"{count(study['epochs'], 'epoch')}, {study['train_seconds']:.1f} s of training"
+    if study["confirm_epochs"]:
+        spent += f"; {count(study['confirm_epochs'], 'epoch')}, {study['confirm_seconds']:.1f} s "
+        spent += "to confirm"
+    return spent
 
 
 def _confirmed(metric: Metric, winner: dict[str, Any] | None) -> str:

@@ -28,6 +28,9 @@ __all__ = [
     "list_studies",
 ]
 
+_SPENT = ("epochs", "train_seconds", "confirm_epochs", "confirm_seconds")
+"""What nobody recorded of another tool's study."""
+
 
 def list_studies(store: Store) -> list[dict[str, Any]]:
     """Every study of a store: name, states, best value and last activity.
@@ -185,10 +188,7 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
         "data_source": None if record is None else record.data_source,
         "data_fingerprint": None if record is None else record.data_fingerprint,
         "trials_by_state": _counts([each["state"] for each in described]),
-        "epochs": sum(run.n_epochs for run in every),
-        "train_seconds": sum(run.train_seconds for run in every),
-        "confirm_epochs": sum(run.n_epochs for run in confirm),
-        "confirm_seconds": sum(run.train_seconds for run in confirm),
+        **(dict.fromkeys(_SPENT) if record is None else _spent(every, confirm)),
         "best": _trial(best[0]) if best else None,
         "confirmation": _confirmation(store, record),
         "launches": [_launch(launch) for launch in store.launches(study_id)],
@@ -201,6 +201,16 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
             ]
         ),
     }
+
+
+def _spent(every: Sequence[RunRecord], confirm: Sequence[RunRecord]) -> dict[str, float]:
+    """What the runs of a search and those on fresh seeds cost."""
+    found = [
+        total
+        for runs in (every, confirm)
+        for total in (sum(run.n_epochs for run in runs), sum(run.train_seconds for run in runs))
+    ]
+    return dict(zip(_SPENT, found, strict=True))
 
 
 def describe_trials(store: Store, name: str, which: slice) -> list[dict[str, Any]]:
@@ -221,6 +231,7 @@ def _trials(
 ) -> list[dict[str, Any]]:
     """Trials, with what their runs say."""
     abandoned = abandoned_trials(store).get(study_id, set())
+    is_ours = study_id in store.study_records()
     runs: dict[int | None, list[RunRecord]] = {trial._trial_id: [] for trial in trials}
     for run in every:
         runs.setdefault(run.trial_id, []).append(run)
@@ -229,7 +240,7 @@ def _trials(
             **_trial(trial),
             "state": INTERRUPTED if trial._trial_id in abandoned else trial.state.name,
             "runs": [run.run_id for run in runs[trial._trial_id]],
-            "epochs": sum(run.n_epochs for run in runs[trial._trial_id]),
+            "epochs": sum(run.n_epochs for run in runs[trial._trial_id]) if is_ours else None,
             "reason": trial.user_attrs.get(FAIL_REASON)
             or next((run.reason for run in runs[trial._trial_id] if run.reason), None),
         }

@@ -31,7 +31,8 @@ def trial_rows(store: Store, study_id: int) -> Rows:
 
     Returns:
         A row a trial, by number: state, objectives, what else was measured of the state that it
-        keeps (the mean of its replicates), parameters, epochs, seconds, and how it ended.
+        keeps (the mean of its replicates), parameters, epochs (without runs in the store: reports),
+        seconds, and how it ended.
 
     Raises:
         StorageError: If the store cannot be read.
@@ -51,13 +52,15 @@ def trial_rows(store: Store, study_id: int) -> Rows:
     named = distinct([aim.name for aim in aims], _OWN, "objectives")
     taken = [*_OWN, *named.values(), *(metric.name for metric in others)]
     params = distinct(distributions, taken, "params")
+    # Another tool's trial says what it reported alone.
+    steps = "epochs" if runs else "reports"
     columns = (
         Column(name=TRIAL, words="trial", is_label=True),
         Column(name="state", words="state"),
         *(Column(name=named[aim.name], words=aim.words, metric=aim) for aim in aims),
         *(Column(name=each, words=param) for param, each in params.items()),
         *(Column(name=m.name, words=m.words, metric=m, is_shown=False) for m in others),
-        Column(name="epochs", words="epochs"),
+        Column(name=steps, words=steps),
         Column(name="seconds", words="training time (s)"),
         Column(name="baseline", words="baseline", is_shown=False),
         Column(name="warm_start", words="warm start from", is_shown=False),
@@ -75,13 +78,14 @@ def trial_rows(store: Store, study_id: int) -> Rows:
             **_means([kept.get(run.run_id, {}) for run in own], others),
             **{params[name]: value for name, value in trial.params.items()},
             **_of_trial(trial, list(named.values())),
+            steps: trial.n_epochs,
         }
         rows.append(Row(key=str(trial.number), values=values))
     return Rows(columns=columns, rows=tuple(rows))
 
 
 _OWN = (
-    *(TRIAL, "state", "epochs", "seconds", "baseline", "warm_start", "seed"),
+    *(TRIAL, "state", "epochs", "reports", "seconds", "baseline", "warm_start", "seed"),
     *("launch", "worker", "begun", "reason", N),
 )
 
@@ -96,7 +100,6 @@ def _of_trial(trial: StudyTrial, aims: Sequence[str]) -> dict[str, Value | None]
         TRIAL: trial.number,
         "state": STATES[trial.state],
         **dict(zip(aims, trial.values, strict=False)),
-        "epochs": trial.n_epochs,
         "seconds": trial.seconds or None,
         "baseline": trial.is_baseline,
         **({} if trial.warm_start is None else {"warm_start": trial.warm_start}),

@@ -12,6 +12,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from dashboards.numbers.rows.trials import trial_rows
 from space.errors import UsageError
 from storage import open_store
 from storage.__main__ import main
@@ -122,6 +123,19 @@ def test_what_nobody_recorded_of_another_tools_study_is_not_made_up(
     assert "objective minimize objective" in text
     assert text.count("not recorded") == 2
     assert "None" not in text
+    with closing(open_store(url)) as store:
+        study = optuna.load_study(study_name="theirs", storage=store.optuna_storage)
+        study.add_trial(optuna.create_trial(value=1.0, intermediate_values={0: 2.0, 1: 1.0}))
+        (row,) = trial_rows(store, study._study_id).rows
+        assert "epochs" not in row.values
+        assert row.values["reports"] == 2
+    assert main(["show", "theirs", "--storage", url]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["0", "best", "COMPLETE", "1", "-"]
+    assert main(["show", "theirs", "--storage", url, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for name in ("epochs", "train_seconds", "confirm_epochs", "confirm_seconds"):
+        assert found[name] is None
+    assert found["trials"][0]["epochs"] is None
 
 
 def test_list_has_the_objectives_of_another_tools_study(
