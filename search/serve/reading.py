@@ -82,7 +82,7 @@ def reading(stores: Stores) -> APIRouter:
     @router.get("/studies/{name}/trials/{number}", tags=["studies"])
     def trial(name: str, number: Number) -> Json:
         """One of its trials."""
-        found = describe_trials(store, name, slice(number, number + 1))
+        found = describe_trials(store, name, number)
         if not found:
             raise Problem(404, f"study '{name}' has no trial {number}")
         return Json(found[0])

@@ -213,15 +213,24 @@ def _spent(every: Sequence[RunRecord], confirm: Sequence[RunRecord]) -> dict[str
     return dict(zip(_SPENT, found, strict=True))
 
 
-def describe_trials(store: Store, name: str, which: slice) -> list[dict[str, Any]]:
+def describe_trials(store: Store, name: str, which: slice | int) -> list[dict[str, Any]]:
     """Some of the trials of a study, by number, as `describe_study` has them.
+
+    Args:
+        store: The store.
+        name: The study's name.
+        which: Some of those that there are, or the number of one, which may have been deleted.
 
     Raises:
         StudyNotFoundError: If the store does not hold the study.
     """
     study_id = store.study_id(name)
     with store.guarded():
-        trials = store.optuna_storage.get_all_trials(study_id, deepcopy=False)[which]
+        trials = store.optuna_storage.get_all_trials(study_id, deepcopy=False)
+    if isinstance(which, slice):
+        trials = trials[which]
+    else:
+        trials = [trial for trial in trials if trial.number == which]
     runs = store.runs(study_id, "search", trial_ids=[trial._trial_id for trial in trials])
     return _trials(store, study_id, trials, runs)
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import search
 from search.__main__ import main
@@ -14,7 +15,9 @@ from space.errors import UsageError
 from storage import Store
 from storage.actions import list_actions
 from storage.submissions import submission_of
+from storage.tables.optuna_models import OF_TRIAL, TRIALS
 from storage.tokens import find_token, list_tokens
+from tests.dashboards.made.bulk_study import add_study
 from tests.search.serve.conftest import FOUR, Api
 
 CSV = "config,seed,test_acc\n" + "".join(
@@ -60,6 +63,21 @@ def test_studies_are_as_the_commands_print_them(
     ]
     assert {each["trial"] for each in api.get("/studies/a.b/trials/1/epochs")} == {1}
     assert api.get("/studies/a.b/verdict")["outcome"] == study.verdict
+
+
+def test_a_trial_keeps_its_number_where_one_before_it_was_deleted(api: Api) -> None:
+    add_study(api.store, "made", 6)
+    (deleted,) = (each for each in api.get("/studies/made/trials") if each["number"] == 2)
+    trials = TRIALS.c.study_id == api.store.study_id("made")
+    with api.store.engine.begin() as connection:
+        own = sa.select(TRIALS.c.trial_id).where(trials & (TRIALS.c.number == 2))
+        for table in (*OF_TRIAL, TRIALS):
+            connection.execute(table.delete().where(table.c.trial_id.in_(own)))
+    api.restart()
+    assert api.get("/studies/made/trials/3")["number"] == 3
+    answer = api.ask("GET", f"/studies/made/trials/{deleted['number']}")
+    assert (answer.status, answer.json()["error"]) == (404, "study 'made' has no trial 2")
+    assert api.get("/studies/made/trials/2/epochs") == []
 
 
 def test_verdicts_are_those_of_the_function(api: Api) -> None:
