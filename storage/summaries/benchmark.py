@@ -166,7 +166,11 @@ def glance_at_benchmarks(store: Store) -> list[BenchmarkGlance]:
                 launches=tuple(
                     launch
                     for launch in launches
-                    if launch.launch_id in trained or says_it_is_of(launch, record)
+                    if (
+                        launch.launch_id in trained
+                        and launch.data_fingerprint == record.data_fingerprint
+                    )
+                    or says_it_is_of(launch, record)
                 ),
             )
         )

@@ -139,6 +139,24 @@ def test_a_benchmark_is_shown(store: Store, capsys: pytest.CaptureFixture[str]) 
         assert part in text
 
 
+def test_what_ran_on_other_data_is_no_part_of_a_benchmark(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = benchmark_config("MLP", n_seeds=2)
+    launch_id = begin_launch(store)
+    add_result(store, launch_id, config, 0, 0.3)
+    store.end_launch(launch_id, "interrupted")
+    other = begin_launch(store, data_fingerprint="e" * 16)
+    add_result(store, other, config, 0, 0.4, fingerprint="e" * 16)
+    begin_run(store, other, config, 1, n_epochs=2)
+    save(store, [config], name="mlp")
+    (found,) = rows(capsys, store, "show", "mlp")
+    assert (found["state"], found["runs_done"]) == ("interrupted", 1)
+    assert [launch["launch"] for launch in found["launches"]] == [launch_id]
+    (only,) = found["configs"]
+    assert (only["epochs"], only["train_seconds"], only["runs_open"]) == (3, 6.0, {})
+
+
 def test_one_name_for_several_things(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     for fingerprint in (FINGERPRINT, OTHER):
         save(store, [benchmark_config("MLP")], name="same", data_fingerprint=fingerprint)
