@@ -49,10 +49,12 @@ def as_json(table: BenchmarkTable) -> str:
 
 def _row_as_json(table: BenchmarkTable, row: Row) -> dict[str, Any]:
     result = row.result
+    config = result.config.model_dump(mode="json")
     return {
         "name": row.name,
-        "n_parameters": result.n_parameters,
-        "config": result.config.model_dump(mode="json"),
+        # Of runs that were trained elsewhere neither is known.
+        "n_parameters": result.n_parameters if config else None,
+        "config": config or None,
         "n": row.n,
         "missing": list(result.missing),
         "failed": {str(seed): reason for seed, reason in result.failed.items()},
@@ -104,12 +106,12 @@ def _raw(table: BenchmarkTable, row: Row) -> Iterator[dict[str, Any]]:
         yield {
             "name": row.name,
             "seed": seed,
-            "config_hash": run.config_hash,
+            "config_hash": run.config_hash or None,
             "run_id": run.run_id,
             **{metric.name: result[metric.name] for metric in table.measured.metrics},
             "best_epoch": run.best_epoch,
             "train_seconds": run.train_seconds if math.isfinite(run.train_seconds) else None,
-            "launch_id": run.launch_id,
+            "launch_id": run.launch_id or None,
             "data_fingerprint": result.data_fingerprint,
             "other_epoch": run.other_epoch,
             **{

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import random
 from collections.abc import Mapping
@@ -105,6 +106,17 @@ def test_columns_that_say_the_config_together(tmp_path: Path) -> None:
         figure for key, figure in found.figures().items() if key == "benchmark-differences"
     )
     assert len(differences.data[0].x) == 2 * 3
+
+
+def test_what_a_file_does_not_say_is_not_made_up(tmp_path: Path) -> None:
+    results = {"a": {0: 1.0, 1: 2.0}, "b": {0: 1.0, 1: 2.0}}
+    found = search.verdict(written(tmp_path / "runs.csv", results, headings="name,seed,loss"))
+    for row in json.loads(found.text("json"))["rows"]:
+        assert (row["n_parameters"], row["config"], row["train_seconds"]) == (None, None, None)
+        for seed in row["seeds"]:
+            assert (seed["launch_id"], seed["config_hash"], seed["best_epoch"]) == (None,) * 3
+    first = next(csv.DictReader(io.StringIO(found.text("csv"))))
+    assert (first["loss"], first["launch_id"], first["config_hash"]) == ("1.0", "", "")
 
 
 def test_no_seed_in_common_is_no_comparison(tmp_path: Path) -> None:
