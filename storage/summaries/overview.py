@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -176,7 +177,12 @@ def describe_study(store: Store, name: str) -> dict[str, Any]:
     every, confirm = (store.runs(study_id, purpose) for purpose in ("search", "confirm"))
     described = _trials(store, study_id, trials, every)
     directions = storage.get_study_directions(study_id)
-    complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
+    # As in the list: no value that is not finite is the best.
+    complete = (
+        trial
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and all(map(math.isfinite, trial.values))
+    )
     aims = objectives(store, study_id)
     best = best_first(complete, aims[0])
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import subprocess
 import sys
 from contextlib import closing
@@ -13,6 +14,7 @@ import optuna
 import pytest
 
 from dashboards.numbers.rows.trials import trial_rows
+from dashboards.numbers.study.view import read_study
 from space.errors import UsageError
 from storage import open_store
 from storage.__main__ import main
@@ -161,6 +163,22 @@ def test_list_has_the_objectives_of_another_tools_study(
         [("accuracy", True), ("seconds", False)],
         [("objective 0", True), ("objective 1", False)],
     ]
+
+
+def test_no_value_that_is_not_finite_is_the_best(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "s.db")
+    with closing(open_store(path)) as store:
+        study = optuna.create_study(study_name="theirs", storage=store.optuna_storage)
+        for value in (-math.inf, 0.5, math.inf):
+            study.add_trial(optuna.create_trial(value=value))
+        best = read_study(store, "theirs").best
+    assert best is not None
+    assert main(["list", "--storage", path, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["best"] == 0.5
+    assert main(["show", "theirs", "--storage", path, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best"]["number"] == best.number == 1
 
 
 def test_a_trial_has_the_reason_of_whichever_of_its_runs_failed(
