@@ -94,7 +94,11 @@ def how_it_went(view: StudyView, *, is_running: bool) -> list[str]:
 
 def _running_now(view: StudyView) -> str:
     """What is being trained at this moment."""
-    running = [trial for trial in view.trials if trial.state == "RUNNING"]
+    running = [
+        trial
+        for trial in view.trials
+        if trial.state == "RUNNING" and trial.number not in view.interrupted
+    ]
     if not running:
         return "The search is still going on."
     of = f" of {count(view.full_epochs * view.replicates, 'epoch')}"

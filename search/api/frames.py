@@ -7,6 +7,7 @@ from typing import Any
 
 from dashboards.numbers.rows.trials import distinct
 from dashboards.numbers.study.view import StudyView
+from storage.summaries.study import INTERRUPTED
 
 __all__ = ["frame", "trial_records"]
 
@@ -31,7 +32,8 @@ def trial_records(view: StudyView) -> list[dict[str, Any]]:
     is_known = view.n_runs > 0
     rows = []
     for trial in view.trials:
-        first = {"number": trial.number, "state": trial.state}
+        state = INTERRUPTED if trial.number in view.interrupted else trial.state
+        first = {"number": trial.number, "state": state}
         last = {
             "epochs": trial.n_epochs if is_known else None,
             "seconds": trial.seconds if is_known else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from dashboards.numbers.rows.rows import Column, Row, Rows
@@ -10,6 +11,8 @@ from dashboards.numbers.settings import differing_settings
 from space import Value
 from space.messages import listed
 from storage import BenchmarkRecord, ResultRecord, RunRecord, Store
+from storage.leases import is_alive
+from storage.summaries.study import INTERRUPTED
 
 __all__ = ["CONFIG", "run_rows"]
 
@@ -39,7 +42,9 @@ def run_rows(store: Store, record: BenchmarkRecord) -> Rows:
     for run, result in store.results(dict.fromkeys(hashes)):
         if result.data_fingerprint == record.data_fingerprint:
             done.setdefault(run.config_hash, (run, result))
-    data = {launch.launch_id: launch.data_fingerprint for launch in store.launches()}
+    launches = store.launches()
+    data = {launch.launch_id: launch.data_fingerprint for launch in launches}
+    alive = {launch.launch_id for launch in launches if is_alive(launch)}
     latest: dict[str, _Trained] = {
         run.config_hash: (run, None)
         for run in store.runs(purpose="benchmark")
@@ -92,7 +97,7 @@ def run_rows(store: Store, record: BenchmarkRecord) -> Rows:
                         CONFIG: config.name,
                         "seed": seed,
                         "n_parameters": config.n_parameters,
-                        **_of_run(own_run),
+                        **_of_run(own_run, alive),
                         **({} if ended is None else _of_result(ended)),
                     },
                 )
@@ -104,12 +109,14 @@ def _value(value: Any) -> Value | None:
     return value if value is None or isinstance(value, str | int | float) else listed([value])
 
 
-def _of_run(run: RunRecord | None) -> dict[str, Value | None]:
+def _of_run(run: RunRecord | None, alive: Collection[int]) -> dict[str, Value | None]:
     if run is None:
         return {"state": "not begun"}
     return {
         "run": run.run_id,
-        "state": run.state,
+        "state": run.state
+        if run.state != "running" or run.launch_id in alive
+        else INTERRUPTED.lower(),
         "kept_epoch": run.best_epoch,
         "other_epoch": run.other_epoch,
         "epochs": run.n_epochs,

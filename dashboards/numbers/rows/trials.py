@@ -15,6 +15,7 @@ from space.words import STATES
 from storage import RunRecord, Store
 from storage.summaries.best import objectives
 from storage.summaries.kept import kept_metrics
+from storage.summaries.study import INTERRUPTED, abandoned_trials
 
 __all__ = ["TRIAL", "distinct", "trial_rows"]
 
@@ -42,6 +43,7 @@ def trial_rows(store: Store, study_id: int) -> Rows:
     aims = objectives(store, study_id)
     runs = store.runs(study_id, "search")
     trials, distributions = read_trials(store, study_id, runs)
+    abandoned = abandoned_trials(store).get(study_id, set())
     kept = kept_metrics(store, study_id, "search")
     of_trial: dict[int | None, list[RunRecord]] = {}
     for run in runs:
@@ -78,6 +80,7 @@ def trial_rows(store: Store, study_id: int) -> Rows:
             **_means([kept.get(run.run_id, {}) for run in own], others),
             **{params[name]: value for name, value in trial.params.items()},
             **_of_trial(trial, list(named.values())),
+            **({"state": INTERRUPTED.lower()} if trial.trial_id in abandoned else {}),
             steps: trial.n_epochs,
         }
         rows.append(Row(key=str(trial.number), values=values))

@@ -25,6 +25,7 @@ from space.words import STATES
 from storage import LaunchRecord, Store
 from storage.summaries.baselines import in_order
 from storage.summaries.best import objectives, pareto_front
+from storage.summaries.study import abandoned_trials
 
 __all__ = ["StudyView", "latest_space", "read_study", "recorded_space"]
 
@@ -40,6 +41,7 @@ class StudyView:
         metrics: The objectives, in order; one decides, several trade off.
         data_source: The data set; None for a study that no launch of ours has begun.
         trials: Ascending by number.
+        interrupted: Numbers of those that Optuna says are running, whose launch died.
         step_name: What a report's step counts: "epoch" or "replicate"; "step" in a study of
             another tool.
         distributions: What each parameter was drawn from, last of all.
@@ -69,6 +71,7 @@ class StudyView:
     metrics: tuple[Metric, ...]
     data_source: str | None
     trials: tuple[StudyTrial, ...]
+    interrupted: frozenset[int]
     step_name: str
     distributions: dict[str, BaseDistribution]
     space: Space | None
@@ -91,10 +94,10 @@ class StudyView:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Trials by state, every state named."""
+        """Trials by state, every state named; interrupted ones wait for the next launch."""
         counts = dict.fromkeys(STATES, 0)
         for trial in self.trials:
-            counts[trial.state] += 1
+            counts["WAITING" if trial.number in self.interrupted else trial.state] += 1
         return counts
 
     @functools.cached_property
@@ -146,6 +149,7 @@ def read_study(store: Store, name: str) -> StudyView:
     full_epochs = space.training.epochs if space else max((t.n_epochs for t in trials), default=0)
     confirm_runs = store.runs(study_id, "confirm")
     by_number = {trial.number: trial for trial in trials}
+    abandoned = abandoned_trials(store).get(study_id, set())
     baselines = in_order({trial.number: trial.state for trial in trials if trial.is_baseline})
     return StudyView(
         name=name,
@@ -154,6 +158,7 @@ def read_study(store: Store, name: str) -> StudyView:
         metrics=metrics,
         data_source=record.data_source if record else None,
         trials=trials,
+        interrupted=frozenset(trial.number for trial in trials if trial.trial_id in abandoned),
         step_name=_step_name(space, is_ours=bool(launches)),
         distributions=distributions,
         space=space,

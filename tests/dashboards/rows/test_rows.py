@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from urllib.parse import parse_qsl
 
 import optuna
@@ -10,10 +11,15 @@ import pytest
 from dashboards.numbers.rows.rows import PAGE, Column, N, Query, Row, Rows, Spread
 from dashboards.numbers.rows.runs import run_rows
 from dashboards.numbers.rows.trials import trial_rows
+from dashboards.numbers.study.view import read_study
+from dashboards.story import how_it_went
+from search.api.frames import trial_records
 from space.errors import UsageError
 from storage import Store
+from storage.tables.schema import launches, utc_now
 from tests.dashboards.made.bulk_benchmark import add_benchmark
 from tests.dashboards.made.bulk_study import add_study
+from tests.dashboards.made.reported_benchmark import begin_launch, begin_run, benchmark_config, save
 from tests.dashboards.made.shelf import Shelf
 
 
@@ -143,6 +149,29 @@ def test_runs_are_rows_also_those_that_nobody_has_trained(store: Store) -> None:
         assert row.values["test_error"] == results[run_id]["test_error"]
     found = rows.find(Query(group="seed", where="state == 'complete'"))
     assert [row.values[N] for row in found.rows] == [2, 2, 2]
+
+
+def test_what_a_launch_that_died_trained_is_not_called_running(store: Store) -> None:
+    study_id = add_study(store, "made", 20, running=True)
+    record = save(store, [benchmark_config("mlp", n_seeds=1)])
+    begin_run(store, begin_launch(store), record.configs[0], 0, n_epochs=2)
+
+    def states() -> list[object]:
+        view = read_study(store, "made")
+        own = [row.values["state"] for row in trial_rows(store, study_id).rows]
+        (run,) = run_rows(store, record).rows
+        n_running = [own.count("running"), view.counts["RUNNING"]]
+        n_running.append([row["state"] for row in trial_records(view)].count("RUNNING"))
+        return [*n_running, run.values["state"]]
+
+    assert states() == [4, 4, 4, "running"]
+    assert "4 running" in how_it_went(read_study(store, "made"), is_running=True)[0]
+    past = utc_now() - datetime.timedelta(hours=1)
+    with store.engine.begin() as connection:
+        connection.execute(launches.update().values(heartbeat_at=past))
+    assert states() == [0, 0, 0, "interrupted"]
+    assert trial_rows(store, study_id).rows[19].values["state"] == "interrupted"
+    assert "6 waiting" in how_it_went(read_study(store, "made"), is_running=False)[0]
 
 
 def test_rows_of_several_replicates_are_their_means(store: Store) -> None:
