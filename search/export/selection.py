@@ -144,7 +144,8 @@ def _ranked(
 ) -> list[Choice]:
     """Every trial that may be exported, best first, with the rule that puts it there."""
     failed = failed_seeds(store, study._study_id)
-    pool = sorted(best_first(complete, metrics[0]), key=lambda trial: trial.number in failed)
+    by_value = best_first(complete, metrics[0])
+    pool = sorted(by_value, key=lambda trial: trial.number in failed)
     complete_trials = count(len(complete), "complete trial")
     if len(metrics) > 1:
         front = {trial.number for trial in pareto_front(complete, metrics)}
@@ -172,9 +173,10 @@ def _ranked(
         )
         for place, (number, each) in enumerate(confirmed.items())
     ]
-    for place, trial in enumerate(pool):
+    places = {trial.number: place for place, trial in enumerate(by_value)}
+    for trial in pool:
         if trial.number not in confirmed:
-            selection = f"{_rank(place)} of {complete_trials} on {seeds}"
+            selection = f"{_rank(places[trial.number])} of {complete_trials} on {seeds}"
             if trial.number in failed:
                 selection = f"last, as {failed[trial.number]} of its fresh seeds failed"
             choices.append(Choice(trial=trial, selection=selection, confirmed=None))

@@ -107,8 +107,8 @@ def test_a_confirmed_config_goes_before_a_lucky_one(
     assert [named.provenance["selection"] for named in file.configs] == [
         "confirmed: best of 3 on 3 fresh seeds",
         "confirmed: number 2 of 3 on 3 fresh seeds",
-        "number 3 of 12 complete trials on one seed each",
         "number 4 of 12 complete trials on one seed each",
+        "number 5 of 12 complete trials on one seed each",
     ]
     everything = load_configs(command("--top", "12")).configs
     assert everything[-1].provenance["trial"] == failing
