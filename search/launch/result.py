@@ -70,7 +70,7 @@ _ENDINGS = {
     "time limit": "the time limit was reached",
     "interrupted": "it was interrupted",
 }
-_EXHAUSTED = "every point of the space has its trial"
+_EXHAUSTED = "every point of the {} has its trial"
 
 
 def read_result(opened: OpenedStudy, plan: Plan, outcome: Outcome) -> Result:
@@ -82,8 +82,9 @@ def read_result(opened: OpenedStudy, plan: Plan, outcome: Outcome) -> Result:
         tried = Tried(plan.space)
         tried.look(store.optuna_storage, opened.id)
         n_trials = store.optuna_storage.get_n_trials(opened.id)
-    most = opened.space.max_trials
-    has_room = most is None or n_trials < most
+    most, budgeted = opened.space.max_trials, opened.space.budget.trials
+    has_room = budgeted is None or n_trials < budgeted
+    has_no_point = most is not None and n_trials >= most  # A grid may be smaller than the budget.
     baselines = in_order({row.number: row.state for row in snapshot.leading if row.is_baseline})
     found = read_confirmation(store, opened.id, baselines)
     if plan.space.confirm.top:
@@ -96,7 +97,9 @@ def read_result(opened: OpenedStudy, plan: Plan, outcome: Outcome) -> Result:
         confirmation=found,
         unconfirmed=unconfirmed(opened) if plan.space.confirm.top else [],
         failed=failed_seeds(store, opened.id),
-        is_exhausted=outcome.status == "done" and has_room and tried.left() == [],
+        is_exhausted=(
+            outcome.status == "done" and has_room and (has_no_point or tried.left() == [])
+        ),
     )
 
 
@@ -190,7 +193,8 @@ def print_result(result: Result) -> None:
     plan, outcome, snapshot = result.plan, result.outcome, result.snapshot
     counts = snapshot.counts
     say()
-    ending = _EXHAUSTED if result.is_exhausted else _ENDINGS[outcome.status]
+    what = "grid" if plan.space.sampler.name == "grid" else "space"
+    ending = _EXHAUSTED.format(what) if result.is_exhausted else _ENDINGS[outcome.status]
     say(
         f"study '{plan.space.study}': {ending} after "
         f"{duration(round(outcome.seconds))}; {count(counts['COMPLETE'], 'trial')} "

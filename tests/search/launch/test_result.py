@@ -86,6 +86,19 @@ def test_the_best_is_put_beside_the_baseline_as_far_as_there_is_one(
     assert text.count("baseline has not reached") == 0
 
 
+@pytest.mark.parametrize("budget", [{"trials": 30}, {"time_limit": "1h"}])
+def test_a_grid_that_is_through_has_not_spent_a_larger_budget(
+    plan_for: MakePlan, store: Store, said: Said, budget: dict[str, Any]
+) -> None:
+    rates = {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
+    grid = {"name": "grid", "cells": {"learning_rate": 3}}
+    plan = plan_for(parameters={"learning_rate": rates}, sampler=grid, budget=budget)
+    search(plan, store, n_workers=1)
+    assert "': every point of the grid has its trial after " in said(plan, store)
+    fewer = plan_for(parameters={"learning_rate": rates}, sampler=grid, budget={"trials": 3})
+    assert "': the budget is spent after " in said(fewer, store)
+
+
 def test_a_baseline_under_way_is_not_called_a_result(
     plan_for: MakePlan, store: Store, said: Said
 ) -> None:
