@@ -218,15 +218,15 @@ def _of_trials(trials: Sequence[StudyTrial]) -> str:
 
 def _samples(configs: Iterable[dict[str, Any]]) -> list[str]:
     """How many samples there are, and what is split off, where a config's data say so."""
-    return _once(
+    said = _once(
         ", ".join(
             f"{name.removeprefix('n_').replace('_', ' ')} {number(value)}"
             for name, value in config["data"].items()
             if name.startswith("n_") or name in ("validation_fraction", "augment")
         )
-        or "the data's own split"
         for config in configs
     )
+    return [each for each in said if each]
 
 
 def _fixed_data(space: Space) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from dashboards.statistics.spreads import spread_of_blocks
 from dashboards.story import benchmark_terms
 from dashboards.tables.checklist import NOT_RECORDED, benchmark_checklist, study_checklist
 from dashboards.tables.drawing import Sheet
+from dashboards.words import show_data
 from space import CategoricalParameter
+from space.config import DataSettings
 from storage import Store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.made.reported_benchmark import FINGERPRINT, made_benchmark, reported
@@ -126,6 +128,16 @@ def test_what_of_the_data_is_searched_has_no_fixed_answer(store: Store) -> None:
     found = answers(study_checklist(replace(view, space=space)))[question]
     assert "augment" not in found
     assert "train pairs 600" in found
+
+
+def test_data_of_which_no_samples_are_counted_are_not_said_to_have_a_split(store: Store) -> None:
+    add_study(store, "made", 8)
+    view = read_study(store, "made")
+    assert view.space is not None
+    space = view.space.model_copy(update={"data": DataSettings()})
+    launch = view.launches[-1]
+    found = answers(study_checklist(replace(view, space=space)))["Which data?"]
+    assert found == show_data(launch.data_source, launch.data_fingerprint)
 
 
 def test_what_another_tool_made_is_not_recorded(store: Store) -> None:
