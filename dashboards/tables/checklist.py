@@ -262,7 +262,10 @@ def _statistics(
 def _seeds(space: Space) -> list[str]:
     first = joined(_once(map(str, (space.data.data_seed, space.training.training_seed))))
     runs = count(space.replicates, "run")
-    return [f"from {first} on, {runs} a trial, the same seeds for every trial"]
+    same = "the same seeds for every trial"
+    if space.sampler.name == "pbt":
+        same = "the data's the same for every trial, the training's one further each round"
+    return [f"from {first} on, {runs} a trial, {same}"]
 
 
 def _selection(view: StudyView, space: Space) -> str:

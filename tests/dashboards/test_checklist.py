@@ -17,6 +17,7 @@ from dashboards.tables.drawing import Sheet
 from dashboards.words import show_data
 from space import CategoricalParameter
 from space.config import DataSettings
+from space.study.samplers import PBTSampler
 from storage import Store
 from tests.dashboards.made.bulk_study import add_study
 from tests.dashboards.made.reported_benchmark import FINGERPRINT, made_benchmark, reported
@@ -128,6 +129,17 @@ def test_what_of_the_data_is_searched_has_no_fixed_answer(store: Store) -> None:
     found = answers(study_checklist(replace(view, space=space)))[question]
     assert "augment" not in found
     assert "train pairs 600" in found
+
+
+def test_a_population_trains_with_another_seed_each_round(store: Store) -> None:
+    add_study(store, "made", 8)
+    view = read_study(store, "made")
+    assert view.space is not None
+    question = "Which seeds?"
+    assert answers(study_checklist(view))[question].endswith("the same seeds for every trial")
+    space = view.space.model_copy(update={"sampler": PBTSampler(name="pbt")})
+    found = answers(study_checklist(replace(view, space=space)))[question]
+    assert found.endswith("for every trial, the training's one further each round")
 
 
 def test_data_of_which_no_samples_are_counted_are_not_said_to_have_a_split(store: Store) -> None:
