@@ -134,13 +134,20 @@ def _say(line: str) -> None:
 def _search_seconds(plan: Plan, slots: Slots, estimate: Estimate) -> tuple[float | None, str]:
     """An upper bound on a launch's seconds, pruning nothing, and what sets it."""
     bounds: list[tuple[float, str]] = []
+    confirm = plan.space.confirm
+    n_confirmed = (confirm.top + len(plan.space.baselines)) * confirm.seeds if confirm.top else 0
+    n_epochs = math.ceil(n_confirmed / slots.concurrency) * plan.space.config.training.epochs
+    confirmed_seconds = n_epochs * estimate.epoch_seconds
+    and_confirmed = f", and {count(n_confirmed, 'run')} on fresh seeds" if n_confirmed else ""
     if plan.space.max_trials is not None:
         rounds = math.ceil(plan.space.max_trials / slots.concurrency)
-        seconds = rounds * estimate.trial_seconds
-        bounds.append((seconds, f"{count(plan.space.max_trials, 'trial')}, none of them pruned"))
+        seconds = rounds * estimate.trial_seconds + confirmed_seconds
+        trials = f"{count(plan.space.max_trials, 'trial')}, none of them pruned"
+        bounds.append((seconds, trials + and_confirmed))
     if plan.space.budget.epochs is not None:
         seconds = plan.space.budget.epochs * estimate.epoch_seconds / slots.concurrency
-        bounds.append((seconds, count(plan.space.budget.epochs, "epoch")))
+        epochs = count(plan.space.budget.epochs, "epoch")
+        bounds.append((seconds + confirmed_seconds, epochs + and_confirmed))
     if plan.space.budget.time_limit is not None:
         bounds.append((plan.space.budget.time_limit, "the time limit"))
     return min(bounds) if bounds else (None, "")

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from search.export.__main__ import main as export
+from search.launch.dry_run import Estimate, print_dry_run
 from search.launch.plan import Plan
 from search.launch.result import print_result, read_result
 from search.launch.study import Outcome
+from search.workers.ray_session import Slots
 from storage import Store
 from tests.search.conftest import opened
 
@@ -97,6 +99,34 @@ def test_a_grid_that_is_through_has_not_spent_a_larger_budget(
     assert "': every point of the grid has its trial after " in said(plan, store)
     fewer = plan_for(parameters={"learning_rate": rates}, sampler=grid, budget={"trials": 3})
     assert "': the budget is spent after " in said(fewer, store)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said_of_it"),
+    [
+        ({}, "at most 50 s (10 trials, none of them pruned)"),
+        (
+            {"confirm": {"top": 2, "seeds": 3}, "baselines": [BAD]},
+            "at most 1 min 40 s (10 trials, none of them pruned, and 9 runs on fresh seeds)",
+        ),
+        (
+            {"confirm": {"top": 2, "seeds": 2}, "budget": {"epochs": 6}},
+            "at most 23 s (6 epochs, and 4 runs on fresh seeds)",
+        ),
+    ],
+    ids=["no confirmation", "trials", "epochs"],
+)
+def test_the_estimate_of_a_dry_run_counts_the_confirmation(
+    plan_for: MakePlan,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    said_of_it: str,
+) -> None:
+    plan = plan_for(**{"budget": {"trials": 10}, "training": {"epochs": 10}, **changes})
+    slots = Slots(cpus=2, gpus=0, nodes=1, concurrency=2, gpus_per_trial=0)
+    cost = Estimate(n_threads=1, step_seconds=0.1, epoch_seconds=1, trial_seconds=10)
+    print_dry_run(plan, "store", slots, cost, "text")
+    assert f"estimate:  {said_of_it}\n" in capsys.readouterr().out
 
 
 def test_a_baseline_under_way_is_not_called_a_result(
