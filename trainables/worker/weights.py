@@ -18,6 +18,7 @@ from space.epochs import Epoch
 from space.errors import CheckpointError
 from space.files.places import Place, place_of, read_place
 from space.files.writing import write_whole
+from space.trainable import find_trainable
 from trainables.contract.run import Run
 from trainables.finding.find import read_config, trainable_of
 
@@ -134,6 +135,7 @@ def load_weights(path: str | Path | UPath) -> nn.Module:
 def loaded(weights: Weights, name: str) -> tuple[RunConfig, nn.Module]:
     """The config and the network of some weights; see `load_weights`."""
     config = read_config(weights.config)
+    find_trainable(config.trainable)  # Refuses one whose text is another by now.
     network: nn.Module = trainable_of(config).network(config)
     try:
         network.load_state_dict(dict(weights.tensors))

@@ -13,13 +13,14 @@ import search
 from search.benchmark.__main__ import main as benchmark
 from search.export.__main__ import main as export
 from search.predict import main as predict
-from space.errors import CheckpointError, UsageError
+from space.errors import CheckpointError, SpaceError, UsageError
 from tests.search.here import Here
 from trainables import load_weights
-from trainables.finding.find import read_config, trainable_of
+from trainables.finding.find import _KNOWN, read_config, trainable_of
 from trainables.loop.training import Training
 from trainables.worker.weights import read_weights
 
+TASK = Path(__file__).parents[2] / "trainables" / "own_digits.py"
 SPACE: dict[str, Any] = {
     "study": "w",
     "model": {"name": "mlp", "width": 4},
@@ -140,3 +141,22 @@ def test_weights_of_others_and_inputs_that_do_not_fit(study: search.Study, tmp_p
     (tmp_path / "x.npy").write_bytes(b"text")
     with pytest.raises(UsageError, match="no array"):
         predict([*arguments, "--output", str(tmp_path / "y.npy")])
+
+
+def test_weights_that_another_text_trained_are_refused(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = TASK.read_text()
+    Path("mine.py").write_text(text)
+    _KNOWN.clear()
+    space = {"study": "own", "trainable": "mine.py:Digits", "training": {"epochs": 1}}
+    space |= {"parameters": {"width": {"type": "int", "low": 2, "high": 4}}}
+    space |= {"keep_weights": True, "budget": {"trials": 1}}
+    study = search.launch(space, storage=f"sqlite:///{tmp_path / 's.db'}", progress=False)
+    search.export(study, "o.yaml", weights="w.safetensors")
+    load_weights("w.safetensors")
+    Path("mine.py").write_text(f"{text}# changed\n")
+    _KNOWN.clear()
+    with pytest.raises(SpaceError, match="has another text"):
+        load_weights("w.safetensors")
