@@ -29,13 +29,13 @@ def spelled_values(
     for name, value in values.items():
         if name not in parameters:
             raise SpaceError(
-                f"it was queued with {describe(name)}, which is not searched; searched: "
+                f"a value is given of {describe(name)}, which is not searched; searched: "
                 f"{listed(parameters)}{nearest(name, parameters)}"
             )
         spelled = parameters[name].spell(value)
         if spelled is None:
             raise SpaceError(
-                f"it was queued with {name} {describe(value)}; expected {parameters[name].span()}"
+                f"it cannot have {name} {describe(value)}; expected {parameters[name].span()}"
             )
         found[name] = spelled
     return found

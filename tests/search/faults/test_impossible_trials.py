@@ -20,6 +20,7 @@ from search.launch.study import Outcome, _is_done
 from search.runs.lease import sweep_checkpoints
 from search.trials.study import examples
 from space.errors import SearchError, SpaceError, UsageError
+from space.study.queued import read_values
 from space.study.terms import Limits
 from storage import Store
 from storage.admin.check import check_store
@@ -284,3 +285,12 @@ def test_points_that_cannot_be_trained_are_announced_before_any_trial(
             baselines=[{"nan_at": nan_at} for nan_at in (0, -1)],
             options={"learning_rate": 0.01},
         )
+
+
+@pytest.mark.parametrize("texts", [{"learning_rate": "1.5"}, {"learning_rat": "0.001"}])
+def test_what_is_refused_is_not_said_to_be_queued(
+    plan_for: MakePlan, texts: dict[str, str]
+) -> None:
+    with pytest.raises(SpaceError) as refused:
+        read_values(texts, plan_for().space.parameters)
+    assert "queued" not in str(refused.value)
