@@ -35,6 +35,8 @@ def trial_ending(
     trained = count(trial.n_epochs, "report" if space is None else "epoch")
     if trial.state == "COMPLETE":
         return f"It came to its end, after {trained} in all."
+    if trial.state == "PRUNED" and trial.reason:
+        return f"It ended after {trained}: {trial.reason}."
     if trial.state == "PRUNED":
         return _pruning(trial, trials, metric, space)
     if trial.state == "FAIL":

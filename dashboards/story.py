@@ -34,6 +34,7 @@ __all__ = [
     "grid_outcome",
     "how_it_went",
     "question",
+    "stopping_word",
     "study_headline",
     "study_outcome",
 ]
@@ -83,13 +84,20 @@ def how_it_went(view: StudyView, *, is_running: bool) -> list[str]:
         saved = int(view.cost.saved_epochs_T[-1])
         if saved:
             saved_time = duration(float(view.cost.saved_seconds_T[-1]))
-            spent += f"; pruning saved {count(saved, 'further epoch')}, some {saved_time}"
+            spent += f"; {stopping_word(view)} saved "
+            spent += f"{count(saved, 'further epoch')}, some {saved_time}"
         sentences.append(f"{spent}.")
         note = together_note(view.n_together, view.n_runs)
         sentences += [note] if note else []
     if is_running:
         sentences.append(_running_now(view))
     return sentences
+
+
+def stopping_word(view: StudyView) -> str:
+    """What to call what stopped trials before their last epoch: a person may have, too."""
+    is_by_hand = any(each.state == "PRUNED" and each.reason for each in view.trials)
+    return "stopping early" if is_by_hand else "pruning"
 
 
 def _running_now(view: StudyView) -> str:

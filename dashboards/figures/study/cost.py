@@ -12,6 +12,7 @@ from dashboards.figures.panel import Panel
 from dashboards.figures.study.drawing import Drawing, rounded
 from dashboards.figures.template import BLUE, ORANGE, count_axis, figure, translucent
 from dashboards.numbers.together import together_note
+from dashboards.story import stopping_word
 from space.words import count
 
 __all__ = ["cost_panel"]
@@ -35,7 +36,9 @@ def cost_panel(drawing: Drawing) -> Panel | None:
         note = together_note(view.n_together, view.n_runs)
     if saved:
         share = 100 * saved / (saved + epochs)
-        caption += f"; pruning saved {count(saved, 'epoch')}, {share:.0f} % of the whole"
+        caption += (
+            f"; {stopping_word(view)} saved {count(saved, 'epoch')}, {share:.0f} % of the whole"
+        )
     if view.confirm_epochs:
         caption += f"; the confirmation took {view.confirm_epochs:,} more"
     return Panel(

@@ -19,6 +19,7 @@ from storage.tables.attributes import (
     FAIL_REASON,
     PARENT,
     STANDARD_ERROR,
+    STOPPED,
     warm_start_of,
 )
 
@@ -41,7 +42,7 @@ class StudyTrial:
         was_queued: Whether a person put it into the queue of the study.
         warm_start: Which trial of an earlier study it was queued from, in words; None for others.
         parent: The number of the trial from whose end it goes on; None for others.
-        reason: Why it failed, if it did.
+        reason: Why it failed or who stopped it, if it did or somebody did.
         traceback: Of the error that it failed by, if it did.
         reports: What it reported of its objective: by epoch, from 1; under the Wilcoxon pruner by
             replicate; in another tool's study by any step. A value need not be finite.
@@ -125,7 +126,7 @@ def read_trials(store: Store, study_id: int, runs: Iterable[RunRecord]) -> Study
                 was_queued=trial.number in by_hand,
                 warm_start=warm_start_of(trial.user_attrs),
                 parent=trial.user_attrs.get(PARENT),
-                reason=trial.user_attrs.get(FAIL_REASON),
+                reason=trial.user_attrs.get(FAIL_REASON, trial.user_attrs.get(STOPPED)),
                 traceback=tracebacks.get(trial._trial_id),
                 reports=reports,
                 n_epochs=n_epochs,

@@ -13,9 +13,12 @@ import pytest
 
 from dashboards.numbers.study.view import read_study
 from dashboards.pages.guard import Guard
+from dashboards.story import how_it_went
 from storage import Store
 from storage.commands.checkpoints import weights_of_run
+from storage.optuna_rows.trial_rows import write_attribute
 from storage.tables import schema
+from storage.tables.attributes import STOPPED
 from tests.conftest import BACKENDS
 from tests.dashboards.made.bulk_benchmark import add_benchmark
 from tests.dashboards.made.bulk_rows import HOSTILE
@@ -57,6 +60,23 @@ def test_each_state_of_a_trial_says_what_decided_it(store: Store, open_site: Gua
     failed = next(trial for trial in reversed(view.trials) if trial.state == "FAIL")
     assert failed.reason is not None
     assert failed.reason in said["FAIL"]
+
+
+def test_what_a_person_stopped_is_not_said_to_be_the_pruners(
+    store: Store, open_site: Guard
+) -> None:
+    study_id = add_study(store, "made", 20)
+    first = "SELECT MIN(trial_id) FROM trials WHERE state = 'PRUNED'"
+    with store.engine.begin() as connection:
+        stopped_id = connection.exec_driver_sql(first).scalar_one()
+        write_attribute(connection, stopped_id, STOPPED, "user ada stopped it")
+    trials = read_study(store, "made").trials
+    (stopped,) = (trial for trial in trials if trial.trial_id == stopped_id)
+    page = words(shown(open_site, f"/study/{study_id}/trial/{stopped.number}"))
+    assert f"It ended after {stopped.n_epochs} epochs: user ada stopped it." in page
+    assert "asha pruner after" not in page
+    _, cost = how_it_went(read_study(store, "made"), is_running=False)
+    assert "; stopping early saved " in cost
 
 
 def test_a_trial_stands_beside_the_baseline(store: Store, open_site: Guard) -> None:
