@@ -56,7 +56,7 @@ _VERDICTS = (
     "better, worse: chance is ruled out at the 5 % level with all comparisons of this table "
     "counted ({test}, Holm); {equivalent}; undecided: none of these is shown; P(better): "
     "the share of the seeds on which it was better, ties half; detectable: the smallest true "
-    "difference that so many seeds find 4 times in 5, - where so few can find none. p and the "
+    "difference that so many seeds find 4 times in 5, - {no_power}. p and the "
     "interval are of one comparison alone: the interval is what its test does not reject, leaves "
     "zero out just where p is at most 0.05, and covers the true mean in 95 % of the cases or more "
     "if differences are symmetric, somewhat less if skewed; - for fewer than 6 seeds or where all "
@@ -67,6 +67,7 @@ _EQUIVALENT = (
     "side (two one-sided tests, Holm), which counts for more than better or worse"
 )
 _NOT_ASKED = "equivalence was not asked, which takes a margin"
+_TOO_FEW, _NOT_OF_BETS = "where so few can find none", "as it is not computed of bets"
 _TEST, _RACED = "sign-flip test", "bets on signs, which may be looked at after every seed"
 _CONSISTENCY = (
     "consistent: the 95 % interval of the difference (Welch) holds zero, and says how large a "
@@ -238,12 +239,16 @@ def comparison_sheet(table: BenchmarkTable) -> Sheet:
 
 
 def _verdict_note(table: BenchmarkTable) -> str:
-    test = _RACED if table.is_raced else _TEST
-    if table.margin is None:
-        return _VERDICTS.format(test=test, equivalent=_NOT_ASKED)
-    notation = table.notation()
-    margin = f"{notation.quoted(table.margin)}{notation.of_difference}"
-    return _VERDICTS.format(test=test, equivalent=_EQUIVALENT.format(margin=margin))
+    equivalent = _NOT_ASKED
+    if table.margin is not None:
+        notation = table.notation()
+        margin = f"{notation.quoted(table.margin)}{notation.of_difference}"
+        equivalent = _EQUIVALENT.format(margin=margin)
+    return _VERDICTS.format(
+        test=_RACED if table.is_raced else _TEST,
+        equivalent=equivalent,
+        no_power=_NOT_OF_BETS if table.is_raced else _TOO_FEW,
+    )
 
 
 def report_sheet(table: BenchmarkTable, *, others: bool = False, together: bool = True) -> Sheet:

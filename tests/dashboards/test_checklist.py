@@ -14,6 +14,7 @@ from dashboards.statistics.spreads import spread_of_blocks
 from dashboards.story import benchmark_terms
 from dashboards.tables.checklist import NOT_RECORDED, benchmark_checklist, study_checklist
 from dashboards.tables.drawing import Sheet
+from dashboards.tables.formats import comparison_sheet
 from dashboards.words import show_data
 from space import CategoricalParameter
 from space.config import DataSettings
@@ -60,6 +61,8 @@ def test_a_race_is_said_to_be_one(store: Store) -> None:
         assert seeds in found["Which seeds?"]
         assert test in found["Which statistics?"]
         assert ("each until it has a verdict. A" in benchmark_terms(each)) is each.table.is_raced
+        notes = comparison_sheet(each.table).notes
+        assert ("so few can find none" in " ".join(notes)) is not each.table.is_raced
         lead = described(each, terms="").lead
         assert ("2 configs × at most 3 seeds" in lead) is each.table.is_raced
 
