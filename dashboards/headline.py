@@ -103,11 +103,16 @@ def confirmed_headline(found: Confirmation) -> Headline:
             notation=notation,
         )
     if baseline is winner:
-        ranked = " with every fresh seed" if found.failed else ""
+        badge, none_is = "no trial beats the baseline", "no other trial does better"
         others = [trial for trial in found.trials if trial is not winner][:1]
+        if found.failed:  # Those that lack a seed are not ranked, but may do better.
+            badge, none_is = "not compared", "no other trial has every fresh seed"
+            if others:
+                badge = "the baseline is ranked first"
+                none_is = "no other trial with every fresh seed does better"
         return Headline(
-            badge="no trial beats the baseline",
-            sentence=f"{has}. That is the baseline itself: no other trial{ranked} does better.",
+            badge=badge,
+            sentence=f"{has}. That is the baseline itself: {none_is}.",
             aside=aside,
             sides=_sides(winner, others, found.baseline),
             notation=notation,

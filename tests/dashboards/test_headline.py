@@ -94,7 +94,12 @@ def test_a_baseline_that_wins_is_named_so(found: Confirmation) -> None:
     headline = confirmed_headline(replace(found, baseline=found.winner.trial_number))
     assert "no other trial does better" in headline.sentence
     failed = replace(found, baseline=found.winner.trial_number, failed={3: 1})
-    assert "no other trial with every fresh seed does" in confirmed_headline(failed).sentence
+    some = confirmed_headline(failed)
+    assert some.badge == "the baseline is ranked first"
+    assert "no other trial with every fresh seed does" in some.sentence
+    alone = confirmed_headline(replace(failed, trials=(found.winner,)))
+    assert alone.badge == "not compared"
+    assert alone.sentence.endswith("itself: no other trial has every fresh seed.")
     assert [side.is_reference for side in headline.sides] == [True, False]
 
 
