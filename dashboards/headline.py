@@ -158,7 +158,7 @@ def unconfirmed_headline(
         said += f"; the baseline has {notation.value(baseline)}{notation.unit}"
     return Headline(
         badge="not confirmed",
-        sentence="No trial has been trained on fresh seeds yet.",
+        sentence="No trial is confirmed on fresh seeds yet.",
         aside=f"{said}.",
         lacking="Fresh seeds tell a gain from luck.",
         notation=notation,

@@ -12,6 +12,7 @@ from dashboards.pages.banner import banner
 from dashboards.pages.documents import Document, drawn, render
 from dashboards.story import (
     confirmation_caveats,
+    failures_on_fresh_seeds,
     how_it_went,
     question,
     study_headline,
@@ -29,6 +30,7 @@ from storage.commands.kit import storage_arguments
 from storage.leases import latest_status
 from storage.on_studies import NOTE, tags_of
 from storage.summaries.best import best_first
+from storage.summaries.confirmed import failed_seeds
 
 __all__ = ["study_document", "trial_address"]
 
@@ -63,7 +65,11 @@ def study_document(store: Store, name: str, *, is_served: bool = True) -> Docume
         return trial_address(view.study_id, number)
 
     found = view.confirmation
-    outcome = [study_outcome(view)] + ([] if found is None else confirmation_caveats(found))
+    outcome = [study_outcome(view)]
+    if found is not None:
+        outcome += confirmation_caveats(found)
+    else:
+        outcome += failures_on_fresh_seeds(failed_seeds(store, view.study_id))
     failed = [trial for trial in view.trials if trial.state == "FAIL"]
     space = [space_sheet(view)] + ([] if view.space is None else [terms_sheet(view.space)])
     asked = list_actions(store, study=name)

@@ -268,7 +268,7 @@ def _confirmation(store: Store, record: StudyRecord | None) -> list[dict[str, An
     if record is None:
         return []
     failed = failed_seeds(store, record.study_id)
-    return [
+    found = [
         {
             "trial": each.trial_number,
             "mean": each.mean,
@@ -276,9 +276,24 @@ def _confirmation(store: Store, record: StudyRecord | None) -> list[dict[str, An
             "values": list(each.values),
             "search_value": each.search_value,
             "finished": each.is_finished,
-            "failed": failed.get(each.trial_number, 0),
+            "failed": failed.pop(each.trial_number, 0),
         }
         for each in confirmed_trials(store, record.study_id)
+    ]
+    with store.guarded():
+        trials = store.optuna_storage.get_all_trials(record.study_id, deepcopy=False)
+    # What failed on each of its seeds so far.
+    none: dict[str, Any] = {"mean": None, "replicates": [], "values": []}
+    return found + [
+        {
+            "trial": trial.number,
+            **none,
+            "search_value": trial.values[0],
+            "finished": False,
+            "failed": failed[trial.number],
+        }
+        for trial in trials
+        if trial.number in failed
     ]
 
 

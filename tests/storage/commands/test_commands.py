@@ -15,6 +15,8 @@ import pytest
 
 from dashboards.numbers.rows.trials import trial_rows
 from dashboards.numbers.study.view import read_study
+from dashboards.pages.study_page import study_document
+from dashboards.story import study_headline
 from space.errors import UsageError
 from storage import open_store
 from storage.__main__ import main
@@ -23,7 +25,7 @@ from storage.summaries.best import objectives
 from storage.summaries.confirmed import confirmed_trials
 from storage.summaries.study import glance_at_studies
 from storage.tables.attributes import FAIL_REASON
-from storage.tables.schema import launches, utc_now
+from storage.tables.schema import launches, runs, utc_now
 from tests.dashboards.made.bulk_study import add_study
 from tests.records import begin_launch, begin_run, epoch, new_study, record_epoch
 
@@ -233,6 +235,31 @@ def test_list_and_show_have_what_fresh_seeds_say(
         "%",
         "5",
     ]
+
+
+def test_what_failed_on_all_fresh_seeds_is_not_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "s.db")
+    with closing(open_store(path)) as store:
+        study_id = add_study(store, "made", 20, confirmed=True)
+        tried = {run.trial_id for run in store.runs(study_id, "confirm")}
+        of_confirmation = (runs.c.study_id == study_id) & (runs.c.purpose == "confirm")
+        with store.engine.begin() as connection:
+            connection.execute(runs.update().where(of_confirmation).values(state="failed"))
+        said = study_document(store, "made", is_served=False).summary
+        assert said.count("failed on 5 fresh seeds") == len(tried) == 3
+        headline = study_headline(read_study(store, "made"))
+        assert headline.sentence == "No trial is confirmed on fresh seeds yet."
+    assert main(["show", "made", "--storage", path, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["confirmation"]
+    assert [(each["mean"], each["failed"], each["finished"]) for each in found] == [
+        (None, 5, False)
+    ] * 3
+    assert main(["list", "--storage", path, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["confirmed"] is None
+    assert main(["show", "made", "--storage", path]) == 0
+    assert capsys.readouterr().out.count("5 seeds failed") == 3
 
 
 def fall_silent(url: str) -> None:
