@@ -45,8 +45,9 @@ def search_command(
 
     Returns:
         The same command where the launch left something to do, twice the trials where it spent the
-        budget; None where more trials cannot be asked for: the grid has no more points, or the
-        launch was not told a number of trials. None, too, of a command that is no shell line.
+        budget; None where more trials cannot be asked for, or would not be begun: the grid has no
+        more points, the last ones brought no better, or the launch was told a number of epochs or
+        none of trials. None, too, of a command that is no shell line.
     """
     try:
         shlex.split(command)
@@ -54,10 +55,12 @@ def search_command(
         return None
     if store is not None:
         command = with_option(command, "--storage", *storage_arguments(store)[1:])
+    if status == "plateau":
+        return None
     if status != "done":
         return SearchCommand(text=command, searches_further=False)
     trials = space.budget.trials if space else None
-    if space is None or trials is None:
+    if space is None or trials is None or space.budget.epochs is not None:
         return None
     if space.sampler.name == "grid" and trials >= space.n_grid_points:
         return None

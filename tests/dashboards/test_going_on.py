@@ -9,11 +9,13 @@ import shlex
 
 import pytest
 
-from dashboards.going_on import benchmark_command
+from dashboards.going_on import benchmark_command, search_command
 from dashboards.pages.benchmark_page import benchmark_document
+from space import Space
 from storage import Store
 from storage.benchmarks import benchmark_name, config_changes
 from storage.commands.command_line import command_line
+from tests.dashboards.made.bulk_study import space_config
 from tests.dashboards.made.reported_benchmark import (
     add_result,
     begin_launch,
@@ -31,6 +33,20 @@ def launched(store: Store, options: str, **config: object) -> None:
     launch_id = begin_launch(store, command=f"{BENCHMARK} {options}", config=config)
     add_result(store, launch_id, benchmark_config("MLP", n_seeds=7), 0, 0.3)
     store.end_launch(launch_id, "done")
+
+
+def test_no_command_is_shown_that_would_begin_no_trial() -> None:
+    command = "python -m search.launch --space a.yaml"
+    for budget, status, expected in (
+        ({"trials": 5}, "done", f"{command} --trials 10"),
+        ({"trials": 5}, "time limit", command),
+        ({"trials": 5}, "plateau", None),
+        ({"trials": 5, "epochs": 9}, "done", None),
+        ({"trials": 5, "epochs": 9}, "interrupted", command),
+    ):
+        space = Space.recorded(space_config(budget=budget))
+        found = search_command(command, status, space)
+        assert (found and found.text) == expected
 
 
 def test_the_page_shows_what_trains_the_missing_seeds(store: Store) -> None:
