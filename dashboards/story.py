@@ -55,8 +55,10 @@ def question(view: StudyView) -> str:
         return f"Which {joined(names)} give {goal}?"
     space = view.space
     network = "the network" if "model" in names else space.what
+    # A population's networks go on from round to round.
+    within = "in rounds of" if space.sampler.name == "pbt" else "within"
     return (
-        f"Which {joined(names)} give {network} {goal} within "
+        f"Which {joined(names)} give {network} {goal} {within} "
         f"{count(space.training.epochs, 'epoch')} of training"
         f"{on_data(view.data_source)}?"
     )

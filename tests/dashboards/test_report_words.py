@@ -22,6 +22,7 @@ from dashboards.tables.study import (
 )
 from dashboards.words import kept_epoch_note, on_data, show_data
 from space import CategoricalParameter
+from space.study.samplers import PBTSampler
 from space.words import joined
 from storage import Store
 from tests.dashboards.made.bulk_trials import BASELINE_PARAMS
@@ -294,6 +295,14 @@ def test_a_trade_off_asks_for_both_objectives(shelf: Shelf) -> None:
     )
     assert story.study_outcome(view).startswith(f"{len(view.front)} trials are on the Pareto front")
     assert {trial.number for trial in best_trials(view, 100)} >= set(view.front)
+
+
+def test_a_populations_epochs_are_those_of_a_round(view: StudyView) -> None:
+    assert view.space is not None
+    assert " within 25 epochs of training" in story.question(view)
+    space = view.space.model_copy(update={"sampler": PBTSampler(name="pbt")})
+    asked = story.question(replace(view, space=space))
+    assert " in rounds of 25 epochs of training" in asked
 
 
 def test_a_study_of_another_tool_is_told_by_what_it_drew(store: Store) -> None:
