@@ -180,12 +180,10 @@ class Space(ConfigHolder):
 
     @property
     def what(self) -> str:
-        """What is trained, in a word or two: a network where the trainable has several, "one or
-        another" where these are searched."""
-        for name, path in self.parameter_paths.items():
-            parameter = self.parameters[name]
-            if path == "model.name" and isinstance(parameter, CategoricalParameter):
-                return joined(map(str, parameter.choices), "or")
+        """What is trained, in a word or two: a network, or one or another where it is searched."""
+        by_path = {path: self.parameters[name] for name, path in self.parameter_paths.items()}
+        if isinstance(network := by_path.get("model.name"), CategoricalParameter):
+            return joined(map(str, network.choices), "or")
         return self.config.what
 
     @property
