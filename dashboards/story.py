@@ -78,7 +78,7 @@ def how_it_went(view: StudyView, *, is_running: bool) -> list[str]:
     ]
     launches = f" in {_counted(len(view.launches), 'launch', 'launches')}" if view.launches else ""
     sentences = [f"{count(len(view.trials), 'trial')}{launches}: {joined(states)}."]
-    if view.n_runs and len(view.cost.epochs_T) and view.cost.epochs_T[-1]:
+    if view.is_ours and len(view.cost.epochs_T) and view.cost.epochs_T[-1]:
         spent = (
             f"They trained {count(int(view.cost.epochs_T[-1]), 'epoch')} in "
             f"{duration(float(view.cost.seconds_T[-1]))} of training time"

@@ -187,7 +187,7 @@ def _spent(row: Row, *, is_varied: bool) -> str:
 
 def _budgets(view: StudyView) -> list[str]:
     """What the search spent on what a person gave or chose and on what the sampler proposed."""
-    if not view.n_runs:
+    if not (view.is_ours and view.trials):
         return []
     said = [f"a trial at most {count(view.full_epochs * view.replicates, 'epoch')}"]
     for what, trials in (

@@ -125,10 +125,10 @@ def best_sheet(view: StudyView, n: int = 5) -> Sheet:
             [metric.heading, *_objectives(trials, place, metric)]
             for place, metric in enumerate(view.metrics)
         ),
-        [_steps(view), *(str(trial.n_epochs) for trial in trials)],
+        [view.steps, *(str(trial.n_epochs) for trial in trials)],
         *(
             [["training time (s)", *(f"{trial.seconds:.1f}" for trial in trials)]]
-            if view.n_runs
+            if view.is_ours
             else []
         ),
         *(
@@ -199,11 +199,6 @@ def confirmation_sheet(found: Confirmation) -> Sheet:
         rows=rows,
         notes=notes,
     )
-
-
-def _steps(view: StudyView) -> str:
-    """What is counted of a trial: another tool's says what it reported alone."""
-    return "epochs" if view.n_runs else "reports"
 
 
 def _objectives(trials: Sequence[StudyTrial], place: int, metric: Metric) -> list[str]:

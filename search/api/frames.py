@@ -29,14 +29,13 @@ def frame(rows: list[dict[str, Any]], index: str | None = None) -> Any:
 
 def trial_records(view: StudyView) -> list[dict[str, Any]]:
     """A row a trial: see `Study.trials`."""
-    is_known = view.n_runs > 0
     rows = []
     for trial in view.trials:
         state = INTERRUPTED if trial.number in view.interrupted else trial.state
         first = {"number": trial.number, "state": state}
         last = {
-            "epochs": trial.n_epochs if is_known else None,
-            "seconds": trial.seconds if is_known else None,
+            "epochs": trial.n_epochs if view.is_ours else None,
+            "seconds": trial.seconds if view.is_ours else None,
             "is_baseline": trial.is_baseline,
             "warm_start": trial.warm_start,
             "reason": trial.reason,

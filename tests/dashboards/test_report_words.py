@@ -339,3 +339,11 @@ def test_runs_of_a_launch_are_counted_where_some_are_given(view: StudyView, shel
     assert (*without.columns[:1], "runs", *without.columns[1:]) == counted.columns
     aligned = [{sheet.columns[place] for place in sheet.left} for sheet in (without, counted)]
     assert aligned[0] == aligned[1] == {"begun", "machine", "code", "data"}
+
+
+def test_a_study_of_ours_that_has_begun_no_run_yet_counts_epochs(view: StudyView) -> None:
+    begun = replace(view, n_runs=0)
+    assert {"epochs", "training time (s)"} <= {row[0] for row in best_sheet(begun).rows}
+    foreign = {row[0] for row in best_sheet(replace(view, data_source=None)).rows}
+    assert "reports" in foreign
+    assert not {"epochs", "training time (s)"} & foreign

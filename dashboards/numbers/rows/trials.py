@@ -32,7 +32,7 @@ def trial_rows(store: Store, study_id: int) -> Rows:
 
     Returns:
         A row a trial, by number: state, objectives, what else was measured of the state that it
-        keeps (the mean of its replicates), parameters, epochs (without runs in the store: reports),
+        keeps (the mean of its replicates), parameters, epochs (of another tool's: reports),
         seconds, and how it ended.
 
     Raises:
@@ -55,7 +55,7 @@ def trial_rows(store: Store, study_id: int) -> Rows:
     taken = [*_OWN, *named.values(), *(metric.name for metric in others)]
     params = distinct(distributions, taken, "params")
     # Another tool's trial says what it reported alone.
-    steps = "epochs" if runs else "reports"
+    steps = "epochs" if record else "reports"
     columns = (
         Column(name=TRIAL, words="trial", is_label=True),
         Column(name="state", words="state"),

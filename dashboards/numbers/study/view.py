@@ -93,6 +93,16 @@ class StudyView:
     launches: tuple[LaunchRecord, ...]
 
     @property
+    def is_ours(self) -> bool:
+        """Whether a launch of ours began it: another tool's says nothing of what was trained."""
+        return self.data_source is not None
+
+    @property
+    def steps(self) -> str:
+        """What is counted of a trial: another tool's has reports alone."""
+        return "epochs" if self.is_ours else "reports"
+
+    @property
     def counts(self) -> dict[str, int]:
         """Trials by state, every state named; interrupted ones wait for the next launch."""
         counts = dict.fromkeys(STATES, 0)
